@@ -1,0 +1,34 @@
+# Helpers every folder's CMakeLists.txt uses, so that flags live in one place.
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(TDB REQUIRED IMPORTED_TARGET tdb)
+
+set(CTDB_WARNINGS -Wall -Wextra -Wconversion -Werror)
+
+# ctdb_library(NAME SOURCES ... [LINK ...]): a static library with the project's flags. Include paths are the
+# repository root (sources name each other as "libctdbipc/base/result.h", "ctdb-store/core/store.h").
+function(ctdb_library name)
+  cmake_parse_arguments(A "" "" "SOURCES;LINK" ${ARGN})
+  add_library(${name} STATIC ${A_SOURCES})
+  target_compile_options(${name} PRIVATE ${CTDB_WARNINGS})
+  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PUBLIC ${A_LINK})
+endfunction()
+
+# ctdb_program(NAME SOURCES ... [LINK ...]): an executable in build/<preset>/bin.
+function(ctdb_program name)
+  cmake_parse_arguments(A "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${A_SOURCES})
+  target_compile_options(${name} PRIVATE ${CTDB_WARNINGS})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE ${A_LINK})
+endfunction()
+
+# ctdb_test(NAME SOURCES ... [LINK ...]): a GoogleTest program registered with CTest as NAME.
+function(ctdb_test name)
+  cmake_parse_arguments(A "" "" "SOURCES;LINK" ${ARGN})
+  ctdb_program(${name} SOURCES ${A_SOURCES} LINK ${A_LINK} GTest::gtest GTest::gtest_main Threads::Threads)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+endfunction()

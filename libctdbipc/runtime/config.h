@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+// Configuration: the classic ctdb.conf (ini) and nodes files (cluster-semantics §12, §15), with a checker that
+// names file, line and remedy. Nothing starts on a wrong configuration (exit status 78, EX_CONFIG).
+#ifndef LIBCTDBIPC_RUNTIME_CONFIG_H_
+#define LIBCTDBIPC_RUNTIME_CONFIG_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "libctdbipc/base/result.h"
+
+namespace ctdb {
+
+inline constexpr int kExitConfig = 78;
+
+// One thing wrong with a file. line 0: the file as a whole.
+struct ConfigProblem {
+  std::string file;
+  int line = 0;
+  std::string text;    // what is wrong
+  std::string remedy;  // what to do
+  bool fatal = true;   // false: a warning (unknown option of the classic daemon that has no meaning here)
+  std::string format() const;  // "file:line: text (remedy)"
+};
+
+struct NodeAddress {
+  uint32_t pnn = 0;
+  std::string address;   // canonical text, without port; empty when deleted
+  bool deleted = false;
+};
+
+enum class Quorum : uint8_t { kMajority, kNone };
+
+struct Config {
+  // [cluster]
+  std::string cluster_name = "ctdb";       // "cluster name" (ours): links refuse a peer of another name
+  std::string node_address;                // "node address"; empty: search the nodes file for a local address
+  std::string nodes_file;                  // "nodes list"; default <base>/nodes
+  std::string cluster_lock;                // "cluster lock"; reported by GET_RECLOCK_FILE
+  bool leader_capability = true;           // "leader capability"
+  Quorum quorum = Quorum::kMajority;       // "quorum" (ours): majority | none
+  uint16_t port = 4379;                    // "port" (ours)
+  // [database]
+  std::string volatile_directory;          // default <base>/volatile
+  std::string persistent_directory;        // default <base>/persistent
+  std::string state_directory;             // default <base>/state
+  bool tdb_mutexes = true;
+  // [legacy]
+  bool lmaster_capability = true;
+  bool start_as_stopped = false;
+  bool start_as_disabled = false;
+  // [logging]
+  std::string log_location = "stderr";     // stderr | syslog | journal | file:PATH
+  std::string log_level = "NOTICE";        // ERROR WARNING NOTICE INFO DEBUG
+  // Where the node lives: all derived from <base>, the directory of ctdb.conf, unless [ipc] says otherwise (ours).
+  std::string run_directory;               // default <base>
+  std::string socket_path;                 // classic socket, default <run>/ctdbd.socket
+  std::string setup_socket_path;           // default <run>/setup.socket
+  std::string counters_path(const std::string& daemon) const { return run_directory + "/" + daemon + ".counters"; }
+
+  std::vector<NodeAddress> nodes;          // the nodes file, index = pnn
+  uint32_t pnn = 0;                        // which line is this node
+};
+
+// Reads <base>/ctdb.conf (a missing file means all defaults) and the nodes file. All problems found are appended to
+// `problems`, warnings too; the Config is returned only when none is fatal.
+Result<Config> load_config(const std::string& base, std::vector<ConfigProblem>& problems);
+
+// The two parsers on text, for tests and fuzzers. `file` is only for messages.
+Result<std::vector<NodeAddress>> parse_nodes(const std::string& file, const std::string& text,
+                                             std::vector<ConfigProblem>& problems);
+Result<Config> parse_config(const std::string& base, const std::string& file, const std::string& text,
+                            std::vector<ConfigProblem>& problems);
+
+}  // namespace ctdb
+
+#endif  // LIBCTDBIPC_RUNTIME_CONFIG_H_

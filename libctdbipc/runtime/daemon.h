@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+// What the three daemons' main() share: arguments, configuration, log, counters, loop, signals.
+#ifndef LIBCTDBIPC_RUNTIME_DAEMON_H_
+#define LIBCTDBIPC_RUNTIME_DAEMON_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "libctdbipc/base/result.h"
+#include "libctdbipc/ring/counters.h"
+#include "libctdbipc/runtime/config.h"
+#include "libctdbipc/runtime/event_loop.h"
+
+namespace ctdb {
+
+struct DaemonContext {
+  std::string name;  // "ctdb-store"
+  Config config;
+  std::unique_ptr<EventLoop> loop;
+  std::unique_ptr<Counters> counters;  // <run>/<name>.counters
+};
+
+// Parses "--base DIR" (default /etc/ctdb), "--check" (check the configuration and exit 0 or 78), "--version",
+// "--help"; loads the configuration, opens log and counters, makes the loop, calls `start` (which sets up the
+// shell; an error ends the process with exit status 1 and its text) and runs the loop until SIGTERM/SIGINT.
+// Configuration problems are printed to stderr, one a line, exit status 78, nothing started.
+// Sends READY=1 to systemd when `start` returned, if NOTIFY_SOCKET is set.
+int daemon_main(const std::string& name, int argc, char** argv,
+                const std::function<Result<void>(DaemonContext&)>& start);
+
+}  // namespace ctdb
+
+#endif  // LIBCTDBIPC_RUNTIME_DAEMON_H_

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+// The set-up socket: SOCK_SEQPACKET, one per node, served by the router. A process connects, sends one
+// SetupRequest and receives SetupReply with the descriptors of its channels; the connection then stays open: its end
+// tells both sides that the other is gone. Peer credentials come from SO_PEERCRED.
+//
+//   role client    : two channels: [0] router (messages, controls), [1] store (calls). When the store is
+//                    (re)started later, a ChannelReplaced with a new [1] arrives on the same connection.
+//   role store     : one channel: [0] router. Afterwards ClientAttached/ClientDetached with the store's end of each
+//                    client's channel.
+//   role recoveryd : two channels: [0] data, [1] control.
+#ifndef LIBCTDBIPC_RUNTIME_SETUP_SOCKET_H_
+#define LIBCTDBIPC_RUNTIME_SETUP_SOCKET_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libctdbipc/base/result.h"
+#include "libctdbipc/base/unique_fd.h"
+#include "libctdbipc/ring/channel.h"
+#include "libctdbipc/wire/own_messages.h"
+
+namespace ctdb {
+
+enum class SetupKind : uint32_t {
+  kRequest = 1,          // peer -> router
+  kReply = 2,            // router -> peer, with channels
+  kRefused = 3,          // router -> peer, text says why; the connection ends
+  kChannelReplaced = 4,  // router -> client, one channel: a new [1]
+  kClientAttached = 5,   // router -> store, one channel
+  kClientDetached = 6,   // router -> store
+};
+
+struct SetupMessage {
+  SetupKind kind = SetupKind::kRequest;
+  DaemonRole role = DaemonRole::kClient;  // kRequest
+  uint32_t endpoint = 0;                  // kReply, kClientAttached, kClientDetached: the client's id
+  uint32_t pnn = 0;                       // kReply
+  uint32_t generation = 0;                // kReply to a store: generation this node was last open in, else INVALID
+  uint32_t pid = 0, uid = 0, gid = 0;     // kClientAttached: the client's credentials
+  std::string text;                       // kRefused
+  std::vector<ChannelFds> channels;       // travel as descriptors, three per channel
+};
+
+// Sends one message (non-blocking). Errors: kSystem (EAGAIN: the peer does not read), kDisconnected.
+Result<void> send_setup(int socket, const SetupMessage& message);
+// Receives one. nullopt: nothing there now. Errors: kDisconnected (end), kInvalid (malformed; descriptors closed).
+Result<std::optional<SetupMessage>> receive_setup(int socket);
+
+struct PeerCredentials {
+  pid_t pid = 0;
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
+Result<PeerCredentials> peer_credentials(int socket);
+
+// For the side that connects: connects, sends the request, waits for the reply at most `timeout_ms`.
+struct SetupConnection {
+  UniqueFd socket;
+  SetupMessage reply;
+};
+Result<SetupConnection> connect_setup(const std::string& path, DaemonRole role, int timeout_ms);
+// For the router: a listening, non-blocking socket; an old socket file is replaced. mode: file mode.
+Result<UniqueFd> listen_unix(const std::string& path, int type, mode_t mode, int backlog);
+
+}  // namespace ctdb
+
+#endif  // LIBCTDBIPC_RUNTIME_SETUP_SOCKET_H_

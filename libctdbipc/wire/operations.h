@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+// Names for the numbers of messages.def, and the table rows as data.
+#ifndef LIBCTDBIPC_WIRE_OPERATIONS_H_
+#define LIBCTDBIPC_WIRE_OPERATIONS_H_
+
+#include <cstdint>
+
+namespace ctdb {
+
+enum class Operation : uint32_t {
+#define CTDB_OPERATION(number, name, payload, reply, server) name = number,
+#include "libctdbipc/wire/messages.def"
+};
+
+enum class Control : uint32_t {
+#define CTDB_CONTROL(number, name, request, reply, server, reach) name = number,
+#include "libctdbipc/wire/messages.def"
+};
+
+enum class Server : uint8_t { nobody, router, store, recoveryd, client };
+enum class Reach : uint8_t { any_node, local_only };
+
+struct OperationRow {
+  uint32_t number;
+  const char* name;
+  const char* payload;
+  Server server;
+};
+struct ControlRow {
+  uint32_t number;
+  const char* name;
+  const char* request;
+  const char* reply;
+  Server server;
+  Reach reach;
+};
+
+// The row, or nullptr for a number the protocol does not have.
+const OperationRow* find_operation(uint32_t number);
+const ControlRow* find_control(uint32_t number);
+
+}  // namespace ctdb
+
+#endif  // LIBCTDBIPC_WIRE_OPERATIONS_H_

@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+#include "libctdbipc/wire/own_messages.h"
+
+#include "libctdbipc/base/limits.h"
+#include "libctdbipc/wire/reader.h"
+
+namespace ctdb {
+namespace {
+
+// A count read from the wire is believed only if that many elements of at least `element` bytes can follow.
+bool plausible(const Reader& reader, uint64_t count, size_t element) { return count <= reader.left() / element; }
+
+void put_text(Writer& writer, const std::string& text) { writer.counted_bytes(as_bytes(text)); }
+std::string take_text(Reader& reader) { return std::string(as_text(reader.counted_bytes())); }
+
+void put_pnns(Writer& writer, const std::vector<uint32_t>& pnns) {
+  writer.u32(static_cast<uint32_t>(pnns.size()));
+  for (uint32_t pnn : pnns) writer.u32(pnn);
+}
+std::vector<uint32_t> take_pnns(Reader& reader) {
+  const uint32_t count = reader.u32();
+  std::vector<uint32_t> pnns;
+  if (count > kNodesMax || !plausible(reader, count, 4)) {
+    reader.fail();
+    return pnns;
+  }
+  pnns.reserve(count);
+  for (uint32_t i = 0; i < count; ++i) pnns.push_back(reader.u32());
+  return pnns;
+}
+
+void put_state(Writer& w, const ClusterState& s) {
+  w.u32(s.generation);
+  w.u32(s.recovery_mode);
+  w.u32(s.runstate);
+  w.u32(s.leader);
+  w.u64(s.term);
+  put_pnns(w, s.node_flags);
+  put_pnns(w, s.members);
+  put_text(w, s.reason);
+}
+ClusterState take_state(Reader& r) {
+  ClusterState s;
+  s.generation = r.u32();
+  s.recovery_mode = r.u32();
+  s.runstate = r.u32();
+  s.leader = r.u32();
+  s.term = r.u64();
+  s.node_flags = take_pnns(r);
+  s.members = take_pnns(r);
+  s.reason = take_text(r);
+  return s;
+}
+
+template <typename T>
+std::optional<T> checked(const Reader& reader, T value) {
+  if (!reader.ok()) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+Bytes Hello::encode() const {
+  Bytes out;
+  Writer w(out);
+  w.u32(version_min);
+  w.u32(version_max);
+  w.u64(features);
+  w.u64(boot_id);
+  w.u64(session);
+  put_text(w, cluster_name);
+  return out;
+}
+std::optional<Hello> Hello::decode(ByteView payload) {
+  Reader r(payload);
+  Hello m;
+  m.version_min = r.u32();
+  m.version_max = r.u32();
+  m.features = r.u64();
+  m.boot_id = r.u64();
+  m.session = r.u64();
+  m.cluster_name = take_text(r);
+  if (m.version_min > m.version_max) r.fail();
+  return checked(r, m);
+}
+
+Bytes HelloRefused::encode() const {
+  Bytes out;
+  Writer w(out);
+  put_text(w, reason);
+  return out;
+}
+std::optional<HelloRefused> HelloRefused::decode(ByteView payload) {
+  Reader r(payload);
+  HelloRefused m{take_text(r)};
+  return checked(r, m);
+}
+
+Bytes LinkPing::encode() const {
+  Bytes out;
+  Writer(out).u64(sent_ns);
+  return out;
+}
+std::optional<LinkPing> LinkPing::decode(ByteView payload) {
+  Reader r(payload);
+  LinkPing m{r.u64()};
+  return checked(r, m);
+}
+
+Bytes LinkState::encode() const {
+  Bytes out;
+  Writer w(out);
+  w.u32(pnn);
+  w.u32(up ? 1 : 0);
+  w.u64(session);
+  return out;
+}
+std::optional<LinkState> LinkState::decode(ByteView payload) {
+  Reader r(payload);
+  LinkState m;
+  m.pnn = r.u32();
+  m.up = r.u32() != 0;
+  m.session = r.u64();
+  return checked(r, m);
+}
+
+Bytes DaemonState::encode() const {
+  Bytes out;
+  Writer w(out);
+  w.u32(static_cast<uint32_t>(role));
+  w.u32(up ? 1 : 0);
+  w.u64(instance);
+  return out;
+}
+std::optional<DaemonState> DaemonState::decode(ByteView payload) {
+  Reader r(payload);
+  DaemonState m;
+  const uint32_t role = r.u32();
+  if (role > static_cast<uint32_t>(DaemonRole::kRecoveryd)) r.fail();
+  m.role = static_cast<DaemonRole>(role);
+  m.up = r.u32() != 0;
+  m.instance = r.u64();
+  return checked(r, m);
+}
+
+Bytes ClusterState::encode() const {
+  Bytes out;
+  Writer w(out);
+  put_state(w, *this);
+  return out;
+}
+std::optional<ClusterState> ClusterState::decode(ByteView payload) {
+  Reader r(payload);
+  ClusterState m = take_state(r);
+  return checked(r, m);
+}
+
+Bytes ClientGone::encode() const {
+  Bytes out;
+  Writer(out).u32(endpoint);
+  return out;
+}
+std::optional<ClientGone> ClientGone::decode(ByteView payload) {
+  Reader r(payload);
+  ClientGone m{r.u32()};
+  return checked(r, m);
+}
+
+Bytes VoteRequest::encode() const {
+  Bytes out;
+  Writer w(out);
+  w.u64(term);
+  w.u32(generation);
+  return out;
+}
+std::optional<VoteRequest> VoteRequest::decode(ByteView payload) {
+  Reader r(payload);
+  VoteRequest m;
+  m.term = r.u64();
+  m.generation = r.u32();
+  return checked(r, m);
+}
+
+Bytes VoteReply::encode() const {
+  Bytes out;
+  Writer w(out);
+  w.u64(term);
+  w.u32(granted ? 1 : 0);
+  return out;
+}
+std::optional<VoteReply> VoteReply::decode(ByteView payload) {
+  Reader r(payload);
+  VoteReply m;
+  m.term = r.u64();
+  m.granted = r.u32() != 0;
+  return checked(r, m);
+}
+
+Bytes Heartbeat::encode() const {
+  Bytes out;
+  Writer w(out);
+  w.u64(term);
+  w.u64(sequence);
+  put_state(w, state);
+  return out;
+}
+std::optional<Heartbeat> Heartbeat::decode(ByteView payload) {
+  Reader r(payload);
+  Heartbeat m;
+  m.term = r.u64();
+  m.sequence = r.u64();
+  m.state = take_state(r);
+  return checked(r, m);
+}
+
+Bytes HeartbeatReply::encode() const {
+  Bytes out;
+  Writer w(out);
+  w.u64(term);
+  w.u64(sequence);
+  w.u32(flags);
+  w.u32(capabilities);
+  w.u32(store_up ? 1 : 0);
+  w.u64(store_instance);
+  w.u32(open_generation);
+  w.u32(prepared_generation);
+  put_pnns(w, reachable);
+  for (size_t i = 0; i < reachable.size(); ++i) w.u64(i < sessions.size() ? sessions[i] : 0);
+  w.u32(wants_recovery ? 1 : 0);
+  return out;
+}
+std::optional<HeartbeatReply> HeartbeatReply::decode(ByteView payload) {
+  Reader r(payload);
+  HeartbeatReply m;
+  m.term = r.u64();
+  m.sequence = r.u64();
+  m.flags = r.u32();
+  m.capabilities = r.u32();
+  m.store_up = r.u32() != 0;
+  m.store_instance = r.u64();
+  m.open_generation = r.u32();
+  m.prepared_generation = r.u32();
+  m.reachable = take_pnns(r);
+  for (size_t i = 0; i < m.reachable.size(); ++i) m.sessions.push_back(r.u64());
+  m.wants_recovery = r.u32() != 0;
+  return checked(r, m);
+}
+
+Bytes RecoveryBegin::encode() const {
+  Bytes out;
+  Writer w(out);
+  w.u64(term);
+  w.u32(generation);
+  w.u32(base_generation);
+  put_pnns(w, members);
+  return out;
+}
+std::optional<RecoveryBegin> RecoveryBegin::decode(ByteView payload) {
+  Reader r(payload);
+  RecoveryBegin m;
+  m.term = r.u64();
+  m.generation = r.u32();
+  m.base_generation = r.u32();
+  m.members = take_pnns(r);
+  if (m.members.empty()) r.fail();
+  for (size_t i = 1; i < m.members.size(); ++i) {
+    if (m.members[i - 1] >= m.members[i]) r.fail();
+  }
+  return checked(r, m);
+}
+
+Bytes StoreRecovered::encode() const {
+  Bytes out;
+  Writer w(out);
+  w.u32(generation);
+  w.u32(ok ? 1 : 0);
+  w.u64(statistics.records_sent);
+  w.u64(statistics.records_decided);
+  w.u64(statistics.records_assigned);
+  w.u64(statistics.bytes_sent);
+  put_text(w, error);
+  return out;
+}
+std::optional<StoreRecovered> StoreRecovered::decode(ByteView payload) {
+  Reader r(payload);
+  StoreRecovered m;
+  m.generation = r.u32();
+  m.ok = r.u32() != 0;
+  m.statistics.records_sent = r.u64();
+  m.statistics.records_decided = r.u64();
+  m.statistics.records_assigned = r.u64();
+  m.statistics.bytes_sent = r.u64();
+  m.error = take_text(r);
+  return checked(r, m);
+}
+
+Bytes RecoveryCommit::encode() const {
+  Bytes out;
+  Writer w(out);
+  w.u64(term);
+  w.u32(generation);
+  return out;
+}
+std::optional<RecoveryCommit> RecoveryCommit::decode(ByteView payload) {
+  Reader r(payload);
+  RecoveryCommit m;
+  m.term = r.u64();
+  m.generation = r.u32();
+  return checked(r, m);
+}
+
+Bytes StoreSuspend::encode() const {
+  Bytes out;
+  Writer w(out);
+  w.u32(discard ? 1 : 0);
+  put_text(w, reason);
+  return out;
+}
+std::optional<StoreSuspend> StoreSuspend::decode(ByteView payload) {
+  Reader r(payload);
+  StoreSuspend m;
+  m.discard = r.u32() != 0;
+  m.reason = take_text(r);
+  return checked(r, m);
+}
+
+Bytes StoreHello::encode() const {
+  Bytes out;
+  Writer w(out);
+  w.u32(open_generation);
+  w.u32(prepared_generation);
+  w.u32(databases);
+  return out;
+}
+std::optional<StoreHello> StoreHello::decode(ByteView payload) {
+  Reader r(payload);
+  StoreHello m;
+  m.open_generation = r.u32();
+  m.prepared_generation = r.u32();
+  m.databases = r.u32();
+  return checked(r, m);
+}
+
+Bytes RecordDatabases::encode() const {
+  Bytes out;
+  Writer w(out);
+  w.u32(generation);
+  w.u32(static_cast<uint32_t>(databases.size()));
+  for (const DatabaseEntry& entry : databases) {
+    w.u8(entry.flags);
+    put_text(w, entry.name);
+  }
+  return out;
+}
+std::optional<RecordDatabases> RecordDatabases::decode(ByteView payload) {
+  Reader r(payload);
+  RecordDatabases m;
+  m.generation = r.u32();
+  const uint32_t count = r.u32();
+  if (count > kDatabasesMax || !plausible(r, count, 5)) return std::nullopt;
+  for (uint32_t i = 0; i < count; ++i) {
+    DatabaseEntry entry;
+    entry.flags = r.u8();
+    entry.name = take_text(r);
+    m.databases.push_back(std::move(entry));
+  }
+  return checked(r, m);
+}
+
+Bytes RecordClaims::encode() const {
+  Bytes out;
+  Writer w(out);
+  w.u32(generation);
+  w.u32(db_id);
+  w.u32(static_cast<uint32_t>(claims.size()));
+  for (const RecordClaim& claim : claims) {
+    w.u64(claim.rsn);
+    w.u32(claim.dmaster);
+    w.u32(claim.flags);
+    w.u32(claim.data_size);
+    w.counted_bytes(claim.key);
+  }
+  return out;
+}
+std::optional<RecordClaims> RecordClaims::decode(ByteView payload) {
+  Reader r(payload);
+  RecordClaims m;
+  m.generation = r.u32();
+  m.db_id = r.u32();
+  const uint32_t count = r.u32();
+  if (!plausible(r, count, 24)) return std::nullopt;
+  m.claims.reserve(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    RecordClaim claim;
+    claim.rsn = r.u64();
+    claim.dmaster = r.u32();
+    claim.flags = r.u32();
+    claim.data_size = r.u32();
+    claim.key = to_bytes(r.counted_bytes());
+    m.claims.push_back(std::move(claim));
+  }
+  return checked(r, std::move(m));
+}
+
+Bytes RecordEnd::encode() const {
+  Bytes out;
+  Writer w(out);
+  w.u32(generation);
+  w.u64(batches);
+  return out;
+}
+std::optional<RecordEnd> RecordEnd::decode(ByteView payload) {
+  Reader r(payload);
+  RecordEnd m;
+  m.generation = r.u32();
+  m.batches = r.u64();
+  return checked(r, m);
+}
+
+Bytes RecordAssign::encode() const {
+  Bytes out;
+  Writer w(out);
+  w.u32(generation);
+  w.u32(db_id);
+  w.u32(static_cast<uint32_t>(assignments.size()));
+  for (const RecordAssignment& assignment : assignments) {
+    w.u64(assignment.rsn);
+    w.u32(assignment.dmaster);
+    w.counted_bytes(assignment.key);
+  }
+  return out;
+}
+std::optional<RecordAssign> RecordAssign::decode(ByteView payload) {
+  Reader r(payload);
+  RecordAssign m;
+  m.generation = r.u32();
+  m.db_id = r.u32();
+  const uint32_t count = r.u32();
+  if (!plausible(r, count, 16)) return std::nullopt;
+  m.assignments.reserve(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    RecordAssignment assignment;
+    assignment.rsn = r.u64();
+    assignment.dmaster = r.u32();
+    assignment.key = to_bytes(r.counted_bytes());
+    m.assignments.push_back(std::move(assignment));
+  }
+  return checked(r, std::move(m));
+}
+
+}  // namespace ctdb

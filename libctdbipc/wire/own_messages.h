@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+// Payloads of the operations that are ours (0x1000 and up): links between routers, router and local daemons,
+// membership and recovery. Each struct has encode() (the payload, to be wrapped by build_own) and a static
+// decode() that returns nullopt for anything truncated or contradictory. Bytes after the payload are padding.
+// Which process sends what to whom: ARCHITECTURE.md, "Own operations".
+#ifndef LIBCTDBIPC_WIRE_OWN_MESSAGES_H_
+#define LIBCTDBIPC_WIRE_OWN_MESSAGES_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libctdbipc/base/bytes.h"
+#include "libctdbipc/wire/packet.h"
+
+namespace ctdb {
+
+inline constexpr uint32_t kLinkVersionMin = 1;
+inline constexpr uint32_t kLinkVersionMax = 1;
+
+// First packet in each direction of a link; Header.srcnode is the sender's node id, destnode whom it believes to
+// have reached.
+struct Hello {
+  uint32_t version_min = kLinkVersionMin;
+  uint32_t version_max = kLinkVersionMax;
+  uint64_t features = 0;
+  uint64_t boot_id = 0;     // random, one per start of the router
+  uint64_t session = 0;     // counts up with every connection of the sender
+  std::string cluster_name;
+  Bytes encode() const;
+  static std::optional<Hello> decode(ByteView payload);
+};
+
+struct HelloRefused {
+  std::string reason;  // for the log of the other side
+  Bytes encode() const;
+  static std::optional<HelloRefused> decode(ByteView payload);
+};
+
+struct LinkPing {
+  uint64_t sent_ns = 0;  // echoed in the LINK_PONG
+  Bytes encode() const;
+  static std::optional<LinkPing> decode(ByteView payload);
+};
+
+// Router -> recoveryd: a link came up or went down. A reset that re-connects at once is a down and an up.
+struct LinkState {
+  uint32_t pnn = 0;
+  bool up = false;
+  uint64_t session = 0;
+  Bytes encode() const;
+  static std::optional<LinkState> decode(ByteView payload);
+};
+
+enum class DaemonRole : uint32_t { kClient = 0, kStore = 1, kRecoveryd = 2 };
+
+// Router -> recoveryd: a daemon of this node connected or is gone.
+struct DaemonState {
+  DaemonRole role = DaemonRole::kStore;
+  bool up = false;
+  uint64_t instance = 0;  // counts up with every connection
+  Bytes encode() const;
+  static std::optional<DaemonState> decode(ByteView payload);
+};
+
+// Recoveryd -> its router (and, through the router, remembered for controls): what the cluster looks like.
+struct ClusterState {
+  uint32_t generation = CTDB_INVALID_GENERATION;
+  uint32_t recovery_mode = CTDB_RECOVERY_ACTIVE;
+  uint32_t runstate = CTDB_RUNSTATE_INIT;
+  uint32_t leader = CTDB_UNKNOWN_PNN;
+  uint64_t term = 0;
+  // node_flags[pnn]: the flags each node says of itself; the router adds DISCONNECTED from its links.
+  std::vector<uint32_t> node_flags;
+  std::vector<uint32_t> members;  // active nodes of `generation`, ascending (the vnnmap)
+  std::string reason;             // why not healthy, for people; empty when all is well
+  Bytes encode() const;
+  static std::optional<ClusterState> decode(ByteView payload);
+};
+
+// Router -> store: the client with this endpoint id has disconnected.
+struct ClientGone {
+  uint32_t endpoint = 0;
+  Bytes encode() const;
+  static std::optional<ClientGone> decode(ByteView payload);
+};
+
+// ---- membership and election, recoveryd to recoveryd on the control lane ----
+
+struct VoteRequest {
+  uint64_t term = 0;
+  uint32_t generation = 0;  // newest open generation the candidate knows; one that knows less gets no vote
+  Bytes encode() const;
+  static std::optional<VoteRequest> decode(ByteView payload);
+};
+
+struct VoteReply {
+  uint64_t term = 0;
+  bool granted = false;
+  Bytes encode() const;
+  static std::optional<VoteReply> decode(ByteView payload);
+};
+
+// Leader -> everyone it has a link to.
+struct Heartbeat {
+  uint64_t term = 0;
+  uint64_t sequence = 0;
+  ClusterState state;  // runstate and reason are the receiver's own affair and ignored
+  Bytes encode() const;
+  static std::optional<Heartbeat> decode(ByteView payload);
+};
+
+struct HeartbeatReply {
+  uint64_t term = 0;
+  uint64_t sequence = 0;
+  uint32_t flags = 0;          // the sender's own node flags (STOPPED, BANNED, DISABLED, UNHEALTHY)
+  uint32_t capabilities = CTDB_CAPABILITIES_DEFAULT;
+  bool store_up = false;
+  uint64_t store_instance = 0; // changes when its store was restarted
+  uint32_t open_generation = CTDB_INVALID_GENERATION;      // newest generation its store was opened in
+  uint32_t prepared_generation = CTDB_INVALID_GENERATION;  // newest one its store reported as recovered
+  std::vector<uint32_t> reachable;  // pnns it has a link to, itself included
+  // For each reachable pnn, in the same order, the session number of that link as this node counts it: a change
+  // is a reset that must be recovered from.
+  std::vector<uint64_t> sessions;
+  bool wants_recovery = false;      // asked for by an operator or by its store
+  Bytes encode() const;
+  static std::optional<HeartbeatReply> decode(ByteView payload);
+};
+
+// ---- recovery ----
+
+// Leader -> members. Also the payload of STORE_RECOVER (recoveryd -> own store).
+struct RecoveryBegin {
+  uint64_t term = 0;
+  uint32_t generation = 0;       // the one being made; ordered by (term, generation attempt)
+  // The newest generation any member was opened in. A store that was neither opened in it nor had reported itself
+  // recovered for it discards its copies before it contributes (design §6: the order of copies is
+  // (epoch, generation, rsn), never rsn alone). CTDB_INVALID_GENERATION: nobody has an earlier one, all discard.
+  uint32_t base_generation = CTDB_INVALID_GENERATION;
+  std::vector<uint32_t> members; // ascending; the new lmaster placement follows from it
+  Bytes encode() const;
+  static std::optional<RecoveryBegin> decode(ByteView payload);
+};
+using StoreRecover = RecoveryBegin;
+
+struct RecoveryStatistics {
+  uint64_t records_sent = 0;      // claims this store streamed to lmasters
+  uint64_t records_decided = 0;   // keys this store decided as lmaster
+  uint64_t records_assigned = 0;  // keys whose owner was lost and a copy was promoted
+  uint64_t bytes_sent = 0;
+};
+
+// Store -> its recoveryd (STORE_RECOVERED), member recoveryd -> leader (RECOVERY_REPORT).
+struct StoreRecovered {
+  uint32_t generation = 0;
+  bool ok = true;
+  RecoveryStatistics statistics;
+  std::string error;
+  Bytes encode() const;
+  static std::optional<StoreRecovered> decode(ByteView payload);
+};
+using RecoveryReport = StoreRecovered;
+
+// Leader -> members (RECOVERY_COMMIT), recoveryd -> own store (STORE_OPEN): the generation is open.
+struct RecoveryCommit {
+  uint64_t term = 0;
+  uint32_t generation = 0;
+  Bytes encode() const;
+  static std::optional<RecoveryCommit> decode(ByteView payload);
+};
+using StoreOpen = RecoveryCommit;
+
+// Recoveryd -> own store: this node is not a member any more. The store stops serving calls and takes its records
+// away from local clients (no header in its files says dmaster = self afterwards).
+struct StoreSuspend {
+  bool discard = false;  // true: stopped or banned, contents are invalid from now on
+  std::string reason;
+  Bytes encode() const;
+  static std::optional<StoreSuspend> decode(ByteView payload);
+};
+
+// Store -> recoveryd after it connected: what it still has.
+struct StoreHello {
+  uint32_t open_generation = CTDB_INVALID_GENERATION;  // INVALID: its files are empty
+  uint32_t prepared_generation = CTDB_INVALID_GENERATION;
+  uint32_t databases = 0;
+  Bytes encode() const;
+  static std::optional<StoreHello> decode(ByteView payload);
+};
+
+// ---- store to store during a recovery, data lane. All carry the generation being made; others are dropped. ----
+
+struct DatabaseEntry {
+  std::string name;
+  uint8_t flags = 0;  // CTDB_DB_*
+};
+// To every member, first: databases the sender has, so that all have the same before claims arrive.
+struct RecordDatabases {
+  uint32_t generation = 0;
+  std::vector<DatabaseEntry> databases;
+  Bytes encode() const;
+  static std::optional<RecordDatabases> decode(ByteView payload);
+};
+
+// One record a store holds, told to the key's lmaster.
+struct RecordClaim {
+  Bytes key;
+  uint64_t rsn = 0;
+  uint32_t dmaster = 0;
+  uint32_t flags = 0;
+  uint32_t data_size = 0;  // bytes after the header; 0 = empty record or lmaster's pointer
+};
+struct RecordClaims {
+  uint32_t generation = 0;
+  uint32_t db_id = 0;
+  std::vector<RecordClaim> claims;
+  Bytes encode() const;
+  static std::optional<RecordClaims> decode(ByteView payload);
+};
+
+// RECORD_CLAIMS_END and RECORD_ASSIGN_END: how many batches went before it on this link.
+struct RecordEnd {
+  uint32_t generation = 0;
+  uint64_t batches = 0;
+  Bytes encode() const;
+  static std::optional<RecordEnd> decode(ByteView payload);
+};
+
+// Lmaster -> holder: who owns the key from now on. dmaster = the receiver: promote your copy.
+// Otherwise: your copy is not the owner's, point it there.
+struct RecordAssignment {
+  Bytes key;
+  uint64_t rsn = 0;  // of the winning copy
+  uint32_t dmaster = 0;
+};
+struct RecordAssign {
+  uint32_t generation = 0;
+  uint32_t db_id = 0;
+  std::vector<RecordAssignment> assignments;
+  Bytes encode() const;
+  static std::optional<RecordAssign> decode(ByteView payload);
+};
+
+}  // namespace ctdb
+
+#endif  // LIBCTDBIPC_WIRE_OWN_MESSAGES_H_
