@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+#include "libctdbipc/ring/counters.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <new>
+
+#include "libctdbipc/base/bytes.h"
+#include "libctdbipc/base/unique_fd.h"
+
+namespace ctdb {
+namespace {
+
+constexpr uint64_t kMagic = 0x3152544e55434354ull;  // "TCCUNTR1"
+constexpr uint32_t kVersion = 1;
+constexpr size_t kCounters = static_cast<size_t>(Counter::count);
+constexpr size_t kStatusBytes = 1024;
+constexpr size_t kErrorsMax = 32;
+constexpr size_t kErrorBytes = 200;
+
+struct ErrorSlot {
+  std::atomic<uint64_t> count;  // 0 = free; stored last when a slot is taken
+  std::atomic<int64_t> first_ns;
+  std::atomic<int64_t> last_ns;
+  char text[kErrorBytes];
+};
+
+// The file, as it is mapped. Readers see each u64 whole; texts may be seen half changed, which only people read.
+struct Image {
+  uint64_t magic;
+  uint32_t version;
+  uint32_t counters;
+  uint32_t pid;
+  uint32_t reserved;
+  int64_t start_ns;
+  char status[kStatusBytes];
+  std::atomic<uint64_t> values[kCounters];
+  ErrorSlot errors[kErrorsMax];
+};
+
+struct Row {
+  const char* name;
+  const char* help;
+};
+constexpr Row kRows[] = {
+#define CTDB_COUNTER(name, help) {#name, help},
+#include "libctdbipc/ring/counters.def"
+};
+static_assert(std::size(kRows) == kCounters);
+
+int64_t realtime_ns() {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec * 1000000000ll + now.tv_nsec;
+}
+
+void copy_text(char* to, size_t size, std::string_view text) {
+  const size_t length = std::min(size - 1, text.size());
+  std::memcpy(to, text.data(), length);
+  to[length] = '\0';
+}
+
+class MappedCounters : public Counters {
+ public:
+  explicit MappedCounters(Image* image) : image_(image) {}
+  ~MappedCounters() override { munmap(image_, sizeof(Image)); }
+
+  // Only this process writes, so load and store suffice: no locked instruction on the packet path.
+  void add(Counter counter, uint64_t by) override {
+    std::atomic<uint64_t>& value = image_->values[static_cast<size_t>(counter)];
+    value.store(value.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+  }
+  void set(Counter counter, uint64_t value) override {
+    image_->values[static_cast<size_t>(counter)].store(value, std::memory_order_relaxed);
+  }
+  uint64_t get(Counter counter) const override {
+    return image_->values[static_cast<size_t>(counter)].load(std::memory_order_relaxed);
+  }
+  void set_status(std::string_view text) override { copy_text(image_->status, kStatusBytes, text); }
+
+  void error(std::string_view text, int64_t when_ns) override {
+    text = text.substr(0, kErrorBytes - 1);
+    for (size_t i = 0; i < kErrorsMax; ++i) {
+      ErrorSlot& slot = image_->errors[i];
+      const bool last = i + 1 == kErrorsMax;
+      const uint64_t count = slot.count.load(std::memory_order_relaxed);
+      if (count == 0) {
+        copy_text(slot.text, kErrorBytes, last ? "other errors" : text);
+        slot.first_ns.store(when_ns, std::memory_order_relaxed);
+      } else if (!last && text != slot.text) {
+        continue;
+      }
+      slot.last_ns.store(when_ns, std::memory_order_relaxed);
+      slot.count.store(count + 1, std::memory_order_release);  // pairs with the acquire in read_counters
+      return;
+    }
+  }
+
+ private:
+  Image* image_;
+};
+
+void* map_new_file(const std::string& path) {
+  const std::string fresh = path + ".new";
+  UniqueFd fd(open(fresh.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!fd.valid() || ftruncate(fd.get(), sizeof(Image)) != 0) return MAP_FAILED;
+  void* at = mmap(nullptr, sizeof(Image), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  if (at == MAP_FAILED) return at;
+  // A reader of the old file keeps reading the old file; never one that is half made.
+  if (rename(fresh.c_str(), path.c_str()) != 0) {
+    munmap(at, sizeof(Image));
+    return MAP_FAILED;
+  }
+  return at;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Counters>> Counters::create(const std::string& path) {
+  void* at = path.empty() ? mmap(nullptr, sizeof(Image), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                          : map_new_file(path);
+  if (at == MAP_FAILED) return fail_errno("creating counters file " + path);
+  auto* image = new (at) Image{};
+  image->version = kVersion;
+  image->counters = kCounters;
+  image->pid = static_cast<uint32_t>(getpid());
+  image->start_ns = realtime_ns();
+  image->magic = kMagic;
+  return std::unique_ptr<Counters>(new MappedCounters(image));
+}
+
+Result<CountersSnapshot> read_counters(const std::string& path) {
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) {
+    if (errno == ENOENT) return fail(ErrorCode::kNotFound, "no counters file " + path + " (the daemon never ran here)");
+    return fail_errno("opening counters file " + path);
+  }
+  // read() and not mmap: the file could be cut short under a mapping.
+  Bytes copy(sizeof(Image));
+  const ssize_t got = pread(fd.get(), copy.data(), copy.size(), 0);
+  const auto* image = reinterpret_cast<const Image*>(copy.data());
+  if (got != static_cast<ssize_t>(sizeof(Image)) || image->magic != kMagic || image->version != kVersion ||
+      image->counters != kCounters) {
+    return fail(ErrorCode::kInvalid, path + " is not a counters file of this version (remove it or restart the daemon)");
+  }
+  CountersSnapshot snapshot;
+  snapshot.pid = image->pid;
+  snapshot.start_ns = image->start_ns;
+  snapshot.status.assign(image->status, strnlen(image->status, kStatusBytes));
+  for (const std::atomic<uint64_t>& value : image->values) snapshot.values.push_back(value.load());
+  for (const ErrorSlot& slot : image->errors) {
+    const uint64_t count = slot.count.load(std::memory_order_acquire);
+    if (count == 0) break;
+    snapshot.errors.push_back(
+        {std::string(slot.text, strnlen(slot.text, kErrorBytes)), count, slot.first_ns.load(), slot.last_ns.load()});
+  }
+  return snapshot;
+}
+
+const char* counter_name(Counter counter) { return kRows[static_cast<size_t>(counter)].name; }
+const char* counter_help(Counter counter) { return kRows[static_cast<size_t>(counter)].help; }
+
+}  // namespace ctdb

@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+#include "libctdbipc/runtime/config.h"
+
+#include <arpa/inet.h>
+#include <ini.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <map>
+#include <sstream>
+
+#include "libctdbipc/base/limits.h"
+#include "libctdbipc/base/unique_fd.h"
+
+namespace ctdb {
+namespace {
+
+constexpr size_t kFileBytesMax = 1u << 20;
+constexpr size_t kLineBytesMax = 4096;
+
+std::string trimmed(const std::string& text) {
+  const size_t first = text.find_first_not_of(" \t\r");
+  if (first == std::string::npos) return "";
+  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
+}
+
+// What both parsers refuse before they look at lines.
+bool text_is_sane(const std::string& file, const std::string& text, std::vector<ConfigProblem>& problems) {
+  if (text.size() > kFileBytesMax) {
+    problems.push_back({file, 0, "file is larger than 1 MiB", "this does not look like a configuration file"});
+    return false;
+  }
+  int line = 1;
+  size_t line_start = 0;
+  for (size_t i = 0; i <= text.size(); ++i) {
+    if (i == text.size() || text[i] == '\n') {
+      if (i - line_start > kLineBytesMax) {
+        problems.push_back({file, line, "line is longer than 4096 bytes", "shorten it"});
+        return false;
+      }
+      ++line;
+      line_start = i + 1;
+    } else if (text[i] == '\0') {
+      problems.push_back({file, line, "line has a NUL byte", "save the file as plain UTF-8 text"});
+      return false;
+    }
+  }
+  return true;
+}
+
+// The address in the form inet_ntop prints, or empty.
+std::string canonical_address(const std::string& text) {
+  char buffer[INET6_ADDRSTRLEN];
+  in_addr four;
+  in6_addr six;
+  if (inet_pton(AF_INET, text.c_str(), &four) == 1) return inet_ntop(AF_INET, &four, buffer, sizeof buffer);
+  if (inet_pton(AF_INET6, text.c_str(), &six) == 1) return inet_ntop(AF_INET6, &six, buffer, sizeof buffer);
+  return "";
+}
+
+bool parse_bool(const std::string& value, bool& out) {
+  std::string low = value;
+  std::transform(low.begin(), low.end(), low.begin(), [](unsigned char c) { return std::tolower(c); });
+  if (low == "true" || low == "yes" || low == "1" || low == "on") return out = true, true;
+  if (low == "false" || low == "no" || low == "0" || low == "off") return out = false, true;
+  return false;
+}
+
+struct Parser {
+  Config config;
+  std::string file;
+  std::vector<ConfigProblem>* problems;
+  std::map<std::string, int> seen;  // "section/key" -> line
+};
+
+// Returns what is wrong with the value, or empty.
+using Setter = std::function<std::string(Config&, const std::string&)>;
+
+Setter text_option(std::string Config::*field) {
+  return [field](Config& config, const std::string& value) {
+    config.*field = value;
+    return std::string();
+  };
+}
+
+Setter bool_option(bool Config::*field) {
+  return [field](Config& config, const std::string& value) -> std::string {
+    return parse_bool(value, config.*field) ? "" : "'" + value + "' is not a boolean|write true or false";
+  };
+}
+
+std::string set_level(Config& config, const std::string& value) {
+  static const char* const kLevels[] = {"ERROR", "WARNING", "NOTICE", "INFO", "DEBUG"};
+  for (const char* level : kLevels) {
+    if (value == level) {
+      config.log_level = value;
+      return "";
+    }
+  }
+  return "'" + value + "' is not a log level|write ERROR, WARNING, NOTICE, INFO or DEBUG";
+}
+
+std::string set_location(Config& config, const std::string& value) {
+  if (value != "stderr" && value != "journal" && value.rfind("syslog", 0) != 0 &&
+      (value.rfind("file:/", 0) != 0)) {
+    return "'" + value + "' is not a log location|write stderr, syslog, journal or file:/PATH";
+  }
+  config.log_location = value;
+  return "";
+}
+
+std::string set_address(Config& config, const std::string& value) {
+  config.node_address = canonical_address(value);
+  return config.node_address.empty() ? "'" + value + "' is not an IP address|write it in digits" : "";
+}
+
+std::string set_quorum(Config& config, const std::string& value) {
+  if (value == "majority") return config.quorum = Quorum::kMajority, "";
+  if (value == "none") return config.quorum = Quorum::kNone, "";
+  return "'" + value + "' is not a quorum rule|write majority or none";
+}
+
+std::string set_port(Config& config, const std::string& value) {
+  unsigned number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc() || end != value.data() + value.size() || number < 1 || number > 65535) {
+    return "'" + value + "' is not a port|write a number from 1 to 65535";
+  }
+  config.port = static_cast<uint16_t>(number);
+  return "";
+}
+
+std::string set_transport(Config&, const std::string& value) {
+  return value == "tcp" ? "" : "transport '" + value + "' is not supported|write tcp";
+}
+
+const std::map<std::string, Setter>& options() {
+  static const std::map<std::string, Setter> table = {
+      {"cluster/cluster name", text_option(&Config::cluster_name)},
+      {"cluster/node address", set_address},
+      {"cluster/nodes list", text_option(&Config::nodes_file)},
+      {"cluster/cluster lock", text_option(&Config::cluster_lock)},
+      {"cluster/recovery lock", text_option(&Config::cluster_lock)},
+      {"cluster/leader capability", bool_option(&Config::leader_capability)},
+      {"cluster/quorum", set_quorum},
+      {"cluster/port", set_port},
+      {"cluster/transport", set_transport},
+      {"database/volatile database directory", text_option(&Config::volatile_directory)},
+      {"database/persistent database directory", text_option(&Config::persistent_directory)},
+      {"database/state database directory", text_option(&Config::state_directory)},
+      {"database/tdb mutexes", bool_option(&Config::tdb_mutexes)},
+      {"legacy/lmaster capability", bool_option(&Config::lmaster_capability)},
+      {"legacy/start as stopped", bool_option(&Config::start_as_stopped)},
+      {"legacy/start as disabled", bool_option(&Config::start_as_disabled)},
+      {"logging/location", set_location},
+      {"logging/log level", set_level},
+      {"ipc/run directory", text_option(&Config::run_directory)},
+      {"ipc/socket", text_option(&Config::socket_path)},
+      {"ipc/setup socket", text_option(&Config::setup_socket_path)},
+  };
+  return table;
+}
+
+// Options of the classic daemon that have no meaning here: accepted with a warning.
+bool classic_only(const std::string& name) {
+  static const char* const kNames[] = {
+      "cluster/leader timeout", "database/lock debug script", "event/debug script", "failover/disabled",
+      "failover/shutdown extra timeout", "failover/shutdown failover timeout", "legacy/realtime scheduling",
+      "legacy/script log level"};
+  return std::any_of(std::begin(kNames), std::end(kNames), [&](const char* known) { return name == known; });
+}
+
+size_t edit_distance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t above = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+std::string nearest_option(const std::string& name) {
+  std::string best;
+  size_t best_distance = name.size() / 2;
+  for (const auto& [known, setter] : options()) {
+    if (const size_t distance = edit_distance(name, known); distance < best_distance) {
+      best = known;
+      best_distance = distance;
+    }
+  }
+  if (best.empty()) return "remove the line";
+  const size_t slash = best.find('/');
+  return "did you mean '" + best.substr(slash + 1) + "' in [" + best.substr(0, slash) + "]?";
+}
+
+void take_option(Parser& parser, const std::string& section, const std::string& key, const std::string& value, int line) {
+  const std::string name = section + "/" + key;
+  if (auto [at, fresh] = parser.seen.emplace(name, line); !fresh) {
+    parser.problems->push_back({parser.file, line, "'" + key + "' is set again (first in line " +
+                                std::to_string(at->second) + ")", "keep one of the two"});
+    return;
+  }
+  const auto found = options().find(name);
+  if (found == options().end()) {
+    const bool known = classic_only(name);
+    parser.problems->push_back({parser.file, line, "option '" + key + "' in [" + section + "] " +
+                                (known ? "has no meaning here and is ignored" : "is unknown"),
+                                known ? "it may be removed" : nearest_option(name), !known});
+    return;
+  }
+  const std::string wrong = value.empty() ? "'" + key + "' has no value|write one or remove the line"
+                                          : found->second(parser.config, value);
+  if (wrong.empty()) return;
+  const size_t bar = wrong.find('|');
+  parser.problems->push_back({parser.file, line, wrong.substr(0, bar), wrong.substr(bar + 1)});
+}
+
+// inih calls this for each "key = value" line. Its line number is that of the line just read.
+int on_ini_line(void* user, const char* section, const char* key, const char* value, int line) {
+  take_option(*static_cast<Parser*>(user), section, trimmed(key), trimmed(value), line);
+  return 1;
+}
+
+// Feeds inih line by line so that we know the line number (Debian builds inih without INI_HANDLER_LINENO).
+struct LineSource {
+  std::istringstream text;
+  int line = 0;
+  Parser* parser;
+};
+
+char* next_line(char* buffer, int size, void* stream) {
+  auto* source = static_cast<LineSource*>(stream);
+  std::string line;
+  if (!std::getline(source->text, line)) return nullptr;
+  ++source->line;
+  const size_t length = std::min(line.size(), static_cast<size_t>(size) - 1);
+  std::memcpy(buffer, line.data(), length);
+  buffer[length] = '\0';
+  return buffer;
+}
+
+int on_ini(void* user, const char* section, const char* key, const char* value) {
+  auto* source = static_cast<LineSource*>(user);
+  return on_ini_line(source->parser, section, key, value == nullptr ? "" : value, source->line);
+}
+
+void fill_defaults(Config& config, const std::string& base) {
+  const auto set = [](std::string& field, const std::string& value) {
+    if (field.empty()) field = value;
+  };
+  set(config.nodes_file, base + "/nodes");
+  set(config.volatile_directory, base + "/volatile");
+  set(config.persistent_directory, base + "/persistent");
+  set(config.state_directory, base + "/state");
+  set(config.run_directory, base);
+  set(config.socket_path, config.run_directory + "/ctdbd.socket");
+  set(config.setup_socket_path, config.run_directory + "/setup.socket");
+}
+
+bool any_fatal(const std::vector<ConfigProblem>& problems) {
+  return std::any_of(problems.begin(), problems.end(), [](const ConfigProblem& p) { return p.fatal; });
+}
+
+Result<std::string> read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return fail_errno(path);
+  std::string text(kFileBytesMax + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(in.gcount()));
+  return text;
+}
+
+bool address_is_local(const std::string& address) {
+  sockaddr_storage storage{};
+  socklen_t size;
+  if (auto* four = reinterpret_cast<sockaddr_in*>(&storage);
+      inet_pton(AF_INET, address.c_str(), &four->sin_addr) == 1) {
+    four->sin_family = AF_INET;
+    size = sizeof *four;
+  } else {
+    auto* six = reinterpret_cast<sockaddr_in6*>(&storage);
+    if (inet_pton(AF_INET6, address.c_str(), &six->sin6_addr) != 1) return false;
+    six->sin6_family = AF_INET6;
+    size = sizeof *six;
+  }
+  UniqueFd probe(socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return probe.valid() && bind(probe.get(), reinterpret_cast<sockaddr*>(&storage), size) == 0;
+}
+
+void find_own_pnn(Config& config, const std::string& file, std::vector<ConfigProblem>& problems) {
+  for (const NodeAddress& node : config.nodes) {
+    if (node.deleted) continue;
+    const bool own = config.node_address.empty() ? address_is_local(node.address) : node.address == config.node_address;
+    if (!own) continue;
+    config.pnn = node.pnn;
+    config.node_address = node.address;
+    return;
+  }
+  if (config.node_address.empty()) {
+    problems.push_back({config.nodes_file, 0, "no address of this file is an address of this machine",
+                        "add this node's address, or bring its interface up"});
+  } else {
+    problems.push_back({file, 0, "node address " + config.node_address + " is not in " + config.nodes_file,
+                        "add it there, on the same line on every node"});
+  }
+}
+
+}  // namespace
+
+std::string ConfigProblem::format() const {
+  std::string where = line > 0 ? file + ":" + std::to_string(line) : file;
+  return where + ": " + (fatal ? "" : "warning: ") + text + " (" + remedy + ")";
+}
+
+Result<std::vector<NodeAddress>> parse_nodes(const std::string& file, const std::string& text,
+                                             std::vector<ConfigProblem>& problems) {
+  std::vector<ConfigProblem> found;
+  std::vector<NodeAddress> nodes;
+  std::map<std::string, int> lines;
+  if (text_is_sane(file, text, found)) {
+    std::istringstream in(text);
+    std::string raw;
+    for (int line = 1; std::getline(in, raw); ++line) {
+      const std::string word = trimmed(raw);
+      if (word.empty()) continue;  // blank lines take no pnn (cluster-semantics §12)
+      const uint32_t pnn = static_cast<uint32_t>(nodes.size());
+      if (word[0] == '#') {
+        nodes.push_back({pnn, "", true});
+        continue;
+      }
+      const std::string address = canonical_address(word);
+      if (address.empty()) {
+        found.push_back({file, line, "'" + word.substr(0, 64) + "' is not an IP address", "write one address a line"});
+      } else if (auto [at, fresh] = lines.emplace(address, line); !fresh) {
+        found.push_back({file, line, address + " stands in line " + std::to_string(at->second) + " already",
+                         "each node needs its own address"});
+      }
+      nodes.push_back({pnn, address, false});
+    }
+    if (nodes.size() > kNodesMax) found.push_back({file, 0, "more than 1024 nodes", "remove some"});
+    if (lines.empty() && found.empty()) {
+      found.push_back({file, 0, "no node addresses in this file", "write one address a line"});
+    }
+  }
+  const bool bad = any_fatal(found);
+  problems.insert(problems.end(), found.begin(), found.end());
+  if (bad) return fail(ErrorCode::kInvalid, file + " is not usable");
+  return nodes;
+}
+
+Result<Config> parse_config(const std::string& base, const std::string& file, const std::string& text,
+                            std::vector<ConfigProblem>& problems) {
+  std::vector<ConfigProblem> found;
+  Parser parser{Config{}, file, &found, {}};
+  if (text_is_sane(file, text, found)) {
+    LineSource source{std::istringstream(text), 0, &parser};
+    const int bad_line = ini_parse_stream(next_line, &source, on_ini, &source);
+    if (bad_line > 0) {
+      found.push_back({file, bad_line, "line is neither [section] nor key = value", "correct or remove it"});
+    }
+  }
+  fill_defaults(parser.config, base);
+  const bool bad = any_fatal(found);
+  problems.insert(problems.end(), found.begin(), found.end());
+  if (bad) return fail(ErrorCode::kInvalid, "configuration has errors");
+  return std::move(parser.config);
+}
+
+Result<Config> load_config(const std::string& base, std::vector<ConfigProblem>& problems) {
+  const std::string file = base + "/ctdb.conf";
+  std::string text;
+  if (Result<std::string> read = read_file(file)) {
+    text = std::move(*read);
+  } else if (read.error().saved_errno != ENOENT) {
+    problems.push_back({file, 0, read.error().text(), "make it readable"});
+    return fail(ErrorCode::kInvalid, "configuration has errors");
+  }
+  Result<Config> config = parse_config(base, file, text, problems);
+  const std::string nodes_file = config ? config->nodes_file : base + "/nodes";
+  Result<std::string> nodes_text = read_file(nodes_file);
+  if (!nodes_text) {
+    problems.push_back({nodes_file, 0, std::strerror(nodes_text.error().saved_errno),
+                        "write the nodes file: one address a line, the same on every node"});
+    return fail(ErrorCode::kInvalid, "configuration has errors");
+  }
+  Result<std::vector<NodeAddress>> nodes = parse_nodes(nodes_file, *nodes_text, problems);
+  if (!config) return config;
+  if (!nodes) return fail(std::move(nodes.error()));
+  config->nodes = std::move(*nodes);
+  const size_t before = problems.size();
+  find_own_pnn(*config, file, problems);
+  if (problems.size() > before) return fail(ErrorCode::kInvalid, "configuration has errors");
+  return config;
+}
+
+}  // namespace ctdb

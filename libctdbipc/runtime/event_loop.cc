@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+#include "libctdbipc/runtime/event_loop.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <time.h>
+
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+#include <vector>
+
+#include "libctdbipc/base/unique_fd.h"
+#include "libctdbipc/ring/channel.h"
+
+namespace ctdb {
+namespace {
+
+constexpr size_t kDrainBudget = 256;  // frames per channel and turn
+constexpr int kEventsPerWait = 64;
+// A channel without traffic for this many sleeps is left armed while the process is awake; others are disarmed on
+// waking so that their peers do not ring a process that is awake.
+constexpr uint32_t kHotSleeps = 16;
+
+TimeNs boot_time() {
+  timespec now;
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return now.tv_sec * kSecond + now.tv_nsec;
+}
+
+struct ChannelSource {
+  Channel* channel;  // nullptr once removed
+  EventLoop::DrainCallback drain;
+  bool active = true;  // polled this turn; false: armed and waiting for its bell
+  uint32_t quiet_sleeps = 0;
+};
+
+class EpollLoop : public EventLoop {
+ public:
+  Result<void> init();
+
+  Result<void> watch(int fd, uint32_t events, FdCallback callback) override;
+  Result<void> rewatch(int fd, uint32_t events) override;
+  void unwatch(int fd) override;
+  Result<void> add_channel(Channel* channel, DrainCallback drain) override;
+  void remove_channel(Channel* channel) override;
+  void add_flush_hook(std::function<void()> hook) override { flush_hooks_.push_back(std::move(hook)); }
+  void add_idle_hook(std::function<bool()> hook) override { idle_hooks_.push_back(std::move(hook)); }
+  TimerId at(TimeNs deadline, std::function<void()> callback) override;
+  void cancel(TimerId id) override;
+  void on_terminate(std::function<void()> hook) override { terminate_ = std::move(hook); }
+  void on_reload(std::function<void()> hook) override { reload_ = std::move(hook); }
+  TimeNs now() const override { return now_; }
+  Result<void> run() override;
+  void stop() override { stopped_ = true; }
+  uint64_t wakeups() const override { return wakeups_; }
+
+ private:
+  size_t drain_channels();
+  size_t run_timers();
+  bool idle_work();
+  void flush();
+  bool arm_all();
+  void wake_hot_channels();
+  Result<size_t> wait(bool may_sleep);
+  void read_signals();
+
+  UniqueFd epoll_;
+  UniqueFd signals_;
+  // Shared so that a callback stays alive while it runs, even if it unwatches itself.
+  std::unordered_map<int, std::shared_ptr<FdCallback>> fds_;
+  std::vector<std::unique_ptr<ChannelSource>> channels_;
+  std::unordered_map<int, ChannelSource*> bells_;
+  bool channels_removed_ = false;
+  std::vector<std::function<void()>> flush_hooks_;
+  std::vector<std::function<bool()>> idle_hooks_;
+  std::map<std::pair<TimeNs, TimerId>, std::function<void()>> timers_;
+  std::unordered_map<TimerId, TimeNs> timer_deadlines_;
+  TimerId next_timer_ = 1;
+  std::function<void()> terminate_ = [this] { stop(); };
+  std::function<void()> reload_ = [] {};
+  TimeNs now_ = 0;
+  bool stopped_ = false;
+  uint64_t wakeups_ = 0;
+};
+
+Result<void> EpollLoop::init() {
+  epoll_.reset(epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll_.valid()) return fail_errno("epoll_create1");
+  signal(SIGPIPE, SIG_IGN);
+  sigset_t set;
+  sigemptyset(&set);
+  for (int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  signals_.reset(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals_.valid()) return fail_errno("signalfd");
+  now_ = boot_time();
+  return watch(signals_.get(), EPOLLIN, [this](uint32_t) { read_signals(); });
+}
+
+void EpollLoop::read_signals() {
+  signalfd_siginfo info;
+  while (read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    if (info.ssi_signo == SIGHUP) {
+      reload_();
+    } else {
+      terminate_();
+    }
+  }
+}
+
+Result<void> EpollLoop::watch(int fd, uint32_t events, FdCallback callback) {
+  epoll_event event{};
+  event.events = events;
+  event.data.fd = fd;
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return fail_errno("watching a descriptor");
+  fds_[fd] = std::make_shared<FdCallback>(std::move(callback));
+  return {};
+}
+
+Result<void> EpollLoop::rewatch(int fd, uint32_t events) {
+  epoll_event event{};
+  event.events = events;
+  event.data.fd = fd;
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) != 0) return fail_errno("re-watching a descriptor");
+  return {};
+}
+
+void EpollLoop::unwatch(int fd) {
+  if (fds_.erase(fd) > 0) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+}
+
+Result<void> EpollLoop::add_channel(Channel* channel, DrainCallback drain) {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.fd = channel->bell_fd();
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, channel->bell_fd(), &event) != 0) {
+    return fail_errno("watching a channel's bell");
+  }
+  channels_.push_back(std::make_unique<ChannelSource>(ChannelSource{channel, std::move(drain)}));
+  bells_[channel->bell_fd()] = channels_.back().get();
+  return {};
+}
+
+void EpollLoop::remove_channel(Channel* channel) {
+  auto found = bells_.find(channel->bell_fd());
+  if (found == bells_.end() || found->second->channel != channel) return;
+  channel->flush();
+  found->second->channel = nullptr;
+  bells_.erase(found);
+  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, channel->bell_fd(), nullptr);
+  channels_removed_ = true;
+}
+
+EventLoop::TimerId EpollLoop::at(TimeNs deadline, std::function<void()> callback) {
+  const TimerId id = next_timer_++;
+  timers_.emplace(std::make_pair(deadline, id), std::move(callback));
+  timer_deadlines_.emplace(id, deadline);
+  return id;
+}
+
+void EpollLoop::cancel(TimerId id) {
+  auto found = timer_deadlines_.find(id);
+  if (found == timer_deadlines_.end()) return;
+  timers_.erase({found->second, id});
+  timer_deadlines_.erase(found);
+}
+
+size_t EpollLoop::drain_channels() {
+  size_t done = 0;
+  for (size_t i = 0; i < channels_.size(); ++i) {  // drains may add channels
+    ChannelSource* source = channels_[i].get();
+    if (source->channel == nullptr || !source->active) continue;
+    const size_t count = source->drain(kDrainBudget);
+    if (count > 0) source->quiet_sleeps = 0;
+    done += count;
+  }
+  if (channels_removed_) {
+    std::erase_if(channels_, [](const auto& source) { return source->channel == nullptr; });
+    channels_removed_ = false;
+  }
+  return done;
+}
+
+size_t EpollLoop::run_timers() {
+  size_t done = 0;
+  while (!timers_.empty() && timers_.begin()->first.first <= now_ && done < kDrainBudget) {
+    auto node = timers_.extract(timers_.begin());
+    timer_deadlines_.erase(node.key().second);
+    node.mapped()();
+    ++done;
+  }
+  return done;
+}
+
+bool EpollLoop::idle_work() {
+  bool more = false;
+  for (auto& hook : idle_hooks_) more = hook() || more;
+  return more;
+}
+
+void EpollLoop::flush() {
+  for (auto& hook : flush_hooks_) hook();
+  for (auto& source : channels_) {
+    if (source->channel != nullptr) source->channel->flush();
+  }
+}
+
+// Says "I am about to sleep" on every channel that is still polled. False: one of them has work.
+bool EpollLoop::arm_all() {
+  bool safe = true;
+  for (auto& source : channels_) {
+    if (source->channel == nullptr || !source->active) continue;
+    if (source->channel->arm()) {
+      source->active = false;
+    } else {
+      safe = false;
+    }
+  }
+  return safe;
+}
+
+void EpollLoop::wake_hot_channels() {
+  for (auto& source : channels_) {
+    if (source->channel == nullptr || source->active || ++source->quiet_sleeps > kHotSleeps) continue;
+    source->channel->disarm();
+    source->active = true;
+  }
+}
+
+Result<size_t> EpollLoop::wait(bool may_sleep) {
+  timespec limit{0, 0};
+  const timespec* timeout = &limit;
+  if (may_sleep) {
+    if (timers_.empty()) {
+      timeout = nullptr;
+    } else {
+      const TimeNs left = std::max<TimeNs>(0, timers_.begin()->first.first - boot_time());
+      limit.tv_sec = left / kSecond;
+      limit.tv_nsec = left % kSecond;
+    }
+  }
+  epoll_event events[kEventsPerWait];
+  const int count = epoll_pwait2(epoll_.get(), events, kEventsPerWait, timeout, nullptr);
+  if (count < 0 && errno != EINTR) return fail_errno("epoll_pwait2");
+  now_ = boot_time();
+  if (may_sleep) {
+    ++wakeups_;
+    wake_hot_channels();
+  }
+  for (int i = 0; i < count; ++i) {
+    const int fd = events[i].data.fd;
+    if (auto bell = bells_.find(fd); bell != bells_.end()) {
+      bell->second->active = true;
+      bell->second->quiet_sleeps = 0;
+      bell->second->channel->disarm();
+    } else if (auto found = fds_.find(fd); found != fds_.end()) {
+      const std::shared_ptr<FdCallback> callback = found->second;
+      (*callback)(events[i].events);
+    }
+  }
+  return static_cast<size_t>(std::max(count, 0));
+}
+
+Result<void> EpollLoop::run() {
+  uint32_t turns_without_wait = 0;
+  bool first = true;
+  while (!stopped_) {
+    const size_t timers = run_timers();
+    const size_t frames = drain_channels();
+    const bool more = idle_work();
+    // Even a turn that only handled descriptors may have queued something.
+    flush();
+    // While rings keep filling up the descriptors are looked at every fourth turn; otherwise arm, look again and
+    // sleep: a frame that arrives meanwhile makes arm_all() fail.
+    const bool busy = first || more || (frames > 0 && !arm_all());
+    first = false;
+    if (busy && ++turns_without_wait < 4) continue;
+    turns_without_wait = 0;
+    const bool may_sleep = !busy && timers < kDrainBudget && arm_all();
+    if (Result<size_t> waited = wait(may_sleep); !waited) return fail(std::move(waited.error()));
+  }
+  flush();
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<EventLoop>> EventLoop::create() {
+  auto loop = std::make_unique<EpollLoop>();
+  if (Result<void> ready = loop->init(); !ready) return fail(std::move(ready.error()));
+  return std::unique_ptr<EventLoop>(std::move(loop));
+}
+
+}  // namespace ctdb

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+#include "libctdbipc/runtime/setup_socket.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cstring>
+
+#include "libctdbipc/wire/reader.h"
+
+namespace ctdb {
+namespace {
+
+constexpr uint32_t kSetupMagic = 0x50555343;  // "CSUP"
+constexpr size_t kSetupBytesMax = 1024;
+constexpr size_t kFdsPerChannel = 3;
+constexpr size_t kChannelsMax = 2;
+constexpr size_t kFdsMax = kFdsPerChannel * kChannelsMax;
+
+Bytes encode(const SetupMessage& message) {
+  Bytes out;
+  Writer w(out);
+  w.u32(kSetupMagic);
+  w.u32(static_cast<uint32_t>(message.kind));
+  w.u32(static_cast<uint32_t>(message.role));
+  w.u32(message.endpoint);
+  w.u32(message.pnn);
+  w.u32(message.generation);
+  w.u32(message.pid);
+  w.u32(message.uid);
+  w.u32(message.gid);
+  w.u32(static_cast<uint32_t>(message.channels.size()));
+  w.counted_bytes(as_bytes(std::string_view(message.text).substr(0, 512)));
+  return out;
+}
+
+// Takes the descriptors on success; on failure they are closed with the vector.
+Result<SetupMessage> decode(ByteView bytes, std::vector<UniqueFd> fds) {
+  Reader r(bytes);
+  SetupMessage m;
+  const uint32_t magic = r.u32();
+  const uint32_t kind = r.u32();
+  const uint32_t role = r.u32();
+  m.endpoint = r.u32();
+  m.pnn = r.u32();
+  m.generation = r.u32();
+  m.pid = r.u32();
+  m.uid = r.u32();
+  m.gid = r.u32();
+  const uint32_t channels = r.u32();
+  m.text = std::string(as_text(r.counted_bytes()));
+  if (!r.done() || magic != kSetupMagic || kind < 1 || kind > static_cast<uint32_t>(SetupKind::kClientDetached) ||
+      role > static_cast<uint32_t>(DaemonRole::kRecoveryd)) {
+    return fail(ErrorCode::kInvalid, "set-up message is malformed");
+  }
+  if (channels > kChannelsMax || fds.size() != channels * kFdsPerChannel) {
+    return fail(ErrorCode::kInvalid, "set-up message has the wrong number of descriptors");
+  }
+  m.kind = static_cast<SetupKind>(kind);
+  m.role = static_cast<DaemonRole>(role);
+  for (size_t i = 0; i < fds.size(); i += kFdsPerChannel) {
+    m.channels.push_back({std::move(fds[i]), std::move(fds[i + 1]), std::move(fds[i + 2])});
+  }
+  return m;
+}
+
+std::vector<UniqueFd> take_descriptors(msghdr& header) {
+  std::vector<UniqueFd> fds;
+  for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+    const size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; ++i) {
+      int fd;
+      std::memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof fd);
+      fds.emplace_back(fd);
+    }
+  }
+  return fds;
+}
+
+Result<sockaddr_un> unix_address(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) {
+    return fail(ErrorCode::kInvalid, "socket path is longer than " + std::to_string(sizeof address.sun_path - 1) +
+                                         " bytes: " + path + " (choose a shorter directory)");
+  }
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  return address;
+}
+
+}  // namespace
+
+Result<void> send_setup(int socket, const SetupMessage& message) {
+  Bytes body = encode(message);
+  int fds[kFdsMax];
+  size_t count = 0;
+  for (const ChannelFds& channel : message.channels) {
+    fds[count++] = channel.segment.get();
+    fds[count++] = channel.own_bell.get();
+    fds[count++] = channel.peer_bell.get();
+  }
+  iovec part{body.data(), body.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof fds)] = {};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  if (count > 0) {
+    header.msg_control = control;
+    header.msg_controllen = CMSG_SPACE(count * sizeof(int));
+    cmsghdr* c = CMSG_FIRSTHDR(&header);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(count * sizeof(int));
+    std::memcpy(CMSG_DATA(c), fds, count * sizeof(int));
+  }
+  if (sendmsg(socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return {};
+  if (errno == EPIPE || errno == ECONNRESET) return fail(ErrorCode::kDisconnected, "set-up peer is gone");
+  return fail_errno("sending a set-up message");
+}
+
+Result<std::optional<SetupMessage>> receive_setup(int socket) {
+  uint8_t body[kSetupBytesMax];
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * 64)];
+  iovec part{body, sizeof body};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = control;
+  header.msg_controllen = sizeof control;
+  const ssize_t got = recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  if (got < 0) {
+    if (errno == EAGAIN || errno == EINTR) return std::optional<SetupMessage>();
+    if (errno == ECONNRESET) return fail(ErrorCode::kDisconnected, "set-up peer is gone");
+    return fail_errno("receiving a set-up message");
+  }
+  std::vector<UniqueFd> fds = take_descriptors(header);
+  if (got == 0) return fail(ErrorCode::kDisconnected, "set-up peer is gone");
+  if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+    return fail(ErrorCode::kInvalid, "set-up message is too long");
+  }
+  Result<SetupMessage> message = decode({body, static_cast<size_t>(got)}, std::move(fds));
+  if (!message) return fail(std::move(message.error()));
+  return std::optional<SetupMessage>(std::move(*message));
+}
+
+Result<PeerCredentials> peer_credentials(int socket) {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return fail_errno("SO_PEERCRED");
+  return PeerCredentials{credentials.pid, credentials.uid, credentials.gid};
+}
+
+namespace {
+
+Result<SetupMessage> wait_for_reply(int socket, int timeout_ms) {
+  pollfd waiting{socket, POLLIN, 0};
+  const int ready = poll(&waiting, 1, timeout_ms);
+  if (ready < 0) return fail_errno("poll");
+  if (ready == 0) return fail(ErrorCode::kTimeout, "the router did not answer the set-up request in time");
+  Result<std::optional<SetupMessage>> message = receive_setup(socket);
+  if (!message) return fail(std::move(message.error()));
+  if (!*message) return fail(ErrorCode::kTimeout, "the router did not answer the set-up request");
+  if ((*message)->kind == SetupKind::kRefused) return fail(ErrorCode::kRefused, "refused: " + (*message)->text);
+  if ((*message)->kind != SetupKind::kReply) return fail(ErrorCode::kInvalid, "unexpected set-up message");
+  return std::move(**message);
+}
+
+}  // namespace
+
+Result<SetupConnection> connect_setup(const std::string& path, DaemonRole role, int timeout_ms) {
+  Result<sockaddr_un> address = unix_address(path);
+  if (!address) return fail(std::move(address.error()));
+  UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (!socket.valid()) return fail_errno("socket");
+  if (connect(socket.get(), reinterpret_cast<sockaddr*>(&*address), sizeof *address) != 0) {
+    return fail_errno("connecting to " + path);
+  }
+  SetupMessage request;
+  request.kind = SetupKind::kRequest;
+  request.role = role;
+  if (Result<void> sent = send_setup(socket.get(), request); !sent) return fail(std::move(sent.error()).in(path));
+  Result<SetupMessage> reply = wait_for_reply(socket.get(), timeout_ms);
+  if (!reply) return fail(std::move(reply.error()).in(path));
+  return SetupConnection{std::move(socket), std::move(*reply)};
+}
+
+Result<UniqueFd> listen_unix(const std::string& path, int type, mode_t mode, int backlog) {
+  Result<sockaddr_un> address = unix_address(path);
+  if (!address) return fail(std::move(address.error()));
+  // A socket somebody still answers on belongs to a living daemon.
+  UniqueFd probe(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
+  if (connect(probe.get(), reinterpret_cast<sockaddr*>(&*address), sizeof *address) == 0) {
+    return fail(ErrorCode::kRefused, path + " is in use by a running daemon (stop it first)");
+  }
+  unlink(path.c_str());
+  UniqueFd socket(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket.valid()) return fail_errno("socket");
+  const mode_t old_mask = umask(0777 & ~mode);
+  const int bound = bind(socket.get(), reinterpret_cast<sockaddr*>(&*address), sizeof *address);
+  umask(old_mask);
+  if (bound != 0) return fail_errno("binding " + path);
+  if (listen(socket.get(), backlog) != 0) return fail_errno("listening on " + path);
+  return socket;
+}
+
+}  // namespace ctdb

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What a benchmark row needs of a client, whichever way the client talks: the classic unix socket (our router or
+// Debian's ctdbd) or our shared-memory channels. One object is one connection to one node; one thread.
+//
+// All calls block until done and end the program with a message when the cluster does not answer: a row that could
+// not be measured must not print a number.
+#ifndef TESTS_BENCH_BENCH_CLIENT_H_
+#define TESTS_BENCH_BENCH_CLIENT_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "libctdbipc/base/bytes.h"
+
+namespace ctdb::bench {
+
+class BenchClient {
+ public:
+  virtual ~BenchClient() = default;
+
+  virtual void ping(uint32_t node) = 0;  // null control, PING, to that node
+
+  virtual void attach(const std::string& database) = 0;
+  // Fetch-lock, change the record's 8-byte counter under the chain lock, unlock.
+  virtual void increment(ByteView key) = 0;
+  virtual uint64_t read_counter(ByteView key) = 0;
+
+  virtual void listen(uint64_t srvid) = 0;
+  virtual void send(uint32_t node, uint64_t srvid, ByteView data) = 0;
+  // Waits until at least one message has arrived; returns how many did, and forgets them.
+  virtual uint64_t receive() = 0;
+};
+
+std::unique_ptr<BenchClient> open_classic(const std::string& socket);
+std::unique_ptr<BenchClient> open_native(const std::string& setup_socket);
+
+[[noreturn]] void give_up(const std::string& what);
+
+}  // namespace ctdb::bench
+
+#endif  // TESTS_BENCH_BENCH_CLIENT_H_

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// ctdb-bench: measures rows against one running cluster and prints one JSON object a row on standard output.
+//   ctdb-bench --classic SOCKET0,SOCKET1,SOCKET2 [--seconds S] ROW...
+//   ctdb-bench --native SETUP0,SETUP1,SETUP2 [--seconds S] ROW...
+//   ctdb-bench --list
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "tests/bench/rows.h"
+
+namespace ctdb::bench {
+namespace {
+
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> parts;
+  size_t at = 0;
+  while (at <= text.size()) {
+    const size_t end = std::min(text.find(',', at), text.size());
+    parts.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return parts;
+}
+
+const Row* find_row(const std::string& name) {
+  for (const Row& row : rows()) {
+    if (name == row.name) return &row;
+  }
+  return nullptr;
+}
+
+int usage() {
+  std::fprintf(stderr, "usage: ctdb-bench --classic|--native SOCKET,SOCKET,SOCKET [--seconds S] ROW...\n"
+                       "       ctdb-bench --list\n");
+  return 2;
+}
+
+void print(const Row& row, const Outcome& outcome) {
+  std::printf("{\"row\": \"%s\", \"operations\": %llu, \"seconds\": %.6f, \"median_us\": %.3f}\n", row.name,
+              static_cast<unsigned long long>(outcome.operations), outcome.seconds, outcome.median_us);
+  std::fflush(stdout);
+}
+
+int run(int argc, char** argv) {
+  Setting setting;
+  std::vector<const Row*> wanted;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--list") {
+      for (const Row& row : rows()) std::printf("%s\t%s\n", row.name, row.text);
+      return 0;
+    }
+    if ((word == "--classic" || word == "--native") && i + 1 < argc) {
+      const std::vector<std::string> sockets = split(argv[++i]);
+      if (sockets.size() < 3) return usage();
+      const bool native = word == "--native";
+      setting.open = [sockets, native](uint32_t node) {
+        return native ? open_native(sockets.at(node)) : open_classic(sockets.at(node));
+      };
+    } else if (word == "--seconds" && i + 1 < argc) {
+      setting.seconds = std::strtod(argv[++i], nullptr);
+    } else if (const Row* row = find_row(word)) {
+      wanted.push_back(row);
+    } else {
+      return usage();
+    }
+  }
+  if (!setting.open || wanted.empty() || !(setting.seconds > 0)) return usage();
+  for (const Row* row : wanted) print(*row, row->run(setting));
+  return 0;
+}
+
+}  // namespace
+}  // namespace ctdb::bench
+
+int main(int argc, char** argv) { return ctdb::bench::run(argc, argv); }

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "tests/bench/rows.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <tdb.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <random>
+
+namespace ctdb::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Runs `operation` until the time is over and keeps each duration; `per_call` operations happen in one call.
+Outcome measure(const Setting& setting, uint64_t per_call, const std::function<void()>& operation) {
+  for (int i = 0; i < 50; ++i) operation();
+  std::vector<double> micros;
+  micros.reserve(1 << 20);
+  const Clock::time_point start = Clock::now();
+  Clock::time_point before = start;
+  while (std::chrono::duration<double>(before - start).count() < setting.seconds) {
+    operation();
+    const Clock::time_point after = Clock::now();
+    micros.push_back(std::chrono::duration<double, std::micro>(after - before).count());
+    before = after;
+  }
+  const double total = seconds_since(start);
+  std::nth_element(micros.begin(), micros.begin() + static_cast<long>(micros.size() / 2), micros.end());
+  return {micros.size() * per_call, total, micros[micros.size() / 2] / static_cast<double>(per_call)};
+}
+
+Bytes key_of(const std::string& text) { return to_bytes(as_bytes(text)); }
+
+Outcome ping_local(const Setting& setting) {
+  auto client = setting.open(0);
+  return measure(setting, 1, [&] { client->ping(0); });
+}
+
+Outcome ping_remote(const Setting& setting) {
+  auto client = setting.open(0);
+  return measure(setting, 1, [&] { client->ping(1); });
+}
+
+constexpr uint64_t kSrvidA = 0xAE00000000000001ull;
+constexpr uint64_t kSrvidB = 0xAE00000000000002ull;
+
+Outcome message_remote(const Setting& setting) {
+  auto here = setting.open(0);
+  auto there = setting.open(1);
+  here->listen(kSrvidA);
+  there->listen(kSrvidB);
+  const Bytes data(128, 7);
+  return measure(setting, 1, [&] {
+    here->send(1, kSrvidB, data);
+    there->receive();
+    there->send(0, kSrvidA, data);
+    here->receive();
+  });
+}
+
+// One record visits the nodes in turn; one operation is one visit, hence one migration.
+Outcome record_round(const Setting& setting, uint32_t nodes) {
+  std::vector<std::unique_ptr<BenchClient>> clients;
+  for (uint32_t node = 0; node < nodes; ++node) {
+    clients.push_back(setting.open(node));
+    clients.back()->attach("bench.tdb");
+  }
+  const Bytes key = key_of("round-" + std::to_string(nodes));
+  return measure(setting, nodes, [&] {
+    for (auto& client : clients) client->increment(key);
+  });
+}
+
+// Shared with forked children: a start gun and one result each.
+struct Shared {
+  std::atomic<uint32_t> ready{0};
+  std::atomic<uint32_t> go{0};
+  std::atomic<uint64_t> operations{0};
+  std::atomic<uint64_t> acknowledged{0};
+};
+
+Shared* make_shared_page() {
+  void* at = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) give_up("mmap");
+  return new (at) Shared;
+}
+
+void wait_for_children(const std::vector<pid_t>& children) {
+  for (pid_t child : children) {
+    int status = 0;
+    waitpid(child, &status, 0);
+    if (status != 0) give_up("a client process failed");
+  }
+}
+
+Outcome many_clients(const Setting& setting, uint32_t clients, uint32_t keys) {
+  Shared* shared = make_shared_page();
+  std::vector<pid_t> children;
+  for (uint32_t i = 0; i < clients; ++i) {
+    const pid_t child = fork();
+    if (child < 0) give_up("fork");
+    if (child > 0) {
+      children.push_back(child);
+      continue;
+    }
+    auto client = setting.open(i % 3);
+    client->attach("bench.tdb");
+    std::minstd_rand random(i + 1);
+    shared->ready++;
+    while (shared->go.load() == 0) usleep(1000);
+    const Clock::time_point start = Clock::now();
+    uint64_t done = 0;
+    while (seconds_since(start) < setting.seconds) {
+      client->increment(key_of("many-" + std::to_string(keys) + "-" + std::to_string(random() % keys)));
+      ++done;
+    }
+    shared->operations += done;
+    _exit(0);
+  }
+  while (shared->ready.load() < clients) usleep(1000);
+  const Clock::time_point start = Clock::now();
+  shared->go = 1;
+  wait_for_children(children);
+  return {shared->operations.load(), seconds_since(start), 0};
+}
+
+// One-way messages with `window` outstanding: the receiver publishes its count in shared memory, which costs neither
+// system anything.
+Outcome one_way(const Setting& setting, size_t bytes, uint64_t window) {
+  Shared* shared = make_shared_page();
+  const pid_t child = fork();
+  if (child < 0) give_up("fork");
+  if (child == 0) {
+    auto receiver = setting.open(1);
+    receiver->listen(kSrvidB);
+    shared->ready = 1;
+    while (shared->go.load() != 2) shared->acknowledged += receiver->receive();
+    _exit(0);
+  }
+  auto sender = setting.open(0);
+  while (shared->ready.load() == 0) usleep(1000);
+  const Bytes data(bytes, 7);
+  uint64_t sent = 0;
+  const Clock::time_point start = Clock::now();
+  while (seconds_since(start) < setting.seconds) {
+    const uint64_t outstanding = sent - shared->acknowledged.load();
+    if (outstanding >= window) {
+      sched_yield();
+      continue;
+    }
+    for (uint64_t i = outstanding; i < window; ++i, ++sent) sender->send(1, kSrvidB, data);
+  }
+  const uint64_t received = shared->acknowledged.load();
+  const double total = seconds_since(start);
+  while (shared->acknowledged.load() < sent) usleep(1000);  // delivery or a report of failure: none may be missing
+  shared->go = 2;
+  sender->send(1, kSrvidB, data);
+  wait_for_children({child});
+  return {received, total, 0};
+}
+
+Outcome local_hit(const Setting& setting) {
+  auto client = setting.open(0);
+  client->attach("bench.tdb");
+  const Bytes key = key_of("local-hit");
+  return measure(setting, 100, [&] {
+    for (int i = 0; i < 100; ++i) client->increment(key);
+  });
+}
+
+// The same work on a tdb file without any cluster: what a local hit could cost at best.
+Outcome plain_tdb(const Setting& setting) {
+  char path[] = "/dev/shm/ctdb-bench-XXXXXX";
+  const int fd = mkstemp(path);
+  if (fd < 0) give_up("mkstemp");
+  close(fd);
+  tdb_context* tdb = tdb_open(path, 100001, TDB_CLEAR_IF_FIRST | TDB_NOSYNC | TDB_INCOMPATIBLE_HASH | TDB_MUTEX_LOCKING,
+                              O_RDWR | O_CREAT, 0600);
+  if (tdb == nullptr) give_up("tdb_open");
+  uint8_t text[] = "local-hit";
+  uint8_t value[32] = {};
+  const TDB_DATA key{text, sizeof text - 1};
+  const TDB_DATA data{value, sizeof value};
+  const Outcome outcome = measure(setting, 100, [&] {
+    for (int i = 0; i < 100; ++i) {
+      tdb_chainlock(tdb, key);
+      TDB_DATA old = tdb_fetch(tdb, key);
+      free(old.dptr);
+      tdb_store(tdb, key, data, TDB_REPLACE);
+      tdb_chainunlock(tdb, key);
+    }
+  });
+  tdb_close(tdb);
+  unlink(path);
+  return outcome;
+}
+
+}  // namespace
+
+const std::vector<Row>& rows() {
+  static const std::vector<Row> table = {
+      {"ping_local", "null control, local node", ping_local},
+      {"ping_remote", "null control, other node", ping_remote},
+      {"message_remote", "message 128 B to a client of another node and back", message_remote},
+      {"record_two", "record ping-pong between two nodes, per migration",
+       [](const Setting& s) { return record_round(s, 2); }},
+      {"record_three", "record round three nodes, per migration",
+       [](const Setting& s) { return record_round(s, 3); }},
+      {"hot_3x1", "3 clients, 3 nodes, 1 key", [](const Setting& s) { return many_clients(s, 3, 1); }},
+      {"many_3x1000", "3 clients, 3 nodes, 1,000 keys", [](const Setting& s) { return many_clients(s, 3, 1000); }},
+      {"hot_8x1", "8 clients, 3 nodes, 1 key", [](const Setting& s) { return many_clients(s, 8, 1); }},
+      {"many_8x1000", "8 clients, 3 nodes, 1,000 keys", [](const Setting& s) { return many_clients(s, 8, 1000); }},
+      {"one_way_64", "one-way messages 64 B, 256 outstanding", [](const Setting& s) { return one_way(s, 64, 256); }},
+      {"one_way_128", "one-way messages 128 B, 256 outstanding",
+       [](const Setting& s) { return one_way(s, 128, 256); }},
+      {"one_way_512", "one-way messages 512 B, 256 outstanding",
+       [](const Setting& s) { return one_way(s, 512, 256); }},
+      {"local_hit", "local hit: lock, fetch, store, unlock", local_hit},
+      {"plain_tdb", "the same on a plain tdb file", plain_tdb},
+  };
+  return table;
+}
+
+}  // namespace ctdb::bench
