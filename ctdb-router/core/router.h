@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The router's core: decides for every packet where it goes. It is given packets with their source and the time, and
+// emits through RouterOutput; it opens no descriptor and reads no clock. The shell and the simulator are its two
+// users. ARCHITECTURE.md §2 and §3 state the rules; messages.def says which process serves what.
+//
+// Invariants:
+//  1. Every request of a client is answered exactly once, or the client is gone.
+//  2. A packet from a link is believed only if its source is the link's peer (or a redirected REQ_CALL).
+//  3. Nothing is dropped without a counter.
+//
+// One thread. No method may be called from inside a RouterOutput callback.
+#ifndef CTDB_ROUTER_CORE_ROUTER_H_
+#define CTDB_ROUTER_CORE_ROUTER_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ctdb-router/core/requests.h"
+#include "ctdb-router/core/services.h"
+#include "ctdb-router/core/tunables.h"
+#include "libctdbipc/base/bytes.h"
+#include "libctdbipc/base/time.h"
+#include "libctdbipc/wire/own_messages.h"
+#include "libctdbipc/wire/packet.h"
+
+namespace ctdb {
+
+enum class Lane : uint8_t { kControl = 0, kData = 1 };
+// Own operations below 0x1040 are control, records are data (ARCHITECTURE §2).
+Lane lane_of(uint32_t operation);
+
+// What the router counts; the shell publishes it, STATISTICS reports it.
+struct RouterCounts {
+  uint64_t client_packets_in = 0, client_packets_out = 0;
+  uint64_t client_req_call = 0, client_req_message = 0, client_req_control = 0, client_req_tunnel = 0;
+  uint64_t node_packets_in = 0, node_packets_out = 0;
+  uint64_t node_operations[11] = {};  // by operation number 0..10
+  uint64_t control_timeouts = 0;
+  uint64_t bad_packets = 0;
+  uint64_t undeliverable = 0;
+};
+
+// Figures of other processes that STATISTICS wants; the shell reads them from counters segments.
+struct OutsideFigures {
+  uint64_t calls = 0, calls_pending = 0, locks_busy = 0, lock_waiters = 0, hops_max = 0, recoveries = 0;
+  uint64_t keepalives_in = 0, keepalives_out = 0, memory_bytes = 0;
+};
+
+class RouterOutput {
+ public:
+  virtual ~RouterOutput() = default;
+  // `packet` is a loan for the call. A client that is gone is not an error.
+  virtual void to_client(uint32_t client, ByteView packet) = 0;
+  // false: the daemon is not connected.
+  virtual bool to_store(uint32_t endpoint, ByteView packet) = 0;
+  virtual bool to_recoveryd(Lane lane, uint32_t endpoint, ByteView packet) = 0;
+  // false: there is no link to that node. Packets are multiples of 8 bytes.
+  virtual bool to_link(uint32_t pnn, Lane lane, ByteView packet) = 0;
+  virtual void set_quiet(bool quiet) = 0;
+  virtual void shutdown() = 0;
+  virtual int log_level() = 0;
+  virtual void set_log_level(int level) = 0;
+  virtual OutsideFigures figures() = 0;
+  // Nanoseconds since 1970, for the statistics' time stamps.
+  virtual int64_t wall_clock_ns() = 0;
+  virtual void log(const std::string& text) = 0;
+};
+
+struct RouterNode {
+  Bytes address;  // sock_addr image, 28 bytes (wire-protocol §7.3); zeros for deleted nodes
+  bool deleted = false;
+  bool linked = false;
+  uint64_t session = 0;
+};
+
+struct RouterOptions {
+  uint32_t pnn = 0;
+  uint32_t pid = 0;  // GET_PID
+  std::vector<RouterNode> nodes;
+};
+
+class Router {
+ public:
+  Router(RouterOptions options, RouterOutput& output);
+
+  // ---- events ----
+  void on_client(uint32_t client, int32_t pid);
+  void on_client_gone(uint32_t client, TimeNs now);
+  void on_client_packet(uint32_t client, MutableBytes packet, TimeNs now);
+  // `from` is Server::store or Server::recoveryd.
+  void on_daemon(Server from, bool up, uint64_t instance, TimeNs now);
+  void on_daemon_packet(Server from, uint32_t endpoint, MutableBytes packet, TimeNs now);
+  void on_link(uint32_t pnn, bool up, uint64_t session, TimeNs now);
+  // false: the packet breaks a rule of links; the shell cuts the link.
+  bool on_link_packet(uint32_t pnn, MutableBytes packet, TimeNs now);
+  void tick(TimeNs now);
+  TimeNs next_deadline() const;
+
+  // ---- what the shell asks ----
+  const RouterCounts& counts() const { return counts_; }
+  const ClusterState& state() const { return state_; }
+  // Generation this node was last open in; given to a store that connects again.
+  uint32_t open_generation() const { return open_generation_; }
+  size_t client_count() const { return services_.client_count(); }
+  size_t requests_in_flight() const { return requests_.size(); }
+
+ private:
+  friend class LocalControls;
+
+  // Dispatch by operation.
+  void client_call(uint32_t client, MutableBytes packet, const Header& header);
+  void client_control(uint32_t client, MutableBytes packet, const Header& header, TimeNs now);
+  void client_tunnel(uint32_t client, MutableBytes packet, const Header& header);
+  void route_message(MutableBytes packet, const Header& header);
+  void route_own(MutableBytes packet, const Header& header);
+  void daemon_control(MutableBytes packet, const Header& header, TimeNs now);
+  void daemon_reply(Server from, uint32_t endpoint, MutableBytes packet, const Header& header);
+  bool link_source_ok(uint32_t pnn, ByteView packet, const Header& header) const;
+  bool link_own(MutableBytes packet, const Header& header);
+
+  // Controls.
+  void serve_control(const Origin& origin, MutableBytes packet, const ReqControl& control, TimeNs now);
+  void forward_control(const Origin& origin, Server server, MutableBytes packet, TimeNs now);
+  void relay_control(const Origin& origin, uint32_t pnn, MutableBytes packet, TimeNs now);
+  void broadcast_control(const Origin& origin, MutableBytes packet, const ReqControl& control, TimeNs now);
+  void reply(const Origin& origin, int32_t status, ByteView data = {}, std::string_view error = {});
+  void finish(uint32_t reqid, Request& request, MutableBytes packet);
+  void fail_requests(Asked asked, uint32_t node, std::string_view error);
+  TimeNs control_deadline(TimeNs now) const;
+
+  // Messages.
+  void deliver_message(MutableBytes packet, uint64_t srvid);
+  void deliver_tunnel(MutableBytes packet, uint64_t id);
+  void send_leader_messages(bool only_new_leader_known);
+  void send_leader_message(uint32_t client);
+
+  // Nodes.
+  bool known_node(uint32_t pnn) const { return pnn < nodes_.size() && !nodes_[pnn].deleted; }
+  uint32_t flags_of(uint32_t pnn) const;
+  std::vector<uint32_t> broadcast_targets(uint32_t address) const;
+  bool send_to_link(uint32_t pnn, Lane lane, MutableBytes packet);
+  void take_cluster_state(MutableBytes packet);
+  void tell_recoveryd_links();
+  void tell_link_state(uint32_t pnn);
+  void tell_daemon_state();
+  void resend_calls();
+  void bad_packet() { ++counts_.bad_packets; }
+
+  struct Echo {
+    Origin origin;
+    Bytes data;
+  };
+
+  const uint32_t pnn_;
+  const uint32_t pid_;
+  RouterOutput& out_;
+  std::vector<RouterNode> nodes_;
+  Services services_;
+  Requests requests_;
+  Tunables tunables_;
+  ClusterState state_;
+  bool have_state_ = false;
+  uint32_t open_generation_ = CTDB_INVALID_GENERATION;
+  bool store_up_ = false;
+  bool recoveryd_up_ = false;
+  uint64_t store_instance_ = 0;
+  std::multimap<TimeNs, Echo> echoes_;
+  TimeNs next_leader_message_ = kNever;
+  TimeNs next_timeout_scan_ = kNever;
+  RouterCounts counts_;
+  int64_t statistics_start_ns_;
+  Bytes padded_;  // a packet made a multiple of 8
+  Bytes built_;   // answers
+  std::map<uint32_t, uint32_t> in_flight_;  // requests per client
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_ROUTER_CORE_ROUTER_H_

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Controls on their way: who serves them, who gets the answer, what happens when nobody can.
+#include <algorithm>
+
+#include "ctdb-router/core/local_controls.h"
+#include "ctdb-router/core/router.h"
+#include "libctdbipc/base/limits.h"
+
+namespace ctdb {
+namespace {
+
+// A local daemon may park an attach for DeferredAttachTO (120 s); longer than that it is taken to hang.
+constexpr TimeNs kLocalDaemonTimeout = 150 * kSecond;
+
+}  // namespace
+
+TimeNs Router::control_deadline(TimeNs now) const {
+  return now + static_cast<TimeNs>(tunables_.get(Tunables::Index::ControlTimeout)) * kSecond;
+}
+
+void Router::client_control(uint32_t client, MutableBytes packet, const Header& header, TimeNs now) {
+  const std::optional<ReqControl> control = parse_req_control(packet);
+  if (!control) return bad_packet();
+  const Origin origin{client, 0, header.reqid, (control->flags & CTDB_CONTROL_NOREPLY) != 0};
+  store(packet.data() + 48, client);  // client_id: whatever the client wrote is replaced (wire-protocol §4.7)
+  if (!origin.noreply && in_flight_[client] >= kClientRequestsInFlightMax) {
+    return reply(origin, -1, {}, "too many requests in flight on this connection");
+  }
+  if (header.destnode == CTDB_CURRENT_NODE || header.destnode == pnn_) {
+    return serve_control(origin, packet, *control, now);
+  }
+  if (header.destnode >= CTDB_BROADCAST_ALL && header.destnode <= CTDB_BROADCAST_CONNECTED) {
+    // The classic daemon leaves such a client waiting for ever.
+    if (!origin.noreply) return reply(origin, -1, {}, "a broadcast control must carry NOREPLY");
+    return broadcast_control(origin, packet, *control, now);
+  }
+  relay_control(origin, header.destnode, packet, now);
+}
+
+void Router::broadcast_control(const Origin& origin, MutableBytes packet, const ReqControl& control, TimeNs now) {
+  const std::vector<uint32_t> targets = broadcast_targets(read_header(packet).destnode);
+  for (uint32_t pnn : targets) {
+    if (pnn != pnn_) relay_control(origin, pnn, packet, now);
+  }
+  if (std::find(targets.begin(), targets.end(), pnn_) != targets.end()) serve_control(origin, packet, control, now);
+}
+
+void Router::relay_control(const Origin& origin, uint32_t pnn, MutableBytes packet, TimeNs now) {
+  if (!known_node(pnn) || !nodes_[pnn].linked) {
+    return reply(origin, -1, {}, "ctdb_control to disconnected node");
+  }
+  uint32_t reqid = 0;
+  if (!origin.noreply) {
+    const TimeNs deadline = control_deadline(now);
+    reqid = requests_.add(origin, Asked::kNode, pnn, deadline);
+    if (reqid == 0) return reply(origin, -1, {}, "too many requests in flight on this node");
+    if (origin.client != 0) ++in_flight_[origin.client];
+    next_timeout_scan_ = std::min(next_timeout_scan_, deadline);
+  }
+  set_reqid(packet, reqid);
+  set_destnode(packet, pnn);
+  set_generation(packet, state_.generation);
+  send_to_link(pnn, Lane::kData, packet);
+}
+
+void Router::serve_control(const Origin& origin, MutableBytes packet, const ReqControl& control, TimeNs now) {
+  const ControlRow* row = find_control(control.opcode);
+  if (row == nullptr || row->server == Server::nobody) {
+    return reply(origin, -1, {}, row == nullptr ? "unknown control" : "obsolete control");
+  }
+  if (row->reach == Reach::local_only && origin.client == 0) {
+    return reply(origin, -1, {}, "this control acts on the calling client and works on the local node only");
+  }
+  if (row->server != Server::router) return forward_control(origin, row->server, packet, now);
+  LocalControls(*this).serve(origin, control, now);
+}
+
+void Router::forward_control(const Origin& origin, Server server, MutableBytes packet, TimeNs now) {
+  const bool to_store = server == Server::store;
+  if (!(to_store ? store_up_ : recoveryd_up_)) {
+    return reply(origin, -1, {}, to_store ? "ctdb-store is not running" : "ctdb-recoveryd is not running");
+  }
+  if (!origin.noreply) {
+    const TimeNs deadline = now + kLocalDaemonTimeout;
+    const uint32_t reqid =
+        requests_.add(origin, to_store ? Asked::kStore : Asked::kRecoveryd, origin.node, deadline);
+    if (reqid == 0) return reply(origin, -1, {}, "too many requests in flight on this node");
+    if (origin.client != 0) ++in_flight_[origin.client];
+    next_timeout_scan_ = std::min(next_timeout_scan_, deadline);
+    set_reqid(packet, reqid);
+  }
+  set_destnode(packet, pnn_);
+  if (to_store) {
+    out_.to_store(origin.client, packet);
+  } else {
+    out_.to_recoveryd(Lane::kData, origin.client, packet);
+  }
+}
+
+void Router::reply(const Origin& origin, int32_t status, ByteView data, std::string_view error) {
+  if (origin.noreply) return;
+  build(built_, {0, state_.generation, 0, origin.client != 0 ? 0 : origin.node, pnn_, origin.reqid},
+        ReplyControl{status, data, error});
+  if (origin.client != 0) {
+    ++counts_.client_packets_out;
+    out_.to_client(origin.client, built_);
+  } else if (known_node(origin.node)) {
+    send_to_link(origin.node, Lane::kData, built_);
+  }
+}
+
+// Answers every control that waits for somebody who is gone. Calls to the store stay: they are sent again.
+void Router::fail_requests(Asked asked, uint32_t node, std::string_view error) {
+  requests_.for_each([&](uint32_t reqid, Request& request) {
+    const bool waits = request.asked == asked && (asked != Asked::kNode || request.node == node);
+    const bool origin_gone = asked == Asked::kNode && request.origin.client == 0 && request.origin.node == node;
+    if ((!waits && !origin_gone) || request.is_call) return;
+    const Origin origin = request.origin;
+    if (origin.client != 0 && in_flight_[origin.client] > 0) --in_flight_[origin.client];
+    requests_.remove(reqid);
+    if (waits) reply(origin, -1, {}, error);
+  });
+}
+
+}  // namespace ctdb

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The router's messages, tunnels and what it knows and tells of nodes.
+#include <algorithm>
+
+#include "ctdb-router/core/router.h"
+
+namespace ctdb {
+namespace {
+
+// Messages of this range are for recovery daemons (wire-protocol §10); LEADER is made by the router itself.
+bool for_recoveryd(uint64_t srvid) {
+  const uint64_t top = srvid >> 56;
+  return top >= 0xF0 && top <= 0xFC && srvid != CTDB_SRVID_LEADER;
+}
+
+}  // namespace
+
+void Router::route_message(MutableBytes packet, const Header& header) {
+  const std::optional<ReqMessage> message = parse_req_message(packet);
+  if (!message) return bad_packet();
+  set_generation(packet, state_.generation);
+  if (header.destnode == CTDB_CURRENT_NODE || header.destnode == pnn_) return deliver_message(packet, message->srvid);
+  if (header.destnode < CTDB_CURRENT_NODE) {
+    set_destnode(packet, header.destnode);
+    if (!known_node(header.destnode) || !send_to_link(header.destnode, Lane::kData, packet)) ++counts_.undeliverable;
+    return;
+  }
+  bool here = false;
+  for (uint32_t pnn : broadcast_targets(header.destnode)) {
+    if (pnn == pnn_) {
+      here = true;
+      continue;
+    }
+    set_destnode(packet, pnn);
+    if (!send_to_link(pnn, Lane::kData, packet)) ++counts_.undeliverable;
+  }
+  if (here) deliver_message(packet, message->srvid);
+}
+
+// One copy per registration, the catch-all included. The origin is not visible to clients (wire-protocol §4.6).
+void Router::deliver_message(MutableBytes packet, uint64_t srvid) {
+  if (for_recoveryd(srvid) && recoveryd_up_) out_.to_recoveryd(Lane::kData, 0, packet);
+  set_srcnode(packet, pnn_);
+  set_destnode(packet, 0);
+  set_reqid(packet, 0);
+  for (uint64_t id : {srvid, static_cast<uint64_t>(CTDB_SRVID_ALL)}) {
+    for (uint32_t client : services_.listeners(id)) {
+      ++counts_.client_packets_out;
+      out_.to_client(client, packet);
+    }
+    if (srvid == CTDB_SRVID_ALL) break;
+  }
+}
+
+void Router::client_tunnel(uint32_t client, MutableBytes packet, const Header& header) {
+  const std::optional<ReqTunnel> tunnel = parse_req_tunnel(packet);
+  // The id must be registered here too, and only real nodes are addresses (wire-protocol §4.10).
+  if (!tunnel || services_.tunnel_owner(tunnel->tunnel_id) == 0 || !services_.has_client(client)) return bad_packet();
+  if (header.destnode == pnn_) return deliver_tunnel(packet, tunnel->tunnel_id);
+  if (!known_node(header.destnode) || !send_to_link(header.destnode, Lane::kData, packet)) ++counts_.undeliverable;
+}
+
+void Router::deliver_tunnel(MutableBytes packet, uint64_t id) {
+  const uint32_t client = services_.tunnel_owner(id);
+  if (client == 0) {
+    ++counts_.undeliverable;
+    return;
+  }
+  set_srcnode(packet, pnn_);
+  set_destnode(packet, 0);
+  set_reqid(packet, 0);
+  ++counts_.client_packets_out;
+  out_.to_client(client, packet);
+}
+
+// The leader is announced on this node only, by this node's router: to a new listener at once, to all when it
+// changes, and once a second as clients expect (wire-protocol §10).
+void Router::send_leader_messages(bool only_new_leader_known) {
+  if (only_new_leader_known && state_.leader == CTDB_UNKNOWN_PNN) return;
+  const std::vector<uint32_t> listeners = services_.listeners(CTDB_SRVID_LEADER);
+  for (uint32_t client : listeners) send_leader_message(client);
+}
+
+void Router::send_leader_message(uint32_t client) {
+  uint8_t data[4];
+  store(data, state_.leader);
+  build(built_, {0, state_.generation, 0, 0, pnn_, 0}, ReqMessage{CTDB_SRVID_LEADER, data});
+  ++counts_.client_packets_out;
+  out_.to_client(client, built_);
+}
+
+uint32_t Router::flags_of(uint32_t pnn) const {
+  if (nodes_[pnn].deleted) return CTDB_NODE_DELETED | CTDB_NODE_DISCONNECTED;
+  uint32_t flags = CTDB_NODE_UNHEALTHY;
+  if (have_state_ && pnn < state_.node_flags.size()) flags = state_.node_flags[pnn] & ~CTDB_NODE_DISCONNECTED;
+  if (pnn != pnn_ && !nodes_[pnn].linked) flags |= CTDB_NODE_DISCONNECTED | CTDB_NODE_UNHEALTHY;
+  return flags;
+}
+
+std::vector<uint32_t> Router::broadcast_targets(uint32_t address) const {
+  std::vector<uint32_t> targets;
+  for (uint32_t pnn = 0; pnn < nodes_.size(); ++pnn) {
+    const uint32_t flags = flags_of(pnn);
+    if ((flags & CTDB_NODE_DELETED) != 0) continue;
+    if (address == CTDB_BROADCAST_ACTIVE && (flags & CTDB_NODE_INACTIVE) != 0) continue;
+    if (address == CTDB_BROADCAST_CONNECTED && (flags & CTDB_NODE_DISCONNECTED) != 0) continue;
+    if (address < CTDB_BROADCAST_ALL || address > CTDB_BROADCAST_CONNECTED) continue;
+    targets.push_back(pnn);
+  }
+  return targets;
+}
+
+void Router::take_cluster_state(MutableBytes packet) {
+  std::optional<ClusterState> state = ClusterState::decode(own_payload(packet));
+  if (!state) return bad_packet();
+  const uint32_t old_leader = state_.leader;
+  state_ = std::move(*state);
+  have_state_ = true;
+  const bool member = std::binary_search(state_.members.begin(), state_.members.end(), pnn_);
+  if (member && state_.recovery_mode == CTDB_RECOVERY_NORMAL) open_generation_ = state_.generation;
+  if (state_.leader != old_leader) send_leader_messages(false);
+}
+
+void Router::tell_link_state(uint32_t pnn) {
+  if (!recoveryd_up_) return;
+  build_own(built_, {0, state_.generation, static_cast<uint32_t>(Operation::LINK_STATE), pnn_, pnn_, 0},
+            LinkState{pnn, nodes_[pnn].linked, nodes_[pnn].session}.encode());
+  out_.to_recoveryd(Lane::kControl, 0, built_);
+}
+
+void Router::tell_recoveryd_links() {
+  for (uint32_t pnn = 0; pnn < nodes_.size(); ++pnn) {
+    if (pnn != pnn_ && !nodes_[pnn].deleted) tell_link_state(pnn);
+  }
+}
+
+void Router::tell_daemon_state() {
+  if (!recoveryd_up_) return;
+  build_own(built_, {0, state_.generation, static_cast<uint32_t>(Operation::DAEMON_STATE), pnn_, pnn_, 0},
+            DaemonState{DaemonRole::kStore, store_up_, store_instance_}.encode());
+  out_.to_recoveryd(Lane::kControl, 0, built_);
+}
+
+}  // namespace ctdb

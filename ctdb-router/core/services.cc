@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-router/core/services.h"
+
+#include <algorithm>
+
+#include "libctdbipc/base/limits.h"
+
+namespace ctdb {
+namespace {
+
+template <typename T>
+bool erase_one(std::vector<T>& values, const T& value) {
+  const auto at = std::find(values.begin(), values.end(), value);
+  if (at == values.end()) return false;
+  values.erase(at);
+  return true;
+}
+
+}  // namespace
+
+void Services::add_client(uint32_t client, int32_t pid) { clients_[client].pid = pid; }
+
+std::vector<Services::Notify> Services::remove_client(uint32_t client) {
+  const auto found = clients_.find(client);
+  if (found == clients_.end()) return {};
+  for (uint64_t srvid : found->second.srvids) forget_listener(srvid, client);
+  for (uint64_t id : found->second.tunnels) tunnels_.erase(id);
+  std::vector<Notify> notifies = std::move(found->second.notifies);
+  clients_.erase(found);
+  return notifies;
+}
+
+void Services::forget_listener(uint64_t srvid, uint32_t client) {
+  const auto found = listeners_.find(srvid);
+  if (found == listeners_.end()) return;
+  erase_one(found->second, client);
+  if (found->second.empty()) listeners_.erase(found);
+}
+
+bool Services::add(uint32_t client, uint64_t srvid) {
+  const auto found = clients_.find(client);
+  if (found == clients_.end() || found->second.srvids.size() >= kClientSrvidsMax) return false;
+  found->second.srvids.push_back(srvid);
+  listeners_[srvid].push_back(client);
+  return true;
+}
+
+bool Services::remove(uint32_t client, uint64_t srvid) {
+  const auto found = clients_.find(client);
+  if (found == clients_.end() || !erase_one(found->second.srvids, srvid)) return false;
+  forget_listener(srvid, client);
+  return true;
+}
+
+const std::vector<uint32_t>& Services::listeners(uint64_t srvid) const {
+  static const std::vector<uint32_t> kNobody;
+  const auto found = listeners_.find(srvid);
+  return found == listeners_.end() ? kNobody : found->second;
+}
+
+bool Services::pid_exists(int32_t pid) const {
+  return std::any_of(clients_.begin(), clients_.end(), [&](const auto& entry) { return entry.second.pid == pid; });
+}
+
+bool Services::pid_listens(int32_t pid, uint64_t srvid) const {
+  const std::vector<uint32_t>& all = listeners(srvid);
+  return std::any_of(all.begin(), all.end(), [&](uint32_t client) {
+    const auto found = clients_.find(client);
+    return found != clients_.end() && found->second.pid == pid;
+  });
+}
+
+bool Services::add_notify(uint32_t client, uint64_t srvid, ByteView data) {
+  const auto found = clients_.find(client);
+  if (found == clients_.end()) return false;
+  for (const Notify& notify : found->second.notifies) {
+    if (notify.srvid == srvid) return false;
+  }
+  found->second.notifies.push_back({srvid, to_bytes(data)});
+  return true;
+}
+
+bool Services::remove_notify(uint32_t client, uint64_t srvid) {
+  const auto found = clients_.find(client);
+  if (found == clients_.end()) return false;
+  return std::erase_if(found->second.notifies, [&](const Notify& n) { return n.srvid == srvid; }) > 0;
+}
+
+bool Services::add_tunnel(uint32_t client, uint64_t id) {
+  const auto found = clients_.find(client);
+  if (found == clients_.end() || !tunnels_.emplace(id, client).second) return false;
+  found->second.tunnels.push_back(id);
+  return true;
+}
+
+bool Services::remove_tunnel(uint32_t client, uint64_t id) {
+  if (tunnel_owner(id) != client) return false;
+  tunnels_.erase(id);
+  erase_one(clients_[client].tunnels, id);
+  return true;
+}
+
+uint32_t Services::tunnel_owner(uint64_t id) const {
+  const auto found = tunnels_.find(id);
+  return found == tunnels_.end() ? 0 : found->second;
+}
+
+}  // namespace ctdb

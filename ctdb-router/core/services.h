@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Which local clients listen to which service ids, and which process each client is (wire-protocol §8.2.2, §10).
+#ifndef CTDB_ROUTER_CORE_SERVICES_H_
+#define CTDB_ROUTER_CORE_SERVICES_H_
+
+#include <cstdint>
+#include <map>
+#include <unordered_map>
+#include <vector>
+
+#include "libctdbipc/base/bytes.h"
+
+namespace ctdb {
+
+class Services {
+ public:
+  struct Notify {
+    uint64_t srvid;
+    Bytes data;
+  };
+
+  void add_client(uint32_t client, int32_t pid);
+  // Returns the notifications to broadcast (REGISTER_NOTIFY).
+  std::vector<Notify> remove_client(uint32_t client);
+  bool has_client(uint32_t client) const { return clients_.count(client) != 0; }
+  size_t client_count() const { return clients_.size(); }
+
+  // Several registrations of one id by one client are kept separately and deliver twice. false: over quota.
+  bool add(uint32_t client, uint64_t srvid);
+  bool remove(uint32_t client, uint64_t srvid);
+  // Registrations of exactly this id; the catch-all is asked for with CTDB_SRVID_ALL.
+  const std::vector<uint32_t>& listeners(uint64_t srvid) const;
+
+  bool pid_exists(int32_t pid) const;
+  bool pid_listens(int32_t pid, uint64_t srvid) const;
+
+  bool add_notify(uint32_t client, uint64_t srvid, ByteView data);
+  bool remove_notify(uint32_t client, uint64_t srvid);
+
+  // At most one client per tunnel id.
+  bool add_tunnel(uint32_t client, uint64_t id);
+  bool remove_tunnel(uint32_t client, uint64_t id);
+  // 0: nobody.
+  uint32_t tunnel_owner(uint64_t id) const;
+
+ private:
+  struct Client {
+    int32_t pid = 0;
+    std::vector<uint64_t> srvids;
+    std::vector<Notify> notifies;
+    std::vector<uint64_t> tunnels;
+  };
+  void forget_listener(uint64_t srvid, uint32_t client);
+
+  std::map<uint32_t, Client> clients_;
+  std::unordered_map<uint64_t, std::vector<uint32_t>> listeners_;
+  std::unordered_map<uint64_t, uint32_t> tunnels_;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_ROUTER_CORE_SERVICES_H_

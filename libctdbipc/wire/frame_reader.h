@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+// Splits a byte stream into packets. Bytes are received straight into its buffer and packets are handed out as views
+// into it, so one read() yields many packets without a copy. The buffer never grows before a length has been
+// checked, and never beyond one packet of kPacketBytesMax and a read.
+#ifndef LIBCTDBIPC_WIRE_FRAME_READER_H_
+#define LIBCTDBIPC_WIRE_FRAME_READER_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "libctdbipc/base/bytes.h"
+
+namespace ctdb {
+
+class FrameReader {
+ public:
+  // kClient: wire-protocol §1.4, what the classic daemon accepts of local clients: length 0 or too large ends the
+  // connection; 4..31, wrong magic or version is skipped and counted; unaligned lengths are normal.
+  // kLink: every one of these is a fault (§1.3).
+  enum class Policy : uint8_t { kClient, kLink };
+  explicit FrameReader(Policy policy, size_t packet_bytes_max);
+
+  // Room for the next read(); at least 4 KiB, or what the packet under way still needs.
+  MutableBytes room();
+  void received(size_t bytes);
+
+  enum class Next : uint8_t { kPacket, kMore, kFault };
+  // The next whole packet; the view stays valid until room() is called. kFault is final, fault() says why.
+  Next next(MutableBytes& packet);
+  const char* fault() const { return fault_; }
+  uint64_t skipped() const { return skipped_; }
+  void set_packet_bytes_max(size_t bytes) { packet_bytes_max_ = bytes; }
+
+ private:
+  Next refuse(const char* why);
+
+  Policy policy_;
+  size_t packet_bytes_max_;
+  Bytes buffer_;
+  size_t begin_ = 0;  // first byte not handed out
+  size_t end_ = 0;    // bytes received
+  uint64_t skipped_ = 0;
+  const char* fault_ = "";
+};
+
+}  // namespace ctdb
+
+#endif  // LIBCTDBIPC_WIRE_FRAME_READER_H_
