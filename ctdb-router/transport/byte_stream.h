@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The seam under a stream link: plain TCP today; TLS slides in here without the link noticing.
+#ifndef CTDB_ROUTER_TRANSPORT_BYTE_STREAM_H_
+#define CTDB_ROUTER_TRANSPORT_BYTE_STREAM_H_
+
+#include <sys/uio.h>
+
+#include <cerrno>
+#include <cstddef>
+
+#include "libctdbipc/base/bytes.h"
+#include "libctdbipc/base/unique_fd.h"
+
+namespace ctdb {
+
+class ByteStream {
+ public:
+  virtual ~ByteStream() = default;
+  // Like read(2)/writev(2) on a non-blocking descriptor: bytes done, 0 = end (read), -1 with errno.
+  virtual ssize_t read(MutableBytes room) = 0;
+  virtual ssize_t write(const iovec* parts, int count) = 0;
+  virtual int fd() const = 0;
+};
+
+class PlainStream : public ByteStream {
+ public:
+  explicit PlainStream(UniqueFd fd) : fd_(std::move(fd)) {}
+  ssize_t read(MutableBytes room) override { return ::read(fd_.get(), room.data(), room.size()); }
+  ssize_t write(const iovec* parts, int count) override { return ::writev(fd_.get(), parts, count); }
+  int fd() const override { return fd_.get(); }
+
+ private:
+  UniqueFd fd_;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_ROUTER_TRANSPORT_BYTE_STREAM_H_

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Links to other nodes, whatever carries them. Nothing outside a transport's folder knows which is in use. Every
+// transport passes tests/unit/router/transport_conformance.h.
+//
+// Promises:
+//  1. Within one lane of one link packets arrive in the order sent, whole, at most once, and only between on_up and
+//     on_down of their session. The control lane overtakes queued data.
+//  2. A connection that is lost and made again is a down and an up with another session number, however short.
+//  3. on_up only after HELLO has shown the right cluster, node id, address and a common version.
+//  4. Queues are bounded: queued_bytes() tells the owner when to hold its senders back; a link that exceeds
+//     kLinkQueueBytesMax is cut.
+#ifndef CTDB_ROUTER_TRANSPORT_TRANSPORT_H_
+#define CTDB_ROUTER_TRANSPORT_TRANSPORT_H_
+
+#include <cstdint>
+#include <string>
+
+#include "ctdb-router/core/router.h"
+#include "libctdbipc/base/bytes.h"
+#include "libctdbipc/base/result.h"
+
+namespace ctdb {
+
+class TransportEvents {
+ public:
+  virtual ~TransportEvents() = default;
+  virtual void on_up(uint32_t pnn, uint64_t session) = 0;
+  virtual void on_down(uint32_t pnn, uint64_t session, const std::string& why) = 0;
+  // `packet` passed check_header and is a multiple of 8; it may be changed in place. false: cut the link.
+  virtual bool on_packet(uint32_t pnn, MutableBytes packet) = 0;
+};
+
+struct TransportFigures {
+  uint64_t keepalives_in = 0, keepalives_out = 0, resets = 0, refused = 0;
+};
+
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  virtual Result<void> start() = 0;
+  // Queues a packet; false when the link is not up. Written by flush().
+  virtual bool send(uint32_t pnn, Lane lane, ByteView packet) = 0;
+  virtual void flush() = 0;
+  // The largest queue of any link, in bytes.
+  virtual size_t queued_bytes() const = 0;
+  // Quiet: all links down, none accepted, none opened.
+  virtual void set_quiet(bool quiet) = 0;
+  virtual const TransportFigures& figures() const = 0;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_ROUTER_TRANSPORT_TRANSPORT_H_

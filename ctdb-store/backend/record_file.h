@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// One local database file as the record engine sees it. Implementations: tdb_file (libtdb, on disk or in memory) and
+// the simulator's. All pass tests/unit/store/record_file_conformance.h.
+//
+// A key belongs to a chain; the chain lock is what local clients take while they change a record. Nothing here ever
+// waits for a lock: try_lock() says kBusy, and the engine asks its lock workers (LockWorkers in the shell) to wait.
+//
+// Invariants:
+//  1. fetch, store and remove of a key are called only with the key's chain locked (or marked), except on a file
+//     nobody else has open.
+//  2. A lock worker's lock is announced with mark() before and unmark() after the engine uses it.
+#ifndef CTDB_STORE_BACKEND_RECORD_FILE_H_
+#define CTDB_STORE_BACKEND_RECORD_FILE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "libctdbipc/base/bytes.h"
+#include "libctdbipc/base/result.h"
+
+namespace ctdb {
+
+class RecordFile {
+ public:
+  virtual ~RecordFile() = default;
+
+  enum class Lock : uint8_t { kHeld, kBusy };
+  virtual Lock try_lock(ByteView key) = 0;
+  virtual void unlock(ByteView key) = 0;
+  // A lock worker of this store holds the chain: until unmark() this file may use it as if it were locked here.
+  virtual void mark(ByteView key) = 0;
+  virtual void unmark(ByteView key) = 0;
+  // Keys with equal numbers share a lock.
+  virtual uint32_t chain_of(ByteView key) const = 0;
+
+  // The whole value, record header included. false: there is no such record.
+  virtual bool fetch(ByteView key, Bytes& value) = 0;
+  // Replaces or creates. `header` and `data` are written one behind the other. Errors: kSystem (disk full), kCorrupt.
+  virtual Result<void> store(ByteView key, ByteView header, ByteView data) = 0;
+  // No such record is not an error.
+  virtual Result<void> remove(ByteView key) = 0;
+
+  // Visits every record once while nobody else changes the set of records (start-up). `visit` returns false to stop.
+  virtual Result<void> for_each(const std::function<bool(ByteView key, ByteView value)>& visit) = 0;
+
+  virtual std::string path() const = 0;
+  virtual int open_flags() const = 0;  // tdb flags a client must open it with (DB_OPEN_FLAGS)
+  virtual uint64_t file_bytes() const = 0;
+  // tdb's change counter: switch on, and add one (wire-protocol §8.2.6).
+  virtual void enable_seqnum() = 0;
+  virtual void increment_seqnum() = 0;
+  virtual int64_t seqnum() const = 0;
+};
+
+// Opens the files of one node.
+class RecordFiles {
+ public:
+  virtual ~RecordFiles() = default;
+  // `db_flags`: CTDB_DB_*. keep: take up an existing volatile file as it is (the store was restarted); otherwise a
+  // volatile file is emptied. Errors: kSystem, kCorrupt (names the file and the remedy).
+  virtual Result<std::unique_ptr<RecordFile>> open(const std::string& name, uint8_t db_flags, bool keep) = 0;
+  // Names of volatile databases whose files are there and may be taken up again.
+  virtual std::vector<std::string> existing() = 0;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_STORE_BACKEND_RECORD_FILE_H_
