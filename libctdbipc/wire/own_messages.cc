@@ -171,6 +171,7 @@ Bytes VoteRequest::encode() const {
   Writer w(out);
   w.u64(term);
   w.u32(generation);
+  w.u32(trial ? 1 : 0);
   return out;
 }
 std::optional<VoteRequest> VoteRequest::decode(ByteView payload) {
@@ -178,6 +179,7 @@ std::optional<VoteRequest> VoteRequest::decode(ByteView payload) {
   VoteRequest m;
   m.term = r.u64();
   m.generation = r.u32();
+  m.trial = r.u32() != 0;
   return checked(r, m);
 }
 
@@ -186,6 +188,7 @@ Bytes VoteReply::encode() const {
   Writer w(out);
   w.u64(term);
   w.u32(granted ? 1 : 0);
+  w.u32(trial ? 1 : 0);
   return out;
 }
 std::optional<VoteReply> VoteReply::decode(ByteView payload) {
@@ -193,6 +196,7 @@ std::optional<VoteReply> VoteReply::decode(ByteView payload) {
   VoteReply m;
   m.term = r.u64();
   m.granted = r.u32() != 0;
+  m.trial = r.u32() != 0;
   return checked(r, m);
 }
 
@@ -201,6 +205,8 @@ Bytes Heartbeat::encode() const {
   Writer w(out);
   w.u64(term);
   w.u64(sequence);
+  w.u64(acked);
+  w.u32(wanted ? 1 : 0);
   put_state(w, state);
   return out;
 }
@@ -209,6 +215,8 @@ std::optional<Heartbeat> Heartbeat::decode(ByteView payload) {
   Heartbeat m;
   m.term = r.u64();
   m.sequence = r.u64();
+  m.acked = r.u64();
+  m.wanted = r.u32() != 0;
   m.state = take_state(r);
   return checked(r, m);
 }
@@ -227,6 +235,9 @@ Bytes HeartbeatReply::encode() const {
   put_pnns(w, reachable);
   for (size_t i = 0; i < reachable.size(); ++i) w.u64(i < sessions.size() ? sessions[i] : 0);
   w.u32(wants_recovery ? 1 : 0);
+  w.u32(decided_generation);
+  w.u32(serving ? 1 : 0);
+  w.u32(open ? 1 : 0);
   return out;
 }
 std::optional<HeartbeatReply> HeartbeatReply::decode(ByteView payload) {
@@ -243,6 +254,9 @@ std::optional<HeartbeatReply> HeartbeatReply::decode(ByteView payload) {
   m.reachable = take_pnns(r);
   for (size_t i = 0; i < m.reachable.size(); ++i) m.sessions.push_back(r.u64());
   m.wants_recovery = r.u32() != 0;
+  m.decided_generation = r.u32();
+  m.serving = r.u32() != 0;
+  m.open = r.u32() != 0;
   return checked(r, m);
 }
 

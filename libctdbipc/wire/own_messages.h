@@ -90,23 +90,29 @@ struct ClientGone {
 
 struct VoteRequest {
   uint64_t term = 0;
-  uint32_t generation = 0;  // newest open generation the candidate knows; one that knows less gets no vote
+  uint32_t generation = 0;  // newest decided generation the candidate knows; one that knows less gets no vote
+  bool trial = false;       // "would you vote for me?": binds nobody, so a node that is cut off moves no terms
   Bytes encode() const;
   static std::optional<VoteRequest> decode(ByteView payload);
 };
 
 struct VoteReply {
-  uint64_t term = 0;
+  uint64_t term = 0;  // of the request when granted, else the voter's own
   bool granted = false;
+  bool trial = false;
   Bytes encode() const;
   static std::optional<VoteReply> decode(ByteView payload);
 };
 
-// Leader -> everyone it has a link to.
+// Leader -> everyone it has a link to. state.generation and state.members are the newest decided generation: the
+// receiver keeps them on disk before it answers. state.leader unknown: the sender resigns. state.runstate is
+// ignored, state.reason says why the receiver is not wanted.
 struct Heartbeat {
   uint64_t term = 0;
   uint64_t sequence = 0;
-  ClusterState state;  // runstate and reason are the receiver's own affair and ignored
+  uint64_t acked = 0;   // newest sequence the receiver's answers have named: its lease counts from that answer
+  bool wanted = true;   // false: the receiver is to be no member; it suspends its store and says so
+  ClusterState state;
   Bytes encode() const;
   static std::optional<Heartbeat> decode(ByteView payload);
 };
@@ -124,7 +130,10 @@ struct HeartbeatReply {
   // For each reachable pnn, in the same order, the session number of that link as this node counts it: a change
   // is a reset that must be recovered from.
   std::vector<uint64_t> sessions;
-  bool wants_recovery = false;      // asked for by an operator or by its store
+  bool wants_recovery = false;      // asked for by an operator, or a link session or its store changed
+  uint32_t decided_generation = CTDB_INVALID_GENERATION;  // newest one it has on disk as decided
+  bool serving = false;  // its store is open or recovering: local clients may work on records
+  bool open = false;     // its store is open in open_generation and not recovering
   Bytes encode() const;
   static std::optional<HeartbeatReply> decode(ByteView payload);
 };
@@ -135,9 +144,10 @@ struct HeartbeatReply {
 struct RecoveryBegin {
   uint64_t term = 0;
   uint32_t generation = 0;       // the one being made; ordered by (term, generation attempt)
-  // The newest generation any member was opened in. A store that was neither opened in it nor had reported itself
-  // recovered for it discards its copies before it contributes (design §6: the order of copies is
-  // (epoch, generation, rsn), never rsn alone). CTDB_INVALID_GENERATION: nobody has an earlier one, all discard.
+  // The newest decided generation. A store whose newest generation, opened or reported as recovered, is smaller
+  // discards its copies before it contributes (design §6: the order of copies is (epoch, generation, rsn), never
+  // rsn alone); generations compare as numbers. CTDB_INVALID_GENERATION: none was ever decided, nothing to discard
+  // that anybody could have seen.
   uint32_t base_generation = CTDB_INVALID_GENERATION;
   std::vector<uint32_t> members; // ascending; the new lmaster placement follows from it
   Bytes encode() const;
@@ -181,7 +191,8 @@ struct StoreSuspend {
   static std::optional<StoreSuspend> decode(ByteView payload);
 };
 
-// Store -> recoveryd after it connected: what it still has.
+// Store -> recoveryd after it connected and when asked with STORE_QUERY (recoveryd sends that when it starts, no
+// payload): what it still has.
 struct StoreHello {
   uint32_t open_generation = CTDB_INVALID_GENERATION;  // INVALID: its files are empty
   uint32_t prepared_generation = CTDB_INVALID_GENERATION;
