@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// One node's share in the cluster's membership: the whole core of ctdb-recoveryd. The shell and the simulator
+// are its two users: they hand in packets and the time and implement RecoverydOutput. No descriptor, no
+// clock, no thread.
+//
+// What it promises (ARCHITECTURE §5 has the reasons):
+//  1. At most one leader per term, also when nodes are killed and come back: votes are on disk before they
+//  are told.
+//  2. A generation is opened by members only, once, after all its members were prepared and a majority has it
+//  on
+//     disk as decided. Generations grow for ever: (term, attempt) packed into 32 bits.
+//  3. A node that may be serving is left out of a new generation only when its store was told to stop or its
+//  lease must
+//     have ended, or when no node can reach it any more.
+//  4. Malformed and stale packets are counted and change nothing.
+#ifndef CTDB_RECOVERYD_CORE_CLUSTER_NODE_H_
+#define CTDB_RECOVERYD_CORE_CLUSTER_NODE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "libctdbipc/base/bytes.h"
+#include "libctdbipc/base/random.h"
+#include "libctdbipc/base/time.h"
+#include "libctdbipc/wire/own_messages.h"
+
+namespace ctdb {
+
+// The two channels to the router: operations 0x1000–0x103f on the control lane, controls and messages on the
+// other.
+enum class RecoverydLane : uint8_t { kData = 0, kControl = 1 };
+
+enum class RecoverydLog : uint8_t { kError, kWarning, kNotice, kInfo };
+
+class RecoverydOutput {
+ public:
+  virtual ~RecoverydOutput() = default;
+  // `packet` is a loan for the call; ARCHITECTURE §2 says what `endpoint` means. Never called while the
+  // router is down.
+  virtual void to_router(RecoverydLane lane, uint32_t endpoint, ByteView packet) = 0;
+  // Replaces the node's durable state (a few hundred bytes at most) and returns when it would survive a crash
+  // of the process and of the machine. false: it could not; the node then neither votes nor decides.
+  virtual bool persist(ByteView bytes) = 0;
+  // Nanoseconds since 1970; for UPTIME only, never for decisions.
+  virtual int64_t wall_clock_ns() = 0;
+  virtual void log(RecoverydLog level, const std::string& text) = 0;
+};
+
+struct RecoverydTiming {
+  TimeNs heartbeat = 100 * kMillisecond;
+  TimeNs leader_silence = 1 * kSecond;     // a follower suspects a leader that is linked but says nothing
+  TimeNs backoff_min = 10 * kMillisecond;  // before a campaign, random
+  TimeNs backoff_max = 80 * kMillisecond;
+  TimeNs vote_timeout = 150 * kMillisecond;
+  TimeNs gather = 100 * kMillisecond;        // a new leader waits this long for all linked nodes to answer
+  TimeNs link_grace = 60 * kMillisecond;     // a link that comes back sooner costs nobody its membership
+  TimeNs suspend_grace = 20 * kMillisecond;  // links to a majority gone this long: the store is suspended
+  TimeNs store_grace = 2 * kSecond;          // a store that comes back sooner keeps its records
+  TimeNs member_silence = 2 * kSecond;       // linked but no answers this long: no member any more
+  TimeNs lease = 1800 * kMillisecond;        // without word from the leader this long: the store is suspended
+  TimeNs store_query = 500 * kMillisecond;   // STORE_QUERY is repeated until the store answers
+  TimeNs recovery = 30 * kSecond;            // a member that is not prepared by then is left out for a while
+  TimeNs bench = 10 * kSecond;               // how long a node whose store failed a recovery is left out
+};
+
+struct RecoverydOptions {
+  uint32_t pnn = 0;
+  std::vector<bool> deleted;    // deleted[pnn]; its size is the number of lines of the nodes file
+  bool majority_quorum = true;  // false: "quorum = none"
+  bool leader_capability = true;
+  bool lmaster_capability = true;
+  bool start_as_stopped = false;
+  bool start_as_disabled = false;
+  std::string cluster_lock;  // reported by GET_RECLOCK_FILE, nothing else
+  RecoverydTiming timing;
+};
+
+struct RecoverydCounts {
+  uint64_t elections = 0;    // campaigns this node has started
+  uint64_t recoveries = 0;   // generations opened here
+  TimeNs last_recovery = 0;  // duration of the last one, from RECOVERY_BEGIN to the opening
+  uint64_t refused = 0;      // packets refused: malformed, stale, not allowed
+};
+
+class ClusterNode {
+ public:
+  // `durable` is what persist() was last given, empty the first time; unreadable bytes are reported and count
+  // as empty. `random` must outlive the object.
+  ClusterNode(RecoverydOptions options, Random& random, RecoverydOutput& output, ByteView durable,
+              TimeNs now);
+  ~ClusterNode();
+  ClusterNode(const ClusterNode&) = delete;
+  ClusterNode& operator=(const ClusterNode&) = delete;
+
+  // ---- events; none may be called from inside a RecoverydOutput callback ----
+  void on_router_up(TimeNs now);  // both channels are open; the router tells LINK_STATE and DAEMON_STATE next
+  void on_router_down(TimeNs now);
+  void on_packet(RecoverydLane lane, uint32_t endpoint, ByteView packet, TimeNs now);
+  void tick(TimeNs now);         // call when now >= next_deadline()
+  TimeNs next_deadline() const;  // kNever: nothing to wait for
+
+  // ---- what the shell and checkers ask ----
+  const ClusterState& state() const;  // as last sent to the router
+  const RecoverydCounts& counts() const;
+  bool is_leader() const;
+  // Generation this node's store is open in now, else CTDB_INVALID_GENERATION.
+  uint32_t open_generation() const;
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+// How generations are numbered: unique and growing across terms without asking anybody.
+inline constexpr uint64_t kTermMax = (1u << 24) - 1;
+inline constexpr uint32_t kAttemptsPerTermMax = 255;
+inline constexpr uint32_t make_generation(uint64_t term, uint32_t attempt) {
+  return static_cast<uint32_t>(term << 8 | attempt);
+}
+inline constexpr uint64_t term_of_generation(uint32_t generation) {
+  return generation >> 8;
+}
+
+}  // namespace ctdb
+
+#endif  // CTDB_RECOVERYD_CORE_CLUSTER_NODE_H_
