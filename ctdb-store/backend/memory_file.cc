@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-store/backend/memory_file.h"
+
+#include <algorithm>
+
+#include "libctdbipc/base/assert.h"
+#include "libctdbipc/base/hash.h"
+
+namespace ctdb {
+
+uint32_t MemoryDatabase::chain_of(ByteView key) const {
+  return jenkins_hash(key) % static_cast<uint32_t>(holders_.size());
+}
+
+bool MemoryDatabase::lock(ByteView key, Holder holder) {
+  Holder& held = holders_[chain_of(key)];
+  CTDB_ASSERT(holder != kNobody && held != holder);
+  if (held != kNobody) return false;
+  held = holder;
+  return true;
+}
+
+void MemoryDatabase::unlock(ByteView key, Holder holder) {
+  const uint32_t chain = chain_of(key);
+  CTDB_ASSERT(holders_[chain] == holder && !marked_[chain]);
+  holders_[chain] = kNobody;
+}
+
+void MemoryDatabase::release_all(Holder holder) {
+  for (size_t chain = 0; chain < holders_.size(); ++chain) {
+    if (holders_[chain] != holder) continue;
+    holders_[chain] = kNobody;
+    marked_[chain] = false;
+  }
+}
+
+std::optional<Bytes> MemoryDatabase::fetch(ByteView key) const {
+  const auto at = records_.find(to_bytes(key));
+  if (at == records_.end()) return std::nullopt;
+  return at->second;
+}
+
+void MemoryDatabase::store(ByteView key, ByteView value) {
+  records_[to_bytes(key)] = to_bytes(value);
+  if (seqnum_enabled_) ++seqnum_;
+}
+
+class MemoryFile : public RecordFile {
+ public:
+  MemoryFile(std::string name, MemoryFiles& files, MemoryDatabase& database)
+      : name_(std::move(name)), files_(files), db_(database) {}
+
+  Lock try_lock(ByteView key) override {
+    return db_.lock(key, MemoryDatabase::kStore) ? Lock::kHeld : Lock::kBusy;
+  }
+  void unlock(ByteView key) override { db_.unlock(key, MemoryDatabase::kStore); }
+  void mark(ByteView key) override {
+    const uint32_t chain = db_.chain_of(key);
+    CTDB_ASSERT(db_.holders_[chain] > MemoryDatabase::kStore && !db_.marked_[chain]);
+    db_.marked_[chain] = true;
+  }
+  void unmark(ByteView key) override {
+    const uint32_t chain = db_.chain_of(key);
+    CTDB_ASSERT(db_.marked_[chain]);
+    db_.marked_[chain] = false;
+  }
+  uint32_t chain_of(ByteView key) const override { return db_.chain_of(key); }
+
+  bool fetch(ByteView key, Bytes& value) override {
+    check_locked(key);
+    const auto at = db_.records_.find(to_bytes(key));
+    if (at == db_.records_.end()) return false;
+    value.assign(at->second.begin(), at->second.end());
+    return true;
+  }
+
+  Result<void> store(ByteView key, ByteView header, ByteView data) override {
+    check_locked(key);
+    if (files_.full_) return fail(ErrorCode::kSystem, name_ + ": no space left");
+    Bytes value(header.begin(), header.end());
+    value.insert(value.end(), data.begin(), data.end());
+    db_.store(key, value);
+    return {};
+  }
+
+  Result<void> remove(ByteView key) override {
+    check_locked(key);
+    if (files_.full_) return fail(ErrorCode::kSystem, name_ + ": no space left");
+    if (db_.records_.erase(to_bytes(key)) > 0 && db_.seqnum_enabled_) ++db_.seqnum_;
+    return {};
+  }
+
+  Result<void> for_each(const std::function<bool(ByteView, ByteView)>& visit) override {
+    for (const auto& [key, value] : db_.records_) {
+      if (!visit(key, value)) break;
+    }
+    return {};
+  }
+
+  std::string path() const override { return "memory:" + name_; }
+  int open_flags() const override { return 0x1c41 | (db_.seqnum_enabled_ ? 0x80 : 0); }
+  uint64_t file_bytes() const override {
+    uint64_t bytes = 0;
+    for (const auto& [key, value] : db_.records_) bytes += key.size() + value.size();
+    return bytes;
+  }
+  void enable_seqnum() override { db_.seqnum_enabled_ = true; }
+  void increment_seqnum() override { ++db_.seqnum_; }
+  int64_t seqnum() const override { return db_.seqnum_; }
+
+ private:
+  void check_locked(ByteView key) const {
+    const uint32_t chain = db_.chain_of(key);
+    CTDB_ASSERT(db_.holders_[chain] == MemoryDatabase::kStore || db_.marked_[chain]);
+  }
+
+  const std::string name_;
+  MemoryFiles& files_;
+  MemoryDatabase& db_;
+};
+
+Result<std::unique_ptr<RecordFile>> MemoryFiles::open(const std::string& name, uint8_t, bool keep) {
+  if (unopenable_) return fail(ErrorCode::kSystem, name + ": cannot be opened");
+  std::unique_ptr<MemoryDatabase>& database = databases_[name];
+  if (!database) database = std::make_unique<MemoryDatabase>(chains_);
+  if (!keep) database->records_.clear();
+  // What a store that died held or had marked is free again, as the kernel would see to.
+  database->release_all(MemoryDatabase::kStore);
+  std::fill(database->marked_.begin(), database->marked_.end(), false);
+  return std::unique_ptr<RecordFile>(std::make_unique<MemoryFile>(name, *this, *database));
+}
+
+std::vector<std::string> MemoryFiles::existing() {
+  std::vector<std::string> names;
+  for (const auto& [name, database] : databases_) names.push_back(name);
+  return names;
+}
+
+MemoryDatabase* MemoryFiles::database(const std::string& name) {
+  const auto at = databases_.find(name);
+  return at == databases_.end() ? nullptr : at->second.get();
+}
+
+}  // namespace ctdb

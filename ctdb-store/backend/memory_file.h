@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Record files in memory, for unit tests and the simulator: a map a database, chain locks that pretend
+// clients and lock workers can hold, and errors on demand. A MemoryDisk outlives the store that has its files
+// open, so that a store can be restarted on it. It checks that nothing is touched without its chain lock.
+//
+// One thread.
+#ifndef CTDB_STORE_BACKEND_MEMORY_FILE_H_
+#define CTDB_STORE_BACKEND_MEMORY_FILE_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ctdb-store/backend/record_file.h"
+
+namespace ctdb {
+
+// One database of one node as it lies on disk, with its locks. What clients do goes through here.
+class MemoryDatabase {
+ public:
+  using Holder = uint32_t;
+  static constexpr Holder kNobody = 0;
+  static constexpr Holder kStore = 1;  // every other number: a client or a lock worker
+
+  explicit MemoryDatabase(uint32_t chains) : holders_(chains, kNobody), marked_(chains, false) {}
+
+  uint32_t chain_of(ByteView key) const;
+  // false: somebody holds it. A holder may not lock a chain twice.
+  bool lock(ByteView key, Holder holder);
+  void unlock(ByteView key, Holder holder);
+  Holder holder(ByteView key) const { return holders_[chain_of(key)]; }
+  // Lets go of everything `holder` has: it died.
+  void release_all(Holder holder);
+
+  // Whole values, header included. Clients hold the chain lock for both.
+  std::optional<Bytes> fetch(ByteView key) const;
+  void store(ByteView key, ByteView value);
+  size_t size() const { return records_.size(); }
+  int64_t seqnum() const { return seqnum_; }
+
+ private:
+  friend class MemoryFile;
+  friend class MemoryFiles;
+  std::map<Bytes, Bytes> records_;
+  std::vector<Holder> holders_;
+  std::vector<bool> marked_;
+  bool seqnum_enabled_ = false;
+  int64_t seqnum_ = 0;
+};
+
+class MemoryFiles : public RecordFiles {
+ public:
+  explicit MemoryFiles(uint32_t chains = 64) : chains_(chains) {}
+
+  Result<std::unique_ptr<RecordFile>> open(const std::string& name, uint8_t db_flags, bool keep) override;
+  std::vector<std::string> existing() override;
+
+  // nullptr: no such database.
+  MemoryDatabase* database(const std::string& name);
+  // Store and remove fail (disk full) while set.
+  void set_full(bool full) { full_ = full; }
+  // open() fails while set.
+  void set_unopenable(bool unopenable) { unopenable_ = unopenable; }
+
+ private:
+  friend class MemoryFile;
+  const uint32_t chains_;
+  std::map<std::string, std::unique_ptr<MemoryDatabase>> databases_;
+  bool full_ = false;
+  bool unopenable_ = false;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_STORE_BACKEND_MEMORY_FILE_H_
