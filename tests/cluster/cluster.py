@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cluster of our daemons on loopback, for run-cluster and for the integration tests.
+
+Node i lives in DIR/node<i> and listens on 127.0.0.(i+1). Each daemon is supervised as systemd would do it: one that
+ends without being asked is started again after 100 ms, unless it does so too often or says that its configuration is
+wrong. Standard library only.
+"""
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+DAEMONS = ("ctdb-router", "ctdb-store", "ctdb-recoveryd")
+DEFAULT_PORT = 4379
+NODES_MAX = 250
+SOCKET_PATH_MAX = 107  # sun_path without its final NUL
+MARK = "# written by run-cluster"
+EXIT_CONFIG = 78
+
+RESTART_DELAY_S = 0.1
+RESTARTS_MAX = 5  # in RESTART_WINDOW_S; systemd's own defaults
+RESTART_WINDOW_S = 10
+STOP_TIMEOUT_S = 10
+
+
+class ClusterError(Exception):
+    """Something the user can put right; the text says what and how."""
+
+
+def describe_exit(returncode):
+    if returncode >= 0:
+        return f"ended with status {returncode}"
+    try:
+        return f"was ended by {signal.Signals(-returncode).name}"
+    except ValueError:
+        return f"was ended by signal {-returncode}"
+
+
+class Daemon:
+    """One supervised process. Its thread starts it, waits for its end and starts it again; the thread must outlive
+    the process, because the kernel ends the process with it (setpriv --pdeathsig): nothing is left behind when the
+    supervisor itself is killed."""
+
+    def __init__(self, name, command, log_path, say):
+        self.name = name
+        self.command = command
+        self.log_path = log_path
+        self.say = say
+        self.restarts = 0
+        self.failed = None  # why it is not started again
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._wanted = False
+        self._pid = None
+        self._pidfd = None
+        self._thread = None
+
+    @property
+    def pid(self):
+        """None while it does not run."""
+        return self._pid
+
+    def start(self):
+        if self._thread and self._thread.is_alive():
+            return
+        self.failed = None
+        self._wanted = True
+        self._wake.clear()
+        spawned = threading.Event()
+        self._thread = threading.Thread(target=self._supervise, args=(spawned,), name=self.name, daemon=True)
+        self._thread.start()
+        spawned.wait()
+
+    def signal(self, number):
+        """Sends a signal to the process if it runs; whether it is started again is a matter of its exit."""
+        with self._lock:
+            if self._pidfd is not None:
+                signal.pidfd_send_signal(self._pidfd, number)
+
+    def end(self, number):
+        """Asks it to end for good; wait_ended() waits for that."""
+        self._wanted = False
+        self._wake.set()
+        self.signal(number)
+        if number == signal.SIGTERM:
+            self.signal(signal.SIGCONT)  # one that a test has stopped must hear it
+
+    def wait_ended(self, timeout=STOP_TIMEOUT_S):
+        if not self._thread:
+            return
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            self.say(f"{self.name} did not end in {timeout} s, killing it")
+            self.signal(signal.SIGKILL)
+            self._thread.join()
+
+    def _supervise(self, spawned):
+        ends = []
+        while self._wanted:
+            process = self._spawn()
+            spawned.set()
+            if process is None:
+                return
+            returncode = process.wait()
+            with self._lock:
+                os.close(self._pidfd)
+                self._pidfd = None
+                self._pid = None
+            if not self._wanted:
+                return
+            now = time.monotonic()
+            ends = [end for end in ends if now - end < RESTART_WINDOW_S] + [now]
+            self.failed = self._verdict(returncode, len(ends))
+            if self.failed:
+                self.say(f"{self.name} {describe_exit(returncode)}: {self.failed}")
+                return
+            self.say(f"{self.name} {describe_exit(returncode)}, starting it again")
+            self.restarts += 1
+            self._wake.wait(RESTART_DELAY_S)
+
+    def _verdict(self, returncode, ends):
+        if returncode == EXIT_CONFIG:
+            return f"its configuration is wrong, not started again, see {self.log_path}"
+        if ends > RESTARTS_MAX:
+            return f"that was too often, not started again, see {self.log_path}"
+        return None
+
+    def _spawn(self):
+        try:
+            with open(self.log_path, "ab") as log:
+                process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                           start_new_session=True)
+        except OSError as problem:
+            self.failed = str(problem)
+            self.say(f"{self.name} cannot be started: {problem}")
+            return None
+        with self._lock:
+            self._pidfd = os.pidfd_open(process.pid)
+            self._pid = process.pid
+        if not self._wanted:
+            self.signal(signal.SIGKILL)  # asked to end while it was being started
+        return process
+
+
+class Node:
+    def __init__(self, cluster, index):
+        self.cluster = cluster
+        self.index = index
+        self.address = f"127.0.0.{index + 1}"
+        self.base = os.path.join(cluster.directory, f"node{index}")
+        self.classic_socket = os.path.join(self.base, "ctdbd.socket")
+        self.setup_socket = os.path.join(self.base, "setup.socket")
+        self.daemons = {name: self._daemon(name) for name in DAEMONS}
+
+    def _daemon(self, name):
+        command = ["setpriv", "--pdeathsig", "TERM", "--", self.cluster.program(name), "--base", self.base]
+        return Daemon(name, self.cluster.wrap(command), self.log_path(name),
+                      lambda text: self.cluster.say(f"node {self.index}: {text}"))
+
+    def log_path(self, daemon):
+        return os.path.join(self.base, f"log.{daemon}")
+
+    def write_configuration(self):
+        os.makedirs(self.base, exist_ok=True)
+        path = os.path.join(self.base, "ctdb.conf")
+        if os.path.exists(path):
+            with open(path) as old:
+                if not old.readline().startswith(MARK):
+                    raise ClusterError(f"{path} was not written by run-cluster; choose another --dir")
+        sections = {"cluster": {"node address": self.address, "port": self.cluster.port}}
+        for section, options in self.cluster.options.items():
+            sections.setdefault(section, {}).update(options)
+        with open(path, "w") as out:
+            out.write(f"{MARK}, which writes it anew at each start\n")
+            for section, options in sections.items():
+                out.write(f"[{section}]\n")
+                out.writelines(f"  {key} = {value}\n" for key, value in options.items())
+        with open(os.path.join(self.base, "nodes"), "w") as out:
+            out.writelines(f"{node.address}\n" for node in self.cluster.nodes)
+
+    def start(self):
+        """Starts the daemons that do not run."""
+        for daemon in self.daemons.values():
+            daemon.start()
+
+    def begin_stop(self, number=signal.SIGTERM):
+        for daemon in self.daemons.values():
+            daemon.end(number)
+
+    def stop(self):
+        """Ends all daemons in good order (SIGTERM)."""
+        self.begin_stop()
+        self._wait_ended()
+
+    def kill(self):
+        """Kills all daemons (SIGKILL); they stay down until start()."""
+        self.begin_stop(signal.SIGKILL)
+        self._wait_ended()
+
+    def _wait_ended(self):
+        for daemon in self.daemons.values():
+            daemon.wait_ended()
+
+    def kill_daemon(self, name, number=signal.SIGKILL):
+        """Lets one daemon die; the supervisor starts it again."""
+        self.daemons[name].signal(number)
+
+    def running(self):
+        return all(daemon.pid for daemon in self.daemons.values())
+
+    def quiet(self):
+        """Off all links to other nodes, alive otherwise."""
+        self.cli("node", "quiet", check=True)
+
+    def active(self):
+        self.cli("node", "active", check=True)
+
+    def cli(self, *arguments, check=False, timeout=60):
+        """Runs ctdb-cli on this node and returns the completed process."""
+        done = subprocess.run([self.cluster.program("ctdb-cli"), "--base", self.base, *arguments],
+                              capture_output=True, text=True, timeout=timeout)
+        if check and done.returncode != 0:
+            raise ClusterError(f"ctdb-cli {' '.join(arguments)} on node {self.index} ended with status "
+                               f"{done.returncode}: {done.stderr.strip()}")
+        return done
+
+    def wait(self, condition="healthy", timeout=60):
+        done = self.cli("--timeout", str(timeout), "wait", f"--for={condition}", timeout=timeout + 30)
+        if done.returncode != 0:
+            raise ClusterError(f"node {self.index} is not {condition} after {timeout} s: "
+                               f"{done.stderr.strip() or done.stdout.strip()}")
+
+    def send_to_port(self, data):
+        """Sends bytes to the node's link port from inside its network, and returns what came back before the end."""
+        script = ("import socket,sys\n"
+                  "s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 20)\n"
+                  "try:\n"
+                  "    s.sendall(sys.stdin.buffer.read())\n"
+                  "    s.shutdown(socket.SHUT_WR)\n"
+                  "    while True:\n"
+                  "        got = s.recv(65536)\n"
+                  "        if not got: break\n"
+                  "        sys.stdout.buffer.write(got)\n"
+                  "except (ConnectionResetError, BrokenPipeError): pass\n")
+        command = [sys.executable, "-c", script, self.address, str(self.cluster.port)]
+        return subprocess.run(self.cluster.wrap(command), input=data, stdout=subprocess.PIPE, check=True,
+                              timeout=60).stdout
+
+
+class Cluster:
+    """`wrap` turns a command line into one that runs in the network the daemons shall live in (default: ours);
+    `options` is {section: {option: value}} for every ctdb.conf; `say` is told what the supervisor does."""
+
+    def __init__(self, directory, nodes=3, bin_dir=None, wrap=None, port=DEFAULT_PORT, options=None, say=None):
+        self.directory = os.path.abspath(directory)
+        self.bin_dir = bin_dir or os.path.join(ROOT, "build", "release", "bin")
+        self.port = port
+        self.options = options or {}
+        self.say = say or (lambda text: None)
+        self._own_network = wrap is None
+        self.wrap = wrap or (lambda command: list(command))
+        self.socket_path = os.path.join(self.directory, "cluster.socket")
+        self._check_size(nodes)
+        self.nodes = [Node(self, index) for index in range(nodes)]
+
+    def program(self, name):
+        return os.path.join(self.bin_dir, name)
+
+    def _check_size(self, nodes):
+        if not 1 <= nodes <= NODES_MAX:
+            raise ClusterError(f"--nodes {nodes}: between 1 and {NODES_MAX} are possible")
+        if not 1 <= self.port <= 65535:
+            raise ClusterError(f"--port {self.port}: between 1 and 65535 are possible")
+        longest = max((self.socket_path, os.path.join(self.directory, f"node{nodes - 1}", "ctdbd.socket")), key=len)
+        if len(os.fsencode(longest)) > SOCKET_PATH_MAX:
+            raise ClusterError(f"{longest} is longer than the {SOCKET_PATH_MAX} bytes a unix socket may have; "
+                               "choose a shorter --dir")
+
+    def check_ports(self):
+        """Raises ClusterError naming the first address somebody listens on already."""
+        if not self._own_network:
+            return
+        for node in self.nodes:
+            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((node.address, self.port))
+                    probe.listen(1)
+                except OSError as problem:
+                    if problem.errno == errno.EADDRINUSE:
+                        raise ClusterError(f"{node.address} port {self.port} is in use by another program "
+                                           "(another cluster? 'ss -ltnp' shows it); stop it or choose --port") from None
+                    raise ClusterError(f"{node.address} port {self.port}: {problem.strerror}") from None
+
+    def write_configuration(self):
+        os.makedirs(self.directory, exist_ok=True)
+        for node in self.nodes:
+            node.write_configuration()
+
+    def start(self):
+        """Starts every daemon; returns at once. Raises ClusterError, with nothing left running, if it cannot be."""
+        for name in (*DAEMONS, "ctdb-cli"):
+            if not os.access(self.program(name), os.X_OK):
+                raise ClusterError(f"{self.program(name)} is missing: build it first")
+        self.check_ports()
+        self.write_configuration()
+        for node in self.nodes:
+            node.start()
+
+    def wait_healthy(self, timeout=60):
+        deadline = time.monotonic() + timeout
+        for node in self.nodes:
+            self._raise_if_failed()
+            node.wait("healthy", max(1, round(deadline - time.monotonic())))
+
+    def _raise_if_failed(self):
+        for node in self.nodes:
+            for daemon in node.daemons.values():
+                if daemon.failed:
+                    raise ClusterError(f"node {node.index}: {daemon.name}: {daemon.failed}")
+
+    def daemon_pids(self):
+        return [daemon.pid for node in self.nodes for daemon in node.daemons.values() if daemon.pid]
+
+    def stop(self):
+        """Ends all nodes at once. May be called at any time, also twice."""
+        for node in self.nodes:
+            node.begin_stop()
+        for node in self.nodes:
+            node.stop()
+
+    def __enter__(self):
+        try:
+            self.start()
+            self.wait_healthy()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
