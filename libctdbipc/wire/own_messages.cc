@@ -421,6 +421,7 @@ Bytes RecordEnd::encode() const {
   Writer w(out);
   w.u32(generation);
   w.u64(batches);
+  w.u32(empty_handed ? 1 : 0);
   return out;
 }
 std::optional<RecordEnd> RecordEnd::decode(ByteView payload) {
@@ -428,6 +429,7 @@ std::optional<RecordEnd> RecordEnd::decode(ByteView payload) {
   RecordEnd m;
   m.generation = r.u32();
   m.batches = r.u64();
+  m.empty_handed = r.u32() != 0;
   return checked(r, m);
 }
 

@@ -235,6 +235,8 @@ struct RecordClaims {
 struct RecordEnd {
   uint32_t generation = 0;
   uint64_t batches = 0;
+  // In RECORD_CLAIMS_END: the sender came without valid records, so what it owned has fallen back to older copies.
+  bool empty_handed = false;
   Bytes encode() const;
   static std::optional<RecordEnd> decode(ByteView payload);
 };
