@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+// Calls on records: ctdb_request() and ctdb_read(), with the short cut to the local file (client-semantics
+// §5.4).
+#include <algorithm>
+
+#include "libctdbipc/client/client.h"
+
+int ctdb_client::send_call(Request& request, uint32_t call, uint32_t flags, ByteView key, ByteView data) {
+  if (key.size() + data.size() > CTDB_PAYLOAD_BYTES_MAX)
+    return fail(CTDB_ERR_TOO_BIG, "key and blob are too big");
+  ctdb::Header header;
+  header.destnode = CTDB_CURRENT_NODE;
+  header.srcnode = link.pnn();
+  header.reqid = request.id;
+  request.peer = Peer::kStore;
+  ctdb::build(request.packet, header, ctdb::ReqCall{flags, request.db->id, call, 0, key, data});
+  const int error = send_packet(Peer::kStore, request.packet);
+  if (error == 0) ++stats.calls;
+  return error;
+}
+
+namespace ctdb {
+namespace {
+
+// What the local file says about a record.
+struct Local {
+  int error = 0;
+  bool usable = false;   // db.value is the record, header included
+  bool popular = false;  // there is something, but it is not ours: a read-only copy would do
+};
+
+Local look(ctdb_db& db, ByteView key) {
+  Local local;
+  switch (db.file->fetch(key, db.value)) {
+    case LocalFile::Found::kNo:
+      return local;
+    case LocalFile::Found::kError:
+      local.error = db.client->fail(CTDB_ERR_DATABASE, db.file->error());
+      return local;
+    case LocalFile::Found::kYes:
+      break;
+  }
+  const std::optional<RecordHeader> header = read_record_header(db.value);
+  if (!header) return local;
+  local.usable =
+      header->dmaster == db.client->link.pnn() || (header->flags & CTDB_RECORD_RO_HAVE_READONLY) != 0;
+  local.popular = !local.usable;
+  return local;
+}
+
+bool is_fetch(uint32_t call) {
+  return call == CTDB_CALL_FETCH || call == CTDB_CALL_FETCH_WITH_HEADER;
+}
+
+ByteView result_of(uint32_t call, ByteView value) {
+  return call == CTDB_CALL_FETCH_WITH_HEADER ? value : value.subspan(CTDB_RECORD_HEADER_SIZE);
+}
+
+uint32_t flags_of(uint32_t call, const Local& local) {
+  if (!is_fetch(call)) return CTDB_CALL_IMMEDIATE_MIGRATION;
+  return local.popular ? CTDB_CALL_WANT_READONLY : 0;
+}
+
+int check_request(ctdb_db* db, ctdb_blob key, uint32_t* call, ctdb_blob in) {
+  if (const int error = check(db); error != 0) return error;
+  if (key.size == 0 || key.data == nullptr || !valid(in)) return CTDB_ERR_INVALID;
+  if (key.size > CTDB_KEY_BYTES_MAX || key.size + in.size > CTDB_PAYLOAD_BYTES_MAX) return CTDB_ERR_TOO_BIG;
+  if (*call == 0) {
+    if (in.size != 0) return CTDB_ERR_INVALID;
+    *call = CTDB_CALL_FETCH;
+  }
+  // Looking at the file takes a chain lock for a moment; with another one held two programs could block each
+  // other.
+  return is_fetch(*call) && db->file->holder != nullptr ? CTDB_ERR_BUSY : 0;
+}
+
+int call_and_wait(ctdb_db& db, ByteView key, uint32_t call, uint32_t flags, ByteView in,
+                  const Deadline& deadline, Waiter& waiter) {
+  ctdb_client& client = *db.client;
+  if (const int error = client.may_wait(); error != 0) return error;
+  if (const int error = check_connected(&client); error != 0) return error;
+  int error = 0;
+  Request* request = client.add_waiting(waiter, &error);
+  if (request == nullptr) return error;
+  request->db = &db;
+  const uint32_t id = request->id;
+  error = client.send_call(*request, call, flags, key, in);
+  if (error != 0) return client.give_up(id, error);
+  return client.wait_for(id, waiter, Peer::kStore, deadline);
+}
+
+// The value found when the request was made is the answer.
+void local_step(ctdb_client& client, Request& request, const Answer& answer) {
+  const Bytes value = std::move(request.packet);
+  const ByteView result = answer.error == 0 ? result_of(request.call, value) : ByteView();
+  ctdb_client::answer_user(client, request, {answer.error, 0, result, {}});
+}
+
+}  // namespace
+}  // namespace ctdb
+
+extern "C" {
+
+int ctdb_request(ctdb_db* db, ctdb_blob key, uint32_t call, ctdb_blob in, int timeout_ms, ctdb_reply* reply) {
+  return ctdb::guarded([&]() -> int {
+    if (const int error = ctdb::check_request(db, key, &call, in); error != 0) return error;
+    if (reply == nullptr || timeout_ms < -1) return CTDB_ERR_INVALID;
+    ctdb::Local local;
+    if (ctdb::is_fetch(call)) local = ctdb::look(*db, ctdb::view(key));
+    if (local.error != 0) return local.error;
+    if (local.usable) {
+      ++db->client->stats.local_hits;
+      *reply = {0, 0, ctdb::blob(ctdb::result_of(call, db->value)), ""};
+      return 0;
+    }
+    if (timeout_ms == 0) return CTDB_ERR_TIMEOUT;
+    ctdb::Waiter waiter;
+    const int error = ctdb::call_and_wait(*db, ctdb::view(key), call, ctdb::flags_of(call, local),
+                                          ctdb::view(in), ctdb::Deadline(timeout_ms), waiter);
+    if (error == 0) *reply = db->client->last_reply(waiter);
+    return error;
+  });
+}
+
+int ctdb_request_send(ctdb_db* db, ctdb_blob key, uint32_t call, ctdb_blob in, ctdb_reply_fn done,
+                      void* private_data, uint32_t* id) {
+  return ctdb::guarded([&]() -> int {
+    if (const int error = ctdb::check_request(db, key, &call, in); error != 0) return error;
+    if (done == nullptr) return CTDB_ERR_INVALID;
+    ctdb_client& client = *db->client;
+    if (const int error = ctdb::check_connected(&client); error != 0) return error;
+    ctdb::Local local;
+    if (ctdb::is_fetch(call)) local = ctdb::look(*db, ctdb::view(key));
+    if (local.error != 0) return local.error;
+    int error = 0;
+    ctdb::Request* request = client.add_request(&error);
+    if (request == nullptr) return error;
+    request->db = db;
+    request->call = call;
+    request->user = reinterpret_cast<void (*)()>(done);
+    request->user_data = private_data;
+    request->step = local.usable ? ctdb::local_step : ctdb_client::answer_user;
+    const uint32_t new_id = request->id;
+    if (local.usable) {
+      ++client.stats.local_hits;
+      request->packet = db->value;
+      client.make_ready(*request, 0);
+      client.link.kick();
+    } else {
+      error = client.send_call(*request, call, ctdb::flags_of(call, local), ctdb::view(key), ctdb::view(in));
+      if (error != 0) return client.give_up(new_id, error);
+    }
+    if (id != nullptr) *id = new_id;
+    return 0;
+  });
+}
+
+int ctdb_read(ctdb_db* db, ctdb_blob key, int timeout_ms, ctdb_blob* value) {
+  return ctdb::guarded([&]() -> int {
+    if (value == nullptr) return CTDB_ERR_INVALID;
+    ctdb_reply reply;
+    const int error = ctdb_request(db, key, CTDB_CALL_FETCH, {nullptr, 0}, timeout_ms, &reply);
+    if (error != 0) return error;
+    if (reply.status < 0) return db->client->fail(CTDB_ERR_REMOTE, "the store refused");
+    *value = reply.data;
+    return 0;
+  });
+}
+
+}  // extern "C"

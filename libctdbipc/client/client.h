@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+// What is behind the opaque types of ctdb.h. Each group of API functions has its file; all go through the
+// members here: check() at entry, send_*() for what goes out, receive() for what comes in, wait() for the
+// blocking twins.
+//
+// Invariants:
+//  1. Callbacks of the program run in service() only. A blocking call takes the answers of its own request
+//  (sync) and
+//     puts everything else into the inbox.
+//  2. A request's entry is released before its callback runs, so the callback finds the client in a sane
+//  state.
+//  3. No exception leaves an API function (guarded()).
+#ifndef LIBCTDBIPC_CLIENT_CLIENT_H_
+#define LIBCTDBIPC_CLIENT_CLIENT_H_
+
+#include <deque>
+#include <memory>
+#include <new>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "libctdbipc/base/bytes.h"
+#include "libctdbipc/client/fork_guard.h"
+#include "libctdbipc/client/link.h"
+#include "libctdbipc/client/local_file.h"
+#include "libctdbipc/client/requests.h"
+#include "libctdbipc/include/ctdb.h"
+#include "libctdbipc/wire/packet.h"
+
+namespace ctdb {
+
+// When a blocking call gives up.
+class Deadline {
+ public:
+  explicit Deadline(int timeout_ms);
+  int left_ms() const;  // -1: never; rounded up, 0: over
+
+ private:
+  int64_t at_ns_;  // CLOCK_MONOTONIC; -1: never
+};
+
+// What a blocking call keeps on its stack while it waits.
+struct Waiter {
+  bool done = false;
+  int error = 0;
+  int32_t status = 0;
+};
+
+inline ByteView view(ctdb_blob blob) {
+  return {static_cast<const uint8_t*>(blob.data), blob.size};
+}
+inline bool valid(ctdb_blob blob) {
+  return blob.size == 0 || blob.data != nullptr;
+}
+inline ctdb_blob blob(ByteView bytes) {
+  return {bytes.empty() ? nullptr : bytes.data(), bytes.size()};
+}
+
+// Runs the body of an API function; what it throws becomes a result.
+template <typename Body>
+int guarded(Body body) {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    return CTDB_ERR_NO_MEMORY;
+  } catch (...) {
+    return CTDB_ERR_SYSTEM;
+  }
+}
+
+}  // namespace ctdb
+
+struct ctdb_record {
+  ctdb_db* db = nullptr;
+  bool locked = false;
+  ctdb::Bytes key;
+  ctdb::Bytes value;  // record header and data; shorter than a header: there is no record
+};
+
+struct ctdb_db {
+  ctdb_client* client = nullptr;
+  std::string name;
+  uint32_t id = 0;
+  std::string path;
+  uint32_t tdb_flags = 0;
+  ctdb::LocalFile* file = nullptr;  // nullptr while attaching
+  ctdb_record record;
+  ctdb::Bytes value;   // copy of a record that is looked at without locking it
+  uint32_t stage = 0;  // of attaching: how many of the daemons' answers are in
+};
+
+struct ctdb_client {
+  using Bytes = ctdb::Bytes;
+  using ByteView = ctdb::ByteView;
+  using Peer = ctdb::Peer;
+  using Request = ctdb::Request;
+
+  struct Handler {
+    ctdb_message_fn run;
+    void* private_data;
+  };
+
+  ctdb_client();
+  ~ctdb_client();
+
+  // ---- connection.cc ----
+  int connect(int timeout_ms);
+  int restore(int timeout_ms);  // after connect(): handlers and databases again
+  // The connection is gone: blocking calls end, other requests become ready with CTDB_ERR_DISCONNECTED.
+  void lose(std::string why);
+  int fail(int error, std::string text);
+  int fail(const ctdb::Error& error);
+
+  // ---- service.cc ----
+  int service(int budget);
+  // Until `done`, the deadline, or the end of the connection. Reads the channel of `peer` only.
+  int wait(const bool& done, Peer peer, const ctdb::Deadline& deadline);
+  // Waits for a sync request and withdraws it when the time is over.
+  int wait_for(uint32_t id, const ctdb::Waiter& waiter, Peer peer, const ctdb::Deadline& deadline);
+  // Blocking calls begin with this: not while a record is locked.
+  int may_wait() const { return records_locked > 0 ? CTDB_ERR_BUSY : 0; }
+  void make_ready(Request& request, int error);
+  void wake_parked();
+  // Leaves the descriptor ready if anything is left to do.
+  void settle();
+  // Withdraws the request; no callback.
+  void withdraw(Request& request);
+
+  // ---- requests out ----
+  // New entry, or nullptr with *error set; add_waiting(): for a blocking call.
+  Request* add_request(int* error);
+  Request* add_waiting(ctdb::Waiter& waiter, int* error);
+  // Withdraws a request that could not be sent; returns `error`.
+  int give_up(uint32_t id, int error);
+  // Builds into `out` and sends; on failure the entry is left to the caller.
+  int send_control(Request* request, uint32_t node, uint32_t opcode, uint64_t srvid, uint32_t flags,
+                   ByteView data);
+  int send_call(Request& request, uint32_t call, uint32_t flags, ByteView key, ByteView data);
+  int send_packet(Peer peer, ByteView packet);
+  // A step that answers a blocking call: user_data is its Waiter, data and text go to answer_data and
+  // answer_text.
+  static void answer_waiter(ctdb_client& client, Request& request, const ctdb::Answer& answer);
+  // A step that hands the answer to a ctdb_reply_fn.
+  static void answer_user(ctdb_client& client, Request& request, const ctdb::Answer& answer);
+  // What answer_waiter() left behind, for the program.
+  ctdb_reply last_reply(const ctdb::Waiter& waiter) const;
+
+  ctdb::ForkGuard guard;
+  std::string path;
+  ctdb::Link link;
+  ctdb::RequestTable requests{CTDB_REQUESTS_MAX};
+  std::unordered_map<uint64_t, Handler> handlers;
+  std::vector<std::unique_ptr<ctdb_db>> databases;
+  ctdb_stats stats{};
+  std::string error_text;
+  int spin_mode = CTDB_SPIN_NEVER;
+  uint32_t records_locked = 0;
+  bool in_service = false;
+  bool closing = false;  // ctdb_disconnect() from inside a callback
+  Bytes out;             // packet being built
+  Bytes answer_data;     // of the last blocking call
+  std::string answer_text;
+
+ private:
+  friend int ctdb_flush(ctdb_client* client, int timeout_ms);
+
+  bool handle_one();
+  bool run_ready();
+  bool handle_frame(Peer peer);
+  void take_news();
+  bool drain_for_wait(Peer peer);
+  bool spin(Peer peer);
+  void resend_calls();
+  // Own answers of blocking calls are taken at once, all else goes to the inbox.
+  void receive_waiting(ByteView packet);
+  void receive(ByteView packet);
+  void receive_answer(const ctdb::Header& header, ByteView packet);
+  void receive_message(ByteView packet);
+  bool check_faults();
+
+  std::deque<uint32_t> ready_;
+  std::deque<Bytes> inbox_;
+  Bytes current_;      // packet whose callback is running
+  uint32_t turn_ = 0;  // which channel is looked at first
+  bool loss_told_ = false;
+};
+
+namespace ctdb {
+
+// Entry check of every API function: 0, CTDB_ERR_INVALID or CTDB_ERR_FORKED.
+inline int check(const ctdb_client* client) {
+  if (client == nullptr || client->closing) return CTDB_ERR_INVALID;
+  return client->guard.owned() ? 0 : CTDB_ERR_FORKED;
+}
+inline int check(const ctdb_db* db) {
+  return db == nullptr ? CTDB_ERR_INVALID : check(db->client);
+}
+inline int check_connected(ctdb_client* client) {
+  if (const int error = check(client); error != 0) return error;
+  return client->link.up() ? 0 : client->fail(CTDB_ERR_DISCONNECTED, client->link.why_down());
+}
+
+// ---- database.cc ----
+void free_database(ctdb_client& client, ctdb_db* db);
+// All stages of an attach, blocking; of a new database, or of one that is open (after a reconnect).
+int attach_blocking(ctdb_client& client, ctdb_db& db, const Deadline& deadline);
+// Opens the file at db.path; if another one is open (the daemons made a new file), changes over to it.
+int open_file(ctdb_client& client, ctdb_db& db);
+
+// ---- record.cc ----
+void unlock_record(ctdb_record& record);
+
+// ---- message.cc ----
+int register_again(ctdb_client& client, const Deadline& deadline);
+
+// ---- control.cc ----
+// A control and its answer, which is then in client.answer_data and answer_text. A negative status is an
+// error here: CTDB_ERR_REMOTE.
+int blocking_control(ctdb_client& client, uint32_t node, Control opcode, uint64_t srvid, ByteView data,
+                     const Deadline& deadline);
+
+}  // namespace ctdb
+
+#endif  // LIBCTDBIPC_CLIENT_CLIENT_H_

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+// Attaching: three controls (client-semantics §4), then the local file is opened. The stages are described
+// once and driven by the blocking twin and by the answers of ctdb_attach_send().
+#include <algorithm>
+#include <cstring>
+
+#include "libctdbipc/client/client.h"
+#include "libctdbipc/wire/reader.h"
+
+namespace ctdb {
+namespace {
+
+constexpr uint32_t kStages = 3;
+constexpr size_t kNameBytesMax = 255;
+
+struct StageControl {
+  Control opcode;
+  Bytes data;
+};
+
+StageControl control_of(const ctdb_db& db) {
+  StageControl control{Control::DB_ATTACH, {}};
+  Writer writer(control.data);
+  if (db.stage == 0) {
+    writer.bytes(as_bytes(db.name));
+    writer.u8(0);
+    return control;
+  }
+  control.opcode = db.stage == 1 ? Control::GETDBPATH : Control::DB_OPEN_FLAGS;
+  writer.u32(db.id);
+  return control;
+}
+
+// Takes the answer of the current stage and goes to the next. 0 or CTDB_ERR_*.
+int take_answer(ctdb_client& client, ctdb_db& db, ByteView data) {
+  const auto malformed = [&] { return client.fail(CTDB_ERR_PROTOCOL, "answer to attaching is malformed"); };
+  switch (db.stage++) {
+    case 0:
+      if (data.size() < 4) return malformed();
+      db.id = load<uint32_t>(data.data());
+      return 0;
+    case 1: {
+      const std::string_view text = as_text(data);
+      db.path = text.substr(0, text.find('\0'));
+      return db.path.empty() ? malformed() : 0;
+    }
+    default:
+      if (data.size() < 4) return malformed();
+      db.tdb_flags = load<uint32_t>(data.data());
+      return open_file(client, db);
+  }
+}
+
+ctdb_db* new_database(ctdb_client& client, const char* name) {
+  auto db = std::make_unique<ctdb_db>();
+  db->client = &client;
+  db->name = name;
+  db->record.db = db.get();
+  client.databases.push_back(std::move(db));
+  return client.databases.back().get();
+}
+
+int send_stage(ctdb_client& client, Request& request) {
+  const StageControl control = control_of(*request.db);
+  return client.send_control(&request, CTDB_PNN_CURRENT, static_cast<uint32_t>(control.opcode), 0, 0,
+                             control.data);
+}
+
+void finish_attach(ctdb_client& client, Request& request, int error) {
+  const auto user = reinterpret_cast<ctdb_attach_fn>(request.user);
+  void* user_data = request.user_data;
+  ctdb_db* db = request.db;
+  client.requests.release(request);
+  if (error != 0) {
+    free_database(client, db);
+    db = nullptr;
+  }
+  user(&client, error, db, user_data);
+}
+
+void attach_step(ctdb_client& client, Request& request, const Answer& answer) {
+  int error = answer.error;
+  if (error == 0 && answer.status < 0) error = client.fail(CTDB_ERR_REMOTE, std::string(answer.text));
+  if (error == 0) error = take_answer(client, *request.db, answer.data);
+  if (error == 0 && request.db->stage < kStages) {
+    const uint32_t id = request.id;
+    error = send_stage(client, request);
+    // Losing the connection on the way has made the request ready; it ends in service().
+    if (error == 0 || client.requests.find(id)->state == Request::State::kReady) return;
+  }
+  if (error != 0 || request.db->stage == kStages) finish_attach(client, request, error);
+}
+
+int check_attach(ctdb_client* client, const char* name, uint32_t flags) {
+  if (const int error = check_connected(client); error != 0) return error;
+  if (name == nullptr || *name == '\0' || std::strlen(name) > kNameBytesMax || flags != 0)
+    return CTDB_ERR_INVALID;
+  return 0;
+}
+
+}  // namespace
+
+int open_file(ctdb_client& client, ctdb_db& db) {
+  if (db.file != nullptr && db.file->is_still(db.path)) return 0;
+  Result<LocalFile*> opened = LocalFile::open(db.path, db.tdb_flags);
+  if (!opened) return client.fail(CTDB_ERR_DATABASE, opened.error().text());
+  LocalFile::close(db.file);
+  db.file = *opened;
+  return 0;
+}
+
+void free_database(ctdb_client& client, ctdb_db* db) {
+  if (db->record.locked) unlock_record(db->record);
+  client.requests.for_each([&](Request& request) {
+    if (request.db == db) client.requests.release(request);
+  });
+  LocalFile* file = db->file;
+  std::erase_if(client.databases, [db](const std::unique_ptr<ctdb_db>& each) { return each.get() == db; });
+  const bool used = std::any_of(client.databases.begin(), client.databases.end(),
+                                [file](const std::unique_ptr<ctdb_db>& each) { return each->file == file; });
+  if (file != nullptr && !used) std::erase(file->waiting, &client);
+  LocalFile::close(file);
+}
+
+int attach_blocking(ctdb_client& client, ctdb_db& db, const Deadline& deadline) {
+  db.stage = 0;
+  while (db.stage < kStages) {
+    const StageControl control = control_of(db);
+    int error = blocking_control(client, CTDB_PNN_CURRENT, control.opcode, 0, control.data, deadline);
+    if (error == 0) error = take_answer(client, db, client.answer_data);
+    if (error != 0) return error;
+  }
+  return 0;
+}
+
+}  // namespace ctdb
+
+extern "C" {
+
+int ctdb_attach(ctdb_client* client, const char* name, uint32_t flags, int timeout_ms, ctdb_db** db) {
+  return ctdb::guarded([&]() -> int {
+    if (const int error = ctdb::check_attach(client, name, flags); error != 0) return error;
+    if (db == nullptr || timeout_ms < -1) return CTDB_ERR_INVALID;
+    ctdb_db* made = ctdb::new_database(*client, name);
+    const int error = ctdb::attach_blocking(*client, *made, ctdb::Deadline(timeout_ms));
+    if (error != 0) {
+      ctdb::free_database(*client, made);
+      return error;
+    }
+    *db = made;
+    return 0;
+  });
+}
+
+int ctdb_attach_send(ctdb_client* client, const char* name, uint32_t flags, ctdb_attach_fn done,
+                     void* private_data, uint32_t* id) {
+  return ctdb::guarded([&]() -> int {
+    if (const int error = ctdb::check_attach(client, name, flags); error != 0) return error;
+    if (done == nullptr) return CTDB_ERR_INVALID;
+    int error = 0;
+    ctdb::Request* request = client->add_request(&error);
+    if (request == nullptr) return error;
+    request->step = ctdb::attach_step;
+    request->user = reinterpret_cast<void (*)()>(done);
+    request->user_data = private_data;
+    request->db = ctdb::new_database(*client, name);
+    const uint32_t new_id = request->id;
+    error = ctdb::send_stage(*client, *request);
+    if (error != 0) return client->give_up(new_id, error);
+    if (id != nullptr) *id = new_id;
+    return 0;
+  });
+}
+
+void ctdb_detach(ctdb_db* db) {
+  if (ctdb::check(db) == 0) ctdb::free_database(*db->client, db);
+}
+
+int ctdb_db_id(const ctdb_db* db, uint32_t* id) {
+  if (const int error = ctdb::check(db); error != 0) return error;
+  if (id == nullptr) return CTDB_ERR_INVALID;
+  *id = db->id;
+  return 0;
+}
+
+}  // extern "C"

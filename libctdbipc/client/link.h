@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+// What joins a client to its node: the set-up connection, a channel to the router and one to the store, and
+// one epoll descriptor over their door-bells that the program watches. Used by ctdb_client only.
+//
+// Invariant: outside of library calls every channel is armed, or the descriptor is ready (settle() sees to
+// it). So a program that sleeps on the descriptor misses nothing, and one that is awake costs the daemons no
+// system call.
+#ifndef LIBCTDBIPC_CLIENT_LINK_H_
+#define LIBCTDBIPC_CLIENT_LINK_H_
+
+#include <array>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "libctdbipc/base/bytes.h"
+#include "libctdbipc/base/result.h"
+#include "libctdbipc/base/unique_fd.h"
+#include "libctdbipc/client/requests.h"
+#include "libctdbipc/ring/channel.h"
+
+namespace ctdb {
+
+class Link {
+ public:
+  ~Link();
+
+  // Makes the descriptors that last as long as the client. Errors: kSystem.
+  Result<void> prepare();
+  // Errors: those of connect_setup() and Channel::open().
+  Result<void> connect(const std::string& path, int timeout_ms);
+  // Drops channels and set-up connection; text() keeps why.
+  void disconnect(std::string why);
+  // In a forked child: frees the copies and leaves what is shared with the parent alone.
+  void abandon();
+
+  bool up() const { return setup_.valid(); }
+  int fd() const { return epoll_.get(); }
+  uint32_t pnn() const { return pnn_; }
+  const std::string& why_down() const { return why_down_; }
+
+  // kFull: the queue behind the ring is full too. Without a store a packet for it is not sent at all (kOk):
+  // the requests table has it and resends it when there is one.
+  PushResult send(Peer peer, ByteView packet);
+  // Moves queued packets into the rings and rings the bells that have to be rung.
+  void flush();
+  bool all_handed_over() const { return queues_[0].packets.empty() && queues_[1].packets.empty(); }
+  // The next frame; a loan until the next pop. nullopt: none, or the channel broke its rules (see fault()).
+  std::optional<ByteView> pop(Peer peer);
+  // "" while the channels keep their rules.
+  const char* fault() const;
+  // False: there is something to pop (or a fault). True: the next frame will ring.
+  bool arm(Peer peer);
+  void disarm(Peer peer);
+
+  // Sleeps until a bell rings, the set-up connection has news, or the time is over (-1: never). True: look at
+  // setup_news().
+  bool sleep(int timeout_ms);
+  enum class News : uint8_t { kNone, kStoreReplaced, kLost };
+  // kStoreReplaced: pop what is left of the old store channel, then call adopt_store(). kLost: disconnect()
+  // was done.
+  News setup_news();
+  void adopt_store();
+
+  // Makes the descriptor ready though no bell rang, and takes that back.
+  void kick();
+  void unkick();
+
+ private:
+  static constexpr size_t kPeers = 2;
+  struct Queue {
+    std::deque<Bytes> packets;
+    size_t bytes = 0;
+  };
+
+  Channel* channel(Peer peer) const { return channels_[static_cast<size_t>(peer)].get(); }
+  Result<void> watch(int fd, uint32_t events);
+  void unwatch(int fd);
+  void drop_channel(size_t index);
+  void empty_queue(size_t index);
+
+  UniqueFd epoll_;
+  UniqueFd kick_;
+  UniqueFd setup_;
+  std::array<std::unique_ptr<Channel>, kPeers> channels_;
+  std::array<Queue, kPeers> queues_;
+  std::unique_ptr<Channel> next_store_;
+  uint32_t pnn_ = 0;
+  bool kicked_ = false;
+  std::string why_down_ = "not connected";
+};
+
+}  // namespace ctdb
+
+#endif  // LIBCTDBIPC_CLIENT_LINK_H_

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+#include "libctdbipc/client/local_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// tdb.h needs these first.
+#include <signal.h>
+#include <sys/types.h>
+#include <tdb.h>
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+
+namespace ctdb {
+namespace {
+
+std::mutex list_mutex;
+std::vector<std::unique_ptr<LocalFile>>& open_files() {
+  static auto* list =
+      new std::vector<std::unique_ptr<LocalFile>>;  // outlives static destructors of the program
+  return *list;
+}
+
+// tdb does not change what it is given; its C interface has no const.
+TDB_DATA tdb_bytes(ByteView bytes) {
+  return {const_cast<uint8_t*>(bytes.data()), bytes.size()};
+}
+
+}  // namespace
+
+Result<LocalFile*> LocalFile::open(const std::string& path, uint32_t tdb_flags) {
+  std::lock_guard<std::mutex> guard(list_mutex);
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) return fail_errno("opening " + path);
+  auto& files = open_files();
+  const auto found = std::find_if(files.begin(), files.end(), [&](const std::unique_ptr<LocalFile>& file) {
+    return file->device_ == info.st_dev && file->inode_ == info.st_ino;
+  });
+  LocalFile* file = found == files.end() ? nullptr : found->get();
+  if (file != nullptr && file->owner_pid_ == getpid()) {
+    ++file->users_;
+    return file;
+  }
+  // A handle that a forked child inherited has the parent's lock state in it: start afresh.
+  if (file != nullptr) {
+    tdb_close(file->tdb_);
+    file->tdb_ = nullptr;
+    file->holder = nullptr;
+    file->waiting.clear();
+  }
+  tdb_context* tdb = tdb_open(path.c_str(), 0, static_cast<int>(tdb_flags), O_RDWR | O_CLOEXEC, 0);
+  if (tdb == nullptr) return fail_errno("tdb_open " + path);
+  if (file == nullptr) {
+    files.push_back(std::unique_ptr<LocalFile>(new LocalFile));
+    file = files.back().get();
+  }
+  file->tdb_ = tdb;
+  file->device_ = info.st_dev;
+  file->inode_ = info.st_ino;
+  file->owner_pid_ = getpid();
+  ++file->users_;
+  return file;
+}
+
+void LocalFile::close(LocalFile* file) {
+  if (file == nullptr) return;
+  std::lock_guard<std::mutex> guard(list_mutex);
+  if (--file->users_ > 0) return;
+  if (file->tdb_ != nullptr) tdb_close(file->tdb_);
+  auto& files = open_files();
+  files.erase(std::find_if(files.begin(), files.end(),
+                           [&](const std::unique_ptr<LocalFile>& each) { return each.get() == file; }));
+}
+
+bool LocalFile::is_still(const std::string& path) const {
+  struct stat info {};
+  return stat(path.c_str(), &info) == 0 && info.st_dev == device_ && info.st_ino == inode_;
+}
+
+bool LocalFile::lock(ByteView key) {
+  return tdb_chainlock(tdb_, tdb_bytes(key)) == 0;
+}
+
+void LocalFile::unlock(ByteView key) {
+  tdb_chainunlock(tdb_, tdb_bytes(key));
+}
+
+LocalFile::Found LocalFile::fetch(ByteView key, Bytes& value) {
+  const auto copy = [](TDB_DATA, TDB_DATA data, void* to) {
+    static_cast<Bytes*>(to)->assign(data.dptr, data.dptr + data.dsize);
+    return 0;
+  };
+  if (tdb_parse_record(tdb_, tdb_bytes(key), copy, &value) == 0) return Found::kYes;
+  return tdb_error(tdb_) == TDB_ERR_NOEXIST ? Found::kNo : Found::kError;
+}
+
+bool LocalFile::store(ByteView key, ByteView header, ByteView data) {
+  TDB_DATA parts[2] = {tdb_bytes(header), tdb_bytes(data)};
+  return tdb_storev(tdb_, tdb_bytes(key), parts, 2, TDB_REPLACE) == 0;
+}
+
+std::string LocalFile::error() const {
+  return std::string(tdb_name(tdb_)) + ": " + tdb_errorstr(tdb_);
+}
+
+}  // namespace ctdb

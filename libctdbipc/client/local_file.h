@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+// The local tdb files this process has open, each once: libtdb refuses a second handle on a file in one
+// process, and two handles would not exclude each other. Clients that attach to the same database of the same
+// node share one.
+//
+// The list of files is guarded by a mutex; a file itself is used by one thread.
+#ifndef LIBCTDBIPC_CLIENT_LOCAL_FILE_H_
+#define LIBCTDBIPC_CLIENT_LOCAL_FILE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "libctdbipc/base/bytes.h"
+#include "libctdbipc/base/result.h"
+
+struct tdb_context;
+struct ctdb_client;
+struct ctdb_record;
+
+namespace ctdb {
+
+class LocalFile {
+ public:
+  // Opens `path` with the tdb flags the store named, or takes the handle that is open already. Every open()
+  // needs a close(). Errors: kSystem, kCorrupt.
+  static Result<LocalFile*> open(const std::string& path, uint32_t tdb_flags);
+  static void close(LocalFile* file);
+  // False when the path now names another file than the one that is open.
+  bool is_still(const std::string& path) const;
+
+  // The chain lock of the key; waits for other processes. False: the file is broken, see error().
+  bool lock(ByteView key);
+  void unlock(ByteView key);
+  // Copies the whole value, record header included. Without a lock of ours it takes a read lock for the
+  // moment.
+  enum class Found : uint8_t { kYes, kNo, kError };
+  Found fetch(ByteView key, Bytes& value);
+  bool store(ByteView key, ByteView header, ByteView data);
+  std::string error() const;
+
+  // The record of this file that this process has locked, or nullptr.
+  ctdb_record* holder = nullptr;
+  // Clients with parked requests: told when the holder lets go.
+  std::vector<ctdb_client*> waiting;
+
+ private:
+  LocalFile() = default;
+
+  tdb_context* tdb_ = nullptr;
+  uint64_t device_ = 0;
+  uint64_t inode_ = 0;
+  int owner_pid_ = 0;
+  uint32_t users_ = 0;
+};
+
+}  // namespace ctdb
+
+#endif  // LIBCTDBIPC_CLIENT_LOCAL_FILE_H_

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+// Messages: registrations with their handlers, and sending.
+#include "libctdbipc/client/client.h"
+
+namespace ctdb {
+namespace {
+
+// Ends ctdb_register_send(): a registration that failed leaves no handler.
+void registered_step(ctdb_client& client, Request& request, const Answer& answer) {
+  if (answer.error != 0 || answer.status != 0) client.handlers.erase(request.srvid);
+  ctdb_client::answer_user(client, request, answer);
+}
+
+int check_handler(ctdb_client* client, uint64_t srvid, ctdb_message_fn handler) {
+  if (const int error = check_connected(client); error != 0) return error;
+  if (handler == nullptr) return CTDB_ERR_INVALID;
+  return client->handlers.count(srvid) != 0 ? CTDB_ERR_EXISTS : 0;
+}
+
+}  // namespace
+
+int register_again(ctdb_client& client, const Deadline& deadline) {
+  for (const auto& [srvid, handler] : client.handlers) {
+    const int error =
+        blocking_control(client, CTDB_PNN_CURRENT, Control::REGISTER_SRVID, srvid, {}, deadline);
+    if (error != 0) return error;
+  }
+  return 0;
+}
+
+}  // namespace ctdb
+
+extern "C" {
+
+int ctdb_register(ctdb_client* client, uint64_t srvid, ctdb_message_fn handler, void* private_data,
+                  int timeout_ms) {
+  return ctdb::guarded([&]() -> int {
+    if (const int error = ctdb::check_handler(client, srvid, handler); error != 0) return error;
+    if (timeout_ms < -1) return CTDB_ERR_INVALID;
+    client->handlers[srvid] = {handler, private_data};
+    const int error = ctdb::blocking_control(*client, CTDB_PNN_CURRENT, ctdb::Control::REGISTER_SRVID, srvid,
+                                             {}, ctdb::Deadline(timeout_ms));
+    if (error != 0) client->handlers.erase(srvid);
+    return error;
+  });
+}
+
+int ctdb_register_send(ctdb_client* client, uint64_t srvid, ctdb_message_fn handler, void* private_data,
+                       ctdb_reply_fn done, void* done_private_data, uint32_t* id) {
+  return ctdb::guarded([&]() -> int {
+    if (const int error = ctdb::check_handler(client, srvid, handler); error != 0) return error;
+    int error = 0;
+    ctdb::Request* request = client->add_request(&error);
+    if (request == nullptr) return error;
+    request->step = ctdb::registered_step;
+    request->user = reinterpret_cast<void (*)()>(done);
+    request->user_data = done_private_data;
+    request->srvid = srvid;
+    client->handlers[srvid] = {handler, private_data};
+    const uint32_t new_id = request->id;
+    error = client->send_control(request, CTDB_PNN_CURRENT,
+                                 static_cast<uint32_t>(ctdb::Control::REGISTER_SRVID), srvid, 0, {});
+    if (error != 0) {
+      client->handlers.erase(srvid);
+      return client->give_up(new_id, error);
+    }
+    if (id != nullptr) *id = new_id;
+    return 0;
+  });
+}
+
+int ctdb_deregister(ctdb_client* client, uint64_t srvid, int timeout_ms) {
+  return ctdb::guarded([&]() -> int {
+    if (const int error = ctdb::check(client); error != 0) return error;
+    if (timeout_ms < -1) return CTDB_ERR_INVALID;
+    if (client->handlers.erase(srvid) == 0) return CTDB_ERR_NOT_FOUND;
+    if (const int error = ctdb::check_connected(client); error != 0) return error;
+    return ctdb::blocking_control(*client, CTDB_PNN_CURRENT, ctdb::Control::DEREGISTER_SRVID, srvid, {},
+                                  ctdb::Deadline(timeout_ms));
+  });
+}
+
+int ctdb_send_message(ctdb_client* client, uint32_t pnn, uint64_t srvid, ctdb_blob data) {
+  return ctdb::guarded([&]() -> int {
+    if (const int error = ctdb::check_connected(client); error != 0) return error;
+    if (!ctdb::valid(data)) return CTDB_ERR_INVALID;
+    if (data.size > CTDB_PAYLOAD_BYTES_MAX) return CTDB_ERR_TOO_BIG;
+    ctdb::Header header;
+    header.destnode = pnn;
+    header.srcnode = client->link.pnn();
+    ctdb::build(client->out, header, ctdb::ReqMessage{srvid, ctdb::view(data)});
+    const int error = client->send_packet(ctdb::Peer::kRouter, client->out);
+    if (error == 0) ++client->stats.messages_out;
+    return error;
+  });
+}
+
+}  // extern "C"

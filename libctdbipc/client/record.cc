@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+// Records on the local file: fetch-lock, read, store, delete (client-semantics §5). Only data is changed
+// here, never a record header: who owns a record is the store's business.
+#include <algorithm>
+#include <cstring>
+
+#include "libctdbipc/base/limits.h"
+#include "libctdbipc/client/client.h"
+#include "libctdbipc/wire/reader.h"
+
+static_assert(CTDB_KEY_BYTES_MAX == ctdb::kKeyBytesMax);
+static_assert(CTDB_VALUE_BYTES_MAX + CTDB_KEY_BYTES_MAX + 1024 <= ctdb::kPacketBytesMax);
+static_assert(CTDB_PAYLOAD_BYTES_MAX + 1024 <= ctdb::kClientRingBytes / 2);
+static_assert(CTDB_REQUESTS_MAX == ctdb::kClientRequestsInFlightMax);
+
+namespace ctdb {
+namespace {
+
+// Whether this node may change the record: nobody else owns it, and nobody has a read-only copy of it.
+bool may_change(ByteView value, uint32_t pnn) {
+  const std::optional<RecordHeader> header = read_record_header(value);
+  return header && header->dmaster == pnn && (header->flags & CTDB_RECORD_RO_HAVE_DELEGATIONS) == 0;
+}
+
+int file_error(ctdb_db& db) {
+  return db.client->fail(CTDB_ERR_DATABASE, db.file->error());
+}
+
+int check_key(ctdb_db* db, ctdb_blob key) {
+  if (const int error = check(db); error != 0) return error;
+  if (key.size == 0 || key.data == nullptr) return CTDB_ERR_INVALID;
+  return key.size > CTDB_KEY_BYTES_MAX ? CTDB_ERR_TOO_BIG : 0;
+}
+
+// 1: the record is here and now locked. 0: it is not here. Negative: CTDB_ERR_DATABASE.
+int lock_if_here(ctdb_db& db, ByteView key) {
+  LocalFile& file = *db.file;
+  if (!file.lock(key)) return file_error(db);
+  ctdb_record& record = db.record;
+  const LocalFile::Found found = file.fetch(key, record.value);
+  if (found != LocalFile::Found::kYes || !may_change(record.value, db.client->link.pnn())) {
+    file.unlock(key);
+    return found == LocalFile::Found::kError ? file_error(db) : 0;
+  }
+  record.key.assign(key.begin(), key.end());
+  record.locked = true;
+  file.holder = &record;
+  ++db.client->records_locked;
+  return 1;
+}
+
+// Brings the record here by a NULL call and waits for it.
+int migrate(ctdb_db& db, ByteView key, const Deadline& deadline) {
+  ctdb_client& client = *db.client;
+  if (const int error = client.may_wait(); error != 0) return error;
+  if (!client.link.up()) return client.fail(CTDB_ERR_DISCONNECTED, client.link.why_down());
+  int error = 0;
+  Waiter waiter;
+  Request* request = client.add_waiting(waiter, &error);
+  if (request == nullptr) return error;
+  request->db = &db;
+  const uint32_t id = request->id;
+  error = client.send_call(*request, CTDB_FUNC_NULL, CTDB_CALL_IMMEDIATE_MIGRATION, key, {});
+  if (error != 0) return client.give_up(id, error);
+  error = client.wait_for(id, waiter, Peer::kStore, deadline);
+  if (error == 0 && waiter.status < 0) {
+    return client.fail(CTDB_ERR_REMOTE,
+                       client.answer_text.empty() ? "the store refused" : client.answer_text);
+  }
+  return error;
+}
+
+int fetch_lock(ctdb_db& db, ByteView key, int timeout_ms, ctdb_record** out) {
+  if (db.file->holder != nullptr) return CTDB_ERR_BUSY;
+  int here = lock_if_here(db, key);
+  if (here == 1) ++db.client->stats.local_hits;
+  if (here == 0 && timeout_ms == 0) return CTDB_ERR_TIMEOUT;
+  if (here == 0) {
+    const Deadline deadline(timeout_ms);
+    while (here == 0) {
+      if (const int error = migrate(db, key, deadline); error != 0) return error;
+      here = lock_if_here(db, key);
+    }
+  }
+  if (here < 0) return here;
+  *out = &db.record;
+  return 0;
+}
+
+// ---- asynchronous fetch-lock ----
+
+void finish_fetch_lock(ctdb_client& client, Request& request, int error) {
+  const auto user = reinterpret_cast<ctdb_record_fn>(request.user);
+  void* user_data = request.user_data;
+  ctdb_record* record = error == 0 ? &request.db->record : nullptr;
+  client.requests.release(request);
+  user(&client, error, record, user_data);
+}
+
+int ask_for_record(ctdb_client& client, Request& request) {
+  return client.send_call(request, CTDB_FUNC_NULL, CTDB_CALL_IMMEDIATE_MIGRATION, request.key, {});
+}
+
+void fetch_lock_step(ctdb_client& client, Request& request, const Answer& answer) {
+  int error = answer.error;
+  if (error == 0 && answer.status < 0) error = client.fail(CTDB_ERR_REMOTE, std::string(answer.text));
+  if (error != 0) return finish_fetch_lock(client, request, error);
+  ctdb_db& db = *request.db;
+  if (db.file->holder != nullptr) {
+    request.state = Request::State::kParked;
+    auto& waiting = db.file->waiting;
+    if (std::find(waiting.begin(), waiting.end(), &client) == waiting.end()) waiting.push_back(&client);
+    return;
+  }
+  const int here = lock_if_here(db, request.key);
+  if (here != 0) return finish_fetch_lock(client, request, here == 1 ? 0 : here);
+  if (!client.link.up()) return finish_fetch_lock(client, request, CTDB_ERR_DISCONNECTED);
+  const uint32_t id = request.id;
+  error = ask_for_record(client, request);
+  // Losing the connection on the way has made the request ready; it ends in service().
+  if (error == 0 || client.requests.find(id)->state == Request::State::kReady) return;
+  finish_fetch_lock(client, request, error);
+}
+
+}  // namespace
+
+void unlock_record(ctdb_record& record) {
+  LocalFile& file = *record.db->file;
+  file.unlock(record.key);
+  record.locked = false;
+  file.holder = nullptr;
+  --record.db->client->records_locked;
+  if (file.waiting.empty()) return;
+  const std::vector<ctdb_client*> waiting = std::move(file.waiting);
+  file.waiting.clear();
+  for (ctdb_client* client : waiting) client->wake_parked();
+}
+
+}  // namespace ctdb
+
+namespace {
+
+int check_locked(const ctdb_record* record) {
+  if (record == nullptr) return CTDB_ERR_INVALID;
+  if (const int error = ctdb::check(record->db); error != 0) return error;
+  return record->locked ? 0 : CTDB_ERR_NOT_LOCKED;
+}
+
+// Tells the store that the record is empty, so that vacuuming need not search for it. Losing this costs
+// nothing but time.
+void schedule_for_deletion(const ctdb_record& record) {
+  ctdb_client& client = *record.db->client;
+  ctdb::Bytes payload;  // key_data of wire-protocol §7.2
+  ctdb::Writer writer(payload);
+  writer.u32(record.db->id);
+  writer.zeros(4);
+  writer.bytes(ctdb::ByteView(record.value).first(CTDB_RECORD_HEADER_SIZE));
+  writer.counted_bytes(record.key);
+  if (!client.link.up()) return;
+  (void)client.send_control(nullptr, CTDB_PNN_CURRENT,
+                            static_cast<uint32_t>(ctdb::Control::SCHEDULE_FOR_DELETION), record.db->id,
+                            CTDB_CONTROL_NOREPLY, payload);
+}
+
+int write_record(ctdb_record& record, ctdb::ByteView data) {
+  const auto header = ctdb::ByteView(record.value).first(CTDB_RECORD_HEADER_SIZE);
+  if (!record.db->file->store(record.key, header, data)) {
+    return record.db->client->fail(CTDB_ERR_DATABASE, record.db->file->error());
+  }
+  // `data` may be part of the old value: then it is not longer, and nothing moves before it is copied.
+  const size_t bytes = CTDB_RECORD_HEADER_SIZE + data.size();
+  if (record.value.size() < bytes) record.value.resize(bytes);
+  if (!data.empty()) std::memmove(record.value.data() + CTDB_RECORD_HEADER_SIZE, data.data(), data.size());
+  record.value.resize(bytes);
+  return 0;
+}
+
+}  // namespace
+
+extern "C" {
+
+int ctdb_fetch_lock(ctdb_db* db, ctdb_blob key, int timeout_ms, ctdb_record** record) {
+  return ctdb::guarded([&]() -> int {
+    if (const int error = ctdb::check_key(db, key); error != 0) return error;
+    if (record == nullptr || timeout_ms < -1) return CTDB_ERR_INVALID;
+    return ctdb::fetch_lock(*db, ctdb::view(key), timeout_ms, record);
+  });
+}
+
+int ctdb_fetch_lock_send(ctdb_db* db, ctdb_blob key, ctdb_record_fn done, void* private_data, uint32_t* id) {
+  return ctdb::guarded([&]() -> int {
+    if (const int error = ctdb::check_key(db, key); error != 0) return error;
+    if (done == nullptr) return CTDB_ERR_INVALID;
+    ctdb_client& client = *db->client;
+    if (const int error = ctdb::check_connected(&client); error != 0) return error;
+    int error = 0;
+    ctdb::Request* request = client.add_request(&error);
+    if (request == nullptr) return error;
+    request->step = ctdb::fetch_lock_step;
+    request->user = reinterpret_cast<void (*)()>(done);
+    request->user_data = private_data;
+    request->db = db;
+    const auto bytes = ctdb::view(key);
+    request->key.assign(bytes.begin(), bytes.end());
+    const uint32_t new_id = request->id;
+    const bool here =
+        db->file->holder != nullptr || (db->file->fetch(bytes, db->value) == ctdb::LocalFile::Found::kYes &&
+                                        ctdb::may_change(db->value, client.link.pnn()));
+    if (here) {
+      client.make_ready(*request, 0);
+      client.link.kick();
+    } else if (error = ctdb::ask_for_record(client, *request); error != 0) {
+      return client.give_up(new_id, error);
+    }
+    if (id != nullptr) *id = new_id;
+    return 0;
+  });
+}
+
+ctdb_blob ctdb_record_data(const ctdb_record* record) {
+  if (check_locked(record) != 0) return {nullptr, 0};
+  return ctdb::blob(ctdb::ByteView(record->value).subspan(CTDB_RECORD_HEADER_SIZE));
+}
+
+ctdb_blob ctdb_record_key(const ctdb_record* record) {
+  return check_locked(record) != 0 ? ctdb_blob{nullptr, 0} : ctdb::blob(record->key);
+}
+
+int ctdb_store(ctdb_record* record, ctdb_blob data) {
+  return ctdb::guarded([&]() -> int {
+    if (const int error = check_locked(record); error != 0) return error;
+    if (!ctdb::valid(data)) return CTDB_ERR_INVALID;
+    if (data.size > CTDB_VALUE_BYTES_MAX) return CTDB_ERR_TOO_BIG;
+    return write_record(*record, ctdb::view(data));
+  });
+}
+
+int ctdb_delete(ctdb_record* record) {
+  return ctdb::guarded([&]() -> int {
+    if (const int error = check_locked(record); error != 0) return error;
+    if (const int error = write_record(*record, {}); error != 0) return error;
+    schedule_for_deletion(*record);
+    return 0;
+  });
+}
+
+int ctdb_unlock(ctdb_record* record) {
+  return ctdb::guarded([&]() -> int {
+    if (const int error = check_locked(record); error != 0) return error;
+    ctdb::unlock_record(*record);
+    return 0;
+  });
+}
+
+}  // extern "C"

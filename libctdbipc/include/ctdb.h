@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* ctdb.h: the client interface of CTDB, the clustered database.
+ *
+ * A record lives in a local tdb file on the node that used it last, and a program on that node works on it directly
+ * under the file's own lock. Only a miss costs a question to the local daemons. This library does both: it joins the
+ * daemons of its node through shared-memory rings and opens the local database files.
+ *
+ *     ctdb_client *client;
+ *     ctdb_db *db;
+ *     ctdb_record *record;
+ *     ctdb_blob key = {"counter", 7};
+ *
+ *     if (ctdb_connect(NULL, 5000, &client) != 0) ...
+ *     if (ctdb_attach(client, "example.tdb", 0, 5000, &db) != 0) ...
+ *     if (ctdb_fetch_lock(db, key, -1, &record) == 0) {
+ *       ctdb_blob old = ctdb_record_data(record);
+ *       ... make the new value out of the old one ...
+ *       ctdb_store(record, value);
+ *       ctdb_unlock(record);
+ *     }
+ *     ctdb_disconnect(client);
+ *
+ * CONVENTIONS, for every function unless it says otherwise
+ *
+ * Results.   0 (or a count) is success, a negative number is one of CTDB_ERR_*; ctdb_strerror() names it and
+ *            ctdb_error_text() tells more about the last failure on a client. Output arguments are written only on
+ *            success. A NULL client, database, record or output argument gives CTDB_ERR_INVALID; so does a blob with
+ *            size but without data. Functions that need the daemons return CTDB_ERR_DISCONNECTED once the connection
+ *            is lost, and all functions can return CTDB_ERR_NO_MEMORY. These are not repeated below.
+ * Sizes      are in bytes, time-outs in milliseconds. timeout_ms -1 waits for ever. A blocking call that timed out is
+ *            withdrawn: its late answer is ignored (a record may have moved here all the same). Signals do not
+ *            interrupt blocking calls. The time-out bounds the wait for daemons, not the wait for another program that
+ *            holds the lock of the same record on this node.
+ * Ownership. Blobs passed in are loans for the call; the library copies what it keeps. Blobs handed out are loans too:
+ *            those of a blocking call last until the next call on the same client, those given to a callback until
+ *            the callback returns. What a function creates has one function that destroys it.
+ * Callbacks. A function named ..._send starts a request and returns; the answer is handed to its callback exactly once,
+ *            from inside ctdb_service() and nowhere else: never from the ..._send function and never from a blocking
+ *            call. Every request ends: with an answer, with CTDB_ERR_DISCONNECTED when the connection is lost, or
+ *            with no callback after ctdb_cancel() or ctdb_disconnect(). Callbacks may call every function of this
+ *            header but ctdb_service(), also ctdb_disconnect(). Blocking calls may be mixed with pending requests:
+ *            what arrives for others during one is kept for the next ctdb_service().
+ * Event loop. Watch ctdb_fd() for ctdb_events() in poll, select or epoll (level-triggered or edge-triggered); when it is
+ *            ready call ctdb_service(). One descriptor serves the whole connection and stays the same until
+ *            ctdb_disconnect().
+ * Threads.   The library starts none and installs no signal handlers. A client, with all that came from it, is used by
+ *            one thread at a time. Clients of one process that attach to the same database of the same node share its
+ *            file, and are all used by the same thread.
+ * Fork.      A client belongs to the process that connected it. In a forked child every function on it returns
+ *            CTDB_ERR_FORKED, except ctdb_disconnect(), which frees the child's copy without disturbing the parent. The child
+ *            may connect and attach anew.
+ * Locks.     Between ctdb_fetch_lock() and ctdb_unlock() the program holds a lock that daemons and other programs of the
+ *            node wait for: keep it short. While a record is locked, calls on the same client that would have to wait
+ *            for a daemon return CTDB_ERR_BUSY (waiting with a lock held is how clusters deadlock). At most one record
+ *            of a database is locked at a time; records of several databases may be, if all programs lock the
+ *            databases in the same order and the later ones are local hits.
+ * Restarts.  A restarted ctdb-store is not noticed but as a delay: unanswered calls are put to it again. A lost ctdb-router
+ *            ends the connection: see ctdb_reconnect().
+ */
+#ifndef CTDB_H_
+#define CTDB_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CTDB_API __attribute__((visibility("default")))
+
+/* ---- Errors ---------------------------------------------------------------------------------------------------- */
+
+enum {
+  CTDB_ERR_INVALID = -1,      /* the arguments make no sense */
+  CTDB_ERR_NO_MEMORY = -2,    /* out of memory */
+  CTDB_ERR_SYSTEM = -3,       /* a system call failed; ctdb_error_text() says which and why */
+  CTDB_ERR_TIMEOUT = -4,      /* not answered within timeout_ms */
+  CTDB_ERR_DISCONNECTED = -5, /* the router of this node is gone, or cut this client off */
+  CTDB_ERR_FORKED = -6,       /* the client belongs to the parent process */
+  CTDB_ERR_BUSY = -7,         /* not while a record is locked, or not inside a callback */
+  CTDB_ERR_NOT_LOCKED = -8,   /* the record is not locked (any more) */
+  CTDB_ERR_TOO_BIG = -9,      /* key, value or packet exceeds its limit */
+  CTDB_ERR_FULL = -10,        /* too much under way; service the client and try again */
+  CTDB_ERR_REFUSED = -11,     /* the router did not accept the connection; ctdb_error_text() says why */
+  CTDB_ERR_REMOTE = -12,      /* a daemon answered that it failed; ctdb_error_text() repeats its words */
+  CTDB_ERR_PROTOCOL = -13,    /* a daemon's answer is malformed */
+  CTDB_ERR_DATABASE = -14,    /* the local database file failed: corrupt, or the disk is full */
+  CTDB_ERR_EXISTS = -15,      /* there is one already */
+  CTDB_ERR_NOT_FOUND = -16    /* there is none */
+};
+
+/* A short English name of `error`, never NULL, static. 0 is "success". */
+CTDB_API const char *ctdb_strerror(int error);
+
+/* ---- Types and limits ------------------------------------------------------------------------------------------ */
+
+typedef struct ctdb_client ctdb_client; /* one connection to the daemons of one node */
+typedef struct ctdb_db ctdb_db;         /* one attached database of a client */
+typedef struct ctdb_record ctdb_record; /* one locked record of a database */
+
+/* Bytes somewhere. data may be NULL when size is 0. */
+typedef struct ctdb_blob {
+  const void *data;
+  size_t size;
+} ctdb_blob;
+
+/* Pseudo node numbers, beside the real ones (0, 1, …). */
+#define CTDB_PNN_CURRENT 0xF0000001u   /* this node */
+#define CTDB_PNN_ALL 0xF0000002u       /* every node that is configured */
+#define CTDB_PNN_ACTIVE 0xF0000003u    /* every node that takes part */
+#define CTDB_PNN_CONNECTED 0xF0000004u /* every node that can be reached, this one included */
+
+#define CTDB_KEY_BYTES_MAX 65536u           /* longest key */
+#define CTDB_VALUE_BYTES_MAX (15u << 20)    /* longest value of a record */
+#define CTDB_PAYLOAD_BYTES_MAX 122880u      /* longest message, control payload, or key and blob of a request */
+#define CTDB_REQUESTS_MAX 4096u             /* unanswered requests of one client */
+
+/* ---- Connection ------------------------------------------------------------------------------------------------ */
+
+/* Connects to the node whose router listens on `setup_socket`; NULL takes $CTDB_SETUP_SOCKET, and if that is unset
+ * /run/ctdb/setup.socket. Works while ctdb-store is down: calls then wait for it.
+ * Errors: CTDB_ERR_SYSTEM (no such socket, no permission, out of descriptors), CTDB_ERR_REFUSED, CTDB_ERR_TIMEOUT,
+ * CTDB_ERR_PROTOCOL (what listens there is not a router of this release). There is no client to ask for a text after a
+ * failure: ctdb_error_text(NULL) has it. */
+CTDB_API int ctdb_connect(const char *setup_socket, int timeout_ms, ctdb_client **client);
+
+/* Unlocks what is locked, detaches all databases, forgets all requests without calling their callbacks, closes the
+ * connection and frees the client with everything that came from it. NULL is ignored. Messages already sent are still
+ * delivered. */
+CTDB_API void ctdb_disconnect(ctdb_client *client);
+
+/* After CTDB_ERR_DISCONNECTED: connects again to the same socket, registers all message handlers again and takes up all
+ * attached databases; pointers to them stay valid. Requests that were pending when the connection was lost are not
+ * repeated (they end with CTDB_ERR_DISCONNECTED), and messages sent meanwhile by others are lost. Does nothing when the
+ * connection is up. The library never reconnects by itself: only the program knows what the loss means to it.
+ * Errors: those of ctdb_connect() and ctdb_attach(); CTDB_ERR_BUSY while a record is locked. After an error the client is
+ * disconnected as before. */
+CTDB_API int ctdb_reconnect(ctdb_client *client, int timeout_ms);
+
+/* What happened at the last failure on this client, in English, never NULL; valid until the next call on the client.
+ * NULL: the last failure of ctdb_connect() in this thread. */
+CTDB_API const char *ctdb_error_text(const ctdb_client *client);
+
+/* The number of this node. Known since ctdb_connect(), does not ask anybody. Errors: none but the common ones. */
+CTDB_API int ctdb_pnn(const ctdb_client *client, uint32_t *pnn);
+
+/* Whether a blocking call that waits for an answer looks for it for a while before it sleeps. */
+enum {
+  CTDB_SPIN_NEVER = 0,    /* sleep at once (default) */
+  CTDB_SPIN_ADAPTIVE = 1, /* at most 20 microseconds, and only with more than two processors */
+  CTDB_SPIN_ALWAYS = 2    /* never sleep: for benchmarks, takes a whole processor */
+};
+/* Errors: CTDB_ERR_INVALID (no such mode). */
+CTDB_API int ctdb_set_spin(ctdb_client *client, int mode);
+
+/* What a client did since ctdb_connect(). */
+typedef struct ctdb_stats {
+  uint64_t local_hits;   /* fetch-locks and reads answered from the local file alone */
+  uint64_t calls;        /* calls put to the store, repetitions for a restarted store not counted */
+  uint64_t controls;     /* controls sent */
+  uint64_t messages_in;  /* messages handed to handlers */
+  uint64_t messages_out; /* messages sent */
+  uint64_t stale;        /* answers nobody waited for any more */
+  uint64_t malformed;    /* packets of daemons that broke the format */
+  uint64_t sleeps;       /* times a blocking call went to sleep */
+} ctdb_stats;
+/* Fills the first `bytes` bytes of *stats (sizeof *stats as the caller knows it), zeros what the library does not know. */
+CTDB_API int ctdb_get_stats(const ctdb_client *client, ctdb_stats *stats, size_t bytes);
+
+/* ---- Event loop ------------------------------------------------------------------------------------------------ */
+
+/* The descriptor to watch, or a negative error. Only watch it; do not read or close it. */
+CTDB_API int ctdb_fd(const ctdb_client *client);
+
+/* The poll(2) events to watch it for (always POLLIN in this release), or a negative error. */
+CTDB_API int ctdb_events(const ctdb_client *client);
+
+/* Handles what has arrived, at most `budget` answers and messages (0: no limit), and runs their callbacks. Never waits.
+ * Returns how many it handled. When work is left over ctdb_fd() stays ready.
+ * Errors: CTDB_ERR_BUSY (called from inside a callback); CTDB_ERR_DISCONNECTED, after the callbacks of all pending
+ * requests have been run. */
+CTDB_API int ctdb_service(ctdb_client *client, int budget);
+
+/* Forgets a request: its callback will not be called. `id` is what its ..._send function gave out.
+ * Errors: CTDB_ERR_NOT_FOUND (answered already, or never made). */
+CTDB_API int ctdb_cancel(ctdb_client *client, uint32_t id);
+
+/* Waits until everything sent so far has been handed to the daemons (needed only after CTDB_ERR_FULL, or to be sure
+ * before a long computation). Errors: CTDB_ERR_TIMEOUT, CTDB_ERR_BUSY. */
+CTDB_API int ctdb_flush(ctdb_client *client, int timeout_ms);
+
+/* ---- Databases ------------------------------------------------------------------------------------------------- */
+
+/* Attaches to the volatile database `name` (creates it in the whole cluster when there is none) and opens its local
+ * file. `flags` must be 0. While the cluster recovers the answer waits for the end of it.
+ * Errors: CTDB_ERR_TIMEOUT, CTDB_ERR_BUSY, CTDB_ERR_REMOTE (the store refused), CTDB_ERR_DATABASE (the file cannot be opened),
+ * CTDB_ERR_PROTOCOL, CTDB_ERR_INVALID (also an empty name or one longer than 255 bytes). */
+CTDB_API int ctdb_attach(ctdb_client *client, const char *name, uint32_t flags, int timeout_ms, ctdb_db **db);
+
+/* The end of ctdb_attach_send(): error 0 and the database, or an error of ctdb_attach() and NULL. */
+typedef void (*ctdb_attach_fn)(ctdb_client *client, int error, ctdb_db *db, void *private_data);
+/* `id` may be NULL, here and below. Further error: CTDB_ERR_FULL. */
+CTDB_API int ctdb_attach_send(ctdb_client *client, const char *name, uint32_t flags, ctdb_attach_fn done,
+                              void *private_data, uint32_t *id);
+
+/* Unlocks what is locked in it, withdraws its pending requests without calling their callbacks, closes the local file
+ * and frees the database. NULL is ignored. The database goes on to exist in the cluster. */
+CTDB_API void ctdb_detach(ctdb_db *db);
+
+/* The cluster-wide number of the database. */
+CTDB_API int ctdb_db_id(const ctdb_db *db, uint32_t *id);
+
+/* ---- Records --------------------------------------------------------------------------------------------------- */
+
+/* Brings the record here, locks it, and hands it out. A record that does not exist is handed out empty. If it is here
+ * already this makes no system call; otherwise the call waits for the cluster, repeatedly when other nodes want the
+ * record at the same time. timeout_ms 0: succeed on a local hit or return CTDB_ERR_TIMEOUT without asking anybody.
+ * A key has 1 to CTDB_KEY_BYTES_MAX bytes.
+ * Errors: CTDB_ERR_TIMEOUT, CTDB_ERR_TOO_BIG (key), CTDB_ERR_BUSY (a record of this database is locked; or any is on this
+ * client and the record is not here), CTDB_ERR_REMOTE, CTDB_ERR_PROTOCOL, CTDB_ERR_DATABASE. */
+CTDB_API int ctdb_fetch_lock(ctdb_db *db, ctdb_blob key, int timeout_ms, ctdb_record **record);
+
+/* The end of ctdb_fetch_lock_send(): error 0 and the locked record, or an error of ctdb_fetch_lock() and NULL. Unlock it
+ * before the callback returns if you can. While a record of the same database is locked, others wait for their turn. */
+typedef void (*ctdb_record_fn)(ctdb_client *client, int error, ctdb_record *record, void *private_data);
+/* Programs with an event loop try ctdb_fetch_lock() with timeout_ms 0 first, which costs no turn of the loop on a hit.
+ * Further error: CTDB_ERR_FULL. */
+CTDB_API int ctdb_fetch_lock_send(ctdb_db *db, ctdb_blob key, ctdb_record_fn done, void *private_data, uint32_t *id);
+
+/* The locked record's value, or its key; a loan until the record is stored, deleted or unlocked. Size 0: empty or there
+ * is no such record (the two are the same thing). Both return {NULL, 0} for a record that is not locked. */
+CTDB_API ctdb_blob ctdb_record_data(const ctdb_record *record);
+CTDB_API ctdb_blob ctdb_record_key(const ctdb_record *record);
+
+/* Replaces the value of the locked record, at once and in one piece: a program that dies here leaves the old value or
+ * the new one. The record stays locked. `data` may be the record's own old data. Never waits for a daemon.
+ * Errors: CTDB_ERR_NOT_LOCKED, CTDB_ERR_TOO_BIG, CTDB_ERR_DATABASE (the old value is still there). */
+CTDB_API int ctdb_store(ctdb_record *record, ctdb_blob data);
+
+/* Empties the locked record and leaves a note for the daemons to remove it from the cluster in their own time. The record
+ * stays locked. Never waits for a daemon. Errors: CTDB_ERR_NOT_LOCKED, CTDB_ERR_DATABASE. */
+CTDB_API int ctdb_delete(ctdb_record *record);
+
+/* Lets the record go. The pointer may not be used any more. Errors: CTDB_ERR_NOT_LOCKED, CTDB_ERR_DATABASE. */
+CTDB_API int ctdb_unlock(ctdb_record *record);
+
+/* Reads a record without locking it. If this node has it (or a read-only copy) this makes no system call; otherwise
+ * it comes here. timeout_ms 0 as in ctdb_fetch_lock(). Errors: those of ctdb_fetch_lock(). */
+CTDB_API int ctdb_read(ctdb_db *db, ctdb_blob key, int timeout_ms, ctdb_blob *value);
+
+/* ---- Requests -------------------------------------------------------------------------------------------------- */
+
+/* Functions every database has. */
+#define CTDB_CALL_NULL 0xFF000001u              /* brings the record here, returns nothing */
+#define CTDB_CALL_FETCH 0xFF000002u             /* returns the value */
+#define CTDB_CALL_FETCH_WITH_HEADER 0xFF000003u /* returns the 24-byte record header and the value */
+
+/* A daemon's answer. */
+typedef struct ctdb_reply {
+  int error;        /* 0, or why there is no answer; the other fields are then 0 */
+  int32_t status;   /* the daemon's own result: what it means depends on the request; negative is failure */
+  ctdb_blob data;
+  const char *text; /* the daemon's error text, "" when it sent none; never NULL */
+} ctdb_reply;
+typedef void (*ctdb_reply_fn)(ctdb_client *client, const ctdb_reply *reply, void *private_data);
+
+/* Runs function `call` with argument `in` on the record, where the record is (today: the record comes here first). `call` 0
+ * with an empty blob is CTDB_CALL_FETCH. A fetch of a record that is here is answered from the local file. Functions the
+ * cluster does not have give status 0 and no data.
+ * Returns 0 with *reply filled (its status may be negative). Errors: CTDB_ERR_INVALID (also `call` 0 with a blob),
+ * CTDB_ERR_TIMEOUT, CTDB_ERR_TOO_BIG, CTDB_ERR_BUSY, CTDB_ERR_REMOTE (the store does not know the database any more),
+ * CTDB_ERR_PROTOCOL, CTDB_ERR_DATABASE. */
+CTDB_API int ctdb_request(ctdb_db *db, ctdb_blob key, uint32_t call, ctdb_blob in, int timeout_ms, ctdb_reply *reply);
+/* Further error: CTDB_ERR_FULL. */
+CTDB_API int ctdb_request_send(ctdb_db *db, ctdb_blob key, uint32_t call, ctdb_blob in, ctdb_reply_fn done,
+                               void *private_data, uint32_t *id);
+
+/* ---- Messages -------------------------------------------------------------------------------------------------- */
+
+/* A message for a service. `data` is a loan until the handler returns. */
+typedef void (*ctdb_message_fn)(ctdb_client *client, uint64_t srvid, ctdb_blob data, void *private_data);
+
+/* Registers this client for messages to service `srvid` on this node; `handler` is run by ctdb_service() for each. Several
+ * clients may register the same service, each gets a copy. 0xFFFFFFFFFFFFFFFF receives the messages of all services.
+ * Errors: CTDB_ERR_EXISTS (this client has it already), CTDB_ERR_TIMEOUT, CTDB_ERR_BUSY, CTDB_ERR_REMOTE, CTDB_ERR_PROTOCOL. */
+CTDB_API int ctdb_register(ctdb_client *client, uint64_t srvid, ctdb_message_fn handler, void *private_data,
+                           int timeout_ms);
+/* The handler may run before `done`. When the registration failed (reply->error, or status not 0) the handler is forgotten.
+ * `done` may be NULL. Further error: CTDB_ERR_FULL. */
+CTDB_API int ctdb_register_send(ctdb_client *client, uint64_t srvid, ctdb_message_fn handler, void *private_data,
+                                ctdb_reply_fn done, void *done_private_data, uint32_t *id);
+
+/* Ends a registration; the handler is not run again, whatever this returns. Errors: CTDB_ERR_NOT_FOUND, CTDB_ERR_TIMEOUT,
+ * CTDB_ERR_BUSY, CTDB_ERR_REMOTE. */
+CTDB_API int ctdb_deregister(ctdb_client *client, uint64_t srvid, int timeout_ms);
+
+/* Sends a message to service `srvid` on node `pnn` (or a CTDB_PNN_… group). Does not wait. Messages of one client to one
+ * node arrive in order. 0 means the router has it: nobody says whether anybody listened, and a message to a node that is
+ * not there is lost; a program that must know asks for an answer by message.
+ * Errors: CTDB_ERR_TOO_BIG, CTDB_ERR_FULL (ctdb_flush() or ctdb_service(), then try again). */
+CTDB_API int ctdb_send_message(ctdb_client *client, uint32_t pnn, uint64_t srvid, ctdb_blob data);
+
+/* ---- Controls -------------------------------------------------------------------------------------------------- */
+
+#define CTDB_CONTROL_FLAG_NOREPLY 0x1u /* there will be no answer; needed for the CTDB_PNN_… groups */
+
+/* One control of the CTDB protocol; payloads are what the protocol says. */
+typedef struct ctdb_control_request {
+  uint32_t node;   /* a node number or CTDB_PNN_… */
+  uint32_t opcode; /* number of the control */
+  uint64_t srvid;  /* used by a few controls, otherwise 0 */
+  uint32_t flags;  /* CTDB_CONTROL_FLAG_… and the control's own */
+  ctdb_blob data;
+} ctdb_control_request;
+
+/* Sends a control and waits for the answer. Returns 0 with *reply filled: look at reply->status, which is 0 for success, for
+ * some controls a positive result, and negative when the control failed, with the reason in reply->text. With
+ * CTDB_CONTROL_FLAG_NOREPLY it does not wait and *reply is empty.
+ * Errors: CTDB_ERR_INVALID (a group without CTDB_CONTROL_FLAG_NOREPLY), CTDB_ERR_TIMEOUT, CTDB_ERR_TOO_BIG, CTDB_ERR_BUSY,
+ * CTDB_ERR_PROTOCOL. */
+CTDB_API int ctdb_control(ctdb_client *client, const ctdb_control_request *request, int timeout_ms, ctdb_reply *reply);
+/* With CTDB_CONTROL_FLAG_NOREPLY `done` must be NULL, otherwise not. Further error: CTDB_ERR_FULL. */
+CTDB_API int ctdb_control_send(ctdb_client *client, const ctdb_control_request *request, ctdb_reply_fn done,
+                               void *private_data, uint32_t *id);
+
+/* Asks node `pnn` for a sign of life. Errors: CTDB_ERR_REMOTE (no such node, or it cannot be reached), CTDB_ERR_TIMEOUT,
+ * CTDB_ERR_BUSY, CTDB_ERR_PROTOCOL. */
+CTDB_API int ctdb_ping(ctdb_client *client, uint32_t pnn, int timeout_ms);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CTDB_H_ */
