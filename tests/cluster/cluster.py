@@ -79,8 +79,12 @@ class Daemon:
     def signal(self, number):
         """Sends a signal to the process if it runs; whether it is started again is a matter of its exit."""
         with self._lock:
-            if self._pidfd is not None:
+            if self._pidfd is None:
+                return
+            try:
                 signal.pidfd_send_signal(self._pidfd, number)
+            except ProcessLookupError:
+                pass  # it has just ended
 
     def end(self, number):
         """Asks it to end for good; wait_ended() waits for that."""

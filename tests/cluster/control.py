@@ -18,14 +18,15 @@ def _serve_one(cluster, connection):
     with connection, connection.makefile("rwb") as stream:
         try:
             request = json.loads(stream.readline(REQUEST_BYTES_MAX))
-            node, action = cluster.nodes[request["node"]], request["action"]
+            index, action = request["node"], request["action"]
+            node = dict(enumerate(cluster.nodes))[index]
             if action not in ACTIONS:
                 raise ClusterError(f"unknown action {action!r}")
             getattr(node, action)()
             answer = None
         except (ClusterError, OSError) as problem:
             answer = str(problem)
-        except (ValueError, KeyError, TypeError, IndexError):
+        except (ValueError, KeyError, TypeError):
             answer = f"no such request; nodes are 0 to {len(cluster.nodes) - 1}"
         try:
             stream.write(json.dumps({"error": answer}).encode() + b"\n")

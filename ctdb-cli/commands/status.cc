@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// status: one screen, the answer first. Reads counters segments only.
+#include <time.h>
+
+#include "ctdb-cli/command.h"
+#include "ctdb-cli/node_view.h"
+#include "ctdb-cli/text.h"
+#include "libctdbipc/wire/layout.h"
+
+namespace ctdb::cli {
+namespace {
+
+Value unless_dead(const NodeView& node, uint64_t ClusterView::*field, uint64_t none) {
+  if (!node.cluster || (*node.cluster).*field == none) return {};
+  return (*node.cluster).*field;
+}
+
+std::string leader_text(const Value& leader) {
+  const uint64_t* pnn = std::get_if<uint64_t>(&leader);
+  return pnn == nullptr ? "no leader" : "leader " + std::to_string(*pnn);
+}
+
+std::string generation_text(const Value& generation) {
+  const uint64_t* number = std::get_if<uint64_t>(&generation);
+  return number == nullptr ? "no generation" : "generation " + std::to_string(*number);
+}
+
+std::string members_text(const NodeView& node) {
+  if (!node.cluster) return "members unknown";
+  const std::string of = node.nodes ? " of " + std::to_string(*node.nodes) : "";
+  return std::to_string(node.cluster->members) + of + " nodes take part";
+}
+
+void add_cluster(Report& report, const NodeView& node, const std::string& why) {
+  const Value leader = unless_dead(node, &ClusterView::leader, CTDB_UNKNOWN_PNN);
+  const Value generation = unless_dead(node, &ClusterView::generation, CTDB_INVALID_GENERATION);
+  report.headline.push_back(why.empty() ? "healthy" : "NOT HEALTHY: " + why);
+  report.headline.push_back(leader_text(leader) + ", " + generation_text(generation) + ", " +
+                            members_text(node));
+  report.json_field("healthy", why.empty());
+  report.json_field("reason", why);
+  report.json_field("leader", leader);
+  report.json_field("generation", generation);
+  report.json_field("members", node.cluster ? Value(node.cluster->members) : Value());
+  report.json_field("nodes", node.nodes ? Value(static_cast<uint64_t>(*node.nodes)) : Value());
+  report.json_field("runstate",
+                    node.cluster ? Value(std::string(runstate_name(node.cluster->runstate))) : Value());
+  report.json_field("recovering", node.cluster ? Value(node.cluster->recovering) : Value());
+}
+
+void add_place(Report& report, const NodePlace& place) {
+  if (!place.config) return;
+  report.headline.push_back("this is node " + std::to_string(place.config->pnn) + ", " +
+                            place.config->node_address + ", of cluster '" + place.config->cluster_name + "'");
+  report.json_field("node", static_cast<uint64_t>(place.config->pnn));
+  report.json_field("address", place.config->node_address);
+  report.json_field("cluster", place.config->cluster_name);
+}
+
+Value uptime_s(const DaemonView& daemon) {
+  if (!daemon.counters || daemon.liveness == Liveness::kDead) return {};
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<int64_t>(now.tv_sec - daemon.counters->start_ns / 1000000000);
+}
+
+Table daemon_table(const NodeView& node) {
+  Table table{"daemons", {"daemon", "state", "pid", "uptime_s", "status"}, {}};
+  for (const DaemonView& daemon : node.daemons) {
+    const bool known = daemon.counters.has_value();
+    table.rows.push_back({daemon.name, std::string(liveness_name(daemon.liveness)),
+                          known ? Value(static_cast<uint64_t>(daemon.counters->pid)) : Value(),
+                          uptime_s(daemon), known ? Value(daemon.counters->status) : Value(daemon.problem)});
+  }
+  return table;
+}
+
+}  // namespace
+
+Outcome status(const Invocation& invocation) {
+  const NodeView node = look_at_node(invocation.place);
+  const std::string why = joined(node.why_not_healthy(), "; ");
+  Outcome outcome;
+  add_cluster(outcome.report, node, why);
+  add_place(outcome.report, invocation.place);
+  outcome.report.tables.push_back(daemon_table(node));
+  if (!why.empty()) outcome.exit = node.any_alive() ? Exit::kNotHealthy : Exit::kNoDaemon;
+  return outcome;
+}
+
+}  // namespace ctdb::cli

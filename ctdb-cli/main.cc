@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// ctdb-cli: finds the node, the command in the table, calls it, prints what it found out.
+#include <cstdio>
+
+#include "ctdb-cli/arguments.h"
+#include "ctdb-cli/command.h"
+#include "ctdb-cli/output.h"
+
+namespace ctdb::cli {
+namespace {
+
+const std::vector<Command>& all_commands() {
+  static const std::vector<Command> commands = {
+#define CTDB_COMMAND(name, arguments, help, details, handler) {name, arguments, help, details, handler},
+#include "ctdb-cli/commands.def"
+  };
+  return commands;
+}
+
+void print(FILE* to, const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), to);
+}
+
+std::string folder_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// false: the configuration is wrong; everything found is in `text`, one problem a line.
+bool find_place(const CommandLine& line, NodePlace& place, std::string& text) {
+  if (!line.socket.empty()) {
+    place.run_directory = folder_of(line.socket);
+    place.setup_socket = line.socket;
+    return true;
+  }
+  std::vector<ConfigProblem> problems;
+  Result<Config> config = load_config(line.base, problems);
+  if (config) {
+    place.run_directory = config->run_directory;
+    place.setup_socket = config->setup_socket_path;
+    place.config = std::move(*config);
+    return true;  // warnings are the daemons' to print
+  }
+  for (const ConfigProblem& problem : problems) {
+    if (problem.fatal) text += (text.empty() ? "" : "\n") + problem.format();
+  }
+  return false;
+}
+
+int finish(const CommandLine& line, const Outcome& outcome) {
+  const bool has_report =
+      !outcome.report.headline.empty() || !outcome.report.fields.empty() || !outcome.report.tables.empty();
+  if (has_report) print(stdout, render(line.format, line.command->name, outcome.report));
+  if (!outcome.error.empty()) {
+    print(stderr, render_error(line.format, line.command->name, outcome.error, outcome.exit));
+  }
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    print(stderr, "ctdb-cli: the output could not be written\n");
+    return static_cast<int>(Exit::kFailed);
+  }
+  return static_cast<int>(outcome.exit);
+}
+
+int run(std::vector<std::string> words) {
+  auto parsed = parse_command_line(all_commands(), std::move(words));
+  if (const Answered* answer = std::get_if<Answered>(&parsed)) {
+    print(answer->exit == Exit::kOk ? stdout : stderr, answer->text);
+    return static_cast<int>(answer->exit);
+  }
+  CommandLine& line = std::get<CommandLine>(parsed);
+  Invocation invocation{line.command->name, std::move(line.arguments), {}, line.timeout_ms};
+  std::string problems;
+  if (!find_place(line, invocation.place, problems)) return finish(line, failed(Exit::kConfig, problems));
+  return finish(line, line.command->handler(invocation));
+}
+
+}  // namespace
+}  // namespace ctdb::cli
+
+int main(int argc, char** argv) {
+  return ctdb::cli::run({argv + 1, argv + argc});
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-cli/node_view.h"
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
+#include "libctdbipc/wire/layout.h"
+
+namespace ctdb::cli {
+namespace {
+
+constexpr size_t kCommBytes = 15;  // what the kernel keeps of a program's name
+
+DaemonView look_at_daemon(const NodePlace& place, const std::string& name) {
+  DaemonView view;
+  view.name = name;
+  Result<CountersSnapshot> counters = read_counters(place.counters_path(name));
+  if (counters) {
+    view.liveness = process_liveness(counters->pid, name);
+    view.counters = std::move(*counters);
+  } else if (counters.error().code != ErrorCode::kNotFound) {
+    view.liveness = Liveness::kUnknown;
+    view.problem = counters.error().text();
+  }
+  return view;
+}
+
+ClusterView cluster_view(const CountersSnapshot& counters) {
+  ClusterView view;
+  view.generation = counters.value(Counter::recoveryd_generation);
+  view.leader = counters.value(Counter::recoveryd_leader);
+  view.members = counters.value(Counter::recoveryd_members);
+  view.runstate = counters.value(Counter::recoveryd_runstate);
+  view.recovering = counters.value(Counter::recoveryd_recovery_mode) != CTDB_RECOVERY_NORMAL;
+  return view;
+}
+
+std::string daemon_trouble(const DaemonView& daemon) {
+  const std::string pid = daemon.counters ? " (pid " + std::to_string(daemon.counters->pid) + ")" : "";
+  switch (daemon.liveness) {
+    case Liveness::kAbsent:
+      return daemon.name + " has not been started";
+    case Liveness::kUnknown:
+      return daemon.name + ": " + daemon.problem;
+    case Liveness::kDead:
+      return daemon.name + " is dead" + pid;
+    case Liveness::kStopped:
+      return daemon.name + " is stopped" + pid;
+    case Liveness::kAlive:
+      break;
+  }
+  return "";
+}
+
+std::vector<std::string> daemon_troubles(const NodeView& node) {
+  std::vector<std::string> troubles;
+  for (const DaemonView& daemon : node.daemons) {
+    if (std::string trouble = daemon_trouble(daemon); !trouble.empty())
+      troubles.push_back(std::move(trouble));
+  }
+  return troubles;
+}
+
+bool has_leader(const ClusterView& cluster) {
+  return cluster.leader != CTDB_UNKNOWN_PNN;
+}
+
+// recoveryd's own words, which know more than the numbers.
+std::string explained(const NodeView& node, std::string what) {
+  const DaemonView& recoveryd = node.daemons.back();
+  if (recoveryd.counters && !recoveryd.counters->status.empty())
+    what += " (" + recoveryd.counters->status + ")";
+  return what;
+}
+
+}  // namespace
+
+const char* liveness_name(Liveness liveness) {
+  switch (liveness) {
+    case Liveness::kAbsent:
+      return "absent";
+    case Liveness::kUnknown:
+      return "unknown";
+    case Liveness::kDead:
+      return "dead";
+    case Liveness::kStopped:
+      return "stopped";
+    case Liveness::kAlive:
+      return "alive";
+  }
+  return "unknown";
+}
+
+Liveness process_liveness(uint32_t pid, const std::string& name) {
+  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
+  const std::string stat{std::istreambuf_iterator<char>(in), {}};
+  // pid (name) state …; the name may hold anything, so its end is the last parenthesis.
+  const size_t open = stat.find('(');
+  const size_t close = stat.rfind(')');
+  if (open == std::string::npos || close == std::string::npos || close + 2 >= stat.size())
+    return Liveness::kDead;
+  if (stat.substr(open + 1, close - open - 1) != name.substr(0, kCommBytes)) return Liveness::kDead;
+  switch (stat[close + 2]) {
+    case 'Z':
+    case 'X':
+      return Liveness::kDead;
+    case 'T':
+    case 't':
+      return Liveness::kStopped;
+    default:
+      return Liveness::kAlive;
+  }
+}
+
+const char* runstate_name(uint64_t runstate) {
+  switch (runstate) {
+    case CTDB_RUNSTATE_INIT:
+      return "INIT";
+    case CTDB_RUNSTATE_SETUP:
+      return "SETUP";
+    case CTDB_RUNSTATE_FIRST_RECOVERY:
+      return "FIRST_RECOVERY";
+    case CTDB_RUNSTATE_STARTUP:
+      return "STARTUP";
+    case CTDB_RUNSTATE_RUNNING:
+      return "RUNNING";
+    case CTDB_RUNSTATE_SHUTDOWN:
+      return "SHUTDOWN";
+    default:
+      return "UNKNOWN";
+  }
+}
+
+NodeView look_at_node(const NodePlace& place) {
+  NodeView view;
+  for (const char* name : kDaemons) view.daemons.push_back(look_at_daemon(place, name));
+  const DaemonView& recoveryd = view.daemons.back();
+  if (recoveryd.liveness == Liveness::kAlive || recoveryd.liveness == Liveness::kStopped) {
+    view.cluster = cluster_view(*recoveryd.counters);
+  }
+  if (place.config) {
+    const auto& nodes = place.config->nodes;
+    view.nodes = static_cast<size_t>(
+        std::count_if(nodes.begin(), nodes.end(), [](const auto& n) { return !n.deleted; }));
+  }
+  return view;
+}
+
+bool NodeView::any_alive() const {
+  return std::any_of(daemons.begin(), daemons.end(), [](const DaemonView& daemon) {
+    return daemon.liveness == Liveness::kAlive || daemon.liveness == Liveness::kStopped;
+  });
+}
+
+std::vector<std::string> NodeView::why_no_leader() const {
+  if (!cluster) return {daemon_trouble(daemons.back())};
+  if (!has_leader(*cluster)) return {explained(*this, "no leader is known")};
+  return {};
+}
+
+std::vector<std::string> NodeView::why_not_ready() const {
+  std::vector<std::string> why = daemon_troubles(*this);
+  if (!cluster) return why;
+  if (!has_leader(*cluster)) {
+    why.push_back(explained(*this, "no leader is known"));
+  } else if (cluster->generation <= CTDB_INVALID_GENERATION) {
+    why.push_back(explained(*this, "no generation is open"));
+  } else if (cluster->recovering) {
+    why.push_back(explained(*this, "this node is not a member, or a recovery runs"));
+  } else if (cluster->runstate != CTDB_RUNSTATE_RUNNING) {
+    why.push_back(explained(*this, std::string("run state is ") + runstate_name(cluster->runstate)));
+  }
+  return why;
+}
+
+std::vector<std::string> NodeView::why_not_healthy() const {
+  std::vector<std::string> why = why_not_ready();
+  if (why.empty() && nodes && cluster->members != *nodes) {
+    why.push_back("only " + std::to_string(cluster->members) + " of " + std::to_string(*nodes) +
+                  " nodes take part");
+  }
+  return why;
+}
+
+}  // namespace ctdb::cli

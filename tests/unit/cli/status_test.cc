@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// status, stats and wait on segments that the test writes itself.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "ctdb-cli/command.h"
+#include "libctdbipc/ring/counters.h"
+#include "libctdbipc/wire/layout.h"
+
+namespace ctdb::cli {
+namespace {
+
+class StatusTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/ctdb-cli-test-XXXXXX";
+    ASSERT_NE(mkdtemp(name), nullptr);
+    invocation.place.run_directory = name;
+  }
+  void TearDown() override { std::filesystem::remove_all(invocation.place.run_directory); }
+
+  std::string run(Handler handler, Format format, Exit expected) {
+    const Outcome outcome = handler(invocation);
+    EXPECT_EQ(outcome.exit, expected) << outcome.error;
+    return render(format, invocation.command, outcome.report);
+  }
+
+  Invocation invocation{"status", {}, {}, 50};
+};
+
+TEST_F(StatusTest, SaysThatNothingRuns) {
+  EXPECT_EQ(
+      run(status, Format::kTable, Exit::kNoDaemon),
+      R"(NOT HEALTHY: ctdb-router has not been started; ctdb-store has not been started; ctdb-recoveryd has not been started
+no leader, no generation, members unknown
+
+DAEMON          STATE   PID  UPTIME S  STATUS
+ctdb-router     absent  -    -
+ctdb-store      absent  -    -
+ctdb-recoveryd  absent  -    -
+)");
+}
+
+TEST_F(StatusTest, JsonTellsTheNodeAndItsDaemons) {
+  Config config;
+  config.pnn = 1;
+  config.node_address = "127.0.0.2";
+  config.nodes = {{0, "127.0.0.1", false}, {1, "127.0.0.2", false}, {2, "", true}};
+  invocation.place.config = config;
+  EXPECT_EQ(run(status, Format::kJson, Exit::kNoDaemon), R"({
+  "schema": 1,
+  "command": "status",
+  "healthy": false,
+  "reason": "ctdb-router has not been started; ctdb-store has not been started; ctdb-recoveryd has not been started",
+  "leader": null,
+  "generation": null,
+  "members": null,
+  "nodes": 2,
+  "runstate": null,
+  "recovering": null,
+  "node": 1,
+  "address": "127.0.0.2",
+  "cluster": "ctdb",
+  "daemons": [
+    {
+      "daemon": "ctdb-router",
+      "state": "absent",
+      "pid": null,
+      "uptime_s": null,
+      "status": ""
+    },
+    {
+      "daemon": "ctdb-store",
+      "state": "absent",
+      "pid": null,
+      "uptime_s": null,
+      "status": ""
+    },
+    {
+      "daemon": "ctdb-recoveryd",
+      "state": "absent",
+      "pid": null,
+      "uptime_s": null,
+      "status": ""
+    }
+  ]
+}
+)");
+}
+
+TEST_F(StatusTest, StatsShowsTheRowsOfEachDaemonThatRan) {
+  auto router = Counters::create(invocation.place.counters_path("ctdb-router"));
+  ASSERT_TRUE(router);
+  (*router)->set(Counter::router_clients, 4);
+  (*router)->set(Counter::store_calls, 9);  // not its row: not shown
+  (*router)->error("disk on fire", 1700000000000000000);
+  invocation.command = "stats";
+  setenv("TZ", "UTC", 1);
+  const std::string text = run(stats, Format::kTable, Exit::kOk);
+  EXPECT_NE(text.find("router_clients                 4  clients connected now, both kinds\n"),
+            std::string::npos)
+      << text;
+  EXPECT_EQ(text.find("store_calls"), std::string::npos);
+  EXPECT_NE(text.find(R"(DAEMON       COUNT  FIRST                LAST                 ERROR
+ctdb-router      1  2023-11-14 22:13:20  2023-11-14 22:13:20  disk on fire
+)"),
+            std::string::npos)
+      << text;
+  const std::string json = run(stats, Format::kJson, Exit::kOk);
+  EXPECT_NE(json.find("\"router_clients\": 4,\n"), std::string::npos) << json;
+}
+
+TEST_F(StatusTest, StatsWithoutAnySegmentHasNobodyToShow) {
+  const Outcome outcome = stats(invocation);
+  EXPECT_EQ(outcome.exit, Exit::kNoDaemon);
+  EXPECT_EQ(outcome.error, "no daemon has ever run in " + invocation.place.run_directory);
+}
+
+TEST_F(StatusTest, WaitGivesUpAfterItsTimeAndSaysWhatIsMissing) {
+  invocation.arguments["for"] = "leader";
+  const Outcome outcome = wait(invocation);
+  EXPECT_EQ(outcome.exit, Exit::kNotHealthy);
+  EXPECT_EQ(outcome.error, "not leader: ctdb-recoveryd has not been started");
+}
+
+TEST_F(StatusTest, WaitRefusesAConditionItDoesNotKnow) {
+  invocation.arguments["for"] = "luck";
+  EXPECT_EQ(wait(invocation).exit, Exit::kUsage);
+}
+
+}  // namespace
+}  // namespace ctdb::cli
