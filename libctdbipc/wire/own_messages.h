@@ -134,6 +134,7 @@ struct HeartbeatReply {
   uint32_t decided_generation = CTDB_INVALID_GENERATION;  // newest one it has on disk as decided
   bool serving = false;  // its store is open or recovering: local clients may work on records
   bool open = false;     // its store is open in open_generation and not recovering
+  bool operator==(const HeartbeatReply&) const = default;
   Bytes encode() const;
   static std::optional<HeartbeatReply> decode(ByteView payload);
 };

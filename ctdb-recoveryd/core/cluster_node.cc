@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Composes the parts: checks where a packet may come from, hands it to the part it is for, then lets time and
+// consequences do their work (work()) and tells the router what changed (publish()).
+#include "ctdb-recoveryd/core/cluster_node.h"
+
+#include <algorithm>
+
+#include "ctdb-recoveryd/core/context.h"
+#include "ctdb-recoveryd/core/controls.h"
+#include "ctdb-recoveryd/core/election.h"
+#include "ctdb-recoveryd/core/leader.h"
+#include "ctdb-recoveryd/core/member.h"
+#include "ctdb-recoveryd/core/node_state.h"
+#include "libctdbipc/base/assert.h"
+#include "libctdbipc/wire/reader.h"
+
+namespace ctdb {
+
+struct ClusterNode::Parts {
+  Parts(RecoverydOptions options, Random& random, RecoverydOutput& output, ByteView durable, TimeNs now)
+      : c(std::move(options), random, output, now),
+        node(c.options.start_as_stopped, c.options.start_as_disabled, c.options.leader_capability,
+             c.options.lmaster_capability),
+        election(c),
+        member(c),
+        leader(c, election, member, node),
+        controls(c, node, member) {
+    CTDB_ASSERT(c.voters.is_voter(c.pnn()));
+    take_durable(durable);
+    member.start();
+  }
+
+  void take_durable(ByteView bytes);
+  void after_event();
+  void work();
+  void publish();
+  void announce();
+  ClusterState view() const;
+  std::string reason() const;
+
+  void control_packet(const Header& header, ByteView packet);
+  void own_packet(const Header& header, ByteView payload);
+  void peer_packet(const Header& header, ByteView payload);
+  void link_state(const LinkState& link);
+  void store_recovered(const StoreRecovered& report);
+  void heartbeat(uint32_t from, const Heartbeat& beat);
+  bool believable(uint32_t from, const Heartbeat& beat) const;
+  bool learn_decided(const Heartbeat& beat);
+  void heartbeat_reply(uint32_t from, const HeartbeatReply& reply);
+  void recovery_begin(uint32_t from, const RecoveryBegin& begin);
+  void recovery_commit(uint32_t from, const RecoveryCommit& commit);
+  void message(ByteView packet);
+
+  // Hands a decoded payload to `handle`; what does not decode is refused.
+  template <typename T, typename F>
+  void with(ByteView payload, F handle) {
+    if (const std::optional<T> decoded = T::decode(payload)) return handle(*decoded);
+    c.refuse();
+  }
+
+  Context c;
+  NodeState node;
+  Election election;
+  Member member;
+  Leader leader;
+  Controls controls;
+  bool was_leading = false;
+  uint64_t last_sequence = 0;         // of the leader's heartbeats
+  std::vector<uint32_t> heard_flags;  // node flags as the leader tells them
+  ClusterState published;
+  bool have_published = false;
+};
+
+void ClusterNode::Parts::take_durable(ByteView bytes) {
+  if (bytes.empty()) return;
+  std::optional<DurableState> state = DurableState::decode(bytes);
+  if (state && c.voters.valid_members(state->decided_members)) {
+    c.durable = std::move(*state);
+    return;
+  }
+  if (state) {  // the nodes file has changed: who the members were cannot be expressed any more
+    c.durable = std::move(*state);
+    c.durable.decided_members.clear();
+    return;
+  }
+  c.log(RecoverydLog::kError,
+        "the saved state of recoveryd is unreadable; this node starts without votes and history");
+}
+
+// ---- packets ----
+
+void ClusterNode::Parts::control_packet(const Header& header, ByteView packet) {
+  const ByteView payload = own_payload(packet);
+  if (header.srcnode == c.pnn()) return own_packet(header, payload);
+  // A link that went down takes with it what came over it and was not read yet.
+  if (!c.voters.is_voter(header.srcnode) || !c.linked(header.srcnode)) return c.refuse();
+  peer_packet(header, payload);
+}
+
+void ClusterNode::Parts::own_packet(const Header& header, ByteView payload) {
+  switch (static_cast<Operation>(header.operation)) {
+    case Operation::LINK_STATE:
+      return with<LinkState>(payload, [this](const LinkState& m) { link_state(m); });
+    case Operation::DAEMON_STATE:
+      return with<DaemonState>(payload, [this](const DaemonState& m) {
+        if (m.role == DaemonRole::kStore) member.on_store(m.up, m.instance);
+      });
+    case Operation::STORE_HELLO:
+      return with<StoreHello>(payload, [this](const StoreHello& m) {
+        member.on_store_hello(m);
+        if (member.store_ready()) node.store_ready();
+      });
+    case Operation::STORE_RECOVERED:
+      return with<StoreRecovered>(payload, [this](const StoreRecovered& m) { store_recovered(m); });
+    default:
+      return c.refuse();
+  }
+}
+
+void ClusterNode::Parts::peer_packet(const Header& header, ByteView payload) {
+  const uint32_t from = header.srcnode;
+  switch (static_cast<Operation>(header.operation)) {
+    case Operation::VOTE_REQUEST:
+      return with<VoteRequest>(payload, [&](const VoteRequest& m) { election.on_vote_request(from, m); });
+    case Operation::VOTE_REPLY:
+      return with<VoteReply>(payload, [&](const VoteReply& m) { election.on_vote_reply(from, m); });
+    case Operation::HEARTBEAT:
+      return with<Heartbeat>(payload, [&](const Heartbeat& m) { heartbeat(from, m); });
+    case Operation::HEARTBEAT_REPLY:
+      return with<HeartbeatReply>(payload, [&](const HeartbeatReply& m) { heartbeat_reply(from, m); });
+    case Operation::RECOVERY_BEGIN:
+      return with<RecoveryBegin>(payload, [&](const RecoveryBegin& m) { recovery_begin(from, m); });
+    case Operation::RECOVERY_COMMIT:
+      return with<RecoveryCommit>(payload, [&](const RecoveryCommit& m) { recovery_commit(from, m); });
+    case Operation::RECOVERY_REPORT:
+      return with<RecoveryReport>(payload, [&](const RecoveryReport& m) {
+        if (!election.leading()) return c.refuse();
+        leader.on_report(from, m);
+      });
+    default:
+      return c.refuse();
+  }
+}
+
+void ClusterNode::Parts::link_state(const LinkState& link) {
+  if (!c.voters.is_voter(link.pnn) || link.pnn == c.pnn()) return c.refuse();
+  c.links[link.pnn] = {link.up, link.session};
+  c.announce = true;
+  if (election.leading()) leader.on_link(link.up);
+}
+
+void ClusterNode::Parts::store_recovered(const StoreRecovered& report) {
+  const uint32_t to = member.on_store_recovered(report);
+  if (to == CTDB_UNKNOWN_PNN) return;
+  if (to != c.pnn()) return c.send(to, Operation::RECOVERY_REPORT, report.encode());
+  if (election.leading()) leader.on_report(to, report);
+}
+
+bool ClusterNode::Parts::believable(uint32_t from, const Heartbeat& beat) const {
+  const ClusterState& state = beat.state;
+  if (state.leader != from && state.leader != CTDB_UNKNOWN_PNN) return false;
+  if (state.node_flags.size() > c.voters.lines() || !c.voters.valid_members(state.members)) return false;
+  return state.generation == CTDB_INVALID_GENERATION || term_of_generation(state.generation) <= beat.term;
+}
+
+// The decided generation goes to disk before the answer tells the leader that it is there.
+bool ClusterNode::Parts::learn_decided(const Heartbeat& beat) {
+  const uint32_t known = c.durable.decided_generation;
+  const uint32_t told = beat.state.generation;
+  if (told == CTDB_INVALID_GENERATION || (known != CTDB_INVALID_GENERATION && told < known)) return true;
+  if (told == known && (beat.state.members.empty() || beat.state.members == c.durable.decided_members))
+    return true;
+  DurableState next = c.durable;
+  next.decided_generation = told;
+  next.decided_members = beat.state.members;
+  return c.save(next);
+}
+
+void ClusterNode::Parts::heartbeat(uint32_t from, const Heartbeat& beat) {
+  if (!believable(from, beat)) return c.refuse();
+  if (!election.accept_leader(from, beat.term)) {
+    c.refuse();
+    // So that a leader of the past learns that it is one.
+    HeartbeatReply reply;
+    reply.term = election.term();
+    return c.send(from, Operation::HEARTBEAT_REPLY, reply.encode());
+  }
+  if (beat.state.leader == CTDB_UNKNOWN_PNN) return election.forget_leader();
+  if (!learn_decided(beat)) return;
+  if (beat.wanted) {
+    member.acked(beat.acked);
+  } else if (member.serving()) {
+    member.suspend(false, beat.state.reason);
+  }
+  if (!beat.state.node_flags.empty()) heard_flags = beat.state.node_flags;
+  last_sequence = beat.sequence;
+  c.announce = true;
+}
+
+void ClusterNode::Parts::heartbeat_reply(uint32_t from, const HeartbeatReply& reply) {
+  if (reply.term > election.term()) return election.saw_term(reply.term);
+  const auto known = [this](uint32_t pnn) { return c.voters.is_voter(pnn); };
+  if (!election.leading() || reply.term != election.term() ||
+      !std::all_of(reply.reachable.begin(), reply.reachable.end(), known)) {
+    return c.refuse();
+  }
+  leader.on_reply(from, reply);
+}
+
+void ClusterNode::Parts::recovery_begin(uint32_t from, const RecoveryBegin& begin) {
+  if (begin.term != election.term() || election.leader() != from || node.inactive() ||
+      !member.on_begin(from, begin)) {
+    c.refuse();
+  }
+}
+
+void ClusterNode::Parts::recovery_commit(uint32_t from, const RecoveryCommit& commit) {
+  if (commit.term != election.term() || election.leader() != from || !member.on_commit(commit))
+    return c.refuse();
+  node.opened();
+}
+
+// What tools ask of recovery daemons by message (wire-protocol §10). Everything else of that range needs no
+// answer.
+void ClusterNode::Parts::message(ByteView packet) {
+  const std::optional<ReqMessage> request = parse_req_message(packet);
+  if (!request) return c.refuse();
+  const bool for_leader = request->srvid == CTDB_SRVID_TAKEOVER_RUN;
+  if (!for_leader && request->srvid != CTDB_SRVID_DISABLE_TAKEOVER_RUNS &&
+      request->srvid != CTDB_SRVID_DISABLE_RECOVERIES) {
+    return;
+  }
+  if (for_leader && !election.leading()) return;
+  Reader reader(request->data);
+  const uint32_t pnn = reader.u32();
+  reader.skip(4);
+  const uint64_t srvid = reader.u64();
+  if (!reader.ok() || !c.voters.is_voter(pnn)) return c.refuse();
+  if (srvid == 0) return;
+  uint8_t answer[4];
+  store(answer, c.pnn());
+  Bytes built;
+  build(built, {0, c.stamp, 0, pnn, c.pnn(), 0}, ReqMessage{srvid, answer});
+  c.out.to_router(RecoverydLane::kData, 0, built);
+}
+
+// ---- consequences ----
+
+void ClusterNode::Parts::work() {
+  if (node.expire_ban(c.now)) c.announce = true;
+  if (node.inactive() && member.serving()) member.suspend(true, node.why_inactive());
+  member.work();
+  election.work(c.router_up && node.may_lead());
+  if (election.leading() && !was_leading) leader.start();
+  was_leading = election.leading();
+  if (!was_leading) return;
+  leader.work();
+  was_leading = election.leading();
+  if (!was_leading) election.work(c.router_up && node.may_lead());  // it resigned: it may want to come back
+}
+
+std::string ClusterNode::Parts::reason() const {
+  if (member.open()) return "";
+  if (node.inactive()) return node.why_inactive();
+  if (!member.store_up()) return "ctdb-store is not running";
+  const size_t linked = c.linked_count();
+  if (!c.voters.enough(linked)) {
+    return "no quorum: " + std::to_string(linked) + " of " + std::to_string(c.voters.count()) +
+           " nodes reachable";
+  }
+  if (!election.live_leader()) return "no leader: an election is under way";
+  if (member.serving()) return "a recovery is running";
+  if (election.leading() && !leader.reason().empty()) return leader.reason();
+  if (!member.store_ready()) return "ctdb-store has not answered yet";
+  return member.why_suspended();
+}
+
+ClusterState ClusterNode::Parts::view() const {
+  ClusterState s;
+  s.generation = member.serving() ? member.open_generation() : CTDB_INVALID_GENERATION;
+  s.recovery_mode = member.open() ? CTDB_RECOVERY_NORMAL : CTDB_RECOVERY_ACTIVE;
+  s.runstate = node.runstate();
+  s.leader = election.leader();
+  s.term = election.term();
+  s.node_flags = election.leading() ? leader.node_flags() : heard_flags;
+  s.node_flags.resize(c.voters.lines(), CTDB_NODE_UNHEALTHY);
+  for (uint32_t pnn = 0; pnn < c.voters.lines(); ++pnn) {
+    if (c.voters.is_deleted(pnn)) s.node_flags[pnn] = CTDB_NODE_DELETED | CTDB_NODE_DISCONNECTED;
+  }
+  s.node_flags[c.pnn()] = node.flags();
+  s.members = member.open_members();
+  s.reason = reason();
+  return s;
+}
+
+void ClusterNode::Parts::publish() {
+  if (!c.router_up) return;
+  ClusterState now = view();
+  c.stamp = now.generation;
+  if (have_published && now.encode() == published.encode()) return;
+  published = std::move(now);
+  have_published = true;
+  c.send(c.pnn(), Operation::CLUSTER_STATE, published.encode());
+}
+
+// The answer to a heartbeat, and the same again unasked when something changed that the leader should know at
+// once.
+void ClusterNode::Parts::announce() {
+  const uint32_t to = election.leader();
+  const bool wanted = c.announce;
+  c.announce = false;
+  if (!wanted || to == CTDB_UNKNOWN_PNN || to == c.pnn() || !c.linked(to)) return;
+  member.answered(last_sequence);
+  c.send(to, Operation::HEARTBEAT_REPLY,
+         member.reply(election.term(), last_sequence, node.flags(), node.capabilities()).encode());
+}
+
+void ClusterNode::Parts::after_event() {
+  work();
+  announce();
+  publish();
+}
+
+// ---- the public face ----
+
+ClusterNode::ClusterNode(RecoverydOptions options, Random& random, RecoverydOutput& output, ByteView durable,
+                         TimeNs now)
+    : parts_(std::make_unique<Parts>(std::move(options), random, output, durable, now)) {}
+ClusterNode::~ClusterNode() = default;
+
+void ClusterNode::on_router_up(TimeNs now) {
+  parts_->c.now = now;
+  parts_->c.router_up = true;
+  parts_->member.on_router_up();
+  parts_->have_published = false;
+  parts_->after_event();
+}
+
+void ClusterNode::on_router_down(TimeNs now) {
+  Parts& p = *parts_;
+  p.c.now = now;
+  p.c.router_up = false;
+  for (Link& link : p.c.links) link.up = false;
+  p.member.on_router_down();
+  p.election.resign();
+  p.election.forget_leader();
+  p.after_event();
+}
+
+void ClusterNode::on_packet(RecoverydLane lane, uint32_t endpoint, ByteView packet, TimeNs now) {
+  Parts& p = *parts_;
+  p.c.now = now;
+  if (!p.c.router_up) return;
+  if (check_header(packet) != HeaderFault::kNone) return p.c.refuse();
+  const Header header = read_header(packet);
+  if (lane == RecoverydLane::kControl) {
+    p.control_packet(header, packet);
+  } else if (header.operation == static_cast<uint32_t>(Operation::REQ_CONTROL)) {
+    p.controls.on_packet(endpoint, packet);
+  } else if (header.operation == static_cast<uint32_t>(Operation::REQ_MESSAGE)) {
+    p.message(packet);
+  } else {
+    p.c.refuse();
+  }
+  p.after_event();
+}
+
+void ClusterNode::tick(TimeNs now) {
+  parts_->c.now = now;
+  parts_->after_event();
+}
+
+TimeNs ClusterNode::next_deadline() const {
+  const Parts& p = *parts_;
+  TimeNs next = std::min(p.node.ban_until(), p.member.next_deadline());
+  if (!p.c.router_up) return next;
+  next = std::min(next, p.election.next_deadline());
+  return p.election.leading() ? std::min(next, p.leader.next_deadline()) : next;
+}
+
+const ClusterState& ClusterNode::state() const {
+  return parts_->published;
+}
+const RecoverydCounts& ClusterNode::counts() const {
+  return parts_->c.counts;
+}
+bool ClusterNode::is_leader() const {
+  return parts_->election.leading();
+}
+uint32_t ClusterNode::open_generation() const {
+  return parts_->member.open() ? parts_->member.open_generation() : CTDB_INVALID_GENERATION;
+}
+
+}  // namespace ctdb

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the parts of one ClusterNode share: options, the time of the event being handled, the durable state,
+// the links, and the way out to the router. Owned by ClusterNode; the parts hold references.
+#ifndef CTDB_RECOVERYD_CORE_CONTEXT_H_
+#define CTDB_RECOVERYD_CORE_CONTEXT_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ctdb-recoveryd/core/cluster_node.h"
+#include "ctdb-recoveryd/core/durable_state.h"
+#include "ctdb-recoveryd/core/quorum.h"
+#include "libctdbipc/wire/operations.h"
+
+namespace ctdb {
+
+struct Link {
+  bool up = false;
+  uint64_t session = 0;
+};
+
+struct Context {
+  Context(RecoverydOptions given, Random& random_in, RecoverydOutput& output, TimeNs now_in)
+      : options(std::move(given)),
+        voters(options.deleted, options.majority_quorum),
+        random(random_in),
+        out(output),
+        now(now_in),
+        links(voters.lines()) {}
+
+  const RecoverydOptions options;
+  const Voters voters;
+  Random& random;
+  RecoverydOutput& out;
+  TimeNs now;
+  bool router_up = false;
+  std::vector<Link> links;
+  DurableState durable;
+  RecoverydCounts counts;
+  uint32_t stamp = CTDB_INVALID_GENERATION;  // generation in the headers of what we send
+  bool announce = false;                     // something changed that the leader should hear of at once
+
+  uint32_t pnn() const { return options.pnn; }
+  const RecoverydTiming& timing() const { return options.timing; }
+  bool linked(uint32_t node) const {
+    return router_up && (node == pnn() || (node < links.size() && links[node].up));
+  }
+  // Nodes this one can talk to, itself included.
+  size_t linked_count() const;
+
+  // Makes `next` durable, then current. false: it could not be written; nothing has changed.
+  bool save(const DurableState& next);
+  // An operation of ours to recoveryd of another node, or with own pnn to the store of this one.
+  void send(uint32_t to, Operation operation, const Bytes& payload);
+  void to_store(Operation operation, const Bytes& payload) { send(pnn(), operation, payload); }
+  void refuse() { ++counts.refused; }
+  void log(RecoverydLog level, const std::string& text) { out.log(level, text); }
+
+ private:
+  Bytes built_;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_RECOVERYD_CORE_CONTEXT_H_

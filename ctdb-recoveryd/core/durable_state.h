@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What a node must not forget when its recoveryd is killed: its vote (else it could vote twice in a term) and
+// the newest decided generation with its members (else a majority that was restarted could take old copies
+// for new ones).
+#ifndef CTDB_RECOVERYD_CORE_DURABLE_STATE_H_
+#define CTDB_RECOVERYD_CORE_DURABLE_STATE_H_
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "libctdbipc/base/bytes.h"
+#include "libctdbipc/wire/layout.h"
+
+namespace ctdb {
+
+struct DurableState {
+  uint64_t term = 0;
+  uint32_t voted_for = CTDB_UNKNOWN_PNN;  // in `term`
+  uint32_t decided_generation = CTDB_INVALID_GENERATION;
+  std::vector<uint32_t> decided_members;  // empty with a valid generation: known only that it exists
+
+  Bytes encode() const;
+  // nullopt: damaged, truncated or of another version.
+  static std::optional<DurableState> decode(ByteView bytes);
+  bool operator==(const DurableState&) const = default;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_RECOVERYD_CORE_DURABLE_STATE_H_

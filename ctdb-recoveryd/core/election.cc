@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-recoveryd/core/election.h"
+
+#include <algorithm>
+
+namespace ctdb {
+namespace {
+
+constexpr unsigned kFailuresCounted = 4;  // back-off grows 16-fold at the most
+constexpr TimeNs kRetryAfterTrouble = 5 * kSecond;
+
+}  // namespace
+
+bool Election::live_leader() const {
+  if (leading()) return true;
+  return leader_ != CTDB_UNKNOWN_PNN && c_.linked(leader_) && c_.now < heard_ + c_.timing().leader_silence;
+}
+
+void Election::work(bool may_lead) {
+  if (role_ == Role::kTrial || role_ == Role::kCandidate) {
+    if (may_lead && c_.now < give_up_at_) return;
+    ++failures_;
+    back_to_follower();
+  }
+  if (leading()) return;
+  if (leader_ != CTDB_UNKNOWN_PNN && !live_leader()) forget_leader();
+  if (!may_lead || live_leader() || !c_.voters.enough(c_.linked_count())) {
+    campaign_at_ = kNever;
+    return;
+  }
+  if (campaign_at_ == kNever) {
+    const RecoverydTiming& t = c_.timing();
+    const auto spread = static_cast<uint64_t>(t.backoff_max - t.backoff_min)
+                        << std::min(failures_, kFailuresCounted);
+    // With nobody else to vote there is nobody to leave room for.
+    campaign_at_ = c_.voters.count() == 1
+                       ? c_.now
+                       : c_.now + t.backoff_min + static_cast<TimeNs>(c_.random.below(spread + 1));
+  }
+  if (c_.now >= campaign_at_) start_trial();
+}
+
+TimeNs Election::next_deadline() const {
+  if (role_ == Role::kTrial || role_ == Role::kCandidate) return give_up_at_;
+  if (leading()) return kNever;
+  if (leader_ != CTDB_UNKNOWN_PNN) return std::min(campaign_at_, heard_ + c_.timing().leader_silence);
+  return campaign_at_;
+}
+
+void Election::start_trial() {
+  campaign_at_ = kNever;
+  if (term() >= kTermMax) {
+    c_.log(RecoverydLog::kError,
+           "election terms are used up: stop all nodes and remove their recoveryd.state");
+    campaign_at_ = c_.now + kRetryAfterTrouble;
+    return;
+  }
+  role_ = Role::kTrial;
+  give_up_at_ = c_.now + c_.timing().vote_timeout;
+  grants_.clear();
+  ask(term() + 1, true);
+  count_grant(c_.pnn());
+}
+
+void Election::start_candidacy() {
+  DurableState next = c_.durable;
+  ++next.term;
+  next.voted_for = c_.pnn();
+  if (!c_.save(next)) {
+    back_to_follower();
+    campaign_at_ = c_.now + kRetryAfterTrouble;
+    return;
+  }
+  ++c_.counts.elections;
+  role_ = Role::kCandidate;
+  give_up_at_ = c_.now + c_.timing().vote_timeout;
+  grants_.clear();
+  ask(term(), false);
+  count_grant(c_.pnn());
+}
+
+void Election::ask(uint64_t term, bool trial) {
+  const Bytes request = VoteRequest{term, c_.durable.decided_generation, trial}.encode();
+  for (uint32_t node = 0; node < c_.voters.lines(); ++node) {
+    if (node != c_.pnn() && c_.voters.is_voter(node) && c_.linked(node))
+      c_.send(node, Operation::VOTE_REQUEST, request);
+  }
+}
+
+void Election::count_grant(uint32_t from) {
+  grants_.insert(from);
+  if (!c_.voters.enough(grants_.size())) return;
+  if (role_ == Role::kTrial) return start_candidacy();
+  role_ = Role::kLeader;
+  leader_ = c_.pnn();
+  failures_ = 0;
+  give_up_at_ = kNever;
+}
+
+void Election::back_to_follower() {
+  role_ = Role::kFollower;
+  campaign_at_ = give_up_at_ = kNever;
+  grants_.clear();
+}
+
+void Election::answer(uint32_t to, bool granted, bool trial, uint64_t term) {
+  c_.send(to, Operation::VOTE_REPLY, VoteReply{term, granted, trial}.encode());
+}
+
+// What speaks against a vote for a candidate whose term is acceptable.
+bool Election::bound_elsewhere(uint32_t from, const VoteRequest& request) const {
+  if (live_leader() && leader_ != from) return true;
+  const uint32_t decided = c_.durable.decided_generation;
+  return decided != CTDB_INVALID_GENERATION && request.generation < decided;
+}
+
+void Election::on_vote_request(uint32_t from, const VoteRequest& request) {
+  if (request.term == 0 || request.term > kTermMax) return c_.refuse();
+  const bool too_old = request.trial ? request.term <= term() : request.term < term();
+  if (too_old || bound_elsewhere(from, request)) return answer(from, false, request.trial, term());
+  if (request.trial) return answer(from, true, true, request.term);
+  DurableState next = c_.durable;
+  if (request.term > next.term) {
+    next.term = request.term;
+    next.voted_for = CTDB_UNKNOWN_PNN;
+  }
+  if (next.voted_for != CTDB_UNKNOWN_PNN && next.voted_for != from) return answer(from, false, false, term());
+  next.voted_for = from;
+  if (!c_.save(next)) return;
+  back_to_follower();
+  leader_ = CTDB_UNKNOWN_PNN;
+  answer(from, true, false, request.term);
+}
+
+void Election::on_vote_reply(uint32_t from, const VoteReply& reply) {
+  if (!reply.granted) return saw_term(reply.term);
+  const bool ours = reply.trial ? role_ == Role::kTrial && reply.term == term() + 1
+                                : role_ == Role::kCandidate && reply.term == term();
+  if (ours) count_grant(from);
+}
+
+bool Election::accept_leader(uint32_t from, uint64_t claimed) {
+  if (claimed < term() || claimed == 0 || claimed > kTermMax) return false;
+  if (claimed == term() && leader_ != CTDB_UNKNOWN_PNN && leader_ != from) {
+    // Two leaders in one term exist only without a quorum rule; the lower pnn goes on.
+    if (c_.options.majority_quorum || from > leader_) return false;
+  }
+  if (claimed > term()) {
+    DurableState next = c_.durable;
+    next.term = claimed;
+    next.voted_for = CTDB_UNKNOWN_PNN;
+    if (!c_.save(next)) return false;
+  }
+  if (role_ != Role::kFollower) back_to_follower();
+  campaign_at_ = kNever;
+  failures_ = 0;
+  leader_ = from;
+  heard_ = c_.now;
+  return true;
+}
+
+void Election::forget_leader() {
+  leader_ = CTDB_UNKNOWN_PNN;
+  campaign_at_ = kNever;
+}
+
+void Election::saw_term(uint64_t seen) {
+  if (seen <= term() || seen > kTermMax) return;
+  DurableState next = c_.durable;
+  next.term = seen;
+  next.voted_for = CTDB_UNKNOWN_PNN;
+  if (!c_.save(next)) return;
+  if (role_ != Role::kFollower) back_to_follower();
+  leader_ = CTDB_UNKNOWN_PNN;
+}
+
+void Election::resign() {
+  if (!leading()) return;
+  back_to_follower();
+  leader_ = CTDB_UNKNOWN_PNN;
+}
+
+}  // namespace ctdb

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Terms and votes: at most one leader per term. As Raft elects, without a log: what a candidate must know is
+// the newest decided generation.
+//
+// A campaign starts with a trial ("would you vote for me?"), which binds nobody. Only when a majority would,
+// the candidate raises its term and asks in earnest. So a node that cannot hear the leader while others can
+// does not depose it: whoever has a live leader says no.
+//
+// Invariants:
+//  1. The term never goes back, also over restarts.
+//  2. A vote is durable before it is told; one vote per term.
+//  3. role() is kLeader only with the votes of a majority in term().
+#ifndef CTDB_RECOVERYD_CORE_ELECTION_H_
+#define CTDB_RECOVERYD_CORE_ELECTION_H_
+
+#include <set>
+
+#include "ctdb-recoveryd/core/context.h"
+
+namespace ctdb {
+
+enum class Role : uint8_t { kFollower, kTrial, kCandidate, kLeader };
+
+class Election {
+ public:
+  explicit Election(Context& context) : c_(context) {}
+
+  Role role() const { return role_; }
+  bool leading() const { return role_ == Role::kLeader; }
+  uint64_t term() const { return c_.durable.term; }
+  uint32_t leader() const { return leader_; }  // CTDB_UNKNOWN_PNN: none known
+  // A leader that is linked and was heard of lately (this node itself, if it leads).
+  bool live_leader() const;
+
+  // Called after every event: arms, disarms and fires the campaign timer. `may_lead`: capable and active.
+  void work(bool may_lead);
+  TimeNs next_deadline() const;
+
+  void on_vote_request(uint32_t from, const VoteRequest& request);
+  void on_vote_reply(uint32_t from, const VoteReply& reply);
+  // A heartbeat or recovery order of somebody who claims to lead in `term`. false: refused, it is no leader
+  // of ours.
+  bool accept_leader(uint32_t from, uint64_t term);
+  // The leader said it resigns, or it is seen to be gone.
+  void forget_leader();
+  // Somebody answered with a newer term than ours.
+  void saw_term(uint64_t term);
+  // Leading ends here.
+  void resign();
+
+ private:
+  void start_trial();
+  void start_candidacy();
+  void ask(uint64_t term, bool trial);
+  void count_grant(uint32_t from);
+  void back_to_follower();
+  void answer(uint32_t to, bool granted, bool trial, uint64_t term);
+  bool bound_elsewhere(uint32_t from, const VoteRequest& request) const;
+
+  Context& c_;
+  Role role_ = Role::kFollower;
+  uint32_t leader_ = CTDB_UNKNOWN_PNN;
+  TimeNs heard_ = 0;             // last word of leader_
+  TimeNs campaign_at_ = kNever;  // follower: when to start a trial
+  TimeNs give_up_at_ = kNever;   // trial, candidate: when to stop waiting for votes
+  unsigned failures_ = 0;        // campaigns lost in a row: the back-off grows
+  std::set<uint32_t> grants_;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_RECOVERYD_CORE_ELECTION_H_

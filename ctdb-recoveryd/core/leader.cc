@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Heartbeats and what they bring home. Membership: judge.cc; attempts: recover.cc.
+#include "ctdb-recoveryd/core/leader.h"
+
+#include <algorithm>
+#include <functional>
+
+namespace ctdb {
+
+void Leader::start() {
+  started_ = c_.now;
+  std::fill(peers_.begin(), peers_.end(), Peer{});
+  for (Peer& peer : peers_) peer.heard = peer.acked_sent = c_.now;
+  // Sequences of another term's leader must not look like ours: they grow over terms.
+  sequence_ = election_.term() << 32;
+  sent_.fill({});
+  node_flags_.clear();
+  target_.clear();
+  waiting_ = false;
+  recovery_.give_up();
+  attempts_ = 0;
+  retry_at_ = 0;
+  judge_from_ = 0;
+  beat_now_ = dirty_ = true;
+  c_.log(RecoverydLog::kNotice, "this node is the leader of term " + std::to_string(election_.term()));
+}
+
+void Leader::on_link(bool up) {
+  dirty_ = true;
+  if (up) beat_now_ = true;
+}
+
+void Leader::on_reply(uint32_t from, const HeartbeatReply& reply) {
+  Peer& peer = peers_[from];
+  if (reply.sequence > sequence_ || reply.sequence < peer.reply.sequence) return c_.refuse();
+  peer.heard = c_.now;
+  const Sent& sent = sent_[reply.sequence % sent_.size()];
+  if (sent.sequence == reply.sequence) peer.acked_sent = std::max(peer.acked_sent, sent.at);
+  if (reply.store_up) {
+    peer.store_down_since = kNever;
+  } else if (peer.store_down_since == kNever) {
+    peer.store_down_since = c_.now;
+  }
+  HeartbeatReply same = reply;
+  same.sequence = peer.reply.sequence;
+  const bool news = !peer.answered || same != peer.reply ||
+                    (peer.reply.sequence < judge_from_ && reply.sequence >= judge_from_);
+  peer.answered = true;
+  peer.reply = reply;
+  if (news) dirty_ = true;
+  if (recovery_.decided(from, reply.decided_generation, c_.voters)) commit();
+}
+
+void Leader::refresh_self() {
+  Peer& self = peers_[c_.pnn()];
+  HeartbeatReply now = member_.reply(election_.term(), sequence_, node_.flags(), node_.capabilities());
+  HeartbeatReply before = self.reply;
+  before.sequence = now.sequence;
+  if (!self.answered || now != before || self.reply.sequence < judge_from_) dirty_ = true;
+  if (now.store_up) {
+    self.store_down_since = kNever;
+  } else if (self.store_down_since == kNever) {
+    self.store_down_since = c_.now;
+  }
+  self.reply = std::move(now);
+  self.answered = true;
+  self.heard = self.acked_sent = c_.now;
+}
+
+bool Leader::majority_answers() const {
+  size_t alive = 0;
+  for (uint32_t node = 0; node < peers_.size(); ++node) {
+    if (c_.voters.is_voter(node) && c_.now < peers_[node].heard + c_.timing().leader_silence) ++alive;
+  }
+  return c_.voters.enough(alive);
+}
+
+// The time at which a majority is known to have followed this leader: its own lease counts from then.
+TimeNs Leader::majority_acked_sent() const {
+  std::vector<TimeNs> times;
+  for (uint32_t node = 0; node < peers_.size(); ++node) {
+    if (c_.voters.is_voter(node)) times.push_back(peers_[node].acked_sent);
+  }
+  const auto at = times.begin() + static_cast<std::ptrdiff_t>(c_.voters.needed() - 1);
+  std::nth_element(times.begin(), at, times.end(), std::greater<>());
+  return *at;
+}
+
+void Leader::update_flags() {
+  std::vector<uint32_t> flags;
+  for (uint32_t node = 0; node < peers_.size(); ++node) {
+    if (c_.voters.is_deleted(node)) {
+      flags.push_back(CTDB_NODE_DELETED | CTDB_NODE_DISCONNECTED);
+    } else {
+      flags.push_back(peers_[node].answered ? peers_[node].reply.flags : CTDB_NODE_UNHEALTHY);
+    }
+  }
+  if (flags == node_flags_) return;
+  node_flags_ = std::move(flags);
+  beat_now_ = true;
+}
+
+void Leader::beat() {
+  beat_now_ = false;
+  next_beat_ = c_.now + c_.timing().heartbeat;
+  ++sequence_;
+  sent_[sequence_ % sent_.size()] = {sequence_, c_.now};
+  Heartbeat beat;
+  beat.term = election_.term();
+  beat.sequence = sequence_;
+  beat.state.generation = c_.durable.decided_generation;
+  beat.state.members = c_.durable.decided_members;
+  beat.state.recovery_mode = recovery_.active() ? CTDB_RECOVERY_ACTIVE : CTDB_RECOVERY_NORMAL;
+  beat.state.leader = election_.leader();
+  beat.state.term = beat.term;
+  beat.state.node_flags = node_flags_;
+  for (uint32_t node = 0; node < peers_.size(); ++node) {
+    if (node == c_.pnn() || !c_.voters.is_voter(node) || !c_.linked(node)) continue;
+    beat.acked = peers_[node].answered ? peers_[node].reply.sequence : 0;
+    beat.wanted = peers_[node].wanted;
+    beat.state.reason = peers_[node].reason;
+    c_.send(node, Operation::HEARTBEAT, beat.encode());
+  }
+}
+
+void Leader::resign(const std::string& why) {
+  c_.log(RecoverydLog::kNotice, "this node leads no more: " + why);
+  recovery_.give_up();
+  const uint64_t term = election_.term();
+  election_.resign();
+  // Said aloud, so that nobody waits for heartbeats that will not come.
+  Heartbeat beat;
+  beat.term = term;
+  beat.sequence = ++sequence_;
+  beat.state.generation = c_.durable.decided_generation;
+  beat.state.members = c_.durable.decided_members;
+  beat.state.term = term;
+  const Bytes payload = beat.encode();
+  for (uint32_t node = 0; node < peers_.size(); ++node) {
+    if (node != c_.pnn() && c_.voters.is_voter(node) && c_.linked(node))
+      c_.send(node, Operation::HEARTBEAT, payload);
+  }
+}
+
+void Leader::work() {
+  if (!node_.may_lead()) return resign("it is not active or has no leader capability");
+  if (member_.quorum_lost() || !majority_answers()) return resign("no quorum follows it");
+  refresh_self();
+  member_.lease_from(majority_acked_sent());
+  update_flags();
+  if (dirty_ || c_.now >= judge_at_) judge();
+  drive();
+  if (!election_.leading()) return;
+  if (beat_now_ || c_.now >= next_beat_) beat();
+}
+
+TimeNs Leader::next_deadline() const {
+  TimeNs next = std::min(next_beat_, judge_at_);
+  if (c_.now < started_ + c_.timing().gather) next = std::min(next, started_ + c_.timing().gather);
+  return next;
+}
+
+}  // namespace ctdb

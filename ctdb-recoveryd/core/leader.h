@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What a node does while it leads: heartbeats, who is to be a member, attempts to make a generation.
+//
+// Who must leave a generation and when it may be made without them is decided in judge(): a node that may be
+// serving is waited for until it says it stopped, or until its lease must have ended, or, when nobody at all
+// can reach it, for a short grace.
+#ifndef CTDB_RECOVERYD_CORE_LEADER_H_
+#define CTDB_RECOVERYD_CORE_LEADER_H_
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "ctdb-recoveryd/core/context.h"
+#include "ctdb-recoveryd/core/election.h"
+#include "ctdb-recoveryd/core/member.h"
+#include "ctdb-recoveryd/core/membership.h"
+#include "ctdb-recoveryd/core/node_state.h"
+#include "ctdb-recoveryd/core/recovery.h"
+
+namespace ctdb {
+
+class Leader {
+ public:
+  Leader(Context& context, Election& election, Member& member, NodeState& node)
+      : c_(context), election_(election), member_(member), node_(node) {}
+
+  void start();  // this node was just elected
+  void on_reply(uint32_t from, const HeartbeatReply& reply);
+  void on_report(uint32_t from, const RecoveryReport& report);
+  void on_link(bool up);
+  // After every event while this node leads; it may resign in here.
+  void work();
+  TimeNs next_deadline() const;
+
+  const std::vector<uint32_t>& node_flags() const { return node_flags_; }
+  // Why there is no open generation, or why this node is not in it; for people.
+  const std::string& reason() const { return peers_[c_.pnn()].reason; }
+  bool recovering() const { return recovery_.active(); }
+
+ private:
+  struct Peer {
+    HeartbeatReply reply;
+    bool answered = false;      // in this term
+    TimeNs heard = 0;           // last answer, at first the start of the term
+    TimeNs acked_sent = 0;      // when the newest heartbeat it answered was sent
+    TimeNs out_since = kNever;  // a member that would not be chosen now
+    TimeNs store_down_since = kNever;
+    TimeNs benched_until = 0;
+    bool wanted = true;
+    std::string reason;  // why it is not wanted
+  };
+  struct Sent {
+    uint64_t sequence = 0;
+    TimeNs at = 0;
+  };
+
+  // leader.cc
+  void refresh_self();
+  bool majority_answers() const;
+  TimeNs majority_acked_sent() const;
+  void beat();
+  void update_flags();
+  void resign(const std::string& why);
+
+  // judge.cc
+  void judge();
+  bool eligible(uint32_t pnn) const;
+  bool may_leave(uint32_t pnn);
+  bool lease_over(const Peer& peer) const { return c_.now >= peer.heard + c_.timing().member_silence; }
+  bool vouched_for(uint32_t pnn) const;
+  void not_wanted(uint32_t pnn, bool unwanted, const std::string& why);
+  void wait_until(TimeNs when);
+  std::string why_not_chosen(uint32_t pnn) const;
+
+  // recover.cc
+  void drive();
+  bool gathered() const;
+  bool recovery_needed() const;
+  bool unsettled(uint32_t pnn) const;
+  void begin();
+  void decide();
+  void commit();
+  void check_slow_members();
+  void bench(uint32_t pnn, const std::string& why);
+  void tell_reconfigured();
+
+  Context& c_;
+  Election& election_;
+  Member& member_;
+  NodeState& node_;
+  std::vector<Peer> peers_ = std::vector<Peer>(c_.voters.lines());
+  std::vector<uint32_t> node_flags_;
+  TimeNs started_ = 0;
+  uint64_t sequence_ = 0;
+  std::array<Sent, 64> sent_{};
+  TimeNs next_beat_ = 0;
+  bool beat_now_ = false;
+  bool dirty_ = false;            // something judge() looks at has changed
+  TimeNs judge_at_ = kNever;      // or will, by time alone
+  std::vector<uint32_t> target_;  // who should be members
+  bool waiting_ = false;          // somebody's membership is undecided: begin nothing now
+  Recovery recovery_;
+  uint32_t attempts_ = 0;  // in this term
+  TimeNs retry_at_ = 0;
+  // Answers to older heartbeats were written before the last order was carried out: they say nothing about
+  // it.
+  uint64_t judge_from_ = 0;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_RECOVERYD_CORE_LEADER_H_

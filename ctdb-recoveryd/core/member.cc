@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-recoveryd/core/member.h"
+
+#include <algorithm>
+
+namespace ctdb {
+
+// A member of the last life may have left a store that serves: it has as long as a leader needs to show itself.
+void Member::start() {
+  if (!contains(c_.durable.decided_members, c_.pnn())) return;
+  standing_ = Standing::kRecovering;
+  lease_from(c_.now - c_.timing().lease + c_.timing().leader_silence);
+}
+
+void Member::on_store(bool up, uint64_t instance) {
+  if (up == store_up_ && instance == store_instance_) return;
+  c_.announce = true;
+  hello_ = false;
+  store_up_ = up;
+  if (up) store_instance_ = instance;
+  // A store that is gone keeps nobody from working on its files; it counts as serving until it was told
+  // otherwise.
+  if (standing_ == Standing::kOpen) standing_ = Standing::kRecovering;
+  query_at_ = up ? c_.now : kNever;
+}
+
+void Member::on_router_down() {
+  on_store(false, 0);
+  // The next router counts sessions and instances from the beginning: numbers that look the same mean
+  // nothing.
+  asked_ = true;
+}
+
+void Member::on_store_hello(const StoreHello& hello) {
+  if (!store_up_) return c_.refuse();
+  if (hello_) return;  // it introduced itself and was asked as well: the first word counts
+  hello_ = true;
+  query_at_ = kNever;
+  c_.announce = true;
+  open_generation_ = hello.open_generation;
+  prepared_generation_ = hello.prepared_generation;
+  learn_generation(hello.open_generation);
+  if (open_generation_ == CTDB_INVALID_GENERATION) {
+    standing_ = Standing::kSuspended;
+    return;
+  }
+  standing_ = Standing::kRecovering;
+  lease_from(c_.now - c_.timing().lease + c_.timing().leader_silence);
+}
+
+// The state file was lost but the store remembers: an opened generation had been decided, and terms must stay
+// ahead.
+void Member::learn_generation(uint32_t generation) {
+  if (generation == CTDB_INVALID_GENERATION) return;
+  DurableState next = c_.durable;
+  if (next.decided_generation == CTDB_INVALID_GENERATION || next.decided_generation < generation) {
+    next.decided_generation = generation;
+    next.decided_members.clear();
+  }
+  if (next.term < term_of_generation(generation)) {
+    next.term = term_of_generation(generation);
+    next.voted_for = CTDB_UNKNOWN_PNN;
+  }
+  c_.save(next);
+}
+
+bool Member::on_begin(uint32_t leader, const RecoveryBegin& begin) {
+  if (!c_.voters.valid_members(begin.members) || !contains(begin.members, c_.pnn())) return false;
+  if (term_of_generation(begin.generation) != begin.term || begin.generation == CTDB_INVALID_GENERATION)
+    return false;
+  // Strictly newer than anything begun here: a packet that was delayed or doubled has no effect.
+  if (begun_.generation != CTDB_INVALID_GENERATION && begin.generation <= begun_.generation) return false;
+  if (begin.base_generation != CTDB_INVALID_GENERATION && begin.base_generation >= begin.generation)
+    return false;
+  if (!store_ready()) return true;  // the leader hears of it with the next heartbeat reply
+  begun_ = {leader, begin.generation, begin.members, {}, store_instance_, c_.now};
+  for (uint32_t node : begin.members) begun_.sessions.push_back(c_.links[node].session);
+  standing_ = Standing::kRecovering;
+  asked_ = false;
+  why_suspended_.clear();
+  started_wall_ns_ = c_.out.wall_clock_ns();
+  c_.announce = true;
+  c_.to_store(Operation::STORE_RECOVER, begin.encode());
+  return true;
+}
+
+uint32_t Member::on_store_recovered(const StoreRecovered& report) {
+  if (report.generation != begun_.generation || standing_ != Standing::kRecovering) {
+    c_.refuse();  // an answer to an attempt that was given up meanwhile
+    return CTDB_UNKNOWN_PNN;
+  }
+  if (report.ok) {
+    prepared_generation_ = report.generation;
+  } else {
+    c_.log(RecoverydLog::kError, "the store could not recover generation " +
+                                     std::to_string(report.generation) + ": " + report.error);
+  }
+  return begun_.leader;
+}
+
+bool Member::on_commit(const RecoveryCommit& commit) {
+  if (commit.generation != begun_.generation || prepared_generation_ != commit.generation) return false;
+  if (standing_ != Standing::kRecovering || term_of_generation(commit.generation) != commit.term)
+    return false;
+  standing_ = Standing::kOpen;
+  open_generation_ = commit.generation;
+  open_members_ = begun_.members;
+  ++c_.counts.recoveries;
+  c_.counts.last_recovery = c_.now - begun_.at;
+  finished_wall_ns_ = c_.out.wall_clock_ns();
+  c_.announce = true;
+  c_.to_store(Operation::STORE_OPEN, commit.encode());
+  return true;
+}
+
+void Member::answered(uint64_t sequence) {
+  Sent& sent = sent_[sequence % sent_.size()];
+  if (sent.sequence == sequence) return;  // told again: the first time counts
+  sent = {sequence, c_.now};
+}
+
+void Member::acked(uint64_t sequence) {
+  const Sent& sent = sent_[sequence % sent_.size()];
+  if (sequence != 0 && sent.sequence == sequence) lease_from(sent.at);
+}
+
+void Member::lease_from(TimeNs start) {
+  lease_until_ = std::max(lease_until_, start + c_.timing().lease);
+}
+
+void Member::suspend(bool discard, const std::string& reason) {
+  if (!serving() && !discard) {
+    why_suspended_ = reason;
+    return;
+  }
+  c_.log(RecoverydLog::kWarning, "this node is no member now: " + reason);
+  standing_ = Standing::kSuspended;
+  why_suspended_ = reason;
+  if (discard) open_generation_ = prepared_generation_ = CTDB_INVALID_GENERATION;
+  c_.announce = true;
+  if (store_up_) c_.to_store(Operation::STORE_SUSPEND, StoreSuspend{discard, reason}.encode());
+}
+
+void Member::work() {
+  if (c_.router_up && store_up_ && !hello_ && c_.now >= query_at_) {
+    query_at_ = c_.now + c_.timing().store_query;
+    c_.to_store(Operation::STORE_QUERY, {});
+  }
+  if (majority_linked()) {
+    majority_lost_at_ = kNever;
+  } else if (majority_lost_at_ == kNever) {
+    majority_lost_at_ = c_.now;
+  }
+  if (!serving() || !c_.router_up) return;
+  if (quorum_lost()) {
+    suspend(false, "no quorum: " + std::to_string(c_.linked_count()) + " of " +
+                       std::to_string(c_.voters.count()) + " nodes reachable");
+  } else if (c_.now >= lease_until_) {
+    suspend(false, "no word from a leader for too long");
+  }
+}
+
+bool Member::quorum_lost() const {
+  return majority_lost_at_ != kNever && c_.now >= majority_lost_at_ + c_.timing().suspend_grace;
+}
+
+TimeNs Member::next_deadline() const {
+  if (!c_.router_up) return kNever;
+  TimeNs next = store_up_ && !hello_ ? query_at_ : kNever;
+  if (!serving()) return next;
+  if (majority_lost_at_ != kNever) next = std::min(next, majority_lost_at_ + c_.timing().suspend_grace);
+  return std::min(next, lease_until_);
+}
+
+bool Member::disturbed() const {
+  if (begun_.generation == CTDB_INVALID_GENERATION) return false;
+  if (begun_.store_instance != store_instance_) return true;
+  for (size_t i = 0; i < begun_.members.size(); ++i) {
+    const uint32_t node = begun_.members[i];
+    if (node != c_.pnn() && c_.linked(node) && c_.links[node].session != begun_.sessions[i]) return true;
+  }
+  return false;
+}
+
+HeartbeatReply Member::reply(uint64_t term, uint64_t sequence, uint32_t flags, uint32_t capabilities) const {
+  HeartbeatReply r;
+  r.term = term;
+  r.sequence = sequence;
+  r.flags = flags;
+  r.capabilities = capabilities;
+  r.store_up = store_ready();
+  r.store_instance = store_instance_;
+  r.open_generation = open_generation_;
+  r.prepared_generation = prepared_generation_;
+  for (uint32_t node = 0; node < c_.voters.lines(); ++node) {
+    if (!c_.voters.is_voter(node) || !c_.linked(node)) continue;
+    r.reachable.push_back(node);
+    r.sessions.push_back(c_.links[node].session);
+  }
+  r.wants_recovery = asked_ || disturbed();
+  r.decided_generation = c_.durable.decided_generation;
+  r.serving = serving();
+  r.open = open();
+  return r;
+}
+
+}  // namespace ctdb

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The member's side of a generation: what the store of this node has and does, orders of the leader carried
+// out, the lease. Every node is one, the leader too.
+//
+// Invariants:
+//  1. The store is opened in a generation only after it reported itself recovered for exactly that one and
+//  the
+//     leader of the current term committed it.
+//  2. A store that serves is suspended when the lease ends, when no majority is linked, when the node is
+//  stopped or
+//     banned, and when the leader does not want it.
+#ifndef CTDB_RECOVERYD_CORE_MEMBER_H_
+#define CTDB_RECOVERYD_CORE_MEMBER_H_
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "ctdb-recoveryd/core/context.h"
+
+namespace ctdb {
+
+class Member {
+ public:
+  explicit Member(Context& context) : c_(context) {}
+
+  // ---- the store of this node ----
+  void start();  // the durable state is known
+  void on_store(bool up, uint64_t instance);
+  void on_router_up() { majority_lost_at_ = kNever; }
+  void on_router_down();
+  void on_store_hello(const StoreHello& hello);
+  // The leader to be told (UNKNOWN: nobody); `report` goes to it.
+  uint32_t on_store_recovered(const StoreRecovered& report);
+  bool store_ready() const { return store_up_ && hello_; }
+  bool store_up() const { return store_up_; }
+
+  // ---- orders; the caller has checked that they come from the leader of the current term ----
+  // false: impossible or stale, refused.
+  bool on_begin(uint32_t leader, const RecoveryBegin& begin);
+  bool on_commit(const RecoveryCommit& commit);
+
+  // ---- the lease ----
+  void answered(uint64_t sequence);  // a heartbeat was answered now
+  void acked(uint64_t sequence);     // the leader has that answer: the lease counts from when it was sent
+  void lease_from(TimeNs start);
+
+  // Takes the records away from local clients, if they may have any.
+  void suspend(bool discard, const std::string& reason);
+  // Ends of lease and majority; call after every event.
+  void work();
+  TimeNs next_deadline() const;
+
+  // ---- facts ----
+  // Links to a majority have been missing for longer than a reset takes.
+  bool quorum_lost() const;
+  bool open() const { return standing_ == Standing::kOpen; }
+  bool serving() const { return standing_ != Standing::kSuspended; }
+  uint32_t open_generation() const { return open_generation_; }
+  uint32_t begun_generation() const { return begun_.generation; }
+  const std::vector<uint32_t>& open_members() const { return open_members_; }
+  const std::string& why_suspended() const { return why_suspended_; }
+  // A link between members, or this store, was lost or replaced since the last generation was begun here.
+  bool disturbed() const;
+  void ask_for_recovery() { asked_ = true; }
+  HeartbeatReply reply(uint64_t term, uint64_t sequence, uint32_t flags, uint32_t capabilities) const;
+  int64_t recovery_started_wall_ns() const { return started_wall_ns_; }
+  int64_t recovery_finished_wall_ns() const { return finished_wall_ns_; }
+
+ private:
+  // kRecovering: it may serve, but not in a known, open generation (also after recoveryd itself was
+  // restarted).
+  enum class Standing : uint8_t { kSuspended, kRecovering, kOpen };
+  void learn_generation(uint32_t generation);
+  bool majority_linked() const { return c_.voters.enough(c_.linked_count()); }
+
+  struct Begun {
+    uint32_t leader = CTDB_UNKNOWN_PNN;
+    uint32_t generation = CTDB_INVALID_GENERATION;
+    std::vector<uint32_t> members;
+    std::vector<uint64_t> sessions;  // of the links to `members` when it began, same order
+    uint64_t store_instance = 0;
+    TimeNs at = 0;
+  };
+  struct Sent {
+    uint64_t sequence = 0;
+    TimeNs at = 0;
+  };
+
+  Context& c_;
+  bool store_up_ = false;
+  bool hello_ = false;
+  uint64_t store_instance_ = 0;
+  TimeNs query_at_ = kNever;
+  Standing standing_ = Standing::kSuspended;
+  uint32_t open_generation_ = CTDB_INVALID_GENERATION;
+  uint32_t prepared_generation_ = CTDB_INVALID_GENERATION;
+  std::vector<uint32_t> open_members_;
+  Begun begun_;
+  bool asked_ = false;
+  TimeNs lease_until_ = 0;
+  TimeNs majority_lost_at_ = 0;  // kNever: it is linked
+  std::array<Sent, 64> sent_;    // answers by heartbeat sequence: leases need no more than the last few
+  std::string why_suspended_ = "the store has not been opened yet";
+  int64_t started_wall_ns_ = 0;
+  int64_t finished_wall_ns_ = 0;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_RECOVERYD_CORE_MEMBER_H_

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Attempts to make a generation: when to begin one, when to give it up, when it is open.
+#include <algorithm>
+
+#include "ctdb-recoveryd/core/leader.h"
+
+namespace ctdb {
+namespace {
+
+std::string names(const std::vector<uint32_t>& members) {
+  std::string text;
+  for (uint32_t pnn : members) text += (text.empty() ? "" : ",") + std::to_string(pnn);
+  return text;
+}
+
+}  // namespace
+
+// A majority has answered in this term, and everybody within reach had a chance to.
+bool Leader::gathered() const {
+  size_t answered = 0;
+  bool missing = false;
+  for (uint32_t node = 0; node < peers_.size(); ++node) {
+    if (!c_.voters.is_voter(node)) continue;
+    if (peers_[node].answered) {
+      ++answered;
+    } else if (c_.linked(node)) {
+      missing = true;
+    }
+  }
+  return c_.voters.enough(answered) && (!missing || c_.now >= started_ + c_.timing().gather);
+}
+
+// It is not in the generation it should be in, or says that something between members was lost.
+bool Leader::unsettled(uint32_t pnn) const {
+  const HeartbeatReply& reply = peers_[pnn].reply;
+  if (reply.sequence < judge_from_) return false;
+  if (reply.wants_recovery) return true;
+  return !recovery_.active() && !(reply.open && reply.open_generation == c_.durable.decided_generation);
+}
+
+bool Leader::recovery_needed() const {
+  if (target_ != (recovery_.active() ? recovery_.members() : c_.durable.decided_members)) return true;
+  return std::any_of(target_.begin(), target_.end(), [this](uint32_t node) { return unsettled(node); });
+}
+
+void Leader::drive() {
+  check_slow_members();
+  if (dirty_) judge();
+  if (waiting_) return;
+  if (c_.now < retry_at_) return wait_until(retry_at_);
+  if (!recovery_.active() && !gathered()) return;
+  if (!recovery_needed()) return;
+  if (target_.empty()) return recovery_.give_up();
+  begin();
+}
+
+void Leader::begin() {
+  if (attempts_ == kAttemptsPerTermMax) return resign("the attempts of this term are used up");
+  const uint32_t generation = make_generation(election_.term(), ++attempts_);
+  recovery_.begin(generation, target_, c_.now);
+  c_.log(RecoverydLog::kNotice, "recovery begins: generation " + std::to_string(generation) + ", members " +
+                                    names(target_) + ", base " +
+                                    std::to_string(c_.durable.decided_generation));
+  // One heartbeat before, so that everybody's lease is as long as it can be; one after, whose answers are the
+  // first that say something about this attempt.
+  beat();
+  const RecoveryBegin order{election_.term(), generation, c_.durable.decided_generation, target_};
+  const Bytes payload = order.encode();
+  for (uint32_t node : recovery_.members()) {
+    if (node != c_.pnn()) c_.send(node, Operation::RECOVERY_BEGIN, payload);
+  }
+  if (contains(recovery_.members(), c_.pnn())) member_.on_begin(c_.pnn(), order);
+  judge_from_ = sequence_ + 1;
+  beat();
+  wait_until(c_.now + c_.timing().recovery);
+}
+
+void Leader::on_report(uint32_t from, const RecoveryReport& report) {
+  if (!recovery_.active() || report.generation != recovery_.generation() ||
+      !contains(recovery_.members(), from)) {
+    return c_.refuse();
+  }
+  if (!report.ok) return bench(from, "its store could not recover: " + report.error);
+  if (recovery_.prepared(from, report.generation)) decide();
+}
+
+void Leader::decide() {
+  DurableState next = c_.durable;
+  next.decided_generation = recovery_.generation();
+  next.decided_members = recovery_.members();
+  if (!c_.save(next)) {
+    recovery_.give_up();
+    retry_at_ = c_.now + kSecond;
+    wait_until(retry_at_);
+    return;
+  }
+  recovery_.decide();
+  beat_now_ = true;
+  if (recovery_.decided(c_.pnn(), recovery_.generation(), c_.voters)) commit();
+}
+
+void Leader::commit() {
+  const RecoveryCommit order{election_.term(), recovery_.generation()};
+  const Bytes payload = order.encode();
+  for (uint32_t node : recovery_.members()) {
+    if (node != c_.pnn()) c_.send(node, Operation::RECOVERY_COMMIT, payload);
+  }
+  if (contains(recovery_.members(), c_.pnn())) {
+    if (member_.on_commit(order)) node_.opened();
+  }
+  recovery_.finish();
+  judge_from_ = sequence_ + 1;
+  beat_now_ = dirty_ = true;
+  c_.log(RecoverydLog::kNotice, "generation " + std::to_string(order.generation) + " is open, members " +
+                                    names(recovery_.members()) + ", after " +
+                                    std::to_string((c_.now - recovery_.began()) / kMillisecond) + " ms");
+  tell_reconfigured();
+}
+
+void Leader::tell_reconfigured() {
+  Bytes packet;
+  build(packet, {0, c_.stamp, 0, CTDB_BROADCAST_CONNECTED, c_.pnn(), 0},
+        ReqMessage{CTDB_SRVID_RECONFIGURE, {}});
+  c_.out.to_router(RecoverydLane::kData, 0, packet);
+}
+
+void Leader::check_slow_members() {
+  if (recovery_.phase() != Recovery::Phase::kPreparing) return;
+  const TimeNs deadline = recovery_.began() + c_.timing().recovery;
+  if (c_.now < deadline) return wait_until(deadline);
+  for (uint32_t node : recovery_.members()) {
+    if (recovery_.waits_for(node)) bench(node, "its store did not recover in time");
+  }
+}
+
+// Left out for a while: one broken store must not keep everybody else waiting.
+void Leader::bench(uint32_t pnn, const std::string& why) {
+  c_.log(RecoverydLog::kWarning, "node " + std::to_string(pnn) + " is left out: " + why);
+  peers_[pnn].benched_until = c_.now + c_.timing().bench;
+  peers_[pnn].reason = why;
+  dirty_ = true;
+}
+
+}  // namespace ctdb

@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "world.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "libctdbipc/wire/packet.h"
+
+namespace ctdb::test {
+namespace {
+
+constexpr TimeNs kWireDelay = 100 * kMicrosecond;
+constexpr TimeNs kStoreDelay = 2 * kMillisecond;
+constexpr uint32_t kClient = 77;
+
+}  // namespace
+
+struct World::Output : RecoverydOutput {
+  Output(World& w, uint32_t p) : world(w), pnn(p) {}
+  void to_router(RecoverydLane lane, uint32_t endpoint, ByteView packet) override {
+    world.from_core(pnn, lane, endpoint, packet);
+  }
+  bool persist(ByteView bytes) override {
+    if (world.disk_full) return false;
+    world.nodes_[pnn].durable = to_bytes(bytes);
+    return true;
+  }
+  int64_t wall_clock_ns() override { return 1700000000 * kSecond + world.now_; }
+  void log(RecoverydLog, const std::string& text) override {
+    world.log.push_back(std::to_string(world.now_ / kMillisecond) + " ms node " + std::to_string(pnn) + ": " +
+                        text);
+  }
+  World& world;
+  uint32_t pnn;
+};
+
+World::World(uint32_t nodes, uint64_t seed) : World(nodes, seed, [](RecoverydOptions&) {}) {}
+
+World::World(uint32_t nodes, uint64_t seed, const std::function<void(RecoverydOptions&)>& adjust)
+    : random_(seed), adjust_(adjust), nodes_(nodes) {
+  for (uint32_t pnn = 0; pnn < nodes; ++pnn) nodes_[pnn].output = std::make_unique<Output>(*this, pnn);
+}
+
+World::~World() {
+  if (!::testing::Test::HasFailure()) return;
+  for (const std::string& line : log) std::fprintf(stderr, "%s\n", line.c_str());
+}
+
+ClusterNode& World::node(uint32_t pnn) {
+  return *nodes_[pnn].core;
+}
+
+// ---- time ----
+
+void World::later(TimeNs delay, std::function<void()> action) {
+  events_.push({now_ + delay, ++order_, std::move(action)});
+}
+
+bool World::until(const std::function<bool()>& done, TimeNs limit) {
+  const TimeNs end = now_ + limit;
+  while (!done()) {
+    TimeNs next = events_.empty() ? kNever : events_.top().at;
+    Node* ticking = nullptr;
+    for (Node& node : nodes_) {
+      if (node.core == nullptr || node.core->next_deadline() >= next) continue;
+      next = node.core->next_deadline();
+      ticking = &node;
+    }
+    if (next > end) {
+      now_ = end;
+      return done();
+    }
+    now_ = std::max(now_, next);
+    if (ticking != nullptr) {
+      ticking->core->tick(now_);
+    } else {
+      const std::function<void()> action = events_.top().action;
+      events_.pop();
+      action();
+    }
+    check_leaders();
+  }
+  return true;
+}
+
+void World::run(TimeNs duration) {
+  until([] { return false; }, duration);
+}
+
+void World::check_leaders() {
+  for (uint32_t pnn = 0; pnn < nodes_.size(); ++pnn) {
+    if (nodes_[pnn].core == nullptr || !nodes_[pnn].core->is_leader()) continue;
+    const uint64_t term = nodes_[pnn].core->state().term;
+    if (nodes_[pnn].core->state().leader != pnn) continue;  // not told yet
+    const auto [at, fresh] = leaders_.emplace(term, pnn);
+    ASSERT_EQ(at->second, pnn) << "two leaders in term " << term;
+  }
+}
+
+// ---- nodes, daemons, links ----
+
+void World::start(uint32_t pnn) {
+  Node& node = nodes_[pnn];
+  node.router = true;
+  node.store.up = true;
+  ++node.store.instance;
+  start_recoveryd(pnn);
+  for (uint32_t peer = 0; peer < nodes_.size(); ++peer) {
+    if (peer != pnn && nodes_[peer].router) set_link(pnn, peer, true);
+  }
+}
+
+void World::start_all() {
+  for (uint32_t pnn = 0; pnn < nodes_.size(); ++pnn) start(pnn);
+}
+
+void World::kill(uint32_t pnn) {
+  Node& node = nodes_[pnn];
+  node.core.reset();
+  ++node.recoveryd_life;
+  node.router = false;
+  const uint64_t instance = node.store.instance;
+  node.store = {};  // volatile files are empty after that
+  node.store.instance = instance;
+  isolate(pnn);
+}
+
+void World::kill_recoveryd(uint32_t pnn) {
+  nodes_[pnn].core.reset();
+  ++nodes_[pnn].recoveryd_life;
+}
+
+void World::start_recoveryd(uint32_t pnn) {
+  Node& node = nodes_[pnn];
+  RecoverydOptions options;
+  options.pnn = pnn;
+  options.deleted.assign(nodes_.size(), false);
+  adjust_(options);
+  ++node.recoveryd_life;
+  node.random = std::make_unique<Random>(random_.next());
+  node.core = std::make_unique<ClusterNode>(options, *node.random, *node.output, node.durable, now_);
+  node.core->on_router_up(now_);
+  for (uint32_t peer = 0; peer < nodes_.size(); ++peer) {
+    if (peer != pnn) tell_link(pnn, peer);
+  }
+  own(pnn, Operation::DAEMON_STATE,
+      DaemonState{DaemonRole::kStore, node.store.up, node.store.instance}.encode());
+}
+
+void World::kill_store(uint32_t pnn) {
+  nodes_[pnn].store.up = false;
+  own(pnn, Operation::DAEMON_STATE,
+      DaemonState{DaemonRole::kStore, false, nodes_[pnn].store.instance}.encode());
+}
+
+void World::start_store(uint32_t pnn) {
+  FakeStore& store = nodes_[pnn].store;
+  store.up = true;
+  ++store.instance;
+  store.entered = store.prepared = CTDB_INVALID_GENERATION;
+  own(pnn, Operation::DAEMON_STATE, DaemonState{DaemonRole::kStore, true, store.instance}.encode());
+  store_hello(pnn);
+}
+
+void World::tell_link(uint32_t pnn, uint32_t peer) {
+  const Wire& w = wire(pnn, peer);
+  own(pnn, Operation::LINK_STATE, LinkState{peer, w.up, w.session}.encode());
+}
+
+void World::set_link(uint32_t a, uint32_t b, bool up) {
+  if (wire(a, b).up == up) return;
+  ++sessions_;
+  wire(a, b).up = wire(b, a).up = up;
+  wire(a, b).session = wire(b, a).session = sessions_;
+  tell_link(a, b);
+  tell_link(b, a);
+}
+
+void World::cut(uint32_t a, uint32_t b) {
+  set_link(a, b, false);
+}
+void World::join(uint32_t a, uint32_t b) {
+  if (nodes_[a].router && nodes_[b].router) set_link(a, b, true);
+}
+void World::reset(uint32_t a, uint32_t b) {
+  cut(a, b);
+  join(a, b);
+}
+void World::isolate(uint32_t pnn) {
+  for (uint32_t peer = 0; peer < nodes_.size(); ++peer) {
+    if (peer != pnn) cut(pnn, peer);
+  }
+}
+void World::rejoin(uint32_t pnn) {
+  for (uint32_t peer = 0; peer < nodes_.size(); ++peer) {
+    if (peer != pnn) join(pnn, peer);
+  }
+}
+void World::silence(uint32_t from, uint32_t to, bool on) {
+  wire(from, to).silent = on;
+}
+
+// ---- packets ----
+
+void World::deliver(uint32_t pnn, RecoverydLane lane, uint32_t endpoint, ByteView packet) {
+  if (nodes_[pnn].core != nullptr) nodes_[pnn].core->on_packet(lane, endpoint, packet, now_);
+}
+
+// From router or store of the same node; later, because cores must not be called from their own output.
+void World::own(uint32_t pnn, Operation operation, const Bytes& payload) {
+  Bytes packet;
+  build_own(packet, {0, 0, static_cast<uint32_t>(operation), pnn, pnn, 0}, payload);
+  const uint64_t life = nodes_[pnn].recoveryd_life;
+  later(0, [this, pnn, life, packet] {
+    if (nodes_[pnn].recoveryd_life == life) deliver(pnn, RecoverydLane::kControl, 0, packet);
+  });
+}
+
+void World::forge(uint32_t to, uint32_t from, Operation operation, const Bytes& payload) {
+  Bytes packet;
+  build_own(packet, {0, 0, static_cast<uint32_t>(operation), to, from, 0}, payload);
+  deliver(to, RecoverydLane::kControl, 0, packet);
+}
+
+void World::packet(uint32_t pnn, RecoverydLane lane, uint32_t endpoint, ByteView packet) {
+  deliver(pnn, lane, endpoint, packet);
+}
+
+void World::from_core(uint32_t pnn, RecoverydLane lane, uint32_t endpoint, ByteView packet) {
+  ASSERT_EQ(check_header(packet), HeaderFault::kNone);
+  const Header header = read_header(packet);
+  ASSERT_EQ(header.srcnode, pnn);
+  if (lane == RecoverydLane::kData) return data_from_core(pnn, endpoint, header, packet);
+  ASSERT_EQ(endpoint, 0u);
+  if (header.destnode != pnn) return over_wire(pnn, header, packet);
+  if (header.operation == static_cast<uint32_t>(Operation::CLUSTER_STATE)) {
+    const auto state = ClusterState::decode(own_payload(packet));
+    ASSERT_TRUE(state.has_value());
+    nodes_[pnn].state = *state;
+    nodes_[pnn].states.push_back(*state);
+    return;
+  }
+  to_store(pnn, header, packet);
+}
+
+void World::data_from_core(uint32_t pnn, uint32_t endpoint, const Header& header, ByteView packet) {
+  if (header.operation == static_cast<uint32_t>(Operation::REPLY_CONTROL)) {
+    ASSERT_EQ(endpoint, kClient);
+    const auto reply = parse_reply_control(packet);
+    ASSERT_TRUE(reply.has_value());
+    reply_status_ = reply->status;
+    reply_data = to_bytes(reply->data);
+    return;
+  }
+  const auto message = parse_req_message(packet);
+  ASSERT_TRUE(message.has_value());
+  told.push_back({pnn, header.destnode, message->srvid, to_bytes(message->data)});
+}
+
+void World::over_wire(uint32_t from, const Header& header, ByteView packet) {
+  const uint32_t to = header.destnode;
+  ASSERT_LT(to, nodes_.size());
+  Wire& w = wire(from, to);
+  ++wire_packets_;
+  if (!w.up || w.silent) return;
+  if (on_wire && !on_wire(from, to, static_cast<Operation>(header.operation))) return;
+  const TimeNs arrival = std::max(w.last, now_ + kWireDelay + static_cast<TimeNs>(random_.below(kWireDelay)));
+  w.last = arrival;
+  const uint64_t session = w.session;
+  later(arrival - now_, [this, from, to, session, copy = to_bytes(packet)] {
+    const Wire& then = wire(from, to);
+    if (then.up && then.session == session) deliver(to, RecoverydLane::kControl, 0, copy);
+  });
+}
+
+int32_t World::control(uint32_t pnn, Control opcode, ByteView data) {
+  Bytes packet;
+  build(packet, {0, 0, 0, pnn, pnn, 5}, ReqControl{static_cast<uint32_t>(opcode), 0, kClient, 0, data});
+  reply_status_.reset();
+  deliver(pnn, RecoverydLane::kData, kClient, packet);
+  EXPECT_TRUE(reply_status_.has_value()) << "the control was not answered";
+  return reply_status_.value_or(-99);
+}
+
+// ---- stores ----
+
+void World::to_store(uint32_t pnn, const Header& header, ByteView packet) {
+  FakeStore& store = nodes_[pnn].store;
+  if (!store.up) return;
+  const ByteView payload = own_payload(packet);
+  switch (static_cast<Operation>(header.operation)) {
+    case Operation::STORE_RECOVER:
+      return store_recover(pnn, *StoreRecover::decode(payload));
+    case Operation::STORE_OPEN:
+      return store_open(pnn, *StoreOpen::decode(payload));
+    case Operation::STORE_QUERY:
+      if (!store.deaf) store_hello(pnn);
+      return;
+    case Operation::STORE_SUSPEND: {
+      const auto order = StoreSuspend::decode(payload);
+      store.suspended = true;
+      store.discarded = order->discard;
+      store.reason = order->reason;
+      store.entered = CTDB_INVALID_GENERATION;
+      if (order->discard) store.opened = store.prepared = CTDB_INVALID_GENERATION;
+      return;
+    }
+    default:
+      FAIL() << "operation " << header.operation << " to a store";
+  }
+}
+
+void World::store_recover(uint32_t pnn, const StoreRecover& order) {
+  FakeStore& store = nodes_[pnn].store;
+  ASSERT_TRUE(store.opened == CTDB_INVALID_GENERATION || order.generation > store.opened)
+      << "back to an older generation";
+  ASSERT_TRUE(store.entered == CTDB_INVALID_GENERATION || order.generation > store.entered);
+  store.entered = order.generation;
+  store.members = order.members;
+  store.base = order.base_generation;
+  store.suspended = false;
+  if (store.broken) {
+    return own(pnn, Operation::STORE_RECOVERED,
+               StoreRecovered{order.generation, false, {}, "the disk is on fire"}.encode());
+  }
+  later(kStoreDelay, [this] { finish_recoveries(); });
+}
+
+// Stores can only be prepared when all members entered the generation and their routers can talk.
+void World::finish_recoveries() {
+  for (uint32_t pnn = 0; pnn < nodes_.size(); ++pnn) {
+    FakeStore& store = nodes_[pnn].store;
+    if (!store.up || store.entered == CTDB_INVALID_GENERATION || store.prepared == store.entered ||
+        store.slow)
+      continue;
+    const bool all_here = std::all_of(store.members.begin(), store.members.end(), [&](uint32_t other) {
+      const FakeStore& theirs = nodes_[other].store;
+      return theirs.up && theirs.entered == store.entered && !theirs.broken && !theirs.slow &&
+             (other == pnn || wire(pnn, other).up);
+    });
+    if (!all_here) continue;
+    store.prepared = store.entered;
+    own(pnn, Operation::STORE_RECOVERED, StoreRecovered{store.entered, true, {}, ""}.encode());
+    later(kStoreDelay, [this] { finish_recoveries(); });
+  }
+}
+
+void World::store_open(uint32_t pnn, const StoreOpen& order) {
+  FakeStore& store = nodes_[pnn].store;
+  ASSERT_EQ(store.entered, order.generation);
+  ASSERT_EQ(store.prepared, order.generation);
+  store.opened = order.generation;
+  const auto [at, fresh] = opened_.emplace(order.generation, store.members);
+  ASSERT_EQ(at->second, store.members) << "generation " << order.generation << " opened with other members";
+}
+
+void World::store_hello(uint32_t pnn) {
+  const FakeStore& store = nodes_[pnn].store;
+  own(pnn, Operation::STORE_HELLO, StoreHello{store.opened, store.prepared, 0}.encode());
+}
+
+// ---- what can be seen ----
+
+uint32_t World::generation(uint32_t pnn) const {
+  return nodes_[pnn].core == nullptr ? CTDB_INVALID_GENERATION : nodes_[pnn].core->open_generation();
+}
+
+uint32_t World::leader() const {
+  uint32_t found = CTDB_UNKNOWN_PNN;
+  for (uint32_t pnn = 0; pnn < nodes_.size(); ++pnn) {
+    if (nodes_[pnn].core == nullptr || !nodes_[pnn].core->is_leader()) continue;
+    if (found != CTDB_UNKNOWN_PNN) return CTDB_UNKNOWN_PNN;
+    found = pnn;
+  }
+  return found;
+}
+
+bool World::open_together(const std::vector<uint32_t>& members) const {
+  const ClusterState& first = nodes_[members[0]].state;
+  if (first.leader == CTDB_UNKNOWN_PNN) return false;
+  return std::all_of(members.begin(), members.end(), [&](uint32_t pnn) {
+    const ClusterState& s = nodes_[pnn].state;
+    const FakeStore& store = nodes_[pnn].store;
+    return running(pnn) && s.recovery_mode == CTDB_RECOVERY_NORMAL && s.members == members &&
+           s.reason.empty() && s.generation == first.generation && s.leader == first.leader &&
+           generation(pnn) == first.generation && store.opened == first.generation && !store.suspended;
+  });
+}
+
+bool World::open_all() const {
+  std::vector<uint32_t> all;
+  for (uint32_t pnn = 0; pnn < nodes_.size(); ++pnn) all.push_back(pnn);
+  return open_together(all);
+}
+
+}  // namespace ctdb::test
