@@ -65,21 +65,22 @@ struct Entry {
   std::vector<std::string> values;
 };
 
-CLI::App* noun_app(CLI::App& top, const std::string& noun) {
-  try {
-    return top.get_subcommand(noun);
-  } catch (const CLI::OptionNotFound&) {
-    CLI::App* app = top.add_subcommand(noun, "commands on a " + noun)->fallthrough();
-    app->require_subcommand(1);
-    return app;
+// The description of a noun is the list of its verbs, which grows with each.
+CLI::App* noun_app(CLI::App& top, const std::string& noun, const std::string& verb) {
+  for (CLI::App* app : top.get_subcommands({})) {
+    if (app->get_name() != noun) continue;
+    return app->description(app->get_description() + ", " + verb);
   }
+  CLI::App* app = top.add_subcommand(noun, verb)->fallthrough()->require_subcommand(1);
+  app->footer("Help on one command: ctdb-cli " + noun + " COMMAND --help\n");
+  return app;
 }
 
 void add_command(CLI::App& top, Entry& entry) {
   const std::string name = entry.command->name;
   const size_t space = name.find(' ');
-  CLI::App* parent = space == std::string::npos ? &top : noun_app(top, name.substr(0, space));
   const std::string last = space == std::string::npos ? name : name.substr(space + 1);
+  CLI::App* parent = space == std::string::npos ? &top : noun_app(top, name.substr(0, space), last);
   entry.app = parent->add_subcommand(last, entry.command->help)->fallthrough();
   entry.app->footer(std::string(entry.command->details) +
                     "\nOptions of all commands and exit status: ctdb-cli --help\n");

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// record get, put, delete: on one record, brought to this node.
+#include "ctdb-cli/connection.h"
+#include "ctdb-cli/text.h"
+#include "libctdbipc/wire/packet.h"
+
+namespace ctdb::cli {
+namespace {
+
+ctdb_blob blob(const Bytes& bytes) {
+  return {bytes.data(), bytes.size()};
+}
+
+// The record the command line names, in a database we are attached to.
+struct Target {
+  std::unique_ptr<Connection> connection;
+  ctdb_db* db = nullptr;
+  Bytes key;
+  std::string name;  // for error texts
+
+  Error error(int code) const { return connection->error(code, name); }
+};
+
+std::string wrong_bytes(const std::string& argument) {
+  return "'" + argument + "': after hex: an even number of hexadecimal digits is expected";
+}
+
+// An Outcome when there is nothing to work on.
+std::optional<Outcome> find_target(const Invocation& invocation, Target& target) {
+  const std::string& key = invocation.argument("KEY");
+  const std::optional<Bytes> bytes = bytes_from_argument(key);
+  if (!bytes) return failed(Exit::kUsage, wrong_bytes(key));
+  if (bytes->empty()) return failed(Exit::kUsage, "the key is empty");
+  auto connection = Connection::open(invocation);
+  if (!connection) return failed(connection.error());
+  target.connection = std::move(*connection);
+  const Result<ctdb_db*> db = target.connection->attach(invocation.argument("DB"));
+  if (!db) return failed(db.error());
+  target.db = *db;
+  target.key = *bytes;
+  target.name = "record " + key + " of " + invocation.argument("DB");
+  return std::nullopt;
+}
+
+// Reads the record with its header, which the record functions of the C API keep to themselves.
+Outcome show(const Invocation& invocation, Target& target) {
+  ctdb_reply reply{};
+  const int code = ctdb_request(target.db, blob(target.key), CTDB_CALL_FETCH_WITH_HEADER, {nullptr, 0},
+                                target.connection->left_ms(), &reply);
+  if (code != 0) return failed(target.error(code));
+  if (reply.status < 0) {
+    return failed(Exit::kFailed,
+                  target.name + ": " + (*reply.text != '\0' ? reply.text : "the store refused"));
+  }
+  const ByteView bytes{static_cast<const uint8_t*>(reply.data.data), reply.data.size};
+  const std::optional<RecordHeader> header = read_record_header(bytes);
+  if (!header) return failed(Exit::kFailed, target.name + ": the store's answer is malformed");
+  const ByteView value = bytes.subspan(CTDB_RECORD_HEADER_SIZE);
+  Outcome outcome;
+  Report& report = outcome.report;
+  report.json_field("db", invocation.argument("DB"));
+  report.json_field("key", argument_from_bytes(target.key));
+  report.field("value", argument_from_bytes(value));
+  report.field("bytes", static_cast<uint64_t>(value.size()));
+  report.field("dmaster", static_cast<uint64_t>(header->dmaster));
+  report.field("rsn", header->rsn);
+  return outcome;
+}
+
+// Brings the record here, lets `change` have it while it is locked, and shows the result.
+template <typename Change>
+Outcome change_and_show(const Invocation& invocation, Change change) {
+  Target target;
+  if (std::optional<Outcome> trouble = find_target(invocation, target)) return *trouble;
+  ctdb_record* record = nullptr;
+  int code = ctdb_fetch_lock(target.db, blob(target.key), target.connection->left_ms(), &record);
+  if (code != 0) return failed(target.error(code));
+  code = change(record);
+  Error error = code == 0 ? Error{} : target.error(code);  // before unlocking overwrites the text
+  if (const int unlocked = ctdb_unlock(record); code == 0 && unlocked != 0) {
+    code = unlocked;
+    error = target.error(unlocked);
+  }
+  if (code != 0) return failed(error);
+  return show(invocation, target);
+}
+
+}  // namespace
+
+Outcome record_get(const Invocation& invocation) {
+  Target target;
+  if (std::optional<Outcome> trouble = find_target(invocation, target)) return *trouble;
+  return show(invocation, target);
+}
+
+Outcome record_put(const Invocation& invocation) {
+  const std::string& argument = invocation.argument("VALUE");
+  const std::optional<Bytes> value = bytes_from_argument(argument);
+  if (!value) return failed(Exit::kUsage, wrong_bytes(argument));
+  return change_and_show(invocation, [&](ctdb_record* record) { return ctdb_store(record, blob(*value)); });
+}
+
+Outcome record_delete(const Invocation& invocation) {
+  return change_and_show(invocation, [](ctdb_record* record) { return ctdb_delete(record); });
+}
+
+}  // namespace ctdb::cli

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A command's connection to its node, over the public C API: what every command that asks somebody starts with. One
+// deadline holds for all it does. Errors: kDisconnected (nobody there), kTimeout, others (it was refused or failed).
+#ifndef CTDB_CLI_CONNECTION_H_
+#define CTDB_CLI_CONNECTION_H_
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "ctdb-cli/command.h"
+#include "libctdbipc/base/bytes.h"
+#include "libctdbipc/base/result.h"
+#include "libctdbipc/include/ctdb.h"
+#include "libctdbipc/wire/operations.h"
+
+namespace ctdb::cli {
+
+// An error as a command's end: the exit status follows from its code.
+Outcome failed(const Error& error);
+
+class Connection {
+ public:
+  static Result<std::unique_ptr<Connection>> open(const Invocation& invocation);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Asks a node and returns the data of the answer; a negative status is an error with the daemon's words.
+  Result<Bytes> control(uint32_t node, Control opcode, ByteView data);
+  Result<ctdb_db*> attach(const std::string& name);
+  // Runs ctdb_service() as packets arrive until `done` says so.
+  Result<void> service_until(const std::function<bool()>& done);
+
+  // 0 when the deadline has passed.
+  int left_ms() const;
+  ctdb_client* client() { return client_; }
+  // What a negative result of the C API means.
+  Error error(int code, const std::string& what) const;
+
+ private:
+  Connection(ctdb_client* client, int timeout_ms);
+
+  ctdb_client* client_;
+  std::chrono::steady_clock::time_point deadline_;
+};
+
+}  // namespace ctdb::cli
+
+#endif  // CTDB_CLI_CONNECTION_H_
