@@ -29,6 +29,7 @@ Request* RequestTable::add() {
   request.id = next_id(place, request.id);
   request.state = Request::State::kSent;
   request.sync = false;
+  request.peer = Peer::kRouter;
   request.error = 0;
   request.step = nullptr;
   request.user = nullptr;

@@ -182,7 +182,7 @@ void ctdb_client::receive_waiting(ByteView packet) {
     const ctdb::Header header = ctdb::read_header(packet);
     const bool is_answer = header.operation != static_cast<uint32_t>(ctdb::Operation::REQ_MESSAGE);
     const Request* request = is_answer ? requests.find(header.reqid) : nullptr;
-    if (request != nullptr && request->sync) return receive(packet);
+    if (is_answer && (request == nullptr || request->sync)) return receive(packet);
   }
   if (inbox_.size() >= ctdb::kInboxPacketsMax)
     return lose("too many messages arrived during a blocking call");
