@@ -14,11 +14,18 @@
 
 namespace ctdb {
 
+// What `start` builds and the loop's callbacks point into.
+class DaemonShell {
+ public:
+  virtual ~DaemonShell() = default;
+};
+
 struct DaemonContext {
   std::string name;  // "ctdb-store"
   Config config;
   std::unique_ptr<EventLoop> loop;
   std::unique_ptr<Counters> counters;  // <run>/<name>.counters
+  std::unique_ptr<DaemonShell> shell;  // set by `start`; goes before the loop it is registered with
 };
 
 // Parses "--base DIR" (default /etc/ctdb), "--check" (check the configuration and exit 0 or 78), "--version",
