@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-recoveryd/shell.h"
+
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include <algorithm>
+
+#include "ctdb-recoveryd/core/durable_state.h"
+#include "libctdbipc/runtime/log.h"
+
+namespace ctdb {
+namespace {
+
+constexpr TimeNs kRetryMin = 20 * kMillisecond;
+constexpr TimeNs kRetryMax = 1 * kSecond;
+constexpr int kSetupTimeoutMs = 1000;
+constexpr size_t kQueueBytesMax = 64u << 20;
+
+RecoverydOptions options_of(const Config& config) {
+  RecoverydOptions options;
+  options.pnn = config.pnn;
+  for (const NodeAddress& node : config.nodes) options.deleted.push_back(node.deleted);
+  options.majority_quorum = config.quorum == Quorum::kMajority;
+  options.leader_capability = config.leader_capability;
+  options.lmaster_capability = config.lmaster_capability;
+  options.start_as_stopped = config.start_as_stopped;
+  options.start_as_disabled = config.start_as_disabled;
+  options.cluster_lock = config.cluster_lock;
+  return options;
+}
+
+uint64_t random_seed() {
+  uint64_t seed = 0;
+  if (getrandom(&seed, sizeof seed, 0) != sizeof seed) seed = static_cast<uint64_t>(time(nullptr));
+  return seed;
+}
+
+const char* runstate_name(uint32_t runstate) {
+  static const char* const kNames[] = {"UNKNOWN", "INIT",    "SETUP",   "FIRST_RECOVERY",
+                                       "STARTUP", "RUNNING", "SHUTDOWN"};
+  return runstate < std::size(kNames) ? kNames[runstate] : "UNKNOWN";
+}
+
+std::string status_line(const ClusterState& state) {
+  std::string text = runstate_name(state.runstate);
+  text += state.leader == CTDB_UNKNOWN_PNN ? ", no leader" : ", leader " + std::to_string(state.leader);
+  if (state.generation != CTDB_INVALID_GENERATION) text += ", generation " + std::to_string(state.generation);
+  if (!state.reason.empty()) text += ": " + state.reason;
+  return text;
+}
+
+}  // namespace
+
+RecoverydShell::RecoverydShell(DaemonContext& context, StateFile file)
+    : context_(context), loop_(*context.loop), file_(std::move(file)), retry_after_(kRetryMin) {}
+
+RecoverydShell::~RecoverydShell() {
+  if (setup_.valid()) loop_.unwatch(setup_.get());
+}
+
+Result<std::unique_ptr<RecoverydShell>> RecoverydShell::create(DaemonContext& context) {
+  Result<StateFile> file = StateFile::open(context.config.state_directory, "recoveryd.state");
+  if (!file) return fail(std::move(file.error()));
+  Result<Bytes> durable = file->read();
+  if (!durable) return fail(std::move(durable.error()));
+  auto shell = std::unique_ptr<RecoverydShell>(new RecoverydShell(context, std::move(*file)));
+  if (Result<void> started = shell->start(*durable); !started) return fail(std::move(started.error()));
+  return shell;
+}
+
+Result<void> RecoverydShell::start(ByteView durable) {
+  if (!durable.empty() && !DurableState::decode(durable)) {
+    log_error(file_.path() + " is damaged; it is kept as " + file_.path() + ".damaged");
+    if (Result<void> aside = file_.set_aside(); !aside) return aside;
+  }
+  random_ = std::make_unique<Random>(random_seed());
+  core_ = std::make_unique<ClusterNode>(options_of(context_.config), *random_, *this, durable, loop_.now());
+  loop_.add_flush_hook([this] { end_of_turn(); });
+  publish_counters();
+  connect();
+  return {};
+}
+
+// ---- the router ----
+
+void RecoverydShell::connect() {
+  Result<void> connected = try_connect();
+  if (connected) {
+    retry_after_ = kRetryMin;
+    complained_ = false;
+    log_notice("connected to the router");
+    ++events_;
+    core_->on_router_up(loop_.now());
+    return;
+  }
+  if (!complained_) log_warning("no router yet: " + connected.error().text());
+  complained_ = true;
+  control_.reset();
+  data_.reset();
+  loop_.at(loop_.now() + retry_after_, [this] { connect(); });
+  retry_after_ = std::min(2 * retry_after_, kRetryMax);
+}
+
+Result<void> RecoverydShell::try_connect() {
+  Result<SetupConnection> connection =
+      connect_setup(context_.config.setup_socket_path, DaemonRole::kRecoveryd, kSetupTimeoutMs);
+  if (!connection) return fail(std::move(connection.error()));
+  std::vector<ChannelFds>& channels = connection->reply.channels;
+  if (channels.size() != 2) return fail(ErrorCode::kInvalid, "the router handed out no two channels");
+  if (connection->reply.pnn != context_.config.pnn) {
+    return fail(ErrorCode::kRefused, "the router is node " + std::to_string(connection->reply.pnn) +
+                                         ", this is node " + std::to_string(context_.config.pnn) +
+                                         " (use one configuration for both)");
+  }
+  ++connections_;
+  // The loop drains channels in the order they came: what is urgent first.
+  Result<std::unique_ptr<ChannelQueue>> control =
+      open_channel(std::move(channels[1]), RecoverydLane::kControl);
+  if (!control) return fail(std::move(control.error()));
+  Result<std::unique_ptr<ChannelQueue>> data = open_channel(std::move(channels[0]), RecoverydLane::kData);
+  if (!data) return fail(std::move(data.error()));
+  const int socket = connection->socket.get();
+  if (Result<void> watched =
+          loop_.watch(socket, EPOLLIN | EPOLLRDHUP, [this](uint32_t) { on_setup_readable(); });
+      !watched) {
+    return watched;
+  }
+  setup_ = std::move(connection->socket);
+  control_ = std::move(*control);
+  data_ = std::move(*data);
+  return {};
+}
+
+Result<std::unique_ptr<ChannelQueue>> RecoverydShell::open_channel(ChannelFds fds, RecoverydLane lane) {
+  const auto on_frame = [this, lane](const Channel::Frame& frame) {
+    ++events_;
+    core_->on_packet(lane, frame.info.endpoint, frame.packet, loop_.now());
+  };
+  const auto on_dead = [this, connection = connections_](const char* why) {
+    if (connection == connections_ && setup_.valid()) router_gone(std::string("a channel of the router is dead: ") + why);
+  };
+  return ChannelQueue::create(loop_, std::move(fds), ChannelSide::kClient, kQueueBytesMax, on_frame, on_dead);
+}
+
+void RecoverydShell::on_setup_readable() {
+  Result<std::optional<SetupMessage>> message = receive_setup(setup_.get());
+  if (message) return;  // the router has nothing more to say to recoveryd; newer ones may
+  router_gone(message.error().text());
+}
+
+void RecoverydShell::router_gone(const std::string& why) {
+  log_warning("the router is gone: " + why);
+  loop_.unwatch(setup_.get());
+  setup_.reset();
+  control_.reset();
+  data_.reset();
+  ++events_;
+  core_->on_router_down(loop_.now());
+  loop_.at(loop_.now() + retry_after_, [this] { connect(); });
+}
+
+// ---- RecoverydOutput ----
+
+void RecoverydShell::to_router(RecoverydLane lane, uint32_t endpoint, ByteView packet) {
+  ChannelQueue* channel = lane == RecoverydLane::kControl ? control_.get() : data_.get();
+  if (channel != nullptr) channel->send({endpoint, 0}, packet);
+}
+
+bool RecoverydShell::persist(ByteView bytes) {
+  Result<void> written = file_.replace(bytes);
+  if (written) return true;
+  context_.counters->error(written.error().text(), wall_clock_ns());
+  log_error(written.error().text());
+  return false;
+}
+
+int64_t RecoverydShell::wall_clock_ns() {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec * kSecond + now.tv_nsec;
+}
+
+void RecoverydShell::log(RecoverydLog level, const std::string& text) {
+  switch (level) {
+    case RecoverydLog::kError:
+      return log_error(text);
+    case RecoverydLog::kWarning:
+      return log_warning(text);
+    case RecoverydLog::kNotice:
+      return log_notice(text);
+    case RecoverydLog::kInfo:
+      return log_info(text);
+  }
+}
+
+// ---- time and counters ----
+
+void RecoverydShell::end_of_turn() {
+  const TimeNs deadline = core_->next_deadline();
+  if (deadline != timer_deadline_) {
+    loop_.cancel(timer_);
+    timer_ = 0;
+    timer_deadline_ = deadline;
+    if (deadline != kNever) {
+      timer_ = loop_.at(deadline, [this] {
+        timer_deadline_ = kNever;
+        ++events_;
+        core_->tick(loop_.now());
+      });
+    }
+  }
+  if (events_ != published_) publish_counters();
+}
+
+void RecoverydShell::publish_counters() {
+  published_ = events_;
+  Counters& counters = *context_.counters;
+  const ClusterState& state = core_->state();
+  const RecoverydCounts& counts = core_->counts();
+  counters.set(Counter::recoveryd_wakeups, loop_.wakeups());
+  counters.set(Counter::recoveryd_generation, core_->open_generation());
+  counters.set(Counter::recoveryd_leader, state.leader);
+  counters.set(Counter::recoveryd_term, state.term);
+  counters.set(Counter::recoveryd_recovery_mode, state.recovery_mode);
+  counters.set(Counter::recoveryd_runstate, state.runstate);
+  counters.set(Counter::recoveryd_members, state.members.size());
+  counters.set(Counter::recoveryd_recoveries, counts.recoveries);
+  counters.set(Counter::recoveryd_recovery_last_us,
+               static_cast<uint64_t>(counts.last_recovery / kMicrosecond));
+  counters.set(Counter::recoveryd_elections, counts.elections);
+  counters.set(Counter::recoveryd_refused, counts.refused);
+  counters.set_status(status_line(state));
+}
+
+}  // namespace ctdb

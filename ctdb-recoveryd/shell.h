@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Recoveryd's shell: connects the core to the router's two channels, keeps its timer, file and counters. It lives in the
+// event loop of daemon_main(); a router that goes away is looked for again, for ever.
+#ifndef CTDB_RECOVERYD_SHELL_H_
+#define CTDB_RECOVERYD_SHELL_H_
+
+#include <memory>
+#include <optional>
+
+#include "ctdb-recoveryd/core/cluster_node.h"
+#include "ctdb-recoveryd/state_file.h"
+#include "libctdbipc/runtime/channel_queue.h"
+#include "libctdbipc/runtime/daemon.h"
+#include "libctdbipc/runtime/setup_socket.h"
+
+namespace ctdb {
+
+class RecoverydShell : public DaemonShell, public RecoverydOutput {
+ public:
+  // `context` must outlive the shell.
+  static Result<std::unique_ptr<RecoverydShell>> create(DaemonContext& context);
+  ~RecoverydShell() override;
+
+ private:
+  RecoverydShell(DaemonContext& context, StateFile file);
+  Result<void> start(ByteView durable);
+
+  // RecoverydOutput
+  void to_router(RecoverydLane lane, uint32_t endpoint, ByteView packet) override;
+  bool persist(ByteView bytes) override;
+  int64_t wall_clock_ns() override;
+  void log(RecoverydLog level, const std::string& text) override;
+
+  void connect();
+  Result<void> try_connect();
+  Result<std::unique_ptr<ChannelQueue>> open_channel(ChannelFds fds, RecoverydLane lane);
+  void on_setup_readable();
+  void router_gone(const std::string& why);
+  void end_of_turn();
+  void publish_counters();
+
+  DaemonContext& context_;
+  EventLoop& loop_;
+  StateFile file_;
+  std::unique_ptr<Random> random_;
+  std::unique_ptr<ClusterNode> core_;
+  UniqueFd setup_;
+  std::unique_ptr<ChannelQueue> control_;
+  std::unique_ptr<ChannelQueue> data_;
+  uint64_t connections_ = 0;  // to tell the last connection's death notices from this one's
+  TimeNs retry_after_;
+  bool complained_ = false;  // about not reaching the router
+  EventLoop::TimerId timer_ = 0;
+  TimeNs timer_deadline_ = kNever;
+  uint64_t events_ = 0;     // of the core, since start
+  uint64_t published_ = 0;  // events_ when the counters were last written
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_RECOVERYD_SHELL_H_
