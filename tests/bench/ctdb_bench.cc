@@ -33,14 +33,18 @@ const Row* find_row(const std::string& name) {
 }
 
 int usage() {
-  std::fprintf(stderr, "usage: ctdb-bench --classic|--native SOCKET,SOCKET,SOCKET [--seconds S] ROW...\n"
-                       "       ctdb-bench --list\n");
+  std::fprintf(stderr,
+               "usage: ctdb-bench --classic|--native SOCKET,SOCKET,SOCKET [--seconds S] ROW...\n"
+               "       ctdb-bench --list\n");
   return 2;
 }
 
 void print(const Row& row, const Outcome& outcome) {
-  std::printf("{\"row\": \"%s\", \"operations\": %llu, \"seconds\": %.6f, \"median_us\": %.3f}\n", row.name,
-              static_cast<unsigned long long>(outcome.operations), outcome.seconds, outcome.median_us);
+  const double rate = outcome.seconds > 0 ? static_cast<double>(outcome.operations) / outcome.seconds : 0;
+  std::printf(
+      "{\"name\": \"%s\", \"operations\": %llu, \"seconds\": %.6f, \"median_us\": %.3f, \"rate\": %.1f}\n",
+      row.name, static_cast<unsigned long long>(outcome.operations), outcome.seconds, outcome.median_us,
+      rate);
   std::fflush(stdout);
 }
 
@@ -76,4 +80,6 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace ctdb::bench
 
-int main(int argc, char** argv) { return ctdb::bench::run(argc, argv); }
+int main(int argc, char** argv) {
+  return ctdb::bench::run(argc, argv);
+}

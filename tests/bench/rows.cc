@@ -40,7 +40,9 @@ Outcome measure(const Setting& setting, uint64_t per_call, const std::function<v
   return {micros.size() * per_call, total, micros[micros.size() / 2] / static_cast<double>(per_call)};
 }
 
-Bytes key_of(const std::string& text) { return to_bytes(as_bytes(text)); }
+Bytes key_of(const std::string& text) {
+  return to_bytes(as_bytes(text));
+}
 
 Outcome ping_local(const Setting& setting) {
   auto client = setting.open(0);
@@ -163,7 +165,8 @@ Outcome one_way(const Setting& setting, size_t bytes, uint64_t window) {
   }
   const uint64_t received = shared->acknowledged.load();
   const double total = seconds_since(start);
-  while (shared->acknowledged.load() < sent) usleep(1000);  // delivery or a report of failure: none may be missing
+  while (shared->acknowledged.load() < sent)
+    usleep(1000);  // delivery or a report of failure: none may be missing
   shared->go = 2;
   sender->send(1, kSrvidB, data);
   wait_for_children({child});
@@ -185,8 +188,9 @@ Outcome plain_tdb(const Setting& setting) {
   const int fd = mkstemp(path);
   if (fd < 0) give_up("mkstemp");
   close(fd);
-  tdb_context* tdb = tdb_open(path, 100001, TDB_CLEAR_IF_FIRST | TDB_NOSYNC | TDB_INCOMPATIBLE_HASH | TDB_MUTEX_LOCKING,
-                              O_RDWR | O_CREAT, 0600);
+  tdb_context* tdb =
+      tdb_open(path, 100001, TDB_CLEAR_IF_FIRST | TDB_NOSYNC | TDB_INCOMPATIBLE_HASH | TDB_MUTEX_LOCKING,
+               O_RDWR | O_CREAT, 0600);
   if (tdb == nullptr) give_up("tdb_open");
   uint8_t text[] = "local-hit";
   uint8_t value[32] = {};
@@ -218,10 +222,13 @@ const std::vector<Row>& rows() {
       {"record_three", "record round three nodes, per migration",
        [](const Setting& s) { return record_round(s, 3); }},
       {"hot_3x1", "3 clients, 3 nodes, 1 key", [](const Setting& s) { return many_clients(s, 3, 1); }},
-      {"many_3x1000", "3 clients, 3 nodes, 1,000 keys", [](const Setting& s) { return many_clients(s, 3, 1000); }},
+      {"many_3x1000", "3 clients, 3 nodes, 1,000 keys",
+       [](const Setting& s) { return many_clients(s, 3, 1000); }},
       {"hot_8x1", "8 clients, 3 nodes, 1 key", [](const Setting& s) { return many_clients(s, 8, 1); }},
-      {"many_8x1000", "8 clients, 3 nodes, 1,000 keys", [](const Setting& s) { return many_clients(s, 8, 1000); }},
-      {"one_way_64", "one-way messages 64 B, 256 outstanding", [](const Setting& s) { return one_way(s, 64, 256); }},
+      {"many_8x1000", "8 clients, 3 nodes, 1,000 keys",
+       [](const Setting& s) { return many_clients(s, 8, 1000); }},
+      {"one_way_64", "one-way messages 64 B, 256 outstanding",
+       [](const Setting& s) { return one_way(s, 64, 256); }},
       {"one_way_128", "one-way messages 128 B, 256 outstanding",
        [](const Setting& s) { return one_way(s, 128, 256); }},
       {"one_way_512", "one-way messages 512 B, 256 outstanding",

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The two ways a benchmark row talks to a node: ClassicClient on the unix socket, and the C API.
+#include <poll.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "libctdbipc/include/ctdb.h"
+#include "tests/bench/bench_client.h"
+#include "tests/clients/classic_client.h"
+
+namespace ctdb::bench {
+
+void give_up(const std::string& what) {
+  std::fprintf(stderr, "ctdb-bench: %s\n", what.c_str());
+  std::exit(1);
+}
+
+namespace {
+
+uint64_t number_in(ByteView data) {
+  return data.size() < 8 ? 0 : load<uint64_t>(data.data());
+}
+
+template <typename T>
+T must(Result<T> result) {
+  if (!result) give_up(result.error().text());
+  if constexpr (!std::is_void_v<T>) return std::move(*result);
+}
+
+class Classic : public BenchClient {
+ public:
+  explicit Classic(const std::string& socket) : client_(must(ClassicClient::connect(socket))) {}
+
+  void ping(uint32_t node) override {
+    if (must(client_->control(node, Control::PING, 0, {})).status != 0) give_up("ping was refused");
+  }
+  void attach(const std::string& database) override { db_ = must(client_->attach(database)); }
+  void increment(ByteView key) override {
+    must(client_->fetch_lock(*db_, key));
+    uint8_t bytes[8];
+    store(bytes, number_in(ByteView(db_->value).subspan(CTDB_RECORD_HEADER_SIZE)) + 1);
+    must(client_->store(*db_, bytes));
+    client_->unlock(*db_);
+  }
+  uint64_t read_counter(ByteView key) override { return number_in(must(client_->read(*db_, key))); }
+  void listen(uint64_t srvid) override { must(client_->listen(srvid)); }
+  void send(uint32_t node, uint64_t srvid, ByteView data) override { must(client_->send(node, srvid, data)); }
+  uint64_t receive() override {
+    must(client_->receive_some());
+    uint64_t count = 0;
+    for (; client_->waiting() > 0; ++count) must(client_->receive());
+    return count;
+  }
+
+ private:
+  std::unique_ptr<ClassicClient> client_;
+  ClassicClient::Database* db_ = nullptr;
+};
+
+class Native : public BenchClient {
+ public:
+  explicit Native(const std::string& setup_socket) {
+    if (ctdb_connect(setup_socket.c_str(), kTimeoutMs, &client_) != 0) give_up(ctdb_error_text(nullptr));
+  }
+  ~Native() override { ctdb_disconnect(client_); }
+
+  void ping(uint32_t node) override { check(ctdb_ping(client_, node, kTimeoutMs)); }
+  void attach(const std::string& database) override {
+    check(ctdb_attach(client_, database.c_str(), 0, kTimeoutMs, &db_));
+  }
+  void increment(ByteView key) override {
+    ctdb_record* record = nullptr;
+    check(ctdb_fetch_lock(db_, {key.data(), key.size()}, kTimeoutMs, &record));
+    const ctdb_blob old = ctdb_record_data(record);
+    const uint64_t value = number_in({static_cast<const uint8_t*>(old.data), old.size}) + 1;
+    check(ctdb_store(record, {&value, sizeof value}));
+    check(ctdb_unlock(record));
+  }
+  uint64_t read_counter(ByteView key) override {
+    ctdb_blob value;
+    check(ctdb_read(db_, {key.data(), key.size()}, kTimeoutMs, &value));
+    return number_in({static_cast<const uint8_t*>(value.data), value.size});
+  }
+  void listen(uint64_t srvid) override {
+    const auto count = [](ctdb_client*, uint64_t, ctdb_blob, void* received) {
+      ++*static_cast<uint64_t*>(received);
+    };
+    check(ctdb_register(client_, srvid, count, &received_, kTimeoutMs));
+  }
+  void send(uint32_t node, uint64_t srvid, ByteView data) override {
+    int error = 0;
+    while ((error = ctdb_send_message(client_, node, srvid, {data.data(), data.size()})) == CTDB_ERR_FULL) {
+      check(ctdb_flush(client_, kTimeoutMs));
+    }
+    check(error);
+  }
+  uint64_t receive() override {
+    while (received_ == 0) {
+      pollfd waiting{ctdb_fd(client_), static_cast<short>(ctdb_events(client_)), 0};
+      if (poll(&waiting, 1, kTimeoutMs) == 0) give_up("no message arrived");
+      check(ctdb_service(client_, 0));
+    }
+    return std::exchange(received_, 0);
+  }
+
+ private:
+  static constexpr int kTimeoutMs = 60000;
+  void check(int result) const {
+    if (result < 0) give_up(std::string(ctdb_strerror(result)) + ": " + ctdb_error_text(client_));
+  }
+
+  ctdb_client* client_ = nullptr;
+  ctdb_db* db_ = nullptr;
+  uint64_t received_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<BenchClient> open_classic(const std::string& socket) {
+  return std::make_unique<Classic>(socket);
+}
+std::unique_ptr<BenchClient> open_native(const std::string& setup_socket) {
+  return std::make_unique<Native>(setup_socket);
+}
+
+}  // namespace ctdb::bench

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// ctdb-increment: adds one to a counter record under fetch-lock, as often as told, and prints the final value.
+//   ctdb-increment --setup PATH | --socket PATH  --db NAME --key KEY [--count N]
+// --setup takes the C API, --socket the classic socket. The counter is 8 bytes, host order; a record that is empty or does
+// not exist counts as 0. Restarts of daemons are ridden out: when the connection is lost, or a daemon refuses, it connects
+// again and goes on; an increment is made under the local lock, so it is known whether it happened. Gives up when
+// nothing succeeds for two minutes.
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "libctdbipc/include/ctdb.h"
+#include "tests/clients/classic_client.h"
+
+namespace ctdb {
+namespace {
+
+constexpr int kCallTimeoutMs = 120000;
+constexpr std::chrono::seconds kPatience(120);
+
+// One way to reach the record. Every function returns "" or what went wrong; all can be tried again after open().
+class Counter {
+ public:
+  virtual ~Counter() = default;
+  virtual std::string open() = 0;
+  virtual std::string add(uint64_t by, uint64_t* value) = 0;
+};
+
+uint64_t number_in(ByteView data) {
+  return data.size() < 8 ? 0 : load<uint64_t>(data.data());
+}
+
+class NativeCounter : public Counter {
+ public:
+  NativeCounter(std::string setup, std::string database, std::string key)
+      : setup_(std::move(setup)), database_(std::move(database)), key_(std::move(key)) {}
+  ~NativeCounter() override { ctdb_disconnect(client_); }
+
+  std::string open() override {
+    ctdb_disconnect(client_);
+    client_ = nullptr;
+    if (const int error = ctdb_connect(setup_.c_str(), kCallTimeoutMs, &client_); error != 0)
+      return text(error);
+    const int error = ctdb_attach(client_, database_.c_str(), 0, kCallTimeoutMs, &db_);
+    return error == 0 ? "" : text(error);
+  }
+
+  std::string add(uint64_t by, uint64_t* value) override {
+    ctdb_record* record = nullptr;
+    int error = ctdb_fetch_lock(db_, {key_.data(), key_.size()}, kCallTimeoutMs, &record);
+    if (error != 0) return text(error);
+    const ctdb_blob old = ctdb_record_data(record);
+    *value = number_in({static_cast<const uint8_t*>(old.data), old.size}) + by;
+    error = by == 0 ? 0 : ctdb_store(record, {value, sizeof *value});
+    const std::string failure = error == 0 ? "" : text(error);
+    ctdb_unlock(record);
+    return failure;
+  }
+
+ private:
+  std::string text(int error) const {
+    return std::string(ctdb_strerror(error)) + ": " + ctdb_error_text(client_);
+  }
+
+  std::string setup_, database_, key_;
+  ctdb_client* client_ = nullptr;
+  ctdb_db* db_ = nullptr;
+};
+
+class ClassicCounter : public Counter {
+ public:
+  ClassicCounter(std::string socket, std::string database, std::string key)
+      : socket_(std::move(socket)), database_(std::move(database)), key_(std::move(key)) {}
+
+  std::string open() override {
+    client_.reset();
+    Result<std::unique_ptr<ClassicClient>> client = ClassicClient::connect(socket_);
+    if (!client) return client.error().text();
+    client_ = std::move(*client);
+    Result<ClassicClient::Database*> db = client_->attach(database_);
+    if (!db) return db.error().text();
+    db_ = *db;
+    return "";
+  }
+
+  std::string add(uint64_t by, uint64_t* value) override {
+    if (Result<void> locked = client_->fetch_lock(*db_, as_bytes(key_)); !locked)
+      return locked.error().text();
+    *value = number_in(ByteView(db_->value).subspan(CTDB_RECORD_HEADER_SIZE)) + by;
+    std::string failure;
+    if (by != 0) {
+      uint8_t bytes[8];
+      store(bytes, *value);
+      if (Result<void> stored = client_->store(*db_, bytes); !stored) failure = stored.error().text();
+    }
+    client_->unlock(*db_);
+    return failure;
+  }
+
+ private:
+  std::string socket_, database_, key_;
+  std::unique_ptr<ClassicClient> client_;
+  ClassicClient::Database* db_ = nullptr;
+};
+
+// Runs until `count` increments have been made; one more visit of 0 reads the value.
+int run(Counter& counter, uint64_t count) {
+  auto last_success = std::chrono::steady_clock::now();
+  uint64_t value = 0;
+  bool opened = false;
+  for (uint64_t done = 0; done <= count;) {
+    std::string failure = opened ? "" : counter.open();
+    if (failure.empty()) failure = counter.add(done < count ? 1 : 0, &value);
+    opened = failure.empty();
+    if (failure.empty()) {
+      last_success = std::chrono::steady_clock::now();
+      ++done;
+      continue;
+    }
+    if (std::chrono::steady_clock::now() - last_success > kPatience) {
+      std::fprintf(stderr, "ctdb-increment: after %llu of %llu: %s\n", static_cast<unsigned long long>(done),
+                   static_cast<unsigned long long>(count), failure.c_str());
+      return 1;
+    }
+    usleep(20000);
+  }
+  std::printf("%llu\n", static_cast<unsigned long long>(value));
+  return 0;
+}
+
+int usage() {
+  std::fprintf(stderr,
+               "usage: ctdb-increment --setup PATH | --socket PATH  --db NAME --key KEY [--count N]\n");
+  return 2;
+}
+
+int main_of(int argc, char** argv) {
+  std::string setup, socket, database, key;
+  uint64_t count = 1;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--native" || word == "--classic") continue;  // follows from the socket
+    if (i + 1 == argc) return usage();
+    const char* value = argv[++i];
+    if (word == "--setup") {
+      setup = value;
+    } else if (word == "--socket") {
+      socket = value;
+    } else if (word == "--db") {
+      database = value;
+    } else if (word == "--key") {
+      key = value;
+    } else if (word == "--count") {
+      count = std::strtoull(value, nullptr, 10);
+    } else {
+      return usage();
+    }
+  }
+  if (setup.empty() == socket.empty() || database.empty() || key.empty()) return usage();
+  std::unique_ptr<Counter> counter;
+  if (socket.empty()) {
+    counter = std::make_unique<NativeCounter>(setup, database, key);
+  } else {
+    counter = std::make_unique<ClassicCounter>(socket, database, key);
+  }
+  return run(*counter, count);
+}
+
+}  // namespace
+}  // namespace ctdb
+
+int main(int argc, char** argv) {
+  return ctdb::main_of(argc, argv);
+}
