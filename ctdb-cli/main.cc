@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // ctdb-cli: finds the node, the command in the table, calls it, prints what it found out.
 #include <cstdio>
+#include <exception>
 
 #include "ctdb-cli/arguments.h"
 #include "ctdb-cli/command.h"
@@ -79,5 +80,10 @@ int run(std::vector<std::string> words) {
 }  // namespace ctdb::cli
 
 int main(int argc, char** argv) {
-  return ctdb::cli::run({argv + 1, argv + argc});
+  try {
+    return ctdb::cli::run({argv + 1, argv + argc});
+  } catch (const std::exception& problem) {  // out of memory, or a fault of ours
+    std::fprintf(stderr, "ctdb-cli: %s\n", problem.what());
+    return static_cast<int>(ctdb::cli::Exit::kFailed);
+  }
 }

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules of the source tree that no compiler checks, so that ARCHITECTURE.md stays true. Prints file:line: what is wrong;
+exit status 1 if there was anything. With --self-test it checks itself on made-up lines."""
+import re
+import sys
+
+from sources import CODE, PRODUCT, files, text_of
+
+LINES_MAX = 600
+UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME)\b")
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+# A core has no clock, descriptor, thread or dice (ARCHITECTURE.md §1).
+CORE_MAY_INCLUDE = ("libctdbipc/base/", "libctdbipc/wire/")
+# The one interface a core is built over that is not its own; it obeys the rules of a core itself.
+CORE_CONTRACTS = ("ctdb-store/backend/record_file.h",)
+CORE_NOT_FROM_STD = {"chrono", "thread", "mutex", "condition_variable", "future", "random", "fstream", "iostream",
+                     "filesystem", "ctime", "time.h", "stop_token", "semaphore", "latch", "barrier"}
+# Packages that are costly to compile or shall stay replaceable: who may include them.
+ONLY_IN = {
+    "nlohmann/": {"ctdb-cli/output.cc"},
+    "CLI/": {"ctdb-cli/arguments.cc", "libctdbipc/runtime/daemon.cc"},
+    "spdlog/": {"libctdbipc/runtime/log.cc"},
+    "ini.h": {"libctdbipc/runtime/config.cc"},
+    "boost/": {"libctdbipc/ring/segment.cc"},
+    "tl/": {"libctdbipc/base/result.h"},
+}
+# Libraries of daemons whose headers others must not see.
+TDB_ONLY_BELOW = ("ctdb-store/backend/", "libctdbipc/client/")
+LAYERS = ("base", "wire", "ring", "runtime", "client")  # an arrow points only to the left
+
+
+def include_problem(path, kind, name):
+    """Why `path` may not include `name`, or None."""
+    parts = path.split("/")
+    if "core" in parts[:-1] or path in CORE_CONTRACTS:
+        own = f"{parts[0]}/core/"
+        if kind == '"' and not name.startswith(CORE_MAY_INCLUDE + (own,) + CORE_CONTRACTS):
+            return "a core includes only the standard library, libctdbipc/base, libctdbipc/wire and itself"
+        if kind == "<" and ("/" in name or name.endswith(".h") and name not in ("stdint.h", "stddef.h")
+                            or name in CORE_NOT_FROM_STD):
+            return f"<{name}> has no place in a core: no clocks, descriptors, threads, randomness"
+    for prefix, allowed in ONLY_IN.items():
+        if (name == prefix or prefix.endswith("/") and name.startswith(prefix)) and path not in allowed:
+            return f"{prefix} is included by {', '.join(sorted(allowed))} only"
+    if name == "tdb.h" and not path.startswith(TDB_ONLY_BELOW):
+        return f"tdb.h is included below {' and '.join(TDB_ONLY_BELOW)} only"
+    return layer_problem(parts, name)
+
+
+def layer_problem(parts, name):
+    target = name.split("/")
+    if parts[0] == "libctdbipc" and target[0].startswith("ctdb-"):
+        return "libctdbipc knows nothing of the programs"
+    if parts[0] == "libctdbipc" and target[0] == "libctdbipc" and parts[1] in LAYERS and target[1] in LAYERS:
+        if LAYERS.index(target[1]) > LAYERS.index(parts[1]):
+            return f"libctdbipc/{parts[1]} lies below libctdbipc/{target[1]}"
+    if parts[0].startswith("ctdb-") and target[0].startswith("ctdb-") and target[0] != parts[0]:
+        return "programs do not include each other"
+    return None
+
+
+def licence_of(path):
+    return "LGPL-3.0-or-later" if path.startswith("libctdbipc/") else "GPL-3.0-or-later"
+
+
+def problems_of(path, text):
+    lines = text.split("\n")
+    start = 1 if lines[0].startswith("#!") else 0
+    if f"SPDX-License-Identifier: {licence_of(path)}" not in lines[start]:
+        yield start + 1, f"the file does not begin with 'SPDX-License-Identifier: {licence_of(path)}'"
+    if len(lines) > LINES_MAX:
+        yield len(lines), f"more than {LINES_MAX} lines: split it by subject"
+    for number, line in enumerate(lines, 1):
+        if UNFINISHED.search(line):
+            yield number, "unfinished work belongs into an issue"
+        match = INCLUDE.match(line)
+        if match and path.startswith(PRODUCT):
+            problem = include_problem(path, *match.groups())
+            if problem:
+                yield number, problem
+
+
+def self_test():
+    bad = [("ctdb-store/core/a.cc", '"libctdbipc/ring/channel.h"'), ("ctdb-store/core/a.cc", "<chrono>"),
+           ("ctdb-store/core/a.cc", "<sys/socket.h>"), ("ctdb-store/core/a.cc", "<unistd.h>"),
+           ("ctdb-store/core/a.cc", '"ctdb-store/backend/b.h"'), ("ctdb-store/backend/record_file.h", "<tdb.h>"), ("ctdb-cli/main.cc", "<nlohmann/json.hpp>"),
+           ("ctdb-router/shell.cc", "<tdb.h>"), ("libctdbipc/base/a.h", '"libctdbipc/wire/packet.h"'),
+           ("libctdbipc/client/a.cc", '"ctdb-cli/report.h"'), ("ctdb-router/a.cc", '"ctdb-store/core/store.h"')]
+    good = [("ctdb-store/core/a.cc", '"libctdbipc/wire/packet.h"'), ("ctdb-store/core/a.cc", "<vector>"),
+            ("ctdb-store/core/a.cc", '"ctdb-store/core/b.h"'),
+            ("ctdb-store/core/a.cc", '"ctdb-store/backend/record_file.h"'), ("ctdb-cli/output.cc", "<nlohmann/json.hpp>"),
+            ("ctdb-store/backend/tdb_file.cc", "<tdb.h>"), ("libctdbipc/ring/a.cc", '"libctdbipc/base/result.h"'),
+            ("ctdb-router/shell.cc", "<sys/epoll.h>")]
+    for expected, cases in ((True, bad), (False, good)):
+        for path, include in cases:
+            found = include_problem(path, *INCLUDE.match(f"#include {include}").groups())
+            assert bool(found) == expected, (path, include, found)
+    licensed = "// SPDX-License-Identifier: GPL-3.0-or-later\n"
+    assert not list(problems_of("ctdb-cli/a.cc", licensed))
+    assert [line for line, _ in problems_of("ctdb-cli/a.cc", licensed + "// TO" + "DO\n")] == [2]
+    assert list(problems_of("libctdbipc/a.cc", "// nothing\n"))
+    assert list(problems_of("ctdb-cli/a.cc", licensed + "\n" * LINES_MAX))
+
+
+def main():
+    if sys.argv[1:] == ["--self-test"]:
+        self_test()
+        return 0
+    found = 0
+    for path in files(PRODUCT + ("tests",), CODE + (".py",)):
+        for line, problem in problems_of(path, text_of(path)):
+            print(f"{path}:{line}: {problem}")
+            found += 1
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
