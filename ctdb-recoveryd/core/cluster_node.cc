@@ -42,6 +42,7 @@ struct ClusterNode::Parts {
   void own_packet(const Header& header, ByteView payload);
   void peer_packet(const Header& header, ByteView payload);
   void link_state(const LinkState& link);
+  void learn_from_store(uint32_t generation);
   void store_recovered(const StoreRecovered& report);
   void heartbeat(uint32_t from, const Heartbeat& beat);
   bool believable(uint32_t from, const Heartbeat& beat) const;
@@ -108,6 +109,7 @@ void ClusterNode::Parts::own_packet(const Header& header, ByteView payload) {
     case Operation::STORE_HELLO:
       return with<StoreHello>(payload, [this](const StoreHello& m) {
         member.on_store_hello(m);
+        learn_from_store(m.open_generation);
         if (member.store_ready()) node.store_ready();
       });
     case Operation::STORE_RECOVERED:
@@ -147,6 +149,18 @@ void ClusterNode::Parts::link_state(const LinkState& link) {
   c.links[link.pnn] = {link.up, link.session};
   c.announce = true;
   if (election.leading()) leader.on_link(link.up);
+}
+
+// The state file was lost but the store remembers: that generation had been decided, and this node may have voted or
+// led in its term, so it must not do so again.
+void ClusterNode::Parts::learn_from_store(uint32_t generation) {
+  const uint32_t known = c.durable.decided_generation;
+  if (generation == CTDB_INVALID_GENERATION || (known != CTDB_INVALID_GENERATION && generation <= known))
+    return;
+  DurableState next = c.durable;
+  next.decided_generation = generation;
+  next.decided_members.clear();
+  if (c.save(next)) election.saw_term(term_of_generation(generation) + 1);
 }
 
 void ClusterNode::Parts::store_recovered(const StoreRecovered& report) {

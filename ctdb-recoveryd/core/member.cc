@@ -39,29 +39,12 @@ void Member::on_store_hello(const StoreHello& hello) {
   c_.announce = true;
   open_generation_ = hello.open_generation;
   prepared_generation_ = hello.prepared_generation;
-  learn_generation(hello.open_generation);
   if (open_generation_ == CTDB_INVALID_GENERATION) {
     standing_ = Standing::kSuspended;
     return;
   }
   standing_ = Standing::kRecovering;
   lease_from(c_.now - c_.timing().lease + c_.timing().leader_silence);
-}
-
-// The state file was lost but the store remembers: an opened generation had been decided, and terms must stay
-// ahead.
-void Member::learn_generation(uint32_t generation) {
-  if (generation == CTDB_INVALID_GENERATION) return;
-  DurableState next = c_.durable;
-  if (next.decided_generation == CTDB_INVALID_GENERATION || next.decided_generation < generation) {
-    next.decided_generation = generation;
-    next.decided_members.clear();
-  }
-  if (next.term < term_of_generation(generation)) {
-    next.term = term_of_generation(generation);
-    next.voted_for = CTDB_UNKNOWN_PNN;
-  }
-  c_.save(next);
 }
 
 bool Member::on_begin(uint32_t leader, const RecoveryBegin& begin) {

@@ -71,7 +71,6 @@ class Member {
   // kRecovering: it may serve, but not in a known, open generation (also after recoveryd itself was
   // restarted).
   enum class Standing : uint8_t { kSuspended, kRecovering, kOpen };
-  void learn_generation(uint32_t generation);
   bool majority_linked() const { return c_.voters.enough(c_.linked_count()); }
 
   struct Begun {

@@ -33,5 +33,505 @@ TEST(Start, OneNodeAloneIsItsOwnMajority) {
   EXPECT_EQ(world.leader(), 0u);
 }
 
+TEST(Start, TwoOfThreeAreEnoughAndTheThirdJoinsLater) {
+  World world(3);
+  world.start(0);
+  world.start(1);
+  ASSERT_TRUE(world.until([&] { return world.open_together({0, 1}); }, kSecond));
+  const uint32_t before = world.generation(0);
+  world.start(2);
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, kSecond));
+  EXPECT_GT(world.generation(0), before);
+  EXPECT_EQ(world.store(2).base, before) << "what the newcomer may still have is older than that";
+}
+
+TEST(Start, OneOfThreeWaitsAndSaysWhy) {
+  World world(3);
+  world.start(1);
+  world.run(5 * kSecond);
+  EXPECT_EQ(world.leader(), CTDB_UNKNOWN_PNN);
+  EXPECT_EQ(world.state(1).recovery_mode, CTDB_RECOVERY_ACTIVE);
+  EXPECT_EQ(world.state(1).reason, "no quorum: 1 of 3 nodes reachable");
+  EXPECT_EQ(world.state(1).runstate, CTDB_RUNSTATE_FIRST_RECOVERY);
+  EXPECT_TRUE(world.opened().empty());
+}
+
+TEST(Start, WithoutQuorumRuleOneNodeIsEnough) {
+  World world(3, 1, [](RecoverydOptions& o) { o.majority_quorum = false; });
+  world.start(1);
+  ASSERT_TRUE(world.until([&] { return world.open_together({1}); }, kSecond));
+}
+
+TEST(Start, ClusterFormsWithManyNodesAndManySeeds) {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    World world(static_cast<uint32_t>(seed % 5) + 1, seed);
+    world.start_all();
+    ASSERT_TRUE(world.until([&] { return world.open_all(); }, kSecond)) << "seed " << seed;
+  }
+}
+
+TEST(Idle, OnlyTenHeartbeatsASecond) {
+  World world(3);
+  world.start_all();
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }));
+  world.run(kSecond);
+  const uint64_t before = world.packets_between_recoveryds();
+  const uint32_t generation = world.generation(0);
+  world.run(10 * kSecond);
+  EXPECT_LE(world.packets_between_recoveryds() - before, 410u) << "two followers, one packet each way";
+  EXPECT_EQ(world.generation(0), generation);
+}
+
+// ---- deaths ----
+
+class Opened : public ::testing::Test {
+ protected:
+  void open(World& world) {
+    world.start_all();
+    ASSERT_TRUE(world.until([&] { return world.open_all(); }, 2 * kSecond));
+    world.run(500 * kMillisecond);
+  }
+  static uint32_t follower(const World& world) { return world.leader() == 0 ? 1 : 0; }
+  static Set all_but(uint32_t nodes, uint32_t pnn) {
+    Set set;
+    for (uint32_t node = 0; node < nodes; ++node) {
+      if (node != pnn) set.push_back(node);
+    }
+    return set;
+  }
+};
+
+TEST_F(Opened, DeathOfAFollowerCostsAMomentAndItsReturnToo) {
+  World world(3);
+  open(world);
+  const uint32_t dead = follower(world);
+  const uint32_t before = world.generation(2);
+  const TimeNs began = world.now();
+  world.kill(dead);
+  ASSERT_TRUE(world.until([&] { return world.open_together(all_but(3, dead)); }));
+  EXPECT_LT(world.now() - began, 200 * kMillisecond);
+  world.start(dead);
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, kSecond));
+  EXPECT_GT(world.generation(dead), before);
+}
+
+TEST_F(Opened, DeathOfTheLeaderCostsAnElectionMore) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    World world(3, seed);
+    open(world);
+    const uint32_t dead = world.leader();
+    const TimeNs began = world.now();
+    world.kill(dead);
+    ASSERT_TRUE(world.until([&] { return world.open_together(all_but(3, dead)); }));
+    EXPECT_LT(world.now() - began, 300 * kMillisecond) << "seed " << seed;
+    world.start(dead);
+    ASSERT_TRUE(world.until([&] { return world.open_all(); }, kSecond));
+  }
+}
+
+TEST_F(Opened, AChangeOfLeaderAloneCausesNoRecovery) {
+  World world(3);
+  open(world);
+  const uint32_t old_leader = world.leader();
+  const uint32_t generation = world.generation(0);
+  const uint8_t no[4] = {};
+  EXPECT_EQ(world.control(old_leader, Control::SET_RECMASTERROLE, no), 0);
+  ASSERT_TRUE(
+      world.until([&] { return world.leader() != CTDB_UNKNOWN_PNN && world.leader() != old_leader; }));
+  world.run(2 * kSecond);
+  EXPECT_TRUE(world.open_all());
+  EXPECT_EQ(world.generation(0), generation);
+}
+
+TEST_F(Opened, KilledRecoverydComesBackWithoutAnyStoreBeingStopped) {
+  for (uint32_t victim = 0; victim < 3; ++victim) {
+    World world(3);
+    open(world);
+    world.kill_recoveryd(victim);
+    world.run(700 * kMillisecond);
+    world.start_recoveryd(victim);
+    ASSERT_TRUE(world.until([&] { return world.open_all(); }, 2 * kSecond)) << victim;
+    for (uint32_t pnn = 0; pnn < 3; ++pnn) {
+      EXPECT_FALSE(world.store(pnn).suspended);
+      EXPECT_EQ(world.store(pnn).reason, "") << "nobody was suspended meanwhile";
+      EXPECT_GE(world.store(pnn).opened, world.store(pnn).base);
+    }
+  }
+}
+
+TEST_F(Opened, AllRecoverydsKilledAtOnceForgetNothing) {
+  World world(3);
+  open(world);
+  const uint32_t generation = world.generation(0);
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) world.kill_recoveryd(pnn);
+  world.run(100 * kMillisecond);
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) world.start_recoveryd(pnn);
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, 2 * kSecond));
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) {
+    EXPECT_EQ(world.store(pnn).base, generation) << "the stores were opened in it: nobody discards";
+    EXPECT_EQ(world.store(pnn).reason, "");
+  }
+}
+
+TEST_F(Opened, RecoverydOfALoneNodeIsKilledAndItsStoreKeepsItsRecords) {
+  World world(1);
+  open(world);
+  const uint32_t generation = world.generation(0);
+  world.kill_recoveryd(0);
+  world.run(50 * kMillisecond);
+  world.start_recoveryd(0);
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, kSecond));
+  EXPECT_EQ(world.store(0).base, generation);
+  EXPECT_EQ(world.store(0).reason, "");
+}
+
+TEST_F(Opened, AStoreThatComesBackSoonKeepsItsMembershipAndItsRecords) {
+  for (uint32_t victim = 0; victim < 3; ++victim) {
+    World world(3);
+    open(world);
+    const uint32_t generation = world.generation(0);
+    world.kill_store(victim);
+    world.run(400 * kMillisecond);
+    world.start_store(victim);
+    ASSERT_TRUE(world.until([&] { return world.generation(0) > generation && world.open_all(); }, kSecond))
+        << victim;
+    EXPECT_EQ(world.opened().size(), 2u);
+    EXPECT_EQ(world.store(victim).base, generation);
+  }
+}
+
+TEST_F(Opened, AStoreThatDoesNotComeBackIsLeftOut) {
+  World world(3);
+  open(world);
+  const uint32_t victim = world.leader();  // it may lead without being a member
+  world.kill_store(victim);
+  ASSERT_TRUE(world.until([&] { return world.open_together(all_but(3, victim)); }, 5 * kSecond));
+  EXPECT_EQ(world.state(victim).reason, "ctdb-store is not running");
+  world.start_store(victim);
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, kSecond));
+}
+
+TEST_F(Opened, TheWholeClusterIsSwitchedOffAndOnAndNumbersGoOnGrowing) {
+  World world(3);
+  open(world);
+  const uint32_t generation = world.generation(0);
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) world.kill(pnn);
+  world.run(10 * kSecond);
+  world.start_all();
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, kSecond));
+  EXPECT_GT(world.generation(0), generation);
+  EXPECT_EQ(world.store(0).base, generation)
+      << "a store that slept through anything older would have to discard";
+}
+
+TEST_F(Opened, ANodeWhoseStateFileIsLostGoesOnWithWhatItsStoreKnows) {
+  World world(1);
+  open(world);
+  const uint32_t generation = world.generation(0);
+  world.kill_recoveryd(0);
+  world.forget(0);
+  world.start_recoveryd(0);
+  ASSERT_TRUE(world.until([&] { return world.generation(0) > generation; }, kSecond));
+  EXPECT_EQ(world.store(0).base, generation);
+}
+
+// ---- deaths at the worst moment ----
+
+// Kills `victim` when the first packet of that kind is on its way in the recovery that node 4's return causes.
+void die_during(Operation moment, bool leader_dies) {
+  World world(5);
+  for (uint32_t pnn = 0; pnn < 4; ++pnn) world.start(pnn);
+  ASSERT_TRUE(world.until([&] { return world.open_together({0, 1, 2, 3}); }, kSecond));
+  const uint32_t victim = leader_dies ? world.leader() : (world.leader() == 0 ? 1 : 0);
+  const uint32_t generation = world.generation(victim);
+  bool dead = false;
+  world.on_wire = [&](uint32_t, uint32_t, Operation operation) {
+    if (dead || operation != moment || (moment == Operation::HEARTBEAT && !world.recovering(generation)))
+      return true;
+    dead = true;
+    world.soon([&world, victim] { world.kill(victim); });
+    return true;
+  };
+  world.start(4);
+  Set rest;
+  for (uint32_t pnn = 0; pnn < 5; ++pnn) {
+    if (pnn != victim) rest.push_back(pnn);
+  }
+  ASSERT_TRUE(world.until([&] { return dead && world.open_together(rest); }, 2 * kSecond));
+  world.on_wire = nullptr;
+  world.start(victim);
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, kSecond));
+}
+
+TEST(DeathInRecovery, LeaderWhenItBegins) {
+  die_during(Operation::RECOVERY_BEGIN, true);
+}
+TEST(DeathInRecovery, LeaderWhenReportsArrive) {
+  die_during(Operation::RECOVERY_REPORT, true);
+}
+TEST(DeathInRecovery, LeaderWhenItCommits) {
+  die_during(Operation::RECOVERY_COMMIT, true);
+}
+TEST(DeathInRecovery, LeaderBetweenHeartbeats) {
+  die_during(Operation::HEARTBEAT, true);
+}
+TEST(DeathInRecovery, MemberWhenTheLeaderBegins) {
+  die_during(Operation::RECOVERY_BEGIN, false);
+}
+TEST(DeathInRecovery, MemberWhenItReports) {
+  die_during(Operation::RECOVERY_REPORT, false);
+}
+TEST(DeathInRecovery, MemberWhenTheLeaderCommits) {
+  die_during(Operation::RECOVERY_COMMIT, false);
+}
+
+TEST(DeathInRecovery, StoreOfAMemberWhilePreparing) {
+  World world(3);
+  world.store(1).slow = true;
+  world.start_all();
+  ASSERT_TRUE(world.until([&] { return world.store(1).entered != CTDB_INVALID_GENERATION; }, kSecond));
+  world.kill_store(1);
+  world.run(100 * kMillisecond);
+  world.store(1).slow = false;
+  world.start_store(1);
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, 3 * kSecond));
+}
+
+TEST(DeathInRecovery, AGenerationOnlyItsLeaderCommittedIsNotOpenedAgain) {
+  World world(3);
+  world.on_wire = [](uint32_t, uint32_t, Operation operation) {
+    return operation != Operation::RECOVERY_COMMIT;
+  };
+  world.start_all();
+  ASSERT_TRUE(world.until([&] { return !world.opened().empty(); }, kSecond));
+  const uint32_t first = world.opened().begin()->first;
+  const uint32_t leader = world.leader();
+  world.kill(leader);
+  world.on_wire = nullptr;
+  const Set rest = leader == 0 ? Set{1, 2} : leader == 1 ? Set{0, 2} : Set{0, 1};
+  ASSERT_TRUE(world.until([&] { return world.open_together(rest); }, kSecond));
+  EXPECT_GT(world.generation(rest[0]), first);
+  EXPECT_EQ(world.store(rest[0]).base, first) << "it was decided, and who prepared for it is valid";
+}
+
+TEST(DeathInRecovery, RandomKillsOfEverythingEndInAnOpenCluster) {
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    World world(5, seed);
+    Random dice(seed * 77);
+    world.start_all();
+    for (int round = 0; round < 12; ++round) {
+      world.run(static_cast<TimeNs>(dice.below(static_cast<uint64_t>(300 * kMillisecond))));
+      const auto pnn = static_cast<uint32_t>(dice.below(5));
+      const auto other = static_cast<uint32_t>((pnn + 1 + dice.below(4)) % 5);
+      switch (dice.below(7)) {
+        case 0:
+          world.running(pnn) ? world.kill(pnn) : world.start(pnn);
+          break;
+        case 1:
+          if (world.running(pnn)) world.kill_recoveryd(pnn), world.start_recoveryd(pnn);
+          break;
+        case 2:
+          world.kill_store(pnn);
+          break;
+        case 3:
+          world.cut(pnn, other);
+          break;
+        case 4:
+          world.reset(pnn, other);
+          break;
+        case 5:
+          world.isolate(pnn);
+          break;
+        default:
+          if (world.running(pnn)) world.rejoin(pnn);
+          break;
+      }
+      if (::testing::Test::HasFatalFailure()) break;
+    }
+    for (uint32_t pnn = 0; pnn < 5; ++pnn) {
+      if (!world.running(pnn)) world.start(pnn);
+      if (!world.store(pnn).up) world.start_store(pnn);
+    }
+    for (uint32_t pnn = 0; pnn < 5; ++pnn) world.rejoin(pnn);
+    ASSERT_TRUE(world.until([&] { return world.open_all(); }, 30 * kSecond)) << "seed " << seed;
+    ASSERT_FALSE(::testing::Test::HasFailure()) << "seed " << seed;
+  }
+}
+
+// ---- links ----
+
+TEST_F(Opened, ALinkThatIsResetCausesOneRecoveryAndCostsNobodyItsMembership) {
+  for (uint32_t a = 0; a < 3; ++a) {
+    World world(3);
+    open(world);
+    const uint32_t generation = world.generation(0);
+    world.reset(a, (a + 1) % 3);
+    ASSERT_TRUE(world.until([&] { return world.open_all() && world.generation(0) > generation; }, kSecond));
+    world.run(kSecond);
+    EXPECT_LE(world.opened().size(), 3u);
+    for (uint32_t pnn = 0; pnn < 3; ++pnn) EXPECT_EQ(world.store(pnn).reason, "");
+    for (const auto& [number, members] : world.opened()) EXPECT_EQ(members.size(), 3u) << number;
+  }
+}
+
+TEST_F(Opened, AnIsolatedNodeStopsServingAndComesBackByItself) {
+  for (uint32_t victim = 0; victim < 3; ++victim) {
+    World world(3);
+    open(world);
+    world.isolate(victim);
+    ASSERT_TRUE(world.until([&] { return world.open_together(all_but(3, victim)); }, kSecond));
+    EXPECT_TRUE(world.store(victim).suspended);
+    EXPECT_FALSE(world.store(victim).discarded);
+    EXPECT_EQ(world.state(victim).reason, "no quorum: 1 of 3 nodes reachable");
+    EXPECT_EQ(world.state(victim).generation, CTDB_INVALID_GENERATION);
+    const uint32_t generation = world.generation(all_but(3, victim)[0]);
+    world.rejoin(victim);
+    ASSERT_TRUE(world.until([&] { return world.open_all(); }, kSecond));
+    EXPECT_EQ(world.store(victim).base, generation);
+    EXPECT_LT(world.store(victim).opened, world.generation(victim) + 1);
+  }
+}
+
+TEST_F(Opened, WhenTheMajorityIsGoneTheRestStopsAndComesBackByItself) {
+  World world(5);
+  open(world);
+  const uint32_t generation = world.generation(0);
+  for (uint32_t pnn : {2u, 3u, 4u}) {
+    for (uint32_t rest : {0u, 1u}) world.cut(rest, pnn);
+  }
+  ASSERT_TRUE(world.until([&] { return world.open_together({2, 3, 4}); }, kSecond));
+  EXPECT_TRUE(world.store(0).suspended);
+  EXPECT_EQ(world.state(1).reason, "no quorum: 2 of 5 nodes reachable");
+  for (uint32_t pnn : {2u, 3u, 4u}) world.rejoin(pnn);
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, kSecond));
+  EXPECT_GT(world.generation(0), generation);
+}
+
+// The fault the classic daemon never notices (cluster-semantics §20.1).
+TEST_F(Opened, TwoFollowersThatCannotReachEachOtherAreNotMembersTogether) {
+  World world(3);
+  open(world);
+  const Set followers = all_but(3, world.leader());
+  world.cut(followers[0], followers[1]);
+  ASSERT_TRUE(world.until([&] { return world.open_together(all_but(3, followers[1])); }, 2 * kSecond));
+  EXPECT_TRUE(world.store(followers[1]).suspended) << "it was told before the others went on without it";
+  EXPECT_NE(world.state(followers[1]).reason.find("cannot reach each other"), std::string::npos);
+  world.run(3 * kSecond);
+  const uint32_t quiet = world.generation(world.leader());
+  world.run(3 * kSecond);
+  EXPECT_EQ(world.generation(world.leader()), quiet) << "no recovery after recovery";
+  world.join(followers[0], followers[1]);
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, kSecond));
+}
+
+TEST_F(Opened, AFollowerCutOffFromTheLeaderOnlyIsWaitedForThenLeftOutAndDeposesNobody) {
+  World world(3);
+  open(world);
+  const uint32_t leader = world.leader();
+  const uint32_t lost = follower(world);
+  const uint64_t term = world.state(leader).term;
+  world.cut(leader, lost);
+  bool served_too_long = false;
+  ASSERT_TRUE(world.until(
+      [&] {
+        const bool without = world.generation(leader) > world.store(lost).opened;
+        if (without && !world.store(lost).suspended) served_too_long = true;
+        return world.open_together(all_but(3, lost));
+      },
+      5 * kSecond));
+  EXPECT_FALSE(served_too_long);
+  world.run(5 * kSecond);
+  EXPECT_EQ(world.leader(), leader);
+  EXPECT_EQ(world.state(leader).term, term);
+  world.join(leader, lost);
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, kSecond));
+  EXPECT_EQ(world.leader(), leader);
+}
+
+TEST_F(Opened, ASilentlyCutNodeStopsServingBeforeOthersGoOnWithoutIt) {
+  for (uint32_t victim = 0; victim < 3; ++victim) {
+    for (const bool both_ways : {true, false}) {
+      World world(3);
+      open(world);
+      for (uint32_t pnn : all_but(3, victim)) {
+        world.silence(victim, pnn, true);
+        world.silence(pnn, victim, both_ways);
+      }
+      const uint32_t generation = world.store(victim).opened;
+      bool served_too_long = false;
+      const uint32_t other = all_but(3, victim)[0];
+      ASSERT_TRUE(world.until(
+          [&] {
+            const bool without = world.generation(other) > generation;
+            if (without && !world.store(victim).suspended) served_too_long = true;
+            return without && world.open_together(all_but(3, victim));
+          },
+          10 * kSecond))
+          << victim << both_ways;
+      EXPECT_FALSE(served_too_long) << victim << both_ways;
+      for (uint32_t pnn : all_but(3, victim)) {
+        world.silence(victim, pnn, false);
+        world.silence(pnn, victim, false);
+      }
+      ASSERT_TRUE(world.until([&] { return world.open_all(); }, 5 * kSecond)) << victim << both_ways;
+    }
+  }
+}
+
+TEST_F(Opened, ALeaderThatSaysNothingIsReplacedWithoutARecovery) {
+  World world(3);
+  open(world);
+  const uint32_t old_leader = world.leader();
+  const uint32_t generation = world.generation(0);
+  world.kill_recoveryd(old_leader);
+  ASSERT_TRUE(world.until([&] { return world.leader() != CTDB_UNKNOWN_PNN; }, 3 * kSecond));
+  EXPECT_EQ(world.generation(world.leader()), generation);
+}
+
+// ---- stores that fail ----
+
+TEST_F(Opened, ABrokenStoreIsLeftOutAndTriedAgainLater) {
+  World world(3);
+  open(world);
+  world.store(1).broken = true;
+  EXPECT_EQ(world.control(0, Control::SET_RECMODE, Bytes{1, 0, 0, 0}), 0);
+  ASSERT_TRUE(world.until([&] { return world.open_together({0, 2}); }, 2 * kSecond));
+  EXPECT_NE(world.state(1).reason.find("the disk is on fire"), std::string::npos) << world.state(1).reason;
+  world.store(1).broken = false;
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, 12 * kSecond));
+}
+
+TEST_F(Opened, AStoreThatNeverGetsReadyIsLeftOutInTime) {
+  World world(3);
+  open(world);
+  world.store(2).slow = true;
+  EXPECT_EQ(world.control(0, Control::SET_RECMODE, Bytes{1, 0, 0, 0}), 0);
+  world.run(kSecond);
+  // Nobody else is prepared either while a member is missing, so each is left out once; then they go on.
+  world.store(2).slow = false;
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, 60 * kSecond));
+}
+
+TEST(StoreAtStart, IsAskedAgainUntilItAnswers) {
+  World world(1);
+  world.store(0).deaf = true;
+  world.start(0);
+  world.run(3 * kSecond);
+  EXPECT_EQ(world.state(0).reason, "ctdb-store has not answered yet");
+  world.store(0).deaf = false;
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, kSecond));
+}
+
+TEST(Disk, WithoutItANodeNeitherVotesNorLeads) {
+  World world(3);
+  world.disk_full = true;
+  world.start_all();
+  world.run(5 * kSecond);
+  EXPECT_EQ(world.leader(), CTDB_UNKNOWN_PNN);
+  EXPECT_TRUE(world.opened().empty());
+  world.disk_full = false;
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, 20 * kSecond));
+}
+
 }  // namespace
 }  // namespace ctdb::test

@@ -366,6 +366,12 @@ uint32_t World::generation(uint32_t pnn) const {
   return nodes_[pnn].core == nullptr ? CTDB_INVALID_GENERATION : nodes_[pnn].core->open_generation();
 }
 
+bool World::recovering(uint32_t than) const {
+  return std::any_of(nodes_.begin(), nodes_.end(), [than](const Node& node) {
+    return node.store.entered != CTDB_INVALID_GENERATION && node.store.entered > than;
+  });
+}
+
 uint32_t World::leader() const {
   uint32_t found = CTDB_UNKNOWN_PNN;
   for (uint32_t pnn = 0; pnn < nodes_.size(); ++pnn) {

@@ -47,12 +47,14 @@ class World {
   void run(TimeNs duration);
   // Runs until `done` or `limit` passed; true when done.
   bool until(const std::function<bool()>& done, TimeNs limit = 20 * kSecond);
+  void soon(std::function<void()> action) { later(0, std::move(action)); }
 
   // ---- what happens ----
   void start(uint32_t pnn);  // router, store and recoveryd, links to all others that run
   void start_all();
   void kill(uint32_t pnn);  // the whole node, links gone; what it made durable stays
   void kill_recoveryd(uint32_t pnn);
+  void forget(uint32_t pnn) { nodes_[pnn].durable.clear(); }  // the state file is lost
   void start_recoveryd(uint32_t pnn);
   void kill_store(uint32_t pnn);  // it has forgotten nothing it could find in its files
   void start_store(uint32_t pnn);
@@ -87,6 +89,7 @@ class World {
   bool open_together(const std::vector<uint32_t>& members) const;
   bool open_all() const;
   uint32_t generation(uint32_t pnn) const;  // open now
+  bool recovering(uint32_t than) const;     // some store has entered a generation newer than that
   uint32_t leader() const;                  // the only one; CTDB_UNKNOWN_PNN: none or two
   uint64_t packets_between_recoveryds() const { return wire_packets_; }
   const std::map<uint32_t, std::vector<uint32_t>>& opened() const { return opened_; }
