@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The pure parts, each alone: votes that are enough, the durable state as bytes, who can be members together,
+// what a node says of itself, the bookkeeping of an attempt.
+#include <gtest/gtest.h>
+
+#include "ctdb-recoveryd/core/cluster_node.h"
+#include "ctdb-recoveryd/core/durable_state.h"
+#include "ctdb-recoveryd/core/membership.h"
+#include "ctdb-recoveryd/core/node_state.h"
+#include "ctdb-recoveryd/core/quorum.h"
+#include "ctdb-recoveryd/core/recovery.h"
+
+namespace ctdb {
+namespace {
+
+using Set = std::vector<uint32_t>;
+
+TEST(Quorum, IsAMajorityOfTheNodesThatAreNotDeleted) {
+  EXPECT_EQ(Voters({false}, true).needed(), 1u);
+  EXPECT_EQ(Voters({false, false}, true).needed(), 2u);
+  EXPECT_EQ(Voters({false, false, false}, true).needed(), 2u);
+  EXPECT_EQ(Voters({false, false, false, false}, true).needed(), 3u);
+  EXPECT_EQ(Voters({false, true, false, true, false}, true).needed(), 2u);
+  EXPECT_EQ(Voters({false, false, false, false, false}, false).needed(), 1u);
+}
+
+TEST(Quorum, BelievesOnlyAscendingListsOfConfiguredNodes) {
+  const Voters voters({false, false, true, false}, true);
+  EXPECT_TRUE(voters.valid_members({}));
+  EXPECT_TRUE(voters.valid_members({0, 1, 3}));
+  EXPECT_FALSE(voters.valid_members({1, 0}));
+  EXPECT_FALSE(voters.valid_members({0, 0}));
+  EXPECT_FALSE(voters.valid_members({0, 2})) << "deleted";
+  EXPECT_FALSE(voters.valid_members({0, 4})) << "not configured";
+  EXPECT_FALSE(voters.valid_members({CTDB_UNKNOWN_PNN}));
+}
+
+TEST(DurableStateBytes, ComeBackAsTheyWere) {
+  const DurableState state{71, 2, 18177, {0, 2, 5}};
+  EXPECT_EQ(DurableState::decode(state.encode()), state);
+  EXPECT_EQ(DurableState::decode(DurableState{}.encode()), DurableState{});
+}
+
+TEST(DurableStateBytes, AnyChangedOrMissingByteIsNoticed) {
+  const Bytes good = DurableState{71, 2, 18177, {0, 2, 5}}.encode();
+  for (size_t i = 0; i < good.size(); ++i) {
+    for (const int flip : {0x01, 0x80}) {
+      Bytes bad = good;
+      bad[i] = static_cast<uint8_t>(bad[i] ^ flip);
+      EXPECT_FALSE(DurableState::decode(bad).has_value()) << i;
+    }
+    EXPECT_FALSE(DurableState::decode(ByteView(good).first(i)).has_value()) << i;
+  }
+  Bytes longer = good;
+  longer.push_back(0);
+  EXPECT_FALSE(DurableState::decode(longer).has_value());
+}
+
+TEST(Generations, GrowWithTermAndAttemptAndAreNeverTheInvalidOnes) {
+  EXPECT_GT(make_generation(1, 1), 1u);
+  EXPECT_GT(make_generation(2, 1), make_generation(1, kAttemptsPerTermMax));
+  EXPECT_EQ(term_of_generation(make_generation(kTermMax, 255)), kTermMax);
+}
+
+// ---- membership ----
+
+std::vector<MemberCandidate> full_mesh(uint32_t nodes) {
+  Set all;
+  for (uint32_t node = 0; node < nodes; ++node) all.push_back(node);
+  return std::vector<MemberCandidate>(nodes, {true, all});
+}
+
+void cut_one_way(std::vector<MemberCandidate>& mesh, uint32_t from, uint32_t to) {
+  std::erase(mesh[from].reachable, to);
+}
+
+TEST(Membership, TakesAllThatReachEachOther) {
+  EXPECT_EQ(choose_members(full_mesh(4), 2), (Set{0, 1, 2, 3}));
+  std::vector<MemberCandidate> mesh = full_mesh(4);
+  mesh[1].eligible = false;
+  EXPECT_EQ(choose_members(mesh, 2), (Set{0, 2, 3}));
+  EXPECT_EQ(choose_members({}, 0), Set{});
+}
+
+TEST(Membership, ACutBetweenTwoCostsTheHigherPnn) {
+  std::vector<MemberCandidate> mesh = full_mesh(4);
+  cut_one_way(mesh, 1, 3);
+  cut_one_way(mesh, 3, 1);
+  EXPECT_EQ(choose_members(mesh, 0), (Set{0, 1, 2}));
+}
+
+TEST(Membership, OneDirectionMissingIsACut) {
+  std::vector<MemberCandidate> mesh = full_mesh(3);
+  cut_one_way(mesh, 1, 2);
+  EXPECT_EQ(choose_members(mesh, 0), (Set{0, 1}));
+}
+
+TEST(Membership, TheLeaderStays) {
+  std::vector<MemberCandidate> mesh = full_mesh(3);
+  cut_one_way(mesh, 0, 2);
+  EXPECT_EQ(choose_members(mesh, 2), (Set{1, 2}));
+}
+
+TEST(Membership, WhoMissesMostGoesFirst) {
+  std::vector<MemberCandidate> mesh = full_mesh(5);
+  for (uint32_t other : {2u, 3u, 4u}) cut_one_way(mesh, 1, other);
+  EXPECT_EQ(choose_members(mesh, 0), (Set{0, 2, 3, 4}));
+}
+
+TEST(Membership, ReachableNodesBeyondTheListAreIgnored) {
+  std::vector<MemberCandidate> mesh = full_mesh(2);
+  mesh[0].reachable.push_back(4000000000u);
+  EXPECT_EQ(choose_members(mesh, 0), (Set{0, 1}));
+}
+
+// ---- what a node says of itself ----
+
+TEST(NodeStateOf, StartsUnhealthyAndGetsWellWithTheFirstGeneration) {
+  NodeState node(false, false, true, true);
+  EXPECT_EQ(node.flags(), CTDB_NODE_UNHEALTHY);
+  EXPECT_EQ(node.runstate(), CTDB_RUNSTATE_INIT);
+  EXPECT_EQ(node.capabilities(), CTDB_CAPABILITIES_DEFAULT);
+  node.store_ready();
+  EXPECT_EQ(node.runstate(), CTDB_RUNSTATE_FIRST_RECOVERY);
+  node.opened();
+  EXPECT_EQ(node.flags(), 0u);
+  EXPECT_EQ(node.runstate(), CTDB_RUNSTATE_RUNNING);
+  node.store_ready();
+  EXPECT_EQ(node.runstate(), CTDB_RUNSTATE_RUNNING);
+}
+
+TEST(NodeStateOf, ABanEndsByItselfAndCanBeRestarted) {
+  NodeState node(false, false, true, true);
+  node.ban(10, 0);
+  EXPECT_TRUE(node.inactive());
+  EXPECT_FALSE(node.may_lead());
+  EXPECT_EQ(node.ban_seconds(), 10u);
+  EXPECT_FALSE(node.expire_ban(9 * kSecond));
+  node.ban(10, 9 * kSecond);
+  EXPECT_FALSE(node.expire_ban(10 * kSecond));
+  EXPECT_TRUE(node.expire_ban(19 * kSecond));
+  EXPECT_FALSE(node.inactive());
+  EXPECT_EQ(node.ban_until(), kNever);
+}
+
+TEST(NodeStateOf, CanBeConfiguredStoppedDisabledAndWithoutRoles) {
+  const NodeState node(true, true, false, false);
+  EXPECT_EQ(node.flags(), CTDB_NODE_STOPPED | CTDB_NODE_DISABLED | CTDB_NODE_UNHEALTHY);
+  EXPECT_EQ(node.capabilities(), CTDB_CAPABILITIES_DEFAULT & ~3u);
+}
+
+// ---- an attempt ----
+
+TEST(Attempt, IsPreparedOnceByAllAndDecidedByAMajority) {
+  const Voters voters({false, false, false}, true);
+  Recovery recovery;
+  EXPECT_FALSE(recovery.prepared(0, 0));
+  recovery.begin(300, {0, 2}, 0);
+  EXPECT_TRUE(recovery.waits_for(2));
+  EXPECT_FALSE(recovery.prepared(0, 300));
+  EXPECT_FALSE(recovery.prepared(0, 300)) << "told twice";
+  EXPECT_FALSE(recovery.prepared(1, 300)) << "no member";
+  EXPECT_FALSE(recovery.prepared(2, 299)) << "an older attempt";
+  EXPECT_FALSE(recovery.decided(0, 300, voters)) << "not yet";
+  EXPECT_TRUE(recovery.prepared(2, 300));
+  recovery.decide();
+  EXPECT_FALSE(recovery.decided(0, 300, voters));
+  EXPECT_FALSE(recovery.decided(1, 299, voters));
+  EXPECT_FALSE(recovery.decided(7, 300, voters));
+  EXPECT_TRUE(recovery.decided(1, 300, voters)) << "who is no member has a voice all the same";
+  recovery.finish();
+  EXPECT_FALSE(recovery.active());
+}
+
+}  // namespace
+}  // namespace ctdb
