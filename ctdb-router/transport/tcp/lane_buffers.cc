@@ -55,7 +55,7 @@ void LaneBuffers::Buffer::advance(size_t count) {
     if (bytes.capacity() > kKeptBytesMax) Bytes().swap(bytes);
     bytes.clear();
     at = 0;
-  } else if (at > kKeptBytesMax) {
+  } else if (at > kKeptBytesMax && at >= left()) {  // so that a byte is moved once at the most
     bytes.erase(bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(at));
     at = 0;
   }

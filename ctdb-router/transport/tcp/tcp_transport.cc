@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Peers, sessions, HELLO, pings and re-connecting. What a connection is: tcp_connection.h; what a HELLO must say:
+// hello.h.
+//
+// Life of a link: (connecting →) hello → up → dead. A node with the higher number opens, the other accepts; the
+// opener says HELLO, the acceptor checks it and answers with its own, so it is up first.
+#include "ctdb-router/transport/tcp/tcp_transport.h"
+
+#include <algorithm>
+
+#include "ctdb-router/transport/listener.h"
+#include "ctdb-router/transport/tcp/hello.h"
+#include "ctdb-router/transport/tcp/sockets.h"
+#include "ctdb-router/transport/tcp/tcp_connection.h"
+#include "libctdbipc/base/assert.h"
+#include "libctdbipc/base/limits.h"
+#include "libctdbipc/runtime/log.h"
+
+namespace ctdb {
+namespace {
+
+constexpr TimeNs kRetryFirst = 20 * kMillisecond;
+constexpr TimeNs kRetryMax = kSecond;
+constexpr TimeNs kCheckInterval = 500 * kMillisecond;
+constexpr int kPingsUnanswered = 4;
+constexpr TimeNs kConnectTimeout = kSecond;
+// Generous: a loaded machine must not refuse its peers.
+constexpr TimeNs kHelloTimeout = 5 * kSecond;
+// A peer that dials again while its older attempts still wait; more are not needed by an honest one.
+constexpr size_t kHellosPerPeerMax = 4;
+
+class TcpTransport : public Transport {
+ public:
+  TcpTransport(TcpOptions options, EventLoop& loop, TransportEvents& events);
+  ~TcpTransport() override;
+
+  Result<void> start() override;
+  bool send(uint32_t pnn, Lane lane, ByteView packet) override;
+  void flush() override;
+  size_t queued_bytes() const override;
+  void set_quiet(bool quiet) override;
+  const TransportFigures& figures() const override { return figures_; }
+
+ private:
+  enum class Phase : uint8_t { kConnecting, kHello, kUp, kDead };
+
+  struct Link final : TcpConnection::Owner {
+    Link(TcpTransport& owner, std::unique_ptr<ByteStream> stream, uint32_t pnn, bool in)
+        : transport(owner), connection(owner.loop_, std::move(stream), *this), peer(pnn), incoming(in) {}
+    void on_connected(TcpConnection&) override { transport.on_connected(*this); }
+    void on_connection_packet(TcpConnection&, MutableBytes packet) override {
+      transport.on_packet(*this, packet);
+    }
+    void on_broken(TcpConnection&, const std::string& why) override { transport.end(*this, why); }
+
+    TcpTransport& transport;
+    TcpConnection connection;
+    const uint32_t peer;
+    const bool incoming;
+    Phase phase = Phase::kHello;
+    TimeNs deadline = kNever;  // of connecting and hello
+    uint64_t session = 0;
+    uint64_t peer_boot_id = 0;
+    uint64_t peer_session = 0;
+    int pings_unanswered = 0;
+    bool dirty = false;
+    bool overflowed = false;
+  };
+
+  struct Peer {
+    SocketAddress address;  // size 0: deleted
+    Link* up = nullptr;
+    TimeNs retry_delay = kRetryFirst;
+    EventLoop::TimerId retry_timer = 0;
+    std::string last_failure;  // logged once, not at every attempt
+  };
+
+  std::string name(uint32_t peer) const;
+  Link& add_link(UniqueFd socket, uint32_t peer, bool incoming);
+  void mark_dirty(Link& link);
+  void dial(uint32_t peer);
+  void dial_later(uint32_t peer);
+  void dial_all();
+  void attempt_failed(uint32_t peer, const std::string& why);
+  void accept_one(UniqueFd socket, const std::string& address);
+  void refuse_socket(int socket, uint32_t peer, const std::string& why);
+  void on_connected(Link& link);
+  void on_packet(Link& link, MutableBytes packet);
+  void on_hello(Link& link, ByteView packet);
+  bool link_packet(Link& link, const Header& header, ByteView packet);
+  void send_own(Link& link, Operation operation, const Bytes& payload);
+  void refuse(Link& link, const std::string& why);
+  void bring_up(Link& link);
+  void end(Link& link, const std::string& why);
+  void arm_check();
+  void check_links();
+  void check_link(Link& link);
+
+  TcpOptions options_;
+  EventLoop& loop_;
+  TransportEvents& events_;
+  HelloRules rules_;
+  SocketAddress own_address_;
+  std::unique_ptr<Listener> listener_;
+  std::vector<Peer> peers_;
+  std::vector<std::unique_ptr<Link>> links_;
+  std::vector<std::unique_ptr<Link>> graveyard_;  // ended links that a callback may still stand in
+  std::vector<Link*> dirty_;
+  uint64_t connections_ = 0;
+  EventLoop::TimerId check_timer_ = 0;
+  bool quiet_ = false;
+  std::string last_refused_;  // a stranger who dials again and again is logged once
+  Bytes built_;
+  TransportFigures figures_;
+};
+
+TcpTransport::TcpTransport(TcpOptions options, EventLoop& loop, TransportEvents& events)
+    : options_(std::move(options)),
+      loop_(loop),
+      events_(events),
+      rules_{options_.pnn, options_.cluster_name, options_.nodes} {
+  CTDB_ASSERT(options_.pnn < options_.nodes.size());
+  own_address_ = make_address(options_.nodes[options_.pnn].address, 0);
+  for (const NodeAddress& node : options_.nodes) {
+    Peer peer;
+    if (!node.deleted) peer.address = make_address(node.address, options_.port);
+    peers_.push_back(peer);
+  }
+}
+
+TcpTransport::~TcpTransport() {
+  loop_.cancel(check_timer_);
+  for (Peer& peer : peers_) loop_.cancel(peer.retry_timer);
+}
+
+std::string TcpTransport::name(uint32_t peer) const {
+  return "node " + std::to_string(peer) + " (" + options_.nodes[peer].address + ")";
+}
+
+Result<void> TcpTransport::start() {
+  Result<UniqueFd> socket = tcp_listen(make_address(options_.nodes[options_.pnn].address, options_.port));
+  if (!socket) return fail(std::move(socket.error()).in("port " + std::to_string(options_.port)));
+  Result<std::unique_ptr<Listener>> listener =
+      Listener::create(loop_, std::move(*socket), [this](UniqueFd accepted, const sockaddr_storage& peer) {
+        accept_one(std::move(accepted), address_text(peer));
+      });
+  if (!listener) return fail(std::move(listener.error()));
+  listener_ = std::move(*listener);
+  dial_all();
+  return {};
+}
+
+TcpTransport::Link& TcpTransport::add_link(UniqueFd socket, uint32_t peer, bool incoming) {
+  links_.push_back(
+      std::make_unique<Link>(*this, std::make_unique<PlainStream>(std::move(socket)), peer, incoming));
+  Link& link = *links_.back();
+  // Told apart from the sessions of an earlier life of this router too.
+  link.session = (options_.boot_id << 32) | ++connections_;
+  arm_check();
+  return link;
+}
+
+void TcpTransport::mark_dirty(Link& link) {
+  if (link.dirty) return;
+  link.dirty = true;
+  dirty_.push_back(&link);
+}
+
+// ---- opening ----
+
+void TcpTransport::dial_all() {
+  for (uint32_t peer = 0; peer < options_.pnn; ++peer) {
+    peers_[peer].retry_delay = kRetryFirst;
+    dial(peer);
+  }
+}
+
+void TcpTransport::dial(uint32_t peer) {
+  if (peers_[peer].address.size == 0) return;
+  Result<UniqueFd> socket = tcp_connect(own_address_, peers_[peer].address);
+  if (!socket) {
+    attempt_failed(peer, socket.error().text());
+    return dial_later(peer);
+  }
+  Link& link = add_link(std::move(*socket), peer, false);
+  link.phase = Phase::kConnecting;
+  link.deadline = loop_.now() + kConnectTimeout;
+  if (Result<void> started = link.connection.start(true); !started) end(link, started.error().text());
+}
+
+void TcpTransport::dial_later(uint32_t peer) {
+  Peer& p = peers_[peer];
+  loop_.cancel(p.retry_timer);
+  p.retry_timer = loop_.at(loop_.now() + p.retry_delay, [this, peer] { dial(peer); });
+  p.retry_delay = std::min(2 * p.retry_delay, kRetryMax);
+}
+
+void TcpTransport::attempt_failed(uint32_t peer, const std::string& why) {
+  if (peers_[peer].last_failure == why) return;
+  peers_[peer].last_failure = why;
+  log_notice("no link to " + name(peer) + ": " + why);
+}
+
+void TcpTransport::on_connected(Link& link) {
+  link.phase = Phase::kHello;
+  link.deadline = loop_.now() + kHelloTimeout;
+  send_own(link, Operation::HELLO,
+           Hello{kLinkVersionMin, kLinkVersionMax, 0, options_.boot_id, link.session, options_.cluster_name}
+               .encode());
+}
+
+// ---- accepting ----
+
+void TcpTransport::accept_one(UniqueFd socket, const std::string& address) {
+  Result<uint32_t> peer = node_of_address(rules_, address);
+  if (!peer) {
+    if (peer.error().context != last_refused_) log_notice("refused a link: " + peer.error().context);
+    last_refused_ = peer.error().context;
+    return refuse_socket(socket.get(), CTDB_UNKNOWN_PNN, peer.error().context);
+  }
+  if (quiet_) return refuse_socket(socket.get(), *peer, "this node is quiet");
+  tcp_adopt(socket.get());
+  std::vector<Link*> waiting;
+  for (const auto& link : links_) {
+    if (link->peer == *peer && link->phase == Phase::kHello) waiting.push_back(link.get());
+  }
+  if (waiting.size() >= kHellosPerPeerMax) end(*waiting.front(), "too many connections without HELLO");
+  Link& link = add_link(std::move(socket), *peer, true);
+  link.deadline = loop_.now() + kHelloTimeout;
+  if (Result<void> started = link.connection.start(false); !started) end(link, started.error().text());
+}
+
+// The socket is new, so a few bytes always fit; nobody waits for the answer.
+void TcpTransport::refuse_socket(int socket, uint32_t peer, const std::string& why) {
+  ++figures_.refused;
+  build_own(built_, {0, 0, static_cast<uint32_t>(Operation::HELLO_REFUSED), peer, options_.pnn, 0},
+            HelloRefused{why}.encode());
+  (void)!::send(socket, built_.data(), built_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+// ---- packets ----
+
+void TcpTransport::send_own(Link& link, Operation operation, const Bytes& payload) {
+  build_own(built_, {0, 0, static_cast<uint32_t>(operation), link.peer, options_.pnn, 0}, payload);
+  link.connection.add(Lane::kControl, built_);
+  mark_dirty(link);
+}
+
+void TcpTransport::on_packet(Link& link, MutableBytes packet) {
+  if (link.phase == Phase::kHello) return on_hello(link, packet);
+  if (link.phase != Phase::kUp) return;
+  const Header header = read_header(packet);
+  const bool of_links = header.operation >= static_cast<uint32_t>(Operation::HELLO) &&
+                        header.operation <= static_cast<uint32_t>(Operation::LINK_PONG);
+  const bool good = of_links ? link_packet(link, header, packet) : events_.on_packet(link.peer, packet);
+  if (!good) end(link, "it sent a packet that breaks the rules of links");
+}
+
+bool TcpTransport::link_packet(Link& link, const Header& header, ByteView packet) {
+  if (header.srcnode != link.peer || header.destnode != options_.pnn) return false;
+  switch (static_cast<Operation>(header.operation)) {
+    case Operation::LINK_PING: {
+      const std::optional<LinkPing> ping = LinkPing::decode(own_payload(packet));
+      if (!ping) return false;
+      ++figures_.keepalives_in;
+      ++figures_.keepalives_out;
+      send_own(link, Operation::LINK_PONG, ping->encode());
+      return true;
+    }
+    case Operation::LINK_PONG:
+      ++figures_.keepalives_in;
+      return true;
+    default:
+      return false;  // HELLO twice, or a refusal after the answer
+  }
+}
+
+void TcpTransport::on_hello(Link& link, ByteView packet) {
+  Result<Hello> hello = check_hello(rules_, link.peer, link.incoming, packet);
+  if (!hello) {
+    if (read_header(packet).operation != static_cast<uint32_t>(Operation::HELLO_REFUSED)) {
+      return refuse(link, hello.error().context);
+    }
+    ++figures_.refused;
+    return end(link, hello.error().context);
+  }
+  link.peer_boot_id = hello->boot_id;
+  link.peer_session = hello->session;
+  if (Link* old = peers_[link.peer].up; old != nullptr) {
+    // An old connection attempt that comes late must not replace the newer one.
+    if (old->peer_boot_id == hello->boot_id && old->peer_session >= hello->session) {
+      return refuse(link, "a newer connection of this node is up");
+    }
+    end(*old, "replaced by a newer connection");
+  }
+  bring_up(link);
+}
+
+void TcpTransport::refuse(Link& link, const std::string& why) {
+  ++figures_.refused;
+  send_own(link, Operation::HELLO_REFUSED, HelloRefused{why}.encode());
+  link.connection.flush();
+  end(link, why);
+}
+
+void TcpTransport::bring_up(Link& link) {
+  link.phase = Phase::kUp;
+  link.deadline = kNever;
+  link.connection.accept_all();
+  if (link.incoming) {
+    send_own(link, Operation::HELLO,
+             Hello{kLinkVersionMin, kLinkVersionMax, 0, options_.boot_id, link.session, options_.cluster_name}
+                 .encode());
+  }
+  Peer& peer = peers_[link.peer];
+  peer.up = &link;
+  peer.retry_delay = kRetryFirst;
+  peer.last_failure.clear();
+  log_notice("link to " + name(link.peer) + " is up");
+  events_.on_up(link.peer, link.session);
+}
+
+// The one end of every link, whatever its phase.
+void TcpTransport::end(Link& link, const std::string& why) {
+  if (link.phase == Phase::kDead) return;
+  const bool was_up = link.phase == Phase::kUp;
+  link.phase = Phase::kDead;
+  link.connection.close();
+  const auto found =
+      std::find_if(links_.begin(), links_.end(), [&](const auto& l) { return l.get() == &link; });
+  CTDB_ASSERT(found != links_.end());
+  graveyard_.push_back(std::move(*found));
+  links_.erase(found);
+  if (was_up) {
+    peers_[link.peer].up = nullptr;
+    ++figures_.resets;
+    log_notice("link to " + name(link.peer) + " is down: " + why);
+  } else {
+    attempt_failed(link.peer, why);
+  }
+  if (!link.incoming && !quiet_) dial_later(link.peer);
+  if (was_up) events_.on_down(link.peer, link.session, why);
+}
+
+// ---- what the owner asks ----
+
+bool TcpTransport::send(uint32_t pnn, Lane lane, ByteView packet) {
+  CTDB_ASSERT(pnn < peers_.size() && packet.size() % 8 == 0);
+  Link* link = peers_[pnn].up;
+  if (link == nullptr || link->overflowed) return false;
+  mark_dirty(*link);
+  if (link->connection.queued_bytes() + packet.size() > kLinkQueueBytesMax) {
+    link->overflowed = true;  // cut in flush(): the sender stands in the middle of its own work now
+    return false;
+  }
+  link->connection.add(lane, packet);
+  return true;
+}
+
+void TcpTransport::flush() {
+  for (size_t i = 0; i < dirty_.size(); ++i) {  // a link that ends may cause packets to others
+    Link& link = *dirty_[i];
+    link.dirty = false;
+    if (link.overflowed) {
+      end(link, "it does not read and its queue is full");
+    } else if (link.connection.open()) {
+      link.connection.flush();
+    }
+  }
+  dirty_.clear();
+  graveyard_.clear();
+}
+
+size_t TcpTransport::queued_bytes() const {
+  size_t most = 0;
+  for (const Peer& peer : peers_) {
+    if (peer.up != nullptr) most = std::max(most, peer.up->connection.queued_bytes());
+  }
+  return most;
+}
+
+void TcpTransport::set_quiet(bool quiet) {
+  if (quiet == quiet_) return;
+  quiet_ = quiet;
+  log_notice(quiet ? "this node is quiet: all links closed" : "this node is active again");
+  if (!quiet) return dial_all();
+  for (Peer& peer : peers_) loop_.cancel(peer.retry_timer);
+  while (!links_.empty()) end(*links_.back(), "this node is quiet");
+}
+
+// ---- keepalive ----
+
+void TcpTransport::arm_check() {
+  if (check_timer_ != 0) return;
+  check_timer_ = loop_.at(loop_.now() + kCheckInterval, [this] { check_links(); });
+}
+
+void TcpTransport::check_links() {
+  check_timer_ = 0;
+  std::vector<Link*> all;
+  for (const auto& link : links_) all.push_back(link.get());
+  for (Link* link : all) check_link(*link);  // ended ones stay alive until flush()
+  if (!links_.empty()) arm_check();
+}
+
+// Counts checks, not seconds: after a stall of our own the peer gets its full time to answer.
+void TcpTransport::check_link(Link& link) {
+  if (link.phase == Phase::kDead) return;
+  if (link.phase != Phase::kUp) {
+    if (loop_.now() < link.deadline) return;
+    return end(link, link.phase == Phase::kConnecting ? "connecting takes too long" : "no HELLO in time");
+  }
+  if (link.connection.take_received()) {
+    link.pings_unanswered = 0;
+    return;
+  }
+  if (link.pings_unanswered >= kPingsUnanswered) return end(link, "it does not answer pings");
+  ++link.pings_unanswered;
+  ++figures_.keepalives_out;
+  send_own(link, Operation::LINK_PING, LinkPing{static_cast<uint64_t>(loop_.now())}.encode());
+}
+
+}  // namespace
+
+std::unique_ptr<Transport> make_tcp_transport(TcpOptions options, EventLoop& loop, TransportEvents& events) {
+  return std::make_unique<TcpTransport>(std::move(options), loop, events);
+}
+
+}  // namespace ctdb
