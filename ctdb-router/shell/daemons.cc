@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-router/shell/daemons.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "libctdbipc/base/limits.h"
+#include "libctdbipc/runtime/log.h"
+
+namespace ctdb {
+namespace {
+
+// What may wait for a daemon that is busy or stopped, before it is given up and must connect again.
+constexpr size_t kDaemonQueueBytesMax = 128u << 20;
+
+const char* name_of(Server who) {
+  return who == Server::store ? "ctdb-store" : "ctdb-recoveryd";
+}
+
+}  // namespace
+
+Result<void> Daemons::may_connect(Server who, const SetupPeer& connection) {
+  const PeerCredentials& peer = connection.credentials();
+  if (peer.uid != 0 && peer.uid != geteuid()) {
+    return fail(ErrorCode::kRefused, std::string(name_of(who)) + " must run as root or as the router's user");
+  }
+  Port& old = port(who);
+  if (old.setup == nullptr) return {};
+  // The old one may be dead without our having read its end yet.
+  if (old.setup->ended()) {
+    end(who, old.instance, "it is gone");
+    return {};
+  }
+  return fail(ErrorCode::kRefused, std::string("another ") + name_of(who) + " is connected (process " +
+                                       std::to_string(old.setup->credentials().pid) + "): stop it first");
+}
+
+Result<ChannelFds> Daemons::open_lane(Server who, Lane lane, uint64_t instance,
+                                      std::unique_ptr<ChannelQueue>& queue) {
+  Result<ChannelPair> pair = create_channel(kDaemonRingBytes);
+  if (!pair) return fail(std::move(pair.error()));
+  Result<std::unique_ptr<ChannelQueue>> opened = ChannelQueue::create(
+      loop_, std::move(pair->server), ChannelSide::kServer, kDaemonQueueBytesMax,
+      [this, who](const Channel::Frame& frame) {
+        events_.on_daemon_packet(who, frame.info.endpoint, frame.packet);
+      },
+      [this, who, instance](const char* why) { end(who, instance, why); });
+  if (!opened)
+    return fail(std::move(opened.error()).in(lane == Lane::kControl ? "control lane" : "data lane"));
+  queue = std::move(*opened);
+  return std::move(pair->client);
+}
+
+Result<void> Daemons::connect(DaemonRole role, std::unique_ptr<SetupPeer>& connection, uint32_t generation) {
+  const Server who = role == DaemonRole::kStore ? Server::store : Server::recoveryd;
+  if (Result<void> allowed = may_connect(who, *connection); !allowed) return allowed;
+  Port fresh;
+  fresh.instance = (boot_id_ << 32) | ++connections_;
+  SetupMessage reply;
+  reply.kind = SetupKind::kReply;
+  reply.role = role;
+  reply.pnn = pnn_;
+  reply.generation = generation;
+  // The control lane is added to the loop first: it is drained first in every turn.
+  Result<ChannelFds> control = ChannelFds{};
+  if (who == Server::recoveryd) control = open_lane(who, Lane::kControl, fresh.instance, fresh.lanes[0]);
+  if (!control) return fail(std::move(control.error()));
+  Result<ChannelFds> data = open_lane(who, Lane::kData, fresh.instance, fresh.lanes[1]);
+  if (!data) return fail(std::move(data.error()));
+  reply.channels.push_back(std::move(*data));
+  if (who == Server::recoveryd) reply.channels.push_back(std::move(*control));
+
+  const uint64_t instance = fresh.instance;
+  fresh.setup = std::move(connection);
+  fresh.setup->set_handlers(
+      [this, who, instance](SetupMessage) { end(who, instance, "it broke the set-up protocol"); },
+      [this, who, instance] { end(who, instance, "it is gone"); });
+  fresh.setup->send(std::move(reply));
+  log_notice(std::string(name_of(who)) + " connected, process " +
+             std::to_string(fresh.setup->credentials().pid));
+  port(who) = std::move(fresh);
+  events_.on_daemon(who, true, instance);
+  return {};
+}
+
+bool Daemons::to_store(uint32_t endpoint, ByteView packet) {
+  if (!store_up()) return false;
+  store_.lanes[static_cast<size_t>(Lane::kData)]->send({endpoint, 0}, packet);
+  return true;
+}
+
+bool Daemons::to_recoveryd(Lane lane, uint32_t endpoint, ByteView packet) {
+  if (!recoveryd_up()) return false;
+  recoveryd_.lanes[static_cast<size_t>(lane)]->send({endpoint, 0}, packet);
+  return true;
+}
+
+void Daemons::end(Server who, uint64_t instance, const char* why) {
+  Port& p = port(who);
+  if (p.setup == nullptr || p.instance != instance) return;
+  log_warning(std::string(name_of(who)) + " is disconnected: " + why);
+  p = Port{};
+  events_.on_daemon(who, false, instance);
+}
+
+void Daemons::terminate() {
+  for (Port* p : {&store_, &recoveryd_}) {
+    if (p->setup != nullptr && !p->setup->ended()) kill(p->setup->credentials().pid, SIGTERM);
+  }
+}
+
+}  // namespace ctdb

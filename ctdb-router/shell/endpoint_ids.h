@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Ids of local clients, both kinds: one counter, never 0, never one that is in use.
+#ifndef CTDB_ROUTER_SHELL_ENDPOINT_IDS_H_
+#define CTDB_ROUTER_SHELL_ENDPOINT_IDS_H_
+
+#include <cstdint>
+#include <unordered_set>
+
+#include "libctdbipc/base/limits.h"
+
+namespace ctdb {
+
+class EndpointIds {
+ public:
+  explicit EndpointIds(uint32_t last = 0) : last_(last) {}
+  // 0: kClientsMax are in use.
+  uint32_t take() {
+    if (used_.size() >= kClientsMax) return 0;
+    do {
+      ++last_;
+    } while (last_ == 0 || !used_.insert(last_).second);
+    return last_;
+  }
+  void give_back(uint32_t id) { used_.erase(id); }
+
+ private:
+  uint32_t last_;
+  std::unordered_set<uint32_t> used_;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_ROUTER_SHELL_ENDPOINT_IDS_H_

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the parts of the router's shell report to the one that composes them (shell/shell.cc). None of these is called
+// from inside a send: RouterOutput callbacks stay free of events.
+#ifndef CTDB_ROUTER_SHELL_EVENTS_H_
+#define CTDB_ROUTER_SHELL_EVENTS_H_
+
+#include <cstdint>
+
+#include "libctdbipc/base/bytes.h"
+#include "libctdbipc/wire/operations.h"
+
+namespace ctdb {
+
+// Both kinds of local clients.
+class ClientEvents {
+ public:
+  virtual ~ClientEvents() = default;
+  virtual void on_client(uint32_t id, int32_t pid) = 0;
+  // `packet` passed check_header; it may be changed in place.
+  virtual void on_client_packet(uint32_t id, MutableBytes packet) = 0;
+  virtual void on_client_gone(uint32_t id) = 0;
+};
+
+// The daemons of this node.
+class DaemonEvents {
+ public:
+  virtual ~DaemonEvents() = default;
+  virtual void on_daemon(Server who, bool up, uint64_t instance) = 0;
+  virtual void on_daemon_packet(Server from, uint32_t endpoint, MutableBytes packet) = 0;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_ROUTER_SHELL_EVENTS_H_

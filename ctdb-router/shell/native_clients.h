@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Clients with channels: one to the router, one straight to the store.
+//
+// Invariants:
+//  1. While a store is connected every native client has a channel to it, made for this store: when the store is
+//     replaced, so are the channels.
+//  2. A client whose frames break the rules, or that does not read, is cut and counted; nobody else notices.
+#ifndef CTDB_ROUTER_SHELL_NATIVE_CLIENTS_H_
+#define CTDB_ROUTER_SHELL_NATIVE_CLIENTS_H_
+
+#include <memory>
+#include <unordered_map>
+
+#include "ctdb-router/shell/daemons.h"
+#include "ctdb-router/shell/endpoint_ids.h"
+#include "ctdb-router/shell/events.h"
+#include "ctdb-router/shell/setup_peer.h"
+#include "libctdbipc/runtime/channel_queue.h"
+
+namespace ctdb {
+
+class NativeClients {
+ public:
+  NativeClients(EventLoop& loop, EndpointIds& ids, ClientEvents& events, Daemons& daemons, uint32_t pnn)
+      : loop_(loop), ids_(ids), events_(events), daemons_(daemons), pnn_(pnn) {}
+
+  // Takes a connection whose peer asked to be a client and answers it. Errors: kLimit, kSystem; the connection is
+  // then untouched.
+  Result<void> connect(std::unique_ptr<SetupPeer>& connection);
+  // false: no native client has this id.
+  bool send(uint32_t id, ByteView packet);
+  // A new store is there: every client gets a new channel to it.
+  void attach_all();
+  void pause(bool paused);
+  uint64_t cut() const { return cut_; }
+
+ private:
+  struct Client {
+    std::unique_ptr<SetupPeer> setup;
+    std::unique_ptr<ChannelQueue> channel;
+  };
+  // Tells the store of the client and returns the client's end of their channel.
+  Result<ChannelFds> attach(uint32_t id, const PeerCredentials& credentials);
+  void on_frame(uint32_t id, const Channel::Frame& frame);
+  void cut(uint32_t id, const char* why);
+  void remove(uint32_t id);
+
+  EventLoop& loop_;
+  EndpointIds& ids_;
+  ClientEvents& events_;
+  Daemons& daemons_;
+  const uint32_t pnn_;
+  std::unordered_map<uint32_t, Client> clients_;
+  bool paused_ = false;
+  uint64_t cut_ = 0;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_ROUTER_SHELL_NATIVE_CLIENTS_H_

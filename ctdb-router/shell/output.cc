@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The router core's output, and what the shell tells people: counters and status.
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "ctdb-router/shell/shell.h"
+#include "libctdbipc/runtime/log.h"
+
+namespace ctdb {
+namespace {
+
+// The answer to the control that asked for it must leave before the links or the process go.
+constexpr TimeNs kFarewell = 20 * kMillisecond;
+
+uint64_t memory_bytes() {
+  FILE* file = std::fopen("/proc/self/statm", "re");
+  if (file == nullptr) return 0;
+  unsigned long total = 0;
+  unsigned long resident = 0;
+  const int read = std::fscanf(file, "%lu %lu", &total, &resident);
+  std::fclose(file);
+  return read == 2 ? resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) : 0;
+}
+
+}  // namespace
+
+void RouterShell::to_client(uint32_t client, ByteView packet) {
+  if (!native_.send(client, packet)) classic_.send(client, packet);
+}
+
+bool RouterShell::to_store(uint32_t endpoint, ByteView packet) {
+  return daemons_.to_store(endpoint, packet);
+}
+
+bool RouterShell::to_recoveryd(Lane lane, uint32_t endpoint, ByteView packet) {
+  return daemons_.to_recoveryd(lane, endpoint, packet);
+}
+
+bool RouterShell::to_link(uint32_t pnn, Lane lane, ByteView packet) {
+  return transport_->send(pnn, lane, packet);
+}
+
+// Not at once: links that go down are events, and this is called from inside the core.
+void RouterShell::set_quiet(bool quiet) {
+  loop_.at(loop_.now() + kFarewell, [this, quiet] {
+    ++changes_;
+    quiet_ = quiet;
+    transport_->set_quiet(quiet);
+  });
+}
+
+void RouterShell::shutdown() {
+  log_notice("shutdown was asked for: this node stops");
+  loop_.at(loop_.now() + kFarewell, [this] {
+    daemons_.terminate();
+    loop_.stop();
+  });
+}
+
+int RouterShell::log_level() {
+  return static_cast<int>(ctdb::log_level());
+}
+
+void RouterShell::set_log_level(int level) {
+  log_set_level(static_cast<LogLevel>(level));
+  log_notice("log level set to " + std::to_string(level));
+}
+
+OutsideFigures RouterShell::figures() {
+  OutsideFigures out;
+  if (Result<CountersSnapshot> store = read_counters(context_.config.counters_path("ctdb-store")); store) {
+    out.calls = store->value(Counter::store_calls);
+    out.calls_pending = store->value(Counter::store_calls_pending);
+    out.locks_busy = store->value(Counter::store_locks_busy);
+    out.lock_waiters = store->value(Counter::store_lock_waiters);
+    out.hops_max = store->value(Counter::store_hops_max);
+  }
+  if (Result<CountersSnapshot> recoveryd = read_counters(context_.config.counters_path("ctdb-recoveryd"));
+      recoveryd) {
+    out.recoveries = recoveryd->value(Counter::recoveryd_recoveries);
+  }
+  out.keepalives_in = transport_->figures().keepalives_in;
+  out.keepalives_out = transport_->figures().keepalives_out;
+  out.memory_bytes = memory_bytes();
+  return out;
+}
+
+int64_t RouterShell::wall_clock_ns() {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec * kSecond + now.tv_nsec;
+}
+
+void RouterShell::log(const std::string& text) {
+  log_notice(text);
+}
+
+void RouterShell::publish() {
+  ShellFigures shell;
+  shell.wakeups = loop_.wakeups();
+  for (const bool linked : linked_) shell.links_up += linked ? 1 : 0;
+  shell.clients_cut = classic_.cut() + native_.cut();
+  shell.skipped_packets = classic_.skipped();
+  publisher_.put(*router_, transport_->figures(), shell);
+  publisher_.put_status(status_text());
+}
+
+// "links to 1 2, no link to 3; ctdb-store connected; ctdb-recoveryd missing"
+std::string RouterShell::status_text() const {
+  std::string up;
+  std::string down;
+  for (const NodeAddress& node : context_.config.nodes) {
+    if (node.deleted || node.pnn == context_.config.pnn) continue;
+    (linked_[node.pnn] ? up : down) += " " + std::to_string(node.pnn);
+  }
+  std::string text = quiet_ ? "quiet: links closed on request" : "";
+  if (!quiet_ && up.empty() && down.empty()) text = "single node";
+  if (!quiet_ && !up.empty()) text = "links to" + up;
+  if (!quiet_ && !down.empty()) text += (text.empty() ? "no link to" : ", no link to") + down;
+  text += daemons_.store_up() ? "; ctdb-store connected" : "; ctdb-store missing";
+  text += daemons_.recoveryd_up() ? "; ctdb-recoveryd connected" : "; ctdb-recoveryd missing";
+  return text;
+}
+
+}  // namespace ctdb

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-router/shell/shell.h"
+
+#include <unistd.h>
+
+#include "ctdb-router/transport/tcp/address.h"
+#include "ctdb-router/transport/tcp/tcp_transport.h"
+#include "libctdbipc/base/limits.h"
+
+namespace ctdb {
+namespace {
+
+RouterOptions router_options(const Config& config) {
+  RouterOptions options;
+  options.pnn = config.pnn;
+  options.pid = static_cast<uint32_t>(getpid());
+  for (const NodeAddress& node : config.nodes) {
+    RouterNode entry;
+    // Deleted nodes show the address 0.0.0.0 (wire-protocol §7.4).
+    entry.address = address_image(make_address(node.deleted ? "0.0.0.0" : node.address, config.port));
+    entry.deleted = node.deleted;
+    options.nodes.push_back(std::move(entry));
+  }
+  return options;
+}
+
+TcpOptions tcp_options(const Config& config, uint64_t boot_id) {
+  TcpOptions options;
+  options.pnn = config.pnn;
+  options.nodes = config.nodes;
+  options.port = config.port;
+  options.cluster_name = config.cluster_name;
+  options.boot_id = boot_id;
+  return options;
+}
+
+}  // namespace
+
+RouterShell::RouterShell(DaemonContext& context, uint64_t boot_id)
+    : context_(context),
+      loop_(*context.loop),
+      router_(new Router(router_options(context.config), *this)),
+      transport_(make_tcp_transport(tcp_options(context.config, boot_id), loop_, *this)),
+      classic_(loop_, ids_, *this),
+      daemons_(loop_, *this, context.config.pnn, boot_id),
+      native_(loop_, ids_, *this, daemons_, context.config.pnn),
+      setup_(loop_, native_, daemons_, [this] { return router_->open_generation(); }),
+      publisher_(loop_, *context.counters, [this] { publish(); }),
+      linked_(context.config.nodes.size(), false) {}
+
+RouterShell::~RouterShell() {
+  loop_.cancel(tick_timer_);
+}
+
+Result<std::unique_ptr<RouterShell>> RouterShell::create(DaemonContext& context, uint64_t boot_id) {
+  auto shell = std::unique_ptr<RouterShell>(new RouterShell(context, boot_id));
+  if (Result<void> started = shell->start(); !started) return fail(std::move(started.error()));
+  return shell;
+}
+
+Result<void> RouterShell::start() {
+  if (Result<void> r = classic_.listen(context_.config.socket_path); !r) return r;
+  if (Result<void> r = setup_.listen(context_.config.setup_socket_path); !r) return r;
+  if (Result<void> r = transport_->start(); !r) return r;
+  loop_.add_flush_hook([this] { end_of_turn(); });
+  publish();
+  return {};
+}
+
+void RouterShell::end_of_turn() {
+  // Links first: one that breaks while it is written may leave answers for clients.
+  transport_->flush();
+  classic_.flush();
+  hold_senders_back();
+  set_tick_timer();
+  const RouterCounts& c = router_->counts();
+  const TransportFigures& t = transport_->figures();
+  publisher_.end_of_turn(changes_ + c.client_packets_in + c.client_packets_out + c.node_packets_in +
+                         c.node_packets_out + c.bad_packets + t.keepalives_in + t.keepalives_out);
+}
+
+// Local senders wait while a link is congested: their packets stay in their rings and sockets.
+void RouterShell::hold_senders_back() {
+  const size_t queued = transport_->queued_bytes();
+  const bool hold = held_back_ ? queued > kLinkQueueHighWaterBytes / 2 : queued > kLinkQueueHighWaterBytes;
+  if (hold == held_back_) return;
+  held_back_ = hold;
+  classic_.pause(hold);
+  native_.pause(hold);
+}
+
+void RouterShell::set_tick_timer() {
+  const TimeNs deadline = router_->next_deadline();
+  if (deadline == tick_at_) return;
+  loop_.cancel(tick_timer_);
+  tick_at_ = deadline;
+  if (deadline == kNever) return;
+  tick_timer_ = loop_.at(deadline, [this] {
+    tick_at_ = kNever;
+    router_->tick(loop_.now());
+  });
+}
+
+// ---- events ----
+
+void RouterShell::on_up(uint32_t pnn, uint64_t session) {
+  ++changes_;
+  linked_[pnn] = true;
+  router_->on_link(pnn, true, session, loop_.now());
+}
+
+void RouterShell::on_down(uint32_t pnn, uint64_t session, const std::string&) {
+  ++changes_;
+  linked_[pnn] = false;
+  router_->on_link(pnn, false, session, loop_.now());
+}
+
+bool RouterShell::on_packet(uint32_t pnn, MutableBytes packet) {
+  return router_->on_link_packet(pnn, packet, loop_.now());
+}
+
+void RouterShell::on_client(uint32_t id, int32_t pid) {
+  ++changes_;
+  router_->on_client(id, pid);
+}
+
+void RouterShell::on_client_packet(uint32_t id, MutableBytes packet) {
+  router_->on_client_packet(id, packet, loop_.now());
+}
+
+void RouterShell::on_client_gone(uint32_t id) {
+  ++changes_;
+  router_->on_client_gone(id, loop_.now());
+}
+
+void RouterShell::on_daemon(Server who, bool up, uint64_t instance) {
+  ++changes_;
+  // Native clients first: the store should know whom it serves before anything else comes.
+  if (who == Server::store && up) native_.attach_all();
+  router_->on_daemon(who, up, instance, loop_.now());
+}
+
+void RouterShell::on_daemon_packet(Server from, uint32_t endpoint, MutableBytes packet) {
+  router_->on_daemon_packet(from, endpoint, packet, loop_.now());
+}
+
+}  // namespace ctdb

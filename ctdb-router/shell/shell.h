@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// ctdb-router around its core: owns sockets, channels and links, turns what happens on them into the core's events
+// and the core's output into bytes. Composed of parts with one subject each; this one joins them.
+//
+// A turn: timers, channels and descriptors feed the core; then end_of_turn() writes once per link and per client, decides
+// about back-pressure, sets the core's timer and publishes counters; then the loop rings the channels' bells.
+#ifndef CTDB_ROUTER_SHELL_SHELL_H_
+#define CTDB_ROUTER_SHELL_SHELL_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ctdb-router/core/router.h"
+#include "ctdb-router/shell/classic_clients.h"
+#include "ctdb-router/shell/counters_publisher.h"
+#include "ctdb-router/shell/daemons.h"
+#include "ctdb-router/shell/native_clients.h"
+#include "ctdb-router/shell/setup_server.h"
+#include "ctdb-router/transport/transport.h"
+#include "libctdbipc/runtime/daemon.h"
+
+namespace ctdb {
+
+class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEvents, DaemonEvents {
+ public:
+  // `boot_id` is random, one per start of the router. The context outlives the shell.
+  static Result<std::unique_ptr<RouterShell>> create(DaemonContext& context, uint64_t boot_id);
+  ~RouterShell() override;
+
+ private:
+  RouterShell(DaemonContext& context, uint64_t boot_id);
+  Result<void> start();
+  void end_of_turn();
+  void hold_senders_back();
+  void set_tick_timer();
+  void publish();
+  std::string status_text() const;
+
+  // RouterOutput
+  void to_client(uint32_t client, ByteView packet) override;
+  bool to_store(uint32_t endpoint, ByteView packet) override;
+  bool to_recoveryd(Lane lane, uint32_t endpoint, ByteView packet) override;
+  bool to_link(uint32_t pnn, Lane lane, ByteView packet) override;
+  void set_quiet(bool quiet) override;
+  void shutdown() override;
+  int log_level() override;
+  void set_log_level(int level) override;
+  OutsideFigures figures() override;
+  int64_t wall_clock_ns() override;
+  void log(const std::string& text) override;
+
+  // TransportEvents
+  void on_up(uint32_t pnn, uint64_t session) override;
+  void on_down(uint32_t pnn, uint64_t session, const std::string& why) override;
+  bool on_packet(uint32_t pnn, MutableBytes packet) override;
+
+  // ClientEvents
+  void on_client(uint32_t id, int32_t pid) override;
+  void on_client_packet(uint32_t id, MutableBytes packet) override;
+  void on_client_gone(uint32_t id) override;
+
+  // DaemonEvents
+  void on_daemon(Server who, bool up, uint64_t instance) override;
+  void on_daemon_packet(Server from, uint32_t endpoint, MutableBytes packet) override;
+
+  DaemonContext& context_;
+  EventLoop& loop_;
+  std::unique_ptr<Router> router_;
+  std::unique_ptr<Transport> transport_;
+  EndpointIds ids_;
+  ClassicClients classic_;
+  Daemons daemons_;
+  NativeClients native_;
+  SetupServer setup_;
+  CountersPublisher publisher_;
+  std::vector<bool> linked_;  // by pnn
+  bool quiet_ = false;
+  bool held_back_ = false;
+  uint64_t changes_ = 0;  // of links, clients and daemons
+  TimeNs tick_at_ = kNever;
+  EventLoop::TimerId tick_timer_ = 0;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_ROUTER_SHELL_SHELL_H_
