@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What is going on with one record: the requests that wait for it, a migration under way, a header change that a recovery
+// wants. Most records have none; an Activity is attached to an entry for as long as there is something and comes out of a
+// pool, so that a record that moves all the time costs no allocation.
+//
+// Invariant: entry->activity points back at it exactly while it is used.
+#ifndef CTDB_STORE_CORE_ACTIVITY_H_
+#define CTDB_STORE_CORE_ACTIVITY_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "ctdb-store/core/record_index.h"
+#include "ctdb-store/core/timer_heap.h"
+#include "ctdb-store/core/waiting.h"
+
+namespace ctdb {
+
+struct Database;
+
+// A change of a record's header that is not a migration; it needs the chain lock like everything that writes.
+enum class HeaderJob : uint8_t {
+  kNone,
+  kDiscard,   // remove the copy: it is not of the last generation
+  kTakeAway,  // dmaster = unknown: this node may not serve it any more
+  kPoint,     // somebody else owns it
+  kPromote,   // this copy becomes the record
+};
+
+struct Activity {
+  Database* db = nullptr;
+  RecordEntry* entry = nullptr;
+  bool used = false;
+
+  WaitingList queue;       // first come, first served
+  WaitingList joined;      // local calls that will be answered by the migration under way
+  bool migrating = false;  // our REQ_CALL is out
+  uint32_t reqid = 0;      // of that
+
+  HeaderJob job = HeaderJob::kNone;
+  uint32_t job_dmaster = 0;
+  uint64_t job_rsn = 0;
+
+  bool on_chain = false;  // waits for the chain lock
+  Activity* chain_next = nullptr;
+
+  bool holding = false;     // a call of another node waits for local clients to have their turn
+  bool seen_held = false;   // and one of them was seen at it
+  uint16_t turns_left = 0;  // how many have not had theirs
+
+  Timer timer{Timer::Owner::kActivity, this};  // look at this record again
+
+  bool idle() const {
+    return queue.empty() && joined.empty() && !migrating && job == HeaderJob::kNone && !on_chain;
+  }
+};
+
+class ActivityPool {
+ public:
+  explicit ActivityPool(TimerHeap& timers) : timers_(timers) {}
+
+  // The entry's activity, attached now if it had none.
+  Activity& attach(Database& db, RecordEntry& entry) {
+    if (entry.activity != nullptr) return *entry.activity;
+    if (free_.empty()) {
+      all_.push_back(std::make_unique<Activity>());
+      free_.reserve(all_.capacity());
+      free_.push_back(all_.back().get());
+    }
+    Activity* activity = free_.back();
+    free_.pop_back();
+    activity->db = &db;
+    activity->entry = &entry;
+    activity->used = true;
+    entry.activity = activity;
+    return *activity;
+  }
+  void release_if_idle(Activity& activity) {
+    if (!activity.used || !activity.idle()) return;
+    timers_.cancel(activity.timer);
+    activity.entry->activity = nullptr;
+    activity.used = activity.holding = activity.seen_held = false;
+    free_.push_back(&activity);
+  }
+  // `visit` may release the one it is given and attach others (which may or may not be visited).
+  template <typename Visit>
+  void for_each_used(Visit visit) {
+    for (size_t i = 0; i < all_.size(); ++i) {
+      if (all_[i]->used) visit(*all_[i]);
+    }
+  }
+
+ private:
+  TimerHeap& timers_;
+  std::vector<std::unique_ptr<Activity>> all_;
+  std::vector<Activity*> free_;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_STORE_CORE_ACTIVITY_H_

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Attaching and detaching databases (wire-protocol §8.2.1) and their change counters (§8.2.6).
+#include <algorithm>
+
+#include "ctdb-store/core/controls.h"
+
+namespace ctdb {
+namespace {
+
+constexpr size_t kParkedAttachesMax = 4096;
+
+}  // namespace
+
+void StoreControls::db_attach(const ControlOrigin& origin, const ReqControl& control, TimeNs now) {
+  const ByteView data = control.data;
+  if (data.empty() || data.back() != 0 || std::ranges::count(data, uint8_t{0}) != 1) {
+    return refuse(origin, "a database name is text that ends with NUL");
+  }
+  const std::string name(as_text(data.first(data.size() - 1)));
+  // Other nodes may always: they have the database already.
+  if (origin.endpoint == 0) return attach_now(origin, name);
+  if (!ctx_.options.allow_client_db_attach) return refuse(origin, "AllowClientDBAttach is 0");
+  if (recovery_.stopped()) return refuse(origin, "this node is stopped or banned");
+  if (ctx_.is_open()) return attach_now(origin, name);
+  if ((control.flags & CTDB_CONTROL_ATTACH_BY_RECOVERY) != 0) return attach_now(origin, name);
+  if (parked_attaches_.size() >= kParkedAttachesMax)
+    return refuse(origin, "too many requests wait for a recovery");
+  parked_attaches_.push_back({origin, name, now + ctx_.options.deferred_attach_timeout});
+}
+
+void StoreControls::attach_now(const ControlOrigin& origin, const std::string& name) {
+  bool is_new = false;
+  Result<Database*> db = ctx_.databases.attach(name, 0, false, is_new);
+  if (!db) {
+    if (db.error().code == ErrorCode::kSystem || db.error().code == ErrorCode::kCorrupt) {
+      ++ctx_.counts.file_errors;
+      ctx_.out.log(StoreLog::kError, "attaching " + name + ": " + db.error().text());
+    }
+    return refuse(origin, db.error().text());
+  }
+  ctx_.counts.databases = ctx_.databases.all().size();
+  // The others need it too before calls for it reach them; what comes from a node is told by that node.
+  if (is_new && (origin.endpoint != 0 || origin.client_id != 0)) {
+    Bytes with_nul = to_bytes(as_bytes(name));
+    with_nul.push_back(0);
+    broadcast(Control::DB_ATTACH, with_nul);
+  }
+  uint8_t id[4];
+  store(id, (*db)->id);
+  ok(origin, id);
+}
+
+void StoreControls::attach_unsupported(const ControlOrigin& origin, const ReqControl&, TimeNs) {
+  refuse(origin, "persistent databases are not served by this version");
+}
+
+void StoreControls::db_detach(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
+  Database* db = database(origin, control);
+  if (db == nullptr) return;
+  if (ctx_.options.allow_client_db_attach) return refuse(origin, "AllowClientDBAttach is 1");
+  if (!ctx_.is_open()) return refuse(origin, "a recovery is running");
+  if (origin.client_id != 0 || origin.endpoint != 0) {
+    broadcast(Control::DB_DETACH, control.data);  // this node gets it too
+    return ok(origin);
+  }
+  migration_.drop_database(*db);
+  ctx_.databases.detach(*db);
+  ctx_.counts.databases = ctx_.databases.all().size();
+  ok(origin);
+}
+
+void StoreControls::enable_seqnum(const ControlOrigin& origin, const ReqControl& control, TimeNs now) {
+  Database* db = database(origin, control);
+  if (db == nullptr) return;
+  if (!db->seqnum_on) {
+    db->file->enable_seqnum();
+    db->seqnum_on = true;
+    db->seqnum_seen = db->file->seqnum();
+  }
+  if (next_seqnum_tick_ == kNever) next_seqnum_tick_ = now + ctx_.options.seqnum_interval;
+  ok(origin);
+}
+
+// Another node's data have changed: a hint for caches of local clients.
+void StoreControls::update_seqnum(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
+  Database* db = database(origin, control);
+  if (db == nullptr) return;
+  if (origin.endpoint == 0 && origin.node != ctx_.self) {
+    db->file->increment_seqnum();
+    ++db->seqnum_seen;  // not our own change, nobody is told of it
+  }
+  ok(origin);
+}
+
+void StoreControls::tell_seqnums() {
+  for (const auto& db : ctx_.databases.all()) {
+    if (!db->seqnum_on || db->file->seqnum() == db->seqnum_seen) continue;
+    db->seqnum_seen = db->file->seqnum();
+    uint8_t id[4];
+    store(id, db->id);
+    broadcast(Control::UPDATE_SEQNUM, id);
+  }
+}
+
+void StoreControls::client_gone(uint32_t endpoint) {
+  std::erase_if(parked_attaches_,
+                [&](const ParkedAttach& parked) { return parked.origin.endpoint == endpoint; });
+}
+
+void StoreControls::opened() {
+  const std::vector<ParkedAttach> parked = std::move(parked_attaches_);
+  parked_attaches_.clear();
+  for (const ParkedAttach& attach : parked) attach_now(attach.origin, attach.name);
+}
+
+void StoreControls::stopped() {
+  for (const ParkedAttach& attach : parked_attaches_) refuse(attach.origin, "this node is stopped or banned");
+  parked_attaches_.clear();
+}
+
+void StoreControls::tick(TimeNs now) {
+  std::erase_if(parked_attaches_, [&](const ParkedAttach& parked) {
+    if (now < parked.deadline) return false;
+    refuse(parked.origin, "no recovery has ended in time");
+    return true;
+  });
+  if (now < next_seqnum_tick_) return;
+  next_seqnum_tick_ = now + ctx_.options.seqnum_interval;
+  tell_seqnums();
+}
+
+TimeNs StoreControls::next_deadline() const {
+  TimeNs next = next_seqnum_tick_;
+  for (const ParkedAttach& parked : parked_attaches_) next = std::min(next, parked.deadline);
+  return next;
+}
+
+}  // namespace ctdb

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Record packets on their way into the queues, and the ends of clients and generations.
+#include <algorithm>
+#include <cstdio>
+
+#include "ctdb-store/core/migration.h"
+#include "ctdb-store/core/record_io.h"
+#include "libctdbipc/base/limits.h"
+
+namespace ctdb {
+namespace {
+
+constexpr std::string_view kUnknownDatabase = "Unknown database in request.";
+
+void keep_data(Waiting& item, ByteView data) {
+  item.data.assign(data.begin(), data.end());
+}
+
+}  // namespace
+
+void Migration::local_call(uint32_t endpoint, bool via_router, const Header& header, const ReqCall& call,
+                           TimeNs now) {
+  ++ctx_.counts.calls;
+  Database* db = ctx_.databases.find(call.db_id);
+  if (db == nullptr || call.key.size() > kKeyBytesMax) return refuse_call(endpoint, via_router, header.reqid);
+  Activity& activity = ctx_.activities.attach(*db, db->entry(call.key));
+  Waiting* item = ctx_.waiting.take();
+  item->kind = Waiting::Kind::kLocalCall;
+  item->endpoint = endpoint;
+  item->via_router = via_router;
+  item->reqid = header.reqid;
+  // No database has read-only copies yet (client-semantics §8.1 step 4).
+  item->call_flags = call.flags & ~CTDB_CALL_WANT_READONLY;
+  item->callid = call.callid;
+  item->hopcount = 0;
+  keep_data(*item, call.data);
+  activity.queue.push(item);
+  ++ctx_.counts.calls_pending;
+  process(activity, now);
+}
+
+void Migration::refuse_call(uint32_t endpoint, bool via_router, uint32_t reqid) {
+  Waiting call;
+  call.endpoint = endpoint;
+  call.via_router = via_router;
+  call.reqid = reqid;
+  reply(call, -1, {});
+}
+
+void Migration::remote_call(const Header& header, const ReqCall& call, TimeNs now) {
+  if (!ctx_.is_member(header.srcnode) || call.key.size() > kKeyBytesMax) return ctx_.refuse();
+  Database* db = ctx_.databases.find(call.db_id);
+  if (db == nullptr) {
+    char text[64];
+    std::snprintf(text, sizeof text, "%s db_id==0x%08x", kUnknownDatabase.data(), call.db_id);
+    build(ctx_.built, ctx_.header_to(header.srcnode, header.reqid), ReplyErrorPacket{-1, text});
+    return ctx_.out.to_router(0, ctx_.built);
+  }
+  count_hops(*db, call.hopcount);
+  Activity& activity = ctx_.activities.attach(*db, db->entry(call.key));
+  Waiting* item = ctx_.waiting.take();
+  item->kind = Waiting::Kind::kRemoteCall;
+  item->node = header.srcnode;
+  item->reqid = header.reqid;
+  item->call_flags = call.flags & ~CTDB_CALL_WANT_READONLY;
+  item->callid = call.callid;
+  item->hopcount = call.hopcount;
+  keep_data(*item, call.data);
+  activity.queue.push(item);
+  process(activity, now);
+}
+
+void Migration::count_hops(Database& db, uint32_t hops) {
+  ctx_.counts.hops_max = std::max<uint64_t>(ctx_.counts.hops_max, hops);
+  size_t bucket = 0;
+  for (uint32_t rest = hops; rest != 0; rest >>= 1) ++bucket;
+  ++db.hop_buckets[std::min(bucket, db.hop_buckets.size() - 1)];
+}
+
+// At the lmaster: the owner has given the record to packet.dmaster.
+void Migration::req_dmaster(const Header& header, const ReqDmaster& packet, TimeNs now) {
+  Database* db = ctx_.databases.find(packet.db_id);
+  if (db == nullptr || packet.key.size() > kKeyBytesMax || !ctx_.is_member(header.srcnode) ||
+      !ctx_.is_member(packet.dmaster)) {
+    return ctx_.refuse();
+  }
+  RecordEntry& entry = db->entry(packet.key);
+  const bool known = ctx_.owns(entry) || entry.pointer_generation == ctx_.generation;
+  // Only the owner on record may give a record away, and only its lmaster is told.
+  if (ctx_.lmaster(entry) != ctx_.self || (known && entry.dmaster != header.srcnode)) return ctx_.refuse();
+  Activity& activity = ctx_.activities.attach(*db, entry);
+  set_pointer(entry, packet.dmaster == ctx_.self ? header.srcnode : packet.dmaster);
+  if (packet.dmaster != ctx_.self) {
+    send_reply_dmaster(activity, packet.dmaster, header.reqid, packet.rsn, packet.record_flags, packet.data);
+    return process(activity, now);
+  }
+  arrive(activity, header, {packet.db_id, packet.rsn, packet.record_flags, packet.key, packet.data}, now);
+}
+
+// From the lmaster, which has the record's new owner down as this node.
+void Migration::reply_dmaster(const Header& header, const ReplyDmaster& packet, TimeNs now) {
+  Database* db = ctx_.databases.find(packet.db_id);
+  if (db == nullptr || packet.key.size() > kKeyBytesMax) return ctx_.refuse();
+  RecordEntry& entry = db->entry(packet.key);
+  const uint32_t lmaster = ctx_.lmaster(entry);
+  if (ctx_.owns(entry) || lmaster == ctx_.self || header.srcnode != lmaster) return ctx_.refuse();
+  arrive(ctx_.activities.attach(*db, entry), header, packet, now);
+}
+
+void Migration::arrive(Activity& activity, const Header& header, const ReplyDmaster& packet, TimeNs now) {
+  Waiting* item = ctx_.waiting.take();
+  item->kind = Waiting::Kind::kArrival;
+  item->node = header.srcnode;
+  item->reqid = header.reqid;
+  item->rsn = packet.rsn;
+  item->record_flags = packet.record_flags;
+  keep_data(*item, packet.data);
+  activity.queue.push(item);
+  process(activity, now);
+}
+
+// The router could not deliver our call: the node is gone, a recovery follows and the call is sent again after it. A
+// peer that does not know the database will not know it later either: the clients are told.
+void Migration::reply_error(const Header& header, const ReplyErrorPacket& packet, TimeNs now) {
+  if (!packet.text.starts_with(kUnknownDatabase)) return;
+  Activity* asked = nullptr;
+  ctx_.activities.for_each_used([&](Activity& activity) {
+    if (activity.migrating && activity.reqid == header.reqid) asked = &activity;
+  });
+  if (asked == nullptr) return ctx_.refuse();
+  asked->migrating = false;
+  while (!asked->joined.empty()) {
+    Waiting* call = asked->joined.pop();
+    if (!call->gone) reply(*call, -1, {});
+    finish(call);
+  }
+  process(*asked, now);
+}
+
+void Migration::finish(Waiting* item) {
+  if (item->kind == Waiting::Kind::kLocalCall) --ctx_.counts.calls_pending;
+  ctx_.waiting.give_back(item);
+}
+
+void Migration::client_gone(uint32_t endpoint) {
+  ctx_.waiting.for_each_used([&](Waiting& item) {
+    if (item.kind == Waiting::Kind::kLocalCall && item.endpoint == endpoint) item.gone = true;
+  });
+}
+
+void Migration::all_clients_gone() {
+  ctx_.waiting.for_each_used([&](Waiting& item) {
+    if (item.kind == Waiting::Kind::kLocalCall) item.gone = true;
+  });
+}
+
+void Migration::close() {
+  ctx_.activities.for_each_used([&](Activity& activity) {
+    activity.queue.take_in_front(activity.joined);
+    WaitingList kept;
+    while (!activity.queue.empty()) {
+      Waiting* item = activity.queue.pop();
+      if (item->kind == Waiting::Kind::kLocalCall && !item->gone) {
+        kept.push(item);
+      } else {
+        finish(item);
+      }
+    }
+    activity.queue = kept;
+    activity.migrating = false;
+    cancel_header_job(ctx_, activity);
+    end_hold(activity);
+    ctx_.activities.release_if_idle(activity);
+  });
+}
+
+void Migration::open(TimeNs now) {
+  ctx_.activities.for_each_used([&](Activity& activity) { process(activity, now); });
+}
+
+void Migration::drop_all(WaitingList& list) {
+  while (!list.empty()) {
+    Waiting* item = list.pop();
+    if (item->kind == Waiting::Kind::kLocalCall && !item->gone) reply(*item, -1, {});
+    finish(item);
+  }
+}
+
+void Migration::drop_database(Database& database) {
+  ctx_.chains.forget(database);
+  ctx_.activities.for_each_used([&](Activity& activity) {
+    if (activity.db != &database) return;
+    drop_all(activity.queue);
+    drop_all(activity.joined);
+    activity.migrating = false;
+    cancel_header_job(ctx_, activity);
+    ctx_.activities.release_if_idle(activity);
+  });
+}
+
+}  // namespace ctdb

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-store/core/chain_locks.h"
+
+#include <algorithm>
+
+#include "libctdbipc/base/assert.h"
+
+namespace ctdb {
+namespace {
+
+constexpr TimeNs kFirstRetry = 30 * kMicrosecond;
+constexpr uint32_t kTries = 3;  // after that a worker waits
+constexpr TimeNs kWorkerRetry = 20 * kMillisecond;
+
+}  // namespace
+
+bool ChainLocks::try_take(Database& db, const RecordEntry& entry) {
+  if (held_db_ == &db && held_chain_ == entry.chain) {
+    ++held_depth_;
+    return true;
+  }
+  CTDB_ASSERT(held_db_ == nullptr);
+  ++db.lock_calls;
+  if (db.file->try_lock(entry.key()) == RecordFile::Lock::kBusy) {
+    ++db.lock_failed;
+    ++counts_.locks_busy;
+    return false;
+  }
+  held_db_ = &db;
+  held_chain_ = entry.chain;
+  held_depth_ = 1;
+  return true;
+}
+
+bool ChainLocks::take(Activity& activity, TimeNs now) {
+  if (activity.on_chain) return false;
+  if (try_take(*activity.db, *activity.entry)) return true;
+  ChainWait& wait = wait_for(activity, now);
+  activity.on_chain = true;
+  activity.chain_next = nullptr;
+  (wait.first == nullptr ? wait.first : wait.last->chain_next) = &activity;
+  wait.last = &activity;
+  return false;
+}
+
+void ChainLocks::let_go(Database& db, const RecordEntry& entry) {
+  CTDB_ASSERT(held_db_ == &db && held_chain_ == entry.chain && held_depth_ > 0);
+  if (--held_depth_ > 0) return;
+  held_db_ = nullptr;
+  db.file->unlock(entry.key());
+}
+
+ChainWait* ChainLocks::find(const Database& db, uint32_t chain) {
+  for (ChainWait* wait : db.chain_waits) {
+    if (wait->chain == chain) return wait;
+  }
+  return nullptr;
+}
+
+ChainWait& ChainLocks::wait_for(Activity& activity, TimeNs now) {
+  Database& db = *activity.db;
+  if (ChainWait* known = find(db, activity.entry->chain); known != nullptr) return *known;
+  if (free_.empty()) {
+    all_.push_back(std::make_unique<ChainWait>());
+    free_.push_back(all_.back().get());
+  }
+  ChainWait* wait = free_.back();
+  free_.pop_back();
+  wait->db = &db;
+  wait->chain = activity.entry->chain;
+  wait->first = wait->last = nullptr;
+  wait->tries = 0;
+  wait->ticket = 0;
+  db.chain_waits.push_back(wait);
+  ++counts_.lock_waiters;
+  timers_.set(wait->timer, now + kFirstRetry);
+  return *wait;
+}
+
+void ChainLocks::drop(ChainWait& wait) {
+  timers_.cancel(wait.timer);
+  std::erase(wait.db->chain_waits, &wait);
+  wait.db = nullptr;
+  wait.ticket = 0;
+  free_.push_back(&wait);
+  --counts_.lock_waiters;
+}
+
+void ChainLocks::on_timer(ChainWait& wait, TimeNs now) {
+  const Activity& first = *wait.first;
+  if (try_take(*wait.db, *first.entry)) {
+    Database& db = *wait.db;
+    const RecordEntry& entry = *first.entry;
+    serve(wait, now);
+    return let_go(db, entry);
+  }
+  if (++wait.tries < kTries) return timers_.set(wait.timer, now + (kFirstRetry << wait.tries));
+  wait.ticket = ++last_ticket_;
+  out_.lock_chain(wait.ticket, *wait.db->file, first.entry->key());
+}
+
+// Everything behind the chain, in order. The entries stay: their activities have something to do.
+void ChainLocks::serve(ChainWait& wait, TimeNs now) {
+  Activity* next = wait.first;
+  drop(wait);
+  while (next != nullptr) {
+    Activity& activity = *next;
+    next = activity.chain_next;
+    activity.on_chain = false;
+    user_->on_chain_held(activity, now);
+  }
+}
+
+ChainWait* ChainLocks::find_ticket(uint64_t ticket) {
+  for (const std::unique_ptr<ChainWait>& wait : all_) {
+    if (wait->db != nullptr && wait->ticket == ticket && ticket != 0) return wait.get();
+  }
+  return nullptr;
+}
+
+void ChainLocks::on_locked(uint64_t ticket, TimeNs now) {
+  ChainWait* wait = find_ticket(ticket);
+  if (wait == nullptr) return;
+  Database& db = *wait->db;
+  const RecordEntry& entry = *wait->first->entry;
+  CTDB_ASSERT(held_db_ == nullptr);
+  db.file->mark(entry.key());
+  held_db_ = &db;
+  held_chain_ = entry.chain;
+  held_depth_ = 1;
+  serve(*wait, now);
+  CTDB_ASSERT(held_depth_ == 1);
+  held_db_ = nullptr;
+  db.file->unmark(entry.key());
+  out_.unlock_chain(ticket);
+}
+
+void ChainLocks::on_failed(uint64_t ticket, TimeNs now) {
+  ChainWait* wait = find_ticket(ticket);
+  if (wait == nullptr) return;
+  wait->ticket = 0;
+  timers_.set(wait->timer, now + kWorkerRetry);
+}
+
+void ChainLocks::forget(Database& db) {
+  while (!db.chain_waits.empty()) {
+    ChainWait& wait = *db.chain_waits.back();
+    for (Activity* activity = wait.first; activity != nullptr; activity = activity->chain_next) {
+      activity->on_chain = false;
+    }
+    if (wait.ticket != 0) out_.unlock_chain(wait.ticket);
+    drop(wait);
+  }
+}
+
+}  // namespace ctdb

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What a recovery is about: claims of copies, the lmaster's decisions, and what holders do about them.
+#include <algorithm>
+
+#include "ctdb-store/core/record_io.h"
+#include "ctdb-store/core/recovery.h"
+#include "libctdbipc/base/hash.h"
+#include "libctdbipc/base/limits.h"
+
+namespace ctdb {
+namespace {
+
+constexpr uint32_t kRecordsPerSlice = 512;
+constexpr uint32_t kKeysPerSlice = 256;
+constexpr size_t kBatchBytes = 32u << 10;
+constexpr size_t kClaimBytes = 24;       // beside the key
+constexpr size_t kAssignmentBytes = 16;  // beside the key
+
+}  // namespace
+
+void Recovery::claim_slice() {
+  for (uint32_t i = 0; i < kRecordsPerSlice; ++i) {
+    Database* db = nullptr;
+    const RecordEntry* entry = walk_.next(ctx_.databases, db);
+    if (entry == nullptr) return end_claims();
+    if (entry->in_file) add_claim(*db, *entry);
+  }
+}
+
+void Recovery::add_claim(Database& db, const RecordEntry& entry) {
+  Member& to = *member(ctx_.lmaster(entry));
+  if (to.claims.db_id != db.id) flush_claims(to);
+  to.claims.db_id = db.id;
+  to.claims.claims.push_back({to_bytes(entry.key()), entry.rsn, entry.dmaster, entry.flags, entry.data_size});
+  to.claim_bytes += entry.key_size + kClaimBytes;
+  ++statistics_.records_sent;
+  if (to.claim_bytes >= kBatchBytes) flush_claims(to);
+}
+
+void Recovery::flush_claims(Member& to) {
+  if (to.claims.claims.empty()) return;
+  to.claims.generation = ctx_.generation;
+  send(to.pnn, Operation::RECORD_CLAIMS, to.claims.encode());
+  ++to.claim_batches_out;
+  to.claims.claims.clear();
+  to.claim_bytes = 0;
+}
+
+void Recovery::end_claims() {
+  for (Member& to : members_) {
+    flush_claims(to);
+    RecordEnd end;
+    end.generation = ctx_.generation;
+    end.batches = to.claim_batches_out;
+    end.empty_handed = empty_handed_;
+    send(to.pnn, Operation::RECORD_CLAIMS_END, end.encode());
+  }
+  step_ = Step::kAwaitingClaims;
+}
+
+// So that every member has every database before claims and calls for it come.
+void Recovery::take_databases(const RecordDatabases& message) {
+  constexpr uint8_t kKept = CTDB_DB_READONLY | CTDB_DB_STICKY;
+  for (const DatabaseEntry& entry : message.databases) {
+    if ((entry.flags & ~kKept) != 0) {
+      ctx_.refuse();
+      continue;
+    }
+    bool is_new = false;
+    Result<Database*> db = ctx_.databases.attach(entry.name, entry.flags, false, is_new);
+    if (!db) {
+      ++ctx_.counts.file_errors;
+      fail("attaching " + entry.name + ": " + db.error().text());
+      continue;
+    }
+    (*db)->flags |= entry.flags;
+  }
+  ctx_.counts.databases = ctx_.databases.all().size();
+}
+
+void Recovery::take_claims(Member& from, const RecordClaims& message) {
+  ++from.claim_batches_in;
+  Database* db = ctx_.databases.find(message.db_id);
+  if (db == nullptr || from.claims_ended) return ctx_.refuse();
+  for (const RecordClaim& claim : message.claims) {
+    if (!keep_claim(*db, from, claim)) ctx_.refuse();
+  }
+}
+
+bool Recovery::keep_claim(Database& db, const Member& from, const RecordClaim& claim) {
+  if (claim.key.size() > kKeyBytesMax) return false;
+  RecordEntry& entry = db.entry(claim.key);
+  if (ctx_.lmaster(entry) != ctx_.self || claims_.size() >= RecordEntry::kNoClaim) return false;
+  for (uint32_t at = entry.first_claim; at != RecordEntry::kNoClaim; at = claims_[at].next) {
+    if (claims_[at].claim.holder == from.pnn) return false;
+  }
+  if (entry.first_claim == RecordEntry::kNoClaim) keys_.push_back({&db, &entry});
+  claims_.push_back({{from.pnn, claim.dmaster, claim.rsn, claim.data_size}, entry.first_claim});
+  entry.first_claim = static_cast<uint32_t>(claims_.size() - 1);
+  return true;
+}
+
+void Recovery::decide_slice() {
+  for (uint32_t i = 0; i < kKeysPerSlice && decided_ < keys_.size(); ++i) decide(keys_[decided_++]);
+  if (decided_ == keys_.size()) {
+    end_assignments();
+    walk_.start(ctx_.databases);
+    step_ = Step::kTidying;
+  }
+}
+
+// Who owns the key from now on. Only headers that would mislead somebody are changed: the new owner's, and that of
+// anybody who takes himself for the owner.
+void Recovery::decide(const ClaimedKey& key) {
+  RecordEntry& entry = *key.entry;
+  const Claim* winner = &claims_[entry.first_claim].claim;
+  for (uint32_t at = entry.first_claim; at != RecordEntry::kNoClaim; at = claims_[at].next) {
+    if (wins_over(claims_[at].claim, *winner)) winner = &claims_[at].claim;
+  }
+  ++statistics_.records_decided;
+  if (!winner->owns()) {
+    ++statistics_.records_assigned;
+    if (fell_back(*winner)) ++fallen_back_;
+    assign(*key.db, entry, winner->holder, *winner);
+  }
+  for (uint32_t at = entry.first_claim; at != RecordEntry::kNoClaim; at = claims_[at].next) {
+    const Claim& claim = claims_[at].claim;
+    if (claim.holder != winner->holder && claim.owns()) assign(*key.db, entry, claim.holder, *winner);
+  }
+  entry.pointer_generation = ctx_.generation;
+  // This node's own copy gets its new dmaster when its file has it.
+  if (!ctx_.owns(entry) && winner->holder != ctx_.self) entry.dmaster = winner->holder;
+}
+
+// The newest copy names an owner who is not here any more, or came back without its records.
+bool Recovery::fell_back(const Claim& winner) {
+  if (winner.dmaster == CTDB_UNKNOWN_PNN) return false;
+  const Member* owner = member(winner.dmaster);
+  return owner == nullptr || owner->empty_handed;
+}
+
+void Recovery::assign(Database& db, const RecordEntry& entry, uint32_t holder, const Claim& winner) {
+  Member& to = *member(holder);
+  if (to.assignments.db_id != db.id) flush_assignments(to);
+  to.assignments.db_id = db.id;
+  to.assignments.assignments.push_back({to_bytes(entry.key()), winner.rsn, winner.holder});
+  to.assignment_bytes += entry.key_size + kAssignmentBytes;
+  if (to.assignment_bytes >= kBatchBytes) flush_assignments(to);
+}
+
+void Recovery::flush_assignments(Member& to) {
+  if (to.assignments.assignments.empty()) return;
+  to.assignments.generation = ctx_.generation;
+  send(to.pnn, Operation::RECORD_ASSIGN, to.assignments.encode());
+  ++to.assign_batches_out;
+  to.assignments.assignments.clear();
+  to.assignment_bytes = 0;
+}
+
+void Recovery::end_assignments() {
+  for (Member& to : members_) {
+    flush_assignments(to);
+    RecordEnd end;
+    end.generation = ctx_.generation;
+    end.batches = to.assign_batches_out;
+    send(to.pnn, Operation::RECORD_ASSIGN_END, end.encode());
+  }
+}
+
+// Entries for keys that nobody has a copy of: old hints are forgotten, and records whose lmaster we were and whose only
+// copy is gone with its owner are counted.
+void Recovery::tidy_slice() {
+  for (uint32_t i = 0; i < kRecordsPerSlice; ++i) {
+    Database* db = nullptr;
+    RecordEntry* entry = walk_.next(ctx_.databases, db);
+    if (entry == nullptr) {
+      step_ = Step::kAwaitingAssignments;
+      return;
+    }
+    if (entry->in_file || entry->pointer_generation == ctx_.generation) continue;
+    const bool was_ours = ctx_.open_generation != CTDB_INVALID_GENERATION &&
+                          entry->pointer_generation == ctx_.open_generation &&
+                          open_placement_.lmaster_of_slot(entry->hash) == ctx_.self;
+    const Member* owner = member(entry->dmaster);
+    if (was_ours && (owner == nullptr || owner->empty_handed)) ++fallen_back_;
+    entry->pointer_generation = 0;
+    entry->dmaster = CTDB_UNKNOWN_PNN;
+    if (entry->activity == nullptr) db->index.remove(*entry);
+  }
+}
+
+void Recovery::take_assignments(Member& from, const RecordAssign& message, TimeNs now) {
+  ++from.assign_batches_in;
+  Database* db = ctx_.databases.find(message.db_id);
+  if (db == nullptr || from.assignments_ended) return ctx_.refuse();
+  for (const RecordAssignment& assignment : message.assignments) {
+    RecordEntry* entry = db->index.find(assignment.key, jenkins_hash(assignment.key));
+    const bool valid = entry != nullptr && entry->in_file && ctx_.lmaster(*entry) == from.pnn &&
+                       member(assignment.dmaster) != nullptr;
+    if (!valid) {
+      ctx_.refuse();
+      continue;
+    }
+    const bool promote = assignment.dmaster == ctx_.self;
+    if (promote && ctx_.owns(*entry)) continue;
+    Activity& activity = ctx_.activities.attach(*db, *entry);
+    activity.job_dmaster = assignment.dmaster;
+    activity.job_rsn = assignment.rsn;
+    set_header_job(ctx_, activity, promote ? HeaderJob::kPromote : HeaderJob::kPoint);
+    migration_.process(activity, now);
+  }
+}
+
+void Recovery::take_end(bool Member::*ended, uint64_t batches_in, Member& from, const RecordEnd& end) {
+  from.*ended = true;
+  if (batches_in == end.batches) return;
+  fail("node " + std::to_string(from.pnn) + " has sent " + std::to_string(end.batches) + " batches, " +
+       std::to_string(batches_in) + " have arrived");
+}
+
+}  // namespace ctdb

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-store/core/controls.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "libctdbipc/base/hash.h"
+#include "libctdbipc/wire/reader.h"
+
+namespace ctdb {
+
+struct StoreControls::Row {
+  Control control;
+  // Exact size of the request data (wire-protocol §8: one byte more or less is answered -1); -1: the handler looks.
+  int size;
+  Handler handler;
+};
+
+const StoreControls::Row* StoreControls::find(uint32_t opcode) {
+  using C = Control;
+  using S = StoreControls;
+  static const Row kRows[] = {
+      {C::GETDBPATH, 4, &S::get_db_path},
+      {C::GET_DBMAP, 0, &S::get_db_map},
+      {C::DB_ATTACH, -1, &S::db_attach},
+      {C::TRAVERSE_START, 16, &S::traverse_start},
+      {C::TRAVERSE_ALL, 24, &S::traverse_all},
+      {C::TRAVERSE_DATA, -1, &S::traverse_data},
+      {C::GET_DBNAME, 4, &S::get_db_name},
+      {C::ENABLE_SEQNUM, 4, &S::enable_seqnum},
+      {C::UPDATE_SEQNUM, 4, &S::update_seqnum},
+      {C::FREEZE, -1, &S::no_freeze},
+      {C::DB_ATTACH_PERSISTENT, -1, &S::attach_unsupported},
+      {C::UPDATE_RECORD, -1, &S::not_persistent},
+      {C::WIPE_DATABASE, -1, &S::no_freeze},
+      {C::TRY_DELETE_RECORDS, -1, &S::no_vacuum},
+      {C::TRAVERSE_KILL, 16, &S::traverse_kill},
+      {C::TRANS3_COMMIT, -1, &S::not_persistent},
+      {C::GET_DB_SEQNUM, 8, &S::get_db_seqnum},
+      {C::DB_SET_HEALTHY, 4, &S::db_get_health},
+      {C::DB_GET_HEALTH, 4, &S::db_get_health},
+      {C::SCHEDULE_FOR_DELETION, -1, &S::schedule_for_deletion},
+      {C::SET_DB_READONLY, 4, &S::set_db_readonly},
+      {C::TRAVERSE_START_EXT, 24, &S::traverse_start},
+      {C::GET_DB_STATISTICS, 4, &S::get_db_statistics},
+      {C::SET_DB_STICKY, 4, &S::set_db_sticky},
+      {C::TRAVERSE_ALL_EXT, 32, &S::traverse_all},
+      {C::DB_DETACH, 4, &S::db_detach},
+      {C::DB_FREEZE, -1, &S::no_freeze},
+      {C::DB_THAW, -1, &S::no_freeze},
+      {C::DB_TRANSACTION_START, -1, &S::no_freeze},
+      {C::DB_TRANSACTION_COMMIT, -1, &S::no_freeze},
+      {C::DB_TRANSACTION_CANCEL, -1, &S::no_freeze},
+      {C::DB_PULL, -1, &S::no_freeze},
+      {C::DB_PUSH_START, -1, &S::no_freeze},
+      {C::DB_PUSH_CONFIRM, -1, &S::no_freeze},
+      {C::DB_OPEN_FLAGS, 4, &S::db_open_flags},
+      {C::DB_ATTACH_REPLICATED, -1, &S::attach_unsupported},
+      {C::VACUUM_FETCH, -1, &S::no_vacuum},
+      {C::DB_VACUUM, 5, &S::no_vacuum},
+      {C::PUSH_RECORD, -1, &S::not_persistent},
+  };
+  for (const Row& row : kRows) {
+    if (static_cast<uint32_t>(row.control) == opcode) return &row;
+  }
+  return nullptr;
+}
+
+void StoreControls::serve(const ControlOrigin& origin, const ReqControl& control, TimeNs now) {
+  const Row* row = find(control.opcode);
+  if (row == nullptr) return refuse(origin, "control is not served");
+  if (row->size >= 0 && control.data.size() != static_cast<size_t>(row->size)) return refuse(origin);
+  (this->*row->handler)(origin, control, now);
+}
+
+void StoreControls::reply(const ControlOrigin& origin, int32_t status, ByteView data,
+                          std::string_view error) {
+  if (status != 0 && origin.noreply) ctx_.refuse();
+  if (origin.noreply) return;
+  build(built_, ctx_.header_to(origin.endpoint != 0 ? 0 : origin.node, origin.reqid),
+        ReplyControl{status, data, error});
+  ctx_.out.to_router(origin.endpoint, built_);
+}
+
+void StoreControls::reply_text(const ControlOrigin& origin, const std::string& text) {
+  ok(origin, {reinterpret_cast<const uint8_t*>(text.c_str()), text.size() + 1});
+}
+
+void StoreControls::broadcast(Control opcode, ByteView data) {
+  const uint32_t to = opcode == Control::UPDATE_SEQNUM ? CTDB_BROADCAST_ACTIVE : CTDB_BROADCAST_CONNECTED;
+  build(built_, ctx_.header_to(to, 0),
+        ReqControl{static_cast<uint32_t>(opcode), 0, 0, CTDB_CONTROL_NOREPLY, data});
+  ctx_.out.to_router(0, built_);
+}
+
+Database* StoreControls::database(const ControlOrigin& origin, const ReqControl& control, size_t at) {
+  const uint32_t id = load<uint32_t>(control.data.data() + at);
+  Database* db = ctx_.databases.find(id);
+  if (db != nullptr) return db;
+  char text[48];
+  std::snprintf(text, sizeof text, "unknown database 0x%08x", id);
+  refuse(origin, text);
+  return nullptr;
+}
+
+void StoreControls::get_db_path(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
+  if (const Database* db = database(origin, control)) reply_text(origin, db->file->path());
+}
+
+void StoreControls::get_db_name(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
+  if (const Database* db = database(origin, control)) reply_text(origin, db->name);
+}
+
+// Most recently attached first (wire-protocol §7.5).
+void StoreControls::get_db_map(const ControlOrigin& origin, const ReqControl&, TimeNs) {
+  const auto& databases = ctx_.databases.all();
+  Bytes map;
+  Writer w(map);
+  w.u32(static_cast<uint32_t>(databases.size()));
+  for (auto db = databases.rbegin(); db != databases.rend(); ++db) {
+    w.u32((*db)->id);
+    w.u8((*db)->flags);
+    w.zeros(3);
+  }
+  ok(origin, map);
+}
+
+void StoreControls::db_open_flags(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
+  const Database* db = database(origin, control);
+  if (db == nullptr) return;
+  uint8_t flags[4];
+  store(flags, static_cast<int32_t>(db->file->open_flags()));
+  ok(origin, flags);
+}
+
+// A volatile database is always healthy; no data says so.
+void StoreControls::db_get_health(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
+  if (database(origin, control) != nullptr) ok(origin);
+}
+
+void StoreControls::get_db_seqnum(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
+  static constexpr char kKey[] = "__db_sequence_number__";  // with its NUL
+  Database* db = database(origin, control);
+  if (db == nullptr) return;
+  const ByteView key(reinterpret_cast<const uint8_t*>(kKey), sizeof kKey);
+  uint8_t number[8] = {};
+  if (const RecordEntry* entry = db->index.find(key, jenkins_hash(key)); entry != nullptr && entry->in_file) {
+    if (!ctx_.chains.try_take(*db, *entry)) return refuse(origin, "the sequence number's record is locked");
+    const bool found = db->file->fetch(key, ctx_.value);
+    ctx_.chains.let_go(*db, *entry);
+    if (found && ctx_.value.size() == CTDB_RECORD_HEADER_SIZE + 8) {
+      store(number, load<uint64_t>(ctx_.value.data() + CTDB_RECORD_HEADER_SIZE));
+    }
+  }
+  ok(origin, number);
+}
+
+// Layout: wire-protocol §7.7. Latencies and hot keys are not kept; ten empty hot keys, as programs expect ten.
+void StoreControls::get_db_statistics(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
+  const Database* db = database(origin, control);
+  if (db == nullptr) return;
+  Bytes image(464, 0);
+  store(image.data(), db->lock_calls);
+  store(image.data() + 8, static_cast<uint32_t>(db->chain_waits.size()));
+  store(image.data() + 12, db->lock_failed);
+  for (size_t i = 0; i < db->hop_buckets.size(); ++i) store(image.data() + 152 + 4 * i, db->hop_buckets[i]);
+  store(image.data() + 216, uint32_t{10});
+  ok(origin, image);
+}
+
+void StoreControls::set_db_readonly(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
+  Database* db = database(origin, control);
+  if (db == nullptr) return;
+  db->flags |= CTDB_DB_READONLY;
+  ok(origin);
+}
+
+void StoreControls::set_db_sticky(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
+  Database* db = database(origin, control);
+  if (db == nullptr) return;
+  db->flags |= CTDB_DB_STICKY;
+  ok(origin);
+}
+
+// Answered without the chain lock: the client holds it (client-semantics §5.3). The empty record stays where it is.
+void StoreControls::schedule_for_deletion(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
+  const ByteView data = control.data;
+  if (data.size() < 36 || load<uint32_t>(data.data() + 32) != data.size() - 36) return refuse(origin);
+  if (database(origin, control) != nullptr) ok(origin);
+}
+
+void StoreControls::traverse_start(const ControlOrigin& origin, const ReqControl& control, TimeNs now) {
+  if (origin.endpoint == 0) return refuse(origin, "a traverse is started on the client's own node");
+  if (database(origin, control) == nullptr) return;
+  Reader r(control.data);
+  TraverseRequest request{r.u32(), r.u32(), r.u64(), false};
+  request.with_empty = r.left() > 0 && r.u8() != 0;
+  ok(origin);  // before any record: smbd looks for records only after the answer (client-semantics §9)
+  traverse_.start(origin.endpoint, request, now);
+}
+
+void StoreControls::traverse_all(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
+  Reader r(control.data);
+  TraverseRequest request;
+  request.db_id = r.u32();
+  const uint32_t reqid = r.u32();
+  const uint32_t initiator = r.u32();
+  request.reqid = r.u32();
+  request.srvid = r.u64();
+  request.with_empty = r.left() > 0 && r.u8() != 0;
+  if (origin.endpoint != 0 || origin.client_id != 0 || initiator != origin.node || initiator == ctx_.self) {
+    return refuse(origin);
+  }
+  traverse_.read(initiator, reqid, request);
+  ok(origin);
+}
+
+void StoreControls::traverse_data(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
+  if (origin.endpoint != 0 || !traverse_.data(origin.node, control.data)) return refuse(origin);
+  ok(origin);
+}
+
+void StoreControls::traverse_kill(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
+  Reader r(control.data);
+  traverse_.kill({r.u32(), r.u32(), r.u64(), false});
+  ok(origin);
+}
+
+void StoreControls::no_freeze(const ControlOrigin& origin, const ReqControl&, TimeNs) {
+  refuse(origin, "databases are never frozen here; recovery does without");
+}
+
+void StoreControls::not_persistent(const ControlOrigin& origin, const ReqControl&, TimeNs) {
+  refuse(origin, "persistent databases are not served by this version");
+}
+
+void StoreControls::no_vacuum(const ControlOrigin& origin, const ReqControl&, TimeNs) {
+  refuse(origin, "vacuuming is not served by this version");
+}
+
+}  // namespace ctdb

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-store/core/database.h"
+
+#include <algorithm>
+
+#include "libctdbipc/base/hash.h"
+#include "libctdbipc/base/limits.h"
+#include "libctdbipc/wire/packet.h"
+
+namespace ctdb {
+namespace {
+
+constexpr size_t kNameBytesMax = 200;  // a file name with the node's number behind it
+
+// The name becomes a file name: no way out of the directory.
+bool is_database_name(std::string_view name) {
+  if (name.empty() || name.size() > kNameBytesMax || name.front() == '.') return false;
+  return std::ranges::all_of(name, [](char c) { return c != '/' && c > ' ' && c != 0x7f; });
+}
+
+}  // namespace
+
+RecordEntry& Database::entry(ByteView key) {
+  const uint32_t hash = jenkins_hash(key);
+  if (RecordEntry* known = index.find(key, hash); known != nullptr) return *known;
+  return index.add(key, hash, file->chain_of(key));
+}
+
+Database* Databases::find(uint32_t id) const {
+  if (last_found_ != nullptr && last_found_->id == id) return last_found_;
+  for (const std::unique_ptr<Database>& database : databases_) {
+    if (database->id == id) return last_found_ = database.get();
+  }
+  return nullptr;
+}
+
+Result<Database*> Databases::attach(std::string_view name, uint8_t flags, bool keep, bool& is_new) {
+  is_new = false;
+  if (!is_database_name(name)) return fail(ErrorCode::kInvalid, "not a database name");
+  const uint32_t id = database_id(name);
+  if (Database* known = find(id); known != nullptr) {
+    if (known->name == name) return known;
+    return fail(ErrorCode::kRefused,
+                std::string(name) + ": its id is taken by " + known->name + ", choose another name");
+  }
+  if (databases_.size() >= kDatabasesMax) return fail(ErrorCode::kLimit, "too many databases");
+  auto database = std::make_unique<Database>();
+  database->name = name;
+  database->id = id;
+  database->flags = flags;
+  Result<std::unique_ptr<RecordFile>> file = files_.open(database->name, flags, keep);
+  if (!file) return fail(std::move(file.error()));
+  database->file = std::move(*file);
+  if (Result<void> indexed = index_file(*database); !indexed) return fail(std::move(indexed.error()));
+  is_new = true;
+  databases_.push_back(std::move(database));
+  return databases_.back().get();
+}
+
+// Only a file that was taken up again has records. Values too short for a header are of no use to anybody: they get
+// an entry like an empty record that nobody owns, and the next owner overwrites them.
+Result<void> Databases::index_file(Database& database) {
+  return database.file->for_each([&](ByteView key, ByteView value) {
+    RecordEntry& entry = database.entry(key);
+    entry.in_file = true;
+    if (const std::optional<RecordHeader> header = read_record_header(value)) {
+      entry.rsn = header->rsn;
+      entry.dmaster = header->dmaster;
+      entry.flags = header->flags;
+      entry.data_size = static_cast<uint32_t>(value.size() - CTDB_RECORD_HEADER_SIZE);
+    }
+    return true;
+  });
+}
+
+void Databases::detach(Database& database) {
+  last_found_ = nullptr;
+  std::erase_if(databases_,
+                [&](const std::unique_ptr<Database>& candidate) { return candidate.get() == &database; });
+}
+
+}  // namespace ctdb

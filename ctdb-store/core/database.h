@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The databases of this node: name, id, file and index of each.
+//
+// Invariant: a database's index agrees with its file from the moment it is attached (see record_index.h).
+#ifndef CTDB_STORE_CORE_DATABASE_H_
+#define CTDB_STORE_CORE_DATABASE_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ctdb-store/backend/record_file.h"
+#include "ctdb-store/core/record_index.h"
+#include "libctdbipc/base/result.h"
+
+namespace ctdb {
+
+struct ChainWait;
+
+struct Database {
+  std::string name;
+  uint32_t id = 0;
+  uint8_t flags = 0;  // CTDB_DB_*
+  std::unique_ptr<RecordFile> file;
+  RecordIndex index;
+  std::vector<ChainWait*> chain_waits;  // chains somebody else holds and we wait for
+
+  bool seqnum_on = false;
+  int64_t seqnum_seen = 0;    // up to here the other nodes have been told
+  bool file_failing = false;  // its last write failed; said once, not every time
+
+  // For GET_DB_STATISTICS.
+  uint32_t lock_calls = 0, lock_failed = 0;
+  std::array<uint32_t, 16> hop_buckets{};
+
+  // The entry of a key, made now if there was none.
+  RecordEntry& entry(ByteView key);
+};
+
+class Databases {
+ public:
+  Databases(uint32_t pnn, RecordFiles& files) : pnn_(pnn), files_(files) {}
+
+  // nullptr: not attached.
+  Database* find(uint32_t id) const;
+  // The database of that name; opened and indexed when it is new (`is_new`). keep: with what its file has.
+  // Errors: kInvalid (not a name), kRefused (another name with the same id), kLimit, and those of RecordFiles::open.
+  Result<Database*> attach(std::string_view name, uint8_t flags, bool keep, bool& is_new);
+  void detach(Database& database);
+  // In order of attaching.
+  const std::vector<std::unique_ptr<Database>>& all() const { return databases_; }
+  // Names of files that can be taken up again.
+  std::vector<std::string> existing() { return files_.existing(); }
+
+ private:
+  Result<void> index_file(Database& database);
+
+  const uint32_t pnn_;
+  RecordFiles& files_;
+  std::vector<std::unique_ptr<Database>> databases_;
+  mutable Database* last_found_ = nullptr;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_STORE_CORE_DATABASE_H_

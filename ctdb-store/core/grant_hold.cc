@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The grant hold: a record that has just been given to a local client stays until the client had its turn. Without it a
+// hot record would leave again before the client woke up, and nobody would ever get anything done.
+#include <algorithm>
+
+#include "ctdb-store/core/migration.h"
+#include "ctdb-store/core/record_io.h"
+#include "ctdb-store/core/rules.h"
+
+namespace ctdb {
+
+bool Migration::on_hold(Activity& activity, bool& held, TimeNs now) {
+  RecordEntry& entry = *activity.entry;
+  if (entry.granted == 0) return false;
+  if (now >= entry.granted_until) {
+    if (activity.holding) ++ctx_.counts.grant_holds_expired;
+    end_hold(activity);
+    return false;
+  }
+  if (!activity.holding) {
+    activity.holding = true;
+    activity.seen_held = false;
+    activity.turns_left = entry.granted;
+    ++ctx_.counts.grant_holds;
+  }
+  const bool mine = !held && ctx_.chains.try_take(*activity.db, entry);
+  if (!held && !mine) {
+    activity.seen_held = true;
+  } else if (client_had_turn(activity)) {
+    held = true;
+    end_hold(activity);
+    return false;
+  } else if (mine) {
+    ctx_.chains.let_go(*activity.db, entry);
+  }
+  ctx_.timers.set(activity.timer, std::min(now + ctx_.options.grant_hold_check, entry.granted_until));
+  return true;
+}
+
+// With the chain held: somebody was at the record since it was granted, as often as it was granted.
+bool Migration::client_had_turn(Activity& activity) {
+  RecordEntry& entry = *activity.entry;
+  const uint64_t print = fingerprint(read_data(ctx_, activity));
+  if (!activity.seen_held && print == entry.granted_print) return false;
+  activity.seen_held = false;
+  entry.granted_print = print;
+  return --activity.turns_left == 0;
+}
+
+void Migration::end_hold(Activity& activity) {
+  activity.entry->granted = 0;
+  activity.holding = false;
+  activity.seen_held = false;
+  ctx_.timers.cancel(activity.timer);
+}
+
+}  // namespace ctdb

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A record's queue worked off: local calls, calls of other nodes, arrivals.
+#include "ctdb-store/core/migration.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "ctdb-store/core/record_io.h"
+#include "ctdb-store/core/rules.h"
+#include "libctdbipc/base/assert.h"
+
+namespace ctdb {
+namespace {
+
+// How many of the calls store the record again (rsn + 1 each). A client that is gone does not count: nothing runs.
+uint64_t storing_calls(const WaitingList& calls) {
+  uint64_t count = 0;
+  for (const Waiting* call = calls.front(); call != nullptr; call = call->next) {
+    if (!call->gone && call_stores(call->callid)) ++count;
+  }
+  return count;
+}
+
+}  // namespace
+
+void Migration::process(Activity& activity, TimeNs now) {
+  bool held = false;
+  while (step(activity, held, now)) {
+  }
+  if (held) ctx_.chains.let_go(*activity.db, *activity.entry);
+  ctx_.activities.release_if_idle(activity);
+}
+
+bool Migration::lock(Activity& activity, bool& held, TimeNs now) {
+  if (!held) held = ctx_.chains.take(activity, now);
+  return held;
+}
+
+bool Migration::retry_later(Activity& activity, TimeNs now) {
+  ctx_.timers.set(activity.timer, now + kFileRetry);
+  return false;
+}
+
+bool Migration::step(Activity& activity, bool& held, TimeNs now) {
+  if (activity.job != HeaderJob::kNone) {
+    if (!lock(activity, held, now)) return false;
+    return run_header_job(ctx_, activity) || retry_later(activity, now);
+  }
+  if (!ctx_.is_open() || activity.queue.empty()) return false;
+  switch (activity.queue.front()->kind) {
+    case Waiting::Kind::kLocalCall:
+      return step_local(activity, held, now);
+    case Waiting::Kind::kRemoteCall:
+      return step_remote(activity, held, now);
+    case Waiting::Kind::kArrival:
+      return step_arrival(activity, held, now);
+  }
+  return false;
+}
+
+bool Migration::step_local(Activity& activity, bool& held, TimeNs now) {
+  RecordEntry& entry = *activity.entry;
+  if (ctx_.owns(entry)) {
+    if (!lock(activity, held, now)) return false;
+    return serve_locals(activity, now) || retry_later(activity, now);
+  }
+  if (unborn_here(entry)) {
+    if (!lock(activity, held, now)) return false;
+    return become_owner(activity, {0, ctx_.self, 0}, {}, now) || retry_later(activity, now);
+  }
+  Waiting* call = activity.queue.pop();
+  if (activity.migrating) {
+    ++ctx_.counts.collapsed;
+  } else {
+    ask(activity, *call);
+  }
+  activity.joined.push(call);
+  return true;
+}
+
+bool Migration::step_remote(Activity& activity, bool& held, TimeNs now) {
+  RecordEntry& entry = *activity.entry;
+  const Waiting& call = *activity.queue.front();
+  if (call.node == ctx_.self && ctx_.owns(entry)) {
+    // Our own call has come home: the record is here already.
+    if (activity.migrating && activity.reqid == call.reqid) {
+      activity.migrating = false;
+      finish(activity.queue.pop());
+      activity.queue.take_in_front(activity.joined);
+    } else {
+      finish(activity.queue.pop());
+    }
+    return true;
+  }
+  if (ctx_.owns(entry)) {
+    if (on_hold(activity, held, now) || !lock(activity, held, now)) return false;
+    if (!give_up(activity, call)) return retry_later(activity, now);
+  } else if (unborn_here(entry)) {
+    give_unborn(activity, call);
+  } else {
+    redirect(activity, call);
+  }
+  finish(activity.queue.pop());
+  return true;
+}
+
+bool Migration::step_arrival(Activity& activity, bool& held, TimeNs now) {
+  if (ctx_.owns(*activity.entry)) {  // a second copy of what arrived before
+    ctx_.refuse();
+    finish(activity.queue.pop());
+    return true;
+  }
+  if (!lock(activity, held, now)) return false;
+  Waiting* arrival = activity.queue.pop();
+  const RecordHeader header{arrival->rsn, ctx_.self, arrival->record_flags};
+  if (become_owner(activity, header, arrival->data, now)) {
+    ++ctx_.counts.migrations_in;
+    finish(arrival);
+    return true;
+  }
+  WaitingList first;
+  first.push(arrival);
+  activity.queue.take_in_front(first);
+  return retry_later(activity, now);
+}
+
+bool Migration::unborn_here(const RecordEntry& entry) const {
+  return ctx_.lmaster(entry) == ctx_.self && !ctx_.owns(entry) && entry.pointer_generation != ctx_.generation;
+}
+
+void Migration::set_pointer(RecordEntry& entry, uint32_t dmaster) {
+  entry.dmaster = dmaster;
+  entry.pointer_generation = ctx_.generation;
+}
+
+void Migration::ask(Activity& activity, const Waiting& call) {
+  const RecordEntry& entry = *activity.entry;
+  const uint32_t node =
+      whom_to_ask(ctx_.self, ctx_.lmaster(entry), entry.dmaster, ctx_.is_member(entry.dmaster));
+  activity.migrating = true;
+  activity.reqid = ctx_.new_reqid();
+  build(ctx_.built, ctx_.header_to(node, activity.reqid),
+        ReqCall{call.call_flags, activity.db->id, call.callid, 0, entry.key(), call.data});
+  ctx_.out.to_router(0, ctx_.built);
+}
+
+// The record is here: the local calls at the front of the queue are answered in order.
+bool Migration::serve_locals(Activity& activity, TimeNs now) {
+  RecordEntry& entry = *activity.entry;
+  WaitingList calls;
+  while (!activity.queue.empty() && activity.queue.front()->kind == Waiting::Kind::kLocalCall) {
+    calls.push(activity.queue.pop());
+  }
+  const ByteView data = read_data(ctx_, activity);
+  const uint64_t rsn = entry.rsn;
+  const uint64_t stores = storing_calls(calls);
+  // The record is ours already, so a write that fails keeps nobody from it.
+  if (stores > 0) write_record(ctx_, activity, {rsn + stores, ctx_.self, entry.flags}, data);
+  for (const Waiting* call = calls.front(); call != nullptr; call = call->next) {
+    if (!call->gone) ++ctx_.counts.calls_local;
+  }
+  answer_locals(activity, calls, rsn, data, now);
+  return true;
+}
+
+// Stores the record as ours, then answers everybody here who waited for it. The classic daemon stores it once on arrival
+// and once per call; the sequence number moves as if we did too.
+bool Migration::become_owner(Activity& activity, const RecordHeader& arrived, ByteView data, TimeNs now) {
+  RecordEntry& entry = *activity.entry;
+  WaitingList& calls = activity.joined;
+  while (!activity.queue.empty() && activity.queue.front()->kind == Waiting::Kind::kLocalCall) {
+    calls.push(activity.queue.pop());
+  }
+  RecordHeader header = arrived;
+  header.flags &= ~kReadOnlyFlags;
+  if (entry.in_file) header.rsn = std::max(header.rsn, entry.rsn);
+  const Kept kept = server_store_rule(header, !data.empty(), ctx_.lmaster(entry) == ctx_.self, ctx_.self);
+  header = kept.header;
+  const uint64_t rsn = header.rsn;
+  header.rsn += storing_calls(calls);
+  if (!write_record(ctx_, activity, header, data)) {
+    if (!activity.migrating) activity.queue.take_in_front(calls);
+    return false;
+  }
+  activity.migrating = false;
+  entry.granted = 0;
+  answer_locals(activity, calls, rsn, data, now);
+  return true;
+}
+
+void Migration::answer_locals(Activity& activity, WaitingList& calls, uint64_t rsn, ByteView data,
+                              TimeNs now) {
+  RecordEntry& entry = *activity.entry;
+  uint32_t granted = 0;
+  while (!calls.empty()) {
+    Waiting* call = calls.pop();
+    if (!call->gone) {
+      if (call_stores(call->callid)) ++rsn;
+      answer(*call, {rsn, ctx_.self, entry.flags}, data);
+      if (call->callid == CTDB_FUNC_NULL) ++granted;
+    }
+    finish(call);
+  }
+  if (granted == 0) return;
+  entry.granted = static_cast<uint16_t>(std::min<uint32_t>(entry.granted + granted, 0xFFFF));
+  entry.granted_until = now + ctx_.options.grant_hold;
+  entry.granted_print = fingerprint(data);
+}
+
+void Migration::answer(const Waiting& call, const RecordHeader& header, ByteView data) {
+  if (call.callid == CTDB_FUNC_FETCH) return reply(call, 0, data);
+  if (call.callid != CTDB_FUNC_FETCH_WITH_HEADER) return reply(call, 0, {});
+  with_header_.clear();
+  append_record_header(with_header_, header);
+  with_header_.insert(with_header_.end(), data.begin(), data.end());
+  reply(call, 0, with_header_);
+}
+
+void Migration::reply(const Waiting& call, int32_t status, ByteView data) {
+  build(ctx_.built, ctx_.header_to(0, call.reqid), ReplyCall{status, data});
+  if (call.via_router) {
+    ctx_.out.to_router(call.endpoint, ctx_.built);
+  } else {
+    ctx_.out.to_client(call.endpoint, ctx_.built);
+  }
+}
+
+// The record leaves. What stays behind is a copy that names the new owner, or nothing (wire-protocol §5).
+bool Migration::give_up(Activity& activity, const Waiting& call) {
+  RecordEntry& entry = *activity.entry;
+  const ByteView data = read_data(ctx_, activity);
+  RecordHeader header{entry.rsn, call.node, entry.flags & ~kReadOnlyFlags};
+  if (!data.empty()) header.flags |= CTDB_RECORD_MIGRATED_WITH_DATA;
+  const uint32_t lmaster = ctx_.lmaster(entry);
+  const Kept kept = server_store_rule(header, !data.empty(), lmaster == ctx_.self, ctx_.self);
+  const bool ok = kept.keep ? write_record(ctx_, activity, kept.header, data) : remove_record(ctx_, activity);
+  if (!ok) return false;
+  set_pointer(entry, call.node);
+  end_hold(activity);
+  ++ctx_.counts.migrations_out;
+  const Answer to = whom_to_answer(ctx_.self, lmaster, call.node);
+  if (to.direct) {
+    send_reply_dmaster(activity, to.node, call.reqid, header.rsn, header.flags, data);
+    return true;
+  }
+  build(ctx_.built, ctx_.header_to(to.node, call.reqid),
+        ReqDmaster{activity.db->id, header.rsn, call.node, header.flags, entry.key(), data});
+  ctx_.out.to_router(0, ctx_.built);
+  return true;
+}
+
+// Nobody has it: the lmaster makes it up and hands it on at once (rsn 0, stored once: 1). It never touches the file.
+void Migration::give_unborn(Activity& activity, const Waiting& call) {
+  set_pointer(*activity.entry, call.node);
+  ++ctx_.counts.migrations_out;
+  send_reply_dmaster(activity, call.node, call.reqid, 1, 0, {});
+}
+
+void Migration::send_reply_dmaster(const Activity& activity, uint32_t node, uint32_t reqid, uint64_t rsn,
+                                   uint32_t flags, ByteView data) {
+  build(ctx_.built, ctx_.header_to(node, reqid),
+        ReplyDmaster{activity.db->id, rsn, flags, activity.entry->key(), data});
+  ctx_.out.to_router(0, ctx_.built);
+}
+
+void Migration::redirect(Activity& activity, const Waiting& call) {
+  const RecordEntry& entry = *activity.entry;
+  const uint32_t node = whom_to_redirect_to(ctx_.self, ctx_.lmaster(entry), entry.dmaster);
+  if (!ctx_.is_member(node) || node == ctx_.self) return ctx_.refuse();
+  Header header = ctx_.header_to(node, call.reqid);
+  header.srcnode = call.node;
+  const uint32_t hops =
+      call.hopcount == std::numeric_limits<uint32_t>::max() ? call.hopcount : call.hopcount + 1;
+  build(ctx_.built, header,
+        ReqCall{call.call_flags, activity.db->id, call.callid, hops, entry.key(), call.data});
+  ctx_.out.to_router(0, ctx_.built);
+  ++ctx_.counts.redirects;
+}
+
+}  // namespace ctdb

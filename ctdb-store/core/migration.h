@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The record engine: who has a record, who wants it, and how it gets there (ARCHITECTURE §4, client-semantics §8).
+//
+// Every request for a record goes into the record's queue, and process() works the queue off from its front as far as it
+// gets: until it is empty, or its front has to wait for another node, for the chain lock, for a local client to have its
+// turn (the grant hold), or for a generation to be open.
+//
+// Invariants:
+//  1. The file is written before the answer goes out: before REPLY_CALL it says dmaster = self, before REQ_DMASTER or
+//     REPLY_DMASTER it no longer does.
+//  2. One REQ_CALL per record is out at a time; local calls that come meanwhile join it.
+#ifndef CTDB_STORE_CORE_MIGRATION_H_
+#define CTDB_STORE_CORE_MIGRATION_H_
+
+#include "ctdb-store/core/store_context.h"
+
+namespace ctdb {
+
+class Migration : public ChainLocks::User {
+ public:
+  explicit Migration(StoreContext& context) : ctx_(context) { ctx_.chains.set_user(*this); }
+
+  // ---- packets; those of nodes are of the open generation ----
+  void local_call(uint32_t endpoint, bool via_router, const Header& header, const ReqCall& call, TimeNs now);
+  void remote_call(const Header& header, const ReqCall& call, TimeNs now);
+  void req_dmaster(const Header& header, const ReqDmaster& packet, TimeNs now);
+  void reply_dmaster(const Header& header, const ReplyDmaster& packet, TimeNs now);
+  void reply_error(const Header& header, const ReplyErrorPacket& packet, TimeNs now);
+  // Answers a call that is not served.
+  void refuse_call(uint32_t endpoint, bool via_router, uint32_t reqid);
+
+  // ---- other events ----
+  void client_gone(uint32_t endpoint);
+  void all_clients_gone();
+  // The generation is over: local calls wait for the next one, everything else is dropped (others ask again).
+  void close();
+  // The next one is open.
+  void open(TimeNs now);
+  // Works off what can be worked off now. The activity may be released.
+  void process(Activity& activity, TimeNs now);
+  void on_chain_held(Activity& activity, TimeNs now) override { process(activity, now); }
+  // The database is going away: its requests are answered with an error.
+  void drop_database(Database& database);
+
+ private:
+  // One thing done; false: nothing more can be done now.
+  bool step(Activity& activity, bool& held, TimeNs now);
+  bool step_local(Activity& activity, bool& held, TimeNs now);
+  bool step_remote(Activity& activity, bool& held, TimeNs now);
+  bool step_arrival(Activity& activity, bool& held, TimeNs now);
+  bool lock(Activity& activity, bool& held, TimeNs now);
+  bool retry_later(Activity& activity, TimeNs now);
+
+  void arrive(Activity& activity, const Header& header, const ReplyDmaster& packet, TimeNs now);
+
+  // Nobody has ever had the record, or nobody has it any more, and this node is the one to say so.
+  bool unborn_here(const RecordEntry& entry) const;
+  void set_pointer(RecordEntry& entry, uint32_t dmaster);
+  void ask(Activity& activity, const Waiting& call);
+  bool serve_locals(Activity& activity, TimeNs now);
+  bool become_owner(Activity& activity, const RecordHeader& arrived, ByteView data, TimeNs now);
+  void answer_locals(Activity& activity, WaitingList& calls, uint64_t rsn, ByteView data, TimeNs now);
+  void answer(const Waiting& call, const RecordHeader& header, ByteView data);
+  void reply(const Waiting& call, int32_t status, ByteView data);
+  bool give_up(Activity& activity, const Waiting& call);
+  void give_unborn(Activity& activity, const Waiting& call);
+  void redirect(Activity& activity, const Waiting& call);
+  void send_reply_dmaster(const Activity& activity, uint32_t node, uint32_t reqid, uint64_t rsn,
+                          uint32_t flags, ByteView data);
+
+  // The grant hold: true while the record must stay for its local clients; it will be looked at again.
+  bool on_hold(Activity& activity, bool& held, TimeNs now);
+  bool client_had_turn(Activity& activity);
+  void end_hold(Activity& activity);
+
+  void count_hops(Database& db, uint32_t hops);
+  void finish(Waiting* item);
+  void drop_all(WaitingList& list);
+
+  StoreContext& ctx_;
+  Bytes with_header_;  // data of a FETCH_WITH_HEADER answer
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_STORE_CORE_MIGRATION_H_

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What a store knows about the records of one database: for every key in its file, and for every key it is lmaster of
+// or has asked for, one entry. Redirects, pointers and recovery claims are answered from here without touching the file.
+// That is sound because only the store creates records in a volatile file and only it changes headers (ARCHITECTURE §4);
+// the data of a record that this node owns may change at any time, so its size is not known here.
+//
+// Invariants:
+//  1. dmaster == self of the node: the record is in the file with a header that says the same.
+//  2. in_file: the file has a record with this rsn, dmaster and flags. Otherwise rsn is 0 and dmaster is the lmaster's
+//     pointer (pointer_generation == the open generation) or a hint that may be wrong.
+//  3. Entries do not move. A cursor that stands on an entry which is removed moves on to the next one.
+#ifndef CTDB_STORE_CORE_RECORD_INDEX_H_
+#define CTDB_STORE_CORE_RECORD_INDEX_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "libctdbipc/base/bytes.h"
+#include "libctdbipc/base/time.h"
+#include "libctdbipc/wire/layout.h"
+
+namespace ctdb {
+
+struct Activity;
+
+struct RecordEntry {
+  static constexpr uint32_t kNoClaim = 0xFFFFFFFFu;
+
+  ByteView key() const { return {reinterpret_cast<const uint8_t*>(this + 1), key_size}; }
+
+  RecordEntry* bucket_next = nullptr;
+  RecordEntry* previous = nullptr;  // in order of creation
+  RecordEntry* next = nullptr;
+  Activity* activity = nullptr;  // nullptr: nothing is going on with this record
+
+  uint64_t rsn = 0;
+  uint32_t dmaster = CTDB_UNKNOWN_PNN;
+  uint32_t flags = 0;
+  uint32_t data_size = 0;  // when it was last stored by this store
+  uint32_t pointer_generation = 0;
+  uint32_t hash = 0;  // of the key, as Placement uses it
+  uint32_t chain = 0;
+  uint32_t key_size = 0;
+  uint32_t first_claim = kNoClaim;  // during a recovery, at the lmaster
+  bool in_file = false;
+
+  // The grant hold: a local client was just given this record and has had no time to use it.
+  uint16_t granted = 0;        // how many clients were given it
+  TimeNs granted_until = 0;    // end of the hold
+  uint64_t granted_print = 0;  // fingerprint of the data then
+};
+
+class RecordIndex {
+ public:
+  class Cursor;
+
+  RecordIndex();
+  ~RecordIndex();
+  RecordIndex(const RecordIndex&) = delete;
+  RecordIndex& operator=(const RecordIndex&) = delete;
+
+  // nullptr: not known.
+  RecordEntry* find(ByteView key, uint32_t hash) const;
+  // A new entry; the key must not be there yet.
+  RecordEntry& add(ByteView key, uint32_t hash, uint32_t chain);
+  void remove(RecordEntry& entry);
+  RecordEntry* first() const { return first_; }
+  size_t size() const { return size_; }
+
+ private:
+  void grow();
+
+  std::vector<RecordEntry*> buckets_;
+  RecordEntry* first_ = nullptr;
+  RecordEntry* last_ = nullptr;
+  size_t size_ = 0;
+  Cursor* cursors_ = nullptr;
+};
+
+// Walks through an index that changes meanwhile. Entries added later are visited too.
+class RecordIndex::Cursor {
+ public:
+  explicit Cursor(RecordIndex& index);
+  ~Cursor();
+  Cursor(const Cursor&) = delete;
+  Cursor& operator=(const Cursor&) = delete;
+
+  // The entry it stands on; nullptr at the end (which may become an entry when one is added).
+  RecordEntry* at();
+  void advance();
+
+ private:
+  friend class RecordIndex;
+  RecordIndex* index_;
+  RecordEntry* at_;
+  RecordEntry* last_seen_ = nullptr;  // at the end: what stands before a new entry
+  Cursor* next_cursor_;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_STORE_CORE_RECORD_INDEX_H_

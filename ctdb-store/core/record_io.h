@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A record's file and its index entry changed together. All of these want the record's chain locked.
+//
+// A failed write leaves file and entry as they were and is reported once per database; callers try again later.
+#ifndef CTDB_STORE_CORE_RECORD_IO_H_
+#define CTDB_STORE_CORE_RECORD_IO_H_
+
+#include "ctdb-store/core/store_context.h"
+
+namespace ctdb {
+
+// How long after a failed write it is tried again (disk full, most likely).
+inline constexpr TimeNs kFileRetry = 100 * kMillisecond;
+
+// The record's data, a loan in context.value; empty when there is no record or it is too short to have data.
+ByteView read_data(StoreContext& context, Activity& activity);
+// false: the write failed.
+bool write_record(StoreContext& context, Activity& activity, const RecordHeader& header, ByteView data);
+bool remove_record(StoreContext& context, Activity& activity);
+// Keeps the data as it is.
+bool write_header(StoreContext& context, Activity& activity, const RecordHeader& header);
+// Sets what is to be done to the record's header next, instead of what was to be done before.
+void set_header_job(StoreContext& context, Activity& activity, HeaderJob job);
+void cancel_header_job(StoreContext& context, Activity& activity);
+// Does the activity's header job and clears it.
+bool run_header_job(StoreContext& context, Activity& activity);
+
+}  // namespace ctdb
+
+#endif  // CTDB_STORE_CORE_RECORD_IO_H_

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A walk through all records of all databases in pieces, while databases and records come and go.
+#ifndef CTDB_STORE_CORE_RECORD_WALK_H_
+#define CTDB_STORE_CORE_RECORD_WALK_H_
+
+#include <optional>
+#include <vector>
+
+#include "ctdb-store/core/database.h"
+
+namespace ctdb {
+
+class RecordWalk {
+ public:
+  // Walks through the databases that are attached now.
+  void start(const Databases& databases) {
+    stop();
+    for (const auto& database : databases.all()) ids_.push_back(database->id);
+  }
+  void start(const Database& database) {
+    stop();
+    ids_.push_back(database.id);
+  }
+  void stop() {
+    cursor_.reset();
+    ids_.clear();
+    at_ = 0;
+  }
+  // The record it stands on and its database; nullptr: there are no more.
+  RecordEntry* current(const Databases& databases, Database*& database) {
+    for (; at_ < ids_.size(); ++at_, cursor_.reset()) {
+      database = databases.find(ids_[at_]);
+      if (database == nullptr) continue;
+      if (!cursor_) cursor_.emplace(database->index);
+      if (RecordEntry* entry = cursor_->at(); entry != nullptr) return entry;
+    }
+    stop();
+    return nullptr;
+  }
+  void advance() {
+    if (cursor_) cursor_->advance();
+  }
+  // The same, and goes on to the next one: what is returned may be removed.
+  RecordEntry* next(const Databases& databases, Database*& database) {
+    RecordEntry* entry = current(databases, database);
+    advance();
+    return entry;
+  }
+
+ private:
+  std::vector<uint32_t> ids_;
+  size_t at_ = 0;
+  std::optional<RecordIndex::Cursor> cursor_;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_STORE_CORE_RECORD_WALK_H_

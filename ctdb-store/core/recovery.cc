@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The phases of a recovery and of being no member.
+#include "ctdb-store/core/recovery.h"
+
+#include <algorithm>
+
+#include "ctdb-store/core/record_io.h"
+
+namespace ctdb {
+namespace {
+
+constexpr uint32_t kRecordsPerSlice = 256;
+
+}  // namespace
+
+void Recovery::send_hello() {
+  StoreHello hello;
+  hello.open_generation = ctx_.open_generation;
+  hello.prepared_generation = ctx_.prepared_generation;
+  hello.databases = static_cast<uint32_t>(ctx_.databases.all().size());
+  ctx_.send_own(ctx_.self, Operation::STORE_HELLO, hello.encode());
+}
+
+bool Recovery::begin(const StoreRecover& order, TimeNs now) {
+  const bool same = order.generation == ctx_.generation;
+  if (same && ctx_.phase == StorePhase::kRecovering) return false;
+  if (same && ctx_.phase == StorePhase::kPrepared) {
+    report(true, "");
+    return false;
+  }
+  const bool self_in = std::ranges::binary_search(order.members, ctx_.self);
+  if (order.generation <= ctx_.generation || !self_in) {
+    ctx_.refuse();
+    return false;
+  }
+  reset();
+  migration_.close();
+  ctx_.phase = StorePhase::kRecovering;
+  ctx_.generation = order.generation;
+  ctx_.placement = Placement(order.members);
+  stopped_ = false;
+  for (uint32_t pnn : order.members) {
+    members_.emplace_back();
+    members_.back().pnn = pnn;
+  }
+  empty_handed_ =
+      must_discard_ || std::max(ctx_.open_generation, ctx_.prepared_generation) < order.base_generation;
+  if (empty_handed_) {
+    must_discard_ = true;
+    step_ = Step::kDiscarding;
+    start_header_walk(HeaderJob::kDiscard);
+    header_slice(now);
+  } else {
+    start_claiming();
+  }
+  return true;
+}
+
+// Forgets everything about the attempt under way.
+void Recovery::reset() {
+  for (const ClaimedKey& key : keys_) key.entry->first_claim = RecordEntry::kNoClaim;
+  keys_.clear();
+  claims_.clear();
+  members_.clear();
+  self_queue_.clear();
+  decided_ = 0;
+  statistics_ = {};
+  fallen_back_ = 0;
+  failed_ = false;
+  walk_.stop();
+  walk_job_ = HeaderJob::kNone;
+  step_ = Step::kIdle;
+}
+
+void Recovery::suspend(bool discard) {
+  reset();
+  migration_.close();
+  ctx_.phase = StorePhase::kSuspended;
+  stopped_ = discard;
+  if (discard) {
+    must_discard_ = true;
+    ctx_.open_generation = ctx_.prepared_generation = CTDB_INVALID_GENERATION;
+  }
+  start_header_walk(must_discard_ ? HeaderJob::kDiscard : HeaderJob::kTakeAway);
+}
+
+void Recovery::start_header_walk(HeaderJob job) {
+  walk_job_ = job;
+  walk_.start(ctx_.databases);
+}
+
+void Recovery::header_slice(TimeNs now) {
+  for (uint32_t i = 0; i < kRecordsPerSlice; ++i) {
+    Database* db = nullptr;
+    RecordEntry* entry = walk_.next(ctx_.databases, db);
+    if (entry == nullptr) {
+      walk_job_ = HeaderJob::kNone;
+      return;
+    }
+    const bool concerned = walk_job_ == HeaderJob::kDiscard ? entry->in_file : ctx_.owns(*entry);
+    if (!concerned) continue;
+    Activity& activity = ctx_.activities.attach(*db, *entry);
+    set_header_job(ctx_, activity, walk_job_);
+    migration_.process(activity, now);
+  }
+}
+
+bool Recovery::has_work() const {
+  if (walk_job_ != HeaderJob::kNone || !self_queue_.empty()) return true;
+  return step_ == Step::kClaiming || step_ == Step::kDeciding || step_ == Step::kTidying;
+}
+
+void Recovery::work(TimeNs now) {
+  if (walk_job_ != HeaderJob::kNone) {
+    header_slice(now);
+  } else if (!self_queue_.empty()) {
+    const SelfPacket packet = std::move(self_queue_.front());
+    self_queue_.pop_front();
+    record_packet(packet.operation, ctx_.self, packet.payload, now);
+  } else if (step_ == Step::kClaiming) {
+    claim_slice();
+  } else if (step_ == Step::kDeciding) {
+    decide_slice();
+  } else if (step_ == Step::kTidying) {
+    tidy_slice();
+  }
+  advance();
+}
+
+void Recovery::advance() {
+  if (failed_) return;
+  const bool headers_done = walk_job_ == HeaderJob::kNone && ctx_.header_jobs == 0;
+  if (step_ == Step::kDiscarding && headers_done) {
+    must_discard_ = false;
+    start_claiming();
+  }
+  if (step_ == Step::kAwaitingClaims && all_ended(&Member::claims_ended)) step_ = Step::kDeciding;
+  if (step_ == Step::kAwaitingAssignments && headers_done && all_ended(&Member::assignments_ended))
+    prepared();
+  if (ctx_.phase == StorePhase::kSuspended && headers_done) must_discard_ = false;
+}
+
+void Recovery::start_claiming() {
+  RecordDatabases databases;
+  databases.generation = ctx_.generation;
+  for (const auto& db : ctx_.databases.all()) databases.databases.push_back({db->name, db->flags});
+  const Bytes payload = databases.encode();
+  for (const Member& to : members_) send(to.pnn, Operation::RECORD_DATABASES, payload);
+  walk_.start(ctx_.databases);
+  step_ = Step::kClaiming;
+}
+
+void Recovery::prepared() {
+  step_ = Step::kDone;
+  ctx_.phase = StorePhase::kPrepared;
+  ctx_.prepared_generation = ctx_.generation;
+  ctx_.counts.records_fallen_back += fallen_back_;
+  if (fallen_back_ > 0) {
+    ctx_.out.log(
+        StoreLog::kWarning,
+        std::to_string(fallen_back_) +
+            " records have fallen back to an older copy or are gone: their owner left or lost its files");
+  }
+  report(true, "");
+}
+
+void Recovery::report(bool ok, const std::string& error) {
+  StoreRecovered recovered;
+  recovered.generation = ctx_.generation;
+  recovered.ok = ok;
+  recovered.statistics = statistics_;
+  recovered.error = error;
+  ctx_.send_own(ctx_.self, Operation::STORE_RECOVERED, recovered.encode());
+}
+
+// This attempt cannot succeed; the leader starts another.
+void Recovery::fail(const std::string& error) {
+  if (failed_) return;
+  failed_ = true;
+  ctx_.out.log(StoreLog::kError, "recovery of generation " + std::to_string(ctx_.generation) + ": " + error);
+  report(false, error);
+}
+
+bool Recovery::open(const StoreOpen& order) {
+  if (ctx_.phase != StorePhase::kPrepared || order.generation != ctx_.generation) {
+    ctx_.refuse();
+    return false;
+  }
+  reset();
+  ctx_.phase = StorePhase::kOpen;
+  ctx_.open_generation = ctx_.generation;
+  open_placement_ = ctx_.placement;
+  ++ctx_.counts.recoveries;
+  return true;
+}
+
+Recovery::Member* Recovery::member(uint32_t pnn) {
+  const auto at = std::ranges::find(members_, pnn, &Member::pnn);
+  return at == members_.end() ? nullptr : &*at;
+}
+
+bool Recovery::all_ended(bool Member::*ended) const {
+  return std::ranges::all_of(members_, [&](const Member& m) { return m.*ended; });
+}
+
+void Recovery::send(uint32_t node, Operation operation, const Bytes& payload) {
+  statistics_.bytes_sent += payload.size();
+  if (node == ctx_.self) {
+    self_queue_.push_back({operation, payload});
+  } else {
+    ctx_.send_own(node, operation, payload);
+  }
+}
+
+void Recovery::record_packet(Operation operation, uint32_t node, ByteView payload, TimeNs now) {
+  Member* from = member(node);
+  if (from == nullptr) return ctx_.refuse();
+  bool understood = false;
+  if (operation == Operation::RECORD_DATABASES) {
+    const auto message = RecordDatabases::decode(payload);
+    if (message) take_databases(*message);
+    understood = message.has_value();
+  } else if (operation == Operation::RECORD_CLAIMS) {
+    const auto message = RecordClaims::decode(payload);
+    if (message) take_claims(*from, *message);
+    understood = message.has_value();
+  } else if (operation == Operation::RECORD_ASSIGN) {
+    const auto message = RecordAssign::decode(payload);
+    if (message) take_assignments(*from, *message, now);
+    understood = message.has_value();
+  } else {
+    const auto message = RecordEnd::decode(payload);
+    if (message && operation == Operation::RECORD_CLAIMS_END) {
+      from->empty_handed = message->empty_handed;
+      take_end(&Member::claims_ended, from->claim_batches_in, *from, *message);
+    } else if (message) {
+      take_end(&Member::assignments_ended, from->assign_batches_in, *from, *message);
+    }
+    understood = message.has_value();
+  }
+  if (!understood) ctx_.refuse();
+}
+
+}  // namespace ctdb

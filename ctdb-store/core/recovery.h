@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A store's part in making a generation (ARCHITECTURE §5): discard what is not of the last one, claim every record at
+// its new lmaster, decide as lmaster who owns what, change the headers that must change, report. And its part when this
+// node is not a member: take the records away from local clients.
+//
+// Clients go on working on records they own all the while; nothing here looks at data, only at headers.
+//
+// Invariants:
+//  1. Nothing of an attempt outlives it: the next one, under a higher generation, starts from the files as they are.
+//  2. A record's header is changed only with its chain locked, and the store reports itself as recovered only when all
+//     changes are in the files.
+//  3. What goes to this node itself does not go over the network, but through self_queue_ like everybody else's.
+#ifndef CTDB_STORE_CORE_RECOVERY_H_
+#define CTDB_STORE_CORE_RECOVERY_H_
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "ctdb-store/core/migration.h"
+#include "ctdb-store/core/record_walk.h"
+#include "ctdb-store/core/rules.h"
+#include "ctdb-store/core/store_context.h"
+#include "libctdbipc/wire/own_messages.h"
+
+namespace ctdb {
+
+class Recovery {
+ public:
+  Recovery(StoreContext& context, Migration& migration) : ctx_(context), migration_(migration) {}
+
+  // From this node's recoveryd. begin() and open() return whether the phase has changed.
+  bool begin(const StoreRecover& order, TimeNs now);
+  bool open(const StoreOpen& order);
+  void suspend(bool discard);
+  void send_hello();
+  // RECORD_* of the generation being made, from a member.
+  void record_packet(Operation operation, uint32_t node, ByteView payload, TimeNs now);
+
+  bool has_work() const;
+  // One slice.
+  void work(TimeNs now);
+  // Goes on to the next step if this one is done; call after every event.
+  void advance();
+  // Suspended because the node was stopped or banned.
+  bool stopped() const { return stopped_; }
+
+ private:
+  enum class Step : uint8_t {
+    kIdle,
+    kDiscarding,
+    kClaiming,
+    kAwaitingClaims,
+    kDeciding,
+    kTidying,
+    kAwaitingAssignments,
+    kDone,
+  };
+  struct Member {
+    uint32_t pnn = 0;
+    bool claims_ended = false, assignments_ended = false;
+    bool empty_handed = false;
+    uint64_t claim_batches_in = 0, assign_batches_in = 0;
+    uint64_t claim_batches_out = 0, assign_batches_out = 0;
+    RecordClaims claims;  // not sent yet
+    size_t claim_bytes = 0;
+    RecordAssign assignments;  // not sent yet
+    size_t assignment_bytes = 0;
+  };
+  struct KeptClaim {
+    Claim claim;
+    uint32_t next = RecordEntry::kNoClaim;
+  };
+  struct ClaimedKey {
+    Database* db;
+    RecordEntry* entry;
+  };
+  struct SelfPacket {
+    Operation operation;
+    Bytes payload;
+  };
+
+  // recovery.cc: phases
+  void reset();
+  void start_header_walk(HeaderJob job);
+  void header_slice(TimeNs now);
+  void start_claiming();
+  void prepared();
+  void report(bool ok, const std::string& error);
+  void fail(const std::string& error);
+  Member* member(uint32_t pnn);
+  bool all_ended(bool Member::*ended) const;
+  void send(uint32_t node, Operation operation, const Bytes& payload);
+
+  // claims.cc: what is claimed and decided
+  void claim_slice();
+  void add_claim(Database& db, const RecordEntry& entry);
+  void flush_claims(Member& to);
+  void end_claims();
+  void take_databases(const RecordDatabases& message);
+  void take_claims(Member& from, const RecordClaims& message);
+  bool keep_claim(Database& db, const Member& from, const RecordClaim& claim);
+  void decide_slice();
+  void decide(const ClaimedKey& key);
+  bool fell_back(const Claim& winner);
+  void assign(Database& db, const RecordEntry& entry, uint32_t holder, const Claim& winner);
+  void flush_assignments(Member& to);
+  void end_assignments();
+  void tidy_slice();
+  void take_assignments(Member& from, const RecordAssign& message, TimeNs now);
+  void take_end(bool Member::*ended, uint64_t batches_in, Member& from, const RecordEnd& end);
+
+  StoreContext& ctx_;
+  Migration& migration_;
+  Step step_ = Step::kIdle;
+  bool must_discard_ = false;
+  bool stopped_ = false;
+  bool empty_handed_ = false;
+  bool failed_ = false;
+  HeaderJob walk_job_ = HeaderJob::kNone;  // what the walk under way does to every record
+  RecordWalk walk_;
+  std::vector<Member> members_;
+  std::deque<SelfPacket> self_queue_;
+  std::vector<KeptClaim> claims_;
+  std::vector<ClaimedKey> keys_;
+  size_t decided_ = 0;
+  Placement open_placement_;  // of the generation this store was last open in
+  RecoveryStatistics statistics_;
+  uint64_t fallen_back_ = 0;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_STORE_CORE_RECOVERY_H_

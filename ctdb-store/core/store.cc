@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Events on their way to the part that serves them, and the gate that keeps packets of other generations out.
+#include "ctdb-store/core/store.h"
+
+#include <algorithm>
+#include <deque>
+
+#include "ctdb-store/core/controls.h"
+#include "ctdb-store/core/migration.h"
+#include "ctdb-store/core/recovery.h"
+#include "ctdb-store/core/store_context.h"
+#include "ctdb-store/core/traverse.h"
+#include "libctdbipc/wire/own_messages.h"
+
+namespace ctdb {
+namespace {
+
+// What may be kept for a generation that is not open yet; more than that no cluster of honest nodes sends.
+constexpr size_t kParkedBytesMax = 256u << 20;
+
+bool is_recovery_packet(Operation operation) {
+  return operation >= Operation::RECORD_DATABASES && operation <= Operation::RECORD_ASSIGN_END;
+}
+
+}  // namespace
+
+class Store::Impl {
+ public:
+  Impl(StoreOptions options, RecordFiles& files, StoreOutput& output)
+      : ctx_(std::move(options), files, output),
+        migration_(ctx_),
+        recovery_(ctx_, migration_),
+        traverse_(ctx_),
+        controls_(ctx_, migration_, recovery_, traverse_) {
+    take_up_files();
+  }
+
+  void on_router_up() { recovery_.send_hello(); }
+  void on_router_down();
+  void on_router_packet(uint32_t endpoint, MutableBytes packet, TimeNs now);
+  void on_client_packet(uint32_t endpoint, ByteView packet, TimeNs now);
+  void on_client_gone(uint32_t endpoint);
+  void tick(TimeNs now);
+  TimeNs next_deadline() const;
+  bool has_work() const { return recovery_.has_work() || traverse_.has_work(); }
+  void work(TimeNs now);
+
+ private:
+  friend class Store;
+  struct Parked {
+    Header header;
+    Bytes packet;
+  };
+  struct ParkedCall {
+    uint32_t endpoint;
+    bool via_router;
+    Bytes packet;
+  };
+
+  void take_up_files();
+  void local_call(uint32_t endpoint, bool via_router, ByteView packet, TimeNs now);
+  void node_packet(const Header& header, ByteView packet, TimeNs now);
+  void serve_node_packet(const Header& header, ByteView packet, TimeNs now);
+  void park(const Header& header, ByteView packet);
+  void unpark(bool recovery_packets, TimeNs now);
+  void order(const Header& header, ByteView packet, TimeNs now);
+  void opened(TimeNs now);
+  void suspended(bool discard);
+  void control(uint32_t endpoint, const Header& header, ByteView packet, TimeNs now);
+
+  StoreContext ctx_;
+  Migration migration_;
+  Recovery recovery_;
+  Traverse traverse_;
+  StoreControls controls_;
+  std::deque<Parked> parked_;
+  size_t parked_bytes_ = 0;
+  // Calls for a database that is not here yet while no generation is open: a recovery may bring it.
+  std::deque<ParkedCall> parked_calls_;
+};
+
+void Store::Impl::take_up_files() {
+  if (ctx_.options.open_generation == CTDB_INVALID_GENERATION) return;
+  ctx_.open_generation = ctx_.options.open_generation;
+  for (const std::string& name : ctx_.databases.existing()) {
+    bool is_new = false;
+    const Result<Database*> db = ctx_.databases.attach(name, 0, true, is_new);
+    if (db) continue;
+    ++ctx_.counts.file_errors;
+    ctx_.out.log(StoreLog::kError,
+                 "taking up " + name + ": " + db.error().text() +
+                     "; its records on this node are lost, older copies on other nodes remain");
+  }
+  ctx_.counts.databases = ctx_.databases.all().size();
+}
+
+// Clients came through the router; its next life counts them anew.
+void Store::Impl::on_router_down() {
+  migration_.all_clients_gone();
+  traverse_.all_clients_gone();
+  controls_.all_clients_gone();
+  parked_calls_.clear();
+  suspended(recovery_.stopped());
+}
+
+void Store::Impl::on_router_packet(uint32_t endpoint, MutableBytes packet, TimeNs now) {
+  if (check_header(packet) != HeaderFault::kNone) return ctx_.refuse();
+  const Header header = read_header(packet);
+  const auto operation = static_cast<Operation>(header.operation);
+  if (operation == Operation::REQ_CONTROL) {
+    control(endpoint, header, packet, now);
+  } else if (operation == Operation::REQ_CALL && endpoint != 0) {
+    local_call(endpoint, true, packet, now);
+  } else if (endpoint != 0) {
+    ctx_.refuse();
+  } else if (operation <= Operation::REPLY_ERROR || is_recovery_packet(operation)) {
+    node_packet(header, packet, now);
+  } else if (header.srcnode == ctx_.self) {
+    order(header, packet, now);
+  } else {
+    ctx_.refuse();
+  }
+  recovery_.advance();
+}
+
+void Store::Impl::on_client_packet(uint32_t endpoint, ByteView packet, TimeNs now) {
+  if (check_header(packet) != HeaderFault::kNone) return ctx_.refuse();
+  if (read_header(packet).operation != static_cast<uint32_t>(Operation::REQ_CALL)) return ctx_.refuse();
+  local_call(endpoint, false, packet, now);
+}
+
+void Store::Impl::local_call(uint32_t endpoint, bool via_router, ByteView packet, TimeNs now) {
+  const Header header = read_header(packet);
+  const std::optional<ReqCall> call = parse_req_call(packet);
+  if (!call) {
+    ctx_.refuse();
+    return migration_.refuse_call(endpoint, via_router, header.reqid);
+  }
+  if (!ctx_.is_open() && ctx_.databases.find(call->db_id) == nullptr) {
+    parked_calls_.push_back({endpoint, via_router, to_bytes(packet)});
+    return;
+  }
+  migration_.local_call(endpoint, via_router, header, *call, now);
+}
+
+// The gate: packets of the open generation are served, those of one to come are kept, all others change nothing.
+void Store::Impl::node_packet(const Header& header, ByteView packet, TimeNs now) {
+  const bool for_recovery = is_recovery_packet(static_cast<Operation>(header.operation));
+  const bool making = ctx_.phase == StorePhase::kRecovering || ctx_.phase == StorePhase::kPrepared;
+  if (header.generation == ctx_.generation && for_recovery && making) {
+    return recovery_.record_packet(static_cast<Operation>(header.operation), header.srcnode,
+                                   own_payload(packet), now);
+  }
+  if (header.generation == ctx_.generation && !for_recovery && ctx_.is_open()) {
+    return serve_node_packet(header, packet, now);
+  }
+  if (header.generation > ctx_.generation ||
+      (header.generation == ctx_.generation && !for_recovery && making)) {
+    return park(header, packet);
+  }
+  ++ctx_.counts.stale_packets;
+}
+
+void Store::Impl::serve_node_packet(const Header& header, ByteView packet, TimeNs now) {
+  switch (static_cast<Operation>(header.operation)) {
+    case Operation::REQ_CALL:
+      if (const auto call = parse_req_call(packet)) return migration_.remote_call(header, *call, now);
+      break;
+    case Operation::REQ_DMASTER:
+      if (const auto request = parse_req_dmaster(packet))
+        return migration_.req_dmaster(header, *request, now);
+      break;
+    case Operation::REPLY_DMASTER:
+      if (const auto reply = parse_reply_dmaster(packet))
+        return migration_.reply_dmaster(header, *reply, now);
+      break;
+    case Operation::REPLY_ERROR:
+      if (const auto error = parse_reply_error(packet)) return migration_.reply_error(header, *error, now);
+      break;
+    default:  // REPLY_CALL: only read-only copies are answered so, and nobody asks for any
+      break;
+  }
+  ctx_.refuse();
+}
+
+void Store::Impl::park(const Header& header, ByteView packet) {
+  if (parked_bytes_ + packet.size() > kParkedBytesMax) return ctx_.refuse();
+  parked_bytes_ += packet.size();
+  parked_.push_back({header, to_bytes(packet)});
+  ctx_.counts.packets_parked = parked_.size();
+}
+
+// Takes what has become due out of the parked packets, and what never will.
+void Store::Impl::unpark(bool recovery_packets, TimeNs now) {
+  std::deque<Parked> parked = std::move(parked_);
+  parked_.clear();
+  parked_bytes_ = 0;
+  for (Parked& one : parked) {
+    const bool for_recovery = is_recovery_packet(static_cast<Operation>(one.header.operation));
+    if (one.header.generation == ctx_.generation && for_recovery != recovery_packets) {
+      park(one.header, one.packet);
+    } else {
+      node_packet(one.header, one.packet, now);
+    }
+  }
+  ctx_.counts.packets_parked = parked_.size();
+}
+
+// From this node's own daemons.
+void Store::Impl::order(const Header& header, ByteView packet, TimeNs now) {
+  const ByteView payload = own_payload(packet);
+  switch (static_cast<Operation>(header.operation)) {
+    case Operation::CLIENT_GONE:
+      if (const auto gone = ClientGone::decode(payload)) return on_client_gone(gone->endpoint);
+      break;
+    case Operation::STORE_QUERY:
+      return recovery_.send_hello();
+    case Operation::STORE_RECOVER:
+      if (const auto recover = StoreRecover::decode(payload)) {
+        if (recovery_.begin(*recover, now)) unpark(true, now);
+        return;
+      }
+      break;
+    case Operation::STORE_OPEN:
+      if (const auto open = StoreOpen::decode(payload)) {
+        if (recovery_.open(*open)) opened(now);
+        return;
+      }
+      break;
+    case Operation::STORE_SUSPEND:
+      if (const auto suspend = StoreSuspend::decode(payload)) return suspended(suspend->discard);
+      break;
+    default:
+      break;
+  }
+  ctx_.refuse();
+}
+
+void Store::Impl::opened(TimeNs now) {
+  migration_.open(now);
+  unpark(false, now);
+  const std::deque<ParkedCall> calls = std::move(parked_calls_);
+  parked_calls_.clear();
+  for (const ParkedCall& call : calls) local_call(call.endpoint, call.via_router, call.packet, now);
+  controls_.opened();
+  traverse_.generation_opened();
+}
+
+void Store::Impl::suspended(bool discard) {
+  recovery_.suspend(discard);
+  if (discard) controls_.stopped();
+}
+
+void Store::Impl::control(uint32_t endpoint, const Header& header, ByteView packet, TimeNs now) {
+  const std::optional<ReqControl> request = parse_req_control(packet);
+  if (!request) return ctx_.refuse();
+  const bool noreply = (request->flags & CTDB_CONTROL_NOREPLY) != 0;
+  controls_.serve({endpoint, header.srcnode, request->client_id, header.reqid, noreply}, *request, now);
+}
+
+void Store::Impl::on_client_gone(uint32_t endpoint) {
+  migration_.client_gone(endpoint);
+  traverse_.client_gone(endpoint);
+  controls_.client_gone(endpoint);
+  std::erase_if(parked_calls_, [&](const ParkedCall& call) { return call.endpoint == endpoint; });
+}
+
+void Store::Impl::tick(TimeNs now) {
+  while (Timer* timer = ctx_.timers.take_due(now)) {
+    if (timer->owner == Timer::Owner::kChain) {
+      ctx_.chains.on_timer(*static_cast<ChainWait*>(timer->self), now);
+    } else {
+      migration_.process(*static_cast<Activity*>(timer->self), now);
+    }
+  }
+  traverse_.tick(now);
+  controls_.tick(now);
+  recovery_.advance();
+}
+
+TimeNs Store::Impl::next_deadline() const {
+  return std::min({ctx_.timers.next(), traverse_.next_deadline(), controls_.next_deadline()});
+}
+
+void Store::Impl::work(TimeNs now) {
+  if (recovery_.has_work()) recovery_.work(now);
+  if (traverse_.has_work()) traverse_.work(now);
+}
+
+Store::Store(StoreOptions options, RecordFiles& files, StoreOutput& output)
+    : impl_(std::make_unique<Impl>(std::move(options), files, output)) {}
+Store::~Store() = default;
+
+void Store::on_router_up(TimeNs) {
+  impl_->on_router_up();
+}
+void Store::on_router_down(TimeNs) {
+  impl_->on_router_down();
+}
+void Store::on_router_packet(uint32_t endpoint, MutableBytes packet, TimeNs now) {
+  impl_->on_router_packet(endpoint, packet, now);
+}
+void Store::on_client_packet(uint32_t endpoint, MutableBytes packet, TimeNs now) {
+  impl_->on_client_packet(endpoint, packet, now);
+}
+void Store::on_client_gone(uint32_t endpoint, TimeNs) {
+  impl_->on_client_gone(endpoint);
+}
+void Store::on_chain_locked(uint64_t ticket, TimeNs now) {
+  impl_->ctx_.chains.on_locked(ticket, now);
+  impl_->recovery_.advance();
+}
+void Store::on_chain_failed(uint64_t ticket, TimeNs now) {
+  impl_->ctx_.chains.on_failed(ticket, now);
+}
+void Store::tick(TimeNs now) {
+  impl_->tick(now);
+}
+TimeNs Store::next_deadline() const {
+  return impl_->next_deadline();
+}
+bool Store::has_work() const {
+  return impl_->has_work();
+}
+void Store::work(TimeNs now) {
+  impl_->work(now);
+}
+
+const StoreCounts& Store::counts() const {
+  return impl_->ctx_.counts;
+}
+StorePhase Store::phase() const {
+  return impl_->ctx_.phase;
+}
+uint32_t Store::generation() const {
+  return impl_->ctx_.generation;
+}
+uint32_t Store::open_generation() const {
+  return impl_->ctx_.open_generation;
+}
+uint32_t Store::prepared_generation() const {
+  return impl_->ctx_.prepared_generation;
+}
+
+void Store::for_each_record(const std::function<void(const RecordSight&)>& visit) const {
+  for (const auto& db : impl_->ctx_.databases.all()) {
+    for (const RecordEntry* entry = db->index.first(); entry != nullptr; entry = entry->next) {
+      size_t waiting = 0;
+      if (entry->activity != nullptr) {
+        for (const Waiting* item = entry->activity->queue.front(); item != nullptr; item = item->next)
+          ++waiting;
+        for (const Waiting* item = entry->activity->joined.front(); item != nullptr; item = item->next)
+          ++waiting;
+      }
+      visit({db->id, entry->key(), entry->rsn, entry->dmaster, entry->flags, entry->in_file, waiting});
+    }
+  }
+}
+
+}  // namespace ctdb

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the parts of the store's core share: who we are, which generation it is, the databases, and the ways out.
+#ifndef CTDB_STORE_CORE_STORE_CONTEXT_H_
+#define CTDB_STORE_CORE_STORE_CONTEXT_H_
+
+#include <string>
+#include <utility>
+
+#include "ctdb-store/core/activity.h"
+#include "ctdb-store/core/chain_locks.h"
+#include "ctdb-store/core/database.h"
+#include "ctdb-store/core/store.h"
+#include "ctdb-store/core/timer_heap.h"
+#include "ctdb-store/core/waiting.h"
+#include "libctdbipc/wire/operations.h"
+#include "libctdbipc/wire/placement.h"
+
+namespace ctdb {
+
+struct StoreContext {
+  StoreContext(StoreOptions store_options, RecordFiles& files, StoreOutput& output)
+      : options(std::move(store_options)),
+        self(options.pnn),
+        out(output),
+        activities(timers),
+        chains(output, counts, timers),
+        databases(options.pnn, files) {}
+
+  bool is_open() const { return phase == StorePhase::kOpen; }
+  bool is_member(uint32_t pnn) const { return placement.is_member(pnn); }
+  uint32_t lmaster(const RecordEntry& entry) const { return placement.lmaster_of_slot(entry.hash); }
+  bool owns(const RecordEntry& entry) const { return entry.dmaster == self; }
+  void refuse() { ++counts.refused_packets; }
+  uint32_t new_reqid() {
+    do {
+      ++last_reqid;
+    } while (last_reqid == 0 || last_reqid == CTDB_INVALID_REQID);
+    return last_reqid;
+  }
+  // Header of a packet from this store to `node`.
+  Header header_to(uint32_t node, uint32_t reqid) const { return {0, generation, 0, node, self, reqid}; }
+  void send_own(uint32_t node, Operation operation, ByteView payload) {
+    Header header = header_to(node, 0);
+    header.operation = static_cast<uint32_t>(operation);
+    build_own(built, header, payload);
+    out.to_router(0, built);
+  }
+
+  const StoreOptions options;
+  const uint32_t self;
+  StoreOutput& out;
+  StoreCounts counts;
+  StorePhase phase = StorePhase::kWaiting;
+  uint32_t generation = CTDB_INVALID_GENERATION;  // open or being made
+  uint32_t open_generation = CTDB_INVALID_GENERATION;
+  uint32_t prepared_generation = CTDB_INVALID_GENERATION;
+  Placement placement;  // of `generation`
+  TimerHeap timers;
+  WaitingPool waiting;
+  ActivityPool activities;
+  ChainLocks chains;
+  Databases databases;
+  uint64_t header_jobs = 0;  // records whose header is to be changed
+  uint32_t last_reqid = 0;
+  Bytes built;   // a packet on its way out
+  Bytes value;   // a record as it is in the file
+  Bytes header;  // 24 bytes
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_STORE_CORE_STORE_CONTEXT_H_

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Requests that wait on a record: calls of local clients, calls of other nodes, and records that have arrived but
+// could not be stored yet. Items come out of a pool and keep their buffers, so that nothing is allocated once the pool
+// has been as large before.
+//
+// Invariant: an item is in one list or in the pool.
+#ifndef CTDB_STORE_CORE_WAITING_H_
+#define CTDB_STORE_CORE_WAITING_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "libctdbipc/base/bytes.h"
+
+namespace ctdb {
+
+struct Waiting {
+  enum class Kind : uint8_t { kLocalCall, kRemoteCall, kArrival };
+  Waiting* next = nullptr;
+  Kind kind = Kind::kLocalCall;
+  bool used = false;
+  bool via_router = false;  // kLocalCall: answered over the router, else over the client's own channel
+  bool gone = false;        // kLocalCall: the client has disconnected, nobody wants the answer
+  uint32_t endpoint = 0;    // kLocalCall
+  uint32_t node = 0;        // kRemoteCall: who asks
+  uint32_t reqid = 0;
+  uint32_t call_flags = 0, callid = 0, hopcount = 0;  // calls
+  uint64_t rsn = 0;                                   // kArrival
+  uint32_t record_flags = 0;                          // kArrival
+  Bytes data;                                         // call data, or the arrived record's data
+};
+
+class WaitingList {
+ public:
+  bool empty() const { return head_ == nullptr; }
+  Waiting* front() const { return head_; }
+  void push(Waiting* item) {
+    item->next = nullptr;
+    (head_ == nullptr ? head_ : tail_->next) = item;
+    tail_ = item;
+  }
+  Waiting* pop() {
+    Waiting* item = head_;
+    head_ = item->next;
+    if (head_ == nullptr) tail_ = nullptr;
+    return item;
+  }
+  // Puts everything in `other` in front of what is here; `other` is empty afterwards.
+  void take_in_front(WaitingList& other) {
+    if (other.empty()) return;
+    other.tail_->next = head_;
+    if (tail_ == nullptr) tail_ = other.tail_;
+    head_ = other.head_;
+    other.head_ = other.tail_ = nullptr;
+  }
+
+ private:
+  Waiting* head_ = nullptr;
+  Waiting* tail_ = nullptr;
+};
+
+class WaitingPool {
+ public:
+  Waiting* take() {
+    if (free_.empty()) {
+      all_.push_back(std::make_unique<Waiting>());
+      free_.reserve(all_.capacity());
+      free_.push_back(all_.back().get());
+    }
+    Waiting* item = free_.back();
+    free_.pop_back();
+    item->used = true;
+    item->gone = false;
+    item->next = nullptr;
+    return item;
+  }
+  void give_back(Waiting* item) {
+    item->used = false;
+    // A burst of large records must not keep its memory for ever.
+    if (item->data.capacity() > kBytesKept) Bytes().swap(item->data);
+    free_.push_back(item);
+  }
+  template <typename Visit>
+  void for_each_used(Visit visit) {
+    for (const std::unique_ptr<Waiting>& item : all_) {
+      if (item->used) visit(*item);
+    }
+  }
+
+ private:
+  static constexpr size_t kBytesKept = 64u << 10;
+  std::vector<std::unique_ptr<Waiting>> all_;
+  std::vector<Waiting*> free_;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_STORE_CORE_WAITING_H_
