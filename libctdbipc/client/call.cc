@@ -56,9 +56,10 @@ ByteView result_of(uint32_t call, ByteView value) {
   return call == CTDB_CALL_FETCH_WITH_HEADER ? value : value.subspan(CTDB_RECORD_HEADER_SIZE);
 }
 
-uint32_t flags_of(uint32_t call, const Local& local) {
-  if (!is_fetch(call)) return CTDB_CALL_IMMEDIATE_MIGRATION;
-  return local.popular ? CTDB_CALL_WANT_READONLY : 0;
+// For a fetch of a record that is not here. The answer to a FETCH call would carry the value through the ring, which does
+// not hold the largest ones; so the record is brought here by NULL calls and read from the file.
+uint32_t bring_flags(const Local& local) {
+  return CTDB_CALL_IMMEDIATE_MIGRATION | (local.popular ? CTDB_CALL_WANT_READONLY : 0);
 }
 
 int check_request(ctdb_db* db, ctdb_blob key, uint32_t* call, ctdb_blob in) {
@@ -69,10 +70,63 @@ int check_request(ctdb_db* db, ctdb_blob key, uint32_t* call, ctdb_blob in) {
     if (in.size != 0) return CTDB_ERR_INVALID;
     *call = CTDB_CALL_FETCH;
   }
-  // Looking at the file takes a chain lock for a moment; with another one held two programs could block each
-  // other.
+  // Looking at the file takes a chain lock for a moment; with another one held two programs could block each other.
   return is_fetch(*call) && db->file->holder != nullptr ? CTDB_ERR_BUSY : 0;
 }
+
+// Until db.value is the record.
+int fetch(ctdb_db& db, ByteView key, int timeout_ms) {
+  Local local = look(db, key);
+  if (local.usable) ++db.client->stats.local_hits;
+  if (local.usable || local.error != 0) return local.error;
+  if (timeout_ms == 0) return CTDB_ERR_TIMEOUT;
+  const Deadline deadline(timeout_ms);
+  while (!local.usable) {
+    Waiter waiter;
+    int error = call_and_wait(db, key, CTDB_FUNC_NULL, bring_flags(local), {}, deadline, waiter);
+    if (error == 0) error = refusal(*db.client, waiter.status);
+    if (error != 0) return error;
+    local = look(db, key);
+    if (local.error != 0) return local.error;
+  }
+  return 0;
+}
+
+// ---- asynchronous fetches ----
+
+void finish_fetch(ctdb_client& client, Request& request, int error) {
+  const Bytes value = error == 0 ? request.db->value : Bytes();
+  const ByteView result = error == 0 ? result_of(request.call, value) : ByteView();
+  ctdb_client::answer_user(client, request, {error, 0, result, {}});
+}
+
+void fetch_step(ctdb_client& client, Request& request, const Answer& answer) {
+  int error = answer.error != 0 ? answer.error : refusal(client, answer.status);
+  if (error != 0) return finish_fetch(client, request, error);
+  if (request.db->file->holder != nullptr) return client.park(request);
+  const Local local = look(*request.db, request.key);
+  if (local.usable || local.error != 0) return finish_fetch(client, request, local.error);
+  if (!client.link.up()) return finish_fetch(client, request, CTDB_ERR_DISCONNECTED);
+  const uint32_t id = request.id;
+  error = client.send_call(request, CTDB_FUNC_NULL, bring_flags(local), request.key, {});
+  // Losing the connection on the way has made the request ready; it ends in service().
+  if (error == 0 || client.requests.find(id)->state == Request::State::kReady) return;
+  finish_fetch(client, request, error);
+}
+
+int start_fetch(ctdb_client& client, Request& request, ByteView key) {
+  request.step = fetch_step;
+  request.key.assign(key.begin(), key.end());
+  const Local local = look(*request.db, key);
+  if (local.error != 0) return local.error;
+  if (!local.usable) return client.send_call(request, CTDB_FUNC_NULL, bring_flags(local), key, {});
+  ++client.stats.local_hits;
+  client.make_ready(request, 0);  // the record is read again then: it may change until the callback runs
+  client.link.kick();
+  return 0;
+}
+
+}  // namespace
 
 int call_and_wait(ctdb_db& db, ByteView key, uint32_t call, uint32_t flags, ByteView in,
                   const Deadline& deadline, Waiter& waiter) {
@@ -89,14 +143,10 @@ int call_and_wait(ctdb_db& db, ByteView key, uint32_t call, uint32_t flags, Byte
   return client.wait_for(id, waiter, Peer::kStore, deadline);
 }
 
-// The value found when the request was made is the answer.
-void local_step(ctdb_client& client, Request& request, const Answer& answer) {
-  const Bytes value = std::move(request.packet);
-  const ByteView result = answer.error == 0 ? result_of(request.call, value) : ByteView();
-  ctdb_client::answer_user(client, request, {answer.error, 0, result, {}});
+int refusal(ctdb_client& client, int32_t status) {
+  return status >= 0 ? 0 : client.fail(CTDB_ERR_REMOTE, "the store refused the call");
 }
 
-}  // namespace
 }  // namespace ctdb
 
 extern "C" {
@@ -105,17 +155,14 @@ int ctdb_request(ctdb_db* db, ctdb_blob key, uint32_t call, ctdb_blob in, int ti
   return ctdb::guarded([&]() -> int {
     if (const int error = ctdb::check_request(db, key, &call, in); error != 0) return error;
     if (reply == nullptr || timeout_ms < -1) return CTDB_ERR_INVALID;
-    ctdb::Local local;
-    if (ctdb::is_fetch(call)) local = ctdb::look(*db, ctdb::view(key));
-    if (local.error != 0) return local.error;
-    if (local.usable) {
-      ++db->client->stats.local_hits;
+    if (ctdb::is_fetch(call)) {
+      if (const int error = ctdb::fetch(*db, ctdb::view(key), timeout_ms); error != 0) return error;
       *reply = {0, 0, ctdb::blob(ctdb::result_of(call, db->value)), ""};
       return 0;
     }
     if (timeout_ms == 0) return CTDB_ERR_TIMEOUT;
     ctdb::Waiter waiter;
-    const int error = ctdb::call_and_wait(*db, ctdb::view(key), call, ctdb::flags_of(call, local),
+    const int error = ctdb::call_and_wait(*db, ctdb::view(key), call, CTDB_CALL_IMMEDIATE_MIGRATION,
                                           ctdb::view(in), ctdb::Deadline(timeout_ms), waiter);
     if (error == 0) *reply = db->client->last_reply(waiter);
     return error;
@@ -129,9 +176,6 @@ int ctdb_request_send(ctdb_db* db, ctdb_blob key, uint32_t call, ctdb_blob in, c
     if (done == nullptr) return CTDB_ERR_INVALID;
     ctdb_client& client = *db->client;
     if (const int error = ctdb::check_connected(&client); error != 0) return error;
-    ctdb::Local local;
-    if (ctdb::is_fetch(call)) local = ctdb::look(*db, ctdb::view(key));
-    if (local.error != 0) return local.error;
     int error = 0;
     ctdb::Request* request = client.add_request(&error);
     if (request == nullptr) return error;
@@ -139,17 +183,12 @@ int ctdb_request_send(ctdb_db* db, ctdb_blob key, uint32_t call, ctdb_blob in, c
     request->call = call;
     request->user = reinterpret_cast<void (*)()>(done);
     request->user_data = private_data;
-    request->step = local.usable ? ctdb::local_step : ctdb_client::answer_user;
+    request->step = ctdb_client::answer_user;
     const uint32_t new_id = request->id;
-    if (local.usable) {
-      ++client.stats.local_hits;
-      request->packet = db->value;
-      client.make_ready(*request, 0);
-      client.link.kick();
-    } else {
-      error = client.send_call(*request, call, ctdb::flags_of(call, local), ctdb::view(key), ctdb::view(in));
-      if (error != 0) return client.give_up(new_id, error);
-    }
+    error = ctdb::is_fetch(call) ? ctdb::start_fetch(client, *request, ctdb::view(key))
+                                 : client.send_call(*request, call, CTDB_CALL_IMMEDIATE_MIGRATION,
+                                                    ctdb::view(key), ctdb::view(in));
+    if (error != 0) return client.give_up(new_id, error);
     if (id != nullptr) *id = new_id;
     return 0;
   });
@@ -160,10 +199,8 @@ int ctdb_read(ctdb_db* db, ctdb_blob key, int timeout_ms, ctdb_blob* value) {
     if (value == nullptr) return CTDB_ERR_INVALID;
     ctdb_reply reply;
     const int error = ctdb_request(db, key, CTDB_CALL_FETCH, {nullptr, 0}, timeout_ms, &reply);
-    if (error != 0) return error;
-    if (reply.status < 0) return db->client->fail(CTDB_ERR_REMOTE, "the store refused");
-    *value = reply.data;
-    return 0;
+    if (error == 0) *value = reply.data;
+    return error;
   });
 }
 

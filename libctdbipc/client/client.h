@@ -121,6 +121,8 @@ struct ctdb_client {
   // Blocking calls begin with this: not while a record is locked.
   int may_wait() const { return records_locked > 0 ? CTDB_ERR_BUSY : 0; }
   void make_ready(Request& request, int error);
+  // Until a record of the request's file is unlocked; wake_parked() makes all such requests ready.
+  void park(Request& request);
   void wake_parked();
   // Leaves the descriptor ready if anything is left to do.
   void settle();
@@ -207,6 +209,13 @@ void free_database(ctdb_client& client, ctdb_db* db);
 int attach_blocking(ctdb_client& client, ctdb_db& db, const Deadline& deadline);
 // Opens the file at db.path; if another one is open (the daemons made a new file), changes over to it.
 int open_file(ctdb_client& client, ctdb_db& db);
+
+// ---- call.cc ----
+// A call to the store; waiter.status is its result. timeouts, locks held and the connection are checked.
+int call_and_wait(ctdb_db& db, ByteView key, uint32_t call, uint32_t flags, ByteView in,
+                  const Deadline& deadline, Waiter& waiter);
+// CTDB_ERR_REMOTE for a negative status.
+int refusal(ctdb_client& client, int32_t status);
 
 // ---- record.cc ----
 void unlock_record(ctdb_record& record);

@@ -9,7 +9,8 @@
 #include "libctdbipc/wire/reader.h"
 
 static_assert(CTDB_KEY_BYTES_MAX == ctdb::kKeyBytesMax);
-static_assert(CTDB_VALUE_BYTES_MAX + CTDB_KEY_BYTES_MAX + 1024 <= ctdb::kPacketBytesMax);
+// A record must be able to move: from the store to the router in one packet.
+static_assert(CTDB_VALUE_BYTES_MAX + CTDB_KEY_BYTES_MAX + 1024 <= ctdb::kDaemonRingBytes / 2);
 static_assert(CTDB_PAYLOAD_BYTES_MAX + 1024 <= ctdb::kClientRingBytes / 2);
 static_assert(CTDB_REQUESTS_MAX == ctdb::kClientRequestsInFlightMax);
 
@@ -49,27 +50,6 @@ int lock_if_here(ctdb_db& db, ByteView key) {
   return 1;
 }
 
-// Brings the record here by a NULL call and waits for it.
-int migrate(ctdb_db& db, ByteView key, const Deadline& deadline) {
-  ctdb_client& client = *db.client;
-  if (const int error = client.may_wait(); error != 0) return error;
-  if (!client.link.up()) return client.fail(CTDB_ERR_DISCONNECTED, client.link.why_down());
-  int error = 0;
-  Waiter waiter;
-  Request* request = client.add_waiting(waiter, &error);
-  if (request == nullptr) return error;
-  request->db = &db;
-  const uint32_t id = request->id;
-  error = client.send_call(*request, CTDB_FUNC_NULL, CTDB_CALL_IMMEDIATE_MIGRATION, key, {});
-  if (error != 0) return client.give_up(id, error);
-  error = client.wait_for(id, waiter, Peer::kStore, deadline);
-  if (error == 0 && waiter.status < 0) {
-    return client.fail(CTDB_ERR_REMOTE,
-                       client.answer_text.empty() ? "the store refused" : client.answer_text);
-  }
-  return error;
-}
-
 int fetch_lock(ctdb_db& db, ByteView key, int timeout_ms, ctdb_record** out) {
   if (db.file->holder != nullptr) return CTDB_ERR_BUSY;
   int here = lock_if_here(db, key);
@@ -78,7 +58,10 @@ int fetch_lock(ctdb_db& db, ByteView key, int timeout_ms, ctdb_record** out) {
   if (here == 0) {
     const Deadline deadline(timeout_ms);
     while (here == 0) {
-      if (const int error = migrate(db, key, deadline); error != 0) return error;
+      Waiter waiter;
+      int error = call_and_wait(db, key, CTDB_FUNC_NULL, CTDB_CALL_IMMEDIATE_MIGRATION, {}, deadline, waiter);
+      if (error == 0) error = refusal(*db.client, waiter.status);
+      if (error != 0) return error;
       here = lock_if_here(db, key);
     }
   }
@@ -102,16 +85,10 @@ int ask_for_record(ctdb_client& client, Request& request) {
 }
 
 void fetch_lock_step(ctdb_client& client, Request& request, const Answer& answer) {
-  int error = answer.error;
-  if (error == 0 && answer.status < 0) error = client.fail(CTDB_ERR_REMOTE, std::string(answer.text));
+  int error = answer.error != 0 ? answer.error : refusal(client, answer.status);
   if (error != 0) return finish_fetch_lock(client, request, error);
   ctdb_db& db = *request.db;
-  if (db.file->holder != nullptr) {
-    request.state = Request::State::kParked;
-    auto& waiting = db.file->waiting;
-    if (std::find(waiting.begin(), waiting.end(), &client) == waiting.end()) waiting.push_back(&client);
-    return;
-  }
+  if (db.file->holder != nullptr) return client.park(request);
   const int here = lock_if_here(db, request.key);
   if (here != 0) return finish_fetch_lock(client, request, here == 1 ? 0 : here);
   if (!client.link.up()) return finish_fetch_lock(client, request, CTDB_ERR_DISCONNECTED);

@@ -69,6 +69,12 @@ void ctdb_client::make_ready(Request& request, int error) {
   ready_.push_back(request.id);
 }
 
+void ctdb_client::park(Request& request) {
+  request.state = Request::State::kParked;
+  auto& waiting = request.db->file->waiting;
+  if (std::find(waiting.begin(), waiting.end(), this) == waiting.end()) waiting.push_back(this);
+}
+
 void ctdb_client::wake_parked() {
   requests.for_each([this](Request& request) {
     if (request.state == Request::State::kParked) make_ready(request, 0);

@@ -112,7 +112,7 @@ typedef struct ctdb_blob {
 #define CTDB_PNN_CONNECTED 0xF0000004u /* every node that can be reached, this one included */
 
 #define CTDB_KEY_BYTES_MAX 65536u           /* longest key */
-#define CTDB_VALUE_BYTES_MAX (15u << 20)    /* longest value of a record */
+#define CTDB_VALUE_BYTES_MAX (1u << 20)     /* longest value of a record */
 #define CTDB_PAYLOAD_BYTES_MAX 122880u      /* longest message, control payload, or key and blob of a request */
 #define CTDB_REQUESTS_MAX 4096u             /* unanswered requests of one client */
 
@@ -266,8 +266,9 @@ typedef struct ctdb_reply {
 typedef void (*ctdb_reply_fn)(ctdb_client *client, const ctdb_reply *reply, void *private_data);
 
 /* Runs function `call` with argument `in` on the record, where the record is (today: the record comes here first). `call` 0
- * with an empty blob is CTDB_CALL_FETCH. A fetch of a record that is here is answered from the local file. Functions the
- * cluster does not have give status 0 and no data.
+ * with an empty blob is CTDB_CALL_FETCH. A fetch is ctdb_read(): answered from the local file if the record is here, and
+ * bringing it here otherwise. Functions the cluster does not have give status 0 and no data. timeout_ms 0 as in
+ * ctdb_fetch_lock().
  * Returns 0 with *reply filled (its status may be negative). Errors: CTDB_ERR_INVALID (also `call` 0 with a blob),
  * CTDB_ERR_TIMEOUT, CTDB_ERR_TOO_BIG, CTDB_ERR_BUSY, CTDB_ERR_REMOTE (the store does not know the database any more),
  * CTDB_ERR_PROTOCOL, CTDB_ERR_DATABASE. */

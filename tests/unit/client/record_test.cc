@@ -21,6 +21,10 @@ class RecordTest : public ClientTest {
   }
 };
 
+void note_answer(ctdb_client*, const ctdb_reply* reply, void* data) {
+  *static_cast<std::string*>(data) += std::to_string(reply->status) + ":" + text_of(reply->data) + " ";
+}
+
 TEST_F(RecordTest, AttachGivesTheNumberOfTheDatabase) {
   start_attached();
   uint32_t id = 0;
@@ -165,17 +169,43 @@ TEST_F(RecordTest, ReadOnlyCopyIsReadLocally) {
   EXPECT_EQ(node->seen().calls, 0u);
 }
 
-TEST_F(RecordTest, ReadBringsAMissingRecord) {
+TEST_F(RecordTest, ReadBringsTheRecordHere) {
+  // Missing, then there but not ours: only then a read-only copy would do.
   start_attached([](FakeDaemons& daemons, Peer peer, ByteView packet) {
-    if (peer == Peer::kStore) {
-      daemons.check(parse_req_call(packet)->callid == CTDB_FUNC_FETCH && parse_req_call(packet)->flags == 0);
-      daemons.put_record(parse_req_call(packet)->key, kOtherPnn, as_bytes("far"));
-    }
-    return false;
+    if (peer != Peer::kStore) return false;
+    const ReqCall call = *parse_req_call(packet);
+    daemons.check(call.callid == CTDB_FUNC_NULL);
+    daemons.check(call.flags == (daemons.held.size() == 1 ? 5u : 1u));
+    daemons.put_record(call.key, kOtherPnn, as_bytes("far"));
+    daemons.held.emplace_back();
+    if (daemons.held.size() > 1) return false;
+    daemons.reply_call(read_header(packet).reqid, 0);
+    return true;
   });
   ctdb_blob value;
   ASSERT_EQ(ctdb_read(db, blob_of("k"), kPatience, &value), 0);
   EXPECT_EQ(text_of(value), "far");
+  EXPECT_EQ(stats().calls, 2u);
+  std::string answer;
+  ASSERT_EQ(ctdb_request_send(db, blob_of("other"), CTDB_CALL_FETCH, {}, note_answer, &answer, nullptr), 0);
+  ASSERT_TRUE(loop_until([&] { return !answer.empty(); }));
+  EXPECT_EQ(answer, "0:far ");
+}
+
+TEST_F(RecordTest, LargestValueIsStoredReadAndFetched) {
+  start_attached([](FakeDaemons& daemons, Peer peer, ByteView packet) {
+    if (peer == Peer::kStore && *parse_req_call(packet)->key.data() == 'f') {
+      daemons.put_record(parse_req_call(packet)->key, kOtherPnn, Bytes(CTDB_VALUE_BYTES_MAX, 'x'));
+    }
+    return false;
+  });
+  const std::string large(CTDB_VALUE_BYTES_MAX, 'x');
+  put("mine", large);
+  ctdb_blob value;
+  for (const char* key : {"mine", "foreign"}) {
+    ASSERT_EQ(ctdb_read(db, blob_of(key), kPatience, &value), 0) << ctdb_error_text(client);
+    EXPECT_EQ(text_of(value), large);
+  }
 }
 
 TEST_F(RecordTest, TimeoutZeroAsksNobody) {
@@ -376,10 +406,6 @@ TEST_F(RecordTest, DetachAndCancelWithdrawSilently) {
   while (ctdb_service(client, 0) > 0) {
   }
   EXPECT_EQ(locked.done, 0);
-}
-
-void note_answer(ctdb_client*, const ctdb_reply* reply, void* data) {
-  *static_cast<std::string*>(data) += std::to_string(reply->status) + ":" + text_of(reply->data) + " ";
 }
 
 TEST_F(RecordTest, AnswersMayComeInAnyOrder) {
