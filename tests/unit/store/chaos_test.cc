@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Random schedules over three stores: calls, writes, held chains, link resets with recoveries, recoveries cut short,
+// stores restarted beside a living router, nodes suspended and back. Nobody dies with records only he has, so nothing may
+// ever be lost: every key is a counter that clients raise under the chain lock.
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "libctdbipc/base/random.h"
+#include "tests/unit/store/store_world.h"
+
+namespace ctdb::test {
+namespace {
+
+constexpr uint32_t kNodes = 3;
+constexpr MemoryDatabase::Holder kStuckClient = 60;
+
+class Chaos {
+ public:
+  explicit Chaos(uint64_t seed) : random_(seed), w_(kNodes, 4) {
+    w_.recover(generation_, CTDB_INVALID_GENERATION, {0, 1, 2});
+    w_.attach(0);
+    for (int i = 0; i < 6; ++i) keys_.push_back("counter" + std::to_string(i));
+  }
+
+  void run(int steps) {
+    for (int i = 0; i < steps; ++i) {
+      step();
+      check();
+      if (::testing::Test::HasFatalFailure()) return;
+    }
+    settle();
+  }
+
+ private:
+  uint32_t any_node() { return static_cast<uint32_t>(random_.below(kNodes)); }
+  const std::string& any_key() { return keys_[random_.below(keys_.size())]; }
+
+  void step() {
+    switch (random_.below(40)) {
+      case 0:
+        return recovery();
+      case 1:
+        return restart();
+      case 2:
+        return suspend_and_back();
+      case 3:
+      case 4:
+        return toggle_lock();
+      case 5:
+      case 6:
+      case 7:
+        return w_.pass(static_cast<TimeNs>(random_.below(200)) * kMicrosecond);
+      case 8:
+        return w_.serve_workers();
+      default:
+        break;
+    }
+    if (random_.one_in(4)) return call();
+    if (random_.one_in(3)) return raise();
+    if (!w_.carry_one(any_node(), any_node())) w_.work_all();
+  }
+
+  void call() {
+    const uint32_t callids[] = {CTDB_FUNC_NULL, CTDB_FUNC_FETCH, CTDB_FUNC_FETCH_WITH_HEADER};
+    const uint32_t pnn = any_node();
+    w_.call(pnn, 10 + pnn, ++reqid_, any_key(), callids[random_.below(3)]);
+    asked_.insert({pnn, reqid_});
+  }
+
+  // A client that finds the record its own.
+  void raise() {
+    const std::string& key = any_key();
+    const uint32_t pnn = any_node();
+    const std::optional<std::string> before = w_.data(pnn, key);
+    const uint64_t value = before && !before->empty() ? std::stoull(*before) : 0;
+    if (!w_.write(pnn, key, std::to_string(value + 1))) return;
+    ASSERT_EQ(value, truth_[key]) << "an update of " << key << " was lost";
+    ++truth_[key];
+  }
+
+  void toggle_lock() {
+    const uint32_t pnn = any_node();
+    const std::string& key = any_key();
+    if (w_.db(pnn).holder(as_bytes(key)) == kStuckClient) {
+      w_.db(pnn).unlock(as_bytes(key), kStuckClient);
+    } else {
+      w_.db(pnn).lock(as_bytes(key), kStuckClient);
+    }
+  }
+
+  void unlock_all() {
+    for (uint32_t pnn = 0; pnn < kNodes; ++pnn) w_.db(pnn).release_all(kStuckClient);
+  }
+
+  void lose_links() {
+    for (uint32_t a = 0; a < kNodes; ++a) {
+      for (uint32_t b = 0; b < kNodes; ++b) {
+        if (random_.one_in(2)) w_.link(a, b).clear();
+      }
+    }
+  }
+
+  // With as many attempts that come to nothing as chance will have.
+  void recovery() {
+    do {
+      lose_links();
+      w_.begin(++generation_, base_, {0, 1, 2});
+      for (uint64_t i = random_.below(60); i > 0; --i) {
+        w_.carry_one(any_node(), any_node());
+        const uint32_t pnn = any_node();
+        if (w_.store(pnn).has_work()) w_.store(pnn).work(w_.now());
+        if (random_.one_in(3)) raise();
+        if (random_.one_in(5)) call();
+        check();
+        w_.collect();
+      }
+    } while (random_.one_in(3));
+    finish_recovery();
+  }
+
+  void finish_recovery() {
+    for (int i = 0; i < 20; ++i) {
+      unlock_all();
+      w_.pass(kMillisecond);
+      w_.serve_workers();
+    }
+    for (uint32_t pnn = 0; pnn < kNodes; ++pnn) ASSERT_TRUE(w_.recovered(pnn, generation_)) << pnn;
+    base_ = generation_;
+    // They open one after the other, with traffic in between.
+    for (uint32_t pnn = 0; pnn < kNodes; ++pnn) {
+      w_.open(generation_, {pnn});
+      for (int i = 0; i < 5; ++i) w_.carry_one(any_node(), any_node());
+    }
+  }
+
+  void restart() {
+    const uint32_t pnn = any_node();
+    std::erase_if(asked_, [&](const auto& call) { return call.first == pnn; });
+    w_.db(pnn).release_all(MemoryDatabase::kStore);
+    for (uint64_t ticket : w_.node(pnn).granted) w_.db(pnn).release_all(Node::worker(ticket));
+    w_.stop(pnn);
+    w_.start(pnn, base_);
+    for (uint32_t other = 0; other < kNodes; ++other) {
+      w_.link(pnn, other).clear();
+      w_.link(other, pnn).clear();
+    }
+    recovery();
+  }
+
+  void suspend_and_back() {
+    StoreSuspend message;
+    w_.order(any_node(), Operation::STORE_SUSPEND, message.encode());
+    for (uint64_t i = random_.below(10); i > 0; --i) w_.work_all();
+    recovery();
+  }
+
+  void check() {
+    for (const std::string& key : keys_) {
+      ASSERT_LE(w_.owners(key).size(), 1u) << key;
+    }
+  }
+
+  // Whatever happened: without faults everything is answered and everything is there.
+  void settle() {
+    for (int i = 0; i < 50; ++i) {
+      unlock_all();
+      w_.pass(kMillisecond);
+      w_.serve_workers();
+    }
+    if (w_.store(0).phase() != StorePhase::kOpen) return;
+    for (const auto& [pnn, reqid] : asked_)
+      ASSERT_TRUE(w_.answered(pnn, 10 + pnn, reqid)) << pnn << " " << reqid;
+    for (const std::string& key : keys_) {
+      w_.call(0, 99, 1, key, CTDB_FUNC_FETCH);
+      w_.pass(kMillisecond);
+      const auto reply = w_.answer(0, 99, 1);
+      ASSERT_TRUE(reply);
+      const uint64_t value = reply->data.empty() ? 0 : std::stoull(std::string(as_text(reply->data)));
+      ASSERT_EQ(value, truth_[key]);
+    }
+    for (uint32_t pnn = 0; pnn < kNodes; ++pnn) {
+      EXPECT_EQ(w_.store(pnn).counts().calls_pending, 0u);
+      EXPECT_EQ(w_.store(pnn).counts().refused_packets, 0u);
+      EXPECT_EQ(w_.store(pnn).counts().lock_waiters, 0u);
+      EXPECT_EQ(w_.store(pnn).counts().records_fallen_back, 0u);
+    }
+  }
+
+  Random random_;
+  World w_;
+  std::vector<std::string> keys_;
+  std::map<std::string, uint64_t> truth_;
+  std::set<std::pair<uint32_t, uint32_t>> asked_;
+  uint32_t reqid_ = 0;
+  uint32_t generation_ = 10;
+  uint32_t base_ = 10;
+};
+
+TEST(Chaos, LosesNothing) {
+  for (uint64_t seed = 1; seed <= 100; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Chaos(seed).run(400);
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace ctdb::test

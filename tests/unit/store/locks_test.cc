@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Chains that clients hold, lock workers, and the grant hold.
+#include <gtest/gtest.h>
+
+#include "tests/unit/store/store_world.h"
+
+namespace ctdb::test {
+namespace {
+
+constexpr MemoryDatabase::Holder kClient = 50;
+
+class Locks : public ::testing::Test {
+ protected:
+  explicit Locks(uint32_t chains = 64) : w(3, chains) {
+    w.recover(10, CTDB_INVALID_GENERATION, {0, 1, 2});
+    w.attach(0);
+  }
+  void take(uint32_t pnn, std::string_view key, std::string_view data) {
+    w.call(pnn, 5, 1, key);
+    w.pass(kMillisecond);
+    ASSERT_TRUE(w.answered(pnn, 5, 1));
+    ASSERT_TRUE(w.write(pnn, key, data));
+    w.pass(kMillisecond);  // the hold is over
+  }
+  World w;
+};
+
+class OneChain : public Locks {
+ protected:
+  OneChain() : Locks(1) {}
+};
+
+TEST_F(Locks, TriesABusyChainAgainSoon) {
+  const std::string key = w.key_of(1);
+  take(0, key, "x");
+  ASSERT_TRUE(w.db(0).lock(as_bytes(key), kClient));
+  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+  w.run();
+  EXPECT_EQ(w.store(0).counts().locks_busy, 1u);
+  EXPECT_EQ(w.store(0).next_deadline(), w.now() + 30 * kMicrosecond);
+  EXPECT_TRUE(w.node(0).tickets.empty());
+  w.db(0).unlock(as_bytes(key), kClient);
+  w.pass(30 * kMicrosecond);
+  EXPECT_TRUE(w.answered(2, 5, 1));
+  EXPECT_EQ(w.store(0).counts().lock_waiters, 0u);
+}
+
+TEST_F(Locks, AsksAWorkerForAChainThatStaysBusy) {
+  const std::string key = w.key_of(1);
+  take(0, key, "x");
+  ASSERT_TRUE(w.db(0).lock(as_bytes(key), kClient));
+  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+  w.pass(kMillisecond);
+  ASSERT_EQ(w.node(0).tickets.size(), 1u);
+  EXPECT_EQ(w.store(0).counts().lock_waiters, 1u);
+  EXPECT_EQ(w.store(0).next_deadline(), kNever);  // no polling beside the worker
+  w.serve_workers();
+  EXPECT_FALSE(w.answered(2, 5, 1));
+  w.db(0).unlock(as_bytes(key), kClient);
+  w.serve_workers();
+  EXPECT_TRUE(w.answered(2, 5, 1));
+  EXPECT_TRUE(w.node(0).tickets.empty());
+  EXPECT_EQ(w.db(0).holder(as_bytes(key)), MemoryDatabase::kNobody);
+}
+
+TEST_F(OneChain, ServesAllRecordsOfTheChainUnderOneLock) {
+  std::vector<std::string> keys;
+  for (int i = 0; i < 8; ++i) {
+    keys.push_back(w.key_of(1, "chain" + std::to_string(i) + "-"));
+    take(0, keys.back(), "x");
+  }
+  ASSERT_TRUE(w.db(0).lock(as_bytes(keys[0]), kClient));
+  for (uint32_t i = 0; i < keys.size(); ++i) w.call(2, 5, i, keys[i], CTDB_FUNC_FETCH);
+  w.pass(kMillisecond);
+  EXPECT_EQ(w.node(0).tickets.size(), 1u);
+  w.db(0).unlock(as_bytes(keys[0]), kClient);
+  w.serve_workers();
+  for (uint32_t i = 0; i < keys.size(); ++i) EXPECT_TRUE(w.answered(2, 5, i));
+  EXPECT_TRUE(w.node(0).tickets.empty());
+}
+
+TEST_F(Locks, ParksAnArrivalAndWhatComesBehindIt) {
+  const std::string key = w.key_of(1);
+  take(0, key, "x");
+  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+  w.call(2, 6, 1, key, CTDB_FUNC_FETCH);
+  // Somebody on node 2 holds the chain when the record arrives.
+  ASSERT_TRUE(w.db(2).lock(as_bytes(key), kClient));
+  w.run();
+  w.call(1, 5, 1, key, CTDB_FUNC_FETCH);
+  w.pass(kMillisecond);
+  EXPECT_FALSE(w.answered(2, 5, 1));
+  EXPECT_FALSE(w.answered(1, 5, 1));
+  EXPECT_EQ(w.owners(key).size(), 0u);
+  w.db(2).unlock(as_bytes(key), kClient);
+  w.serve_workers();
+  w.pass(kMillisecond);
+  EXPECT_TRUE(w.answered(2, 5, 1));
+  EXPECT_TRUE(w.answered(2, 6, 1));
+  EXPECT_EQ(as_text(w.answer(1, 5, 1)->data), "x");
+  EXPECT_EQ(w.owners(key), std::vector<uint32_t>{1});
+}
+
+TEST_F(Locks, AsksAgainWhenAWorkerFails) {
+  const std::string key = w.key_of(1);
+  take(0, key, "x");
+  ASSERT_TRUE(w.db(0).lock(as_bytes(key), kClient));
+  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+  w.pass(kMillisecond);
+  ASSERT_EQ(w.node(0).tickets.size(), 1u);
+  const uint64_t ticket = w.node(0).tickets.begin()->first;
+  w.node(0).tickets.clear();
+  w.store(0).on_chain_failed(ticket, w.now());
+  w.pass(kSecond);
+  ASSERT_EQ(w.node(0).tickets.size(), 1u);
+  EXPECT_NE(w.node(0).tickets.begin()->first, ticket);
+  w.store(0).on_chain_locked(ticket, w.now());  // the old one means nothing any more
+  w.db(0).unlock(as_bytes(key), kClient);
+  w.serve_workers();
+  EXPECT_TRUE(w.answered(2, 5, 1));
+}
+
+TEST_F(Locks, HoldsAGrantedRecordUntilTheClientHasWritten) {
+  const std::string key = w.key_of(1);
+  w.call(0, 5, 1, key);
+  w.run();
+  EXPECT_TRUE(w.answered(0, 5, 1));
+  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+  w.run();
+  EXPECT_FALSE(w.answered(2, 5, 1));
+  w.pass(60 * kMicrosecond);
+  EXPECT_FALSE(w.answered(2, 5, 1));
+  ASSERT_TRUE(w.write(0, key, "mine"));
+  w.pass(30 * kMicrosecond);
+  EXPECT_EQ(as_text(w.answer(2, 5, 1)->data), "mine");
+  EXPECT_EQ(w.store(0).counts().grant_holds, 1u);
+  EXPECT_EQ(w.store(0).counts().grant_holds_expired, 0u);
+}
+
+TEST_F(Locks, HoldsAGrantedRecordNoLongerThanItMay) {
+  const std::string key = w.key_of(1);
+  w.call(0, 5, 1, key);
+  w.run();
+  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+  w.pass(149 * kMicrosecond);
+  EXPECT_FALSE(w.answered(2, 5, 1));
+  w.pass(kMicrosecond);
+  EXPECT_TRUE(w.answered(2, 5, 1));
+  EXPECT_EQ(w.store(0).counts().grant_holds_expired, 1u);
+}
+
+TEST_F(Locks, EndsTheHoldWhenAClientHadTheLockAndChangedNothing) {
+  const std::string key = w.key_of(1);
+  w.call(0, 5, 1, key);
+  w.run();
+  ASSERT_TRUE(w.db(0).lock(as_bytes(key), kClient));
+  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+  w.run();
+  EXPECT_FALSE(w.answered(2, 5, 1));
+  w.db(0).unlock(as_bytes(key), kClient);
+  w.pass(30 * kMicrosecond);
+  EXPECT_TRUE(w.answered(2, 5, 1));
+  EXPECT_EQ(w.store(0).counts().grant_holds_expired, 0u);
+}
+
+TEST_F(Locks, HoldsForEveryClientThatWasGranted) {
+  const std::string key = w.key_of(1);
+  w.call(0, 5, 1, key);
+  w.call(0, 6, 1, key);
+  w.run();
+  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+  w.run();
+  ASSERT_TRUE(w.write(0, key, "first"));
+  w.pass(30 * kMicrosecond);
+  EXPECT_FALSE(w.answered(2, 5, 1));
+  ASSERT_TRUE(w.write(0, key, "second"));
+  w.pass(30 * kMicrosecond);
+  EXPECT_EQ(as_text(w.answer(2, 5, 1)->data), "second");
+}
+
+TEST_F(Locks, DoesNotHoldForAFetch) {
+  const std::string key = w.key_of(1);
+  take(0, key, "x");
+  w.call(0, 5, 1, key, CTDB_FUNC_FETCH);
+  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+  w.run();
+  EXPECT_TRUE(w.answered(2, 5, 1));
+  EXPECT_EQ(w.store(0).counts().grant_holds, 0u);
+}
+
+TEST_F(Locks, SetsNoTimerForAGrantNobodyWaitsFor) {
+  const std::string key = w.key_of(1);
+  w.call(0, 5, 1, key);
+  w.run();
+  EXPECT_EQ(w.store(0).next_deadline(), kNever);
+}
+
+TEST_F(Locks, WaitsForTheChainWhenTheHoldExpiresUnderAClientsLock) {
+  const std::string key = w.key_of(1);
+  w.call(0, 5, 1, key);
+  w.run();
+  ASSERT_TRUE(w.db(0).lock(as_bytes(key), kClient));
+  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+  w.pass(10 * kMillisecond);
+  EXPECT_FALSE(w.answered(2, 5, 1));
+  EXPECT_EQ(w.node(0).tickets.size(), 1u);
+  w.db(0).unlock(as_bytes(key), kClient);
+  w.serve_workers();
+  EXPECT_TRUE(w.answered(2, 5, 1));
+}
+
+}  // namespace
+}  // namespace ctdb::test
