@@ -113,13 +113,17 @@ struct ctdb_client {
   int fail(const ctdb::Error& error);
 
   // ---- service.cc ----
-  int service(int budget);
+  int service(int budget, int sleep_ms);
+  // Until service() has something to do.
+  int service_waiting(int timeout_ms);
   // Until `done`, the deadline, or the end of the connection. Reads the channel of `peer` only.
   int wait(const bool& done, Peer peer, const ctdb::Deadline& deadline);
   // Waits for a sync request and withdraws it when the time is over.
   int wait_for(uint32_t id, const ctdb::Waiter& waiter, Peer peer, const ctdb::Deadline& deadline);
   // Blocking calls begin with this: not while a record is locked.
   int may_wait() const { return records_locked > 0 ? CTDB_ERR_BUSY : 0; }
+
+  // ---- receive.cc ----
   void make_ready(Request& request, int error);
   // Until a record of the request's file is unlocked; wake_parked() makes all such requests ready.
   void park(Request& request);
@@ -172,7 +176,11 @@ struct ctdb_client {
   bool handle_frame(Peer peer);
   void take_news();
   bool drain_for_wait(Peer peer);
-  bool spin(Peer peer);
+  bool may_spin() const;
+  template <typename Look>
+  bool spin(Look look);
+  bool spin_for_answer(Peer peer);
+  bool spin_for_anything();
   void resend_calls();
   // Own answers of blocking calls are taken at once, all else goes to the inbox.
   void receive_waiting(ByteView packet);

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
-// Everything that comes in: service() for programs with an event loop, wait() for blocking calls, and the
-// dispatch of packets to requests and handlers.
-#include <sched.h>
-
-#include <algorithm>
+// The two ways a client waits: service() for programs with an event loop, wait() for blocking calls; and what the
+// set-up connection says meanwhile.
 #include <ctime>
 #include <thread>
 
@@ -19,8 +16,6 @@ int64_t now_ns() {
 }
 
 constexpr int64_t kSpinNs = 20000;
-// Messages and answers for others that may pile up while one call blocks.
-constexpr size_t kInboxPacketsMax = 65536;
 
 bool enough_processors() {
   static const bool enough = std::thread::hardware_concurrency() > 2;
@@ -38,162 +33,6 @@ int Deadline::left_ms() const {
 }
 
 }  // namespace ctdb
-
-using ctdb::Answer;
-
-// ---- requests ----
-
-ctdb::Request* ctdb_client::add_request(int* error) {
-  Request* request = requests.add();
-  if (request == nullptr) *error = fail(CTDB_ERR_FULL, "too many requests under way");
-  return request;
-}
-
-ctdb::Request* ctdb_client::add_waiting(ctdb::Waiter& waiter, int* error) {
-  Request* request = add_request(error);
-  if (request == nullptr) return nullptr;
-  request->sync = true;
-  request->step = answer_waiter;
-  request->user_data = &waiter;
-  return request;
-}
-
-int ctdb_client::give_up(uint32_t id, int error) {
-  if (Request* request = requests.find(id)) withdraw(*request);
-  return error;
-}
-
-void ctdb_client::make_ready(Request& request, int error) {
-  request.state = Request::State::kReady;
-  request.error = error;
-  ready_.push_back(request.id);
-}
-
-void ctdb_client::park(Request& request) {
-  request.state = Request::State::kParked;
-  auto& waiting = request.db->file->waiting;
-  if (std::find(waiting.begin(), waiting.end(), this) == waiting.end()) waiting.push_back(this);
-}
-
-void ctdb_client::wake_parked() {
-  requests.for_each([this](Request& request) {
-    if (request.state == Request::State::kParked) make_ready(request, 0);
-  });
-  if (!ready_.empty()) link.kick();
-}
-
-void ctdb_client::withdraw(Request& request) {
-  ctdb_db* half_attached = request.db != nullptr && request.db->file == nullptr ? request.db : nullptr;
-  requests.release(request);
-  if (half_attached != nullptr) ctdb::free_database(*this, half_attached);
-}
-
-void ctdb_client::answer_waiter(ctdb_client& client, Request& request, const Answer& answer) {
-  auto* waiter = static_cast<ctdb::Waiter*>(request.user_data);
-  waiter->error = answer.error;
-  waiter->status = answer.status;
-  client.answer_data.assign(answer.data.begin(), answer.data.end());
-  client.answer_text.assign(answer.text);
-  waiter->done = true;
-  client.requests.release(request);
-}
-
-void ctdb_client::answer_user(ctdb_client& client, Request& request, const Answer& answer) {
-  const auto user = reinterpret_cast<ctdb_reply_fn>(request.user);
-  void* user_data = request.user_data;
-  const std::string text(answer.text);
-  client.requests.release(request);
-  const ctdb_reply reply{answer.error, answer.status, ctdb::blob(answer.data), text.c_str()};
-  if (user != nullptr) user(&client, &reply, user_data);
-}
-
-ctdb_reply ctdb_client::last_reply(const ctdb::Waiter& waiter) const {
-  return {0, waiter.status, ctdb::blob(answer_data), answer_text.c_str()};
-}
-
-// ---- what comes in ----
-
-void ctdb_client::receive_answer(const ctdb::Header& header, ByteView packet) {
-  Request* request = requests.find(header.reqid);
-  if (request == nullptr || request->state != Request::State::kSent) {
-    ++stats.stale;
-    return;
-  }
-  Answer answer;
-  bool good = false;
-  switch (static_cast<ctdb::Operation>(header.operation)) {
-    case ctdb::Operation::REPLY_CONTROL:
-      if (const auto reply = ctdb::parse_reply_control(packet)) {
-        answer = {0, reply->status, reply->data, reply->error};
-        good = request->peer == Peer::kRouter;
-      }
-      break;
-    case ctdb::Operation::REPLY_CALL:
-      if (const auto reply = ctdb::parse_reply_call(packet)) {
-        answer = {0, reply->status, reply->data, {}};
-        good = request->peer == Peer::kStore;
-      }
-      break;
-    default:  // REPLY_ERROR
-      if (const auto reply = ctdb::parse_reply_error(packet)) {
-        answer = {0, reply->status == 0 ? -1 : reply->status, {}, reply->text};
-        good = true;
-      }
-  }
-  if (!good) {
-    ++stats.malformed;
-    error_text = "a daemon's answer is malformed";
-    answer = {CTDB_ERR_PROTOCOL, 0, {}, {}};
-  }
-  request->step(*this, *request, answer);
-}
-
-void ctdb_client::receive_message(ByteView packet) {
-  const auto message = ctdb::parse_req_message(packet);
-  if (!message) {
-    ++stats.malformed;
-    return;
-  }
-  auto found = handlers.find(message->srvid);
-  if (found == handlers.end()) found = handlers.find(CTDB_SRVID_ALL);
-  if (found == handlers.end()) {
-    ++stats.stale;
-    return;
-  }
-  ++stats.messages_in;
-  const Handler handler = found->second;  // it may deregister itself
-  handler.run(this, message->srvid, ctdb::blob(message->data), handler.private_data);
-}
-
-void ctdb_client::receive(ByteView packet) {
-  if (ctdb::check_header(packet) != ctdb::HeaderFault::kNone) {
-    ++stats.malformed;
-    return;
-  }
-  const ctdb::Header header = ctdb::read_header(packet);
-  switch (static_cast<ctdb::Operation>(header.operation)) {
-    case ctdb::Operation::REPLY_CONTROL:
-    case ctdb::Operation::REPLY_CALL:
-    case ctdb::Operation::REPLY_ERROR:
-      return receive_answer(header, packet);
-    case ctdb::Operation::REQ_MESSAGE:
-      return receive_message(packet);
-    default:
-      ++stats.malformed;
-  }
-}
-
-void ctdb_client::receive_waiting(ByteView packet) {
-  if (ctdb::check_header(packet) == ctdb::HeaderFault::kNone) {
-    const ctdb::Header header = ctdb::read_header(packet);
-    const bool is_answer = header.operation != static_cast<uint32_t>(ctdb::Operation::REQ_MESSAGE);
-    const Request* request = is_answer ? requests.find(header.reqid) : nullptr;
-    if (is_answer && (request == nullptr || request->sync)) return receive(packet);
-  }
-  if (inbox_.size() >= ctdb::kInboxPacketsMax)
-    return lose("too many messages arrived during a blocking call");
-  inbox_.emplace_back(packet.begin(), packet.end());
-}
 
 // ---- set-up connection and faults ----
 
@@ -272,7 +111,7 @@ bool ctdb_client::handle_one() {
   return handle_frame(first) || (link.up() && handle_frame(second));
 }
 
-int ctdb_client::service(int budget) {
+int ctdb_client::service(int budget, int sleep_ms) {
   if (in_service) return CTDB_ERR_BUSY;
   struct InService {  // also when a callback throws
     explicit InService(bool& set) : flag(set) { flag = true; }
@@ -282,7 +121,7 @@ int ctdb_client::service(int budget) {
   int handled = 0;
   {
     const InService marked(in_service);
-    if (link.up() && link.sleep(0)) take_news();
+    if (link.up() && link.sleep(sleep_ms)) take_news();
     link.unkick();
     while (!closing && (budget == 0 || handled < budget) && handle_one()) ++handled;
   }
@@ -296,6 +135,19 @@ int ctdb_client::service(int budget) {
   }
   settle();
   return handled;
+}
+
+int ctdb_client::service_waiting(int timeout_ms) {
+  if (const int error = may_wait(); error != 0) return error;
+  const ctdb::Deadline deadline(timeout_ms);
+  int left_ms = timeout_ms;
+  for (;;) {
+    const bool spun = may_spin() && spin_for_anything();
+    const int handled = service(0, spun || spin_mode == CTDB_SPIN_ALWAYS ? 0 : left_ms);
+    if (handled != 0) return handled;
+    left_ms = deadline.left_ms();  // a bell of the past may have cut the sleep short
+    if (left_ms == 0) return 0;
+  }
 }
 
 void ctdb_client::settle() {
@@ -318,17 +170,39 @@ bool ctdb_client::drain_for_wait(Peer peer) {
   return check_faults() || any;
 }
 
-// True: something may have come.
-bool ctdb_client::spin(Peer peer) {
-  if (spin_mode == CTDB_SPIN_NEVER || (spin_mode == CTDB_SPIN_ADAPTIVE && !ctdb::enough_processors()))
-    return false;
-  link.disarm(peer);
+bool ctdb_client::may_spin() const {
+  return spin_mode == CTDB_SPIN_ALWAYS || (spin_mode == CTDB_SPIN_ADAPTIVE && ctdb::enough_processors());
+}
+
+template <typename Look>
+bool ctdb_client::spin(Look look) {
   const int64_t until = ctdb::now_ns() + ctdb::kSpinNs;
   do {
-    if (drain_for_wait(peer)) return true;
+    if (look()) return true;
     for (int i = 0; i < 16; ++i) __builtin_ia32_pause();
   } while (ctdb::now_ns() < until);
   return false;
+}
+
+// True: something may have come.
+bool ctdb_client::spin_for_answer(Peer peer) {
+  link.disarm(peer);
+  return spin([&] { return drain_for_wait(peer); });
+}
+
+bool ctdb_client::spin_for_anything() {
+  // arm() is false when there is something; in between the bells are not to ring.
+  const bool any = spin([&] {
+    for (const Peer peer : {Peer::kRouter, Peer::kStore}) {
+      if (!link.arm(peer)) return true;
+      link.disarm(peer);
+    }
+    return false;
+  });
+  for (const Peer peer : {Peer::kRouter, Peer::kStore}) {
+    if (!link.arm(peer)) return true;
+  }
+  return any;
 }
 
 int ctdb_client::wait(const bool& done, Peer peer, const ctdb::Deadline& deadline) {
@@ -341,7 +215,7 @@ int ctdb_client::wait(const bool& done, Peer peer, const ctdb::Deadline& deadlin
     }
     if (drain_for_wait(peer)) continue;
     link.flush();
-    if (spin(peer)) continue;
+    if (may_spin() && spin_for_answer(peer)) continue;
     const int left_ms = deadline.left_ms();
     if (left_ms == 0) {
       result = fail(CTDB_ERR_TIMEOUT, "no answer in time");
@@ -384,7 +258,14 @@ int ctdb_events(const ctdb_client* client) {
 int ctdb_service(ctdb_client* client, int budget) {
   return ctdb::guarded([&]() -> int {
     if (const int error = ctdb::check(client); error != 0) return error;
-    return budget < 0 ? CTDB_ERR_INVALID : client->service(budget);
+    return budget < 0 ? CTDB_ERR_INVALID : client->service(budget, 0);
+  });
+}
+
+int ctdb_wait(ctdb_client* client, int timeout_ms) {
+  return ctdb::guarded([&]() -> int {
+    if (const int error = ctdb::check(client); error != 0) return error;
+    return timeout_ms < -1 ? CTDB_ERR_INVALID : client->service_waiting(timeout_ms);
   });
 }
 

@@ -35,10 +35,10 @@
  *            those of a blocking call last until the next call on the same client, those given to a callback until
  *            the callback returns. What a function creates has one function that destroys it.
  * Callbacks. A function named ..._send starts a request and returns; the answer is handed to its callback exactly once,
- *            from inside ctdb_service() and nowhere else: never from the ..._send function and never from a blocking
+ *            from inside ctdb_service() or ctdb_wait() and nowhere else: never from the ..._send function and never from a blocking
  *            call. Every request ends: with an answer, with CTDB_ERR_DISCONNECTED when the connection is lost, or
  *            with no callback after ctdb_cancel() or ctdb_disconnect(). Callbacks may call every function of this
- *            header but ctdb_service(), also ctdb_disconnect(). Blocking calls may be mixed with pending requests:
+ *            header but ctdb_service() and ctdb_wait(), also ctdb_disconnect(). Blocking calls may be mixed with pending requests:
  *            what arrives for others during one is kept for the next ctdb_service().
  * Event loop. Watch ctdb_fd() for ctdb_events() in poll, select or epoll (level-triggered or edge-triggered); when it is
  *            ready call ctdb_service(). One descriptor serves the whole connection and stays the same until
@@ -145,7 +145,7 @@ CTDB_API const char *ctdb_error_text(const ctdb_client *client);
 /* The number of this node. Known since ctdb_connect(), does not ask anybody. Errors: none but the common ones. */
 CTDB_API int ctdb_pnn(const ctdb_client *client, uint32_t *pnn);
 
-/* Whether a blocking call that waits for an answer looks for it for a while before it sleeps. */
+/* Whether a blocking call that waits looks for a while for what it waits for before it sleeps. */
 enum {
   CTDB_SPIN_NEVER = 0,    /* sleep at once (default) */
   CTDB_SPIN_ADAPTIVE = 1, /* at most 20 microseconds, and only with more than two processors */
@@ -181,6 +181,11 @@ CTDB_API int ctdb_events(const ctdb_client *client);
  * Errors: CTDB_ERR_BUSY (called from inside a callback); CTDB_ERR_DISCONNECTED, after the callbacks of all pending
  * requests have been run. */
 CTDB_API int ctdb_service(ctdb_client *client, int budget);
+
+/* For programs without an event loop of their own: waits until something has arrived and handles it as ctdb_service()
+ * does. Returns how many answers and messages it handled, 0 when the time was over.
+ * Errors: those of ctdb_service(), and CTDB_ERR_BUSY while a record is locked. */
+CTDB_API int ctdb_wait(ctdb_client *client, int timeout_ms);
 
 /* Forgets a request: its callback will not be called. `id` is what its ..._send function gave out.
  * Errors: CTDB_ERR_NOT_FOUND (answered already, or never made). */

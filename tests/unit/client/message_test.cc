@@ -246,6 +246,25 @@ TEST_F(MessageTest, ControlTimesOut) {
   EXPECT_EQ(ctdb_ping(client, CTDB_PNN_CURRENT, 0), CTDB_ERR_TIMEOUT);
 }
 
+TEST_F(MessageTest, WaitHandlesWhatComes) {
+  start({}, [](FakeDaemons& daemons, char) { daemons.message(1, as_bytes("x")); });
+  Inbox inbox;
+  ASSERT_EQ(ctdb_register(client, 1, take, &inbox, kPatience), 0);
+  for (const int mode : {CTDB_SPIN_NEVER, CTDB_SPIN_ADAPTIVE, CTDB_SPIN_ALWAYS}) {
+    inbox.text.clear();
+    ASSERT_EQ(ctdb_set_spin(client, mode), 0);
+    EXPECT_EQ(ctdb_wait(client, 0), 0);
+    EXPECT_EQ(ctdb_wait(client, 5), 0);
+    node->command('m');
+    EXPECT_EQ(ctdb_wait(client, kPatience), 1);
+    EXPECT_EQ(inbox.text, "x ");
+  }
+  EXPECT_FALSE(fd_ready());
+  EXPECT_EQ(ctdb_wait(client, -2), CTDB_ERR_INVALID);
+  node->kill();
+  EXPECT_EQ(ctdb_wait(client, kPatience), CTDB_ERR_DISCONNECTED);
+}
+
 TEST_F(MessageTest, SpinningCallsWorkToo) {
   start();
   for (const int mode : {CTDB_SPIN_ADAPTIVE, CTDB_SPIN_ALWAYS, CTDB_SPIN_NEVER}) {
