@@ -278,10 +278,11 @@ Result<void> EpollLoop::run() {
     first = false;
     if (busy && ++turns_without_wait < 4) continue;
     turns_without_wait = 0;
-    const bool may_sleep = !busy && timers < kDrainBudget && arm_all();
+    const bool may_sleep = !stopped_ && !busy && timers < kDrainBudget && arm_all();
     if (Result<size_t> waited = wait(may_sleep); !waited) return fail(std::move(waited.error()));
   }
   flush();
+  stopped_ = false;
   return {};
 }
 

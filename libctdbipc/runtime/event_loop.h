@@ -53,7 +53,7 @@ class EventLoop {
   // CLOCK_BOOTTIME, read once per turn.
   virtual TimeNs now() const = 0;
 
-  // Runs until stop(). Returns an error only when epoll itself fails.
+  // Runs until stop(), and may be called again afterwards. Returns an error only when epoll itself fails.
   virtual Result<void> run() = 0;
   virtual void stop() = 0;
 
