@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-store/backend/tdb_file.h"
+
+#include <dirent.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "ctdb-store/backend/tdb_api.h"
+#include "ctdb-store/backend/tdb_handle.h"
+#include "ctdb-store/backend/tdb_mutexes.h"
+#include "ctdb-store/backend/tdb_record_file.h"
+#include "libctdbipc/base/unique_fd.h"
+#include "libctdbipc/runtime/log.h"
+#include "libctdbipc/wire/layout.h"
+
+namespace ctdb {
+namespace {
+
+constexpr int kVolatileFlags = TDB_CLEAR_IF_FIRST | TDB_NOSYNC | TDB_DISALLOW_NESTING | TDB_INCOMPATIBLE_HASH;
+constexpr int kMaxDead = 5;  // deleted records a chain keeps for re-use
+constexpr size_t kFileNameMax = 255;
+// libtdb's "active" byte: every opener with CLEAR_IF_FIRST holds a read lock on it; who gets a write lock is
+// alone.
+constexpr off_t kActiveByte = 4;
+// Held with a write lock for as long as an open takes.
+constexpr off_t kOpenByte = 0;
+// Bytes of a chain in a new file: one robust mutex and one list head. And room for the first records.
+constexpr uint64_t kBytesPerChain = 48;
+constexpr uint64_t kBytesForRecords = 1 << 20;
+constexpr int kPatienceMs = 100;  // how long a clearing or the end of somebody's opening is waited for
+constexpr int kChecksMax = 5;     // of a file that clients may be changing meanwhile
+
+void pause_a_millisecond() {
+  const timespec millisecond{0, 1000000};
+  nanosleep(&millisecond, nullptr);
+}
+
+struct flock byte_lock(off_t byte, short type) {
+  struct flock lock {};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = byte;
+  lock.l_len = 1;
+  return lock;
+}
+
+// A lock of the open file, not of the process: so it stands against this process's own libtdb as well.
+bool set_lock(int fd, off_t byte, short type) {
+  for (int i = 0; i < kPatienceMs; ++i) {
+    struct flock lock = byte_lock(byte, type);
+    if (fcntl(fd, F_OFD_SETLK, &lock) == 0) return true;
+    pause_a_millisecond();
+  }
+  return false;
+}
+
+bool has_other_openers(int fd) {
+  struct flock lock = byte_lock(kActiveByte, F_WRLCK);
+  return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+bool has_openers(const std::string& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  return fd.valid() && has_other_openers(fd.get());
+}
+
+// Holds the active byte, so that a following open with CLEAR_IF_FIRST does not clear, and for now the byte
+// that keeps others from opening.
+Result<UniqueFd> take_guard(const std::string& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (!fd.valid()) return fail_errno("opening " + path);
+  if (set_lock(fd.get(), kOpenByte, F_WRLCK) && set_lock(fd.get(), kActiveByte, F_RDLCK)) return fd;
+  return fail(ErrorCode::kTimeout, path +
+                                       " is being opened by another process that does not finish "
+                                       "(find it with 'fuser' and stop it)");
+}
+
+std::string time_suffix() {
+  const time_t now = time(nullptr);
+  tm parts{};
+  gmtime_r(&now, &parts);
+  char text[32];
+  strftime(text, sizeof text, "%Y%m%d%H%M%S", &parts);
+  return text;
+}
+
+std::string free_name(const std::string& path) {
+  const std::string stem = path + ".corrupted." + time_suffix() + ".";
+  for (int i = 0;; ++i) {
+    const std::string name = stem + std::to_string(i) + "Z";
+    if (access(name.c_str(), F_OK) != 0) return name;
+  }
+}
+
+Result<void> copy_file(const std::string& from, const std::string& to) {
+  UniqueFd in(::open(from.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!in.valid()) return fail_errno("opening " + from);
+  UniqueFd out(::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!out.valid()) return fail_errno("creating " + to);
+  for (;;) {
+    const ssize_t sent = sendfile(out.get(), in.get(), nullptr, 1 << 20);
+    if (sent == 0) return {};
+    if (sent < 0) return fail_errno("copying " + from + " to " + to);
+  }
+}
+
+// Takes the name away from a file. Clients that still have it open must not go on working on records that the
+// cluster now gives to others: their mapping is cut, and they fail at the next access.
+Result<void> retire(const std::string& path) {
+  if (has_openers(path)) {
+    log_warning(path + " is still open in other processes; it is cut to nothing so that they notice");
+    if (truncate(path.c_str(), 0) != 0) return fail_errno("emptying " + path);
+  }
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno("removing " + path);
+  return {};
+}
+
+Result<std::string> put_aside(const std::string& path) {
+  const std::string kept = free_name(path);
+  if (!has_openers(path)) {
+    if (rename(path.c_str(), kept.c_str()) != 0) return fail_errno("renaming " + path + " to " + kept);
+    return kept;
+  }
+  if (Result<void> copied = copy_file(path, kept); !copied) return fail(std::move(copied.error()));
+  if (Result<void> retired = retire(path); !retired) return fail(std::move(retired.error()));
+  return kept;
+}
+
+// The number of chains of a file with good records, 0 for others. Before the process has the file open. Takes
+// no lock, so a record that a client is changing may look wrong: it is looked at again.
+uint32_t chains_if_sound(const std::string& path) {
+  for (int i = 0; i < kChecksMax; ++i) {
+    Result<TdbHandle> look = TdbHandle::open_to_look(path, TDB_INCOMPATIBLE_HASH);
+    if (look && tdb_check(look->get(), nullptr, nullptr) == 0) {
+      return static_cast<uint32_t>(tdb_hash_size(look->get()));
+    }
+    pause_a_millisecond();
+  }
+  return 0;
+}
+
+// libtdb writes the mutexes of a new file through a mapping: on a full file system that would be a SIGBUS.
+Result<void> check_space(const std::string& directory, uint32_t hash_size) {
+  struct statvfs info;
+  if (statvfs(directory.c_str(), &info) != 0) return fail_errno("looking at " + directory);
+  const uint64_t needed = hash_size * kBytesPerChain + kBytesForRecords;
+  if (info.f_bavail * info.f_frsize >= needed) return {};
+  return fail(Error{ErrorCode::kSystem, ENOSPC,
+                    directory + " has not the " + std::to_string(needed >> 10) +
+                        " KiB free that a database needs (make room, or set 'volatile database directory')"});
+}
+
+class TdbFiles : public RecordFiles {
+ public:
+  explicit TdbFiles(TdbOptions options) : options_(std::move(options)) {
+    flags_ = kVolatileFlags | (options_.mutexes && tdb_mutexes_usable() ? TDB_MUTEX_LOCKING : 0);
+  }
+  Result<std::unique_ptr<RecordFile>> open(const std::string& name, uint8_t db_flags, bool keep) override;
+  std::vector<std::string> existing() override;
+
+ private:
+  using Opened = Result<std::unique_ptr<RecordFile>>;
+  std::string suffix() const { return "." + std::to_string(options_.pnn); }
+  Result<std::string> path_of(const std::string& name) const;
+  Result<void> check_mutexes(const std::string& path, uint32_t chains, int fd);
+  Opened take_up(const std::string& path);
+  Opened open_empty(const std::string& path);
+  bool empty_in_place(TdbHandle& tdb);
+  std::unique_ptr<RecordFile> made(TdbHandle tdb, UniqueFd guard);
+  std::shared_ptr<const ChainKeys> chain_keys(uint32_t chains);
+
+  TdbOptions options_;
+  int flags_;
+  // By number of chains; most files have the same.
+  std::map<uint32_t, std::shared_ptr<const ChainKeys>> chain_keys_;
+  std::map<uint32_t, TdbMutexes> mutexes_;
+};
+
+Result<std::string> TdbFiles::path_of(const std::string& name) const {
+  const std::string file = name + suffix();
+  if (name.empty() || name[0] == '.' || name.find('/') != std::string::npos ||
+      name.find('\0') != std::string::npos) {
+    return fail(ErrorCode::kInvalid,
+                "'" + name + "' cannot be a database name (no '/', not empty, no leading dot)");
+  }
+  if (file.size() > kFileNameMax) {
+    return fail(ErrorCode::kInvalid, "database name of " + std::to_string(name.size()) +
+                                         " bytes is too long for a file name (at most " +
+                                         std::to_string(kFileNameMax - suffix().size()) + ")");
+  }
+  return options_.volatile_directory + "/" + file;
+}
+
+std::shared_ptr<const ChainKeys> TdbFiles::chain_keys(uint32_t chains) {
+  std::shared_ptr<const ChainKeys>& keys = chain_keys_[chains];
+  if (keys == nullptr) keys = std::make_shared<const ChainKeys>(chains);
+  return keys;
+}
+
+std::unique_ptr<RecordFile> TdbFiles::made(TdbHandle tdb, UniqueFd guard) {
+  tdb_set_max_dead(tdb.get(), kMaxDead);
+  return std::make_unique<TdbRecordFile>(std::move(tdb), std::move(guard), flags_,
+                                         [this](uint32_t chains) { return chain_keys(chains); });
+}
+
+// The mutexes of a file that nobody has open may be left locked; those of an open one can only be looked at.
+Result<void> TdbFiles::check_mutexes(const std::string& path, uint32_t chains, int fd) {
+  if ((flags_ & TDB_MUTEX_LOCKING) == 0) return {};
+  auto known = mutexes_.find(chains);
+  if (known == mutexes_.end()) {
+    Result<TdbMutexes> learned = TdbMutexes::learn(options_.volatile_directory, chains, flags_);
+    if (!learned) return fail(std::move(learned.error()));
+    known = mutexes_.emplace(chains, std::move(*learned)).first;
+  }
+  if (!known->second.sound(fd))
+    return fail(ErrorCode::kCorrupt, "the locks in tdb file " + path + " are damaged");
+  if (has_other_openers(fd)) return {};
+  return known->second.reset(fd);
+}
+
+// The contents stay. The error is kCorrupt when they are not usable.
+TdbFiles::Opened TdbFiles::take_up(const std::string& path) {
+  Result<UniqueFd> guard = take_guard(path);
+  if (!guard) return fail(std::move(guard.error()));
+  const uint32_t chains = chains_if_sound(path);
+  if (chains == 0) return fail(ErrorCode::kCorrupt, "tdb file " + path + " is damaged");
+  if (Result<void> good = check_mutexes(path, chains, guard->get()); !good)
+    return fail(std::move(good.error()));
+  set_lock(guard->get(), kOpenByte, F_UNLCK);
+  Result<TdbHandle> tdb = TdbHandle::open(path, options_.hash_size, flags_, false);
+  if (!tdb) {
+    if (tdb.error().saved_errno == EMFILE || tdb.error().saved_errno == ENOMEM)
+      return fail(std::move(tdb.error()));
+    return fail(ErrorCode::kCorrupt, tdb.error().text());
+  }
+  return made(std::move(*tdb), std::move(*guard));
+}
+
+// False: a client keeps a chain locked, or the file is of no use.
+bool TdbFiles::empty_in_place(TdbHandle& tdb) {
+  for (int i = 0; i < kPatienceMs; ++i) {
+    if (tdb_lockall_nonblock(tdb.get()) == 0) {
+      const bool wiped = tdb_wipe_all(tdb.get()) == 0;
+      tdb_unlockall(tdb.get());
+      return wiped;
+    }
+    pause_a_millisecond();
+  }
+  return false;
+}
+
+TdbFiles::Opened TdbFiles::open_empty(const std::string& path) {
+  if (Result<void> space = check_space(options_.volatile_directory, options_.hash_size); !space) {
+    return fail(std::move(space.error()));
+  }
+  if (access(path.c_str(), F_OK) == 0 && has_openers(path)) {
+    if (Result<TdbHandle> tdb = TdbHandle::open(path, options_.hash_size, flags_, false); tdb) {
+      if (empty_in_place(*tdb)) return made(std::move(*tdb), UniqueFd());
+    }
+    if (Result<void> retired = retire(path); !retired) return fail(std::move(retired.error()));
+  }
+  Result<TdbHandle> tdb = TdbHandle::open(path, options_.hash_size, flags_, true);
+  if (!tdb) {
+    return fail(std::move(tdb.error())
+                    .in("making a database file (is " + options_.volatile_directory +
+                        " writable and on a local file system with locks?)"));
+  }
+  return made(std::move(*tdb), UniqueFd());
+}
+
+TdbFiles::Opened TdbFiles::open(const std::string& name, uint8_t db_flags, bool keep) {
+  if ((db_flags & (CTDB_DB_PERSISTENT | CTDB_DB_REPLICATED)) != 0) {
+    return fail(ErrorCode::kRefused,
+                "database '" + name + "': persistent and replicated databases are not served");
+  }
+  Result<std::string> path = path_of(name);
+  if (!path) return fail(std::move(path.error()));
+  if (!keep || access(path->c_str(), F_OK) != 0) return open_empty(*path);
+  Opened opened = take_up(*path);
+  if (opened || opened.error().code != ErrorCode::kCorrupt) return opened;
+  Result<std::string> kept = put_aside(*path);
+  if (!kept) return fail(std::move(kept.error()).in(opened.error().text()));
+  return fail(ErrorCode::kCorrupt,
+              opened.error().text() + "; it is kept as " + *kept +
+                  " (its records come back from the other nodes, those only this node had are lost)");
+}
+
+std::vector<std::string> TdbFiles::existing() {
+  std::vector<std::string> names;
+  DIR* directory = opendir(options_.volatile_directory.c_str());
+  if (directory == nullptr) return names;
+  while (const dirent* entry = readdir(directory)) {
+    const std::string file = entry->d_name;
+    if (file.size() <= suffix().size() || !file.ends_with(suffix()) || file[0] == '.') continue;
+    names.push_back(file.substr(0, file.size() - suffix().size()));
+  }
+  closedir(directory);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+std::unique_ptr<RecordFiles> make_tdb_files(TdbOptions options) {
+  return std::make_unique<TdbFiles>(std::move(options));
+}
+
+}  // namespace ctdb

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Record files over libtdb: `<volatile directory>/<name>.<pnn>`, opened by the store for its whole life and
+// by local clients with the flags of open_flags() (wire-protocol §6.5).
+//
+// Invariants:
+//  1. While a TdbFile lives, no client's open clears the file: the store holds libtdb's "active" byte (offset
+//  4), as
+//     every opener with CLEAR_IF_FIRST does; only an opener that finds nobody there clears.
+//  2. Emptying a file never leaves a client working on what was in it: the file is emptied in place, or its
+//  old inode
+//     is cut to nothing before a new one takes the name.
+//  3. Opening and visiting wait for no chain lock: a client may hold one for as long as it waits for this
+//  very store.
+#ifndef CTDB_STORE_BACKEND_TDB_FILE_H_
+#define CTDB_STORE_BACKEND_TDB_FILE_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ctdb-store/backend/record_file.h"
+
+namespace ctdb {
+
+struct TdbOptions {
+  std::string volatile_directory;
+  uint32_t pnn = 0;
+  bool mutexes = true;          // used when the machine can: tdb_mutexes_usable()
+  uint32_t hash_size = 100001;  // chains of a new file (tunable DatabaseHashSize)
+};
+
+// open() with keep = true on a damaged file: the file is put aside as `<path>.corrupted.<time>Z` and the
+// error is kCorrupt; the next open() makes an empty one. Persistent and replicated databases are kRefused.
+// The RecordFiles outlives the files it opened.
+std::unique_ptr<RecordFiles> make_tdb_files(TdbOptions options);
+
+}  // namespace ctdb
+
+#endif  // CTDB_STORE_BACKEND_TDB_FILE_H_

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-store/backend/tdb_mutexes.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <string_view>
+
+#include "ctdb-store/backend/tdb_api.h"
+#include "ctdb-store/backend/tdb_handle.h"
+
+namespace ctdb {
+namespace {
+
+constexpr size_t kAreaStart = 168;  // behind libtdb's file header, which it checks itself
+constexpr std::string_view kRecordsMagic = "TDB file\n";
+
+bool read_at(int fd, size_t offset, MutableBytes into) {
+  size_t done = 0;
+  while (done < into.size()) {
+    const ssize_t got = pread(fd, into.data() + done, into.size() - done, static_cast<off_t>(offset + done));
+    if (got <= 0) return false;
+    done += static_cast<size_t>(got);
+  }
+  return true;
+}
+
+// Of a free mutex only its kind is not zero, so that is the word seen most often.
+uint32_t most_common_word(ByteView bytes) {
+  std::map<uint32_t, size_t> counts;
+  for (size_t at = 0; at + sizeof(uint32_t) <= bytes.size(); at += sizeof(uint32_t)) {
+    if (const uint32_t word = load<uint32_t>(bytes.data() + at); word != 0) ++counts[word];
+  }
+  const auto most = std::max_element(counts.begin(), counts.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == counts.end() ? 0 : most->first;
+}
+
+}  // namespace
+
+Result<TdbMutexes> TdbMutexes::learn(const std::string& directory, uint32_t hash_size, int tdb_flags) {
+  const std::string path = directory + "/.mutexes." + std::to_string(getpid());
+  Result<TdbHandle> tdb = TdbHandle::open(path, hash_size, tdb_flags, true);
+  unlink(path.c_str());
+  if (!tdb) return fail(std::move(tdb.error()));
+  struct stat info;
+  if (fstat(tdb->descriptor(), &info) != 0) return fail_errno("looking at " + path);
+  const size_t records_start = static_cast<size_t>(info.st_size) - tdb_map_size(tdb->get());
+  TdbMutexes mutexes;
+  if (records_start <= kAreaStart) return fail(ErrorCode::kCorrupt, path + " has no mutexes");
+  mutexes.fresh_.resize(records_start - kAreaStart);
+  if (!read_at(tdb->descriptor(), kAreaStart, mutexes.fresh_)) return fail_errno("reading " + path);
+  mutexes.kind_ = most_common_word(mutexes.fresh_);
+  return mutexes;
+}
+
+bool TdbMutexes::sound(int fd) const {
+  Bytes area(fresh_.size() + kRecordsMagic.size());
+  if (!read_at(fd, kAreaStart, area)) return false;
+  if (!as_text(area).ends_with(kRecordsMagic))
+    return false;  // the records begin elsewhere: no or other mutexes
+  for (size_t at = 0; at + sizeof(uint32_t) <= fresh_.size(); at += sizeof(uint32_t)) {
+    if (load<uint32_t>(fresh_.data() + at) == kind_ && load<uint32_t>(area.data() + at) != kind_)
+      return false;
+  }
+  return true;
+}
+
+Result<void> TdbMutexes::reset(int fd) const {
+  size_t done = 0;
+  while (done < fresh_.size()) {
+    const ssize_t wrote =
+        pwrite(fd, fresh_.data() + done, fresh_.size() - done, static_cast<off_t>(kAreaStart + done));
+    if (wrote < 0) return fail_errno("unlocking the mutexes of a tdb file");
+    done += static_cast<size_t>(wrote);
+  }
+  return {};
+}
+
+}  // namespace ctdb

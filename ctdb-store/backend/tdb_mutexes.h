@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The mutexes in front of a tdb file's records. tdb_check() does not look at them, and glibc ends the process
+// (ours, then every client's) that locks one whose kind is nonsense; one left locked by nobody is waited for
+// for ever. So a file that is taken up again is compared with a new one that libtdb made. Used by tdb_file.cc
+// only.
+#ifndef CTDB_STORE_BACKEND_TDB_MUTEXES_H_
+#define CTDB_STORE_BACKEND_TDB_MUTEXES_H_
+
+#include <cstdint>
+#include <string>
+
+#include "libctdbipc/base/bytes.h"
+#include "libctdbipc/base/result.h"
+
+namespace ctdb {
+
+class TdbMutexes {
+ public:
+  // Learns what a new file's mutexes look like, from a temporary file in `directory`.
+  static Result<TdbMutexes> learn(const std::string& directory, uint32_t hash_size, int tdb_flags);
+
+  // The file has mutexes, all of the kind a new file's are. Some may be locked.
+  bool sound(int fd) const;
+  // Unlocks all of them. Nobody has the file open or can open it.
+  Result<void> reset(int fd) const;
+
+ private:
+  Bytes fresh_;        // from kAreaStart to where the records' part begins
+  uint32_t kind_ = 0;  // the word every mutex has
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_STORE_BACKEND_TDB_MUTEXES_H_
