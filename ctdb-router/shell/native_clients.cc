@@ -44,7 +44,7 @@ Result<void> NativeClients::connect(std::unique_ptr<SetupPeer>& connection) {
   }
   Client client{std::move(connection), std::move(*channel)};
   client.setup->set_handlers([this, id](SetupMessage) { cut(id, "it broke the set-up protocol"); },
-                             [this, id] { remove(id); });
+                             [this, id] { on_end(id); });
   if (paused_) client.channel->pause();
   SetupMessage reply;
   reply.kind = SetupKind::kReply;
@@ -97,6 +97,13 @@ void NativeClients::pause(bool paused) {
       client.channel->resume();
     }
   }
+}
+
+// A program may send and end at once: what it sent counts.
+void NativeClients::on_end(uint32_t id) {
+  const auto found = clients_.find(id);
+  if (found != clients_.end()) found->second.channel->drain_last();
+  remove(id);
 }
 
 void NativeClients::cut(uint32_t id, const char* why) {

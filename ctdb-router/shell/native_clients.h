@@ -42,6 +42,7 @@ class NativeClients {
   // Tells the store of the client and returns the client's end of their channel.
   Result<ChannelFds> attach(uint32_t id, const PeerCredentials& credentials);
   void on_frame(uint32_t id, const Channel::Frame& frame);
+  void on_end(uint32_t id);
   void cut(uint32_t id, const char* why);
   void remove(uint32_t id);
 

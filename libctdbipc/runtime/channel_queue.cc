@@ -79,6 +79,11 @@ size_t ChannelQueue::drain(size_t budget) {
   return done;
 }
 
+void ChannelQueue::drain_last() {
+  constexpr size_t kSmallestFrameBytes = 48;
+  if (!dead_) drain(kDaemonRingBytes / kSmallestFrameBytes);
+}
+
 void ChannelQueue::pause() {
   if (paused_ || dead_) return;
   paused_ = true;

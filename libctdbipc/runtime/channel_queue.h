@@ -31,6 +31,9 @@ class ChannelQueue {
   // Stops and resumes reading (back-pressure); sending goes on.
   void pause();
   void resume();
+  // The peer is gone: hands out what it had sent before, at most a ring full (a peer that lives on in secret cannot
+  // keep us here).
+  void drain_last();
   size_t queued_bytes() const { return queued_bytes_; }
 
  private:
