@@ -11,7 +11,7 @@
 namespace ctdb {
 
 // The numbers of the protocol's debug levels (wire-protocol §8.1, GET_DEBUG).
-enum class LogLevel : int { kError = 0, kWarning = 1, kNotice = 2, kInfo = 5, kDebug = 10 };
+enum class LogLevel : int { kError = 0, kWarning = 1, kNotice = 3, kInfo = 5, kDebug = 10 };
 
 // `location`: stderr, syslog, journal or file:PATH. `program` heads each line. Before the call everything goes to
 // stderr.
