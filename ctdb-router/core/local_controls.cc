@@ -86,7 +86,12 @@ void LocalControls::serve(const Origin& origin, const ReqControl& control, TimeN
 }
 
 void LocalControls::process_exists(const Origin& origin, const ReqControl& control, TimeNs) {
-  status(origin, r_.services_.pid_exists(load<int32_t>(control.data.data())) ? 0 : -1);
+  const uint32_t client = r_.services_.newest_client(load<int32_t>(control.data.data()));
+  // A process that works on a node without records must not go on for ever: whoever asks for it on behalf of a lock it
+  // holds gets rid of it (wire-protocol §8.1).
+  const bool inactive = (r_.flags_of(r_.pnn_) & CTDB_NODE_INACTIVE) != 0;
+  if (client != 0 && inactive) r_.out_.close_client(client);
+  status(origin, client != 0 && !inactive ? 0 : -1);
 }
 
 void LocalControls::check_pid_srvid(const Origin& origin, const ReqControl& control, TimeNs) {
@@ -139,8 +144,12 @@ Bytes LocalControls::nodemap(bool from_file) const {
   return data;
 }
 
-void LocalControls::get_nodemap(const Origin& origin, const ReqControl&, TimeNs) { ok(origin, nodemap(false)); }
-void LocalControls::get_nodes_file(const Origin& origin, const ReqControl&, TimeNs) { ok(origin, nodemap(true)); }
+void LocalControls::get_nodemap(const Origin& origin, const ReqControl&, TimeNs) {
+  ok(origin, nodemap(false));
+}
+void LocalControls::get_nodes_file(const Origin& origin, const ReqControl&, TimeNs) {
+  ok(origin, nodemap(true));
+}
 
 void LocalControls::get_debug(const Origin& origin, const ReqControl&, TimeNs) {
   Bytes data;
@@ -154,8 +163,8 @@ void LocalControls::set_debug(const Origin& origin, const ReqControl& control, T
 }
 
 void LocalControls::dump_memory(const Origin& origin, const ReqControl&, TimeNs) {
-  const std::string text = "clients " + std::to_string(r_.services_.client_count()) + ", requests in flight " +
-                           std::to_string(r_.requests_.size()) + "\n";
+  const std::string text = "clients " + std::to_string(r_.services_.client_count()) +
+                           ", requests in flight " + std::to_string(r_.requests_.size()) + "\n";
   ok(origin, {reinterpret_cast<const uint8_t*>(text.c_str()), text.size() + 1});
 }
 
@@ -180,7 +189,9 @@ void LocalControls::echo_data(const Origin& origin, const ReqControl& control, T
   const uint32_t delay_ms = reader.u32();
   reader.counted_bytes();
   if (!reader.done()) return status(origin, -1);
-  r_.echoes_.emplace(now + delay_ms * kMillisecond, Router::Echo{origin, to_bytes(control.data)});
+  if (!r_.add_echo(origin, control.data, now + delay_ms * kMillisecond)) {
+    r_.reply(origin, -1, {}, "too many echoes wait on this node");
+  }
 }
 
 void LocalControls::register_srvid(const Origin& origin, const ReqControl& control, TimeNs now) {
@@ -232,9 +243,12 @@ void LocalControls::set_tunable(const Origin& origin, const ReqControl& control,
   const std::string_view name = take_name(reader);
   if (!reader.ok()) return status(origin, -1);
   switch (r_.tunables_.set(name, value)) {
-    case Tunables::SetResult::kSet: return status(origin, 0);
-    case Tunables::SetResult::kObsolete: return status(origin, 1);
-    case Tunables::SetResult::kUnknown: return status(origin, -1);
+    case Tunables::SetResult::kSet:
+      return status(origin, 0);
+    case Tunables::SetResult::kObsolete:
+      return status(origin, 1);
+    case Tunables::SetResult::kUnknown:
+      return status(origin, -1);
   }
 }
 
@@ -263,12 +277,18 @@ void LocalControls::get_all_tunables(const Origin& origin, const ReqControl&, Ti
   ok(origin, data);
 }
 
-void LocalControls::empty_list(const Origin& origin, const ReqControl&, TimeNs) { ok(origin, Bytes(4, 0)); }
-void LocalControls::accept(const Origin& origin, const ReqControl&, TimeNs) { ok(origin); }
+void LocalControls::empty_list(const Origin& origin, const ReqControl&, TimeNs) {
+  ok(origin, Bytes(4, 0));
+}
+void LocalControls::accept(const Origin& origin, const ReqControl&, TimeNs) {
+  ok(origin);
+}
 void LocalControls::not_public(const Origin& origin, const ReqControl&, TimeNs) {
   r_.reply(origin, -1, {}, "this node has no public addresses");
 }
-void LocalControls::no_such_address(const Origin& origin, const ReqControl&, TimeNs) { status(origin, 1); }
+void LocalControls::no_such_address(const Origin& origin, const ReqControl&, TimeNs) {
+  status(origin, 1);
+}
 
 namespace {
 
@@ -313,7 +333,9 @@ Bytes LocalControls::statistics_image() const {
   return image;
 }
 
-void LocalControls::statistics(const Origin& origin, const ReqControl&, TimeNs) { ok(origin, statistics_image()); }
+void LocalControls::statistics(const Origin& origin, const ReqControl&, TimeNs) {
+  ok(origin, statistics_image());
+}
 
 void LocalControls::statistics_reset(const Origin& origin, const ReqControl&, TimeNs) {
   r_.counts_ = RouterCounts{};

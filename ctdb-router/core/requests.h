@@ -28,10 +28,10 @@ enum class Asked : uint8_t { kStore, kRecoveryd, kNode };
 struct Request {
   Origin origin;
   Asked asked = Asked::kStore;
-  uint32_t node = 0;       // for Asked::kNode
-  bool is_call = false;    // REQ_CALL of a classic client; packet is kept to be sent again
+  uint32_t node = 0;     // for Asked::kNode
+  bool is_call = false;  // REQ_CALL of a classic client; packet is kept to be sent again
   TimeNs deadline = kNever;
-  Bytes packet;            // only for calls
+  Bytes packet;  // only for calls
   uint32_t sequence = 0;
   bool used = false;
 };

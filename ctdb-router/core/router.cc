@@ -9,18 +9,30 @@
 #include "libctdbipc/base/limits.h"
 
 namespace ctdb {
+namespace {
+
+// Echoes that wait for their time, of all senders.
+constexpr size_t kEchoBytesMax = 32u << 20;
+constexpr size_t kEchoesMax = 4096;
+
+}  // namespace
 
 Lane lane_of(uint32_t operation) {
   return operation >= 0x1000 && operation < 0x1040 ? Lane::kControl : Lane::kData;
 }
 
 Router::Router(RouterOptions options, RouterOutput& output)
-    : pnn_(options.pnn), pid_(options.pid), out_(output), nodes_(std::move(options.nodes)),
+    : pnn_(options.pnn),
+      pid_(options.pid),
+      out_(output),
+      nodes_(std::move(options.nodes)),
       statistics_start_ns_(output.wall_clock_ns()) {
   CTDB_ASSERT(pnn_ < nodes_.size());
 }
 
-void Router::on_client(uint32_t client, int32_t pid) { services_.add_client(client, pid); }
+void Router::on_client(uint32_t client, int32_t pid) {
+  services_.add_client(client, pid);
+}
 
 void Router::on_client_gone(uint32_t client, TimeNs) {
   const std::vector<Services::Notify> notifies = services_.remove_client(client);
@@ -29,12 +41,18 @@ void Router::on_client_gone(uint32_t client, TimeNs) {
   requests_.for_each([&](uint32_t reqid, Request& request) {
     if (request.origin.client == client) requests_.remove(reqid);
   });
+  std::erase_if(echoes_, [&](const auto& echo) {
+    if (echo.second.origin.client != client) return false;
+    echo_bytes_ -= echo.second.data.size();
+    return true;
+  });
   Bytes packet;
   build_own(packet, {0, state_.generation, static_cast<uint32_t>(Operation::CLIENT_GONE), pnn_, pnn_, 0},
             ClientGone{client}.encode());
   if (store_up_) out_.to_store(0, packet);
   for (const Services::Notify& notify : notifies) {
-    build(packet, {0, state_.generation, 0, CTDB_BROADCAST_CONNECTED, pnn_, 0}, ReqMessage{notify.srvid, notify.data});
+    build(packet, {0, state_.generation, 0, CTDB_BROADCAST_CONNECTED, pnn_, 0},
+          ReqMessage{notify.srvid, notify.data});
     route_message(packet, read_header(packet));
   }
 }
@@ -65,8 +83,9 @@ void Router::on_client_packet(uint32_t client, MutableBytes packet, TimeNs now) 
 void Router::client_call(uint32_t client, MutableBytes packet, const Header& header) {
   if (!parse_req_call(packet)) return bad_packet();
   uint32_t& in_flight = in_flight_[client];
-  const uint32_t reqid =
-      in_flight < kClientRequestsInFlightMax ? requests_.add({client, 0, header.reqid, false}, Asked::kStore, 0, kNever) : 0;
+  const uint32_t reqid = in_flight < kClientRequestsInFlightMax
+                             ? requests_.add({client, 0, header.reqid, false}, Asked::kStore, 0, kNever)
+                             : 0;
   if (reqid == 0) {
     build(built_, {0, state_.generation, 0, 0, pnn_, header.reqid}, ReplyCall{-1, {}});
     ++counts_.client_packets_out;
@@ -124,9 +143,9 @@ void Router::on_daemon_packet(Server from, uint32_t endpoint, MutableBytes packe
       return from == Server::recoveryd ? take_cluster_state(packet) : bad_packet();
     case Operation::REPLY_CALL:
       if (endpoint != 0) return daemon_reply(from, endpoint, packet, header);
-      [[fallthrough]];
-    default:
       return route_own(packet, header);
+    default:
+      return endpoint == 0 ? route_own(packet, header) : bad_packet();
   }
 }
 
@@ -146,7 +165,8 @@ void Router::route_own(MutableBytes packet, const Header& header) {
   }
   if (known_node(header.destnode) && send_to_link(header.destnode, lane_of(header.operation), packet)) return;
   ++counts_.undeliverable;
-  if (header.operation == static_cast<uint32_t>(Operation::REQ_CALL)) {
+  // The store keeps its call for the next generation. A call that it only passed on is its sender's affair.
+  if (header.operation == static_cast<uint32_t>(Operation::REQ_CALL) && header.srcnode == pnn_) {
     build(built_, {0, header.generation, 0, pnn_, header.destnode, header.reqid},
           ReplyErrorPacket{-1, "node is disconnected"});
     out_.to_store(0, built_);
@@ -158,9 +178,11 @@ void Router::daemon_control(MutableBytes packet, const Header& header, TimeNs no
   const std::optional<ReqControl> control = parse_req_control(packet);
   if (!control || (control->flags & CTDB_CONTROL_NOREPLY) == 0) return bad_packet();
   const Origin origin{0, pnn_, header.reqid, true};
-  if (header.destnode == pnn_) return serve_control(origin, packet, *control, now);
-  if (header.destnode >= CTDB_CURRENT_NODE && header.destnode != CTDB_UNKNOWN_PNN) {
-    return broadcast_control(origin, packet, *control, now);
+  if (header.destnode == pnn_ || header.destnode == CTDB_CURRENT_NODE) {
+    return serve_control(origin, packet, *control, now);
+  }
+  if (header.destnode >= CTDB_BROADCAST_ALL && header.destnode <= CTDB_BROADCAST_CONNECTED) {
+    return broadcast_control(origin, packet, *control, header.destnode, now);
   }
   relay_control(origin, header.destnode, packet, now);
 }
@@ -189,19 +211,23 @@ void Router::finish(uint32_t reqid, Request& request, MutableBytes packet) {
   send_to_link(origin.node, Lane::kData, packet);
 }
 
+// Clients may send exact lengths; what a daemon sends on is a multiple of 8 (wire-protocol §1.2, §1.3).
+MutableBytes Router::whole(MutableBytes packet) {
+  if (packet.size() % 8 == 0) return packet;
+  padded_.assign(packet.begin(), packet.end());
+  padded_.resize((packet.size() + 7) & ~size_t{7});
+  store(padded_.data() + CTDB_OFF_LENGTH, static_cast<uint32_t>(padded_.size()));
+  return padded_;
+}
+
 bool Router::send_to_link(uint32_t pnn, Lane lane, MutableBytes packet) {
   if (!nodes_[pnn].linked) return false;
-  MutableBytes whole = packet;
-  if (packet.size() % 8 != 0) {  // clients send exact lengths, links want multiples of 8 (wire-protocol §1.3)
-    padded_.assign(packet.begin(), packet.end());
-    padded_.resize((packet.size() + 7) & ~size_t{7});
-    store(padded_.data() + CTDB_OFF_LENGTH, static_cast<uint32_t>(padded_.size()));
-    whole = padded_;
+  packet = whole(packet);
+  // A redirected call keeps the node that first asked as its source.
+  if (load<uint32_t>(packet.data() + CTDB_OFF_OPERATION) != static_cast<uint32_t>(Operation::REQ_CALL)) {
+    set_srcnode(packet, pnn_);
   }
-  set_srcnode(whole, lane == Lane::kData && read_header(whole).operation == static_cast<uint32_t>(Operation::REQ_CALL)
-                         ? read_header(whole).srcnode
-                         : pnn_);
-  if (!out_.to_link(pnn, lane, whole)) return false;
+  if (!out_.to_link(pnn, lane, packet)) return false;
   ++counts_.node_packets_out;
   return true;
 }
@@ -298,6 +324,7 @@ bool Router::link_own(MutableBytes packet, const Header& header) {
 void Router::tick(TimeNs now) {
   while (!echoes_.empty() && echoes_.begin()->first <= now) {
     const Echo echo = std::move(echoes_.extract(echoes_.begin()).mapped());
+    echo_bytes_ -= echo.data.size();
     reply(echo.origin, 0, echo.data);
   }
   if (now >= next_leader_message_) {
@@ -317,6 +344,14 @@ void Router::tick(TimeNs now) {
     requests_.remove(reqid);
     reply(origin, -1, {}, "ctdb_control timed out");
   });
+}
+
+bool Router::add_echo(const Origin& origin, ByteView data, TimeNs when) {
+  if (origin.noreply) return true;
+  if (echo_bytes_ + data.size() > kEchoBytesMax || echoes_.size() >= kEchoesMax) return false;
+  echo_bytes_ += data.size();
+  echoes_.emplace(when, Echo{origin, to_bytes(data)});
+  return true;
 }
 
 TimeNs Router::next_deadline() const {

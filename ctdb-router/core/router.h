@@ -58,6 +58,8 @@ class RouterOutput {
   virtual bool to_recoveryd(Lane lane, uint32_t endpoint, ByteView packet) = 0;
   // false: there is no link to that node. Packets are multiples of 8 bytes.
   virtual bool to_link(uint32_t pnn, Lane lane, ByteView packet) = 0;
+  // Ends a client's connection; its on_client_gone comes later.
+  virtual void close_client(uint32_t client) { (void)client; }
   virtual void set_quiet(bool quiet) = 0;
   virtual void shutdown() = 0;
   virtual int log_level() = 0;
@@ -124,7 +126,8 @@ class Router {
   void serve_control(const Origin& origin, MutableBytes packet, const ReqControl& control, TimeNs now);
   void forward_control(const Origin& origin, Server server, MutableBytes packet, TimeNs now);
   void relay_control(const Origin& origin, uint32_t pnn, MutableBytes packet, TimeNs now);
-  void broadcast_control(const Origin& origin, MutableBytes packet, const ReqControl& control, TimeNs now);
+  void broadcast_control(const Origin& origin, MutableBytes packet, const ReqControl& control,
+                         uint32_t address, TimeNs now);
   void reply(const Origin& origin, int32_t status, ByteView data = {}, std::string_view error = {});
   void finish(uint32_t reqid, Request& request, MutableBytes packet);
   void fail_requests(Asked asked, uint32_t node, std::string_view error);
@@ -139,7 +142,9 @@ class Router {
   // Nodes.
   bool known_node(uint32_t pnn) const { return pnn < nodes_.size() && !nodes_[pnn].deleted; }
   uint32_t flags_of(uint32_t pnn) const;
-  std::vector<uint32_t> broadcast_targets(uint32_t address) const;
+  // The nodes of a broadcast address; good until the next call.
+  const std::vector<uint32_t>& broadcast_targets(uint32_t address);
+  MutableBytes whole(MutableBytes packet);
   bool send_to_link(uint32_t pnn, Lane lane, MutableBytes packet);
   void take_cluster_state(MutableBytes packet);
   void tell_recoveryd_links();
@@ -152,6 +157,8 @@ class Router {
     Origin origin;
     Bytes data;
   };
+  // false: too many bytes wait already.
+  bool add_echo(const Origin& origin, ByteView data, TimeNs when);
 
   const uint32_t pnn_;
   const uint32_t pid_;
@@ -167,12 +174,14 @@ class Router {
   bool recoveryd_up_ = false;
   uint64_t store_instance_ = 0;
   std::multimap<TimeNs, Echo> echoes_;
+  size_t echo_bytes_ = 0;
   TimeNs next_leader_message_ = kNever;
   TimeNs next_timeout_scan_ = kNever;
   RouterCounts counts_;
   int64_t statistics_start_ns_;
-  Bytes padded_;  // a packet made a multiple of 8
-  Bytes built_;   // answers
+  std::vector<uint32_t> targets_;
+  Bytes padded_;                            // a packet made a multiple of 8
+  Bytes built_;                             // answers
   std::map<uint32_t, uint32_t> in_flight_;  // requests per client
 };
 

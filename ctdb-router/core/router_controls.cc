@@ -32,21 +32,28 @@ void Router::client_control(uint32_t client, MutableBytes packet, const Header& 
   if (header.destnode >= CTDB_BROADCAST_ALL && header.destnode <= CTDB_BROADCAST_CONNECTED) {
     // The classic daemon leaves such a client waiting for ever.
     if (!origin.noreply) return reply(origin, -1, {}, "a broadcast control must carry NOREPLY");
-    return broadcast_control(origin, packet, *control, now);
+    return broadcast_control(origin, packet, *control, header.destnode, now);
   }
   relay_control(origin, header.destnode, packet, now);
 }
 
-void Router::broadcast_control(const Origin& origin, MutableBytes packet, const ReqControl& control, TimeNs now) {
-  const std::vector<uint32_t> targets = broadcast_targets(read_header(packet).destnode);
-  for (uint32_t pnn : targets) {
-    if (pnn != pnn_) relay_control(origin, pnn, packet, now);
+// This node last: serving a control may change the packet.
+void Router::broadcast_control(const Origin& origin, MutableBytes packet, const ReqControl& control,
+                               uint32_t address, TimeNs now) {
+  bool here = false;
+  for (uint32_t pnn : broadcast_targets(address)) {
+    if (pnn == pnn_) {
+      here = true;
+    } else {
+      relay_control(origin, pnn, packet, now);
+    }
   }
-  if (std::find(targets.begin(), targets.end(), pnn_) != targets.end()) serve_control(origin, packet, control, now);
+  if (here) serve_control(origin, packet, control, now);
 }
 
 void Router::relay_control(const Origin& origin, uint32_t pnn, MutableBytes packet, TimeNs now) {
   if (!known_node(pnn) || !nodes_[pnn].linked) {
+    if (origin.noreply) ++counts_.undeliverable;
     return reply(origin, -1, {}, "ctdb_control to disconnected node");
   }
   uint32_t reqid = 0;
@@ -60,7 +67,7 @@ void Router::relay_control(const Origin& origin, uint32_t pnn, MutableBytes pack
   set_reqid(packet, reqid);
   set_destnode(packet, pnn);
   set_generation(packet, state_.generation);
-  send_to_link(pnn, Lane::kData, packet);
+  if (!send_to_link(pnn, Lane::kData, packet)) ++counts_.undeliverable;  // its on_link follows and answers
 }
 
 void Router::serve_control(const Origin& origin, MutableBytes packet, const ReqControl& control, TimeNs now) {
@@ -78,17 +85,18 @@ void Router::serve_control(const Origin& origin, MutableBytes packet, const ReqC
 void Router::forward_control(const Origin& origin, Server server, MutableBytes packet, TimeNs now) {
   const bool to_store = server == Server::store;
   if (!(to_store ? store_up_ : recoveryd_up_)) {
+    if (origin.noreply) ++counts_.undeliverable;
     return reply(origin, -1, {}, to_store ? "ctdb-store is not running" : "ctdb-recoveryd is not running");
   }
+  uint32_t reqid = 0;
   if (!origin.noreply) {
     const TimeNs deadline = now + kLocalDaemonTimeout;
-    const uint32_t reqid =
-        requests_.add(origin, to_store ? Asked::kStore : Asked::kRecoveryd, origin.node, deadline);
+    reqid = requests_.add(origin, to_store ? Asked::kStore : Asked::kRecoveryd, origin.node, deadline);
     if (reqid == 0) return reply(origin, -1, {}, "too many requests in flight on this node");
     if (origin.client != 0) ++in_flight_[origin.client];
     next_timeout_scan_ = std::min(next_timeout_scan_, deadline);
-    set_reqid(packet, reqid);
   }
+  set_reqid(packet, reqid);
   set_destnode(packet, pnn_);
   if (to_store) {
     out_.to_store(origin.client, packet);
@@ -113,7 +121,8 @@ void Router::reply(const Origin& origin, int32_t status, ByteView data, std::str
 void Router::fail_requests(Asked asked, uint32_t node, std::string_view error) {
   requests_.for_each([&](uint32_t reqid, Request& request) {
     const bool waits = request.asked == asked && (asked != Asked::kNode || request.node == node);
-    const bool origin_gone = asked == Asked::kNode && request.origin.client == 0 && request.origin.node == node;
+    const bool origin_gone =
+        asked == Asked::kNode && request.origin.client == 0 && request.origin.node == node;
     if ((!waits && !origin_gone) || request.is_call) return;
     const Origin origin = request.origin;
     if (origin.client != 0 && in_flight_[origin.client] > 0) --in_flight_[origin.client];

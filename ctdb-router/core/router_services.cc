@@ -19,14 +19,18 @@ void Router::route_message(MutableBytes packet, const Header& header) {
   const std::optional<ReqMessage> message = parse_req_message(packet);
   if (!message) return bad_packet();
   set_generation(packet, state_.generation);
-  if (header.destnode == CTDB_CURRENT_NODE || header.destnode == pnn_) return deliver_message(packet, message->srvid);
+  if (header.destnode == CTDB_CURRENT_NODE || header.destnode == pnn_)
+    return deliver_message(packet, message->srvid);
   if (header.destnode < CTDB_CURRENT_NODE) {
     set_destnode(packet, header.destnode);
-    if (!known_node(header.destnode) || !send_to_link(header.destnode, Lane::kData, packet)) ++counts_.undeliverable;
+    if (!known_node(header.destnode) || !send_to_link(header.destnode, Lane::kData, packet))
+      ++counts_.undeliverable;
     return;
   }
+  const std::vector<uint32_t>& targets = broadcast_targets(header.destnode);
+  if (targets.empty()) ++counts_.undeliverable;  // no address at all, or nobody
   bool here = false;
-  for (uint32_t pnn : broadcast_targets(header.destnode)) {
+  for (uint32_t pnn : targets) {
     if (pnn == pnn_) {
       here = true;
       continue;
@@ -34,11 +38,14 @@ void Router::route_message(MutableBytes packet, const Header& header) {
     set_destnode(packet, pnn);
     if (!send_to_link(pnn, Lane::kData, packet)) ++counts_.undeliverable;
   }
-  if (here) deliver_message(packet, message->srvid);
+  if (!here) return;
+  set_destnode(packet, pnn_);
+  deliver_message(packet, message->srvid);
 }
 
 // One copy per registration, the catch-all included. The origin is not visible to clients (wire-protocol §4.6).
 void Router::deliver_message(MutableBytes packet, uint64_t srvid) {
+  packet = whole(packet);
   if (for_recoveryd(srvid) && recoveryd_up_) out_.to_recoveryd(Lane::kData, 0, packet);
   set_srcnode(packet, pnn_);
   set_destnode(packet, 0);
@@ -55,9 +62,12 @@ void Router::deliver_message(MutableBytes packet, uint64_t srvid) {
 void Router::client_tunnel(uint32_t client, MutableBytes packet, const Header& header) {
   const std::optional<ReqTunnel> tunnel = parse_req_tunnel(packet);
   // The id must be registered here too, and only real nodes are addresses (wire-protocol §4.10).
-  if (!tunnel || services_.tunnel_owner(tunnel->tunnel_id) == 0 || !services_.has_client(client)) return bad_packet();
+  if (!tunnel || services_.tunnel_owner(tunnel->tunnel_id) == 0 || !services_.has_client(client))
+    return bad_packet();
+  set_generation(packet, state_.generation);
   if (header.destnode == pnn_) return deliver_tunnel(packet, tunnel->tunnel_id);
-  if (!known_node(header.destnode) || !send_to_link(header.destnode, Lane::kData, packet)) ++counts_.undeliverable;
+  if (!known_node(header.destnode) || !send_to_link(header.destnode, Lane::kData, packet))
+    ++counts_.undeliverable;
 }
 
 void Router::deliver_tunnel(MutableBytes packet, uint64_t id) {
@@ -66,6 +76,7 @@ void Router::deliver_tunnel(MutableBytes packet, uint64_t id) {
     ++counts_.undeliverable;
     return;
   }
+  packet = whole(packet);
   set_srcnode(packet, pnn_);
   set_destnode(packet, 0);
   set_reqid(packet, 0);
@@ -97,17 +108,17 @@ uint32_t Router::flags_of(uint32_t pnn) const {
   return flags;
 }
 
-std::vector<uint32_t> Router::broadcast_targets(uint32_t address) const {
-  std::vector<uint32_t> targets;
+const std::vector<uint32_t>& Router::broadcast_targets(uint32_t address) {
+  targets_.clear();
+  if (address < CTDB_BROADCAST_ALL || address > CTDB_BROADCAST_CONNECTED) return targets_;
   for (uint32_t pnn = 0; pnn < nodes_.size(); ++pnn) {
     const uint32_t flags = flags_of(pnn);
     if ((flags & CTDB_NODE_DELETED) != 0) continue;
     if (address == CTDB_BROADCAST_ACTIVE && (flags & CTDB_NODE_INACTIVE) != 0) continue;
     if (address == CTDB_BROADCAST_CONNECTED && (flags & CTDB_NODE_DISCONNECTED) != 0) continue;
-    if (address < CTDB_BROADCAST_ALL || address > CTDB_BROADCAST_CONNECTED) continue;
-    targets.push_back(pnn);
+    targets_.push_back(pnn);
   }
-  return targets;
+  return targets_;
 }
 
 void Router::take_cluster_state(MutableBytes packet) {

@@ -8,6 +8,11 @@
 namespace ctdb {
 namespace {
 
+// Quotas of one client.
+constexpr size_t kNotifiesMax = 1024;
+constexpr size_t kNotifyBytesMax = 64u << 10;
+constexpr size_t kTunnelsMax = 1024;
+
 template <typename T>
 bool erase_one(std::vector<T>& values, const T& value) {
   const auto at = std::find(values.begin(), values.end(), value);
@@ -18,7 +23,9 @@ bool erase_one(std::vector<T>& values, const T& value) {
 
 }  // namespace
 
-void Services::add_client(uint32_t client, int32_t pid) { clients_[client].pid = pid; }
+void Services::add_client(uint32_t client, int32_t pid) {
+  clients_[client].pid = pid;
+}
 
 std::vector<Services::Notify> Services::remove_client(uint32_t client) {
   const auto found = clients_.find(client);
@@ -58,8 +65,10 @@ const std::vector<uint32_t>& Services::listeners(uint64_t srvid) const {
   return found == listeners_.end() ? kNobody : found->second;
 }
 
-bool Services::pid_exists(int32_t pid) const {
-  return std::any_of(clients_.begin(), clients_.end(), [&](const auto& entry) { return entry.second.pid == pid; });
+uint32_t Services::newest_client(int32_t pid) const {
+  const auto found = std::find_if(clients_.rbegin(), clients_.rend(),
+                                  [&](const auto& entry) { return entry.second.pid == pid; });
+  return found == clients_.rend() ? 0 : found->first;
 }
 
 bool Services::pid_listens(int32_t pid, uint64_t srvid) const {
@@ -72,7 +81,10 @@ bool Services::pid_listens(int32_t pid, uint64_t srvid) const {
 
 bool Services::add_notify(uint32_t client, uint64_t srvid, ByteView data) {
   const auto found = clients_.find(client);
-  if (found == clients_.end()) return false;
+  if (found == clients_.end() || found->second.notifies.size() >= kNotifiesMax ||
+      data.size() > kNotifyBytesMax) {
+    return false;
+  }
   for (const Notify& notify : found->second.notifies) {
     if (notify.srvid == srvid) return false;
   }
@@ -88,7 +100,8 @@ bool Services::remove_notify(uint32_t client, uint64_t srvid) {
 
 bool Services::add_tunnel(uint32_t client, uint64_t id) {
   const auto found = clients_.find(client);
-  if (found == clients_.end() || !tunnels_.emplace(id, client).second) return false;
+  if (found == clients_.end() || found->second.tunnels.size() >= kTunnelsMax) return false;
+  if (!tunnels_.emplace(id, client).second) return false;
   found->second.tunnels.push_back(id);
   return true;
 }

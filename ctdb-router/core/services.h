@@ -31,13 +31,15 @@ class Services {
   // Registrations of exactly this id; the catch-all is asked for with CTDB_SRVID_ALL.
   const std::vector<uint32_t>& listeners(uint64_t srvid) const;
 
-  bool pid_exists(int32_t pid) const;
+  // The client of this process that connected last; 0: none.
+  uint32_t newest_client(int32_t pid) const;
   bool pid_listens(int32_t pid, uint64_t srvid) const;
 
+  // One per srvid and client. false: there is one, or over quota.
   bool add_notify(uint32_t client, uint64_t srvid, ByteView data);
   bool remove_notify(uint32_t client, uint64_t srvid);
 
-  // At most one client per tunnel id.
+  // At most one client per tunnel id. false: taken, or over quota.
   bool add_tunnel(uint32_t client, uint64_t id);
   bool remove_tunnel(uint32_t client, uint64_t id);
   // 0: nobody.

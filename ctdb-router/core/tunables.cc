@@ -21,13 +21,13 @@ constexpr Row kRows[] = {
 static_assert(std::size(kRows) == 62, "GET_ALL_TUNABLES is 62 numbers (wire-protocol §7.6)");
 
 bool same_word(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
-    return std::tolower(x) == std::tolower(y);
-  });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
 const Row* find(std::string_view name) {
-  const Row* row = std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& r) { return same_word(r.name, name); });
+  const Row* row =
+      std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& r) { return same_word(r.name, name); });
   return row == std::end(kRows) ? nullptr : row;
 }
 

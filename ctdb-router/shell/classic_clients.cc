@@ -166,6 +166,10 @@ void ClassicClients::doom(Client& client, const char* why) {
   if (burial_ == 0) burial_ = loop_.at(loop_.now(), [this] { bury(); });
 }
 
+void ClassicClients::close(uint32_t id, const char* why) {
+  if (const auto found = clients_.find(id); found != clients_.end()) doom(*found->second, why);
+}
+
 void ClassicClients::bury() {
   burial_ = 0;
   const std::vector<uint32_t> doomed = std::move(doomed_);

@@ -33,6 +33,8 @@ class ClassicClients {
   // Queues for flush(). false: no classic client has this id.
   bool send(uint32_t id, ByteView packet);
   void flush();
+  // Ends a client's connection; ids of others are ignored.
+  void close(uint32_t id, const char* why);
   // Stops and resumes reading from all; sending goes on.
   void pause(bool paused);
 

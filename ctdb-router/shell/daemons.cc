@@ -100,6 +100,10 @@ bool Daemons::to_recoveryd(Lane lane, uint32_t endpoint, ByteView packet) {
 void Daemons::end(Server who, uint64_t instance, const char* why) {
   Port& p = port(who);
   if (p.setup == nullptr || p.instance != instance) return;
+  // What it said before it ended counts.
+  for (const std::unique_ptr<ChannelQueue>& lane : p.lanes) {
+    if (lane != nullptr) lane->drain_last();
+  }
   log_warning(std::string(name_of(who)) + " is disconnected: " + why);
   p = Port{};
   events_.on_daemon(who, false, instance);

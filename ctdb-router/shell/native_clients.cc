@@ -35,7 +35,7 @@ Result<void> NativeClients::connect(std::unique_ptr<SetupPeer>& connection) {
   Result<std::unique_ptr<ChannelQueue>> channel = ChannelQueue::create(
       loop_, std::move(pair->server), ChannelSide::kServer, kClientSendQueueBytesMax,
       [this, id](const Channel::Frame& frame) { on_frame(id, frame); },
-      [this, id](const char* why) { cut(id, why); });
+      [this, id](const char* why) { close(id, why); });
   Result<ChannelFds> to_store =
       channel ? attach(id, connection->credentials()) : Result<ChannelFds>(fail(std::move(channel.error())));
   if (!to_store) {
@@ -43,7 +43,7 @@ Result<void> NativeClients::connect(std::unique_ptr<SetupPeer>& connection) {
     return fail(std::move(to_store.error()));
   }
   Client client{std::move(connection), std::move(*channel)};
-  client.setup->set_handlers([this, id](SetupMessage) { cut(id, "it broke the set-up protocol"); },
+  client.setup->set_handlers([this, id](SetupMessage) { close(id, "it broke the set-up protocol"); },
                              [this, id] { on_end(id); });
   if (paused_) client.channel->pause();
   SetupMessage reply;
@@ -73,11 +73,11 @@ void NativeClients::attach_all() {
     replaced.channels.push_back(std::move(*to_store));
     client.setup->send(std::move(replaced));
   }
-  for (uint32_t id : failed) cut(id, "no channel to the store could be made");
+  for (uint32_t id : failed) close(id, "no channel to the store could be made");
 }
 
 void NativeClients::on_frame(uint32_t id, const Channel::Frame& frame) {
-  if (check_header(frame.packet) != HeaderFault::kNone) return cut(id, "it sent a frame that is no packet");
+  if (check_header(frame.packet) != HeaderFault::kNone) return close(id, "it sent a frame that is no packet");
   events_.on_client_packet(id, frame.packet);
 }
 
@@ -106,7 +106,7 @@ void NativeClients::on_end(uint32_t id) {
   remove(id);
 }
 
-void NativeClients::cut(uint32_t id, const char* why) {
+void NativeClients::close(uint32_t id, const char* why) {
   if (clients_.count(id) == 0) return;
   ++cut_;
   log_notice("client " + std::to_string(id) + " is cut off: " + why);

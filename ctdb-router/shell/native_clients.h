@@ -31,6 +31,8 @@ class NativeClients {
   bool send(uint32_t id, ByteView packet);
   // A new store is there: every client gets a new channel to it.
   void attach_all();
+  // Ends a client's connection; ids of others are ignored.
+  void close(uint32_t id, const char* why);
   void pause(bool paused);
   uint64_t cut() const { return cut_; }
 
@@ -43,7 +45,6 @@ class NativeClients {
   Result<ChannelFds> attach(uint32_t id, const PeerCredentials& credentials);
   void on_frame(uint32_t id, const Channel::Frame& frame);
   void on_end(uint32_t id);
-  void cut(uint32_t id, const char* why);
   void remove(uint32_t id);
 
   EventLoop& loop_;

@@ -43,6 +43,14 @@ bool RouterShell::to_link(uint32_t pnn, Lane lane, ByteView packet) {
   return transport_->send(pnn, lane, packet);
 }
 
+// Not at once: a client that goes is an event, and this is called from inside the core.
+void RouterShell::close_client(uint32_t client) {
+  loop_.at(loop_.now(), [this, client] {
+    classic_.close(client, "its process is looked for on a node that is not active");
+    native_.close(client, "its process is looked for on a node that is not active");
+  });
+}
+
 // Not at once: links that go down are events, and this is called from inside the core.
 void RouterShell::set_quiet(bool quiet) {
   loop_.at(loop_.now() + kFarewell, [this, quiet] {

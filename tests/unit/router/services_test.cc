@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-router/core/services.h"
+
+#include <gtest/gtest.h>
+
+#include "libctdbipc/base/limits.h"
+
+namespace ctdb {
+namespace {
+
+TEST(Services, RegistrationsOfOneIdByOneClientAreKeptSeparately) {
+  Services services;
+  services.add_client(1, 100);
+  EXPECT_TRUE(services.add(1, 5));
+  EXPECT_TRUE(services.add(1, 5));
+  EXPECT_EQ(services.listeners(5).size(), 2u);
+  EXPECT_TRUE(services.remove(1, 5));
+  EXPECT_EQ(services.listeners(5).size(), 1u);
+  EXPECT_TRUE(services.remove(1, 5));
+  EXPECT_FALSE(services.remove(1, 5));
+  EXPECT_TRUE(services.listeners(5).empty());
+}
+
+TEST(Services, AClientThatGoesTakesItsRegistrationsWithIt) {
+  Services services;
+  services.add_client(1, 100);
+  services.add_client(2, 200);
+  services.add(1, 5);
+  services.add(1, 5);
+  services.add(2, 5);
+  services.add_tunnel(1, 9);
+  services.add_notify(1, 11, as_bytes("gone"));
+  const std::vector<Services::Notify> notifies = services.remove_client(1);
+  ASSERT_EQ(notifies.size(), 1u);
+  EXPECT_EQ(notifies[0].srvid, 11u);
+  EXPECT_EQ(as_text(notifies[0].data), "gone");
+  EXPECT_EQ(services.listeners(5), std::vector<uint32_t>{2});
+  EXPECT_EQ(services.tunnel_owner(9), 0u);
+  EXPECT_EQ(services.client_count(), 1u);
+  EXPECT_TRUE(services.remove_client(1).empty());
+}
+
+TEST(Services, NewestClientOfAProcess) {
+  Services services;
+  services.add_client(3, 100);
+  services.add_client(8, 100);
+  services.add_client(9, 200);
+  EXPECT_EQ(services.newest_client(100), 8u);
+  services.remove_client(8);
+  EXPECT_EQ(services.newest_client(100), 3u);
+  EXPECT_EQ(services.newest_client(300), 0u);
+}
+
+TEST(Services, AnyConnectionOfAProcessMayBeTheOneThatListens) {
+  Services services;
+  services.add_client(1, 100);
+  services.add_client(2, 100);
+  services.add(2, 77);
+  EXPECT_TRUE(services.pid_listens(100, 77));
+  EXPECT_FALSE(services.pid_listens(100, 78));
+  EXPECT_FALSE(services.pid_listens(101, 77));
+}
+
+TEST(Services, ATunnelHasOneOwner) {
+  Services services;
+  services.add_client(1, 100);
+  services.add_client(2, 200);
+  EXPECT_TRUE(services.add_tunnel(1, 9));
+  EXPECT_FALSE(services.add_tunnel(2, 9));
+  EXPECT_FALSE(services.remove_tunnel(2, 9));
+  EXPECT_TRUE(services.remove_tunnel(1, 9));
+  EXPECT_TRUE(services.add_tunnel(2, 9));
+}
+
+TEST(Services, QuotasHold) {
+  Services services;
+  services.add_client(1, 100);
+  for (size_t i = 0; i < kClientSrvidsMax; ++i) ASSERT_TRUE(services.add(1, i));
+  EXPECT_FALSE(services.add(1, 5));
+  uint64_t notifies = 0;
+  while (services.add_notify(1, notifies, {})) ASSERT_LT(++notifies, 100000u);
+  uint64_t tunnels = 0;
+  while (services.add_tunnel(1, tunnels)) ASSERT_LT(++tunnels, 100000u);
+  services.add_client(2, 200);
+  EXPECT_FALSE(services.add_notify(2, 1, Bytes(1u << 20)));
+}
+
+TEST(Services, StrangersCanDoNothing) {
+  Services services;
+  EXPECT_FALSE(services.add(5, 1));
+  EXPECT_FALSE(services.remove(5, 1));
+  EXPECT_FALSE(services.add_notify(5, 1, {}));
+  EXPECT_FALSE(services.add_tunnel(5, 1));
+}
+
+}  // namespace
+}  // namespace ctdb
