@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
-// CTDB_ASSERT: the program itself is wrong. On in release builds too. Never for bytes, files or arguments that
-// came from outside: those are Result errors.
+// CTDB_ASSERT: the program itself is wrong. On in release builds too. Never for bytes, files or arguments
+// that came from outside: those are Result errors.
 #ifndef LIBCTDBIPC_BASE_ASSERT_H_
 #define LIBCTDBIPC_BASE_ASSERT_H_
 

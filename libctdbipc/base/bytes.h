@@ -13,9 +13,9 @@
 
 namespace ctdb {
 
-using ByteView = std::span<const uint8_t>;   // a loan for reading
-using MutableBytes = std::span<uint8_t>;     // a loan for changing in place
-using Bytes = std::vector<uint8_t>;          // owned
+using ByteView = std::span<const uint8_t>;  // a loan for reading
+using MutableBytes = std::span<uint8_t>;    // a loan for changing in place
+using Bytes = std::vector<uint8_t>;         // owned
 
 static_assert(std::endian::native == std::endian::little,
               "the CTDB protocol is host-endian; only little-endian hosts are supported");
@@ -38,7 +38,9 @@ inline ByteView as_bytes(std::string_view text) {
 inline std::string_view as_text(ByteView bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
-inline Bytes to_bytes(ByteView bytes) { return {bytes.begin(), bytes.end()}; }
+inline Bytes to_bytes(ByteView bytes) {
+  return {bytes.begin(), bytes.end()};
+}
 
 }  // namespace ctdb
 

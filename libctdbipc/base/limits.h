@@ -15,9 +15,9 @@ inline constexpr size_t kPacketBytesMax = 16u << 20;
 inline constexpr size_t kHelloBytesMax = 1024;
 inline constexpr size_t kKeyBytesMax = 64u << 10;
 
-inline constexpr size_t kNodesMax = 1024;       // lines of the nodes file, deleted ones included
-inline constexpr size_t kClientsMax = 65536;    // per node, both kinds
-inline constexpr size_t kDatabasesMax = 1024;   // per node
+inline constexpr size_t kNodesMax = 1024;      // lines of the nodes file, deleted ones included
+inline constexpr size_t kClientsMax = 65536;   // per node, both kinds
+inline constexpr size_t kDatabasesMax = 1024;  // per node
 
 // Rings: powers of two. A frame may take at most half a ring, so that a full ring always drains.
 inline constexpr size_t kClientRingBytes = 256u << 10;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
-// A small seeded generator (xoshiro256**, public domain algorithm by Blackman and Vigna). Cores receive one by
-// reference: same seed, same run.
+// A small seeded generator (xoshiro256**, public domain algorithm by Blackman and Vigna). Cores receive one
+// by reference: same seed, same run.
 #ifndef LIBCTDBIPC_BASE_RANDOM_H_
 #define LIBCTDBIPC_BASE_RANDOM_H_
 

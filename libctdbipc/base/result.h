@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 // Result<T>: what a function returns when the world may fail. The only file that names tl::expected
-// (std::expected needs C++23); use only what g++ 12's own std::expected has: has_value, value, error, operator*.
+// (std::expected needs C++23); use only what g++ 12's own std::expected has: has_value, value, error,
+// operator*.
 #ifndef LIBCTDBIPC_BASE_RESULT_H_
 #define LIBCTDBIPC_BASE_RESULT_H_
 
@@ -14,14 +15,14 @@ namespace ctdb {
 
 // What kind of failure it is; the context says what, where and the remedy.
 enum class ErrorCode : uint8_t {
-  kSystem,         // a system call failed; Error::saved_errno says how
-  kInvalid,        // input from outside is malformed
-  kNotFound,       // the named thing does not exist
-  kRefused,        // not allowed: wrong peer, wrong state, wrong rights
-  kLimit,          // a quota or capacity is reached
-  kDisconnected,   // the other side is gone
-  kTimeout,        // a deadline passed
-  kCorrupt,        // stored data contradicts itself
+  kSystem,        // a system call failed; Error::saved_errno says how
+  kInvalid,       // input from outside is malformed
+  kNotFound,      // the named thing does not exist
+  kRefused,       // not allowed: wrong peer, wrong state, wrong rights
+  kLimit,         // a quota or capacity is reached
+  kDisconnected,  // the other side is gone
+  kTimeout,       // a deadline passed
+  kCorrupt,       // stored data contradicts itself
 };
 
 struct Error {
@@ -49,7 +50,9 @@ inline tl::unexpected<Error> fail(ErrorCode code, std::string context) {
 }
 // Takes errno as it stands: call it before anything else can change errno.
 tl::unexpected<Error> fail_errno(std::string context);
-inline tl::unexpected<Error> fail(Error error) { return tl::unexpected<Error>(std::move(error)); }
+inline tl::unexpected<Error> fail(Error error) {
+  return tl::unexpected<Error>(std::move(error));
+}
 
 }  // namespace ctdb
 

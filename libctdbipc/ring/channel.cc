@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <sys/eventfd.h>
 
+#include <algorithm>
+
 #include "libctdbipc/ring/segment.h"
 #include "libctdbipc/ring/spsc_ring.h"
 
@@ -11,8 +13,11 @@ namespace ctdb {
 
 struct Channel::State {
   State(Segment mapped, ChannelFds given, size_t out_ring)
-      : segment(std::move(mapped)), fds(std::move(given)), out_control(segment.control(out_ring)),
-        in_control(segment.control(1 - out_ring)), out(out_control, segment.data(out_ring)),
+      : segment(std::move(mapped)),
+        fds(std::move(given)),
+        out_control(segment.control(out_ring)),
+        in_control(segment.control(1 - out_ring)),
+        out(out_control, segment.data(out_ring)),
         in(in_control, segment.data(1 - out_ring)) {}
 
   Segment segment;
@@ -21,7 +26,13 @@ struct Channel::State {
   RingControl* in_control;
   RingProducer out;
   RingConsumer in;
-  Bytes packet;  // private copy of the frame popped last
+  Bytes packet;  // private copy of the packet popped last, or its pieces so far
+  bool packet_is_whole = true;
+  bool packet_too_long = false;
+  Bytes rest;  // what of a large packet has not found room in the ring
+  size_t rest_sent = 0;
+  FrameInfo rest_info;
+  size_t refused = 0;  // size of the packet that push() said kFull to last; 0 = none
   bool pushed = false;
   bool popped = false;
   uint64_t frames_in = 0;
@@ -41,31 +52,113 @@ Result<std::unique_ptr<Channel>> Channel::open(ChannelFds fds, ChannelSide side)
   return std::unique_ptr<Channel>(new Channel(std::move(state)));
 }
 
-PushResult Channel::push(FrameInfo info, ByteView packet) {
-  switch (state_->out.push(info.endpoint, info.flags, packet)) {
-    case RingProducer::Outcome::kOk: break;
-    case RingProducer::Outcome::kFull: return PushResult::kFull;
-    case RingProducer::Outcome::kTooBig: return PushResult::kTooBig;
-    case RingProducer::Outcome::kFault: return PushResult::kDead;
+namespace {
+
+constexpr size_t kKeptPacketBytes = 1u << 20;  // larger private buffers are given back after use
+
+PushResult push_result(RingProducer::Outcome outcome) {
+  switch (outcome) {
+    case RingProducer::Outcome::kOk:
+      return PushResult::kOk;
+    case RingProducer::Outcome::kFull:
+      return PushResult::kFull;
+    case RingProducer::Outcome::kTooBig:
+      return PushResult::kTooBig;
+    case RingProducer::Outcome::kFault:
+      break;
   }
-  state_->pushed = true;
-  ++state_->frames_out;
+  return PushResult::kDead;
+}
+
+}  // namespace
+
+PushResult Channel::push(FrameInfo info, ByteView packet) {
+  State& s = *state_;
+  if (packet.empty() || packet.size() > kPacketBytesMax) return PushResult::kTooBig;
+  if (!s.rest.empty() && !push_rest()) {
+    s.refused = packet.size();
+    return dead() ? PushResult::kDead : PushResult::kFull;
+  }
+  s.refused = 0;
+  if (packet.size() > s.out.packet_bytes_max()) return push_large(info, packet);
+  const PushResult result = push_result(s.out.push(info.endpoint, info.flags, packet));
+  if (result != PushResult::kOk) {
+    if (result == PushResult::kFull) s.refused = packet.size();
+    return result;
+  }
+  s.pushed = true;
+  ++s.frames_out;
   return PushResult::kOk;
 }
 
-size_t Channel::space() const { return state_->out.space(); }
+// Kept apart from the packet path: copies the packet and sends it in pieces, as the peer makes room.
+PushResult Channel::push_large(FrameInfo info, ByteView packet) {
+  State& s = *state_;
+  if (s.out.fault() != RingFault::kNone) return PushResult::kDead;
+  s.rest = to_bytes(packet);
+  s.rest_sent = 0;
+  s.rest_info = info;
+  ++s.frames_out;
+  push_rest();
+  return dead() ? PushResult::kDead : PushResult::kOk;
+}
+
+// True when nothing is left to push. Otherwise the wish for space stands.
+bool Channel::push_rest() {
+  State& s = *state_;
+  // Half of what may be pushed at once: the peer reads one piece while we write the next.
+  const size_t piece_max = s.out.packet_bytes_max() / 2;
+  bool wish_stands = false;
+  while (s.rest_sent < s.rest.size()) {
+    const size_t piece = std::min(piece_max, s.rest.size() - s.rest_sent);
+    const bool more = s.rest_sent + piece < s.rest.size();
+    const auto outcome =
+        s.out.push(s.rest_info.endpoint, s.rest_info.flags, {s.rest.data() + s.rest_sent, piece}, more);
+    if (outcome == RingProducer::Outcome::kOk) {
+      s.rest_sent += piece;
+      s.pushed = true;
+      continue;
+    }
+    if (outcome != RingProducer::Outcome::kFull || wish_stands) return false;
+    want_space();
+    wish_stands = true;  // space may have come before the wish was seen: one more look
+  }
+  s.rest = Bytes();
+  return true;
+}
+
+bool Channel::unsent() const {
+  return !state_->rest.empty();
+}
+
+size_t Channel::space() const {
+  return state_->rest.empty() ? state_->out.space() : 0;
+}
 
 std::optional<Channel::Frame> Channel::pop() {
+  State& s = *state_;
+  if (s.packet_is_whole) {
+    if (s.packet.capacity() > kKeptPacketBytes) s.packet = Bytes();
+    s.packet.clear();
+  }
   Frame frame;
-  if (!state_->in.pop(frame.info.endpoint, frame.info.flags, state_->packet)) return std::nullopt;
-  frame.packet = state_->packet;
-  state_->popped = true;
-  ++state_->frames_in;
+  bool more = true;
+  while (more) {
+    if (s.packet_too_long || !s.in.pop(frame.info.endpoint, frame.info.flags, s.packet, more))
+      return std::nullopt;
+    s.popped = true;
+    s.packet_is_whole = !more;
+    s.packet_too_long = s.packet.size() > kPacketBytesMax;
+  }
+  if (s.packet_too_long) return std::nullopt;
+  frame.packet = s.packet;
+  ++s.frames_in;
   return frame;
 }
 
 void Channel::flush() {
   State& s = *state_;
+  if (!s.rest.empty()) push_rest();
   bool ring = false;
   if (s.popped) {
     s.popped = false;
@@ -91,8 +184,25 @@ void Channel::flush() {
   ++s.bells;
 }
 
+bool Channel::refused() const {
+  return state_->refused != 0;
+}
+
+bool Channel::arm_for_space() {
+  State& s = *state_;
+  const bool had_rest = !s.rest.empty();
+  flush();  // nobody sleeps on something the peer waits for
+  if (dead()) return false;
+  if (!s.rest.empty()) return true;  // the wish stands
+  if (had_rest) return false;        // its owner may have waited for just this
+  if (s.refused == 0) return true;
+  want_space();
+  return s.refused <= s.out.packet_bytes_max() && s.out.space() < s.refused;
+}
+
 bool Channel::arm() {
   State& s = *state_;
+  if (!arm_for_space()) return false;
   s.in_control->consumer_armed.store(1, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with flush() of the peer
   if (!s.in.readable()) return true;
@@ -100,27 +210,39 @@ bool Channel::arm() {
   return false;
 }
 
-void Channel::disarm() { state_->in_control->consumer_armed.store(0, std::memory_order_relaxed); }
+void Channel::disarm() {
+  state_->in_control->consumer_armed.store(0, std::memory_order_relaxed);
+}
 
 void Channel::want_space() {
   state_->out_control->producer_waits.store(1, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with flush() of the consumer
 }
 
-int Channel::bell_fd() const { return state_->fds.own_bell.get(); }
+int Channel::bell_fd() const {
+  return state_->fds.own_bell.get();
+}
 
 bool Channel::dead() const {
-  return state_->in.fault() != RingFault::kNone || state_->out.fault() != RingFault::kNone;
+  return state_->packet_too_long || state_->in.fault() != RingFault::kNone ||
+         state_->out.fault() != RingFault::kNone;
 }
 
 const char* Channel::fault() const {
+  if (state_->packet_too_long) return "a packet is longer than any may be";
   const RingFault in = state_->in.fault();
   return ring_fault_text(in != RingFault::kNone ? in : state_->out.fault());
 }
 
-uint64_t Channel::frames_in() const { return state_->frames_in; }
-uint64_t Channel::frames_out() const { return state_->frames_out; }
-uint64_t Channel::bells_rung() const { return state_->bells; }
+uint64_t Channel::frames_in() const {
+  return state_->frames_in;
+}
+uint64_t Channel::frames_out() const {
+  return state_->frames_out;
+}
+uint64_t Channel::bells_rung() const {
+  return state_->bells;
+}
 
 namespace {
 

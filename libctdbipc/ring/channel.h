@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 // A channel joins two processes: two single-producer single-consumer byte rings (one each way) in one sealed
-// memfd, and one eventfd a side as door-bell (design §3). The router creates channels and hands both ends out.
+// memfd, and one eventfd a side as door-bell (design §3). The router creates channels and hands both ends
+// out.
 //
 // A frame in a ring is an 8-byte envelope (FrameInfo) and one CTDB packet. Frames are copied in and out; the
-// reader copies the length first, then the frame, and checks only its private copy. A value the peer cannot have
-// written honestly makes the channel dead (ChannelFault), never the process.
+// reader copies the length first, then the frame, and checks only its private copy. A value the peer cannot
+// have written honestly makes the channel dead (ChannelFault), never the process.
+//
+// Packets up to half a ring are one frame; larger ones, up to kPacketBytesMax, travel as several that the
+// reader joins.
 //
 // Invariants:
 //  1. A zero length word is never a committed frame (a sealed memfd still allows punched holes).
-//  2. The door-bell is rung only when the other side has armed itself (it said it is about to sleep) and at most
+//  2. The door-bell is rung only when the other side has armed itself (it said it is about to sleep) and at
+//  most
 //     once per arming; no wake-up is lost: arm(), look again, then sleep.
-//  3. Nothing in the segment is a pointer, a lock or an index that is used before it is bounded by what this side
+//  3. Nothing in the segment is a pointer, a lock or an index that is used before it is bounded by what this
+//  side
 //     mapped.
 //
 // One thread per process uses a channel.
@@ -28,8 +34,8 @@
 
 namespace ctdb {
 
-// Which side of the segment this process is. The creator hands side kServer to the daemon that serves (router or
-// store) and kClient to the one that asked.
+// Which side of the segment this process is. The creator hands side kServer to the daemon that serves (router
+// or store) and kClient to the one that asked.
 enum class ChannelSide : uint8_t { kServer = 0, kClient = 1 };
 
 // Envelope of every frame. What it means depends on the pair, see ARCHITECTURE.md "Frames in rings".
@@ -40,9 +46,9 @@ struct FrameInfo {
 
 enum class PushResult : uint8_t {
   kOk,
-  kFull,     // not now: try again after the peer has consumed
-  kTooBig,   // will never fit: more than half the ring
-  kDead,     // the channel is dead
+  kFull,    // not now: try again after the peer has consumed
+  kTooBig,  // will never fit: empty or more than kPacketBytesMax
+  kDead,    // the channel is dead
 };
 
 // Descriptors of one end, as they travel by SCM_RIGHTS: segment, own door-bell, the peer's door-bell.
@@ -61,33 +67,43 @@ class Channel {
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
 
-  // Copies one packet into the outgoing ring; visible to the peer at once, but the bell is rung by flush().
+  // Copies one packet into the outgoing ring; visible to the peer at once, but the bell is rung by flush(). A
+  // packet that is larger than a ring takes in one go is accepted too: the channel keeps it and passes it on
+  // in pieces from flush() and arm(), as the peer makes room; until it is through, push() says kFull.
   PushResult push(FrameInfo info, ByteView packet);
+  // True while a part of such a packet still waits here: its owner must not stop serving the channel.
+  bool unsent() const;
   // Bytes of packet that fit now (an estimate from below).
   size_t space() const;
 
   // Copies the next frame out into private memory; the view stays valid until the next pop() or destruction.
-  // nullopt: nothing there, or the channel is dead (look at dead()).
+  // nullopt: no whole packet there, or the channel is dead (look at dead()).
   struct Frame {
     FrameInfo info;
     MutableBytes packet;
   };
   std::optional<Frame> pop();
 
-  // Rings the peer's bell if something was pushed since the last flush and the peer is armed. One system call at
-  // the most; none when the peer is awake.
+  // Rings the peer's bell if something was pushed since the last flush and the peer is armed. One system call
+  // at the most; none when the peer is awake.
   void flush();
 
-  // Before sleeping: arm() says "I am about to sleep" and returns true when the incoming ring is still empty, so
-  // that sleeping is safe. False: there is work; do not sleep. disarm() after waking, before draining.
+  // Before sleeping: arm() flushes, says "I am about to sleep" and returns true when sleeping is safe: the
+  // incoming ring is empty, and whoever was told kFull would be told so again. The bell then rings for a
+  // frame and for space. False: there is work; do not sleep. disarm() after waking, before draining.
   bool arm();
   void disarm();
-  // A producer that got kFull calls this; the peer then rings when it has consumed.
+  // The half of arm() for a side that does not read now: frames do not matter, the bell rings only for space.
+  bool arm_for_space();
+  // push() said kFull and has not said kOk since.
+  bool refused() const;
+  // Asks for a bell when the peer has consumed. arm() does it for whoever was told kFull; who sleeps without
+  // arm() calls this and then tries once more (the peer may have consumed meanwhile).
   void want_space();
 
-  int bell_fd() const;              // to be watched with EPOLLIN | EPOLLET, never read
-  bool dead() const;                // the peer broke the rules; text says how
-  const char* fault() const;        // "" while alive
+  int bell_fd() const;        // to be watched with EPOLLIN | EPOLLET, never read
+  bool dead() const;          // the peer broke the rules; text says how
+  const char* fault() const;  // "" while alive
   uint64_t frames_in() const;
   uint64_t frames_out() const;
   uint64_t bells_rung() const;
@@ -95,6 +111,8 @@ class Channel {
  private:
   struct State;
   explicit Channel(std::unique_ptr<State> state);
+  PushResult push_large(FrameInfo info, ByteView packet);
+  bool push_rest();
   std::unique_ptr<State> state_;
 };
 

@@ -32,7 +32,8 @@ struct ErrorSlot {
   char text[kErrorBytes];
 };
 
-// The file, as it is mapped. Readers see each u64 whole; texts may be seen half changed, which only people read.
+// The file, as it is mapped. Readers see each u64 whole; texts may be seen half changed, which only people
+// read.
 struct Image {
   uint64_t magic;
   uint32_t version;
@@ -108,38 +109,39 @@ class MappedCounters : public Counters {
 };
 
 void* map_new_file(const std::string& path) {
-  const std::string fresh = path + ".new";
-  UniqueFd fd(open(fresh.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  if (!fd.valid() || ftruncate(fd.get(), sizeof(Image)) != 0) return MAP_FAILED;
-  void* at = mmap(nullptr, sizeof(Image), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
-  if (at == MAP_FAILED) return at;
-  // A reader of the old file keeps reading the old file; never one that is half made.
-  if (rename(fresh.c_str(), path.c_str()) != 0) {
-    munmap(at, sizeof(Image));
-    return MAP_FAILED;
-  }
-  return at;
+  UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!fd.valid()) return MAP_FAILED;
+  // Allocated, not only sized: on a full disk a store to a hole would be a SIGBUS.
+  if ((errno = posix_fallocate(fd.get(), 0, sizeof(Image))) != 0) return MAP_FAILED;
+  return mmap(nullptr, sizeof(Image), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Counters>> Counters::create(const std::string& path) {
-  void* at = path.empty() ? mmap(nullptr, sizeof(Image), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-                          : map_new_file(path);
+  const std::string fresh = path + ".new";
+  void* at = path.empty()
+                 ? mmap(nullptr, sizeof(Image), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                 : map_new_file(fresh);
   if (at == MAP_FAILED) return fail_errno("creating counters file " + path);
   auto* image = new (at) Image{};
+  auto counters = std::unique_ptr<Counters>(new MappedCounters(image));
   image->version = kVersion;
   image->counters = kCounters;
   image->pid = static_cast<uint32_t>(getpid());
   image->start_ns = realtime_ns();
   image->magic = kMagic;
-  return std::unique_ptr<Counters>(new MappedCounters(image));
+  // Last: a reader sees the old file or the new one, never one that is half made.
+  if (!path.empty() && rename(fresh.c_str(), path.c_str()) != 0)
+    return fail_errno("creating counters file " + path);
+  return counters;
 }
 
 Result<CountersSnapshot> read_counters(const std::string& path) {
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) {
-    if (errno == ENOENT) return fail(ErrorCode::kNotFound, "no counters file " + path + " (the daemon never ran here)");
+    if (errno == ENOENT)
+      return fail(ErrorCode::kNotFound, "no counters file " + path + " (the daemon never ran here)");
     return fail_errno("opening counters file " + path);
   }
   // read() and not mmap: the file could be cut short under a mapping.
@@ -148,7 +150,8 @@ Result<CountersSnapshot> read_counters(const std::string& path) {
   const auto* image = reinterpret_cast<const Image*>(copy.data());
   if (got != static_cast<ssize_t>(sizeof(Image)) || image->magic != kMagic || image->version != kVersion ||
       image->counters != kCounters) {
-    return fail(ErrorCode::kInvalid, path + " is not a counters file of this version (remove it or restart the daemon)");
+    return fail(ErrorCode::kInvalid,
+                path + " is not a counters file of this version (remove it or restart the daemon)");
   }
   CountersSnapshot snapshot;
   snapshot.pid = image->pid;
@@ -158,13 +161,17 @@ Result<CountersSnapshot> read_counters(const std::string& path) {
   for (const ErrorSlot& slot : image->errors) {
     const uint64_t count = slot.count.load(std::memory_order_acquire);
     if (count == 0) break;
-    snapshot.errors.push_back(
-        {std::string(slot.text, strnlen(slot.text, kErrorBytes)), count, slot.first_ns.load(), slot.last_ns.load()});
+    snapshot.errors.push_back({std::string(slot.text, strnlen(slot.text, kErrorBytes)), count,
+                               slot.first_ns.load(), slot.last_ns.load()});
   }
   return snapshot;
 }
 
-const char* counter_name(Counter counter) { return kRows[static_cast<size_t>(counter)].name; }
-const char* counter_help(Counter counter) { return kRows[static_cast<size_t>(counter)].help; }
+const char* counter_name(Counter counter) {
+  return kRows[static_cast<size_t>(counter)].name;
+}
+const char* counter_help(Counter counter) {
+  return kRows[static_cast<size_t>(counter)].help;
+}
 
 }  // namespace ctdb

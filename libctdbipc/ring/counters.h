@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
-// Counters segments: every daemon keeps its counters in a file it maps, readable by anyone with access to the run
-// directory without asking the daemon, also when it hangs (design §8). The names stand in counters.def.
+// Counters segments: every daemon keeps its counters in a file it maps, readable by anyone with access to the
+// run directory without asking the daemon, also when it hangs (design §8). The names stand in counters.def.
 //
 // File layout: header {magic, version, pid, start time, number of counters}, then one u64 per row of
-// counters.def, then fixed-size text fields, then the table of distinct errors (text, count, first and last time).
+// counters.def, then fixed-size text fields, then the table of distinct errors (text, count, first and last
+// time).
 #ifndef LIBCTDBIPC_RING_COUNTERS_H_
 #define LIBCTDBIPC_RING_COUNTERS_H_
 
@@ -17,8 +18,8 @@
 
 namespace ctdb {
 
-// One id per row of counters.def: Counter::router_packets_from_clients and so on. All daemons share one table;
-// a daemon only moves its own rows.
+// One id per row of counters.def: Counter::router_packets_from_clients and so on. All daemons share one
+// table; a daemon only moves its own rows.
 enum class Counter : uint32_t {
 #define CTDB_COUNTER(name, help) name,
 #include "libctdbipc/ring/counters.def"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
-// Plain data in a channel's segment: offsets and fixed-width fields only, no pointer, no lock. Both processes map
-// it; each believes only what it has checked against its own private copy of the sizes.
+// Plain data in a channel's segment: offsets and fixed-width fields only, no pointer, no lock. Both processes
+// map it; each believes only what it has checked against its own private copy of the sizes.
 //
 //   0        SegmentHeader
 //   4096     RingControl of ring 0 (server -> client)
@@ -32,28 +32,31 @@ struct SegmentHeader {
 };
 static_assert(std::is_standard_layout_v<SegmentHeader> && sizeof(SegmentHeader) == 24);
 
-// Positions count bytes since the ring was made and never wrap in practice (2^64); position & (size - 1) is the offset.
-// Producer and consumer fields are 128 bytes apart so that neither side's writes disturb the other's cache line.
+// Positions count bytes since the ring was made and never wrap in practice (2^64); position & (size - 1) is
+// the offset. Producer and consumer fields are 128 bytes apart so that neither side's writes disturb the
+// other's cache line.
 struct RingControl {
-  alignas(128) std::atomic<uint64_t> tail;           // producer stores (release), consumer loads (acquire)
-  alignas(128) std::atomic<uint64_t> head;           // consumer stores (release), producer loads (acquire)
-  alignas(128) std::atomic<uint32_t> consumer_armed; // consumer: 1 = about to sleep, ring my bell
-  alignas(128) std::atomic<uint32_t> producer_waits; // producer: 1 = ring was full, ring my bell when you consumed
+  alignas(128) std::atomic<uint64_t> tail;            // producer stores (release), consumer loads (acquire)
+  alignas(128) std::atomic<uint64_t> head;            // consumer stores (release), producer loads (acquire)
+  alignas(128) std::atomic<uint32_t> consumer_armed;  // consumer: 1 = about to sleep, ring my bell
+  alignas(128)
+      std::atomic<uint32_t> producer_waits;  // producer: 1 = ring was full, ring my bell when you consumed
 };
 static_assert(std::is_standard_layout_v<RingControl> && sizeof(RingControl) == kRingControlStride);
 static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free);
 
-// In front of every packet in a ring; frames start at multiples of kFrameAlign. length 0 is never a frame: a hole
-// punched into the memfd reads as zero.
+// In front of every packet in a ring; frames start at multiples of kFrameAlign. length 0 is never a frame: a
+// hole punched into the memfd reads as zero.
 struct FrameHeader {
-  uint32_t length;    // bytes of packet after this header, or kPadFrame
+  uint32_t length;  // bytes of packet after this header, with kMoreFollows or without; or kPadFrame
   uint32_t endpoint;
   uint32_t flags;
-  uint32_t check;     // ~length: a torn or scribbled length is noticed
+  uint32_t check;  // ~length: a torn or scribbled length is noticed
 };
 static_assert(sizeof(FrameHeader) == 16);
 inline constexpr size_t kFrameAlign = 16;
-inline constexpr uint32_t kPadFrame = 0xFFFFFFFFu;  // skip to the end of the ring
+inline constexpr uint32_t kPadFrame = 0xFFFFFFFFu;     // skip to the end of the ring
+inline constexpr uint32_t kMoreFollows = 0x80000000u;  // a piece of a packet; the next frame continues it
 
 inline constexpr size_t frame_bytes(size_t packet_bytes) {
   return (sizeof(FrameHeader) + packet_bytes + kFrameAlign - 1) & ~(kFrameAlign - 1);

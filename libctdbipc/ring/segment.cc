@@ -17,7 +17,9 @@ constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 constexpr size_t kRingBytesMin = 4096;
 constexpr size_t kRingBytesMax = 1u << 28;
 
-size_t segment_bytes(size_t ring_bytes) { return kRingDataOffset + 2 * ring_bytes; }
+size_t segment_bytes(size_t ring_bytes) {
+  return kRingDataOffset + 2 * ring_bytes;
+}
 
 bool capacity_ok(uint64_t ring_bytes) {
   return ring_bytes >= kRingBytesMin && ring_bytes <= kRingBytesMax && (ring_bytes & (ring_bytes - 1)) == 0;
@@ -50,7 +52,8 @@ Result<UniqueFd> Segment::create(size_t ring_bytes) {
 Result<Segment> Segment::map(int fd) {
   const int seals = fcntl(fd, F_GET_SEALS);
   if (seals < 0 || (seals & kSeals) != kSeals) {
-    return fail(ErrorCode::kInvalid, "channel segment is not a sealed memfd (refused: it could shrink under us)");
+    return fail(ErrorCode::kInvalid,
+                "channel segment is not a sealed memfd (refused: it could shrink under us)");
   }
   struct stat status;
   if (fstat(fd, &status) != 0) return fail_errno("fstat of a channel");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
-// A channel's segment: a sealed memfd, mapped and validated. Plain mmap: a sealed memfd of fixed size needs no more.
+// A channel's segment: a sealed memfd, mapped and validated. Plain mmap: a sealed memfd of fixed size needs
+// no more.
 #ifndef LIBCTDBIPC_RING_SEGMENT_H_
 #define LIBCTDBIPC_RING_SEGMENT_H_
 
@@ -12,8 +13,8 @@ namespace ctdb {
 
 class Segment {
  public:
-  // A new memfd with two empty rings, sealed against growing, shrinking and further sealing. `ring_bytes` is a power
-  // of two of at least 4096.
+  // A new memfd with two empty rings, sealed against growing, shrinking and further sealing. `ring_bytes` is
+  // a power of two of at least 4096.
   static Result<UniqueFd> create(size_t ring_bytes);
   // Errors: kInvalid (not a sealed memfd, size, magic, version or capacity wrong), kSystem.
   static Result<Segment> map(int fd);
@@ -28,7 +29,8 @@ class Segment {
   MutableBytes data(size_t ring) const;
 
  private:
-  Segment(uint8_t* base, size_t size, size_t ring_bytes) : base_(base), size_(size), ring_bytes_(ring_bytes) {}
+  Segment(uint8_t* base, size_t size, size_t ring_bytes)
+      : base_(base), size_(size), ring_bytes_(ring_bytes) {}
   uint8_t* base_;
   size_t size_;
   size_t ring_bytes_;

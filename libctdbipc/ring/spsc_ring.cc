@@ -7,10 +7,14 @@ namespace ctdb {
 
 const char* ring_fault_text(RingFault fault) {
   switch (fault) {
-    case RingFault::kNone: return "";
-    case RingFault::kHead: return "the peer's read position is impossible";
-    case RingFault::kTail: return "the peer's write position is impossible";
-    case RingFault::kLength: return "a frame's length is impossible";
+    case RingFault::kNone:
+      return "";
+    case RingFault::kHead:
+      return "the peer's read position is impossible";
+    case RingFault::kTail:
+      return "the peer's write position is impossible";
+    case RingFault::kLength:
+      return "a frame's length is impossible";
   }
   return "unknown fault";
 }
@@ -43,10 +47,11 @@ size_t RingProducer::space() {
   const size_t to_end = data_.size() - (tail_ & (data_.size() - 1));
   const size_t free = free_bytes();
   const size_t contiguous = std::max(std::min(free, to_end), free > to_end ? free - to_end : 0);
-  return contiguous <= sizeof(FrameHeader) ? 0 : std::min(contiguous - sizeof(FrameHeader), packet_bytes_max());
+  return contiguous <= sizeof(FrameHeader) ? 0
+                                           : std::min(contiguous - sizeof(FrameHeader), packet_bytes_max());
 }
 
-RingProducer::Outcome RingProducer::push(uint32_t endpoint, uint32_t flags, ByteView packet) {
+RingProducer::Outcome RingProducer::push(uint32_t endpoint, uint32_t flags, ByteView packet, bool more) {
   if (fault_ != RingFault::kNone) return Outcome::kFault;
   if (packet.empty() || packet.size() > packet_bytes_max()) return Outcome::kTooBig;
   const size_t need = frame_bytes(packet.size());
@@ -60,8 +65,9 @@ RingProducer::Outcome RingProducer::push(uint32_t endpoint, uint32_t flags, Byte
     write_header(tail_, kPadFrame, 0, 0);
     tail_ += to_end;
   }
-  write_header(tail_, static_cast<uint32_t>(packet.size()), endpoint, flags);
-  std::memcpy(data_.data() + (tail_ & (data_.size() - 1)) + sizeof(FrameHeader), packet.data(), packet.size());
+  write_header(tail_, static_cast<uint32_t>(packet.size()) | (more ? kMoreFollows : 0), endpoint, flags);
+  std::memcpy(data_.data() + (tail_ & (data_.size() - 1)) + sizeof(FrameHeader), packet.data(),
+              packet.size());
   tail_ += need;
   // Pairs with the acquire in RingConsumer::refresh_tail: frame bytes before position.
   control_->tail.store(tail_, std::memory_order_release);
@@ -69,7 +75,10 @@ RingProducer::Outcome RingProducer::push(uint32_t endpoint, uint32_t flags, Byte
 }
 
 RingConsumer::RingConsumer(RingControl* control, ByteView data)
-    : control_(control), data_(data), head_(control->head.load(std::memory_order_relaxed)), tail_(head_),
+    : control_(control),
+      data_(data),
+      head_(control->head.load(std::memory_order_relaxed)),
+      tail_(head_),
       released_(head_) {
   if (head_ % kFrameAlign != 0) fault_ = RingFault::kHead;
 }
@@ -96,7 +105,9 @@ bool RingConsumer::readable() {
 bool RingConsumer::read_header(FrameHeader& header) {
   const size_t offset = head_ & (data_.size() - 1);
   std::memcpy(&header, data_.data() + offset, sizeof header);
-  if (header.length == 0 || header.check != ~header.length) return fail(RingFault::kLength);
+  // The compiler may not read the segment a second time instead of keeping the copy.
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  if (header.check != ~header.length) return fail(RingFault::kLength);
   const size_t to_end = data_.size() - offset;
   const uint64_t available = tail_ - head_;
   if (header.length == kPadFrame) {
@@ -104,12 +115,14 @@ bool RingConsumer::read_header(FrameHeader& header) {
     if (available <= to_end) return fail(RingFault::kLength);
     return true;
   }
-  const size_t need = frame_bytes(header.length);
-  if (header.length > data_.size() / 2 || need > available || need > to_end) return fail(RingFault::kLength);
+  const size_t length = header.length & ~kMoreFollows;
+  const size_t need = frame_bytes(length);
+  if (length == 0 || length > data_.size() / 2 || need > available || need > to_end)
+    return fail(RingFault::kLength);
   return true;
 }
 
-bool RingConsumer::pop(uint32_t& endpoint, uint32_t& flags, Bytes& packet) {
+bool RingConsumer::pop(uint32_t& endpoint, uint32_t& flags, Bytes& packet, bool& more) {
   if (fault_ != RingFault::kNone) return false;
   if (head_ == tail_ && (!refresh_tail() || head_ == tail_)) return false;
   FrameHeader header;
@@ -120,10 +133,12 @@ bool RingConsumer::pop(uint32_t& endpoint, uint32_t& flags, Bytes& packet) {
     if (header.length == kPadFrame) return fail(RingFault::kLength);
   }
   const uint8_t* at = data_.data() + (head_ & (data_.size() - 1)) + sizeof(FrameHeader);
-  packet.assign(at, at + header.length);
+  const size_t length = header.length & ~kMoreFollows;
+  packet.insert(packet.end(), at, at + length);
   endpoint = header.endpoint;
   flags = header.flags;
-  head_ += frame_bytes(header.length);
+  more = (header.length & kMoreFollows) != 0;
+  head_ += frame_bytes(length);
   return true;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
-// The two views of one ring. Each keeps its own position and the capacity in private memory; what the other side
-// wrote is a hint that is bounded before use. One thread per view.
+// The two views of one ring. Each keeps its own position and the capacity in private memory; what the other
+// side wrote is a hint that is bounded before use. One thread per view.
 #ifndef LIBCTDBIPC_RING_SPSC_RING_H_
 #define LIBCTDBIPC_RING_SPSC_RING_H_
 
@@ -25,7 +25,8 @@ class RingProducer {
   RingProducer(RingControl* control, MutableBytes data);
 
   enum class Outcome : uint8_t { kOk, kFull, kTooBig, kFault };
-  Outcome push(uint32_t endpoint, uint32_t flags, ByteView packet);
+  // `more`: this is a piece, the next frame continues the packet.
+  Outcome push(uint32_t endpoint, uint32_t flags, ByteView packet, bool more = false);
   // Bytes of packet that certainly fit now.
   size_t space();
   size_t packet_bytes_max() const { return data_.size() / 2 - sizeof(FrameHeader); }
@@ -49,8 +50,9 @@ class RingConsumer {
 
   // True when at least one frame is there (or the ring is faulty: pop() then says so).
   bool readable();
-  // Copies the next frame out. false: empty or faulty.
-  bool pop(uint32_t& endpoint, uint32_t& flags, Bytes& packet);
+  // Appends the next frame to `packet`; `more`: it is a piece that the next frame continues. false: empty or
+  // faulty.
+  bool pop(uint32_t& endpoint, uint32_t& flags, Bytes& packet, bool& more);
   // Tells the producer how far we are; called once per batch.
   void release();
   RingFault fault() const { return fault_; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
-// A channel in an event loop with a bounded queue in front of it: what does not fit into the ring now waits here, in
-// order, and nothing is dropped silently. Every daemon talks to rings through this.
+// A channel in an event loop with a bounded queue in front of it: what does not fit into the ring now waits
+// here, in order, and nothing is dropped silently. Every daemon talks to rings through this.
 #ifndef LIBCTDBIPC_RUNTIME_CHANNEL_QUEUE_H_
 #define LIBCTDBIPC_RUNTIME_CHANNEL_QUEUE_H_
 
@@ -15,20 +15,24 @@ namespace ctdb {
 
 class ChannelQueue {
  public:
+  // May send, pause, and destroy this object; the frame stays valid until the callback returns.
   using OnFrame = std::function<void(const Channel::Frame&)>;
-  // Called once, from the loop, when the channel broke its rules or the queue overflowed; the owner then destroys
-  // this object from a later turn or at once.
+  // Called once, from the loop and never out of send(), when the channel broke its rules or the queue
+  // overflowed; the owner then destroys this object from a later turn or at once. Not called after
+  // destruction.
   using OnDead = std::function<void(const char* why)>;
 
   static Result<std::unique_ptr<ChannelQueue>> create(EventLoop& loop, ChannelFds fds, ChannelSide side,
-                                                      size_t queue_bytes_max, OnFrame on_frame, OnDead on_dead);
+                                                      size_t queue_bytes_max, OnFrame on_frame,
+                                                      OnDead on_dead);
   ~ChannelQueue();
   ChannelQueue(const ChannelQueue&) = delete;
   ChannelQueue& operator=(const ChannelQueue&) = delete;
 
-  // Copies the packet into the ring, or into the queue when the ring is full. The bell rings at the end of the turn.
+  // Copies the packet into the ring, or into the queue when the ring is full. The bell rings at the end of
+  // the turn.
   void send(FrameInfo info, ByteView packet);
-  // Stops and resumes reading (back-pressure); sending goes on.
+  // Stops and resumes reading (back-pressure); sending goes on, and what waits in the queue still leaves.
   void pause();
   void resume();
   // The peer is gone: hands out what it had sent before, at most a ring full (a peer that lives on in secret cannot
@@ -47,6 +51,10 @@ class ChannelQueue {
     FrameInfo info;
     Bytes packet;
   };
+  struct Draining {
+    bool destroyed = false;
+    std::unique_ptr<Channel> channel;  // kept until the callback that destroyed us has returned
+  };
 
   EventLoop& loop_;
   std::unique_ptr<Channel> channel_;
@@ -57,7 +65,8 @@ class ChannelQueue {
   size_t queued_bytes_ = 0;
   bool paused_ = false;
   bool dead_ = false;
-  bool* destroyed_ = nullptr;  // set while draining: tells drain() that a callback destroyed us
+  EventLoop::TimerId death_ = 0;
+  Draining* draining_ = nullptr;  // set while drain() runs
 };
 
 }  // namespace ctdb

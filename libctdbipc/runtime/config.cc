@@ -23,6 +23,7 @@ namespace {
 
 constexpr size_t kFileBytesMax = 1u << 20;
 constexpr size_t kLineBytesMax = 4096;
+constexpr size_t kProblemsMax = 100;  // nobody reads more, and each costs a search for the nearest option
 
 std::string trimmed(const std::string& text) {
   const size_t first = text.find_first_not_of(" \t\r");
@@ -33,7 +34,8 @@ std::string trimmed(const std::string& text) {
 // What both parsers refuse before they look at lines.
 bool text_is_sane(const std::string& file, const std::string& text, std::vector<ConfigProblem>& problems) {
   if (text.size() > kFileBytesMax) {
-    problems.push_back({file, 0, "file is larger than 1 MiB", "this does not look like a configuration file"});
+    problems.push_back(
+        {file, 0, "file is larger than 1 MiB", "this does not look like a configuration file"});
     return false;
   }
   int line = 1;
@@ -107,8 +109,9 @@ std::string set_level(Config& config, const std::string& value) {
 }
 
 std::string set_location(Config& config, const std::string& value) {
-  if (value != "stderr" && value != "journal" && value.rfind("syslog", 0) != 0 &&
-      (value.rfind("file:/", 0) != 0)) {
+  const bool known = value == "stderr" || value == "journal" || value == "syslog" ||
+                     value.rfind("syslog:", 0) == 0 || value.rfind("file:/", 0) == 0;
+  if (!known) {
     return "'" + value + "' is not a log location|write stderr, syslog, journal or file:/PATH";
   }
   config.log_location = value;
@@ -118,6 +121,12 @@ std::string set_location(Config& config, const std::string& value) {
 std::string set_address(Config& config, const std::string& value) {
   config.node_address = canonical_address(value);
   return config.node_address.empty() ? "'" + value + "' is not an IP address|write it in digits" : "";
+}
+
+std::string set_nodes_list(Config& config, const std::string& value) {
+  if (value[0] == '!') return "a command as nodes list is not supported|name a file";
+  config.nodes_file = value;
+  return "";
 }
 
 std::string set_quorum(Config& config, const std::string& value) {
@@ -144,7 +153,7 @@ const std::map<std::string, Setter>& options() {
   static const std::map<std::string, Setter> table = {
       {"cluster/cluster name", text_option(&Config::cluster_name)},
       {"cluster/node address", set_address},
-      {"cluster/nodes list", text_option(&Config::nodes_file)},
+      {"cluster/nodes list", set_nodes_list},
       {"cluster/cluster lock", text_option(&Config::cluster_lock)},
       {"cluster/recovery lock", text_option(&Config::cluster_lock)},
       {"cluster/leader capability", bool_option(&Config::leader_capability)},
@@ -170,9 +179,9 @@ const std::map<std::string, Setter>& options() {
 // Options of the classic daemon that have no meaning here: accepted with a warning.
 bool classic_only(const std::string& name) {
   static const char* const kNames[] = {
-      "cluster/leader timeout", "database/lock debug script", "event/debug script", "failover/disabled",
-      "failover/shutdown extra timeout", "failover/shutdown failover timeout", "legacy/realtime scheduling",
-      "legacy/script log level"};
+      "cluster/leader timeout",     "database/lock debug script",      "event/debug script",
+      "failover/disabled",          "failover/shutdown extra timeout", "failover/shutdown failover timeout",
+      "legacy/realtime scheduling", "legacy/script log level"};
   return std::any_of(std::begin(kNames), std::end(kNames), [&](const char* known) { return name == known; });
 }
 
@@ -205,18 +214,21 @@ std::string nearest_option(const std::string& name) {
   return "did you mean '" + best.substr(slash + 1) + "' in [" + best.substr(0, slash) + "]?";
 }
 
-void take_option(Parser& parser, const std::string& section, const std::string& key, const std::string& value, int line) {
+void take_option(Parser& parser, const std::string& section, const std::string& key, const std::string& value,
+                 int line) {
   const std::string name = section + "/" + key;
   if (auto [at, fresh] = parser.seen.emplace(name, line); !fresh) {
-    parser.problems->push_back({parser.file, line, "'" + key + "' is set again (first in line " +
-                                std::to_string(at->second) + ")", "keep one of the two"});
+    parser.problems->push_back(
+        {parser.file, line, "'" + key + "' is set again (first in line " + std::to_string(at->second) + ")",
+         "keep one of the two"});
     return;
   }
   const auto found = options().find(name);
   if (found == options().end()) {
     const bool known = classic_only(name);
-    parser.problems->push_back({parser.file, line, "option '" + key + "' in [" + section + "] " +
-                                (known ? "has no meaning here and is ignored" : "is unknown"),
+    parser.problems->push_back({parser.file, line,
+                                "option '" + key + "' in [" + section + "] " +
+                                    (known ? "has no meaning here and is ignored" : "is unknown"),
                                 known ? "it may be removed" : nearest_option(name), !known});
     return;
   }
@@ -227,33 +239,45 @@ void take_option(Parser& parser, const std::string& section, const std::string& 
   parser.problems->push_back({parser.file, line, wrong.substr(0, bar), wrong.substr(bar + 1)});
 }
 
-// inih calls this for each "key = value" line. Its line number is that of the line just read.
-int on_ini_line(void* user, const char* section, const char* key, const char* value, int line) {
-  take_option(*static_cast<Parser*>(user), section, trimmed(key), trimmed(value), line);
-  return 1;
-}
-
-// Feeds inih line by line so that we know the line number (Debian builds inih without INI_HANDLER_LINENO).
+// Feeds inih line by line: so we know the line number (Debian builds inih without INI_HANDLER_LINENO) and
+// name every bad line (inih names the first). Lines come trimmed: an indented one is an option like any
+// other.
 struct LineSource {
   std::istringstream text;
   int line = 0;
   Parser* parser;
 };
 
+bool well_formed(const std::string& line) {
+  if (line.empty() || line[0] == '#' || line[0] == ';') return true;
+  return line[0] == '[' ? line.find(']') != std::string::npos : line.find_first_of("=:") != std::string::npos;
+}
+
 char* next_line(char* buffer, int size, void* stream) {
   auto* source = static_cast<LineSource*>(stream);
-  std::string line;
-  if (!std::getline(source->text, line)) return nullptr;
+  std::vector<ConfigProblem>& problems = *source->parser->problems;
+  std::string raw;
+  if (!std::getline(source->text, raw)) return nullptr;
   ++source->line;
-  const size_t length = std::min(line.size(), static_cast<size_t>(size) - 1);
-  std::memcpy(buffer, line.data(), length);
-  buffer[length] = '\0';
+  if (problems.size() >= kProblemsMax) {
+    problems.push_back({source->parser->file, source->line, "too many problems, the rest is not checked",
+                        "correct those above first"});
+    return nullptr;
+  }
+  std::string line = trimmed(raw);
+  if (!well_formed(line) || line.size() >= static_cast<size_t>(size)) {
+    problems.push_back({source->parser->file, source->line, "line is neither [section] nor key = value",
+                        "correct or remove it"});
+    line.clear();
+  }
+  std::memcpy(buffer, line.c_str(), line.size() + 1);
   return buffer;
 }
 
 int on_ini(void* user, const char* section, const char* key, const char* value) {
   auto* source = static_cast<LineSource*>(user);
-  return on_ini_line(source->parser, section, key, value == nullptr ? "" : value, source->line);
+  take_option(*source->parser, section, trimmed(key), value == nullptr ? "" : trimmed(value), source->line);
+  return 1;
 }
 
 void fill_defaults(Config& config, const std::string& base) {
@@ -302,7 +326,8 @@ bool address_is_local(const std::string& address) {
 void find_own_pnn(Config& config, const std::string& file, std::vector<ConfigProblem>& problems) {
   for (const NodeAddress& node : config.nodes) {
     if (node.deleted) continue;
-    const bool own = config.node_address.empty() ? address_is_local(node.address) : node.address == config.node_address;
+    const bool own =
+        config.node_address.empty() ? address_is_local(node.address) : node.address == config.node_address;
     if (!own) continue;
     config.pnn = node.pnn;
     config.node_address = node.address;
@@ -342,7 +367,8 @@ Result<std::vector<NodeAddress>> parse_nodes(const std::string& file, const std:
       }
       const std::string address = canonical_address(word);
       if (address.empty()) {
-        found.push_back({file, line, "'" + word.substr(0, 64) + "' is not an IP address", "write one address a line"});
+        found.push_back(
+            {file, line, "'" + word.substr(0, 64) + "' is not an IP address", "write one address a line"});
       } else if (auto [at, fresh] = lines.emplace(address, line); !fresh) {
         found.push_back({file, line, address + " stands in line " + std::to_string(at->second) + " already",
                          "each node needs its own address"});
@@ -366,6 +392,7 @@ Result<Config> parse_config(const std::string& base, const std::string& file, co
   Parser parser{Config{}, file, &found, {}};
   if (text_is_sane(file, text, found)) {
     LineSource source{std::istringstream(text), 0, &parser};
+    ini_max_line = static_cast<int>(kLineBytesMax) + 8;  // its default of 200 would cut long lines silently
     const int bad_line = ini_parse_stream(next_line, &source, on_ini, &source);
     if (bad_line > 0) {
       found.push_back({file, bad_line, "line is neither [section] nor key = value", "correct or remove it"});
@@ -390,6 +417,7 @@ Result<Config> load_config(const std::string& base, std::vector<ConfigProblem>& 
   Result<Config> config = parse_config(base, file, text, problems);
   const std::string nodes_file = config ? config->nodes_file : base + "/nodes";
   Result<std::string> nodes_text = read_file(nodes_file);
+  if (!nodes_text && !config) return config;  // a good configuration might name another nodes file
   if (!nodes_text) {
     problems.push_back({nodes_file, 0, std::strerror(nodes_text.error().saved_errno),
                         "write the nodes file: one address a line, the same on every node"});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
-// Configuration: the classic ctdb.conf (ini) and nodes files (cluster-semantics §12, §15), with a checker that
-// names file, line and remedy. Nothing starts on a wrong configuration (exit status 78, EX_CONFIG).
+// Configuration: the classic ctdb.conf (ini) and nodes files (cluster-semantics §12, §15), with a checker
+// that names file, line and remedy. Nothing starts on a wrong configuration (exit status 78, EX_CONFIG).
 #ifndef LIBCTDBIPC_RUNTIME_CONFIG_H_
 #define LIBCTDBIPC_RUNTIME_CONFIG_H_
 
@@ -26,7 +26,7 @@ struct ConfigProblem {
 
 struct NodeAddress {
   uint32_t pnn = 0;
-  std::string address;   // canonical text, without port; empty when deleted
+  std::string address;  // canonical text, without port; empty when deleted
   bool deleted = false;
 };
 
@@ -34,37 +34,40 @@ enum class Quorum : uint8_t { kMajority, kNone };
 
 struct Config {
   // [cluster]
-  std::string cluster_name = "ctdb";       // "cluster name" (ours): links refuse a peer of another name
-  std::string node_address;                // "node address"; empty: search the nodes file for a local address
-  std::string nodes_file;                  // "nodes list"; default <base>/nodes
-  std::string cluster_lock;                // "cluster lock"; reported by GET_RECLOCK_FILE
-  bool leader_capability = true;           // "leader capability"
-  Quorum quorum = Quorum::kMajority;       // "quorum" (ours): majority | none
-  uint16_t port = 4379;                    // "port" (ours)
+  std::string cluster_name = "ctdb";  // "cluster name" (ours): links refuse a peer of another name
+  std::string node_address;           // "node address"; empty: search the nodes file for a local address
+  std::string nodes_file;             // "nodes list"; default <base>/nodes
+  std::string cluster_lock;           // "cluster lock"; reported by GET_RECLOCK_FILE
+  bool leader_capability = true;      // "leader capability"
+  Quorum quorum = Quorum::kMajority;  // "quorum" (ours): majority | none
+  uint16_t port = 4379;               // "port" (ours)
   // [database]
-  std::string volatile_directory;          // default <base>/volatile
-  std::string persistent_directory;        // default <base>/persistent
-  std::string state_directory;             // default <base>/state
+  std::string volatile_directory;    // default <base>/volatile
+  std::string persistent_directory;  // default <base>/persistent
+  std::string state_directory;       // default <base>/state
   bool tdb_mutexes = true;
   // [legacy]
   bool lmaster_capability = true;
   bool start_as_stopped = false;
   bool start_as_disabled = false;
   // [logging]
-  std::string log_location = "stderr";     // stderr | syslog | journal | file:PATH
-  std::string log_level = "NOTICE";        // ERROR WARNING NOTICE INFO DEBUG
-  // Where the node lives: all derived from <base>, the directory of ctdb.conf, unless [ipc] says otherwise (ours).
-  std::string run_directory;               // default <base>
-  std::string socket_path;                 // classic socket, default <run>/ctdbd.socket
-  std::string setup_socket_path;           // default <run>/setup.socket
-  std::string counters_path(const std::string& daemon) const { return run_directory + "/" + daemon + ".counters"; }
+  std::string log_location = "stderr";  // stderr | syslog | journal | file:PATH
+  std::string log_level = "NOTICE";     // ERROR WARNING NOTICE INFO DEBUG
+  // Where the node lives: all derived from <base>, the directory of ctdb.conf, unless [ipc] says otherwise
+  // (ours).
+  std::string run_directory;      // default <base>
+  std::string socket_path;        // classic socket, default <run>/ctdbd.socket
+  std::string setup_socket_path;  // default <run>/setup.socket
+  std::string counters_path(const std::string& daemon) const {
+    return run_directory + "/" + daemon + ".counters";
+  }
 
-  std::vector<NodeAddress> nodes;          // the nodes file, index = pnn
-  uint32_t pnn = 0;                        // which line is this node
+  std::vector<NodeAddress> nodes;  // the nodes file, index = pnn
+  uint32_t pnn = 0;                // which line is this node
 };
 
-// Reads <base>/ctdb.conf (a missing file means all defaults) and the nodes file. All problems found are appended to
-// `problems`, warnings too; the Config is returned only when none is fatal.
+// Reads <base>/ctdb.conf (a missing file means all defaults) and the nodes file. All problems found are
+// appended to `problems`, warnings too; the Config is returned only when none is fatal.
 Result<Config> load_config(const std::string& base, std::vector<ConfigProblem>& problems);
 
 // The two parsers on text, for tests and fuzzers. `file` is only for messages.

@@ -41,7 +41,8 @@ Result<Config> checked_config(const std::string& base) {
 Result<void> prepare(DaemonContext& context) {
   LogLevel level = LogLevel::kNotice;
   parse_log_level(context.config.log_level, level);
-  if (Result<void> opened = log_open(context.name, context.config.log_location, level); !opened) return opened;
+  if (Result<void> opened = log_open(context.name, context.config.log_location, level); !opened)
+    return opened;
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop) return fail(std::move(loop.error()));
   context.loop = std::move(*loop);

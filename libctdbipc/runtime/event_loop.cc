@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <unordered_map>
 #include <vector>
@@ -19,8 +20,8 @@ namespace {
 
 constexpr size_t kDrainBudget = 256;  // frames per channel and turn
 constexpr int kEventsPerWait = 64;
-// A channel without traffic for this many sleeps is left armed while the process is awake; others are disarmed on
-// waking so that their peers do not ring a process that is awake.
+// A channel without traffic for this many sleeps is left armed while the process is awake; others are
+// disarmed on waking so that their peers do not ring a process that is awake.
 constexpr uint32_t kHotSleeps = 16;
 
 TimeNs boot_time() {
@@ -29,12 +30,26 @@ TimeNs boot_time() {
   return now.tv_sec * kSecond + now.tv_nsec;
 }
 
+// Events carry {generation, descriptor}: an event of a descriptor that was closed and whose number was used
+// again in the same batch must not reach the new owner.
+struct FdSource {
+  uint32_t generation;
+  EventLoop::FdCallback callback;
+};
+
 struct ChannelSource {
   Channel* channel;  // nullptr once removed
   EventLoop::DrainCallback drain;
-  bool active = true;  // polled this turn; false: armed and waiting for its bell
+  uint32_t generation;
+  bool active = true;  // polled this turn; false: waiting for its bell
+  bool reading =
+      true;  // false: paused, frames are no work; only the bell (space in the ring) makes it active
   uint32_t quiet_sleeps = 0;
 };
+
+uint64_t event_key(uint32_t generation, int fd) {
+  return (uint64_t{generation} << 32) | static_cast<uint32_t>(fd);
+}
 
 class EpollLoop : public EventLoop {
  public:
@@ -44,6 +59,8 @@ class EpollLoop : public EventLoop {
   Result<void> rewatch(int fd, uint32_t events) override;
   void unwatch(int fd) override;
   Result<void> add_channel(Channel* channel, DrainCallback drain) override;
+  void pause_channel(Channel* channel) override;
+  void resume_channel(Channel* channel) override;
   void remove_channel(Channel* channel) override;
   void add_flush_hook(std::function<void()> hook) override { flush_hooks_.push_back(std::move(hook)); }
   void add_idle_hook(std::function<bool()> hook) override { idle_hooks_.push_back(std::move(hook)); }
@@ -63,18 +80,22 @@ class EpollLoop : public EventLoop {
   void flush();
   bool arm_all();
   void wake_hot_channels();
-  Result<size_t> wait(bool may_sleep);
+  Result<void> wait(bool may_sleep);
+  void dispatch(uint64_t key, uint32_t events);
+  ChannelSource* source_of(Channel* channel);
   void read_signals();
 
   UniqueFd epoll_;
   UniqueFd signals_;
   // Shared so that a callback stays alive while it runs, even if it unwatches itself.
-  std::unordered_map<int, std::shared_ptr<FdCallback>> fds_;
+  std::unordered_map<int, std::shared_ptr<FdSource>> fds_;
   std::vector<std::unique_ptr<ChannelSource>> channels_;
   std::unordered_map<int, ChannelSource*> bells_;
+  uint32_t next_generation_ = 1;
   bool channels_removed_ = false;
-  std::vector<std::function<void()>> flush_hooks_;
-  std::vector<std::function<bool()>> idle_hooks_;
+  // Deques: a hook that adds a hook does not move the one that runs.
+  std::deque<std::function<void()>> flush_hooks_;
+  std::deque<std::function<bool()>> idle_hooks_;
   std::map<std::pair<TimeNs, TimerId>, std::function<void()>> timers_;
   std::unordered_map<TimerId, TimeNs> timer_deadlines_;
   TimerId next_timer_ = 1;
@@ -102,27 +123,28 @@ Result<void> EpollLoop::init() {
 void EpollLoop::read_signals() {
   signalfd_siginfo info;
   while (read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-    if (info.ssi_signo == SIGHUP) {
-      reload_();
-    } else {
-      terminate_();
-    }
+    // A copy: the hook may replace itself.
+    const std::function<void()> hook = info.ssi_signo == SIGHUP ? reload_ : terminate_;
+    hook();
   }
 }
 
 Result<void> EpollLoop::watch(int fd, uint32_t events, FdCallback callback) {
+  const uint32_t generation = next_generation_++;
   epoll_event event{};
   event.events = events;
-  event.data.fd = fd;
+  event.data.u64 = event_key(generation, fd);
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return fail_errno("watching a descriptor");
-  fds_[fd] = std::make_shared<FdCallback>(std::move(callback));
+  fds_[fd] = std::make_shared<FdSource>(FdSource{generation, std::move(callback)});
   return {};
 }
 
 Result<void> EpollLoop::rewatch(int fd, uint32_t events) {
+  const auto found = fds_.find(fd);
+  if (found == fds_.end()) return fail(ErrorCode::kNotFound, "descriptor is not watched");
   epoll_event event{};
   event.events = events;
-  event.data.fd = fd;
+  event.data.u64 = event_key(found->second->generation, fd);
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) != 0) return fail_errno("re-watching a descriptor");
   return {};
 }
@@ -132,23 +154,45 @@ void EpollLoop::unwatch(int fd) {
 }
 
 Result<void> EpollLoop::add_channel(Channel* channel, DrainCallback drain) {
+  const uint32_t generation = next_generation_++;
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;
-  event.data.fd = channel->bell_fd();
+  event.data.u64 = event_key(generation, channel->bell_fd());
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, channel->bell_fd(), &event) != 0) {
     return fail_errno("watching a channel's bell");
   }
-  channels_.push_back(std::make_unique<ChannelSource>(ChannelSource{channel, std::move(drain)}));
+  channels_.push_back(std::make_unique<ChannelSource>(ChannelSource{channel, std::move(drain), generation}));
   bells_[channel->bell_fd()] = channels_.back().get();
   return {};
 }
 
+ChannelSource* EpollLoop::source_of(Channel* channel) {
+  const auto found = bells_.find(channel->bell_fd());
+  return found == bells_.end() || found->second->channel != channel ? nullptr : found->second;
+}
+
+void EpollLoop::pause_channel(Channel* channel) {
+  ChannelSource* source = source_of(channel);
+  if (source == nullptr || !source->reading) return;
+  source->reading = false;
+  source->active = false;
+  channel->disarm();
+}
+
+void EpollLoop::resume_channel(Channel* channel) {
+  ChannelSource* source = source_of(channel);
+  if (source == nullptr || source->reading) return;
+  source->reading = true;
+  source->active = true;
+  source->quiet_sleeps = 0;
+}
+
 void EpollLoop::remove_channel(Channel* channel) {
-  auto found = bells_.find(channel->bell_fd());
-  if (found == bells_.end() || found->second->channel != channel) return;
+  ChannelSource* source = source_of(channel);
+  if (source == nullptr) return;
   channel->flush();
-  found->second->channel = nullptr;
-  bells_.erase(found);
+  source->channel = nullptr;
+  bells_.erase(channel->bell_fd());
   epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, channel->bell_fd(), nullptr);
   channels_removed_ = true;
 }
@@ -185,7 +229,9 @@ size_t EpollLoop::drain_channels() {
 
 size_t EpollLoop::run_timers() {
   size_t done = 0;
+  const TimerId made_meanwhile = next_timer_;  // a callback that asks for "now" gets the next turn
   while (!timers_.empty() && timers_.begin()->first.first <= now_ && done < kDrainBudget) {
+    if (timers_.begin()->first.second >= made_meanwhile) break;
     auto node = timers_.extract(timers_.begin());
     timer_deadlines_.erase(node.key().second);
     node.mapped()();
@@ -203,7 +249,10 @@ bool EpollLoop::idle_work() {
 void EpollLoop::flush() {
   for (auto& hook : flush_hooks_) hook();
   for (auto& source : channels_) {
-    if (source->channel != nullptr) source->channel->flush();
+    if (source->channel == nullptr) continue;
+    source->channel->flush();
+    // Somebody waits for space: arm() must look after it before we sleep.
+    if (source->channel->refused()) source->active = true;
   }
 }
 
@@ -212,7 +261,7 @@ bool EpollLoop::arm_all() {
   bool safe = true;
   for (auto& source : channels_) {
     if (source->channel == nullptr || !source->active) continue;
-    if (source->channel->arm()) {
+    if (source->reading ? source->channel->arm() : source->channel->arm_for_space()) {
       source->active = false;
     } else {
       safe = false;
@@ -223,13 +272,29 @@ bool EpollLoop::arm_all() {
 
 void EpollLoop::wake_hot_channels() {
   for (auto& source : channels_) {
-    if (source->channel == nullptr || source->active || ++source->quiet_sleeps > kHotSleeps) continue;
+    if (source->channel == nullptr || source->active || !source->reading) continue;
+    if (++source->quiet_sleeps > kHotSleeps) continue;
     source->channel->disarm();
     source->active = true;
   }
 }
 
-Result<size_t> EpollLoop::wait(bool may_sleep) {
+void EpollLoop::dispatch(uint64_t key, uint32_t events) {
+  const int fd = static_cast<int>(key & 0xFFFFFFFFu);
+  const uint32_t generation = static_cast<uint32_t>(key >> 32);
+  if (const auto bell = bells_.find(fd); bell != bells_.end()) {
+    ChannelSource* source = bell->second;
+    if (source->generation != generation) return;
+    source->active = true;
+    source->quiet_sleeps = 0;
+    source->channel->disarm();
+  } else if (const auto found = fds_.find(fd); found != fds_.end()) {
+    const std::shared_ptr<FdSource> source = found->second;
+    if (source->generation == generation) source->callback(events);
+  }
+}
+
+Result<void> EpollLoop::wait(bool may_sleep) {
   timespec limit{0, 0};
   const timespec* timeout = &limit;
   if (may_sleep) {
@@ -249,37 +314,31 @@ Result<size_t> EpollLoop::wait(bool may_sleep) {
     ++wakeups_;
     wake_hot_channels();
   }
-  for (int i = 0; i < count; ++i) {
-    const int fd = events[i].data.fd;
-    if (auto bell = bells_.find(fd); bell != bells_.end()) {
-      bell->second->active = true;
-      bell->second->quiet_sleeps = 0;
-      bell->second->channel->disarm();
-    } else if (auto found = fds_.find(fd); found != fds_.end()) {
-      const std::shared_ptr<FdCallback> callback = found->second;
-      (*callback)(events[i].events);
-    }
-  }
-  return static_cast<size_t>(std::max(count, 0));
+  for (int i = 0; i < count; ++i) dispatch(events[i].data.u64, events[i].events);
+  return {};
 }
 
 Result<void> EpollLoop::run() {
   uint32_t turns_without_wait = 0;
   bool first = true;
+  now_ = boot_time();
   while (!stopped_) {
     const size_t timers = run_timers();
     const size_t frames = drain_channels();
     const bool more = idle_work();
     // Even a turn that only handled descriptors may have queued something.
     flush();
-    // While rings keep filling up the descriptors are looked at every fourth turn; otherwise arm, look again and
-    // sleep: a frame that arrives meanwhile makes arm_all() fail.
+    // While rings keep filling up the descriptors are looked at every fourth turn; otherwise arm, look again
+    // and sleep: a frame that arrives meanwhile makes arm_all() fail.
     const bool busy = first || more || (frames > 0 && !arm_all());
     first = false;
-    if (busy && ++turns_without_wait < 4) continue;
+    if (busy && ++turns_without_wait < 4) {
+      now_ = boot_time();
+      continue;
+    }
     turns_without_wait = 0;
     const bool may_sleep = !stopped_ && !busy && timers < kDrainBudget && arm_all();
-    if (Result<size_t> waited = wait(may_sleep); !waited) return fail(std::move(waited.error()));
+    if (Result<void> waited = wait(may_sleep); !waited) return waited;
   }
   flush();
   stopped_ = false;

@@ -16,17 +16,23 @@ namespace {
 std::atomic<int> current_level{static_cast<int>(LogLevel::kNotice)};
 
 std::shared_ptr<spdlog::logger>& logger() {
-  static auto instance = std::make_shared<spdlog::logger>("ctdb", std::make_shared<spdlog::sinks::stderr_sink_st>());
+  static auto instance =
+      std::make_shared<spdlog::logger>("ctdb", std::make_shared<spdlog::sinks::stderr_sink_st>());
   return instance;
 }
 
 spdlog::level::level_enum spdlog_level(LogLevel level) {
   switch (level) {
-    case LogLevel::kError: return spdlog::level::err;
-    case LogLevel::kWarning: return spdlog::level::warn;
-    case LogLevel::kNotice: return spdlog::level::info;
-    case LogLevel::kInfo: return spdlog::level::debug;
-    case LogLevel::kDebug: return spdlog::level::trace;
+    case LogLevel::kError:
+      return spdlog::level::err;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kNotice:
+      return spdlog::level::info;
+    case LogLevel::kInfo:
+      return spdlog::level::debug;
+    case LogLevel::kDebug:
+      return spdlog::level::trace;
   }
   return spdlog::level::info;
 }
@@ -35,7 +41,8 @@ Result<spdlog::sink_ptr> make_sink(const std::string& program, const std::string
   if (location == "stderr") return spdlog::sink_ptr(std::make_shared<spdlog::sinks::stderr_sink_st>());
   // journald takes syslog lines with their priority and adds its fields.
   if (location == "journal" || location.rfind("syslog", 0) == 0) {
-    return spdlog::sink_ptr(std::make_shared<spdlog::sinks::syslog_sink_st>(program, LOG_PID, LOG_DAEMON, false));
+    return spdlog::sink_ptr(
+        std::make_shared<spdlog::sinks::syslog_sink_st>(program, LOG_PID, LOG_DAEMON, false));
   }
   if (location.rfind("file:", 0) == 0) {
     try {
@@ -44,7 +51,8 @@ Result<spdlog::sink_ptr> make_sink(const std::string& program, const std::string
       return fail(ErrorCode::kSystem, std::string("opening the log: ") + problem.what());
     }
   }
-  return fail(ErrorCode::kInvalid, "unknown log location '" + location + "' (use stderr, syslog, journal or file:PATH)");
+  return fail(ErrorCode::kInvalid,
+              "unknown log location '" + location + "' (use stderr, syslog, journal or file:PATH)");
 }
 
 }  // namespace
@@ -60,17 +68,21 @@ Result<void> log_open(const std::string& program, const std::string& location, L
   return {};
 }
 
-void log_set_level(LogLevel level) { current_level = static_cast<int>(level); }
-LogLevel log_level() { return static_cast<LogLevel>(current_level.load()); }
+void log_set_level(LogLevel level) {
+  current_level = static_cast<int>(level);
+}
+LogLevel log_level() {
+  return static_cast<LogLevel>(current_level.load());
+}
 
 bool parse_log_level(std::string_view word, LogLevel& level) {
   struct Name {
     const char* word;
     LogLevel level;
   };
-  static constexpr Name kNames[] = {{"ERROR", LogLevel::kError}, {"ERR", LogLevel::kError},
+  static constexpr Name kNames[] = {{"ERROR", LogLevel::kError},     {"ERR", LogLevel::kError},
                                     {"WARNING", LogLevel::kWarning}, {"NOTICE", LogLevel::kNotice},
-                                    {"INFO", LogLevel::kInfo}, {"DEBUG", LogLevel::kDebug}};
+                                    {"INFO", LogLevel::kInfo},       {"DEBUG", LogLevel::kDebug}};
   for (const Name& name : kNames) {
     if (word == name.word) {
       level = name.level;

@@ -6,9 +6,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 
+#include <algorithm>
 #include <cstring>
 
+#include "libctdbipc/base/assert.h"
+#include "libctdbipc/base/time.h"
 #include "libctdbipc/wire/reader.h"
 
 namespace ctdb {
@@ -52,7 +56,8 @@ Result<SetupMessage> decode(ByteView bytes, std::vector<UniqueFd> fds) {
   m.gid = r.u32();
   const uint32_t channels = r.u32();
   m.text = std::string(as_text(r.counted_bytes()));
-  if (!r.done() || magic != kSetupMagic || kind < 1 || kind > static_cast<uint32_t>(SetupKind::kClientDetached) ||
+  if (!r.done() || magic != kSetupMagic || kind < 1 ||
+      kind > static_cast<uint32_t>(SetupKind::kClientDetached) ||
       role > static_cast<uint32_t>(DaemonRole::kRecoveryd)) {
     return fail(ErrorCode::kInvalid, "set-up message is malformed");
   }
@@ -85,8 +90,9 @@ Result<sockaddr_un> unix_address(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) {
-    return fail(ErrorCode::kInvalid, "socket path is longer than " + std::to_string(sizeof address.sun_path - 1) +
-                                         " bytes: " + path + " (choose a shorter directory)");
+    return fail(ErrorCode::kInvalid, "socket path is longer than " +
+                                         std::to_string(sizeof address.sun_path - 1) + " bytes: " + path +
+                                         " (choose a shorter directory)");
   }
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   return address;
@@ -95,6 +101,7 @@ Result<sockaddr_un> unix_address(const std::string& path) {
 }  // namespace
 
 Result<void> send_setup(int socket, const SetupMessage& message) {
+  CTDB_ASSERT(message.channels.size() <= kChannelsMax);
   Bytes body = encode(message);
   int fds[kFdsMax];
   size_t count = 0;
@@ -156,17 +163,49 @@ Result<PeerCredentials> peer_credentials(int socket) {
 
 namespace {
 
-Result<SetupMessage> wait_for_reply(int socket, int timeout_ms) {
-  pollfd waiting{socket, POLLIN, 0};
-  const int ready = poll(&waiting, 1, timeout_ms);
-  if (ready < 0) return fail_errno("poll");
-  if (ready == 0) return fail(ErrorCode::kTimeout, "the router did not answer the set-up request in time");
-  Result<std::optional<SetupMessage>> message = receive_setup(socket);
-  if (!message) return fail(std::move(message.error()));
-  if (!*message) return fail(ErrorCode::kTimeout, "the router did not answer the set-up request");
-  if ((*message)->kind == SetupKind::kRefused) return fail(ErrorCode::kRefused, "refused: " + (*message)->text);
-  if ((*message)->kind != SetupKind::kReply) return fail(ErrorCode::kInvalid, "unexpected set-up message");
-  return std::move(**message);
+TimeNs monotonic_now() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * kSecond + now.tv_nsec;
+}
+
+// A signal that the caller's program handles must not look like a failure: waits again for what is left.
+Result<SetupMessage> wait_for_message(int socket, TimeNs deadline) {
+  for (;;) {
+    const TimeNs left_ms =
+        std::max<TimeNs>(0, (deadline - monotonic_now() + kMillisecond - 1) / kMillisecond);
+    pollfd waiting{socket, POLLIN, 0};
+    const int ready = poll(&waiting, 1, static_cast<int>(left_ms));
+    if (ready < 0 && errno != EINTR) return fail_errno("poll");
+    if (ready > 0) {
+      Result<std::optional<SetupMessage>> message = receive_setup(socket);
+      if (!message) return fail(std::move(message.error()));
+      if (*message) return std::move(**message);
+    }
+    if (left_ms == 0)
+      return fail(ErrorCode::kTimeout, "the router did not answer the set-up request in time");
+  }
+}
+
+Result<SetupMessage> wait_for_reply(int socket, TimeNs deadline) {
+  Result<SetupMessage> message = wait_for_message(socket, deadline);
+  if (!message) return message;
+  if (message->kind == SetupKind::kRefused) return fail(ErrorCode::kRefused, "refused: " + message->text);
+  if (message->kind != SetupKind::kReply) return fail(ErrorCode::kInvalid, "unexpected set-up message");
+  return message;
+}
+
+// connect() on a unix socket waits while the other side's backlog is full; the send timeout bounds that.
+Result<void> connect_within(int socket, const sockaddr_un& address, int timeout_ms) {
+  const timeval limit{timeout_ms / 1000, timeout_ms % 1000 * 1000};
+  setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  int status;
+  do {
+    status = connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  } while (status != 0 && errno == EINTR);
+  if (status == 0) return {};
+  if (errno == EAGAIN) return fail(ErrorCode::kTimeout, "the router does not accept connections");
+  return fail_errno("connecting");
 }
 
 }  // namespace
@@ -176,27 +215,48 @@ Result<SetupConnection> connect_setup(const std::string& path, DaemonRole role, 
   if (!address) return fail(std::move(address.error()));
   UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   if (!socket.valid()) return fail_errno("socket");
-  if (connect(socket.get(), reinterpret_cast<sockaddr*>(&*address), sizeof *address) != 0) {
-    return fail_errno("connecting to " + path);
+  const TimeNs deadline = monotonic_now() + timeout_ms * kMillisecond;
+  if (Result<void> connected = connect_within(socket.get(), *address, timeout_ms); !connected) {
+    return fail(std::move(connected.error()).in(path));
   }
   SetupMessage request;
   request.kind = SetupKind::kRequest;
   request.role = role;
-  if (Result<void> sent = send_setup(socket.get(), request); !sent) return fail(std::move(sent.error()).in(path));
-  Result<SetupMessage> reply = wait_for_reply(socket.get(), timeout_ms);
+  if (Result<void> sent = send_setup(socket.get(), request); !sent)
+    return fail(std::move(sent.error()).in(path));
+  Result<SetupMessage> reply = wait_for_reply(socket.get(), deadline);
   if (!reply) return fail(std::move(reply.error()).in(path));
   return SetupConnection{std::move(socket), std::move(*reply)};
 }
 
+namespace {
+
+// Makes room for a new socket file; never removes anything that is not a dead socket.
+Result<void> remove_dead_socket(const std::string& path, const sockaddr_un& address, int type) {
+  struct stat status;
+  if (lstat(path.c_str(), &status) != 0) return {};  // bind() says what else may be wrong
+  if (!S_ISSOCK(status.st_mode)) {
+    return fail(ErrorCode::kRefused, path + " exists and is not a socket (remove it or choose another path)");
+  }
+  // A socket somebody still listens on belongs to a living daemon, also one whose backlog is full.
+  UniqueFd probe(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe.valid()) return fail_errno("socket");
+  if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
+      errno == EAGAIN || errno == EPROTOTYPE) {
+    return fail(ErrorCode::kRefused, path + " is in use by a running daemon (stop it first)");
+  }
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno("removing the old socket " + path);
+  return {};
+}
+
+}  // namespace
+
 Result<UniqueFd> listen_unix(const std::string& path, int type, mode_t mode, int backlog) {
   Result<sockaddr_un> address = unix_address(path);
   if (!address) return fail(std::move(address.error()));
-  // A socket somebody still answers on belongs to a living daemon.
-  UniqueFd probe(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
-  if (connect(probe.get(), reinterpret_cast<sockaddr*>(&*address), sizeof *address) == 0) {
-    return fail(ErrorCode::kRefused, path + " is in use by a running daemon (stop it first)");
+  if (Result<void> removed = remove_dead_socket(path, *address, type); !removed) {
+    return fail(std::move(removed.error()));
   }
-  unlink(path.c_str());
   UniqueFd socket(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket.valid()) return fail_errno("socket");
   const mode_t old_mask = umask(0777 & ~mode);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 // The set-up socket: SOCK_SEQPACKET, one per node, served by the router. A process connects, sends one
-// SetupRequest and receives SetupReply with the descriptors of its channels; the connection then stays open: its end
-// tells both sides that the other is gone. Peer credentials come from SO_PEERCRED.
+// SetupRequest and receives SetupReply with the descriptors of its channels; the connection then stays open:
+// its end tells both sides that the other is gone. Peer credentials come from SO_PEERCRED.
 //
 //   role client    : two channels: [0] router (messages, controls), [1] store (calls). When the store is
 //                    (re)started later, a ChannelReplaced with a new [1] arrives on the same connection.
-//   role store     : one channel: [0] router. Afterwards ClientAttached/ClientDetached with the store's end of each
+//   role store     : one channel: [0] router. Afterwards ClientAttached/ClientDetached with the store's end
+//   of each
 //                    client's channel.
 //   role recoveryd : two channels: [0] data, [1] control.
 #ifndef LIBCTDBIPC_RUNTIME_SETUP_SOCKET_H_
@@ -39,15 +40,16 @@ struct SetupMessage {
   DaemonRole role = DaemonRole::kClient;  // kRequest
   uint32_t endpoint = 0;                  // kReply, kClientAttached, kClientDetached: the client's id
   uint32_t pnn = 0;                       // kReply
-  uint32_t generation = 0;                // kReply to a store: generation this node was last open in, else INVALID
-  uint32_t pid = 0, uid = 0, gid = 0;     // kClientAttached: the client's credentials
-  std::string text;                       // kRefused
-  std::vector<ChannelFds> channels;       // travel as descriptors, three per channel
+  uint32_t generation = 0;  // kReply to a store: generation this node was last open in, else INVALID
+  uint32_t pid = 0, uid = 0, gid = 0;  // kClientAttached: the client's credentials
+  std::string text;                    // kRefused
+  std::vector<ChannelFds> channels;    // travel as descriptors, three per channel
 };
 
 // Sends one message (non-blocking). Errors: kSystem (EAGAIN: the peer does not read), kDisconnected.
 Result<void> send_setup(int socket, const SetupMessage& message);
-// Receives one. nullopt: nothing there now. Errors: kDisconnected (end), kInvalid (malformed; descriptors closed).
+// Receives one. nullopt: nothing there now. Errors: kDisconnected (end), kInvalid (malformed; descriptors
+// closed).
 Result<std::optional<SetupMessage>> receive_setup(int socket);
 
 struct PeerCredentials {
@@ -63,7 +65,9 @@ struct SetupConnection {
   SetupMessage reply;
 };
 Result<SetupConnection> connect_setup(const std::string& path, DaemonRole role, int timeout_ms);
-// For the router: a listening, non-blocking socket; an old socket file is replaced. mode: file mode.
+// For the router: a listening, non-blocking socket; a socket file nobody listens on is replaced. mode: file
+// mode. Errors: kRefused (somebody listens there, or the path is not a socket), kInvalid (path too long),
+// kSystem.
 Result<UniqueFd> listen_unix(const std::string& path, int type, mode_t mode, int backlog);
 
 }  // namespace ctdb

@@ -26,14 +26,16 @@ MutableBytes FrameReader::room() {
   }
   size_t want = kReadBytes;
   if (end_ >= 4) {
-    // next() has refused impossible lengths, so this is at most packet_bytes_max_.
-    want = std::max<size_t>(want, std::min<size_t>(load<uint32_t>(buffer_.data()), packet_bytes_max_));
+    // A length field alone takes no memory: the buffer doubles as the packet really arrives.
+    const size_t length = std::min<size_t>(load<uint32_t>(buffer_.data()), packet_bytes_max_);
+    want = std::max(want, std::min(length, 2 * end_));
   }
   if (end_ == 0 && buffer_.size() > kKeptBytesMax) {
     buffer_.clear();
     buffer_.shrink_to_fit();
   }
-  if (buffer_.size() < want || buffer_.size() - end_ < kRoomMin) buffer_.resize(std::max(want, end_ + kRoomMin));
+  if (buffer_.size() < want || buffer_.size() - end_ < kRoomMin)
+    buffer_.resize(std::max(want, end_ + kRoomMin));
   return {buffer_.data() + end_, buffer_.size() - end_};
 }
 

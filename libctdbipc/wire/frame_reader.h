@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
-// Splits a byte stream into packets. Bytes are received straight into its buffer and packets are handed out as views
-// into it, so one read() yields many packets without a copy. The buffer never grows before a length has been
-// checked, and never beyond one packet of kPacketBytesMax and a read.
+// Splits a byte stream into packets. Bytes are received straight into its buffer and packets are handed out
+// as views into it, so one read() yields many packets without a copy. The buffer never grows before a length
+// has been checked, never beyond twice what has arrived, and never beyond one packet of kPacketBytesMax and a
+// read.
 #ifndef LIBCTDBIPC_WIRE_FRAME_READER_H_
 #define LIBCTDBIPC_WIRE_FRAME_READER_H_
 
@@ -14,13 +15,13 @@ namespace ctdb {
 
 class FrameReader {
  public:
-  // kClient: wire-protocol §1.4, what the classic daemon accepts of local clients: length 0 or too large ends the
-  // connection; 4..31, wrong magic or version is skipped and counted; unaligned lengths are normal.
+  // kClient: wire-protocol §1.4, what the classic daemon accepts of local clients: length 0 or too large ends
+  // the connection; 4..31, wrong magic or version is skipped and counted; unaligned lengths are normal.
   // kLink: every one of these is a fault (§1.3).
   enum class Policy : uint8_t { kClient, kLink };
   explicit FrameReader(Policy policy, size_t packet_bytes_max);
 
-  // Room for the next read(); at least 4 KiB, or what the packet under way still needs.
+  // Room for the next read(), at least 4 KiB.
   MutableBytes room();
   void received(size_t bytes);
 

@@ -39,7 +39,11 @@ static_assert(ascending(kOperations) && ascending(kControls), "messages.def must
 
 }  // namespace
 
-const OperationRow* find_operation(uint32_t number) { return find_row(kOperations, number); }
-const ControlRow* find_control(uint32_t number) { return find_row(kControls, number); }
+const OperationRow* find_operation(uint32_t number) {
+  return find_row(kOperations, number);
+}
+const ControlRow* find_control(uint32_t number) {
+  return find_row(kControls, number);
+}
 
 }  // namespace ctdb

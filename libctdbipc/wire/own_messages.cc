@@ -8,10 +8,16 @@ namespace ctdb {
 namespace {
 
 // A count read from the wire is believed only if that many elements of at least `element` bytes can follow.
-bool plausible(const Reader& reader, uint64_t count, size_t element) { return count <= reader.left() / element; }
+bool plausible(const Reader& reader, uint64_t count, size_t element) {
+  return count <= reader.left() / element;
+}
 
-void put_text(Writer& writer, const std::string& text) { writer.counted_bytes(as_bytes(text)); }
-std::string take_text(Reader& reader) { return std::string(as_text(reader.counted_bytes())); }
+void put_text(Writer& writer, const std::string& text) {
+  writer.counted_bytes(as_bytes(text));
+}
+std::string take_text(Reader& reader) {
+  return std::string(as_text(reader.counted_bytes()));
+}
 
 void put_pnns(Writer& writer, const std::vector<uint32_t>& pnns) {
   writer.u32(static_cast<uint32_t>(pnns.size()));

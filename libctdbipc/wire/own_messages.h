@@ -25,8 +25,8 @@ struct Hello {
   uint32_t version_min = kLinkVersionMin;
   uint32_t version_max = kLinkVersionMax;
   uint64_t features = 0;
-  uint64_t boot_id = 0;     // random, one per start of the router
-  uint64_t session = 0;     // counts up with every connection of the sender
+  uint64_t boot_id = 0;  // random, one per start of the router
+  uint64_t session = 0;  // counts up with every connection of the sender
   std::string cluster_name;
   Bytes encode() const;
   static std::optional<Hello> decode(ByteView payload);
@@ -91,7 +91,7 @@ struct ClientGone {
 struct VoteRequest {
   uint64_t term = 0;
   uint32_t generation = 0;  // newest decided generation the candidate knows; one that knows less gets no vote
-  bool trial = false;       // "would you vote for me?": binds nobody, so a node that is cut off moves no terms
+  bool trial = false;  // "would you vote for me?": binds nobody, so a node that is cut off moves no terms
   Bytes encode() const;
   static std::optional<VoteRequest> decode(ByteView payload);
 };
@@ -110,8 +110,8 @@ struct VoteReply {
 struct Heartbeat {
   uint64_t term = 0;
   uint64_t sequence = 0;
-  uint64_t acked = 0;   // newest sequence the receiver's answers have named: its lease counts from that answer
-  bool wanted = true;   // false: the receiver is to be no member; it suspends its store and says so
+  uint64_t acked = 0;  // newest sequence the receiver's answers have named: its lease counts from that answer
+  bool wanted = true;  // false: the receiver is to be no member; it suspends its store and says so
   ClusterState state;
   Bytes encode() const;
   static std::optional<Heartbeat> decode(ByteView payload);
@@ -120,17 +120,17 @@ struct Heartbeat {
 struct HeartbeatReply {
   uint64_t term = 0;
   uint64_t sequence = 0;
-  uint32_t flags = 0;          // the sender's own node flags (STOPPED, BANNED, DISABLED, UNHEALTHY)
+  uint32_t flags = 0;  // the sender's own node flags (STOPPED, BANNED, DISABLED, UNHEALTHY)
   uint32_t capabilities = CTDB_CAPABILITIES_DEFAULT;
   bool store_up = false;
-  uint64_t store_instance = 0; // changes when its store was restarted
+  uint64_t store_instance = 0;                             // changes when its store was restarted
   uint32_t open_generation = CTDB_INVALID_GENERATION;      // newest generation its store was opened in
   uint32_t prepared_generation = CTDB_INVALID_GENERATION;  // newest one its store reported as recovered
-  std::vector<uint32_t> reachable;  // pnns it has a link to, itself included
+  std::vector<uint32_t> reachable;                         // pnns it has a link to, itself included
   // For each reachable pnn, in the same order, the session number of that link as this node counts it: a change
   // is a reset that must be recovered from.
   std::vector<uint64_t> sessions;
-  bool wants_recovery = false;      // asked for by an operator, or a link session or its store changed
+  bool wants_recovery = false;  // asked for by an operator, or a link session or its store changed
   uint32_t decided_generation = CTDB_INVALID_GENERATION;  // newest one it has on disk as decided
   bool serving = false;  // its store is open or recovering: local clients may work on records
   bool open = false;     // its store is open in open_generation and not recovering
@@ -144,13 +144,13 @@ struct HeartbeatReply {
 // Leader -> members. Also the payload of STORE_RECOVER (recoveryd -> own store).
 struct RecoveryBegin {
   uint64_t term = 0;
-  uint32_t generation = 0;       // the one being made; ordered by (term, generation attempt)
+  uint32_t generation = 0;  // the one being made; ordered by (term, generation attempt)
   // The newest decided generation. A store whose newest generation, opened or reported as recovered, is smaller
   // discards its copies before it contributes (design §6: the order of copies is (epoch, generation, rsn), never
   // rsn alone); generations compare as numbers. CTDB_INVALID_GENERATION: none was ever decided, nothing to discard
   // that anybody could have seen.
   uint32_t base_generation = CTDB_INVALID_GENERATION;
-  std::vector<uint32_t> members; // ascending; the new lmaster placement follows from it
+  std::vector<uint32_t> members;  // ascending; the new lmaster placement follows from it
   Bytes encode() const;
   static std::optional<RecoveryBegin> decode(ByteView payload);
 };

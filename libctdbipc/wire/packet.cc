@@ -30,7 +30,9 @@ void put(Bytes& out, size_t at, ByteView bytes) {
   if (!bytes.empty()) std::memcpy(out.data() + at, bytes.data(), bytes.size());
 }
 
-uint32_t size32(ByteView bytes) { return static_cast<uint32_t>(bytes.size()); }
+uint32_t size32(ByteView bytes) {
+  return static_cast<uint32_t>(bytes.size());
+}
 
 // The record flags directly after key and data; taken only when they are inside the packet (§4.3).
 uint32_t trailing_flags(ByteView packet, size_t fixed, size_t variable) {
@@ -155,7 +157,8 @@ std::optional<ReqTunnel> parse_req_tunnel(ByteView packet) {
   const uint8_t* at = packet.data();
   const uint32_t data = load<uint32_t>(at + 44);
   if (!fits(packet.size(), CTDB_REQ_TUNNEL_FIXED, data)) return std::nullopt;
-  return ReqTunnel{load<uint64_t>(at + 32), load<uint32_t>(at + 40), packet.subspan(CTDB_REQ_TUNNEL_FIXED, data)};
+  return ReqTunnel{load<uint64_t>(at + 32), load<uint32_t>(at + 40),
+                   packet.subspan(CTDB_REQ_TUNNEL_FIXED, data)};
 }
 
 void build(Bytes& out, Header header, const ReqCall& body) {
@@ -231,7 +234,8 @@ void build(Bytes& out, Header header, const ReqControl& body) {
 }
 
 void build(Bytes& out, Header header, const ReplyControl& body) {
-  start(out, header, Operation::REPLY_CONTROL, CTDB_REPLY_CONTROL_FIXED, body.data.size() + body.error.size());
+  start(out, header, Operation::REPLY_CONTROL, CTDB_REPLY_CONTROL_FIXED,
+        body.data.size() + body.error.size());
   uint8_t* at = out.data();
   store(at + 32, body.status);
   store(at + 36, size32(body.data));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
-// Packets as bytes: the common header, one view per packet type, and builders. Views are loans into the packet;
-// parsing checks every inner length against the packet (wire-protocol §1.2: payload sizes never come from the
-// packet length) and never asserts.
+// Packets as bytes: the common header, one view per packet type, and builders. Views are loans into the
+// packet; parsing checks every inner length against the packet (wire-protocol §1.2: payload sizes never come
+// from the packet length) and never asserts.
 #ifndef LIBCTDBIPC_WIRE_PACKET_H_
 #define LIBCTDBIPC_WIRE_PACKET_H_
 
@@ -33,10 +33,18 @@ HeaderFault check_header(ByteView packet);
 Header read_header(ByteView packet);
 
 // In-place changes a router makes on the way through; the packet passed check_header.
-inline void set_generation(MutableBytes packet, uint32_t value) { store(packet.data() + CTDB_OFF_GENERATION, value); }
-inline void set_destnode(MutableBytes packet, uint32_t value) { store(packet.data() + CTDB_OFF_DESTNODE, value); }
-inline void set_srcnode(MutableBytes packet, uint32_t value) { store(packet.data() + CTDB_OFF_SRCNODE, value); }
-inline void set_reqid(MutableBytes packet, uint32_t value) { store(packet.data() + CTDB_OFF_REQID, value); }
+inline void set_generation(MutableBytes packet, uint32_t value) {
+  store(packet.data() + CTDB_OFF_GENERATION, value);
+}
+inline void set_destnode(MutableBytes packet, uint32_t value) {
+  store(packet.data() + CTDB_OFF_DESTNODE, value);
+}
+inline void set_srcnode(MutableBytes packet, uint32_t value) {
+  store(packet.data() + CTDB_OFF_SRCNODE, value);
+}
+inline void set_reqid(MutableBytes packet, uint32_t value) {
+  store(packet.data() + CTDB_OFF_REQID, value);
+}
 
 struct RecordHeader {
   uint64_t rsn = 0;
@@ -120,7 +128,9 @@ void build(Bytes& out, Header header, const ReqTunnel& body);
 // An operation of ours: header, then `payload` as it is. header.operation must be set.
 void build_own(Bytes& out, Header header, ByteView payload);
 // The bytes after the 32-byte header of a packet that passed check_header (padding included).
-inline ByteView own_payload(ByteView packet) { return packet.subspan(CTDB_HEADER_SIZE); }
+inline ByteView own_payload(ByteView packet) {
+  return packet.subspan(CTDB_HEADER_SIZE);
+}
 
 }  // namespace ctdb
 

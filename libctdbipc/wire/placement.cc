@@ -25,16 +25,22 @@ uint32_t slot_owner(uint32_t slot, const std::vector<uint32_t>& members) {
 
 }  // namespace
 
-Placement::Placement() { owner_.fill(CTDB_UNKNOWN_PNN); }
+Placement::Placement() {
+  owner_.fill(CTDB_UNKNOWN_PNN);
+}
 
 Placement::Placement(const std::vector<uint32_t>& members) : members_(members) {
   std::sort(members_.begin(), members_.end());
   for (uint32_t slot = 0; slot < kSlots; ++slot) owner_[slot] = slot_owner(slot, members_);
 }
 
-uint32_t Placement::slot_of(ByteView key) { return jenkins_hash(key) % kSlots; }
+uint32_t Placement::slot_of(ByteView key) {
+  return jenkins_hash(key) % kSlots;
+}
 
-uint32_t Placement::lmaster(ByteView key) const { return owner_[slot_of(key)]; }
+uint32_t Placement::lmaster(ByteView key) const {
+  return owner_[slot_of(key)];
+}
 
 bool Placement::is_member(uint32_t pnn) const {
   return std::binary_search(members_.begin(), members_.end(), pnn);

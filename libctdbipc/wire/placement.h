@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
-// Which node is the location master of a key. Rendezvous hashing over slots: when a node comes or goes only the slots
-// that it owns (or will own) move (design §6). Every node of a generation computes the same table from the members.
+// Which node is the location master of a key. Rendezvous hashing over slots: when a node comes or goes only
+// the slots that it owns (or will own) move (design §6). Every node of a generation computes the same table
+// from the members.
 //
-// Differs from the classic formula map[hash mod size] on purpose: there, one lost node moves almost every key. No
-// client computes lmasters, so nobody outside sees the difference.
+// Differs from the classic formula map[hash mod size] on purpose: there, one lost node moves almost every
+// key. No client computes lmasters, so nobody outside sees the difference.
 #ifndef LIBCTDBIPC_WIRE_PLACEMENT_H_
 #define LIBCTDBIPC_WIRE_PLACEMENT_H_
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
-// Bounds-checked cursors over payload bytes. A Reader never reads past its view: after the first failure every
-// further read returns zero or empty and ok() stays false, so a decoder checks once at its end.
+// Bounds-checked cursors over payload bytes. A Reader never reads past its view: after the first failure
+// every further read returns zero or empty and ok() stays false, so a decoder checks once at its end.
 #ifndef LIBCTDBIPC_WIRE_READER_H_
 #define LIBCTDBIPC_WIRE_READER_H_
 

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Every payload of our own: what was encoded comes back, what is truncated or contradictory does not.
+#include "libctdbipc/wire/own_messages.h"
+
+#include <gtest/gtest.h>
+
+#include "libctdbipc/base/limits.h"
+#include "libctdbipc/base/random.h"
+#include "libctdbipc/wire/reader.h"
+
+namespace ctdb {
+namespace {
+
+Hello sample(Hello*) {
+  return {1, 3, 0x8000000000000001ull, 42, 7, "cluster"};
+}
+HelloRefused sample(HelloRefused*) {
+  return {"wrong cluster name"};
+}
+LinkPing sample(LinkPing*) {
+  return {0x1122334455667788ull};
+}
+LinkState sample(LinkState*) {
+  return {3, true, 9};
+}
+DaemonState sample(DaemonState*) {
+  return {DaemonRole::kRecoveryd, true, 4};
+}
+ClusterState sample(ClusterState*) {
+  return {77, CTDB_RECOVERY_NORMAL, CTDB_RUNSTATE_RUNNING, 2, 5, {0, 2, 0x20}, {0, 1}, "waiting for quorum"};
+}
+ClientGone sample(ClientGone*) {
+  return {123};
+}
+VoteRequest sample(VoteRequest*) {
+  return {8, 77, true};
+}
+VoteReply sample(VoteReply*) {
+  return {8, true, true};
+}
+Heartbeat sample(Heartbeat*) {
+  return {8, 1000, 999, false, sample(static_cast<ClusterState*>(nullptr))};
+}
+HeartbeatReply sample(HeartbeatReply*) {
+  HeartbeatReply reply{8, 1000, 4, 3, true, 2, 77, 78, {0, 1, 2}, {5, 6, 7}, true};
+  reply.decided_generation = 76;
+  reply.serving = true;
+  reply.open = true;
+  return reply;
+}
+RecoveryBegin sample(RecoveryBegin*) {
+  return {8, 79, 77, {0, 2, 5}};
+}
+StoreRecovered sample(StoreRecovered*) {
+  return {79, false, {1, 2, 3, 4}, "disk is full"};
+}
+RecoveryCommit sample(RecoveryCommit*) {
+  return {8, 79};
+}
+StoreSuspend sample(StoreSuspend*) {
+  return {true, "stopped"};
+}
+StoreHello sample(StoreHello*) {
+  return {77, 78, 12};
+}
+RecordDatabases sample(RecordDatabases*) {
+  return {79, {{"locking.tdb", 0}, {"repl.tdb", CTDB_DB_REPLICATED}}};
+}
+RecordClaims sample(RecordClaims*) {
+  return {79, 0x7a19d84d, {{{1, 2, 3}, 10, 1, 0x10000, 100}, {{}, 0, 0, 0, 0}, {Bytes(300, 9), 1, 2, 3, 4}}};
+}
+RecordEnd sample(RecordEnd*) {
+  return {79, 5, true};
+}
+RecordAssign sample(RecordAssign*) {
+  return {79, 0x7a19d84d, {{{1, 2, 3}, 10, 1}, {{}, 0, 0}}};
+}
+
+template <typename Message>
+class OwnMessage : public testing::Test {};
+using Messages = testing::Types<Hello, HelloRefused, LinkPing, LinkState, DaemonState, ClusterState,
+                                ClientGone, VoteRequest, VoteReply, Heartbeat, HeartbeatReply, RecoveryBegin,
+                                StoreRecovered, RecoveryCommit, StoreSuspend, StoreHello, RecordDatabases,
+                                RecordClaims, RecordEnd, RecordAssign>;
+TYPED_TEST_SUITE(OwnMessage, Messages);
+
+TYPED_TEST(OwnMessage, ComesBackAsItWas) {
+  const Bytes bytes = sample(static_cast<TypeParam*>(nullptr)).encode();
+  const auto decoded = TypeParam::decode(bytes);
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->encode(), bytes);
+}
+
+TYPED_TEST(OwnMessage, ComesBackFromAPaddedPacket) {
+  const Bytes bytes = sample(static_cast<TypeParam*>(nullptr)).encode();
+  Bytes packet;
+  build_own(packet, Header{}, bytes);
+  const auto decoded = TypeParam::decode(own_payload(packet));
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->encode(), bytes);
+}
+
+TYPED_TEST(OwnMessage, EveryTruncationIsRefused) {
+  const Bytes bytes = sample(static_cast<TypeParam*>(nullptr)).encode();
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    const Bytes cut(bytes.begin(),
+                    bytes.begin() + static_cast<ptrdiff_t>(size));  // its own memory: ASan sees the end
+    EXPECT_FALSE(TypeParam::decode(cut)) << size;
+  }
+}
+
+TYPED_TEST(OwnMessage, EverySingleByteChangeIsDecodedOrRefusedButNeverMore) {
+  const Bytes bytes = sample(static_cast<TypeParam*>(nullptr)).encode();
+  for (size_t at = 0; at < bytes.size(); ++at) {
+    for (int value = 0; value < 256; ++value) {
+      Bytes changed = bytes;
+      changed[at] = static_cast<uint8_t>(value);
+      const auto decoded = TypeParam::decode(changed);
+      if (decoded) {
+        EXPECT_LE(decoded->encode().size(), bytes.size());
+      }
+    }
+  }
+}
+
+TYPED_TEST(OwnMessage, GarbageIsDecodedOrRefused) {
+  Random random(2);
+  for (int round = 0; round < 3000; ++round) {
+    Bytes bytes(random.below(200));
+    for (uint8_t& byte : bytes) byte = random.one_in(3) ? static_cast<uint8_t>(random.next()) : 0;
+    (void)TypeParam::decode(bytes);
+  }
+}
+
+TEST(OwnMessages, FieldsArriveInTheirPlace) {
+  const auto state = ClusterState::decode(sample(static_cast<ClusterState*>(nullptr)).encode());
+  ASSERT_TRUE(state);
+  EXPECT_EQ(state->generation, 77u);
+  EXPECT_EQ(state->runstate, CTDB_RUNSTATE_RUNNING);
+  EXPECT_EQ(state->leader, 2u);
+  EXPECT_EQ(state->term, 5u);
+  EXPECT_EQ(state->node_flags, (std::vector<uint32_t>{0, 2, 0x20}));
+  EXPECT_EQ(state->members, (std::vector<uint32_t>{0, 1}));
+  EXPECT_EQ(state->reason, "waiting for quorum");
+  const auto reply = HeartbeatReply::decode(sample(static_cast<HeartbeatReply*>(nullptr)).encode());
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->flags, 4u);
+  EXPECT_EQ(reply->capabilities, 3u);
+  EXPECT_EQ(reply->store_instance, 2u);
+  EXPECT_EQ(reply->open_generation, 77u);
+  EXPECT_EQ(reply->prepared_generation, 78u);
+  EXPECT_EQ(reply->sessions, (std::vector<uint64_t>{5, 6, 7}));
+  EXPECT_TRUE(reply->wants_recovery);
+  EXPECT_EQ(reply->decided_generation, 76u);
+  EXPECT_TRUE(reply->serving);
+  EXPECT_TRUE(reply->open);
+  const auto claims = RecordClaims::decode(sample(static_cast<RecordClaims*>(nullptr)).encode());
+  ASSERT_TRUE(claims);
+  ASSERT_EQ(claims->claims.size(), 3u);
+  EXPECT_EQ(claims->claims[0].key, (Bytes{1, 2, 3}));
+  EXPECT_EQ(claims->claims[0].rsn, 10u);
+  EXPECT_EQ(claims->claims[0].flags, 0x10000u);
+  EXPECT_EQ(claims->claims[0].data_size, 100u);
+}
+
+TEST(OwnMessages, ContradictionsAreRefused) {
+  Hello hello = sample(static_cast<Hello*>(nullptr));
+  hello.version_min = hello.version_max + 1;
+  EXPECT_FALSE(Hello::decode(hello.encode()));
+  RecoveryBegin begin = sample(static_cast<RecoveryBegin*>(nullptr));
+  begin.members = {};
+  EXPECT_FALSE(RecoveryBegin::decode(begin.encode()));
+  begin.members = {1, 1};
+  EXPECT_FALSE(RecoveryBegin::decode(begin.encode()));
+  begin.members = {2, 1};
+  EXPECT_FALSE(RecoveryBegin::decode(begin.encode()));
+  Bytes daemon = sample(static_cast<DaemonState*>(nullptr)).encode();
+  daemon[0] = 3;
+  EXPECT_FALSE(DaemonState::decode(daemon));
+}
+
+// A count promises elements; memory is taken for those that can follow, not for those that are promised.
+TEST(OwnMessages, CountsAreNotBelieved) {
+  Bytes bytes;
+  Writer w(bytes);
+  w.u32(79);
+  w.u32(1);
+  w.u32(0xFFFFFFFF);
+  w.zeros(64);
+  EXPECT_FALSE(RecordClaims::decode(bytes));
+  EXPECT_FALSE(RecordAssign::decode(bytes));
+  EXPECT_FALSE(RecordDatabases::decode(bytes));
+  EXPECT_FALSE(RecoveryBegin::decode(bytes));
+}
+
+TEST(OwnMessages, MoreNodesOrDatabasesThanThereMayBeAreRefused) {
+  ClusterState state;
+  state.node_flags.assign(kNodesMax, 0);
+  EXPECT_TRUE(ClusterState::decode(state.encode()));
+  state.node_flags.push_back(0);
+  EXPECT_FALSE(ClusterState::decode(state.encode()));
+  RecordDatabases databases;
+  databases.databases.assign(kDatabasesMax, DatabaseEntry{"x", 0});
+  EXPECT_TRUE(RecordDatabases::decode(databases.encode()));
+  databases.databases.push_back({"y", 0});
+  EXPECT_FALSE(RecordDatabases::decode(databases.encode()));
+}
+
+}  // namespace
+}  // namespace ctdb
