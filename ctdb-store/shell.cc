@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-store/shell.h"
+
+#include <time.h>
+
+#include <utility>
+
+#include "ctdb-store/backend/tdb_file.h"
+#include "libctdbipc/base/limits.h"
+#include "libctdbipc/runtime/log.h"
+#include "libctdbipc/wire/packet.h"
+
+namespace ctdb {
+namespace {
+
+constexpr size_t kLockWorkers = 4;
+constexpr size_t kRouterQueueBytesMax = 256u << 20;
+constexpr TimeNs kPublishInterval = 100 * kMillisecond;
+
+int64_t wall_clock_ns() {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec * kSecond + now.tv_nsec;
+}
+
+const char* phase_name(StorePhase phase) {
+  switch (phase) {
+    case StorePhase::kWaiting:
+      return "waiting for the first generation";
+    case StorePhase::kRecovering:
+      return "recovering";
+    case StorePhase::kPrepared:
+      return "recovered, waiting for the others";
+    case StorePhase::kOpen:
+      return "open";
+    case StorePhase::kSuspended:
+      return "suspended: not a member";
+  }
+  return "";
+}
+
+}  // namespace
+
+StoreShell::StoreShell(DaemonContext& context)
+    : context_(context),
+      loop_(*context.loop),
+      link_(loop_, context.config.setup_socket_path,
+            {[this](SetupMessage& reply) { return on_router_up(reply); },
+             [this](SetupMessage& message) { on_setup_message(message); }, [this] { on_router_down(); }}) {}
+
+StoreShell::~StoreShell() {
+  loop_.cancel(tick_timer_);
+  loop_.cancel(publish_timer_);
+}
+
+Result<std::unique_ptr<StoreShell>> StoreShell::create(DaemonContext& context) {
+  auto shell = std::unique_ptr<StoreShell>(new StoreShell(context));
+  if (Result<void> started = shell->start(); !started) return fail(std::move(started.error()));
+  return shell;
+}
+
+Result<void> StoreShell::start() {
+  // First, while the process is small and has nothing open.
+  Result<std::unique_ptr<LockWorkers>> workers =
+      LockWorkers::start(loop_, kLockWorkers,
+                         {[this](uint64_t ticket) {
+                            ++events_;
+                            store_->on_chain_locked(ticket, loop_.now());
+                          },
+                          [this](uint64_t ticket, const std::string& why) {
+                            ++events_;
+                            log(StoreLog::kWarning, "a chain lock was lost: " + why);
+                            store_->on_chain_failed(ticket, loop_.now());
+                          }});
+  if (!workers) return fail(std::move(workers.error()));
+  workers_ = std::move(*workers);
+  const Config& config = context_.config;
+  files_ = make_tdb_files(
+      {.volatile_directory = config.volatile_directory, .pnn = config.pnn, .mutexes = config.tdb_mutexes});
+  loop_.add_flush_hook([this] { end_of_turn(); });
+  loop_.add_idle_hook([this] { return work_a_slice(); });
+  publish();
+  link_.start();
+  return {};
+}
+
+// ---- the router ----
+
+Result<void> StoreShell::on_router_up(SetupMessage& reply) {
+  const uint32_t pnn = context_.config.pnn;
+  if (reply.pnn != pnn) {
+    return fail(ErrorCode::kRefused, "the router is node " + std::to_string(reply.pnn) + ", this is node " +
+                                         std::to_string(pnn) + " (use one configuration for both)");
+  }
+  if (reply.channels.size() != 1) return fail(ErrorCode::kInvalid, "the router handed out no channel");
+  Result<std::unique_ptr<ChannelQueue>> channel = ChannelQueue::create(
+      loop_, std::move(reply.channels[0]), ChannelSide::kClient, kRouterQueueBytesMax,
+      [this](const Channel::Frame& frame) {
+        ++events_;
+        store_->on_router_packet(frame.info.endpoint, frame.packet, loop_.now());
+      },
+      [this](const char* why) { link_.give_up(std::string("its channel is dead: ") + why); });
+  if (!channel) return fail(std::move(channel.error()));
+  router_ = std::move(*channel);
+  if (store_ == nullptr) {
+    StoreOptions options;
+    options.pnn = pnn;
+    options.open_generation = reply.generation;
+    store_.reset(new Store(options, *files_, *this));  // only here is this a StoreOutput
+  }
+  ++events_;
+  store_->on_router_up(loop_.now());
+  return {};
+}
+
+void StoreShell::on_setup_message(SetupMessage& message) {
+  ++events_;
+  if (message.kind == SetupKind::kClientAttached && message.channels.size() == 1) {
+    attach_client(message);
+  } else if (message.kind == SetupKind::kClientDetached) {
+    clients_.erase(message.endpoint);
+    store_->on_client_gone(message.endpoint, loop_.now());
+  } else {
+    log_warning("the router sent a set-up message that is not for a store");
+  }
+}
+
+void StoreShell::attach_client(SetupMessage& message) {
+  const uint32_t endpoint = message.endpoint;
+  Result<std::unique_ptr<ChannelQueue>> channel = ChannelQueue::create(
+      loop_, std::move(message.channels[0]), ChannelSide::kServer, kClientSendQueueBytesMax,
+      [this, endpoint](const Channel::Frame& frame) { on_client_frame(endpoint, frame); },
+      [this, endpoint](const char* why) { cut_client(endpoint, why); });
+  if (channel) {
+    clients_.insert_or_assign(endpoint, std::move(*channel));
+  } else {
+    log(StoreLog::kError,
+        "client " + std::to_string(endpoint) + " has no channel here: " + channel.error().text());
+  }
+}
+
+void StoreShell::on_client_frame(uint32_t endpoint, const Channel::Frame& frame) {
+  ++events_;
+  if (check_header(frame.packet) != HeaderFault::kNone) return cut_client(endpoint, "it sent no packet");
+  store_->on_client_packet(endpoint, frame.packet, loop_.now());
+}
+
+// The router keeps it until it goes by itself; it is only not heard here any more.
+void StoreShell::cut_client(uint32_t endpoint, const char* why) {
+  if (clients_.erase(endpoint) == 0) return;
+  ++clients_cut_;
+  ++events_;
+  log_notice("client " + std::to_string(endpoint) + " is cut off: " + why);
+  store_->on_client_gone(endpoint, loop_.now());
+}
+
+void StoreShell::on_router_down() {
+  ++events_;
+  clients_.clear();
+  router_.reset();
+  store_->on_router_down(loop_.now());
+}
+
+// ---- StoreOutput ----
+
+void StoreShell::to_router(uint32_t endpoint, ByteView packet) {
+  if (router_ != nullptr) router_->send({endpoint, 0}, packet);
+}
+
+void StoreShell::to_client(uint32_t endpoint, ByteView packet) {
+  if (const auto found = clients_.find(endpoint); found != clients_.end()) found->second->send({}, packet);
+}
+
+void StoreShell::lock_chain(uint64_t ticket, const RecordFile& file, ByteView key) {
+  workers_->lock(ticket, file.path(), file.open_flags(), key);
+}
+
+void StoreShell::unlock_chain(uint64_t ticket) {
+  workers_->unlock(ticket);
+}
+
+void StoreShell::log(StoreLog level, const std::string& text) {
+  switch (level) {
+    case StoreLog::kError:
+      context_.counters->error(text, wall_clock_ns());
+      return log_error(text);
+    case StoreLog::kWarning:
+      return log_warning(text);
+    case StoreLog::kInfo:
+      return log_info(text);
+  }
+}
+
+// ---- time and counters ----
+
+void StoreShell::end_of_turn() {
+  set_tick_timer();
+  publish_soon();
+}
+
+void StoreShell::set_tick_timer() {
+  const TimeNs deadline = store_ == nullptr ? kNever : store_->next_deadline();
+  if (deadline == tick_at_) return;
+  loop_.cancel(tick_timer_);
+  tick_timer_ = 0;
+  tick_at_ = deadline;
+  if (deadline == kNever) return;
+  tick_timer_ = loop_.at(deadline, [this] {
+    tick_at_ = kNever;
+    ++events_;
+    store_->tick(loop_.now());
+  });
+}
+
+bool StoreShell::work_a_slice() {
+  if (store_ == nullptr || !store_->has_work()) return false;
+  ++events_;
+  store_->work(loop_.now());
+  return store_->has_work();
+}
+
+// While something happens at most every kPublishInterval, once more when it ends, never while nothing happens.
+void StoreShell::publish_soon() {
+  if (events_ == published_events_) return;
+  if (loop_.now() - published_at_ >= kPublishInterval) return publish();
+  if (publish_timer_ == 0) publish_timer_ = loop_.at(published_at_ + kPublishInterval, [this] { publish(); });
+}
+
+void StoreShell::publish() {
+  loop_.cancel(publish_timer_);
+  publish_timer_ = 0;
+  published_events_ = events_;
+  published_at_ = loop_.now();
+  Counters& counters = *context_.counters;
+  counters.set(Counter::store_wakeups, loop_.wakeups());
+  counters.set(Counter::store_clients_cut, clients_cut_);
+  if (store_ != nullptr) {
+    const StoreCounts& counts = store_->counts();
+#define CTDB_PUBLISH(name) counters.set(Counter::store_##name, counts.name);
+    CTDB_STORE_COUNTS(CTDB_PUBLISH)
+#undef CTDB_PUBLISH
+  }
+  std::string status = status_text();
+  if (status == status_) return;
+  counters.set_status(status);
+  status_ = std::move(status);
+}
+
+// "open, generation 7; 12 databases, 3 native clients"
+std::string StoreShell::status_text() const {
+  if (store_ == nullptr) return "no router yet";
+  std::string text = link_.up() ? phase_name(store_->phase()) : "no router";
+  if (store_->generation() != CTDB_INVALID_GENERATION) {
+    text += ", generation " + std::to_string(store_->generation());
+  }
+  text += "; " + std::to_string(store_->counts().databases) + " databases, " +
+          std::to_string(clients_.size()) + " native clients";
+  return text;
+}
+
+}  // namespace ctdb

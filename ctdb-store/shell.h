@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// ctdb-store around its core: the channels to the router and to native clients, the database files, the lock workers,
+// the core's timer and work, counters. Lives in the event loop of daemon_main().
+//
+// Invariants:
+//  1. The core is made when the router has answered for the first time: only the router knows whether this is a
+//     restart that takes its files up again.
+//  2. Client channels belong to one connection to the router and go with it; so does everything clients asked.
+//  3. A client whose frames break the rules loses its channel; nobody else notices.
+#ifndef CTDB_STORE_SHELL_H_
+#define CTDB_STORE_SHELL_H_
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "ctdb-store/backend/lock_workers.h"
+#include "ctdb-store/backend/record_file.h"
+#include "ctdb-store/core/store.h"
+#include "ctdb-store/router_link.h"
+#include "libctdbipc/runtime/channel_queue.h"
+#include "libctdbipc/runtime/daemon.h"
+
+namespace ctdb {
+
+class StoreShell : public DaemonShell, StoreOutput {
+ public:
+  // Forks the lock workers' spawner. `context` outlives the shell.
+  static Result<std::unique_ptr<StoreShell>> create(DaemonContext& context);
+  ~StoreShell() override;
+
+ private:
+  explicit StoreShell(DaemonContext& context);
+  Result<void> start();
+
+  // The router's connection
+  Result<void> on_router_up(SetupMessage& reply);
+  void on_setup_message(SetupMessage& message);
+  void on_router_down();
+  void attach_client(SetupMessage& message);
+  void cut_client(uint32_t endpoint, const char* why);
+  void on_client_frame(uint32_t endpoint, const Channel::Frame& frame);
+
+  // StoreOutput
+  void to_router(uint32_t endpoint, ByteView packet) override;
+  void to_client(uint32_t endpoint, ByteView packet) override;
+  void lock_chain(uint64_t ticket, const RecordFile& file, ByteView key) override;
+  void unlock_chain(uint64_t ticket) override;
+  void log(StoreLog level, const std::string& text) override;
+
+  // Time and counters
+  void end_of_turn();
+  void set_tick_timer();
+  bool work_a_slice();
+  void publish_soon();
+  void publish();
+  std::string status_text() const;
+
+  DaemonContext& context_;
+  EventLoop& loop_;
+  std::unique_ptr<LockWorkers> workers_;
+  std::unique_ptr<RecordFiles> files_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<ChannelQueue> router_;
+  std::unordered_map<uint32_t, std::unique_ptr<ChannelQueue>> clients_;
+  RouterLink link_;
+  TimeNs tick_at_ = kNever;
+  EventLoop::TimerId tick_timer_ = 0;
+  uint64_t events_ = 0;            // anything that happened
+  uint64_t published_events_ = 0;  // events_ when the counters were last written
+  TimeNs published_at_ = 0;
+  EventLoop::TimerId publish_timer_ = 0;
+  uint64_t clients_cut_ = 0;
+  std::string status_;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_STORE_SHELL_H_
