@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// ctdb.conf and nodes files: every form that is accepted, and for everything else file, line, text and remedy.
+#include "libctdbipc/runtime/config.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "libctdbipc/base/limits.h"
+
+namespace ctdb {
+namespace {
+
+struct Parsed {
+  bool good = false;
+  Config config;
+  std::vector<ConfigProblem> problems;
+  std::string text() const {
+    std::string all;
+    for (const ConfigProblem& problem : problems) all += problem.format() + "\n";
+    return all;
+  }
+};
+
+Parsed config_of(const std::string& text) {
+  Parsed parsed;
+  Result<Config> config = parse_config("/b", "c", text, parsed.problems);
+  parsed.good = config.has_value();
+  if (config) parsed.config = *config;
+  return parsed;
+}
+
+struct ParsedNodes {
+  bool good = false;
+  std::vector<NodeAddress> nodes;
+  std::string text;
+};
+
+ParsedNodes nodes_of(const std::string& text) {
+  ParsedNodes parsed;
+  std::vector<ConfigProblem> problems;
+  Result<std::vector<NodeAddress>> nodes = parse_nodes("n", text, problems);
+  parsed.good = nodes.has_value();
+  if (nodes) parsed.nodes = *nodes;
+  for (const ConfigProblem& problem : problems) parsed.text += problem.format() + "\n";
+  return parsed;
+}
+
+TEST(Config, EmptyMeansDefaultsBelowTheBase) {
+  const Parsed parsed = config_of("");
+  ASSERT_TRUE(parsed.good) << parsed.text();
+  EXPECT_EQ(parsed.config.nodes_file, "/b/nodes");
+  EXPECT_EQ(parsed.config.volatile_directory, "/b/volatile");
+  EXPECT_EQ(parsed.config.persistent_directory, "/b/persistent");
+  EXPECT_EQ(parsed.config.state_directory, "/b/state");
+  EXPECT_EQ(parsed.config.run_directory, "/b");
+  EXPECT_EQ(parsed.config.socket_path, "/b/ctdbd.socket");
+  EXPECT_EQ(parsed.config.setup_socket_path, "/b/setup.socket");
+  EXPECT_EQ(parsed.config.counters_path("x"), "/b/x.counters");
+  EXPECT_EQ(parsed.config.cluster_name, "ctdb");
+  EXPECT_EQ(parsed.config.quorum, Quorum::kMajority);
+  EXPECT_EQ(parsed.config.port, 4379);
+  EXPECT_TRUE(parsed.config.leader_capability);
+  EXPECT_TRUE(parsed.config.tdb_mutexes);
+}
+
+TEST(Config, EveryOptionIsRead) {
+  const Parsed parsed = config_of(
+      "[cluster]\ncluster name = one\nnode address = 10.0.0.1\nnodes list = /n\ncluster lock = /l\n"
+      "leader capability = false\nquorum = none\nport = 4380\ntransport = tcp\n"
+      "[database]\nvolatile database directory = /v\npersistent database directory = /p\n"
+      "state database directory = /s\ntdb mutexes = no\n"
+      "[legacy]\nlmaster capability = 0\nstart as stopped = yes\nstart as disabled = TRUE\n"
+      "[logging]\nlocation = file:/var/log/x\nlog level = DEBUG\n"
+      "[ipc]\nrun directory = /r\nsocket = /r/c\nsetup socket = /r/s\n");
+  ASSERT_TRUE(parsed.good) << parsed.text();
+  EXPECT_EQ(parsed.text(), "");
+  const Config& c = parsed.config;
+  EXPECT_EQ(c.cluster_name, "one");
+  EXPECT_EQ(c.node_address, "10.0.0.1");
+  EXPECT_EQ(c.nodes_file, "/n");
+  EXPECT_EQ(c.cluster_lock, "/l");
+  EXPECT_FALSE(c.leader_capability);
+  EXPECT_EQ(c.quorum, Quorum::kNone);
+  EXPECT_EQ(c.port, 4380);
+  EXPECT_EQ(c.volatile_directory, "/v");
+  EXPECT_EQ(c.persistent_directory, "/p");
+  EXPECT_EQ(c.state_directory, "/s");
+  EXPECT_FALSE(c.tdb_mutexes);
+  EXPECT_FALSE(c.lmaster_capability);
+  EXPECT_TRUE(c.start_as_stopped);
+  EXPECT_TRUE(c.start_as_disabled);
+  EXPECT_EQ(c.log_location, "file:/var/log/x");
+  EXPECT_EQ(c.log_level, "DEBUG");
+  EXPECT_EQ(c.run_directory, "/r");
+  EXPECT_EQ(c.socket_path, "/r/c");
+  EXPECT_EQ(c.setup_socket_path, "/r/s");
+}
+
+TEST(Config, CommentsBlanksIndentationAndCarriageReturns) {
+  const Parsed parsed = config_of(
+      "# a comment\n\n; another\n[cluster]\r\n\tcluster name = two words\r\n    quorum=none\n"
+      "\t# indented comment\n\tport = 1\n  [logging]\n\tlog level = INFO");
+  ASSERT_TRUE(parsed.good) << parsed.text();
+  EXPECT_EQ(parsed.config.cluster_name, "two words");
+  EXPECT_EQ(parsed.config.quorum, Quorum::kNone);
+  EXPECT_EQ(parsed.config.port, 1);
+  EXPECT_EQ(parsed.config.log_level, "INFO");
+}
+
+TEST(Config, OldNameOfTheLock) {
+  EXPECT_EQ(config_of("[cluster]\nrecovery lock = /x\n").config.cluster_lock, "/x");
+}
+
+TEST(Config, LongValuesAreNotCut) {
+  const std::string path = "/" + std::string(3000, 'x');
+  EXPECT_EQ(config_of("[database]\nvolatile database directory = " + path + "\n").config.volatile_directory,
+            path);
+}
+
+struct Wrong {
+  const char* text;
+  const char* problem;
+};
+
+TEST(Config, EachProblemNamesFileLineAndRemedy) {
+  const Wrong cases[] = {
+      {"[cluster]\nnode address = nowhere\n", "c:2: 'nowhere' is not an IP address (write it in digits)\n"},
+      {"[cluster]\nquorum = 3\n", "c:2: '3' is not a quorum rule (write majority or none)\n"},
+      {"[cluster]\nport = 0\n", "c:2: '0' is not a port (write a number from 1 to 65535)\n"},
+      {"[cluster]\nport = 65536\n", "c:2: '65536' is not a port (write a number from 1 to 65535)\n"},
+      {"[cluster]\nport = 12x\n", "c:2: '12x' is not a port (write a number from 1 to 65535)\n"},
+      {"[cluster]\ntransport = ib\n", "c:2: transport 'ib' is not supported (write tcp)\n"},
+      {"[cluster]\nnodes list = !cmd\n", "c:2: a command as nodes list is not supported (name a file)\n"},
+      {"[cluster]\nleader capability = maybe\n", "c:2: 'maybe' is not a boolean (write true or false)\n"},
+      {"[logging]\n\nlog level = LOUD\n",
+       "c:3: 'LOUD' is not a log level (write ERROR, WARNING, NOTICE, INFO or DEBUG)\n"},
+      {"[logging]\nlocation = there\n",
+       "c:2: 'there' is not a log location (write stderr, syslog, journal or file:/PATH)\n"},
+      {"[logging]\nlocation = syslogger\n",
+       "c:2: 'syslogger' is not a log location (write stderr, syslog, journal or file:/PATH)\n"},
+      {"[cluster]\nquorum =\n", "c:2: 'quorum' has no value (write one or remove the line)\n"},
+      {"[cluster]\nquorum = none\nquorum = none\n",
+       "c:3: 'quorum' is set again (first in line 2) (keep one of the two)\n"},
+      {"[cluster]\nquorom = none\n",
+       "c:2: option 'quorom' in [cluster] is unknown (did you mean 'quorum' in [cluster]?)\n"},
+      {"[xyzzy]\nplugh = 1\n", "c:2: option 'plugh' in [xyzzy] is unknown (remove the line)\n"},
+      {"quorum = none\n", "c:1: option 'quorum' in [] is unknown (remove the line)\n"},
+      {"[cluster\nquorum = none\n",
+       "c:1: line is neither [section] nor key = value (correct or remove it)\n"
+       "c:2: option 'quorum' in [] is unknown (remove the line)\n"},
+      {"[cluster]\nnonsense\n", "c:2: line is neither [section] nor key = value (correct or remove it)\n"},
+  };
+  for (const Wrong& wrong : cases) {
+    const Parsed parsed = config_of(wrong.text);
+    EXPECT_FALSE(parsed.good) << wrong.text;
+    EXPECT_EQ(parsed.text(), wrong.problem) << wrong.text;
+  }
+}
+
+TEST(Config, AllProblemsAreNamedNotOnlyTheFirst) {
+  EXPECT_EQ(config_of("nonsense\n[cluster]\nrubbish\nport = x\n").problems.size(), 3u);
+}
+
+TEST(Config, ManyProblemsAreCutOff) {
+  std::string text = "[cluster]\n";
+  for (int i = 0; i < 50000; ++i) text += "option" + std::to_string(i) + " = 1\n";
+  const Parsed parsed = config_of(text);
+  EXPECT_FALSE(parsed.good);
+  EXPECT_EQ(parsed.problems.size(), 101u);
+  EXPECT_EQ(parsed.problems.back().text, "too many problems, the rest is not checked");
+}
+
+TEST(Config, OptionsThatMeanNothingHereAreWarnings) {
+  const Parsed parsed = config_of(
+      "[cluster]\nleader timeout = 5\n[event]\ndebug script = x\n[failover]\ndisabled = true\n"
+      "[legacy]\nrealtime scheduling = false\nscript log level = ERROR\n[database]\nlock debug script = y\n");
+  EXPECT_TRUE(parsed.good);
+  EXPECT_EQ(parsed.problems.size(), 6u);
+  EXPECT_EQ(parsed.problems[0].format(),
+            "c:2: warning: option 'leader timeout' in [cluster] has no meaning here and is ignored (it may "
+            "be removed)");
+}
+
+TEST(Config, RefusesWhatIsNoTextFile) {
+  EXPECT_EQ(config_of(std::string("[cluster]\nport\0 = 1\n", 20)).text(),
+            "c:2: line has a NUL byte (save the file as plain UTF-8 text)\n");
+  EXPECT_EQ(config_of("\n" + std::string(5000, 'x')).text(),
+            "c:2: line is longer than 4096 bytes (shorten it)\n");
+  EXPECT_EQ(config_of(std::string((1u << 20) + 1, '\n')).text(),
+            "c: file is larger than 1 MiB (this does not look like a configuration file)\n");
+}
+
+TEST(Config, AddressesBecomeCanonical) {
+  EXPECT_EQ(config_of("[cluster]\nnode address = fd00:0:0::1\n").config.node_address, "fd00::1");
+}
+
+// ---- nodes files ----
+
+TEST(Nodes, LineNumberIsPnnDeletedOnesCountBlankOnesDoNot) {
+  const ParsedNodes parsed = nodes_of("10.0.0.1\n\n  10.0.0.2  \n#10.0.0.3\n \t\n# deleted\r\nfd00::5\r\n");
+  ASSERT_TRUE(parsed.good) << parsed.text;
+  ASSERT_EQ(parsed.nodes.size(), 5u);
+  EXPECT_EQ(parsed.nodes[0].address, "10.0.0.1");
+  EXPECT_EQ(parsed.nodes[1].address, "10.0.0.2");
+  EXPECT_TRUE(parsed.nodes[2].deleted);
+  EXPECT_EQ(parsed.nodes[2].address, "");
+  EXPECT_TRUE(parsed.nodes[3].deleted);
+  EXPECT_EQ(parsed.nodes[4].address, "fd00::5");
+  for (uint32_t pnn = 0; pnn < 5; ++pnn) EXPECT_EQ(parsed.nodes[pnn].pnn, pnn);
+}
+
+TEST(Nodes, NoNewlineAtTheEndIsNeeded) {
+  EXPECT_EQ(nodes_of("10.0.0.1\n10.0.0.2").nodes.size(), 2u);
+}
+
+TEST(Nodes, ProblemsNameFileLineAndRemedy) {
+  EXPECT_EQ(nodes_of("10.0.0.1\nhost-b\n").text,
+            "n:2: 'host-b' is not an IP address (write one address a line)\n");
+  EXPECT_EQ(nodes_of("10.0.0.1 # me\n").text,
+            "n:1: '10.0.0.1 # me' is not an IP address (write one address a line)\n");
+  EXPECT_EQ(nodes_of("10.0.0.300\n").text,
+            "n:1: '10.0.0.300' is not an IP address (write one address a line)\n");
+  EXPECT_EQ(nodes_of("fd00::1\n\nfd00:0::1\n").text,
+            "n:3: fd00::1 stands in line 1 already (each node needs its own address)\n");
+  EXPECT_EQ(nodes_of("").text, "n: no node addresses in this file (write one address a line)\n");
+  EXPECT_EQ(nodes_of("#10.0.0.1\n").text, "n: no node addresses in this file (write one address a line)\n");
+  EXPECT_EQ(nodes_of(std::string("10.0.0.1\n\0\n", 11)).text,
+            "n:2: line has a NUL byte (save the file as plain UTF-8 text)\n");
+  std::string many;
+  for (size_t i = 0; i <= kNodesMax; ++i)
+    many += "10.0." + std::to_string(i / 250) + "." + std::to_string(i % 250) + "\n";
+  EXPECT_EQ(nodes_of(many).text, "n: more than 1024 nodes (remove some)\n");
+}
+
+// ---- both files together ----
+
+class LoadConfig : public testing::Test {
+ protected:
+  LoadConfig() {
+    char name[] = "/tmp/ctdb-config-XXXXXX";
+    base_ = mkdtemp(name);
+  }
+  ~LoadConfig() override { std::filesystem::remove_all(base_); }
+  void write(const std::string& name, const std::string& text) { std::ofstream(base_ + "/" + name) << text; }
+  Result<Config> load() {
+    problems_.clear();
+    Result<Config> config = load_config(base_, problems_);
+    text_.clear();
+    for (const ConfigProblem& problem : problems_) text_ += problem.format() + "\n";
+    return config;
+  }
+  std::string base_;
+  std::string text_;
+  std::vector<ConfigProblem> problems_;
+};
+
+TEST_F(LoadConfig, FindsTheOwnNodeByConfiguredAddress) {
+  write("nodes", "127.0.0.1\n#gone\n127.0.0.3\n");
+  write("ctdb.conf", "[cluster]\nnode address = 127.0.0.3\n");
+  const Result<Config> config = load();
+  ASSERT_TRUE(config) << text_;
+  EXPECT_EQ(config->pnn, 2u);
+  EXPECT_EQ(config->nodes.size(), 3u);
+}
+
+TEST_F(LoadConfig, FindsTheOwnNodeByALocalAddress) {
+  write("nodes", "240.0.0.1\n127.0.0.1\n");
+  const Result<Config> config = load();  // no ctdb.conf: all defaults
+  ASSERT_TRUE(config) << text_;
+  EXPECT_EQ(config->pnn, 1u);
+  EXPECT_EQ(config->node_address, "127.0.0.1");
+}
+
+TEST_F(LoadConfig, AnAddressThatIsInNoLineIsRefused) {
+  write("nodes", "127.0.0.1\n");
+  write("ctdb.conf", "[cluster]\nnode address = 127.0.0.9\n");
+  EXPECT_FALSE(load());
+  EXPECT_EQ(text_, base_ + "/ctdb.conf: node address 127.0.0.9 is not in " + base_ +
+                       "/nodes (add it there, on the same line on every node)\n");
+}
+
+TEST_F(LoadConfig, NoLocalAddressIsRefused) {
+  write("nodes", "240.0.0.1\n240.0.0.2\n");
+  EXPECT_FALSE(load());
+  EXPECT_EQ(text_,
+            base_ +
+                "/nodes: no address of this file is an address of this machine (add this node's address, "
+                "or bring its interface up)\n");
+}
+
+TEST_F(LoadConfig, ProblemsOfBothFilesAreNamed) {
+  write("nodes", "127.0.0.1\nbad\n");
+  write("ctdb.conf", "[cluster]\nport = x\n");
+  EXPECT_FALSE(load());
+  EXPECT_EQ(problems_.size(), 2u) << text_;
+}
+
+TEST_F(LoadConfig, AnotherNodesFileMayBeNamed) {
+  write("others", "127.0.0.1\n");
+  write("ctdb.conf", "[cluster]\nnodes list = " + base_ + "/others\n");
+  EXPECT_TRUE(load()) << text_;
+  write("ctdb.conf", "[cluster]\nnodes list = " + base_ + "/others\nport = x\n");
+  EXPECT_FALSE(load());
+  EXPECT_EQ(problems_.size(), 1u) << text_;  // nothing about a file that nobody named
+}
+
+TEST_F(LoadConfig, AFileThatCannotBeReadIsNamed) {
+  std::filesystem::create_directory(base_ + "/nodes");
+  EXPECT_FALSE(load());
+  EXPECT_NE(text_.find(base_ + "/nodes"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace ctdb

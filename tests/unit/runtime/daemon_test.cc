@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// daemon_main as a process: arguments, configuration errors, exit statuses, readiness, signals.
+#include "libctdbipc/runtime/daemon.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "libctdbipc/base/unique_fd.h"
+
+namespace ctdb {
+namespace {
+
+class DaemonTest : public testing::Test {
+ protected:
+  DaemonTest() {
+    char name[] = "/tmp/ctdb-daemon-XXXXXX";
+    base_ = mkdtemp(name);
+    write("ctdb.conf",
+          "[cluster]\n  node address = 127.0.0.1\n  quorum = none\n[logging]\n  log level = NOTICE\n");
+    write("nodes", "127.0.0.1\n127.0.0.2\n");
+  }
+  ~DaemonTest() override { std::filesystem::remove_all(base_); }
+
+  void write(const std::string& name, const std::string& text) { std::ofstream(base_ + "/" + name) << text; }
+
+  // Starts the daemon with its output in files.
+  pid_t start(std::vector<std::string> arguments, std::vector<std::string> environment = {}) {
+    const pid_t child = fork();
+    if (child != 0) return child;
+    const int out = open((base_ + "/stdout").c_str(), O_CREAT | O_WRONLY | O_TRUNC, 0600);
+    const int err = open((base_ + "/stderr").c_str(), O_CREAT | O_WRONLY | O_TRUNC, 0600);
+    dup2(out, 1);
+    dup2(err, 2);
+    arguments.insert(arguments.begin(), TEST_DAEMON);
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    for (std::string& variable : environment) putenv(variable.data());
+    execv(TEST_DAEMON, argv.data());
+    _exit(127);
+  }
+  int run(std::vector<std::string> arguments, std::vector<std::string> environment = {}) {
+    const pid_t child = start(std::move(arguments), std::move(environment));
+    int status = 0;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+  }
+  std::string output(const std::string& name) {
+    std::ifstream file(base_ + "/" + name);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+  std::string base_;
+};
+
+TEST_F(DaemonTest, HelpAndVersion) {
+  EXPECT_EQ(run({"--help"}), 0);
+  EXPECT_NE(output("stdout").find("--base"), std::string::npos);
+  EXPECT_NE(output("stdout").find("--check"), std::string::npos);
+  EXPECT_EQ(run({"--version"}), 0);
+  EXPECT_EQ(output("stdout").rfind("test-daemon 0.1.0", 0), 0u);
+}
+
+TEST_F(DaemonTest, UnknownArgumentsAreRefused) {
+  EXPECT_EQ(run({"--nonsense"}), 2);
+  EXPECT_NE(output("stderr"), "");
+}
+
+TEST_F(DaemonTest, CheckOfAGoodConfigurationStartsNothing) {
+  EXPECT_EQ(run({"--base", base_, "--check"}), 0);
+  EXPECT_EQ(output("stderr"), "");
+  EXPECT_FALSE(std::filesystem::exists(base_ + "/test-daemon.counters"));
+}
+
+TEST_F(DaemonTest, WrongConfigurationIsExplainedAndNothingStarts) {
+  write("ctdb.conf", "[cluster]\nnode adress = 127.0.0.1\n\nquorum = sometimes\nnonsense\n");
+  for (const bool check : {true, false}) {
+    std::vector<std::string> arguments = {"--base", base_};
+    if (check) arguments.push_back("--check");
+    EXPECT_EQ(run(arguments), 78);
+    const std::string text = output("stderr");
+    EXPECT_NE(
+        text.find(base_ + "/ctdb.conf:2: option 'node adress' in [cluster] is unknown (did you mean 'node "
+                          "address' in [cluster]?)\n"),
+        std::string::npos)
+        << text;
+    EXPECT_NE(text.find("ctdb.conf:4: 'sometimes' is not a quorum rule (write majority or none)\n"),
+              std::string::npos);
+    EXPECT_NE(text.find("ctdb.conf:5: line is neither [section] nor key = value (correct or remove it)\n"),
+              std::string::npos);
+    EXPECT_FALSE(std::filesystem::exists(base_ + "/test-daemon.counters"));
+  }
+}
+
+TEST_F(DaemonTest, MissingNodesFileIsExplained) {
+  std::filesystem::remove(base_ + "/nodes");
+  EXPECT_EQ(run({"--base", base_}), 78);
+  EXPECT_NE(output("stderr").find(base_ + "/nodes: No such file or directory (write the nodes file"),
+            std::string::npos)
+      << output("stderr");
+}
+
+TEST_F(DaemonTest, AShellThatRefusesEndsTheProcess) {
+  EXPECT_EQ(run({"--base", base_}, {"TEST_DAEMON_MODE=refuse"}), 1);
+  EXPECT_NE(output("stderr").find("test-daemon: not today"), std::string::npos);
+}
+
+TEST_F(DaemonTest, EndsWithTheLoop) {
+  EXPECT_EQ(run({"--base", base_}, {"TEST_DAEMON_MODE=end"}), 0);
+  EXPECT_NE(output("stderr").find("test-daemon started, node 0"), std::string::npos);
+  EXPECT_NE(output("stderr").find("test-daemon stopped"), std::string::npos);
+  const Result<CountersSnapshot> counters = read_counters(base_ + "/test-daemon.counters");
+  ASSERT_TRUE(counters);
+  EXPECT_EQ(counters->status, "started");
+}
+
+TEST_F(DaemonTest, SaysReadyAndEndsOnSigterm) {
+  const std::string path = base_ + "/notify";
+  const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::copy(path.begin(), path.end(), address.sun_path);
+  ASSERT_EQ(bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  const pid_t child = start({"--base", base_}, {"NOTIFY_SOCKET=" + path});
+  char text[64] = {};
+  ASSERT_GT(recv(socket.get(), text, sizeof text - 1, 0), 0);
+  EXPECT_STREQ(text, "READY=1");
+  ASSERT_EQ(kill(child, SIGTERM), 0);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+TEST_F(DaemonTest, AMissingRunDirectoryIsExplained) {
+  write("ctdb.conf", "[cluster]\nnode address = 127.0.0.1\n[ipc]\nrun directory = " + base_ + "/missing\n");
+  EXPECT_EQ(run({"--base", base_}), 1);
+  EXPECT_NE(output("stderr").find(base_ + "/missing/test-daemon.counters: No such file"), std::string::npos)
+      << output("stderr");
+}
+
+}  // namespace
+}  // namespace ctdb

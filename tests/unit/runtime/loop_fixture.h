@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A loop that ends by itself when the test does not end it: the deadline is generous and only for broken code.
+#ifndef TESTS_UNIT_RUNTIME_LOOP_FIXTURE_H_
+#define TESTS_UNIT_RUNTIME_LOOP_FIXTURE_H_
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "libctdbipc/runtime/event_loop.h"
+
+namespace ctdb {
+
+class LoopTest : public testing::Test {
+ protected:
+  LoopTest() : loop_(std::move(*EventLoop::create())) {
+    loop_->add_flush_hook([this] { ++turns_; });
+  }
+  void run() {
+    bool in_time = true;
+    const EventLoop::TimerId deadline = loop_->at(loop_->now() + 120 * kSecond, [&] {
+      in_time = false;
+      loop_->stop();
+    });
+    const Result<void> ran = loop_->run();
+    EXPECT_TRUE(ran);
+    EXPECT_TRUE(in_time) << "nothing ended the loop";
+    loop_->cancel(deadline);
+  }
+  void stop_after(TimeNs time) {
+    loop_->at(loop_->now() + time, [this] { loop_->stop(); });
+  }
+
+  std::unique_ptr<EventLoop> loop_;
+  uint64_t turns_ = 0;
+};
+
+}  // namespace ctdb
+
+#endif  // TESTS_UNIT_RUNTIME_LOOP_FIXTURE_H_
