@@ -66,6 +66,11 @@ void RouterLink::on_readable() {
   }
 }
 
+void RouterLink::send(const SetupMessage& message) {
+  if (!socket_.valid()) return;
+  if (Result<void> sent = send_setup(socket_.get(), message); !sent) log_warning(sent.error().text());
+}
+
 void RouterLink::give_up(const std::string& why) {
   if (!socket_.valid()) return;
   log_warning("the router is gone: " + why);

@@ -29,6 +29,8 @@ class RouterLink {
   // Tries at once.
   void start() { connect(); }
   bool up() const { return socket_.valid(); }
+  // Best effort: a router that does not read will end the connection anyway.
+  void send(const SetupMessage& message);
   // The router broke the rules: drops the connection as if it had ended.
   void give_up(const std::string& why);
 

@@ -145,13 +145,17 @@ void StoreShell::on_client_frame(uint32_t endpoint, const Channel::Frame& frame)
   store_->on_client_packet(endpoint, frame.packet, loop_.now());
 }
 
-// The router keeps it until it goes by itself; it is only not heard here any more.
+// The router ends its connection, so that it learns that no answer will come.
 void StoreShell::cut_client(uint32_t endpoint, const char* why) {
   if (clients_.erase(endpoint) == 0) return;
   ++clients_cut_;
   ++events_;
   log_notice("client " + std::to_string(endpoint) + " is cut off: " + why);
   store_->on_client_gone(endpoint, loop_.now());
+  SetupMessage cut;
+  cut.kind = SetupKind::kClientDetached;
+  cut.endpoint = endpoint;
+  link_.send(cut);
 }
 
 void StoreShell::on_router_down() {

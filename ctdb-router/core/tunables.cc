@@ -50,10 +50,14 @@ Tunables::SetResult Tunables::set(std::string_view name, uint32_t value) {
   return row->state == State::obsolete ? SetResult::kObsolete : SetResult::kSet;
 }
 
+// The order of the structure, but for one name: the classic daemon lists VacuumFastPathCount behind RepackLimit
+// (observed), and scripts compare such lists.
 std::string Tunables::list() {
+  constexpr std::string_view kMoved = "VacuumFastPathCount";
   std::string text;
   for (const Row& row : kRows) {
-    if (row.state == State::live) text.append(":").append(row.name);
+    if (row.state == State::live && row.name != kMoved) text.append(":").append(row.name);
+    if (row.name == "RepackLimit") text.append(":").append(kMoved);
   }
   return text;
 }

@@ -75,7 +75,7 @@ Result<void> Daemons::connect(DaemonRole role, std::unique_ptr<SetupPeer>& conne
   const uint64_t instance = fresh.instance;
   fresh.setup = std::move(connection);
   fresh.setup->set_handlers(
-      [this, who, instance](SetupMessage) { end(who, instance, "it broke the set-up protocol"); },
+      [this, who, instance](SetupMessage message) { on_setup_message(who, instance, message); },
       [this, who, instance] { end(who, instance, "it is gone"); });
   fresh.setup->send(std::move(reply));
   log_notice(std::string(name_of(who)) + " connected, process " +
@@ -83,6 +83,13 @@ Result<void> Daemons::connect(DaemonRole role, std::unique_ptr<SetupPeer>& conne
   port(who) = std::move(fresh);
   events_.on_daemon(who, true, instance);
   return {};
+}
+
+void Daemons::on_setup_message(Server who, uint64_t instance, const SetupMessage& message) {
+  if (who == Server::store && message.kind == SetupKind::kClientDetached) {
+    return events_.on_store_cut_client(message.endpoint);
+  }
+  end(who, instance, "it broke the set-up protocol");
 }
 
 bool Daemons::to_store(uint32_t endpoint, ByteView packet) {

@@ -41,6 +41,7 @@ class Daemons {
   Result<void> may_connect(Server who, const SetupPeer& connection);
   Result<ChannelFds> open_lane(Server who, Lane lane, uint64_t instance,
                                std::unique_ptr<ChannelQueue>& queue);
+  void on_setup_message(Server who, uint64_t instance, const SetupMessage& message);
   void end(Server who, uint64_t instance, const char* why);
 
   EventLoop& loop_;

@@ -27,6 +27,8 @@ class DaemonEvents {
   virtual ~DaemonEvents() = default;
   virtual void on_daemon(Server who, bool up, uint64_t instance) = 0;
   virtual void on_daemon_packet(Server from, uint32_t endpoint, MutableBytes packet) = 0;
+  // The store found that this native client broke the rules of its channel.
+  virtual void on_store_cut_client(uint32_t id) = 0;
 };
 
 }  // namespace ctdb

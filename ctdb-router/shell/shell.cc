@@ -140,6 +140,10 @@ void RouterShell::on_daemon(Server who, bool up, uint64_t instance) {
   router_->on_daemon(who, up, instance, loop_.now());
 }
 
+void RouterShell::on_store_cut_client(uint32_t id) {
+  native_.close(id, "it broke its channel to the store");
+}
+
 void RouterShell::on_daemon_packet(Server from, uint32_t endpoint, MutableBytes packet) {
   router_->on_daemon_packet(from, endpoint, packet, loop_.now());
 }

@@ -64,6 +64,7 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   // DaemonEvents
   void on_daemon(Server who, bool up, uint64_t instance) override;
   void on_daemon_packet(Server from, uint32_t endpoint, MutableBytes packet) override;
+  void on_store_cut_client(uint32_t id) override;
 
   DaemonContext& context_;
   EventLoop& loop_;

@@ -32,7 +32,7 @@ enum class SetupKind : uint32_t {
   kRefused = 3,          // router -> peer, text says why; the connection ends
   kChannelReplaced = 4,  // router -> client, one channel: a new [1]
   kClientAttached = 5,   // router -> store, one channel
-  kClientDetached = 6,   // router -> store
+  kClientDetached = 6,   // router -> store: the client is gone; store -> router: it broke its channel, cut it off
 };
 
 struct SetupMessage {
