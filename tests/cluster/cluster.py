@@ -250,7 +250,7 @@ class Node:
                   "        got = s.recv(65536)\n"
                   "        if not got: break\n"
                   "        sys.stdout.buffer.write(got)\n"
-                  "except (ConnectionResetError, BrokenPipeError): pass\n")
+                  "except OSError: pass  # closed by the other side: reset, broken pipe or not connected\n")
         command = [sys.executable, "-c", script, self.address, str(self.cluster.port)]
         return subprocess.run(self.cluster.wrap(command), input=data, stdout=subprocess.PIPE, check=True,
                               timeout=60).stdout

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the integration tests share: clusters of real processes, a bare client on the classic socket, waiting."""
+import os
+import socket
+import struct
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
+
+from classic import ClassicCluster  # noqa: E402,F401
+from cluster import Cluster  # noqa: E402
+from netns import NetworkNamespace  # noqa: E402
+from processes import cost_of, memory_bytes  # noqa: E402,F401
+
+BUILD = os.environ.get("CTDB_BUILD", os.path.join(ROOT, "build", "release"))
+BIN = os.path.join(BUILD, "bin")
+
+
+def start_cluster(directory, cleanup, nodes=3):
+    """A healthy cluster in a network namespace of its own; `cleanup` (a test's addCleanup) is told how to end it."""
+    namespace = NetworkNamespace()
+    cleanup(namespace.close)
+    cluster = Cluster(directory, nodes=nodes, bin_dir=BIN, wrap=namespace.wrap)
+    cleanup(cluster.stop)
+    cluster.start()
+    cluster.wait_healthy()
+    return cluster
+
+
+def wait_until(condition, what, seconds=30):
+    """Waits for a condition to become true; the deadline is generous, its only use is to end a hung test."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s in vain: {what}")
+        time.sleep(0.01)
+
+
+HEADER = struct.Struct("<8I")
+MAGIC = 0x43544442
+CURRENT_NODE = 0xF0000001
+
+
+def packet(operation, body, destnode=CURRENT_NODE, reqid=1, generation=0, version=1, magic=MAGIC):
+    return HEADER.pack(32 + len(body), magic, version, generation, operation, destnode, 0, reqid) + body
+
+
+def control(opcode, data=b"", srvid=0, flags=0, **header):
+    return packet(7, struct.pack("<IIQIII", opcode, 0, srvid, 0, flags, len(data)) + data, **header)
+
+
+class RawClient:
+    """A connection to a classic socket that sends what it is told and reads whole packets."""
+
+    def __init__(self, path, timeout=20):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.settimeout(timeout)
+        self.socket.connect(path)
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def receive(self):
+        """The next packet, or None when the daemon has closed the connection."""
+        head = self._exactly(4)
+        if head is None:
+            return None
+        rest = self._exactly(struct.unpack("<I", head)[0] - 4)
+        return None if rest is None else head + rest
+
+    def _exactly(self, size):
+        data = b""
+        while len(data) < size:
+            try:
+                part = self.socket.recv(size - len(data))
+            except ConnectionResetError:
+                return None
+            if not part:
+                return None
+            data += part
+        return data
+
+    def ask(self, opcode, data=b"", **more):
+        """Sends a control and returns (status, data, error text) of its answer; other packets are passed over."""
+        reqid = more.pop("reqid", 77)
+        self.send(control(opcode, data, reqid=reqid, **more))
+        while True:
+            answer = self.receive()
+            if answer is None:
+                raise ConnectionError("the daemon closed the connection")
+            fields = HEADER.unpack_from(answer)
+            if fields[4] == 8 and fields[7] == reqid:
+                status, size, error = struct.unpack_from("<iII", answer, 32)
+                return status, answer[44:44 + size], answer[44 + size:44 + size + error].decode()
+
+    def close(self):
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

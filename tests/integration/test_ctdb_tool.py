@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Debian's unmodified `ctdb` tool against our nodes, its output compared with that against Debian's own ctdbd."""
+import os
+import re
+import subprocess
+import tempfile
+import threading
+import unittest
+
+from support import ClassicCluster, RawClient, start_cluster
+
+MASKS = [
+    (re.compile(r"\(\d{3} \d\d:\d\d:\d\d\)"), "(AGE)"),
+    (re.compile(r"\s*(Mon|Tue|Wed|Thu|Fri|Sat|Sun) \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}"), " DATE"),
+    (re.compile(r"time=[\d.]+ sec"), "time=T sec"),
+    (re.compile(r"\(\d+ clients\)"), "(N clients)"),
+    (re.compile(r"Generation:\d+"), "Generation:G"),
+    (re.compile(r"Leader:\d+"), "Leader:L"),
+    (re.compile(r"last recovery/failover: [\d.]+ seconds"), "last recovery/failover: T seconds"),
+    (re.compile(r"path:( ?)\S+/"), r"path:\1DIR/"),
+    (re.compile(r"rsn: \d+"), "rsn: R"),
+    (re.compile(r"flags: 0x[0-9a-f]+"), "flags: F"),
+]
+
+
+def masked(text):
+    for pattern, replacement in MASKS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def only_labels(text):
+    """For statistics: what is reported, not the figures; latencies and dates masked."""
+    return re.sub(r"[ \t]+", " ", re.sub(r"\d+(\.\d+)?", "N", masked(text)))
+
+
+CLASSIC = None
+OURS = None
+
+
+def setUpModule():
+    global CLASSIC, OURS
+    directory = tempfile.TemporaryDirectory(prefix="ctdb-tool-")
+    unittest.addModuleCleanup(directory.cleanup)
+    CLASSIC = ClassicCluster(os.path.join(directory.name, "classic"))
+    unittest.addModuleCleanup(CLASSIC.stop)
+    starting = threading.Thread(target=CLASSIC.start)  # takes 9 s
+    starting.start()
+    unittest.addModuleCleanup(starting.join)
+    OURS = start_cluster(os.path.join(directory.name, "ours"), unittest.addModuleCleanup)
+    starting.join()
+
+
+class TwoSystems(unittest.TestCase):
+    def both(self, node, *command, mask=masked):
+        """Runs the command on both systems, asserts that exit status and output agree, returns our result."""
+        theirs = CLASSIC.tool(node, *command)
+        ours = self.tool(node, *command)
+        self.assertEqual((ours.returncode, mask(ours.stdout), mask(ours.stderr)),
+                         (theirs.returncode, mask(theirs.stdout), mask(theirs.stderr)), command)
+        return ours
+
+    def tool(self, node, *command):
+        base = OURS.nodes[node].base
+        environment = dict(os.environ, CTDB_TEST_MODE="1", CTDB_BASE=base,
+                           CTDB_SOCKET=OURS.nodes[node].classic_socket)
+        return subprocess.run(["ctdb", *command], env=environment, capture_output=True, text=True, timeout=60)
+
+    def ok(self, node, *command, mask=masked):
+        result = self.both(node, *command, mask=mask)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stdout
+
+
+class AskingTest(TwoSystems):
+
+    def test_ping(self):
+        self.assertIn("response from 0", self.ok(0, "ping"))
+        self.assertIn("response from 2", self.ok(0, "ping", "-n", "2"))
+
+    def test_ping_all_is_refused_by_this_release_of_the_tool(self):
+        self.assertNotEqual(self.both(0, "ping", "-n", "all").returncode, 0)
+
+    def test_pnn(self):
+        self.assertEqual([self.ok(node, "pnn").strip() for node in range(3)], ["0", "1", "2"])
+
+    def test_getpid_is_the_router(self):
+        pid = int(self.ok(0, "getpid", mask=only_labels))
+        with open(f"/proc/{pid}/comm") as source:
+            self.assertEqual(source.read().strip(), "ctdb-router")
+
+    def test_listnodes(self):
+        self.assertEqual(self.ok(1, "listnodes").split(), ["127.0.0.1", "127.0.0.2", "127.0.0.3"])
+
+    def test_status(self):
+        self.assertIn("pnn:1 127.0.0.2        OK (THIS NODE)", self.ok(1, "status"))
+
+    def test_status_machine_readable(self):
+        self.ok(2, "status", "-Y")
+        self.ok(2, "-X", "status")
+
+    def test_nodestatus(self):
+        self.ok(0, "nodestatus")
+        self.ok(0, "nodestatus", "all")
+        self.ok(0, "nodestatus", "1,2")
+
+    def test_recmaster_is_unknown_to_this_release_of_the_tool(self):
+        self.assertNotEqual(self.both(0, "recmaster").returncode, 0)
+
+    def test_leader_is_the_same_on_all_nodes(self):
+        leaders = {self.ok(node, "leader", mask=only_labels).strip() for node in range(3)}
+        self.assertEqual(len(leaders), 1)
+        self.assertIn(leaders.pop(), ("0", "1", "2"))
+
+    def test_runstate(self):
+        self.assertEqual(self.ok(0, "runstate").strip(), "RUNNING")
+        self.ok(0, "runstate", "RUNNING")
+        self.assertNotEqual(self.both(0, "runstate", "STARTUP").returncode, 0)
+
+    def test_uptime(self):
+        self.assertIn("Duration of last recovery/failover", self.ok(0, "uptime"))
+
+    def test_statistics(self):
+        self.assertIn("total_calls", self.ok(0, "statistics", mask=only_labels))
+        self.ok(0, "statisticsreset")
+
+    def test_process_exists(self):
+        with RawClient(OURS.nodes[0].classic_socket), RawClient(CLASSIC.socket(0)):
+            self.ok(0, "process-exists", str(os.getpid()))
+        self.assertNotEqual(self.both(0, "process-exists", "1").returncode, 0)
+
+    def test_tunables(self):
+        names = self.ok(0, "listvars")
+        self.assertIn("VacuumInterval", names)
+        self.ok(0, "getvar", "vacuuminterval")
+        self.ok(0, "setvar", "VacuumInterval", "17")
+        self.assertIn("= 17", self.ok(0, "getvar", "VacuumInterval"))
+        self.ok(0, "setvar", "VacuumInterval", "10")
+        self.assertNotEqual(self.both(0, "getvar", "NoSuchThing").returncode, 0)
+        self.assertNotEqual(self.both(0, "setvar", "NoSuchThing", "1").returncode, 0)
+
+    def test_records_move_between_nodes(self):
+        self.ok(0, "attach", "moving.tdb")
+        self.assertIn("name:moving.tdb", self.ok(0, "getdbmap"))
+        self.assertIn("HEALTH: OK", self.ok(0, "getdbstatus", "moving.tdb"))
+        self.ok(0, "writekey", "moving.tdb", "key", "first")
+        for node in (1, 2, 0):
+            self.assertIn("[first]", self.ok(node, "readkey", "moving.tdb", "key"))
+        self.ok(2, "writekey", "moving.tdb", "key", "second value")
+        self.assertIn("[second value]", self.ok(0, "readkey", "moving.tdb", "key"))
+        self.ok(1, "writekey", "moving.tdb", "other", "x")
+        self.assertIn("Dumped 2 records", self.ok(0, "catdb", "moving.tdb", mask=sorted_records))
+        self.ok(1, "deletekey", "moving.tdb", "key")
+        self.assertIn("size:0", self.ok(0, "readkey", "moving.tdb", "key"))
+        self.assertIn("Dumped 1 records", self.ok(2, "catdb", "moving.tdb", mask=sorted_records))
+
+    def test_unknown_database(self):
+        self.assertNotEqual(self.both(0, "getdbstatus", "nowhere.tdb").returncode, 0)
+
+    def test_a_database_attached_on_one_node_is_on_all(self):
+        self.ok(1, "attach", "everywhere.tdb")
+        for node in range(3):
+            self.assertIn("name:everywhere.tdb", self.tool(node, "getdbmap").stdout)
+
+
+def sorted_records(text):
+    """catdb's records come in any order (and with any dmaster: it depends on who read last)."""
+    blocks = masked(text).strip().split("\n\n")
+    return sorted(re.sub(r"dmaster: \d+", "dmaster: D", block) for block in blocks)
+
+
+class ClusterChangingTest(TwoSystems):
+    """Commands that change the cluster: each leaves it as it was."""
+
+    def generation(self):
+        return re.search(r"Generation:(\d+)", self.tool(0, "status").stdout).group(1)
+
+    def test_recover_makes_a_new_generation_and_keeps_records(self):
+        self.ok(0, "attach", "kept.tdb")
+        self.ok(0, "writekey", "kept.tdb", "key", "value")
+        before = self.generation()
+        self.ok(0, "recover")
+        self.assertNotEqual(self.generation(), before)
+        self.assertIn("[value]", self.ok(1, "readkey", "kept.tdb", "key"))
+
+    def test_disable_and_enable(self):
+        self.ok(1, "disable")
+        self.assertIn("DISABLED", self.both(1, "nodestatus").stdout)
+        self.both(0, "nodestatus", "all")
+        self.ok(1, "enable")
+        self.ok(1, "nodestatus")
+
+    def test_stop_and_continue(self):
+        self.ok(2, "attach", "stopped.tdb")
+        self.ok(0, "writekey", "stopped.tdb", "key", "value")
+        self.ok(2, "stop")
+        self.assertIn("STOPPED|INACTIVE", self.both(2, "nodestatus").stdout)
+        self.both(0, "nodestatus", "all")
+        self.assertIn("[value]", self.ok(1, "readkey", "stopped.tdb", "key"))
+        self.ok(2, "continue")
+        self.ok(2, "nodestatus")
+        self.assertIn("[value]", self.ok(2, "readkey", "stopped.tdb", "key"))
+
+
+if __name__ == "__main__":
+    unittest.main()

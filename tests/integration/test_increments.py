@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""No increment is lost: one counter, three nodes at once, through both APIs, with nodes and daemons dying meanwhile."""
+import subprocess
+import tempfile
+import threading
+import unittest
+from concurrent.futures import ThreadPoolExecutor, wait
+
+from support import BIN, start_cluster, wait_until
+
+COUNT = 10_000
+CHUNK = 1_000
+
+
+class IncrementsTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.TemporaryDirectory(prefix="ctdb-inc-")
+        cls.addClassCleanup(cls.directory.cleanup)
+        cls.cluster = start_cluster(cls.directory.name, cls.addClassCleanup)
+
+    def start(self, node, api, key, count=COUNT):
+        at = self.cluster.nodes[node]
+        where = ["--setup", at.setup_socket] if api == "native" else ["--socket", at.classic_socket]
+        return subprocess.Popen([f"{BIN}/ctdb-increment", *where, "--db", "counter.tdb", "--key", key,
+                                 "--count", str(count)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def finish(self, process):
+        out, err = process.communicate(timeout=300)
+        self.assertEqual(process.returncode, 0, err)
+        return int(out.split()[-1])
+
+    def value(self, key, node=0):
+        return self.finish(self.start(node, "native", key, 0))
+
+    def test_native(self):
+        runs = [self.start(node, "native", "native") for node in range(3)]
+        for run in runs:
+            self.finish(run)
+        self.assertEqual(self.value("native"), 3 * COUNT)
+
+    def test_classic(self):
+        runs = [self.start(node, "classic", "classic") for node in range(3)]
+        for run in runs:
+            self.finish(run)
+        self.assertEqual(self.value("classic"), 3 * COUNT)
+
+    def test_both_at_once_on_one_key(self):
+        runs = [self.start(node, api, "mixed", COUNT // 5) for node in range(3) for api in ("native", "classic")]
+        for run in runs:
+            self.finish(run)
+        self.assertEqual(self.value("mixed"), 6 * (COUNT // 5))
+
+    def keep_counting(self, key, api, node, enough):
+        """Increments in chunks until `enough` is set and COUNT are done; returns how many were acknowledged."""
+        done = 0
+        while done < COUNT or not enough.is_set():
+            self.finish(self.start(node, api, key, CHUNK))
+            done += CHUNK
+        return done
+
+    def in_the_middle(self, key, event, nodes=(0, 1)):
+        """Increments from `nodes` by both APIs; `event` happens while they work; nothing may be lost."""
+        for api in ("native", "classic"):
+            with self.subTest(api=api), ThreadPoolExecutor() as pool:
+                name, over = f"{key}-{api}", threading.Event()
+                counts = [pool.submit(self.keep_counting, name, api, node, over) for node in nodes]
+                try:
+                    wait_until(lambda: self.value(name, nodes[0]) > CHUNK, "increments begin")
+                    event()
+                    self.cluster.wait_healthy()
+                finally:
+                    over.set()
+                self.assertEqual(self.value_after(counts, name, nodes[0]), sum(count.result() for count in counts))
+
+    def value_after(self, counts, key, node):
+        wait(counts)
+        return self.value(key, node)
+
+    def test_a_node_that_owns_nothing_is_killed_and_restarted(self):
+        def event():
+            self.cluster.nodes[2].kill()
+            self.cluster.nodes[2].start()
+        self.in_the_middle("node", event)
+
+    def test_recoveryd_of_a_working_node_is_killed(self):
+        self.in_the_middle("recoveryd", lambda: self.cluster.nodes[0].kill_daemon("ctdb-recoveryd"), nodes=(0, 1, 2))
+
+    def test_store_of_another_node_is_killed(self):
+        self.in_the_middle("store", lambda: self.cluster.nodes[2].kill_daemon("ctdb-store"))
+
+    def test_router_of_another_node_is_killed(self):
+        self.in_the_middle("router", lambda: self.cluster.nodes[2].kill_daemon("ctdb-router"))
+
+    def test_store_of_a_working_node_is_killed(self):
+        # Clients keep their connection to the router; unanswered calls are put to the new store.
+        self.in_the_middle("own-store", lambda: self.cluster.nodes[0].kill_daemon("ctdb-store"), nodes=(0, 1, 2))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""./run-cluster as a stranger uses it."""
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import unittest
+
+from support import BIN, BUILD, NetworkNamespace, ROOT, wait_until
+
+
+class RunClusterTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.namespace = NetworkNamespace()
+        cls.addClassCleanup(cls.namespace.close)
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="ctdb-run-")
+        self.addCleanup(directory.cleanup)
+        self.directory = directory.name
+
+    def command(self, *arguments):
+        return self.namespace.wrap([os.path.join(ROOT, "run-cluster"), *arguments])
+
+    def run_cluster(self, *arguments):
+        return subprocess.run(self.command(*arguments), env=dict(os.environ, CTDB_BUILD=BUILD), capture_output=True,
+                              text=True, timeout=120)
+
+    def test_exec_ends_with_the_commands_status_and_leaves_nothing_running(self):
+        done = self.run_cluster("--dir", self.directory, "--exec", "sh", "-c",
+                                f"{BIN}/ctdb-cli --base $CTDB_CLUSTER_DIR/node1 -o json status && exit 7")
+        self.assertEqual(done.returncode, 7, done.stderr)
+        self.assertTrue(json.loads(done.stdout[done.stdout.index("{"):])["healthy"])
+        self.assertTrue(os.path.isdir(os.path.join(self.directory, "node2")))
+        self.assertEqual(processes_below(self.directory), [])
+
+    def test_exec_of_something_that_does_not_exist(self):
+        done = self.run_cluster("--exec", "/nowhere/at/all")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("/nowhere/at/all", done.stderr)
+
+    def test_wrong_arguments(self):
+        for arguments in (["--nodes", "0"], ["--nodes", "x"], ["--nonsense"], ["node", "0", "explode", "--dir", "x"]):
+            done = self.run_cluster(*arguments)
+            self.assertEqual(done.returncode, 2, (arguments, done.stderr))
+
+    def test_one_node_and_five(self):
+        for nodes in ("1", "5"):
+            done = self.run_cluster("--nodes", nodes, "--exec", "true")
+            self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_nodes_can_be_killed_started_silenced_and_woken(self):
+        running = subprocess.Popen(self.command("--dir", self.directory), env=dict(os.environ, CTDB_BUILD=BUILD),
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.addCleanup(running.stdout.close)
+        try:
+            shown = []
+            for line in running.stdout:
+                shown.append(line)
+                if "Ctrl-C" in line:
+                    break
+            text = "".join(shown)
+            self.assertIn(os.path.join(self.directory, "node0", "ctdbd.socket"), text)
+            self.assertIn("hello from node 0", text)
+            for down, up in (("kill", "start"), ("stop", "start"), ("quiet", "active")):
+                self.act(2, down)
+                wait_until(lambda: self.node_flags(2) != "OK", f"node 2 is seen as gone after {down}")
+                self.act(2, up)
+                wait_until(lambda: self.node_flags(2) == "OK", f"node 2 is back after {up}")
+        finally:
+            running.send_signal(signal.SIGINT)
+            running.wait(60)
+        self.assertEqual(processes_below(self.directory), [])
+
+    def act(self, node, what):
+        done = self.run_cluster("node", str(node), what, "--dir", self.directory)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def node_flags(self, node):
+        done = subprocess.run(["ctdb", "-X", "nodestatus", str(node)], capture_output=True, text=True, timeout=60,
+                              env=dict(os.environ, CTDB_TEST_MODE="1", CTDB_BASE=f"{self.directory}/node0",
+                                       CTDB_SOCKET=f"{self.directory}/node0/ctdbd.socket"))
+        return "OK" if done.returncode == 0 else done.stdout
+
+
+def processes_below(directory):
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as source:
+                command = source.read()
+        except OSError:
+            continue
+        if command.startswith(BIN.encode()) and directory.encode() in command:
+            found.append(command)
+    return found
+
+
+if __name__ == "__main__":
+    unittest.main()
