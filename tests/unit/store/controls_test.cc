@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Attaching, the controls of databases, traverse.
+#include <gtest/gtest.h>
+
+#include "tests/unit/store/store_world.h"
+
+namespace ctdb::test {
+namespace {
+
+constexpr uint32_t kClient = 30;
+
+Bytes u32_bytes(uint32_t value) {
+  Bytes out;
+  Writer(out).u32(value);
+  return out;
+}
+
+class Controls : public ::testing::Test {
+ protected:
+  Controls() : w(3) {}
+  void start() {
+    w.recover(10, CTDB_INVALID_GENERATION, {0, 1, 2});
+    w.attach(0);
+  }
+  // Sends a client's control to its node and returns the answer.
+  std::optional<ReplyControl> ask(Control opcode, ByteView data, uint32_t pnn = 0) {
+    w.control(pnn, kClient, ++reqid, opcode, data);
+    w.run();
+    return w.control_answer(pnn, kClient, reqid);
+  }
+  int32_t status(Control opcode, ByteView data, uint32_t pnn = 0) {
+    const auto reply = ask(opcode, data, pnn);
+    return reply ? reply->status : 12345;
+  }
+  void take(uint32_t pnn, std::string_view key, std::string_view data) {
+    w.call(pnn, 5, 1, key);
+    w.pass(kMillisecond);
+    ASSERT_TRUE(w.answered(pnn, 5, 1));
+    ASSERT_TRUE(w.write(pnn, key, data));
+    w.pass(kMillisecond);
+  }
+  World w;
+  uint32_t reqid = 0;
+};
+
+TEST_F(Controls, AttachTellsTheOtherNodes) {
+  start();
+  const auto reply = ask(Control::DB_ATTACH, with_nul("locking.tdb"));
+  ASSERT_TRUE(reply && reply->status == 0);
+  EXPECT_EQ(load<uint32_t>(reply->data.data()), 0x7a19d84du);
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) EXPECT_EQ(w.store(pnn).counts().databases, 2u);
+  EXPECT_EQ(status(Control::DB_ATTACH, with_nul("locking.tdb"), 1), 0);
+}
+
+TEST_F(Controls, AttachRefusesWhatIsNoName) {
+  start();
+  for (const Bytes& name : {with_nul(""), with_nul("../evil"), with_nul("a/b"), with_nul(".hidden"),
+                            with_nul(std::string(300, 'x')), to_bytes(as_bytes("no-nul.tdb")), Bytes{},
+                            with_nul(std::string_view("a\0b", 3))}) {
+    EXPECT_EQ(status(Control::DB_ATTACH, name), -1);
+  }
+  EXPECT_EQ(w.store(0).counts().databases, 1u);
+}
+
+TEST_F(Controls, PersistentDatabasesAreRefusedWithAReason) {
+  start();
+  for (Control opcode :
+       {Control::DB_ATTACH_PERSISTENT, Control::DB_ATTACH_REPLICATED, Control::TRANS3_COMMIT}) {
+    const auto reply = ask(opcode, with_nul("secrets.tdb"));
+    ASSERT_TRUE(reply);
+    EXPECT_EQ(reply->status, -1);
+    EXPECT_EQ(reply->error, "persistent databases are not served by this version");
+  }
+}
+
+TEST_F(Controls, AttachWaitsForTheFirstGeneration) {
+  w.control(0, kClient, 1, Control::DB_ATTACH, with_nul("a.tdb"));
+  w.pass(kSecond);
+  EXPECT_FALSE(w.control_answer(0, kClient, 1));
+  w.recover(10, CTDB_INVALID_GENERATION, {0, 1, 2});
+  EXPECT_EQ(w.control_answer(0, kClient, 1)->status, 0);
+  EXPECT_EQ(w.store(2).counts().databases, 1u);
+}
+
+TEST_F(Controls, AttachGivesUpWaitingAfterTwoMinutes) {
+  w.control(0, kClient, 1, Control::DB_ATTACH, with_nul("a.tdb"));
+  w.pass(119 * kSecond);
+  EXPECT_FALSE(w.control_answer(0, kClient, 1));
+  w.pass(2 * kSecond);
+  EXPECT_EQ(w.control_answer(0, kClient, 1)->status, -1);
+}
+
+TEST_F(Controls, AttachOfAClientThatIsGoneIsForgotten) {
+  w.control(0, kClient, 1, Control::DB_ATTACH, with_nul("a.tdb"));
+  w.store(0).on_client_gone(kClient, w.now());
+  w.recover(10, CTDB_INVALID_GENERATION, {0, 1, 2});
+  EXPECT_EQ(w.store(0).counts().databases, 0u);
+}
+
+TEST_F(Controls, AttachOnAStoppedNodeIsRefusedAtOnce) {
+  w.control(0, kClient, 1, Control::DB_ATTACH, with_nul("a.tdb"));
+  StoreSuspend stop;
+  stop.discard = true;
+  w.order(0, Operation::STORE_SUSPEND, stop.encode());
+  w.run();
+  EXPECT_EQ(w.control_answer(0, kClient, 1)->status, -1);
+  EXPECT_EQ(status(Control::DB_ATTACH, with_nul("a.tdb")), -1);
+  // Another node may: it has it already.
+  w.control(0, 0, 0, Control::DB_ATTACH, with_nul("b.tdb"), CTDB_CONTROL_NOREPLY, 1);
+  EXPECT_EQ(w.store(0).counts().databases, 1u);
+}
+
+TEST_F(Controls, AttachThatCannotOpenItsFileSaysSo) {
+  start();
+  w.node(0).files.set_unopenable(true);
+  const auto reply = ask(Control::DB_ATTACH, with_nul("a.tdb"));
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->status, -1);
+  EXPECT_NE(reply->error.find("cannot be opened"), std::string_view::npos);
+  EXPECT_EQ(w.store(0).counts().file_errors, 1u);
+}
+
+TEST_F(Controls, CallsForADatabaseThatARecoveryBringsAreServed) {
+  start();
+  w.start(2);
+  const std::string key = w.key_of(1);
+  take(0, key, "x");
+  w.call(2, kClient, 1, key, CTDB_FUNC_FETCH);
+  EXPECT_FALSE(w.answered(2, kClient, 1));
+  w.recover(11, 10, {0, 1, 2});
+  EXPECT_EQ(as_text(w.answer(2, kClient, 1)->data), "x");
+}
+
+TEST_F(Controls, TellsAboutDatabases) {
+  start();
+  w.attach(0, "second.tdb");
+  EXPECT_EQ(as_text(ask(Control::GETDBPATH, u32_bytes(kDbId))->data), as_text(with_nul("memory:test.tdb")));
+  EXPECT_EQ(as_text(ask(Control::GET_DBNAME, u32_bytes(kDbId))->data), as_text(with_nul(kDb)));
+  const auto flags = ask(Control::DB_OPEN_FLAGS, u32_bytes(kDbId));
+  ASSERT_EQ(flags->data.size(), 4u);
+  EXPECT_EQ(load<uint32_t>(flags->data.data()), 0x1c41u);
+  const auto health = ask(Control::DB_GET_HEALTH, u32_bytes(kDbId));
+  EXPECT_EQ(health->status, 0);
+  EXPECT_TRUE(health->data.empty());
+  const auto map = ask(Control::GET_DBMAP, {});
+  ASSERT_EQ(map->data.size(), 20u);
+  EXPECT_EQ(load<uint32_t>(map->data.data()), 2u);
+  EXPECT_EQ(load<uint32_t>(map->data.data() + 4), database_id("second.tdb"));  // newest first
+  EXPECT_EQ(load<uint32_t>(map->data.data() + 12), kDbId);
+}
+
+TEST_F(Controls, ShowsFlagsInTheMap) {
+  start();
+  EXPECT_EQ(status(Control::SET_DB_READONLY, u32_bytes(kDbId)), 0);
+  EXPECT_EQ(status(Control::SET_DB_STICKY, u32_bytes(kDbId)), 0);
+  EXPECT_EQ(ask(Control::GET_DBMAP, {})->data[8], CTDB_DB_READONLY | CTDB_DB_STICKY);
+}
+
+TEST_F(Controls, AnswersUnknownDatabasesAndWrongSizes) {
+  start();
+  for (Control opcode :
+       {Control::GETDBPATH, Control::GET_DBNAME, Control::DB_OPEN_FLAGS, Control::DB_GET_HEALTH,
+        Control::ENABLE_SEQNUM, Control::UPDATE_SEQNUM, Control::SET_DB_READONLY, Control::SET_DB_STICKY,
+        Control::GET_DB_STATISTICS, Control::DB_DETACH}) {
+    EXPECT_EQ(status(opcode, u32_bytes(0x1234)), -1);
+    EXPECT_EQ(status(opcode, Bytes(3)), -1);
+    EXPECT_EQ(status(opcode, Bytes(5)), -1);
+  }
+  for (Control opcode : {Control::DB_FREEZE, Control::DB_THAW, Control::FREEZE, Control::DB_PULL,
+                         Control::DB_VACUUM, Control::TRY_DELETE_RECORDS, Control::PUSH_RECORD}) {
+    EXPECT_EQ(status(opcode, Bytes(5)), -1);
+  }
+  w.control(0, kClient, 777, static_cast<Control>(4711), {});
+  EXPECT_EQ(w.control_answer(0, kClient, 777)->status, -1);
+}
+
+TEST_F(Controls, NoreplyMeansNoReply) {
+  start();
+  w.control(0, kClient, 5, Control::GET_DBMAP, {}, CTDB_CONTROL_NOREPLY);
+  w.control(0, kClient, 5, Control::GETDBPATH, u32_bytes(1), CTDB_CONTROL_NOREPLY);
+  w.run();
+  EXPECT_FALSE(w.control_answer(0, kClient, 5));
+}
+
+TEST_F(Controls, SchedulesForDeletionUnderTheClientsLock) {
+  start();
+  const std::string key = w.key_of(0);
+  take(0, key, "x");
+  ASSERT_TRUE(w.db(0).lock(as_bytes(key), 50));
+  Bytes data;
+  Writer writer(data);
+  writer.u32(kDbId);
+  writer.zeros(28);
+  writer.counted_bytes(as_bytes(key));
+  EXPECT_EQ(status(Control::SCHEDULE_FOR_DELETION, data), 0);
+  data.push_back(0);
+  EXPECT_EQ(status(Control::SCHEDULE_FOR_DELETION, data), -1);
+  EXPECT_EQ(status(Control::SCHEDULE_FOR_DELETION, Bytes(35)), -1);
+}
+
+TEST_F(Controls, ReadsTheSequenceNumberRecord) {
+  start();
+  Bytes request = u32_bytes(kDbId);
+  request.resize(8);
+  EXPECT_EQ(load<uint64_t>(ask(Control::GET_DB_SEQNUM, request)->data.data()), 0u);
+  const std::string key("__db_sequence_number__", 23);
+  Bytes number;
+  Writer(number).u64(42);
+  take(0, key, as_text(number));
+  EXPECT_EQ(load<uint64_t>(ask(Control::GET_DB_SEQNUM, request)->data.data()), 42u);
+}
+
+TEST_F(Controls, HasStatisticsOfTheRightShape) {
+  start();
+  take(0, w.key_of(0), "x");
+  const auto reply = ask(Control::GET_DB_STATISTICS, u32_bytes(kDbId));
+  ASSERT_EQ(reply->data.size(), 464u);
+  EXPECT_GT(load<uint32_t>(reply->data.data()), 0u);
+}
+
+TEST_F(Controls, TellsOtherNodesThatDataHaveChanged) {
+  start();
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) EXPECT_EQ(status(Control::ENABLE_SEQNUM, u32_bytes(kDbId), pnn), 0);
+  const std::string key = w.key_of(0);
+  w.pass(3 * kSecond);
+  int told = 0;
+  w.on_link = [&](uint32_t, uint32_t, ByteView packet) {
+    const auto control = parse_req_control(packet);
+    if (control && read_header(packet).operation == 7 && control->opcode == 27) ++told;
+    return true;
+  };
+  const int64_t before = w.db(2).seqnum();
+  take(0, key, "x");
+  w.pass(10 * kSecond);
+  EXPECT_EQ(told, 2);  // two other nodes, once, and nobody tells it back
+  EXPECT_EQ(w.db(2).seqnum(), before + 1);
+}
+
+TEST_F(Controls, DetachNeedsTheTunableOff) {
+  start();
+  const auto reply = ask(Control::DB_DETACH, u32_bytes(kDbId));
+  EXPECT_EQ(reply->status, -1);
+  EXPECT_EQ(reply->error, "AllowClientDBAttach is 1");
+}
+
+TEST_F(Controls, DetachTakesTheDatabaseAwayEverywhere) {
+  StoreOptions options;
+  options.allow_client_db_attach = false;
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) w.start(pnn, CTDB_INVALID_GENERATION, options);
+  w.recover(10, CTDB_INVALID_GENERATION, {0, 1, 2});
+  EXPECT_EQ(status(Control::DB_ATTACH, with_nul(kDb)), -1);
+  w.control(0, 0, 0, Control::DB_ATTACH, with_nul(kDb), CTDB_CONTROL_NOREPLY, 1);
+  w.control(1, 0, 0, Control::DB_ATTACH, with_nul(kDb), CTDB_CONTROL_NOREPLY, 0);
+  w.control(2, 0, 0, Control::DB_ATTACH, with_nul(kDb), CTDB_CONTROL_NOREPLY, 0);
+  const std::string key = w.key_of(1);
+  take(0, key, "x");
+  // A call waits behind a client's lock when the database goes.
+  ASSERT_TRUE(w.db(0).lock(as_bytes(key), 50));
+  w.call(0, 5, 2, key);
+  w.call(2, 5, 3, key);
+  w.pass(kMillisecond);
+  EXPECT_EQ(w.node(0).tickets.size(), 1u);
+  EXPECT_EQ(status(Control::DB_DETACH, u32_bytes(kDbId)), 0);
+  w.run();
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) EXPECT_EQ(w.store(pnn).counts().databases, 0u);
+  EXPECT_EQ(w.answer(0, 5, 2)->status, -1);
+  EXPECT_EQ(w.answer(2, 5, 3)->status, -1);
+  EXPECT_TRUE(w.node(0).tickets.empty());
+  EXPECT_EQ(w.store(0).counts().calls_pending, 0u);
+  EXPECT_EQ(w.store(0).counts().lock_waiters, 0u);
+}
+
+// ---- traverse ----
+
+class Traverse : public Controls {
+ protected:
+  Bytes request(uint32_t client_reqid, uint64_t srvid) {
+    Bytes out;
+    Writer writer(out);
+    writer.u32(kDbId);
+    writer.u32(client_reqid);
+    writer.u64(srvid);
+    return out;
+  }
+  struct Record {
+    std::string key;
+    std::string data;
+    bool end = false;
+  };
+  // Messages to the client since the last call, decoded as smbd does it.
+  std::vector<Record> records(uint32_t pnn, uint64_t srvid, uint32_t client_reqid) {
+    std::vector<Record> out;
+    for (const Sent& sent : w.node(pnn).to_clients) {
+      if (sent.operation() != Operation::REQ_MESSAGE) continue;
+      EXPECT_EQ(sent.endpoint, kClient);
+      const auto message = parse_req_message(sent.packet);
+      EXPECT_EQ(message->srvid, srvid);
+      Reader r(message->data);
+      EXPECT_EQ(r.u32(), message->data.size());
+      EXPECT_EQ(r.u32(), client_reqid);
+      const uint32_t key = r.u32();
+      const uint32_t data = r.u32();
+      Record record;
+      record.key = as_text(r.bytes(key));
+      record.end = key == 0 && data == 0;
+      if (!record.end) {
+        EXPECT_GE(data, 24u);
+        r.skip(24);
+        record.data = as_text(r.bytes(data - 24));
+      }
+      EXPECT_TRUE(r.done());
+      out.push_back(record);
+    }
+    std::erase_if(w.node(pnn).to_clients,
+                  [](const Sent& s) { return s.operation() == Operation::REQ_MESSAGE; });
+    return out;
+  }
+};
+
+TEST_F(Traverse, BringsEveryRecordOnceAndOneEnd) {
+  start();
+  for (uint32_t i = 0; i < 900; ++i) take(i % 3, "key" + std::to_string(i), "data" + std::to_string(i));
+  w.control(1, kClient, 1, Control::TRAVERSE_START, request(9, 0xABC));
+  w.collect();
+  // The answer comes before everything else.
+  EXPECT_EQ(w.node(1).to_clients.front().operation(), Operation::REPLY_CONTROL);
+  w.run();
+  const std::vector<Record> got = records(1, 0xABC, 9);
+  ASSERT_EQ(got.size(), 901u);
+  std::set<std::string> keys;
+  for (size_t i = 0; i < 900; ++i) {
+    EXPECT_FALSE(got[i].end);
+    EXPECT_EQ(got[i].data, "data" + got[i].key.substr(3));
+    keys.insert(got[i].key);
+  }
+  EXPECT_EQ(keys.size(), 900u);
+  EXPECT_TRUE(got.back().end);
+  EXPECT_EQ(w.store(1).next_deadline(), kNever);
+}
+
+TEST_F(Traverse, LeavesEmptyRecordsOutUnlessAskedForThem) {
+  start();
+  take(0, "full", "x");
+  take(1, "empty", "");
+  EXPECT_EQ(status(Control::TRAVERSE_START, request(1, 7)), 0);
+  EXPECT_EQ(records(0, 7, 1).size(), 2u);
+  Bytes with_empty = request(1, 7);
+  with_empty.push_back(1);
+  with_empty.resize(24);
+  EXPECT_EQ(status(Control::TRAVERSE_START_EXT, with_empty), 0);
+  EXPECT_EQ(records(0, 7, 1).size(), 3u);
+}
+
+TEST_F(Traverse, WaitsForARecordAClientHolds) {
+  start();
+  take(0, "k", "x");
+  ASSERT_TRUE(w.db(0).lock(as_bytes("k"), 50));
+  w.control(0, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  w.pass(100 * kMillisecond);
+  EXPECT_TRUE(records(0, 7, 1).empty());
+  w.db(0).unlock(as_bytes("k"), 50);
+  w.pass(100 * kMillisecond);
+  EXPECT_EQ(records(0, 7, 1).size(), 2u);
+}
+
+TEST_F(Traverse, LeavesOutARecordWhoseHolderIsStuck) {
+  start();
+  take(0, "k", "x");
+  ASSERT_TRUE(w.db(0).lock(as_bytes("k"), 50));
+  w.control(0, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  w.pass(10 * kSecond);
+  const auto got = records(0, 7, 1);
+  ASSERT_EQ(got.size(), 1u);
+  EXPECT_TRUE(got[0].end);
+}
+
+TEST_F(Traverse, EndsByTimeWhenANodeSaysNothing) {
+  start();
+  take(0, "k", "x");
+  w.cut(0, 2);
+  w.control(0, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  w.pass(19 * kSecond);
+  EXPECT_EQ(records(0, 7, 1).size(), 1u);
+  w.pass(2 * kSecond);
+  const auto got = records(0, 7, 1);
+  ASSERT_EQ(got.size(), 1u);
+  EXPECT_TRUE(got[0].end);
+  EXPECT_EQ(w.store(0).counts().traverse_timeouts, 1u);
+}
+
+TEST_F(Traverse, GoesOnAfterARecoveryWithoutANodeThatLeft) {
+  start();
+  take(1, "k", "x");
+  w.on_link = [](uint32_t, uint32_t, ByteView packet) { return read_header(packet).operation != 7; };
+  w.control(0, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  w.pass(kSecond);
+  w.on_link = [](uint32_t, uint32_t, ByteView) { return true; };
+  w.stop(2);
+  w.recover(11, 10, {0, 1});
+  const auto got = records(0, 7, 1);
+  ASSERT_EQ(got.size(), 2u);
+  EXPECT_EQ(got[0].key, "k");
+  EXPECT_TRUE(got[1].end);
+}
+
+TEST_F(Traverse, IsKilledWhenItsClientGoes) {
+  start();
+  for (uint32_t i = 0; i < 2000; ++i) take(1, "key" + std::to_string(i), "x");
+  w.control(0, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  w.work_all();
+  ClientGone gone;
+  gone.endpoint = kClient;
+  w.order(0, Operation::CLIENT_GONE, gone.encode());
+  w.run();
+  for (const Record& record : records(0, 7, 1)) EXPECT_FALSE(record.end);
+  EXPECT_FALSE(w.store(1).has_work());
+  EXPECT_EQ(w.store(0).next_deadline(), kNever);
+}
+
+TEST_F(Traverse, IsKilledByControl) {
+  start();
+  for (uint32_t i = 0; i < 2000; ++i) take(1, "key" + std::to_string(i), "x");
+  w.control(0, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) w.control(pnn, 0, 0, Control::TRAVERSE_KILL, request(1, 7), 1, 0);
+  w.run();
+  for (const Record& record : records(0, 7, 1)) EXPECT_FALSE(record.end);
+  EXPECT_FALSE(w.store(1).has_work());
+}
+
+TEST_F(Traverse, RefusesRequestsThatCannotBe) {
+  start();
+  EXPECT_EQ(status(Control::TRAVERSE_START, Bytes(15)), -1);
+  EXPECT_EQ(status(Control::TRAVERSE_START, Bytes(16)), -1);  // no such database
+  EXPECT_EQ(status(Control::TRAVERSE_DATA, Bytes(16)), -1);
+  EXPECT_EQ(status(Control::TRAVERSE_ALL, Bytes(24)), -1);  // clients may not
+}
+
+}  // namespace
+}  // namespace ctdb::test
