@@ -36,6 +36,7 @@ struct ClusterNode::Parts {
   void publish();
   void announce();
   ClusterState view() const;
+  bool left_behind() const;
   std::string reason() const;
 
   void control_packet(const Header& header, ByteView packet);
@@ -66,7 +67,9 @@ struct ClusterNode::Parts {
   Leader leader;
   Controls controls;
   bool was_leading = false;
-  uint64_t last_sequence = 0;         // of the leader's heartbeats
+  uint64_t last_sequence = 0;  // of the leader's heartbeats
+  bool wanted = true;          // as the leader says, until another one does
+  std::string unwanted_reason;
   std::vector<uint32_t> heard_flags;  // node flags as the leader tells them
   ClusterState published;
   bool have_published = false;
@@ -201,11 +204,9 @@ void ClusterNode::Parts::heartbeat(uint32_t from, const Heartbeat& beat) {
   }
   if (beat.state.leader == CTDB_UNKNOWN_PNN) return election.forget_leader();
   if (!learn_decided(beat)) return;
-  if (beat.wanted) {
-    member.acked(beat.acked);
-  } else if (member.serving()) {
-    member.suspend(false, beat.state.reason);
-  }
+  wanted = beat.wanted;
+  unwanted_reason = beat.state.reason;
+  if (wanted) member.acked(beat.acked);
   if (!beat.state.node_flags.empty()) heard_flags = beat.state.node_flags;
   last_sequence = beat.sequence;
   c.announce = true;
@@ -262,7 +263,9 @@ void ClusterNode::Parts::message(ByteView packet) {
 
 void ClusterNode::Parts::work() {
   if (node.expire_ban(c.now)) c.announce = true;
-  if (node.inactive() && member.serving()) member.suspend(true, node.why_inactive());
+  if (node.inactive()) member.suspend(true, node.why_inactive());
+  if (!wanted && !election.leading()) member.suspend(false, unwanted_reason);
+  if (left_behind()) member.suspend(false, "the cluster has gone on without this node");
   member.work();
   election.work(c.router_up && node.may_lead());
   if (election.leading() && !was_leading) leader.start();
@@ -271,6 +274,17 @@ void ClusterNode::Parts::work() {
   leader.work();
   was_leading = election.leading();
   if (!was_leading) election.work(c.router_up && node.may_lead());  // it resigned: it may want to come back
+}
+
+// A generation was decided that this node is not in, and it is in no newer one: what its store has is of the past.
+bool ClusterNode::Parts::left_behind() const {
+  const DurableState& known = c.durable;
+  const auto older = [&known](uint32_t generation) {
+    return generation == CTDB_INVALID_GENERATION || generation < known.decided_generation;
+  };
+  return known.decided_generation != CTDB_INVALID_GENERATION && !known.decided_members.empty() &&
+         !contains(known.decided_members, c.pnn()) && older(member.open_generation()) &&
+         older(member.begun_generation());
 }
 
 std::string ClusterNode::Parts::reason() const {
@@ -321,9 +335,9 @@ void ClusterNode::Parts::publish() {
 // once.
 void ClusterNode::Parts::announce() {
   const uint32_t to = election.leader();
-  const bool wanted = c.announce;
+  const bool news = c.announce;
   c.announce = false;
-  if (!wanted || to == CTDB_UNKNOWN_PNN || to == c.pnn() || !c.linked(to)) return;
+  if (!news || to == CTDB_UNKNOWN_PNN || to == c.pnn() || !c.linked(to)) return;
   member.answered(last_sequence);
   c.send(to, Operation::HEARTBEAT_REPLY,
          member.reply(election.term(), last_sequence, node.flags(), node.capabilities()).encode());

@@ -59,10 +59,12 @@ struct RecoverydTiming {
   TimeNs suspend_grace = 20 * kMillisecond;  // links to a majority gone this long: the store is suspended
   TimeNs store_grace = 2 * kSecond;          // a store that comes back sooner keeps its records
   TimeNs member_silence = 2 * kSecond;       // linked but no answers this long: no member any more
-  TimeNs lease = 1800 * kMillisecond;        // without word from the leader this long: the store is suspended
-  TimeNs store_query = 500 * kMillisecond;   // STORE_QUERY is repeated until the store answers
-  TimeNs recovery = 30 * kSecond;            // a member that is not prepared by then is left out for a while
-  TimeNs bench = 10 * kSecond;               // how long a node whose store failed a recovery is left out
+  // Without word from the leader this long the store is suspended. What is left until member_silence is how long a
+  // recoveryd that was restarted lets its store serve before it has heard of a leader.
+  TimeNs lease = 1600 * kMillisecond;
+  TimeNs store_query = 500 * kMillisecond;  // STORE_QUERY is repeated until the store answers
+  TimeNs recovery = 30 * kSecond;           // a member that is not prepared by then is left out for a while
+  TimeNs bench = 10 * kSecond;              // how long a node whose store failed a recovery is left out
 };
 
 struct RecoverydOptions {

@@ -27,6 +27,18 @@ bool Leader::vouched_for(uint32_t pnn) const {
   return false;
 }
 
+// Nobody has reached it for longer than it may go on without a majority.
+bool Leader::unreachable_long(uint32_t pnn) {
+  Peer& peer = peers_[pnn];
+  if (vouched_for(pnn)) {
+    peer.unreachable_since = kNever;
+    return false;
+  }
+  if (peer.unreachable_since == kNever) peer.unreachable_since = c_.now;
+  wait_until(peer.unreachable_since + c_.timing().link_grace);
+  return c_.now >= peer.unreachable_since + c_.timing().link_grace;
+}
+
 std::string Leader::why_not_chosen(uint32_t pnn) const {
   const Peer& peer = peers_[pnn];
   if (c_.now < peer.benched_until) return peer.reason;
@@ -59,13 +71,14 @@ bool Leader::may_leave(uint32_t pnn) {
   if (lease_over(peer)) return true;
   wait_until(peer.heard + t.member_silence);
   if (!patient) wait_until(peer.out_since + t.link_grace);
-  if (!c_.linked(pnn)) return patient && !vouched_for(pnn);
+  if (!c_.linked(pnn)) return unreachable_long(pnn);
   if (!peer.answered) return false;
   if (!peer.reply.serving) return true;
   if (!peer.reply.store_up) {
     // Its files are kept for it while the store is being restarted.
     wait_until(peer.store_down_since + t.store_grace);
-    return c_.now >= peer.store_down_since + t.store_grace;
+    if (c_.now >= peer.store_down_since + t.store_grace) not_wanted(pnn, true, "its store is not running");
+    return false;
   }
   if (patient) not_wanted(pnn, true, why_not_chosen(pnn));
   return false;
@@ -86,6 +99,7 @@ void Leader::judge() {
   for (uint32_t node = 0; node < peers_.size(); ++node) {
     if (!c_.voters.is_voter(node)) continue;
     Peer& peer = peers_[node];
+    if (c_.linked(node)) peer.unreachable_since = kNever;
     if (contains(target_, node)) {
       peer.out_since = kNever;
       not_wanted(node, false, "");

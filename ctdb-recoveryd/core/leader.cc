@@ -48,6 +48,8 @@ void Leader::on_reply(uint32_t from, const HeartbeatReply& reply) {
   peer.answered = true;
   peer.reply = reply;
   if (news) dirty_ = true;
+  // As good as its report, should that have been lost between two lives of a recoveryd.
+  if (recovery_.prepared(from, reply.prepared_generation)) decide();
   if (recovery_.decided(from, reply.decided_generation, c_.voters)) commit();
 }
 

@@ -41,10 +41,11 @@ class Leader {
  private:
   struct Peer {
     HeartbeatReply reply;
-    bool answered = false;      // in this term
-    TimeNs heard = 0;           // last answer, at first the start of the term
-    TimeNs acked_sent = 0;      // when the newest heartbeat it answered was sent
-    TimeNs out_since = kNever;  // a member that would not be chosen now
+    bool answered = false;              // in this term
+    TimeNs heard = 0;                   // last answer, at first the start of the term
+    TimeNs acked_sent = 0;              // when the newest heartbeat it answered was sent
+    TimeNs out_since = kNever;          // a member that would not be chosen now
+    TimeNs unreachable_since = kNever;  // nobody has a link to it
     TimeNs store_down_since = kNever;
     TimeNs benched_until = 0;
     bool wanted = true;
@@ -69,6 +70,7 @@ class Leader {
   bool may_leave(uint32_t pnn);
   bool lease_over(const Peer& peer) const { return c_.now >= peer.heard + c_.timing().member_silence; }
   bool vouched_for(uint32_t pnn) const;
+  bool unreachable_long(uint32_t pnn);
   void not_wanted(uint32_t pnn, bool unwanted, const std::string& why);
   void wait_until(TimeNs when);
   std::string why_not_chosen(uint32_t pnn) const;

@@ -5,11 +5,17 @@
 
 namespace ctdb {
 
-// A member of the last life may have left a store that serves: it has as long as a leader needs to show itself.
+// A member of the last life may have left a store that serves.
 void Member::start() {
   if (!contains(c_.durable.decided_members, c_.pnn())) return;
   standing_ = Standing::kRecovering;
-  lease_from(c_.now - c_.timing().lease + c_.timing().leader_silence);
+  lease_of_unknown_past();
+}
+
+// When the last life's lease ends nobody knows, but not before now or somebody would have stopped the store; leaders wait
+// longer than a lease, and by that difference this one may go on.
+void Member::lease_of_unknown_past() {
+  lease_until_ = std::max(lease_until_, c_.now + c_.timing().member_silence - c_.timing().lease);
 }
 
 void Member::on_store(bool up, uint64_t instance) {
@@ -43,8 +49,10 @@ void Member::on_store_hello(const StoreHello& hello) {
     standing_ = Standing::kSuspended;
     return;
   }
+  // It was suspended while it was away, or its last life was: this one does not know.
+  if (!serving()) return tell_suspended();
   standing_ = Standing::kRecovering;
-  lease_from(c_.now - c_.timing().lease + c_.timing().leader_silence);
+  lease_of_unknown_past();
 }
 
 bool Member::on_begin(uint32_t leader, const RecoveryBegin& begin) {
@@ -112,16 +120,18 @@ void Member::lease_from(TimeNs start) {
 }
 
 void Member::suspend(bool discard, const std::string& reason) {
-  if (!serving() && !discard) {
-    why_suspended_ = reason;
-    return;
-  }
+  if (!serving()) return;
   c_.log(RecoverydLog::kWarning, "this node is no member now: " + reason);
   standing_ = Standing::kSuspended;
   why_suspended_ = reason;
-  if (discard) open_generation_ = prepared_generation_ = CTDB_INVALID_GENERATION;
+  discard_ = discard;
   c_.announce = true;
-  if (store_up_) c_.to_store(Operation::STORE_SUSPEND, StoreSuspend{discard, reason}.encode());
+  if (store_ready()) tell_suspended();
+}
+
+void Member::tell_suspended() {
+  if (discard_) open_generation_ = prepared_generation_ = CTDB_INVALID_GENERATION;
+  c_.to_store(Operation::STORE_SUSPEND, StoreSuspend{discard_, why_suspended_}.encode());
 }
 
 void Member::work() {
@@ -182,6 +192,7 @@ HeartbeatReply Member::reply(uint64_t term, uint64_t sequence, uint32_t flags, u
   }
   r.wants_recovery = asked_ || disturbed();
   r.decided_generation = c_.durable.decided_generation;
+  r.begun_generation = begun_.generation;
   r.serving = serving();
   r.open = open();
   return r;

@@ -45,7 +45,7 @@ class Member {
   void acked(uint64_t sequence);     // the leader has that answer: the lease counts from when it was sent
   void lease_from(TimeNs start);
 
-  // Takes the records away from local clients, if they may have any.
+  // Takes the records away from local clients, if they may have any; nothing when suspended already.
   void suspend(bool discard, const std::string& reason);
   // Ends of lease and majority; call after every event.
   void work();
@@ -71,6 +71,8 @@ class Member {
   // kRecovering: it may serve, but not in a known, open generation (also after recoveryd itself was
   // restarted).
   enum class Standing : uint8_t { kSuspended, kRecovering, kOpen };
+  void lease_of_unknown_past();
+  void tell_suspended();
   bool majority_linked() const { return c_.voters.enough(c_.linked_count()); }
 
   struct Begun {
@@ -100,6 +102,7 @@ class Member {
   TimeNs lease_until_ = 0;
   TimeNs majority_lost_at_ = 0;  // kNever: it is linked
   std::array<Sent, 64> sent_;    // answers by heartbeat sequence: leases need no more than the last few
+  bool discard_ = false;         // the last suspension said so
   std::string why_suspended_ = "the store has not been opened yet";
   int64_t started_wall_ns_ = 0;
   int64_t finished_wall_ns_ = 0;

@@ -35,7 +35,9 @@ bool Leader::unsettled(uint32_t pnn) const {
   const HeartbeatReply& reply = peers_[pnn].reply;
   if (reply.sequence < judge_from_) return false;
   if (reply.wants_recovery) return true;
-  return !recovery_.active() && !(reply.open && reply.open_generation == c_.durable.decided_generation);
+  // Suspended in the middle of the attempt, or its recoveryd was restarted and knows nothing of it.
+  if (recovery_.active()) return !reply.serving || reply.begun_generation != recovery_.generation();
+  return !(reply.open && reply.open_generation == c_.durable.decided_generation);
 }
 
 bool Leader::recovery_needed() const {
@@ -129,7 +131,8 @@ void Leader::check_slow_members() {
   const TimeNs deadline = recovery_.began() + c_.timing().recovery;
   if (c_.now < deadline) return wait_until(deadline);
   for (uint32_t node : recovery_.members()) {
-    if (recovery_.waits_for(node)) bench(node, "its store did not recover in time");
+    if (recovery_.waits_for(node) && c_.now >= peers_[node].benched_until)
+      bench(node, "its store did not recover in time");
   }
 }
 

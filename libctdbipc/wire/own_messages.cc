@@ -242,6 +242,7 @@ Bytes HeartbeatReply::encode() const {
   for (size_t i = 0; i < reachable.size(); ++i) w.u64(i < sessions.size() ? sessions[i] : 0);
   w.u32(wants_recovery ? 1 : 0);
   w.u32(decided_generation);
+  w.u32(begun_generation);
   w.u32(serving ? 1 : 0);
   w.u32(open ? 1 : 0);
   return out;
@@ -261,6 +262,7 @@ std::optional<HeartbeatReply> HeartbeatReply::decode(ByteView payload) {
   for (size_t i = 0; i < m.reachable.size(); ++i) m.sessions.push_back(r.u64());
   m.wants_recovery = r.u32() != 0;
   m.decided_generation = r.u32();
+  m.begun_generation = r.u32();
   m.serving = r.u32() != 0;
   m.open = r.u32() != 0;
   return checked(r, m);

@@ -132,6 +132,7 @@ struct HeartbeatReply {
   std::vector<uint64_t> sessions;
   bool wants_recovery = false;  // asked for by an operator, or a link session or its store changed
   uint32_t decided_generation = CTDB_INVALID_GENERATION;  // newest one it has on disk as decided
+  uint32_t begun_generation = CTDB_INVALID_GENERATION;    // newest RECOVERY_BEGIN its recoveryd has seen
   bool serving = false;  // its store is open or recovering: local clients may work on records
   bool open = false;     // its store is open in open_generation and not recovering
   bool operator==(const HeartbeatReply&) const = default;

@@ -314,50 +314,6 @@ TEST(DeathInRecovery, AGenerationOnlyItsLeaderCommittedIsNotOpenedAgain) {
   EXPECT_EQ(world.store(rest[0]).base, first) << "it was decided, and who prepared for it is valid";
 }
 
-TEST(DeathInRecovery, RandomKillsOfEverythingEndInAnOpenCluster) {
-  for (uint64_t seed = 1; seed <= 60; ++seed) {
-    World world(5, seed);
-    Random dice(seed * 77);
-    world.start_all();
-    for (int round = 0; round < 12; ++round) {
-      world.run(static_cast<TimeNs>(dice.below(static_cast<uint64_t>(300 * kMillisecond))));
-      const auto pnn = static_cast<uint32_t>(dice.below(5));
-      const auto other = static_cast<uint32_t>((pnn + 1 + dice.below(4)) % 5);
-      switch (dice.below(7)) {
-        case 0:
-          world.running(pnn) ? world.kill(pnn) : world.start(pnn);
-          break;
-        case 1:
-          if (world.running(pnn)) world.kill_recoveryd(pnn), world.start_recoveryd(pnn);
-          break;
-        case 2:
-          world.kill_store(pnn);
-          break;
-        case 3:
-          world.cut(pnn, other);
-          break;
-        case 4:
-          world.reset(pnn, other);
-          break;
-        case 5:
-          world.isolate(pnn);
-          break;
-        default:
-          if (world.running(pnn)) world.rejoin(pnn);
-          break;
-      }
-      if (::testing::Test::HasFatalFailure()) break;
-    }
-    for (uint32_t pnn = 0; pnn < 5; ++pnn) {
-      if (!world.running(pnn)) world.start(pnn);
-      if (!world.store(pnn).up) world.start_store(pnn);
-    }
-    for (uint32_t pnn = 0; pnn < 5; ++pnn) world.rejoin(pnn);
-    ASSERT_TRUE(world.until([&] { return world.open_all(); }, 30 * kSecond)) << "seed " << seed;
-    ASSERT_FALSE(::testing::Test::HasFailure()) << "seed " << seed;
-  }
-}
-
 // ---- links ----
 
 TEST_F(Opened, ALinkThatIsResetCausesOneRecoveryAndCostsNobodyItsMembership) {

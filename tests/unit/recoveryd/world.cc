@@ -300,6 +300,7 @@ void World::to_store(uint32_t pnn, const Header& header, ByteView packet) {
     case Operation::STORE_SUSPEND: {
       const auto order = StoreSuspend::decode(payload);
       store.suspended = true;
+      store.serving = false;
       store.discarded = order->discard;
       store.reason = order->reason;
       store.entered = CTDB_INVALID_GENERATION;
@@ -351,8 +352,19 @@ void World::store_open(uint32_t pnn, const StoreOpen& order) {
   ASSERT_EQ(store.entered, order.generation);
   ASSERT_EQ(store.prepared, order.generation);
   store.opened = order.generation;
+  store.serving = true;
+  check_fences(store.members);
   const auto [at, fresh] = opened_.emplace(order.generation, store.members);
   ASSERT_EQ(at->second, store.members) << "generation " << order.generation << " opened with other members";
+}
+
+// Whoever was left out must have stopped by now, if there is a recoveryd that could have told it.
+void World::check_fences(const std::vector<uint32_t>& members) {
+  for (uint32_t pnn = 0; pnn < nodes_.size(); ++pnn) {
+    const FakeStore& store = nodes_[pnn].store;
+    if (std::binary_search(members.begin(), members.end(), pnn) || !running(pnn) || !store.up) continue;
+    EXPECT_FALSE(store.serving) << "at " << now_ / kMillisecond << " ms node " << pnn << " still serves";
+  }
 }
 
 void World::store_hello(uint32_t pnn) {

@@ -3,6 +3,7 @@
 // book of what they were told. Time is virtual, one seed decides everything. It checks on the way that
 //   - a term has one leader,
 //   - a generation is opened with one set of members, and only by stores that were prepared for it,
+//   - a node that is left out has stopped serving before,
 //   - an order to a store never goes back to an older generation.
 #ifndef CTDB_TESTS_UNIT_RECOVERYD_WORLD_H_
 #define CTDB_TESTS_UNIT_RECOVERYD_WORLD_H_
@@ -29,6 +30,7 @@ struct FakeStore {
   uint32_t prepared = CTDB_INVALID_GENERATION;
   uint32_t opened = CTDB_INVALID_GENERATION;
   bool suspended = true;
+  bool serving = false;    // local clients have records: since it was opened, until it was suspended
   bool discarded = false;  // the last suspension said so
   std::string reason;
   bool broken = false;  // every recovery fails
@@ -140,6 +142,7 @@ class World {
   void tell_link(uint32_t pnn, uint32_t peer);
   void set_link(uint32_t a, uint32_t b, bool up);
   void check_leaders();
+  void check_fences(const std::vector<uint32_t>& members);
 
   TimeNs now_ = 1000 * kSecond;
   uint64_t order_ = 0;
