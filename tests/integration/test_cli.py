@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ctdb-cli on real daemons: what it prints and how it ends."""
+import json
+import re
+import signal
+import tempfile
+import unittest
+
+from support import start_cluster, wait_until
+
+OK, FAILED, USAGE, NOT_HEALTHY, NO_DAEMON, CONFIG = 0, 1, 2, 3, 4, 78
+
+
+class CliTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory(prefix="ctdb-cli-")
+        cls.addClassCleanup(folder.cleanup)
+        cls.cluster = start_cluster(folder.name, cls)
+
+    def cli(self, node, *arguments, status=OK):
+        done = self.cluster.nodes[node].cli(*arguments)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return done
+
+    def json(self, node, *arguments, status=OK):
+        document = json.loads(self.cli(node, "-o", "json", *arguments, status=status).stdout)
+        self.assertEqual(document["schema"], 1)
+        return document
+
+    def test_status_of_a_healthy_node(self):
+        text = self.cli(1, "status").stdout
+        self.assertRegex(text, r"""\Ahealthy
+leader [012], generation \d+, 3 of 3 nodes take part
+this is node 1, 127\.0\.0\.2, of cluster 'ctdb'
+
+DAEMON          STATE +PID +UPTIME S +STATUS
+ctdb-router     alive .*
+ctdb-store      alive .*
+ctdb-recoveryd  alive .*
+\Z""")
+        document = self.json(1, "status")
+        pids = {daemon["daemon"]: daemon["pid"] for daemon in document.pop("daemons")}
+        self.assertEqual(pids, {name: daemon.pid for name, daemon in self.cluster.nodes[1].daemons.items()})
+        self.assertIn(document.pop("leader"), (0, 1, 2))
+        self.assertGreater(document.pop("generation"), 1)
+        self.assertEqual(document, {"schema": 1, "command": "status", "healthy": True, "reason": "", "members": 3,
+                                    "nodes": 3, "runstate": "RUNNING", "recovering": False, "node": 1,
+                                    "address": "127.0.0.2", "cluster": "ctdb"})
+
+    def test_all_nodes_name_the_same_leader_and_generation(self):
+        seen = {(s["leader"], s["generation"]) for s in (self.json(node, "status") for node in range(3))}
+        self.assertEqual(len(seen), 1)
+
+    def test_a_record_moves_to_who_asks_and_its_version_grows(self):
+        put = self.json(0, "record", "put", "cli-move.tdb", "greeting", "hello")
+        self.assertEqual((put["command"], put["db"], put["key"], put["value"], put["bytes"], put["dmaster"]),
+                         ("record put", "cli-move.tdb", "greeting", "hello", 5, 0))
+        rsn = put["rsn"]
+        for node in (1, 2, 0):
+            got = self.json(node, "record", "get", "cli-move.tdb", "greeting")
+            self.assertEqual((got["value"], got["dmaster"]), ("hello", node))
+            self.assertGreater(got["rsn"], rsn)
+            rsn = got["rsn"]
+        text = self.cli(0, "record", "get", "cli-move.tdb", "greeting").stdout
+        self.assertRegex(text, r"\Avalue: hello\nbytes: 5\ndmaster: 0\nrsn: \d+\n\Z")
+
+    def test_bytes_that_are_no_text(self):
+        self.cli(0, "record", "put", "cli-bytes.tdb", "hex:00ff0a", "hex:de00ad")
+        self.assertEqual(self.json(1, "record", "get", "cli-bytes.tdb", "hex:00ff0a")["value"], "hex:de00ad")
+        self.cli(0, "record", "get", "cli-bytes.tdb", "hex:0", status=USAGE)
+        self.cli(0, "record", "get", "cli-bytes.tdb", "", status=USAGE)
+
+    def test_a_deleted_record_is_empty_everywhere(self):
+        self.cli(0, "record", "put", "cli-delete.tdb", "key", "value")
+        self.assertEqual(self.json(1, "record", "delete", "cli-delete.tdb", "key")["bytes"], 0)
+        self.assertEqual(self.json(2, "record", "get", "cli-delete.tdb", "key")["bytes"], 0)
+
+    def test_attach_list_and_dump(self):
+        self.cli(0, "db", "attach", "cli-dump.tdb")
+        for node in range(3):
+            self.cli(node, "record", "put", "cli-dump.tdb", f"key{node}", "x" * node or "empty soon")
+        self.cli(0, "record", "delete", "cli-dump.tdb", "key0")
+        listed = {entry["name"]: entry for entry in self.json(2, "db", "list")["databases"]}
+        self.assertEqual(listed["cli-dump.tdb"]["kind"], "volatile")
+        self.assertRegex(listed["cli-dump.tdb"]["id"], r"\A0x[0-9a-f]{8}\Z")
+        self.assertTrue(listed["cli-dump.tdb"]["path"].startswith(self.cluster.nodes[2].base))
+        dump = self.json(1, "db", "dump", "cli-dump.tdb")
+        self.assertEqual(dump["count"], 2)
+        self.assertEqual([(r["key"], r["value"], r["dmaster"]) for r in dump["records"]],
+                         [("key1", "x", 1), ("key2", "xx", 2)])
+        done = self.cli(1, "db", "dump", "cli-nothing.tdb", status=FAILED)
+        self.assertEqual(done.stderr, "ctdb-cli: no database 'cli-nothing.tdb' is attached ('db list' shows which are)\n")
+
+    def test_ping(self):
+        for node in range(3):
+            self.assertRegex(self.cli(0, "ping", str(node)).stdout, rf"\Anode {node} answered in \d+\.\d\d\d ms\n\Z")
+        self.assertRegex(self.cli(2, "ping").stdout, r"\Anode 2 answered in ")
+        self.cli(0, "ping", "7", status=NO_DAEMON)
+        self.cli(0, "ping", "one", status=USAGE)
+
+    def test_node_list(self):
+        leader = self.json(0, "status")["leader"]
+        self.assertEqual(self.json(1, "node", "list")["nodes"],
+                         [{"node": i, "address": f"127.0.0.{i + 1}", "state": "OK", "leader": i == leader,
+                           "this_node": i == 1} for i in range(3)])
+
+    def test_stats_counts(self):
+        before = self.json(0, "stats")["counters"]
+        self.cli(0, "ping")
+        after = self.json(0, "stats")["counters"]
+        self.assertEqual(before.keys(), after.keys())
+        self.assertGreater(after["router_client_req_control"], before["router_client_req_control"])
+        self.assertIn("clients connected now, both kinds", self.cli(0, "stats").stdout)
+
+    def test_wait(self):
+        self.assertEqual(self.cli(0, "wait", "--for=healthy").stdout, "healthy\n")
+        self.assertEqual(self.json(0, "wait", "--for=leader")["condition"], "leader")
+        self.cli(0, "wait", "--for=luck", status=USAGE)
+
+    def test_errors_are_json_too(self):
+        done = self.cli(0, "-o", "json", "db", "dump", "cli-nothing.tdb", status=FAILED)
+        self.assertEqual(done.stdout, "")
+        self.assertEqual(json.loads(done.stderr), {
+            "schema": 1, "command": "db dump", "exit": 1,
+            "error": "no database 'cli-nothing.tdb' is attached ('db list' shows which are)"})
+
+
+class CliInTroubleTest(unittest.TestCase):
+    """Its own cluster: what the command says when daemons hang or are dead."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="ctdb-cli-")
+        self.addCleanup(folder.cleanup)
+        self.cluster = start_cluster(folder.name, self)
+        self.node = self.cluster.nodes[0]
+
+    def stopped(self, *daemons):
+        for name in daemons:
+            self.node.kill_daemon(name, signal.SIGSTOP)
+            self.addCleanup(self.node.kill_daemon, name, signal.SIGCONT)
+
+    def test_status_and_stats_answer_when_every_daemon_hangs(self):
+        self.stopped(*self.node.daemons)
+        wait_until(lambda: self.node.cli("status").stdout.count("is stopped") == 3, "all three are seen to be stopped")
+        done = self.node.cli("status")
+        self.assertEqual(done.returncode, NOT_HEALTHY)
+        self.assertTrue(done.stdout.startswith("NOT HEALTHY: ctdb-router is stopped"), done.stdout)
+        self.assertEqual(self.node.cli("stats").returncode, OK)
+
+    def test_what_asks_a_daemon_that_hangs_ends_in_time(self):
+        self.stopped("ctdb-router")
+        done = self.node.cli("ping", "--timeout", "0.3")
+        self.assertEqual(done.returncode, NOT_HEALTHY, done.stderr)
+
+    def test_a_dead_node(self):
+        self.node.kill()
+        done = self.node.cli("status")
+        self.assertEqual(done.returncode, NO_DAEMON)
+        self.assertRegex(done.stdout, r"\ANOT HEALTHY: ctdb-router is dead \(pid \d+\); ctdb-store is dead")
+        self.assertEqual(self.node.cli("ping").returncode, NO_DAEMON)
+        other = self.cluster.nodes[1]
+        wait_until(lambda: "only 2 of 3 nodes take part" in other.cli("status").stdout, "the others go on without it")
+        self.assertEqual(other.cli("wait", "--for=ready").returncode, OK)
+        self.assertEqual(other.cli("ping", "0").returncode, NO_DAEMON)
+
+    def test_quiet_and_active(self):
+        self.assertEqual(self.node.cli("node", "quiet").stdout, "this node is quiet\n")
+        other = self.cluster.nodes[1]
+        wait_until(lambda: re.search(r"^ *0  127\.0\.0\.1 .*DISCONNECTED", other.cli("node", "list").stdout, re.M),
+                   "the others see it disconnected")
+        self.assertEqual(self.node.cli("status").returncode, NOT_HEALTHY)
+        self.assertEqual(self.node.cli("node", "active").stdout, "this node is active\n")
+        self.cluster.wait_healthy()
+
+    def test_wrong_configuration(self):
+        with open(f"{self.node.base}/ctdb.conf", "a") as out:
+            out.write("[cluster]\n  nonsense = 1\n")
+        done = self.node.cli("status")
+        self.assertEqual(done.returncode, CONFIG)
+        self.assertRegex(done.stderr, r"ctdb-cli: .*/node0/ctdb\.conf:\d+: option 'nonsense' in \[cluster\] is unknown")
+
+
+if __name__ == "__main__":
+    unittest.main()
