@@ -193,8 +193,8 @@ class Node:
             daemon.start()
 
     def begin_stop(self, number=signal.SIGTERM):
-        for daemon in self.daemons.values():
-            daemon.end(number)
+        for name in reversed(DAEMONS):  # the router last: the others say good-bye through it
+            self.daemons[name].end(number)
 
     def stop(self):
         """Ends all daemons in good order (SIGTERM)."""
