@@ -16,7 +16,7 @@ class CliTest(unittest.TestCase):
     def setUpClass(cls):
         folder = tempfile.TemporaryDirectory(prefix="ctdb-cli-")
         cls.addClassCleanup(folder.cleanup)
-        cls.cluster = start_cluster(folder.name, cls)
+        cls.cluster = start_cluster(folder.name, cls.addClassCleanup)
 
     def cli(self, node, *arguments, status=OK):
         done = self.cluster.nodes[node].cli(*arguments)
@@ -132,7 +132,7 @@ class CliInTroubleTest(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="ctdb-cli-")
         self.addCleanup(folder.cleanup)
-        self.cluster = start_cluster(folder.name, self)
+        self.cluster = start_cluster(folder.name, self.addCleanup)
         self.node = self.cluster.nodes[0]
 
     def stopped(self, *daemons):
