@@ -7,74 +7,10 @@
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/base/random.h"
 #include "libctdbipc/wire/reader.h"
+#include "tests/golden/own_samples.h"
 
 namespace ctdb {
 namespace {
-
-Hello sample(Hello*) {
-  return {1, 3, 0x8000000000000001ull, 42, 7, "cluster"};
-}
-HelloRefused sample(HelloRefused*) {
-  return {"wrong cluster name"};
-}
-LinkPing sample(LinkPing*) {
-  return {0x1122334455667788ull};
-}
-LinkState sample(LinkState*) {
-  return {3, true, 9};
-}
-DaemonState sample(DaemonState*) {
-  return {DaemonRole::kRecoveryd, true, 4};
-}
-ClusterState sample(ClusterState*) {
-  return {77, CTDB_RECOVERY_NORMAL, CTDB_RUNSTATE_RUNNING, 2, 5, {0, 2, 0x20}, {0, 1}, "waiting for quorum"};
-}
-ClientGone sample(ClientGone*) {
-  return {123};
-}
-VoteRequest sample(VoteRequest*) {
-  return {8, 77, true};
-}
-VoteReply sample(VoteReply*) {
-  return {8, true, true};
-}
-Heartbeat sample(Heartbeat*) {
-  return {8, 1000, 999, false, sample(static_cast<ClusterState*>(nullptr))};
-}
-HeartbeatReply sample(HeartbeatReply*) {
-  HeartbeatReply reply{8, 1000, 4, 3, true, 2, 77, 78, {0, 1, 2}, {5, 6, 7}, true};
-  reply.decided_generation = 76;
-  reply.serving = true;
-  reply.open = true;
-  return reply;
-}
-RecoveryBegin sample(RecoveryBegin*) {
-  return {8, 79, 77, {0, 2, 5}};
-}
-StoreRecovered sample(StoreRecovered*) {
-  return {79, false, {1, 2, 3, 4}, "disk is full"};
-}
-RecoveryCommit sample(RecoveryCommit*) {
-  return {8, 79};
-}
-StoreSuspend sample(StoreSuspend*) {
-  return {true, "stopped"};
-}
-StoreHello sample(StoreHello*) {
-  return {77, 78, 12};
-}
-RecordDatabases sample(RecordDatabases*) {
-  return {79, {{"locking.tdb", 0}, {"repl.tdb", CTDB_DB_REPLICATED}}};
-}
-RecordClaims sample(RecordClaims*) {
-  return {79, 0x7a19d84d, {{{1, 2, 3}, 10, 1, 0x10000, 100}, {{}, 0, 0, 0, 0}, {Bytes(300, 9), 1, 2, 3, 4}}};
-}
-RecordEnd sample(RecordEnd*) {
-  return {79, 5, true};
-}
-RecordAssign sample(RecordAssign*) {
-  return {79, 0x7a19d84d, {{{1, 2, 3}, 10, 1}, {{}, 0, 0}}};
-}
 
 template <typename Message>
 class OwnMessage : public testing::Test {};
@@ -85,14 +21,14 @@ using Messages = testing::Types<Hello, HelloRefused, LinkPing, LinkState, Daemon
 TYPED_TEST_SUITE(OwnMessage, Messages);
 
 TYPED_TEST(OwnMessage, ComesBackAsItWas) {
-  const Bytes bytes = sample(static_cast<TypeParam*>(nullptr)).encode();
+  const Bytes bytes = sample<TypeParam>().encode();
   const auto decoded = TypeParam::decode(bytes);
   ASSERT_TRUE(decoded);
   EXPECT_EQ(decoded->encode(), bytes);
 }
 
 TYPED_TEST(OwnMessage, ComesBackFromAPaddedPacket) {
-  const Bytes bytes = sample(static_cast<TypeParam*>(nullptr)).encode();
+  const Bytes bytes = sample<TypeParam>().encode();
   Bytes packet;
   build_own(packet, Header{}, bytes);
   const auto decoded = TypeParam::decode(own_payload(packet));
@@ -101,7 +37,7 @@ TYPED_TEST(OwnMessage, ComesBackFromAPaddedPacket) {
 }
 
 TYPED_TEST(OwnMessage, EveryTruncationIsRefused) {
-  const Bytes bytes = sample(static_cast<TypeParam*>(nullptr)).encode();
+  const Bytes bytes = sample<TypeParam>().encode();
   for (size_t size = 0; size < bytes.size(); ++size) {
     const Bytes cut(bytes.begin(),
                     bytes.begin() + static_cast<ptrdiff_t>(size));  // its own memory: ASan sees the end
@@ -110,7 +46,7 @@ TYPED_TEST(OwnMessage, EveryTruncationIsRefused) {
 }
 
 TYPED_TEST(OwnMessage, EverySingleByteChangeIsDecodedOrRefusedButNeverMore) {
-  const Bytes bytes = sample(static_cast<TypeParam*>(nullptr)).encode();
+  const Bytes bytes = sample<TypeParam>().encode();
   for (size_t at = 0; at < bytes.size(); ++at) {
     for (int value = 0; value < 256; ++value) {
       Bytes changed = bytes;
@@ -133,7 +69,7 @@ TYPED_TEST(OwnMessage, GarbageIsDecodedOrRefused) {
 }
 
 TEST(OwnMessages, FieldsArriveInTheirPlace) {
-  const auto state = ClusterState::decode(sample(static_cast<ClusterState*>(nullptr)).encode());
+  const auto state = ClusterState::decode(sample<ClusterState>().encode());
   ASSERT_TRUE(state);
   EXPECT_EQ(state->generation, 77u);
   EXPECT_EQ(state->runstate, CTDB_RUNSTATE_RUNNING);
@@ -142,7 +78,7 @@ TEST(OwnMessages, FieldsArriveInTheirPlace) {
   EXPECT_EQ(state->node_flags, (std::vector<uint32_t>{0, 2, 0x20}));
   EXPECT_EQ(state->members, (std::vector<uint32_t>{0, 1}));
   EXPECT_EQ(state->reason, "waiting for quorum");
-  const auto reply = HeartbeatReply::decode(sample(static_cast<HeartbeatReply*>(nullptr)).encode());
+  const auto reply = HeartbeatReply::decode(sample<HeartbeatReply>().encode());
   ASSERT_TRUE(reply);
   EXPECT_EQ(reply->flags, 4u);
   EXPECT_EQ(reply->capabilities, 3u);
@@ -154,7 +90,7 @@ TEST(OwnMessages, FieldsArriveInTheirPlace) {
   EXPECT_EQ(reply->decided_generation, 76u);
   EXPECT_TRUE(reply->serving);
   EXPECT_TRUE(reply->open);
-  const auto claims = RecordClaims::decode(sample(static_cast<RecordClaims*>(nullptr)).encode());
+  const auto claims = RecordClaims::decode(sample<RecordClaims>().encode());
   ASSERT_TRUE(claims);
   ASSERT_EQ(claims->claims.size(), 3u);
   EXPECT_EQ(claims->claims[0].key, (Bytes{1, 2, 3}));
@@ -164,17 +100,17 @@ TEST(OwnMessages, FieldsArriveInTheirPlace) {
 }
 
 TEST(OwnMessages, ContradictionsAreRefused) {
-  Hello hello = sample(static_cast<Hello*>(nullptr));
+  Hello hello = sample<Hello>();
   hello.version_min = hello.version_max + 1;
   EXPECT_FALSE(Hello::decode(hello.encode()));
-  RecoveryBegin begin = sample(static_cast<RecoveryBegin*>(nullptr));
+  RecoveryBegin begin = sample<RecoveryBegin>();
   begin.members = {};
   EXPECT_FALSE(RecoveryBegin::decode(begin.encode()));
   begin.members = {1, 1};
   EXPECT_FALSE(RecoveryBegin::decode(begin.encode()));
   begin.members = {2, 1};
   EXPECT_FALSE(RecoveryBegin::decode(begin.encode()));
-  Bytes daemon = sample(static_cast<DaemonState*>(nullptr)).encode();
+  Bytes daemon = sample<DaemonState>().encode();
   daemon[0] = 3;
   EXPECT_FALSE(DaemonState::decode(daemon));
 }

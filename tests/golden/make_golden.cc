@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// make_golden DIR: writes the packets of our own operations anew from own_samples.h, and the manifest anew from all
+// packets in DIR/packets. Run it by hand after a change of the format and read what `git diff` says: a change of
+// captured packets' fields is a mistake, a change of own ones is a new version of the link protocol.
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <string>
+
+#include "tests/golden/describe.h"
+#include "tests/golden/own_samples.h"
+
+namespace ctdb {
+namespace {
+
+void write_own(const std::string& directory, std::string name, Operation operation, const Bytes& payload) {
+  Header header{0, 79, static_cast<uint32_t>(operation), 1, 2, 3};
+  Bytes packet;
+  build_own(packet, header, payload);
+  for (char& c : name) c = static_cast<char>(std::tolower(c));
+  std::ofstream file(directory + "/packets/own_" + name + ".bin", std::ios::binary);
+  file.write(reinterpret_cast<const char*>(packet.data()), static_cast<std::streamsize>(packet.size()));
+}
+
+void write_all_own(const std::string& directory) {
+#define OWN(operation, type) write_own(directory, #operation, Operation::operation, sample<type>().encode());
+#include "tests/golden/own_operations.def"
+  write_own(directory, "STORE_QUERY", Operation::STORE_QUERY, {});
+}
+
+void write_manifest(const std::string& directory) {
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(directory + "/packets")) {
+    names.insert(entry.path().stem());
+  }
+  std::ofstream manifest(directory + "/manifest");
+  manifest << "# Written by make_golden, checked by golden_test: what each packet says.\n";
+  for (const std::string& name : names) {
+    std::ifstream file(directory + "/packets/" + name + ".bin", std::ios::binary);
+    const Bytes bytes(std::istreambuf_iterator<char>(file), {});
+    manifest << name << ": " << describe(bytes) << "\n";
+  }
+}
+
+}  // namespace
+}  // namespace ctdb
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: make_golden DIR\n");
+    return 2;
+  }
+  ctdb::write_all_own(argv[1]);
+  ctdb::write_manifest(argv[1]);
+  return 0;
+}

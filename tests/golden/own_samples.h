@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// One sample of every payload of our own, each field with a value that is not its default: for unit tests, golden
+// packets and the first corpus of the fuzzers.
+#ifndef TESTS_GOLDEN_OWN_SAMPLES_H_
+#define TESTS_GOLDEN_OWN_SAMPLES_H_
+
+#include "libctdbipc/wire/own_messages.h"
+
+namespace ctdb {
+
+// sample<Hello>() and so on; the argument only picks the overload.
+inline Hello sample(Hello*) {
+  return {1, 3, 0x8000000000000001ull, 42, 7, "cluster"};
+}
+inline HelloRefused sample(HelloRefused*) {
+  return {"wrong cluster name"};
+}
+inline LinkPing sample(LinkPing*) {
+  return {0x1122334455667788ull};
+}
+inline LinkState sample(LinkState*) {
+  return {3, true, 9};
+}
+inline DaemonState sample(DaemonState*) {
+  return {DaemonRole::kRecoveryd, true, 4};
+}
+inline ClusterState sample(ClusterState*) {
+  return {77, CTDB_RECOVERY_NORMAL, CTDB_RUNSTATE_RUNNING, 2, 5, {0, 2, 0x20}, {0, 1}, "waiting for quorum"};
+}
+inline ClientGone sample(ClientGone*) {
+  return {123};
+}
+inline VoteRequest sample(VoteRequest*) {
+  return {8, 77, true};
+}
+inline VoteReply sample(VoteReply*) {
+  return {8, true, true};
+}
+inline Heartbeat sample(Heartbeat*) {
+  return {8, 1000, 999, false, sample(static_cast<ClusterState*>(nullptr))};
+}
+inline HeartbeatReply sample(HeartbeatReply*) {
+  HeartbeatReply reply{8, 1000, 4, 3, true, 2, 77, 78, {0, 1, 2}, {5, 6, 7}, true};
+  reply.decided_generation = 76;
+  reply.serving = true;
+  reply.open = true;
+  return reply;
+}
+inline RecoveryBegin sample(RecoveryBegin*) {
+  return {8, 79, 77, {0, 2, 5}};
+}
+inline StoreRecovered sample(StoreRecovered*) {
+  return {79, false, {1, 2, 3, 4}, "disk is full"};
+}
+inline RecoveryCommit sample(RecoveryCommit*) {
+  return {8, 79};
+}
+inline StoreSuspend sample(StoreSuspend*) {
+  return {true, "stopped"};
+}
+inline StoreHello sample(StoreHello*) {
+  return {77, 78, 12};
+}
+inline RecordDatabases sample(RecordDatabases*) {
+  return {79, {{"locking.tdb", 0}, {"repl.tdb", CTDB_DB_REPLICATED}}};
+}
+inline RecordClaims sample(RecordClaims*) {
+  return {79, 0x7a19d84d, {{{1, 2, 3}, 10, 1, 0x10000, 100}, {{}, 0, 0, 0, 0}, {Bytes(40, 9), 1, 2, 3, 4}}};
+}
+inline RecordEnd sample(RecordEnd*) {
+  return {79, 5, true};
+}
+inline RecordAssign sample(RecordAssign*) {
+  return {79, 0x7a19d84d, {{{1, 2, 3}, 10, 1}, {{}, 0, 0}}};
+}
+
+template <typename Message>
+Message sample() {
+  return sample(static_cast<Message*>(nullptr));
+}
+
+}  // namespace ctdb
+
+#endif  // TESTS_GOLDEN_OWN_SAMPLES_H_
