@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import subprocess
 import tempfile
 import unittest
 
@@ -117,6 +118,17 @@ ctdb-recoveryd  alive .*
         self.assertEqual(self.cli(0, "wait", "--for=healthy").stdout, "healthy\n")
         self.assertEqual(self.json(0, "wait", "--for=leader")["condition"], "leader")
         self.cli(0, "wait", "--for=luck", status=USAGE)
+
+    def test_a_socket_instead_of_a_configuration(self):
+        where = ("--socket", self.cluster.nodes[2].setup_socket)
+        program = self.cluster.program("ctdb-cli")
+
+        def run(*arguments):
+            return subprocess.run([program, *where, *arguments], capture_output=True, text=True, check=True).stdout
+
+        self.assertTrue(run("status").startswith("healthy\n"))
+        self.assertTrue(run("ping").startswith("node 2 answered"))
+        self.assertIn("dmaster: 2\n", run("record", "put", "cli-socket.tdb", "key", "value"))
 
     def test_errors_are_json_too(self):
         done = self.cli(0, "-o", "json", "db", "dump", "cli-nothing.tdb", status=FAILED)
