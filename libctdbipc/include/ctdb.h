@@ -91,7 +91,7 @@ enum {
 };
 
 /* A short English name of `error`, never NULL, static. 0 is "success". */
-CTDB_API const char *ctdb_strerror(int error);
+CTDB_API const char* ctdb_strerror(int error);
 
 /* ---- Types and limits ------------------------------------------------------------------------------------------ */
 
@@ -101,7 +101,7 @@ typedef struct ctdb_record ctdb_record; /* one locked record of a database */
 
 /* Bytes somewhere. data may be NULL when size is 0. */
 typedef struct ctdb_blob {
-  const void *data;
+  const void* data;
   size_t size;
 } ctdb_blob;
 
@@ -111,10 +111,10 @@ typedef struct ctdb_blob {
 #define CTDB_PNN_ACTIVE 0xF0000003u    /* every node that takes part */
 #define CTDB_PNN_CONNECTED 0xF0000004u /* every node that can be reached, this one included */
 
-#define CTDB_KEY_BYTES_MAX 65536u           /* longest key */
-#define CTDB_VALUE_BYTES_MAX (1u << 20)     /* longest value of a record */
-#define CTDB_PAYLOAD_BYTES_MAX 122880u      /* longest message, control payload, or key and blob of a request */
-#define CTDB_REQUESTS_MAX 4096u             /* unanswered requests of one client */
+#define CTDB_KEY_BYTES_MAX 65536u       /* longest key */
+#define CTDB_VALUE_BYTES_MAX (1u << 20) /* longest value of a record */
+#define CTDB_PAYLOAD_BYTES_MAX 122880u  /* longest message, control payload, or key and blob of a request */
+#define CTDB_REQUESTS_MAX 4096u         /* unanswered requests of one client */
 
 /* ---- Connection ------------------------------------------------------------------------------------------------ */
 
@@ -123,12 +123,12 @@ typedef struct ctdb_blob {
  * Errors: CTDB_ERR_SYSTEM (no such socket, no permission, out of descriptors), CTDB_ERR_REFUSED, CTDB_ERR_TIMEOUT,
  * CTDB_ERR_PROTOCOL (what listens there is not a router of this release). There is no client to ask for a text after a
  * failure: ctdb_error_text(NULL) has it. */
-CTDB_API int ctdb_connect(const char *setup_socket, int timeout_ms, ctdb_client **client);
+CTDB_API int ctdb_connect(const char* setup_socket, int timeout_ms, ctdb_client** client);
 
 /* Unlocks what is locked, detaches all databases, forgets all requests without calling their callbacks, closes the
  * connection and frees the client with everything that came from it. NULL is ignored. Messages already sent are still
  * delivered. */
-CTDB_API void ctdb_disconnect(ctdb_client *client);
+CTDB_API void ctdb_disconnect(ctdb_client* client);
 
 /* After CTDB_ERR_DISCONNECTED: connects again to the same socket, registers all message handlers again and takes up all
  * attached databases; pointers to them stay valid. Requests that were pending when the connection was lost are not
@@ -136,14 +136,14 @@ CTDB_API void ctdb_disconnect(ctdb_client *client);
  * connection is up. The library never reconnects by itself: only the program knows what the loss means to it.
  * Errors: those of ctdb_connect() and ctdb_attach(); CTDB_ERR_BUSY while a record is locked. After an error the client is
  * disconnected as before. */
-CTDB_API int ctdb_reconnect(ctdb_client *client, int timeout_ms);
+CTDB_API int ctdb_reconnect(ctdb_client* client, int timeout_ms);
 
 /* What happened at the last failure on this client, in English, never NULL; valid until the next call on the client.
  * NULL: the last failure of ctdb_connect() in this thread. */
-CTDB_API const char *ctdb_error_text(const ctdb_client *client);
+CTDB_API const char* ctdb_error_text(const ctdb_client* client);
 
 /* The number of this node. Known since ctdb_connect(), does not ask anybody. Errors: none but the common ones. */
-CTDB_API int ctdb_pnn(const ctdb_client *client, uint32_t *pnn);
+CTDB_API int ctdb_pnn(const ctdb_client* client, uint32_t* pnn);
 
 /* Whether a blocking call that waits looks for a while for what it waits for before it sleeps. */
 enum {
@@ -152,7 +152,7 @@ enum {
   CTDB_SPIN_ALWAYS = 2    /* never sleep: for benchmarks, takes a whole processor */
 };
 /* Errors: CTDB_ERR_INVALID (no such mode). */
-CTDB_API int ctdb_set_spin(ctdb_client *client, int mode);
+CTDB_API int ctdb_set_spin(ctdb_client* client, int mode);
 
 /* What a client did since ctdb_connect(). */
 typedef struct ctdb_stats {
@@ -166,34 +166,34 @@ typedef struct ctdb_stats {
   uint64_t sleeps;       /* times a blocking call went to sleep */
 } ctdb_stats;
 /* Fills the first `bytes` bytes of *stats (sizeof *stats as the caller knows it), zeros what the library does not know. */
-CTDB_API int ctdb_get_stats(const ctdb_client *client, ctdb_stats *stats, size_t bytes);
+CTDB_API int ctdb_get_stats(const ctdb_client* client, ctdb_stats* stats, size_t bytes);
 
 /* ---- Event loop ------------------------------------------------------------------------------------------------ */
 
 /* The descriptor to watch, or a negative error. Only watch it; do not read or close it. */
-CTDB_API int ctdb_fd(const ctdb_client *client);
+CTDB_API int ctdb_fd(const ctdb_client* client);
 
 /* The poll(2) events to watch it for (always POLLIN in this release), or a negative error. */
-CTDB_API int ctdb_events(const ctdb_client *client);
+CTDB_API int ctdb_events(const ctdb_client* client);
 
 /* Handles what has arrived, at most `budget` answers and messages (0: no limit), and runs their callbacks. Never waits.
  * Returns how many it handled. When work is left over ctdb_fd() stays ready.
  * Errors: CTDB_ERR_BUSY (called from inside a callback); CTDB_ERR_DISCONNECTED, after the callbacks of all pending
  * requests have been run. */
-CTDB_API int ctdb_service(ctdb_client *client, int budget);
+CTDB_API int ctdb_service(ctdb_client* client, int budget);
 
 /* For programs without an event loop of their own: waits until something has arrived and handles it as ctdb_service()
  * does. Returns how many answers and messages it handled, 0 when the time was over.
  * Errors: those of ctdb_service(), and CTDB_ERR_BUSY while a record is locked. */
-CTDB_API int ctdb_wait(ctdb_client *client, int timeout_ms);
+CTDB_API int ctdb_wait(ctdb_client* client, int timeout_ms);
 
 /* Forgets a request: its callback will not be called. `id` is what its ..._send function gave out.
  * Errors: CTDB_ERR_NOT_FOUND (answered already, or never made). */
-CTDB_API int ctdb_cancel(ctdb_client *client, uint32_t id);
+CTDB_API int ctdb_cancel(ctdb_client* client, uint32_t id);
 
 /* Waits until everything sent so far has been handed to the daemons (needed only after CTDB_ERR_FULL, or to be sure
  * before a long computation). Errors: CTDB_ERR_TIMEOUT, CTDB_ERR_BUSY. */
-CTDB_API int ctdb_flush(ctdb_client *client, int timeout_ms);
+CTDB_API int ctdb_flush(ctdb_client* client, int timeout_ms);
 
 /* ---- Databases ------------------------------------------------------------------------------------------------- */
 
@@ -201,20 +201,20 @@ CTDB_API int ctdb_flush(ctdb_client *client, int timeout_ms);
  * file. `flags` must be 0. While the cluster recovers the answer waits for the end of it.
  * Errors: CTDB_ERR_TIMEOUT, CTDB_ERR_BUSY, CTDB_ERR_REMOTE (the store refused), CTDB_ERR_DATABASE (the file cannot be opened),
  * CTDB_ERR_PROTOCOL, CTDB_ERR_INVALID (also an empty name or one longer than 255 bytes). */
-CTDB_API int ctdb_attach(ctdb_client *client, const char *name, uint32_t flags, int timeout_ms, ctdb_db **db);
+CTDB_API int ctdb_attach(ctdb_client* client, const char* name, uint32_t flags, int timeout_ms, ctdb_db** db);
 
 /* The end of ctdb_attach_send(): error 0 and the database, or an error of ctdb_attach() and NULL. */
-typedef void (*ctdb_attach_fn)(ctdb_client *client, int error, ctdb_db *db, void *private_data);
+typedef void (*ctdb_attach_fn)(ctdb_client* client, int error, ctdb_db* db, void* private_data);
 /* `id` may be NULL, here and below. Further error: CTDB_ERR_FULL. */
-CTDB_API int ctdb_attach_send(ctdb_client *client, const char *name, uint32_t flags, ctdb_attach_fn done,
-                              void *private_data, uint32_t *id);
+CTDB_API int ctdb_attach_send(ctdb_client* client, const char* name, uint32_t flags, ctdb_attach_fn done,
+                              void* private_data, uint32_t* id);
 
 /* Unlocks what is locked in it, withdraws its pending requests without calling their callbacks, closes the local file
  * and frees the database. NULL is ignored. The database goes on to exist in the cluster. */
-CTDB_API void ctdb_detach(ctdb_db *db);
+CTDB_API void ctdb_detach(ctdb_db* db);
 
 /* The cluster-wide number of the database. */
-CTDB_API int ctdb_db_id(const ctdb_db *db, uint32_t *id);
+CTDB_API int ctdb_db_id(const ctdb_db* db, uint32_t* id);
 
 /* ---- Records --------------------------------------------------------------------------------------------------- */
 
@@ -224,35 +224,36 @@ CTDB_API int ctdb_db_id(const ctdb_db *db, uint32_t *id);
  * A key has 1 to CTDB_KEY_BYTES_MAX bytes.
  * Errors: CTDB_ERR_TIMEOUT, CTDB_ERR_TOO_BIG (key), CTDB_ERR_BUSY (a record of this database is locked; or any is on this
  * client and the record is not here), CTDB_ERR_REMOTE, CTDB_ERR_PROTOCOL, CTDB_ERR_DATABASE. */
-CTDB_API int ctdb_fetch_lock(ctdb_db *db, ctdb_blob key, int timeout_ms, ctdb_record **record);
+CTDB_API int ctdb_fetch_lock(ctdb_db* db, ctdb_blob key, int timeout_ms, ctdb_record** record);
 
 /* The end of ctdb_fetch_lock_send(): error 0 and the locked record, or an error of ctdb_fetch_lock() and NULL. Unlock it
  * before the callback returns if you can. While a record of the same database is locked, others wait for their turn. */
-typedef void (*ctdb_record_fn)(ctdb_client *client, int error, ctdb_record *record, void *private_data);
+typedef void (*ctdb_record_fn)(ctdb_client* client, int error, ctdb_record* record, void* private_data);
 /* Programs with an event loop try ctdb_fetch_lock() with timeout_ms 0 first, which costs no turn of the loop on a hit.
  * Further error: CTDB_ERR_FULL. */
-CTDB_API int ctdb_fetch_lock_send(ctdb_db *db, ctdb_blob key, ctdb_record_fn done, void *private_data, uint32_t *id);
+CTDB_API int ctdb_fetch_lock_send(ctdb_db* db, ctdb_blob key, ctdb_record_fn done, void* private_data,
+                                  uint32_t* id);
 
 /* The locked record's value, or its key; a loan until the record is stored, deleted or unlocked. Size 0: empty or there
  * is no such record (the two are the same thing). Both return {NULL, 0} for a record that is not locked. */
-CTDB_API ctdb_blob ctdb_record_data(const ctdb_record *record);
-CTDB_API ctdb_blob ctdb_record_key(const ctdb_record *record);
+CTDB_API ctdb_blob ctdb_record_data(const ctdb_record* record);
+CTDB_API ctdb_blob ctdb_record_key(const ctdb_record* record);
 
 /* Replaces the value of the locked record, at once and in one piece: a program that dies here leaves the old value or
  * the new one. The record stays locked. `data` may be the record's own old data. Never waits for a daemon.
  * Errors: CTDB_ERR_NOT_LOCKED, CTDB_ERR_TOO_BIG, CTDB_ERR_DATABASE (the old value is still there). */
-CTDB_API int ctdb_store(ctdb_record *record, ctdb_blob data);
+CTDB_API int ctdb_store(ctdb_record* record, ctdb_blob data);
 
 /* Empties the locked record and leaves a note for the daemons to remove it from the cluster in their own time. The record
  * stays locked. Never waits for a daemon. Errors: CTDB_ERR_NOT_LOCKED, CTDB_ERR_DATABASE. */
-CTDB_API int ctdb_delete(ctdb_record *record);
+CTDB_API int ctdb_delete(ctdb_record* record);
 
 /* Lets the record go. The pointer may not be used any more. Errors: CTDB_ERR_NOT_LOCKED, CTDB_ERR_DATABASE. */
-CTDB_API int ctdb_unlock(ctdb_record *record);
+CTDB_API int ctdb_unlock(ctdb_record* record);
 
 /* Reads a record without locking it. If this node has it (or a read-only copy) this makes no system call; otherwise
  * it comes here. timeout_ms 0 as in ctdb_fetch_lock(). Errors: those of ctdb_fetch_lock(). */
-CTDB_API int ctdb_read(ctdb_db *db, ctdb_blob key, int timeout_ms, ctdb_blob *value);
+CTDB_API int ctdb_read(ctdb_db* db, ctdb_blob key, int timeout_ms, ctdb_blob* value);
 
 /* ---- Requests -------------------------------------------------------------------------------------------------- */
 
@@ -263,12 +264,12 @@ CTDB_API int ctdb_read(ctdb_db *db, ctdb_blob key, int timeout_ms, ctdb_blob *va
 
 /* A daemon's answer. */
 typedef struct ctdb_reply {
-  int error;        /* 0, or why there is no answer; the other fields are then 0 */
-  int32_t status;   /* the daemon's own result: what it means depends on the request; negative is failure */
+  int error;      /* 0, or why there is no answer; the other fields are then 0 */
+  int32_t status; /* the daemon's own result: what it means depends on the request; negative is failure */
   ctdb_blob data;
-  const char *text; /* the daemon's error text, "" when it sent none; never NULL */
+  const char* text; /* the daemon's error text, "" when it sent none; never NULL */
 } ctdb_reply;
-typedef void (*ctdb_reply_fn)(ctdb_client *client, const ctdb_reply *reply, void *private_data);
+typedef void (*ctdb_reply_fn)(ctdb_client* client, const ctdb_reply* reply, void* private_data);
 
 /* Runs function `call` with argument `in` on the record, where the record is (today: the record comes here first). `call` 0
  * with an empty blob is CTDB_CALL_FETCH. A fetch is ctdb_read(): answered from the local file if the record is here, and
@@ -277,35 +278,37 @@ typedef void (*ctdb_reply_fn)(ctdb_client *client, const ctdb_reply *reply, void
  * Returns 0 with *reply filled (its status may be negative). Errors: CTDB_ERR_INVALID (also `call` 0 with a blob),
  * CTDB_ERR_TIMEOUT, CTDB_ERR_TOO_BIG, CTDB_ERR_BUSY, CTDB_ERR_REMOTE (the store does not know the database any more),
  * CTDB_ERR_PROTOCOL, CTDB_ERR_DATABASE. */
-CTDB_API int ctdb_request(ctdb_db *db, ctdb_blob key, uint32_t call, ctdb_blob in, int timeout_ms, ctdb_reply *reply);
+CTDB_API int ctdb_request(ctdb_db* db, ctdb_blob key, uint32_t call, ctdb_blob in, int timeout_ms,
+                          ctdb_reply* reply);
 /* Further error: CTDB_ERR_FULL. */
-CTDB_API int ctdb_request_send(ctdb_db *db, ctdb_blob key, uint32_t call, ctdb_blob in, ctdb_reply_fn done,
-                               void *private_data, uint32_t *id);
+CTDB_API int ctdb_request_send(ctdb_db* db, ctdb_blob key, uint32_t call, ctdb_blob in, ctdb_reply_fn done,
+                               void* private_data, uint32_t* id);
 
 /* ---- Messages -------------------------------------------------------------------------------------------------- */
 
 /* A message for a service. `data` is a loan until the handler returns. */
-typedef void (*ctdb_message_fn)(ctdb_client *client, uint64_t srvid, ctdb_blob data, void *private_data);
+typedef void (*ctdb_message_fn)(ctdb_client* client, uint64_t srvid, ctdb_blob data, void* private_data);
 
 /* Registers this client for messages to service `srvid` on this node; `handler` is run by ctdb_service() for each. Several
  * clients may register the same service, each gets a copy. 0xFFFFFFFFFFFFFFFF receives the messages of all services.
  * Errors: CTDB_ERR_EXISTS (this client has it already), CTDB_ERR_TIMEOUT, CTDB_ERR_BUSY, CTDB_ERR_REMOTE, CTDB_ERR_PROTOCOL. */
-CTDB_API int ctdb_register(ctdb_client *client, uint64_t srvid, ctdb_message_fn handler, void *private_data,
+CTDB_API int ctdb_register(ctdb_client* client, uint64_t srvid, ctdb_message_fn handler, void* private_data,
                            int timeout_ms);
 /* The handler may run before `done`. When the registration failed (reply->error, or status not 0) the handler is forgotten.
  * `done` may be NULL. Further error: CTDB_ERR_FULL. */
-CTDB_API int ctdb_register_send(ctdb_client *client, uint64_t srvid, ctdb_message_fn handler, void *private_data,
-                                ctdb_reply_fn done, void *done_private_data, uint32_t *id);
+CTDB_API int ctdb_register_send(ctdb_client* client, uint64_t srvid, ctdb_message_fn handler,
+                                void* private_data, ctdb_reply_fn done, void* done_private_data,
+                                uint32_t* id);
 
 /* Ends a registration; the handler is not run again, whatever this returns. Errors: CTDB_ERR_NOT_FOUND, CTDB_ERR_TIMEOUT,
  * CTDB_ERR_BUSY, CTDB_ERR_REMOTE. */
-CTDB_API int ctdb_deregister(ctdb_client *client, uint64_t srvid, int timeout_ms);
+CTDB_API int ctdb_deregister(ctdb_client* client, uint64_t srvid, int timeout_ms);
 
 /* Sends a message to service `srvid` on node `pnn` (or a CTDB_PNN_… group). Does not wait. Messages of one client to one
  * node arrive in order. 0 means the router has it: nobody says whether anybody listened, and a message to a node that is
  * not there is lost; a program that must know asks for an answer by message.
  * Errors: CTDB_ERR_TOO_BIG, CTDB_ERR_FULL (ctdb_flush() or ctdb_service(), then try again). */
-CTDB_API int ctdb_send_message(ctdb_client *client, uint32_t pnn, uint64_t srvid, ctdb_blob data);
+CTDB_API int ctdb_send_message(ctdb_client* client, uint32_t pnn, uint64_t srvid, ctdb_blob data);
 
 /* ---- Controls -------------------------------------------------------------------------------------------------- */
 
@@ -325,14 +328,15 @@ typedef struct ctdb_control_request {
  * CTDB_CONTROL_FLAG_NOREPLY it does not wait and *reply is empty.
  * Errors: CTDB_ERR_INVALID (a group without CTDB_CONTROL_FLAG_NOREPLY), CTDB_ERR_TIMEOUT, CTDB_ERR_TOO_BIG, CTDB_ERR_BUSY,
  * CTDB_ERR_PROTOCOL. */
-CTDB_API int ctdb_control(ctdb_client *client, const ctdb_control_request *request, int timeout_ms, ctdb_reply *reply);
+CTDB_API int ctdb_control(ctdb_client* client, const ctdb_control_request* request, int timeout_ms,
+                          ctdb_reply* reply);
 /* With CTDB_CONTROL_FLAG_NOREPLY `done` must be NULL, otherwise not. Further error: CTDB_ERR_FULL. */
-CTDB_API int ctdb_control_send(ctdb_client *client, const ctdb_control_request *request, ctdb_reply_fn done,
-                               void *private_data, uint32_t *id);
+CTDB_API int ctdb_control_send(ctdb_client* client, const ctdb_control_request* request, ctdb_reply_fn done,
+                               void* private_data, uint32_t* id);
 
 /* Asks node `pnn` for a sign of life. Errors: CTDB_ERR_REMOTE (no such node, or it cannot be reached), CTDB_ERR_TIMEOUT,
  * CTDB_ERR_BUSY, CTDB_ERR_PROTOCOL. */
-CTDB_API int ctdb_ping(ctdb_client *client, uint32_t pnn, int timeout_ms);
+CTDB_API int ctdb_ping(ctdb_client* client, uint32_t pnn, int timeout_ms);
 
 #ifdef __cplusplus
 }

@@ -5,7 +5,7 @@
 
 #include "ctdb.h"
 
-static void on_message(ctdb_client *client, uint64_t srvid, ctdb_blob data, void *private_data) {
+static void on_message(ctdb_client* client, uint64_t srvid, ctdb_blob data, void* private_data) {
   (void)client;
   (void)srvid;
   (void)data;
@@ -13,9 +13,9 @@ static void on_message(ctdb_client *client, uint64_t srvid, ctdb_blob data, void
 }
 
 int main(void) {
-  ctdb_client *client = NULL;
-  ctdb_db *db = NULL;
-  ctdb_record *record = NULL;
+  ctdb_client* client = NULL;
+  ctdb_db* db = NULL;
+  ctdb_record* record = NULL;
   ctdb_reply reply;
   ctdb_blob key = {"k", 1};
 
