@@ -56,8 +56,8 @@ ByteView result_of(uint32_t call, ByteView value) {
   return call == CTDB_CALL_FETCH_WITH_HEADER ? value : value.subspan(CTDB_RECORD_HEADER_SIZE);
 }
 
-// For a fetch of a record that is not here. The answer to a FETCH call would carry the value through the ring, which does
-// not hold the largest ones; so the record is brought here by NULL calls and read from the file.
+// For a fetch of a record that is not here. It comes here either way; a NULL call and a look at the file spare the value
+// the way through the ring.
 uint32_t bring_flags(const Local& local) {
   return CTDB_CALL_IMMEDIATE_MIGRATION | (local.popular ? CTDB_CALL_WANT_READONLY : 0);
 }

@@ -11,7 +11,7 @@
 namespace ctdb {
 namespace {
 
-// What may wait behind a full ring.
+// What may wait behind a full ring; one packet may be larger.
 constexpr size_t kQueueBytesMax = 1u << 20;
 
 }  // namespace
@@ -93,11 +93,10 @@ PushResult Link::send(Peer peer, ByteView packet) {
   Queue& queue = queues_[static_cast<size_t>(peer)];
   const PushResult pushed = queue.packets.empty() ? to->push({}, packet) : PushResult::kFull;
   if (pushed != PushResult::kFull) return pushed;
-  if (queue.bytes + packet.size() > kQueueBytesMax) return PushResult::kFull;
+  if (queue.bytes != 0 && queue.bytes + packet.size() > kQueueBytesMax) return PushResult::kFull;
   queue.packets.emplace_back(packet.begin(), packet.end());
   queue.bytes += packet.size();
-  to->want_space();
-  return PushResult::kOk;
+  return PushResult::kOk;  // flush() and arm() see to the rest
 }
 
 void Link::empty_queue(size_t index) {
@@ -121,6 +120,13 @@ void Link::flush() {
     if (!queues_[i].packets.empty()) empty_queue(i);
     channels_[i]->flush();
   }
+}
+
+bool Link::all_handed_over() const {
+  for (size_t i = 0; i < kPeers; ++i) {
+    if (!queues_[i].packets.empty() || (channels_[i] != nullptr && channels_[i]->unsent())) return false;
+  }
+  return true;
 }
 
 std::optional<ByteView> Link::pop(Peer peer) {

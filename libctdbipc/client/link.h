@@ -45,7 +45,7 @@ class Link {
   PushResult send(Peer peer, ByteView packet);
   // Moves queued packets into the rings and rings the bells that have to be rung.
   void flush();
-  bool all_handed_over() const { return queues_[0].packets.empty() && queues_[1].packets.empty(); }
+  bool all_handed_over() const;
   // The next frame; a loan until the next pop. nullopt: none, or the channel broke its rules (see fault()).
   std::optional<ByteView> pop(Peer peer);
   // "" while the channels keep their rules.

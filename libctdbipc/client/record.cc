@@ -9,9 +9,9 @@
 #include "libctdbipc/wire/reader.h"
 
 static_assert(CTDB_KEY_BYTES_MAX == ctdb::kKeyBytesMax);
-// A record must be able to move: from the store to the router in one packet.
-static_assert(CTDB_VALUE_BYTES_MAX + CTDB_KEY_BYTES_MAX + 1024 <= ctdb::kDaemonRingBytes / 2);
-static_assert(CTDB_PAYLOAD_BYTES_MAX + 1024 <= ctdb::kClientRingBytes / 2);
+// A record must be able to move: in one packet.
+static_assert(CTDB_VALUE_BYTES_MAX + CTDB_KEY_BYTES_MAX + 1024 <= ctdb::kPacketBytesMax);
+static_assert(CTDB_PAYLOAD_BYTES_MAX + 1024 <= ctdb::kPacketBytesMax);
 static_assert(CTDB_REQUESTS_MAX == ctdb::kClientRequestsInFlightMax);
 
 namespace ctdb {

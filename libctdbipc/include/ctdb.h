@@ -111,10 +111,11 @@ typedef struct ctdb_blob {
 #define CTDB_PNN_ACTIVE 0xF0000003u    /* every node that takes part */
 #define CTDB_PNN_CONNECTED 0xF0000004u /* every node that can be reached, this one included */
 
-#define CTDB_KEY_BYTES_MAX 65536u       /* longest key */
-#define CTDB_VALUE_BYTES_MAX (1u << 20) /* longest value of a record */
-#define CTDB_PAYLOAD_BYTES_MAX 122880u  /* longest message, control payload, or key and blob of a request */
-#define CTDB_REQUESTS_MAX 4096u         /* unanswered requests of one client */
+#define CTDB_KEY_BYTES_MAX 65536u        /* longest key */
+#define CTDB_VALUE_BYTES_MAX (15u << 20) /* longest value of a record */
+#define CTDB_PAYLOAD_BYTES_MAX \
+  (15u << 20)                   /* longest message, control payload, or key and blob of a request */
+#define CTDB_REQUESTS_MAX 4096u /* unanswered requests of one client */
 
 /* ---- Connection ------------------------------------------------------------------------------------------------ */
 
