@@ -137,12 +137,13 @@ Result<std::string> put_aside(const std::string& path) {
 
 // The number of chains of a file with good records, 0 for others. Before the process has the file open. Takes
 // no lock, so a record that a client is changing may look wrong: it is looked at again.
-uint32_t chains_if_sound(const std::string& path) {
+uint32_t chains_if_sound(const std::string& path, int guard) {
   for (int i = 0; i < kChecksMax; ++i) {
     Result<TdbHandle> look = TdbHandle::open_to_look(path, TDB_INCOMPATIBLE_HASH);
     if (look && tdb_check(look->get(), nullptr, nullptr) == 0) {
       return static_cast<uint32_t>(tdb_hash_size(look->get()));
     }
+    if (!has_other_openers(guard)) return 0;
     pause_a_millisecond();
   }
   return 0;
@@ -231,7 +232,7 @@ Result<void> TdbFiles::check_mutexes(const std::string& path, uint32_t chains, i
 TdbFiles::Opened TdbFiles::take_up(const std::string& path) {
   Result<UniqueFd> guard = take_guard(path);
   if (!guard) return fail(std::move(guard.error()));
-  const uint32_t chains = chains_if_sound(path);
+  const uint32_t chains = chains_if_sound(path, guard->get());
   if (chains == 0) return fail(ErrorCode::kCorrupt, "tdb file " + path + " is damaged");
   if (Result<void> good = check_mutexes(path, chains, guard->get()); !good)
     return fail(std::move(good.error()));

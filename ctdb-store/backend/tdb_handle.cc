@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ctdb-store/backend/tdb_handle.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -43,6 +44,7 @@ void TdbHandle::Log::write(tdb_context* tdb, tdb_debug_level level, const char* 
   va_end(arguments);
   log->last = text;
   while (!log->last.empty() && log->last.back() == '\n') log->last.pop_back();
+  std::replace(log->last.begin(), log->last.end(), '\n', ' ');
   if (++log->lines > kLogLinesMax) return;
   log_warning("tdb: " + log->path + ": " + log->last +
               (log->lines == kLogLinesMax ? " (further messages about this file are left out)" : ""));

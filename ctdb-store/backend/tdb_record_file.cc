@@ -157,7 +157,11 @@ Result<void> TdbRecordFile::store(ByteView key, ByteView header, ByteView data) 
   const TDB_DATA parts[] = {tdb_data(header), tdb_data(data)};
   errno = 0;
   if (tdb_storev(tdb_.get(), tdb_data(key), parts, 2, 0) == 0) return {};
-  tl::unexpected<Error> failed = tdb_.failure("storing a record");
+  // What libtdb says then is often left over from its look for the key.
+  const bool looked = tdb_error(tdb_.get()) == TDB_ERR_NOEXIST;
+  tl::unexpected<Error> failed =
+      looked ? fail(ErrorCode::kSystem, "no room for a record in " + path() + " (is the file system full?)")
+             : tdb_.failure("storing a record");
   if (kept.valid && tdb_store(tdb_.get(), tdb_data(key), tdb_data(before_), 0) != 0) {
     failed.value().context += "; the record's old contents are lost as well";
   }
