@@ -46,7 +46,8 @@ StoreShell::StoreShell(DaemonContext& context)
       loop_(*context.loop),
       link_(loop_, context.config.setup_socket_path,
             {[this](SetupMessage& reply) { return on_router_up(reply); },
-             [this](SetupMessage& message) { on_setup_message(message); }, [this] { on_router_down(); }}) {}
+             [this](SetupMessage& message) { on_setup_message(message); }, [this] { on_router_down(); }}),
+      streams_(loop_, context.config.pnn, stream_handlers()) {}
 
 StoreShell::~StoreShell() {
   loop_.cancel(tick_timer_);
@@ -120,6 +121,10 @@ void StoreShell::on_setup_message(SetupMessage& message) {
   } else if (message.kind == SetupKind::kClientDetached) {
     clients_.erase(message.endpoint);
     store_->on_client_gone(message.endpoint, loop_.now());
+  } else if (message.kind == SetupKind::kRecordStream) {
+    streams_.adopt(message.endpoint, std::move(message.stream));
+  } else if (message.kind == SetupKind::kRecordStreamEnd) {
+    streams_.drop(message.endpoint);
   } else {
     log_warning("the router sent a set-up message that is not for a store");
   }
@@ -152,15 +157,34 @@ void StoreShell::cut_client(uint32_t endpoint, const char* why) {
   ++events_;
   log_notice("client " + std::to_string(endpoint) + " is cut off: " + why);
   store_->on_client_gone(endpoint, loop_.now());
-  SetupMessage cut;
-  cut.kind = SetupKind::kClientDetached;
-  cut.endpoint = endpoint;
-  link_.send(cut);
+  tell_router(SetupKind::kClientDetached, endpoint);
+}
+
+void StoreShell::tell_router(SetupKind kind, uint32_t endpoint) {
+  SetupMessage message;
+  message.kind = kind;
+  message.endpoint = endpoint;
+  link_.send(message);
+}
+
+PeerStreams::Handlers StoreShell::stream_handlers() {
+  return {[this](MutableBytes packet) {
+            ++events_;
+            store_->on_router_packet(0, packet, loop_.now());
+          },
+          [this](uint32_t pnn, const std::string& why) {
+            ++events_;
+            log_notice("record stream to node " + std::to_string(pnn) + " has ended: " + why);
+            tell_router(SetupKind::kRecordStreamEnd, pnn);
+          },
+          [this](uint32_t pnn) { tell_router(SetupKind::kRenewSession, pnn); },
+          [this] { return store_ == nullptr ? CTDB_INVALID_GENERATION : store_->generation(); }};
 }
 
 void StoreShell::on_router_down() {
   ++events_;
   clients_.clear();
+  streams_.drop_all();
   router_.reset();
   store_->on_router_down(loop_.now());
 }
@@ -168,6 +192,8 @@ void StoreShell::on_router_down() {
 // ---- StoreOutput ----
 
 void StoreShell::to_router(uint32_t endpoint, ByteView packet) {
+  if (endpoint == 0 && streams_.send(read_header(packet).destnode, packet) != PeerStreams::Way::kRouter)
+    return;
   if (router_ != nullptr) router_->send({endpoint, 0}, packet);
 }
 
@@ -198,6 +224,7 @@ void StoreShell::log(StoreLog level, const std::string& text) {
 // ---- time and counters ----
 
 void StoreShell::end_of_turn() {
+  streams_.flush();
   set_tick_timer();
   publish_soon();
 }
@@ -259,6 +286,9 @@ std::string StoreShell::status_text() const {
   }
   text += "; " + std::to_string(store_->counts().databases) + " databases, " +
           std::to_string(clients_.size()) + " native clients";
+  const std::vector<uint32_t> nodes = streams_.nodes();
+  if (!nodes.empty()) text += "; streams to";
+  for (uint32_t node : nodes) text += " " + std::to_string(node);
   return text;
 }
 

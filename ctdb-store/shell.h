@@ -17,6 +17,7 @@
 #include "ctdb-store/backend/lock_workers.h"
 #include "ctdb-store/backend/record_file.h"
 #include "ctdb-store/core/store.h"
+#include "ctdb-store/peer_streams.h"
 #include "ctdb-store/router_link.h"
 #include "libctdbipc/runtime/channel_queue.h"
 #include "libctdbipc/runtime/daemon.h"
@@ -39,6 +40,8 @@ class StoreShell : public DaemonShell, StoreOutput {
   void on_router_down();
   void attach_client(SetupMessage& message);
   void cut_client(uint32_t endpoint, const char* why);
+  void tell_router(SetupKind kind, uint32_t endpoint);
+  PeerStreams::Handlers stream_handlers();
   void on_client_frame(uint32_t endpoint, const Channel::Frame& frame);
 
   // StoreOutput
@@ -64,6 +67,7 @@ class StoreShell : public DaemonShell, StoreOutput {
   std::unique_ptr<ChannelQueue> router_;
   std::unordered_map<uint32_t, std::unique_ptr<ChannelQueue>> clients_;
   RouterLink link_;
+  PeerStreams streams_;
   TimeNs tick_at_ = kNever;
   EventLoop::TimerId tick_timer_ = 0;
   uint64_t events_ = 0;            // anything that happened

@@ -241,12 +241,14 @@ void Router::on_link(uint32_t pnn, bool up, uint64_t session, TimeNs) {
 }
 
 bool Router::link_source_ok(uint32_t pnn, ByteView packet, const Header& header) const {
-  if (header.destnode != pnn_) return false;
-  if (header.srcnode == pnn) return true;
-  if (header.operation != static_cast<uint32_t>(Operation::REQ_CALL)) return false;
-  // A redirected call keeps the node that first asked as its source.
-  const std::optional<ReqCall> call = parse_req_call(packet);
-  return call && call->hopcount > 0 && known_node(header.srcnode);
+  return source_fits(packet, header, pnn, pnn_) && known_node(header.srcnode);
+}
+
+void Router::on_link_renewed(uint32_t pnn, uint64_t session) {
+  CTDB_ASSERT(pnn < nodes_.size());
+  if (!nodes_[pnn].linked) return;
+  nodes_[pnn].session = session;
+  tell_link_state(pnn);
 }
 
 bool Router::on_link_packet(uint32_t pnn, MutableBytes packet, TimeNs now) {

@@ -22,12 +22,12 @@
 #include "ctdb-router/core/tunables.h"
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/base/time.h"
+#include "libctdbipc/wire/lane.h"
 #include "libctdbipc/wire/own_messages.h"
 #include "libctdbipc/wire/packet.h"
 
 namespace ctdb {
 
-enum class Lane : uint8_t { kControl = 0, kData = 1 };
 // Own operations below 0x1040 are control, records are data (ARCHITECTURE §2).
 Lane lane_of(uint32_t operation);
 
@@ -95,6 +95,9 @@ class Router {
   void on_daemon(Server from, bool up, uint64_t instance, TimeNs now);
   void on_daemon_packet(Server from, uint32_t endpoint, MutableBytes packet, TimeNs now);
   void on_link(uint32_t pnn, bool up, uint64_t session, TimeNs now);
+  // Record packets in flight to or from that node may be lost, or the next ones take another way: recoveryd is told of
+  // a new session and has a recovery made. Nothing else of the link has changed.
+  void on_link_renewed(uint32_t pnn, uint64_t session);
   // false: the packet breaks a rule of links; the shell cuts the link.
   bool on_link_packet(uint32_t pnn, MutableBytes packet, TimeNs now);
   void tick(TimeNs now);

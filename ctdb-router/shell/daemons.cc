@@ -89,7 +89,28 @@ void Daemons::on_setup_message(Server who, uint64_t instance, const SetupMessage
   if (who == Server::store && message.kind == SetupKind::kClientDetached) {
     return events_.on_store_cut_client(message.endpoint);
   }
+  const bool broken = message.kind == SetupKind::kRecordStreamEnd;
+  if (who == Server::store && (broken || message.kind == SetupKind::kRenewSession)) {
+    return events_.on_stream_report(message.endpoint, broken);
+  }
   end(who, instance, "it broke the set-up protocol");
+}
+
+void Daemons::give_record_stream(uint32_t pnn, UniqueFd stream) {
+  if (!store_up()) return;
+  SetupMessage message;
+  message.kind = SetupKind::kRecordStream;
+  message.endpoint = pnn;
+  message.stream = std::move(stream);
+  store_.setup->send(std::move(message));
+}
+
+void Daemons::end_record_stream(uint32_t pnn) {
+  if (!store_up() || store_.setup->unsend(SetupKind::kRecordStream, pnn)) return;
+  SetupMessage message;
+  message.kind = SetupKind::kRecordStreamEnd;
+  message.endpoint = pnn;
+  store_.setup->send(std::move(message));
 }
 
 bool Daemons::to_store(uint32_t endpoint, ByteView packet) {

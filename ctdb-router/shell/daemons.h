@@ -28,6 +28,9 @@ class Daemons {
   bool recoveryd_up() const { return recoveryd_.setup != nullptr; }
   // Where the store is told of native clients; nullptr: no store.
   SetupPeer* store_setup() { return store_.setup.get(); }
+  // The store is told; without one the stream is closed.
+  void give_record_stream(uint32_t pnn, UniqueFd stream);
+  void end_record_stream(uint32_t pnn);
   // SIGTERM to both.
   void terminate();
 

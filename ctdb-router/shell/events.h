@@ -29,6 +29,8 @@ class DaemonEvents {
   virtual void on_daemon_packet(Server from, uint32_t endpoint, MutableBytes packet) = 0;
   // The store found that this native client broke the rules of its channel.
   virtual void on_store_cut_client(uint32_t id) = 0;
+  // A record stream of the store broke (`broken`), or has come too late for the generation under way.
+  virtual void on_stream_report(uint32_t pnn, bool broken) = 0;
 };
 
 }  // namespace ctdb

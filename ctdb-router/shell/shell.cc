@@ -112,7 +112,18 @@ void RouterShell::on_up(uint32_t pnn, uint64_t session) {
 void RouterShell::on_down(uint32_t pnn, uint64_t session, const std::string&) {
   ++changes_;
   linked_[pnn] = false;
+  daemons_.end_record_stream(pnn);
   router_->on_link(pnn, false, session, loop_.now());
+}
+
+void RouterShell::on_record_stream(uint32_t pnn, UniqueFd stream) {
+  daemons_.give_record_stream(pnn, std::move(stream));
+}
+
+void RouterShell::on_stream_report(uint32_t pnn, bool broken) {
+  if (pnn >= linked_.size() || !linked_[pnn]) return;
+  if (broken) transport_->remake_record_stream(pnn);
+  router_->on_link_renewed(pnn, transport_->new_session());
 }
 
 bool RouterShell::on_packet(uint32_t pnn, MutableBytes packet) {
@@ -138,6 +149,7 @@ void RouterShell::on_daemon(Server who, bool up, uint64_t instance) {
   // Native clients first: the store should know whom it serves before anything else comes.
   if (who == Server::store && up) native_.attach_all();
   router_->on_daemon(who, up, instance, loop_.now());
+  if (who == Server::store) transport_->want_record_streams(up);
 }
 
 void RouterShell::on_store_cut_client(uint32_t id) {

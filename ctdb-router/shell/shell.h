@@ -55,6 +55,7 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   void on_up(uint32_t pnn, uint64_t session) override;
   void on_down(uint32_t pnn, uint64_t session, const std::string& why) override;
   bool on_packet(uint32_t pnn, MutableBytes packet) override;
+  void on_record_stream(uint32_t pnn, UniqueFd stream) override;
 
   // ClientEvents
   void on_client(uint32_t id, int32_t pid) override;
@@ -65,6 +66,7 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   void on_daemon(Server who, bool up, uint64_t instance) override;
   void on_daemon_packet(Server from, uint32_t endpoint, MutableBytes packet) override;
   void on_store_cut_client(uint32_t id) override;
+  void on_stream_report(uint32_t pnn, bool broken) override;
 
   DaemonContext& context_;
   EventLoop& loop_;

@@ -7,7 +7,9 @@
 //     on_down of their session. The control lane overtakes queued data.
 //  2. A connection that is lost and made again is a down and an up with another session number, however short.
 //  3. on_up only after HELLO has shown the right cluster, node id, address and a common version.
-//  4. Queues are bounded: queued_bytes() tells the owner when to hold its senders back; a link that exceeds
+//  4. A transport that can opens a second connection beside each link, the record stream, and hands it over; record
+//     packets then pass between the stores without waking a router. It ends when the link does.
+//  5. Queues are bounded: queued_bytes() tells the owner when to hold its senders back; a link that exceeds
 //     kLinkQueueBytesMax is cut.
 #ifndef CTDB_ROUTER_TRANSPORT_TRANSPORT_H_
 #define CTDB_ROUTER_TRANSPORT_TRANSPORT_H_
@@ -18,6 +20,7 @@
 #include "ctdb-router/core/router.h"
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/base/result.h"
+#include "libctdbipc/base/unique_fd.h"
 
 namespace ctdb {
 
@@ -28,6 +31,9 @@ class TransportEvents {
   virtual void on_down(uint32_t pnn, uint64_t session, const std::string& why) = 0;
   // `packet` passed check_header and is a multiple of 8; it may be changed in place. false: cut the link.
   virtual bool on_packet(uint32_t pnn, MutableBytes packet) = 0;
+  // The record stream of the link to that node is ready for this node's store: a connected socket on which nothing has
+  // been sent yet. Only after want_record_streams(true), between on_up and on_down.
+  virtual void on_record_stream(uint32_t pnn, UniqueFd stream) { (void)pnn, (void)stream; }
 };
 
 struct TransportFigures {
@@ -46,6 +52,12 @@ class Transport {
   // Quiet: all links down, none accepted, none opened.
   virtual void set_quiet(bool quiet) = 0;
   virtual const TransportFigures& figures() const = 0;
+  // true: this node has a store now, which needs a new stream to every node. false: it has none.
+  virtual void want_record_streams(bool wanted) { (void)wanted; }
+  // The stream to that node has ended: make another.
+  virtual void remake_record_stream(uint32_t pnn) { (void)pnn; }
+  // A number that no session of this node has or had.
+  virtual uint64_t new_session() = 0;
 };
 
 }  // namespace ctdb

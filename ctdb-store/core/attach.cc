@@ -44,6 +44,7 @@ void StoreControls::attach_now(const ControlOrigin& origin, const std::string& n
     Bytes with_nul = to_bytes(as_bytes(name));
     with_nul.push_back(0);
     broadcast(Control::DB_ATTACH, with_nul);
+    if (ctx_.is_open()) recovery_.tell_of_database(**db);  // on the way that calls for it take
   }
   uint8_t id[4];
   store(id, (*db)->id);

@@ -60,6 +60,11 @@ void Recovery::end_claims() {
 
 // So that every member has every database before claims and calls for it come.
 void Recovery::take_databases(const RecordDatabases& message) {
+  if (const std::string error = attach_databases(message); !error.empty()) fail(error);
+}
+
+std::string Recovery::attach_databases(const RecordDatabases& message) {
+  std::string error;
   constexpr uint8_t kKept = CTDB_DB_READONLY | CTDB_DB_STICKY;
   for (const DatabaseEntry& entry : message.databases) {
     if ((entry.flags & ~kKept) != 0) {
@@ -70,12 +75,23 @@ void Recovery::take_databases(const RecordDatabases& message) {
     Result<Database*> db = ctx_.databases.attach(entry.name, entry.flags, false, is_new);
     if (!db) {
       ++ctx_.counts.file_errors;
-      fail("attaching " + entry.name + ": " + db.error().text());
+      error = "attaching " + entry.name + ": " + db.error().text();
       continue;
     }
     (*db)->flags |= entry.flags;
   }
   ctx_.counts.databases = ctx_.databases.all().size();
+  return error;
+}
+
+void Recovery::tell_of_database(const Database& db) {
+  RecordDatabases message;
+  message.generation = ctx_.generation;
+  message.databases.push_back({db.name, db.flags});
+  const Bytes payload = message.encode();
+  for (uint32_t pnn : ctx_.placement.members()) {
+    if (pnn != ctx_.self) ctx_.send_own(pnn, Operation::RECORD_DATABASES, payload);
+  }
 }
 
 void Recovery::take_claims(Member& from, const RecordClaims& message) {

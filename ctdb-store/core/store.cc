@@ -19,7 +19,7 @@ namespace {
 constexpr size_t kParkedBytesMax = 256u << 20;
 
 bool is_recovery_packet(Operation operation) {
-  return operation >= Operation::RECORD_DATABASES && operation <= Operation::RECORD_ASSIGN_END;
+  return operation > Operation::REPLY_ERROR && is_record_operation(static_cast<uint32_t>(operation));
 }
 
 }  // namespace
@@ -60,6 +60,7 @@ class Store::Impl {
   void take_up_files();
   void local_call(uint32_t endpoint, bool via_router, ByteView packet, TimeNs now);
   void node_packet(const Header& header, ByteView packet, TimeNs now);
+  void new_database(const Header& header, ByteView payload);
   void serve_node_packet(const Header& header, ByteView packet, TimeNs now);
   void park(const Header& header, ByteView packet);
   void unpark(bool recovery_packets, TimeNs now);
@@ -113,7 +114,7 @@ void Store::Impl::on_router_packet(uint32_t endpoint, MutableBytes packet, TimeN
     local_call(endpoint, true, packet, now);
   } else if (endpoint != 0) {
     ctx_.refuse();
-  } else if (operation <= Operation::REPLY_ERROR || is_recovery_packet(operation)) {
+  } else if (is_record_operation(header.operation)) {
     node_packet(header, packet, now);
   } else if (header.srcnode == ctx_.self) {
     order(header, packet, now);
@@ -151,6 +152,10 @@ void Store::Impl::node_packet(const Header& header, ByteView packet, TimeNs now)
     return recovery_.record_packet(static_cast<Operation>(header.operation), header.srcnode,
                                    own_payload(packet), now);
   }
+  if (header.generation == ctx_.generation && ctx_.is_open() &&
+      header.operation == static_cast<uint32_t>(Operation::RECORD_DATABASES)) {
+    return new_database(header, own_payload(packet));
+  }
   if (header.generation == ctx_.generation && !for_recovery && ctx_.is_open()) {
     return serve_node_packet(header, packet, now);
   }
@@ -159,6 +164,15 @@ void Store::Impl::node_packet(const Header& header, ByteView packet, TimeNs now)
     return park(header, packet);
   }
   ++ctx_.counts.stale_packets;
+}
+
+// Another member has attached a database; calls for it come the same way behind this.
+void Store::Impl::new_database(const Header& header, ByteView payload) {
+  const auto message = RecordDatabases::decode(payload);
+  if (!message || !ctx_.is_member(header.srcnode)) return ctx_.refuse();
+  if (const std::string error = recovery_.attach_databases(*message); !error.empty()) {
+    ctx_.out.log(StoreLog::kError, error);
+  }
 }
 
 void Store::Impl::serve_node_packet(const Header& header, ByteView packet, TimeNs now) {

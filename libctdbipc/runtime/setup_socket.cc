@@ -22,7 +22,7 @@ constexpr uint32_t kSetupMagic = 0x50555343;  // "CSUP"
 constexpr size_t kSetupBytesMax = 1024;
 constexpr size_t kFdsPerChannel = 3;
 constexpr size_t kChannelsMax = 2;
-constexpr size_t kFdsMax = kFdsPerChannel * kChannelsMax;
+constexpr size_t kFdsMax = kFdsPerChannel * kChannelsMax + 1;
 
 Bytes encode(const SetupMessage& message) {
   Bytes out;
@@ -57,15 +57,20 @@ Result<SetupMessage> decode(ByteView bytes, std::vector<UniqueFd> fds) {
   const uint32_t channels = r.u32();
   m.text = std::string(as_text(r.counted_bytes()));
   if (!r.done() || magic != kSetupMagic || kind < 1 ||
-      kind > static_cast<uint32_t>(SetupKind::kClientDetached) ||
+      kind > static_cast<uint32_t>(SetupKind::kRenewSession) ||
       role > static_cast<uint32_t>(DaemonRole::kRecoveryd)) {
     return fail(ErrorCode::kInvalid, "set-up message is malformed");
   }
-  if (channels > kChannelsMax || fds.size() != channels * kFdsPerChannel) {
+  const size_t streams = kind == static_cast<uint32_t>(SetupKind::kRecordStream) ? 1 : 0;
+  if (channels > kChannelsMax || fds.size() != channels * kFdsPerChannel + streams) {
     return fail(ErrorCode::kInvalid, "set-up message has the wrong number of descriptors");
   }
   m.kind = static_cast<SetupKind>(kind);
   m.role = static_cast<DaemonRole>(role);
+  if (streams > 0) {
+    m.stream = std::move(fds.back());
+    fds.pop_back();
+  }
   for (size_t i = 0; i < fds.size(); i += kFdsPerChannel) {
     m.channels.push_back({std::move(fds[i]), std::move(fds[i + 1]), std::move(fds[i + 2])});
   }
@@ -110,6 +115,7 @@ Result<void> send_setup(int socket, const SetupMessage& message) {
     fds[count++] = channel.own_bell.get();
     fds[count++] = channel.peer_bell.get();
   }
+  if (message.stream.valid()) fds[count++] = message.stream.get();
   iovec part{body.data(), body.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof fds)] = {};
   msghdr header{};

@@ -32,7 +32,12 @@ enum class SetupKind : uint32_t {
   kRefused = 3,          // router -> peer, text says why; the connection ends
   kChannelReplaced = 4,  // router -> client, one channel: a new [1]
   kClientAttached = 5,   // router -> store, one channel
-  kClientDetached = 6,   // router -> store: the client is gone; store -> router: it broke its channel, cut it off
+  kClientDetached =
+      6,  // router -> store: the client is gone; store -> router: it broke its channel, cut it off
+  kRecordStream = 7,  // router -> store: `stream` leads to the store of node `endpoint` from now on
+  kRecordStreamEnd =
+      8,  // router -> store: the link to node `endpoint` is down. store -> router: that stream broke
+  kRenewSession = 9,  // store -> router: have a recovery made, so that the stream to node `endpoint` is used
 };
 
 struct SetupMessage {
@@ -44,6 +49,7 @@ struct SetupMessage {
   uint32_t pid = 0, uid = 0, gid = 0;  // kClientAttached: the client's credentials
   std::string text;                    // kRefused
   std::vector<ChannelFds> channels;    // travel as descriptors, three per channel
+  UniqueFd stream;                     // kRecordStream: a connected socket
 };
 
 // Sends one message (non-blocking). Errors: kSystem (EAGAIN: the peer does not read), kDisconnected.

@@ -35,6 +35,13 @@ struct ControlRow {
   Reach reach;
 };
 
+// Packets of stores to stores: calls, ownership, recovery of records.
+inline bool is_record_operation(uint32_t number) {
+  return number <= static_cast<uint32_t>(Operation::REPLY_ERROR) ||
+         (number >= static_cast<uint32_t>(Operation::RECORD_DATABASES) &&
+          number <= static_cast<uint32_t>(Operation::RECORD_ASSIGN_END));
+}
+
 // The row, or nullptr for a number the protocol does not have.
 const OperationRow* find_operation(uint32_t number);
 const ControlRow* find_control(uint32_t number);

@@ -19,6 +19,9 @@ namespace ctdb {
 inline constexpr uint32_t kLinkVersionMin = 1;
 inline constexpr uint32_t kLinkVersionMax = 1;
 
+// Hello.features: this connection becomes the record stream of the link that `session` names (ARCHITECTURE.md §3).
+inline constexpr uint64_t kHelloRecordStream = 1;
+
 // First packet in each direction of a link; Header.srcnode is the sender's node id, destnode whom it believes to
 // have reached.
 struct Hello {

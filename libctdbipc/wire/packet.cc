@@ -258,4 +258,12 @@ void build_own(Bytes& out, Header header, ByteView payload) {
   put(out, CTDB_HEADER_SIZE, payload);
 }
 
+bool source_fits(ByteView packet, const Header& header, uint32_t peer, uint32_t self) {
+  if (header.destnode != self) return false;
+  if (header.srcnode == peer) return true;
+  if (header.operation != static_cast<uint32_t>(Operation::REQ_CALL)) return false;
+  const std::optional<ReqCall> call = parse_req_call(packet);
+  return call && call->hopcount > 0;
+}
+
 }  // namespace ctdb

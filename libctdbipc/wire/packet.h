@@ -113,6 +113,10 @@ std::optional<ReqControl> parse_req_control(ByteView packet);
 std::optional<ReplyControl> parse_reply_control(ByteView packet);
 std::optional<ReqTunnel> parse_req_tunnel(ByteView packet);
 
+// Whether a packet that came from node `peer` may claim its source: the peer itself, or, for a redirected REQ_CALL,
+// the node that first asked (ARCHITECTURE.md §3); and it must be for `self`.
+bool source_fits(ByteView packet, const Header& header, uint32_t peer, uint32_t self);
+
 // Builders: replace the contents of `out` (its capacity is kept, so a reused buffer does not allocate) with a
 // whole packet, padded with zeros to a multiple of 8 and to the minimum length a daemon sends (§1.2).
 // header.operation and header.length are set by the builder.

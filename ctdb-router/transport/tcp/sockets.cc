@@ -42,19 +42,4 @@ Result<UniqueFd> tcp_connect(const SocketAddress& own, const SocketAddress& peer
   return fd;
 }
 
-Result<bool> tcp_connected(int socket) {
-  int error = 0;
-  socklen_t size = sizeof error;
-  if (getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return fail_errno("connecting");
-  if (error != 0) {
-    errno = error;
-    return fail_errno("connecting");
-  }
-  sockaddr_storage peer{};
-  socklen_t peer_size = sizeof peer;
-  if (getpeername(socket, reinterpret_cast<sockaddr*>(&peer), &peer_size) == 0) return true;
-  if (errno == ENOTCONN) return false;
-  return fail_errno("connecting");
-}
-
 }  // namespace ctdb

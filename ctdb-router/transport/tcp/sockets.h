@@ -16,8 +16,6 @@ void tcp_adopt(int socket);
 
 // Starts connecting from `own` (any port) to `peer`.
 Result<UniqueFd> tcp_connect(const SocketAddress& own, const SocketAddress& peer);
-// After EPOLLOUT: true = connected, false = not yet. Errors: kSystem (refused, unreachable, timed out).
-Result<bool> tcp_connected(int socket);
 
 }  // namespace ctdb
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Peers, sessions, HELLO, pings and re-connecting. What a connection is: tcp_connection.h; what a HELLO must say:
+// Peers, sessions, HELLO, pings and re-connecting. What a connection is: packet_stream.h; what a HELLO must say:
 // hello.h.
 //
 // Life of a link: (connecting →) hello → up → dead. A node with the higher number opens, the other accepts; the
@@ -11,10 +11,10 @@
 #include "ctdb-router/transport/listener.h"
 #include "ctdb-router/transport/tcp/hello.h"
 #include "ctdb-router/transport/tcp/sockets.h"
-#include "ctdb-router/transport/tcp/tcp_connection.h"
 #include "libctdbipc/base/assert.h"
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/runtime/log.h"
+#include "libctdbipc/runtime/packet_stream.h"
 
 namespace ctdb {
 namespace {
@@ -40,23 +40,29 @@ class TcpTransport : public Transport {
   size_t queued_bytes() const override;
   void set_quiet(bool quiet) override;
   const TransportFigures& figures() const override { return figures_; }
+  void want_record_streams(bool wanted) override;
+  void remake_record_stream(uint32_t pnn) override;
+  // Told apart from the sessions of an earlier life of this router too.
+  uint64_t new_session() override { return (options_.boot_id << 32) | ++connections_; }
 
  private:
   enum class Phase : uint8_t { kConnecting, kHello, kUp, kDead };
 
-  struct Link final : TcpConnection::Owner {
+  struct Link final : PacketStream::Owner {
     Link(TcpTransport& owner, std::unique_ptr<ByteStream> stream, uint32_t pnn, bool in)
         : transport(owner), connection(owner.loop_, std::move(stream), *this), peer(pnn), incoming(in) {}
-    void on_connected(TcpConnection&) override { transport.on_connected(*this); }
-    void on_connection_packet(TcpConnection&, MutableBytes packet) override {
+    void on_connected(PacketStream&) override { transport.on_connected(*this); }
+    void on_connection_packet(PacketStream&, MutableBytes packet) override {
       transport.on_packet(*this, packet);
     }
-    void on_broken(TcpConnection&, const std::string& why) override { transport.end(*this, why); }
+    void on_broken(PacketStream&, const std::string& why) override { transport.end(*this, why); }
 
     TcpTransport& transport;
-    TcpConnection connection;
+    PacketStream connection;
     const uint32_t peer;
     const bool incoming;
+    bool records =
+        false;  // on its way to become a record stream; ours from the start, a peer's once it said HELLO
     Phase phase = Phase::kHello;
     TimeNs deadline = kNever;  // of connecting and hello
     uint64_t session = 0;
@@ -73,6 +79,8 @@ class TcpTransport : public Transport {
     TimeNs retry_delay = kRetryFirst;
     EventLoop::TimerId retry_timer = 0;
     std::string last_failure;  // logged once, not at every attempt
+    TimeNs stream_delay = kRetryFirst;
+    EventLoop::TimerId stream_timer = 0;
   };
 
   std::string name(uint32_t peer) const;
@@ -81,16 +89,23 @@ class TcpTransport : public Transport {
   void dial(uint32_t peer);
   void dial_later(uint32_t peer);
   void dial_all();
+  void dial_stream(uint32_t peer);
+  void dial_stream_later(uint32_t peer);
+  void on_stream_hello(Link& link, const Hello& hello);
+  void hand_over(Link& link);
+  void drop_streams(uint32_t peer);
   void attempt_failed(uint32_t peer, const std::string& why);
   void accept_one(UniqueFd socket, const std::string& address);
   void refuse_socket(int socket, uint32_t peer, const std::string& why);
   void on_connected(Link& link);
+  void say_hello(Link& link, uint64_t session);
   void on_packet(Link& link, MutableBytes packet);
   void on_hello(Link& link, ByteView packet);
   bool link_packet(Link& link, const Header& header, ByteView packet);
   void send_own(Link& link, Operation operation, const Bytes& payload);
   void refuse(Link& link, const std::string& why);
   void bring_up(Link& link);
+  void bury(Link& link);
   void end(Link& link, const std::string& why);
   void arm_check();
   void check_links();
@@ -109,6 +124,7 @@ class TcpTransport : public Transport {
   uint64_t connections_ = 0;
   EventLoop::TimerId check_timer_ = 0;
   bool quiet_ = false;
+  bool streams_wanted_ = false;
   std::string last_refused_;  // a stranger who dials again and again is logged once
   Bytes built_;
   TransportFigures figures_;
@@ -130,7 +146,10 @@ TcpTransport::TcpTransport(TcpOptions options, EventLoop& loop, TransportEvents&
 
 TcpTransport::~TcpTransport() {
   loop_.cancel(check_timer_);
-  for (Peer& peer : peers_) loop_.cancel(peer.retry_timer);
+  for (Peer& peer : peers_) {
+    loop_.cancel(peer.retry_timer);
+    loop_.cancel(peer.stream_timer);
+  }
 }
 
 std::string TcpTransport::name(uint32_t peer) const {
@@ -154,8 +173,7 @@ TcpTransport::Link& TcpTransport::add_link(UniqueFd socket, uint32_t peer, bool 
   links_.push_back(
       std::make_unique<Link>(*this, std::make_unique<PlainStream>(std::move(socket)), peer, incoming));
   Link& link = *links_.back();
-  // Told apart from the sessions of an earlier life of this router too.
-  link.session = (options_.boot_id << 32) | ++connections_;
+  link.session = new_session();
   arm_check();
   return link;
 }
@@ -204,8 +222,17 @@ void TcpTransport::attempt_failed(uint32_t peer, const std::string& why) {
 void TcpTransport::on_connected(Link& link) {
   link.phase = Phase::kHello;
   link.deadline = loop_.now() + kHelloTimeout;
+  const Link* up = peers_[link.peer].up;
+  if (link.records && up == nullptr) return end(link, "the link is down");
+  say_hello(link, link.records ? up->session : link.session);
+  // The answer has the same size, and whatever follows it is for the store.
+  if (link.records) link.connection.read_at_most(built_.size());
+}
+
+void TcpTransport::say_hello(Link& link, uint64_t session) {
   send_own(link, Operation::HELLO,
-           Hello{kLinkVersionMin, kLinkVersionMax, 0, options_.boot_id, link.session, options_.cluster_name}
+           Hello{kLinkVersionMin, kLinkVersionMax, link.records ? kHelloRecordStream : 0, options_.boot_id,
+                 session, options_.cluster_name}
                .encode());
 }
 
@@ -284,6 +311,7 @@ void TcpTransport::on_hello(Link& link, ByteView packet) {
     ++figures_.refused;
     return end(link, hello.error().context);
   }
+  if (link.records || (hello->features & kHelloRecordStream) != 0) return on_stream_hello(link, *hello);
   link.peer_boot_id = hello->boot_id;
   link.peer_session = hello->session;
   if (Link* old = peers_[link.peer].up; old != nullptr) {
@@ -307,23 +335,18 @@ void TcpTransport::bring_up(Link& link) {
   link.phase = Phase::kUp;
   link.deadline = kNever;
   link.connection.accept_all();
-  if (link.incoming) {
-    send_own(link, Operation::HELLO,
-             Hello{kLinkVersionMin, kLinkVersionMax, 0, options_.boot_id, link.session, options_.cluster_name}
-                 .encode());
-  }
+  if (link.incoming) say_hello(link, link.session);
   Peer& peer = peers_[link.peer];
   peer.up = &link;
   peer.retry_delay = kRetryFirst;
   peer.last_failure.clear();
   log_notice("link to " + name(link.peer) + " is up");
   events_.on_up(link.peer, link.session);
+  peer.stream_delay = kRetryFirst;
+  dial_stream(link.peer);
 }
 
-// The one end of every link, whatever its phase.
-void TcpTransport::end(Link& link, const std::string& why) {
-  if (link.phase == Phase::kDead) return;
-  const bool was_up = link.phase == Phase::kUp;
+void TcpTransport::bury(Link& link) {
   link.phase = Phase::kDead;
   link.connection.close();
   const auto found =
@@ -331,6 +354,18 @@ void TcpTransport::end(Link& link, const std::string& why) {
   CTDB_ASSERT(found != links_.end());
   graveyard_.push_back(std::move(*found));
   links_.erase(found);
+}
+
+// The one end of every link, whatever its phase.
+void TcpTransport::end(Link& link, const std::string& why) {
+  if (link.phase == Phase::kDead) return;
+  const bool was_up = link.phase == Phase::kUp;
+  bury(link);
+  if (link.records) {
+    attempt_failed(link.peer, "record stream: " + why);
+    if (!link.incoming) dial_stream_later(link.peer);
+    return;
+  }
   if (was_up) {
     peers_[link.peer].up = nullptr;
     ++figures_.resets;
@@ -339,7 +374,84 @@ void TcpTransport::end(Link& link, const std::string& why) {
     attempt_failed(link.peer, why);
   }
   if (!link.incoming && !quiet_) dial_later(link.peer);
-  if (was_up) events_.on_down(link.peer, link.session, why);
+  if (!was_up) return;
+  drop_streams(link.peer);
+  events_.on_down(link.peer, link.session, why);
+}
+
+// ---- record streams: opened like links and by the same side, given away after HELLO ----
+
+void TcpTransport::want_record_streams(bool wanted) {
+  streams_wanted_ = wanted;
+  for (uint32_t peer = 0; peer < peers_.size(); ++peer) {
+    drop_streams(peer);
+    peers_[peer].stream_delay = kRetryFirst;
+    dial_stream(peer);
+  }
+}
+
+void TcpTransport::remake_record_stream(uint32_t pnn) {
+  if (pnn < peers_.size()) dial_stream_later(pnn);
+}
+
+void TcpTransport::dial_stream(uint32_t peer) {
+  if (!streams_wanted_ || quiet_ || peer >= options_.pnn || peers_[peer].up == nullptr) return;
+  Result<UniqueFd> socket = tcp_connect(own_address_, peers_[peer].address);
+  if (!socket) return dial_stream_later(peer);
+  Link& link = add_link(std::move(*socket), peer, false);
+  link.records = true;
+  link.phase = Phase::kConnecting;
+  link.deadline = loop_.now() + kConnectTimeout;
+  if (Result<void> started = link.connection.start(true); !started) end(link, started.error().text());
+}
+
+void TcpTransport::dial_stream_later(uint32_t peer) {
+  Peer& p = peers_[peer];
+  loop_.cancel(p.stream_timer);
+  p.stream_timer = 0;
+  if (!streams_wanted_ || peer >= options_.pnn || p.up == nullptr) return;
+  p.stream_timer = loop_.at(loop_.now() + p.stream_delay, [this, peer] { dial_stream(peer); });
+  p.stream_delay = std::min(2 * p.stream_delay, kRetryMax);
+}
+
+// It must belong to the link that is up: both sides name the session that the opener gave it.
+void TcpTransport::on_stream_hello(Link& link, const Hello& hello) {
+  const Link* up = peers_[link.peer].up;
+  if (!link.incoming) {
+    if (up == nullptr || hello.session != up->session || (hello.features & kHelloRecordStream) == 0) {
+      return end(link, "the answer to HELLO does not fit");
+    }
+    return hand_over(link);
+  }
+  link.records = true;
+  if (!streams_wanted_) return refuse(link, "this node has no store now");
+  if (up == nullptr || up->peer_boot_id != hello.boot_id || up->peer_session != hello.session) {
+    return refuse(link, "it belongs to a link that is not up");
+  }
+  say_hello(link, hello.session);
+  link.connection.flush();
+  if (link.connection.queued_bytes() > 0) return end(link, "a new connection takes no bytes");
+  if (link.connection.open()) hand_over(link);
+}
+
+void TcpTransport::hand_over(Link& link) {
+  const uint32_t peer = link.peer;
+  UniqueFd socket = link.connection.release();
+  bury(link);
+  if (!socket.valid()) return;
+  peers_[peer].stream_delay = kRetryFirst;
+  events_.on_record_stream(peer, std::move(socket));
+}
+
+// What is on its way for a link that is down or for a store that is gone.
+void TcpTransport::drop_streams(uint32_t peer) {
+  loop_.cancel(peers_[peer].stream_timer);
+  peers_[peer].stream_timer = 0;
+  std::vector<Link*> pending;
+  for (const auto& link : links_) {
+    if (link->records && link->peer == peer) pending.push_back(link.get());
+  }
+  for (Link* link : pending) bury(*link);
 }
 
 // ---- what the owner asks ----

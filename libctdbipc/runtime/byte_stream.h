@@ -1,7 +1,7 @@
-// SPDX-License-Identifier: GPL-3.0-or-later
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // The seam under a stream link: plain TCP today; TLS slides in here without the link noticing.
-#ifndef CTDB_ROUTER_TRANSPORT_BYTE_STREAM_H_
-#define CTDB_ROUTER_TRANSPORT_BYTE_STREAM_H_
+#ifndef LIBCTDBIPC_RUNTIME_BYTE_STREAM_H_
+#define LIBCTDBIPC_RUNTIME_BYTE_STREAM_H_
 
 #include <sys/uio.h>
 
@@ -20,6 +20,8 @@ class ByteStream {
   virtual ssize_t read(MutableBytes room) = 0;
   virtual ssize_t write(const iovec* parts, int count) = 0;
   virtual int fd() const = 0;
+  // Gives the descriptor away. A stream with state of its own (TLS) cannot: the result is then not valid.
+  virtual UniqueFd release() = 0;
 };
 
 class PlainStream : public ByteStream {
@@ -28,6 +30,7 @@ class PlainStream : public ByteStream {
   ssize_t read(MutableBytes room) override { return ::read(fd_.get(), room.data(), room.size()); }
   ssize_t write(const iovec* parts, int count) override { return ::writev(fd_.get(), parts, count); }
   int fd() const override { return fd_.get(); }
+  UniqueFd release() override { return std::move(fd_); }
 
  private:
   UniqueFd fd_;
@@ -35,4 +38,4 @@ class PlainStream : public ByteStream {
 
 }  // namespace ctdb
 
-#endif  // CTDB_ROUTER_TRANSPORT_BYTE_STREAM_H_
+#endif  // LIBCTDBIPC_RUNTIME_BYTE_STREAM_H_

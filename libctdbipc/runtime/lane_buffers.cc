@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: GPL-3.0-or-later
-#include "ctdb-router/transport/tcp/lane_buffers.h"
+// SPDX-License-Identifier: LGPL-3.0-or-later
+#include "libctdbipc/runtime/lane_buffers.h"
 
 #include <algorithm>
 

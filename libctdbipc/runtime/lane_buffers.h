@@ -1,13 +1,13 @@
-// SPDX-License-Identifier: GPL-3.0-or-later
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // What waits to be written on one link: two lanes, control first, never in the middle of a packet. One gathering
 // write takes as much of both as the socket accepts.
-#ifndef CTDB_ROUTER_TRANSPORT_TCP_LANE_BUFFERS_H_
-#define CTDB_ROUTER_TRANSPORT_TCP_LANE_BUFFERS_H_
+#ifndef LIBCTDBIPC_RUNTIME_LANE_BUFFERS_H_
+#define LIBCTDBIPC_RUNTIME_LANE_BUFFERS_H_
 
 #include <sys/uio.h>
 
-#include "ctdb-router/core/router.h"
 #include "libctdbipc/base/bytes.h"
+#include "libctdbipc/wire/lane.h"
 
 namespace ctdb {
 
@@ -35,4 +35,4 @@ class LaneBuffers {
 
 }  // namespace ctdb
 
-#endif  // CTDB_ROUTER_TRANSPORT_TCP_LANE_BUFFERS_H_
+#endif  // LIBCTDBIPC_RUNTIME_LANE_BUFFERS_H_

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "ctdb-router/transport/tcp/lane_buffers.h"
+#include "libctdbipc/runtime/lane_buffers.h"
 
 #include <gtest/gtest.h>
 
