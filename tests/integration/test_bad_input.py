@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Hostile bytes on the sockets of real daemons: the sender is cut off or answered, nobody else notices."""
+import os
 import struct
 import subprocess
 import tempfile
 import unittest
 
-from support import (BIN, HEADER, RawClient, control, memory_bytes, packet, start_cluster)
+from support import BIN, HEADER, ROOT, RawClient, control, memory_bytes, packet, start_cluster
 
 GET_PNN, PING = 35, 3
+GOLDEN = os.path.join(ROOT, "tests", "golden", "packets")
 
 
 class BadInputTest(unittest.TestCase):
@@ -86,6 +88,32 @@ class BadInputTest(unittest.TestCase):
                         client.ask(opcode, b"\xff" * size)
                     except TimeoutError:
                         self.fail(f"control {opcode} with {size} bytes was not answered")
+
+    def test_corrupted_golden_packets(self):
+        names = sorted(n for n in os.listdir(GOLDEN) if n.endswith(".bin"))
+        self.assertGreater(len(names), 10)
+        before = memory_bytes(self.pids)
+        for name in names:
+            with open(os.path.join(GOLDEN, name), "rb") as source:
+                golden = source.read()
+            if struct.unpack_from("<I", golden, 16)[0] == 7:
+                continue  # controls: a corrupted opcode could be one that stops the node; the unit tests do these
+            self.corrupt_each_byte(golden)
+        self.assertLess(memory_bytes(self.pids) - before, 64 << 20)
+
+    def corrupt_each_byte(self, golden):
+        client = self.connect()
+        for position in range(len(golden)):
+            bad = bytearray(golden)
+            bad[position] ^= 0xFF
+            try:
+                client.send(bytes(bad))
+            except (BrokenPipeError, ConnectionResetError):
+                client = self.connect()
+            if position < 4:  # the length is wrong: what follows is not aligned to packets any more
+                client.close()
+                client = self.connect()
+        client.close()
 
     def test_a_client_that_does_not_read_hurts_nobody(self):
         with self.connect() as deaf:
