@@ -159,6 +159,7 @@ struct ctdb_client {
   std::unordered_map<uint64_t, Handler> handlers;
   std::vector<std::unique_ptr<ctdb_db>> databases;
   ctdb_stats stats{};
+  uint32_t hits_in_a_row = 0;  // local hits since this program last gave way to others
   std::string error_text;
   int spin_mode = CTDB_SPIN_NEVER;
   uint32_t records_locked = 0;

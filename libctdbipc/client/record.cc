@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 // Records on the local file: fetch-lock, read, store, delete (client-semantics §5). Only data is changed
 // here, never a record header: who owns a record is the store's business.
+#include <sched.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -50,8 +52,19 @@ int lock_if_here(ctdb_db& db, ByteView key) {
   return 1;
 }
 
+// A program that works on the same records in a tight loop never sleeps, and on a busy processor the daemons that want
+// to give them to other nodes would wait for the scheduler's next tick (4 ms) each time. Some 50 us of hits, then a
+// chance for others: under 1 % of the loop's time.
+void give_way(ctdb_client& client) {
+  constexpr uint32_t kHitsInARow = 256;
+  if (++client.hits_in_a_row < kHitsInARow || client.records_locked > 0) return;
+  client.hits_in_a_row = 0;
+  sched_yield();
+}
+
 int fetch_lock(ctdb_db& db, ByteView key, int timeout_ms, ctdb_record** out) {
   if (db.file->holder != nullptr) return CTDB_ERR_BUSY;
+  give_way(*db.client);
   int here = lock_if_here(db, key);
   if (here == 1) ++db.client->stats.local_hits;
   if (here == 0 && timeout_ms == 0) return CTDB_ERR_TIMEOUT;

@@ -227,6 +227,7 @@ int ctdb_client::wait(const bool& done, Peer peer, const ctdb::Deadline& deadlin
     }
     if (!link.arm(peer)) continue;
     ++stats.sleeps;
+    hits_in_a_row = 0;
     if (link.sleep(left_ms)) take_news();
   }
   settle();

@@ -54,6 +54,8 @@
  *            for a daemon return CTDB_ERR_BUSY (waiting with a lock held is how clusters deadlock). At most one record
  *            of a database is locked at a time; records of several databases may be, if all programs lock the
  *            databases in the same order and the later ones are local hits.
+ * Fairness.  A program that works on records of its own node in a tight loop gives way to others (sched_yield()) once in 256
+ *            local hits; otherwise a local hit makes no system call.
  * Restarts.  A restarted ctdb-store is not noticed but as a delay: unanswered calls are put to it again. A lost ctdb-router
  *            ends the connection: see ctdb_reconnect().
  */

@@ -24,6 +24,8 @@ class BenchClient {
   virtual void attach(const std::string& database) = 0;
   // Fetch-lock, change the record's 8-byte counter under the chain lock, unlock.
   virtual void increment(ByteView key) = 0;
+  // How often so far a record had to be brought here.
+  virtual uint64_t migrations() const = 0;
   virtual uint64_t read_counter(ByteView key) = 0;
 
   virtual void listen(uint64_t srvid) = 0;

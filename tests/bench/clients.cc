@@ -41,6 +41,7 @@ class Classic : public BenchClient {
     must(client_->store(*db_, bytes));
     client_->unlock(*db_);
   }
+  uint64_t migrations() const override { return client_->calls(); }
   uint64_t read_counter(ByteView key) override { return number_in(must(client_->read(*db_, key))); }
   void listen(uint64_t srvid) override { must(client_->listen(srvid)); }
   void send(uint32_t node, uint64_t srvid, ByteView data) override { must(client_->send(node, srvid, data)); }
@@ -74,6 +75,11 @@ class Native : public BenchClient {
     const uint64_t value = number_in({static_cast<const uint8_t*>(old.data), old.size}) + 1;
     check(ctdb_store(record, {&value, sizeof value}));
     check(ctdb_unlock(record));
+  }
+  uint64_t migrations() const override {
+    ctdb_stats stats;
+    check(ctdb_get_stats(client_, &stats, sizeof stats));
+    return stats.calls;
   }
   uint64_t read_counter(ByteView key) override {
     ctdb_blob value;

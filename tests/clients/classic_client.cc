@@ -152,6 +152,7 @@ Result<Bytes> ClassicClient::call(Database& database, ByteView key, uint32_t cal
   build(out_, header, ReqCall{flags, database.id, callid, 0, key, {}});
   make_exact(out_, CTDB_REQ_CALL_FIXED + key.size());
   if (Result<void> sent = send_packet(); !sent) return fail(std::move(sent.error()));
+  ++calls_;
   Result<Bytes> packet = wait_for(header.reqid);
   if (!packet) return packet;
   const std::optional<ReplyCall> reply = parse_reply_call(*packet);

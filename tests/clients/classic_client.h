@@ -41,6 +41,8 @@ class ClassicClient {
   ~ClassicClient();
 
   uint32_t pnn() const { return pnn_; }
+  // REQ_CALLs sent so far: how often a record was not here.
+  uint64_t calls() const { return calls_; }
 
   // Sends a control and waits for its answer, whatever its status. Errors: kDisconnected, kInvalid (malformed answer).
   Result<Reply> control(uint32_t node, Control opcode, uint64_t srvid, ByteView data);
@@ -76,6 +78,7 @@ class ClassicClient {
   Result<Bytes> call(Database& database, ByteView key, uint32_t callid, uint32_t flags);
 
   UniqueFd socket_;
+  uint64_t calls_ = 0;
   FrameReader reader_;
   Bytes out_;
   uint32_t pnn_ = CTDB_UNKNOWN_PNN;
