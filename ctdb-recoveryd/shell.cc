@@ -7,7 +7,6 @@
 
 #include <algorithm>
 
-#include "ctdb-recoveryd/core/durable_state.h"
 #include "libctdbipc/runtime/log.h"
 
 namespace ctdb {
@@ -63,24 +62,19 @@ RecoverydShell::~RecoverydShell() {
 Result<std::unique_ptr<RecoverydShell>> RecoverydShell::create(DaemonContext& context) {
   Result<StateFile> file = StateFile::open(context.config.state_directory, "recoveryd.state");
   if (!file) return fail(std::move(file.error()));
-  Result<Bytes> durable = file->read();
-  if (!durable) return fail(std::move(durable.error()));
   auto shell = std::unique_ptr<RecoverydShell>(new RecoverydShell(context, std::move(*file)));
-  if (Result<void> started = shell->start(*durable); !started) return fail(std::move(started.error()));
+  shell->start();
   return shell;
 }
 
-Result<void> RecoverydShell::start(ByteView durable) {
-  if (!durable.empty() && !DurableState::decode(durable)) {
-    log_error(file_.path() + " is damaged; it is kept as " + file_.path() + ".damaged");
-    if (Result<void> aside = file_.set_aside(); !aside) return aside;
-  }
+void RecoverydShell::start() {
+  if (file_.damaged()) log_error(file_.path() + " is damaged; it is kept as " + file_.path() + ".damaged");
   random_ = std::make_unique<Random>(random_seed());
-  core_ = std::make_unique<ClusterNode>(options_of(context_.config), *random_, *this, durable, loop_.now());
+  core_ = std::make_unique<ClusterNode>(options_of(context_.config), *random_, *this, file_.contents(),
+                                        loop_.now());
   loop_.add_flush_hook([this] { end_of_turn(); });
   publish_counters();
   connect();
-  return {};
 }
 
 // ---- the router ----
@@ -139,7 +133,8 @@ Result<std::unique_ptr<ChannelQueue>> RecoverydShell::open_channel(ChannelFds fd
     core_->on_packet(lane, frame.info.endpoint, frame.packet, loop_.now());
   };
   const auto on_dead = [this, connection = connections_](const char* why) {
-    if (connection == connections_ && setup_.valid()) router_gone(std::string("a channel of the router is dead: ") + why);
+    if (connection == connections_ && setup_.valid())
+      router_gone(std::string("a channel of the router is dead: ") + why);
   };
   return ChannelQueue::create(loop_, std::move(fds), ChannelSide::kClient, kQueueBytesMax, on_frame, on_dead);
 }

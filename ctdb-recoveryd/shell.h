@@ -23,7 +23,7 @@ class RecoverydShell : public DaemonShell, public RecoverydOutput {
 
  private:
   RecoverydShell(DaemonContext& context, StateFile file);
-  Result<void> start(ByteView durable);
+  void start();
 
   // RecoverydOutput
   void to_router(RecoverydLane lane, uint32_t endpoint, ByteView packet) override;

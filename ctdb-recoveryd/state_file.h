@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The file that keeps recoveryd's durable state: replaced whole, safe on disk when replace() returns.
+// The file that keeps recoveryd's durable state. Used by the shell, in every election and recovery, so it must be fast: two
+// slots, written in turn and in place into a file whose size never changes. One fdatasync then has no metadata to
+// write (a file written beside and renamed costs two journal commits, hundreds of times as long), and a full disk
+// does not matter. A write that was cut off leaves the other slot as it was.
+//
+// Slot: magic, payload length, sequence, payload, hash of all that. A slot that is not whole is empty.
 #ifndef CTDB_RECOVERYD_STATE_FILE_H_
 #define CTDB_RECOVERYD_STATE_FILE_H_
 
@@ -7,27 +12,35 @@
 
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/base/result.h"
+#include "libctdbipc/base/unique_fd.h"
 
 namespace ctdb {
 
 class StateFile {
  public:
-  // Makes the directory when it is missing. Errors: kSystem.
+  static constexpr size_t kPayloadBytesMax = 8000;
+
+  // Makes directory and file when they are missing. A file that holds something but no whole slot is damaged: it is
+  // kept as "<name>.damaged", damaged() says so and a new one is begun. Errors: kSystem.
   static Result<StateFile> open(const std::string& directory, const std::string& name);
 
-  // The contents; empty when there is no file. Errors: kSystem, kLimit (larger than any state can be).
-  Result<Bytes> read() const;
-  // Puts the file out of the way as "<name>.damaged" (it is kept for people to look at).
-  Result<void> set_aside() const;
-  // Writes beside, syncs, renames, syncs the directory.
-  Result<void> replace(ByteView bytes) const;
+  // What was replaced last; empty at first.
+  const Bytes& contents() const { return contents_; }
+  bool damaged() const { return damaged_; }
+  // On disk when it returns. Errors: kSystem (the contents are then the old or the new ones), kLimit.
+  Result<void> replace(ByteView bytes);
   const std::string& path() const { return path_; }
 
  private:
-  StateFile(std::string directory, std::string path)
-      : directory_(std::move(directory)), path_(std::move(path)) {}
-  std::string directory_;
+  explicit StateFile(std::string path) : path_(std::move(path)) {}
+  Result<void> open_or_create(const std::string& directory);
+  Result<bool> load();
+
   std::string path_;
+  UniqueFd fd_;
+  Bytes contents_;
+  uint64_t sequence_ = 0;
+  bool damaged_ = false;
 };
 
 }  // namespace ctdb

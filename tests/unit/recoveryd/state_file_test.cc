@@ -5,6 +5,10 @@
 #include <stdlib.h>
 
 #include <filesystem>
+#include <fstream>
+
+#include "ctdb-recoveryd/core/durable_state.h"
+#include "libctdbipc/base/limits.h"
 
 namespace ctdb {
 namespace {
@@ -14,43 +18,92 @@ class StateFileTest : public ::testing::Test {
   StateFileTest() {
     char pattern[] = "/tmp/ctdb-state-XXXXXX";
     directory = mkdtemp(pattern);
+    path = directory + "/recoveryd.state";
   }
   ~StateFileTest() override { std::filesystem::remove_all(directory); }
-  std::string directory;
+  Result<StateFile> open() const { return StateFile::open(directory, "recoveryd.state"); }
+  std::string contents() const {
+    Result<StateFile> file = open();
+    EXPECT_TRUE(file);
+    return std::string(as_text(file->contents()));
+  }
+  void scribble(size_t offset, char byte) const {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(offset));
+    file.put(byte);
+  }
+  std::string directory, path;
 };
 
 TEST_F(StateFileTest, IsEmptyAtFirstThenWhatWasWrittenLast) {
   Result<StateFile> file = StateFile::open(directory + "/deep/er", "recoveryd.state");
   ASSERT_TRUE(file);
-  EXPECT_TRUE(file->read()->empty());
+  EXPECT_TRUE(file->contents().empty());
+  EXPECT_FALSE(file->damaged());
   ASSERT_TRUE(file->replace(as_bytes("first")));
   ASSERT_TRUE(file->replace(as_bytes("second, and longer")));
   ASSERT_TRUE(file->replace(as_bytes("3")));
-  EXPECT_EQ(as_text(*file->read()), "3");
+  EXPECT_EQ(as_text(file->contents()), "3");
+  EXPECT_EQ(as_text(StateFile::open(directory + "/deep/er", "recoveryd.state")->contents()), "3");
 }
 
-TEST_F(StateFileTest, LeftoversOfAKilledWriterAreNotRead) {
-  Result<StateFile> file = StateFile::open(directory, "recoveryd.state");
-  ASSERT_TRUE(file->replace(as_bytes("good")));
-  std::filesystem::copy_file(file->path(), file->path() + ".new");
-  EXPECT_EQ(as_text(*file->read()), "good");
-  ASSERT_TRUE(file->replace(as_bytes("better")));
-  EXPECT_EQ(as_text(*file->read()), "better");
+TEST_F(StateFileTest, HoldsTheLargestStateThereCanBe) {
+  DurableState state{kNodesMax, 1, 1000, std::vector<uint32_t>(kNodesMax, 7)};
+  Result<StateFile> file = open();
+  ASSERT_TRUE(file->replace(state.encode()));
+  EXPECT_EQ(DurableState::decode(open()->contents()), state);
+  EXPECT_EQ(file->replace(Bytes(StateFile::kPayloadBytesMax + 1)).error().code, ErrorCode::kLimit);
 }
 
-TEST_F(StateFileTest, IsKeptAsideWhenDamaged) {
-  Result<StateFile> file = StateFile::open(directory, "recoveryd.state");
-  ASSERT_TRUE(file->replace(as_bytes("rubbish")));
-  ASSERT_TRUE(file->set_aside());
-  EXPECT_TRUE(file->read()->empty());
-  EXPECT_TRUE(std::filesystem::exists(directory + "/recoveryd.state.damaged"));
+TEST_F(StateFileTest, AWriteThatWasCutOffLeavesTheStateBefore) {
+  {
+    Result<StateFile> file = open();
+    for (const char* text : {"one", "two", "three"}) ASSERT_TRUE(file->replace(as_bytes(text)));
+  }
+  // Slots are written in turn: the third write went to the second one, 8 KiB into the file.
+  for (size_t offset = 0; offset < 16 + 5 + 4; ++offset) {
+    std::filesystem::copy_file(path, path + ".good", std::filesystem::copy_options::overwrite_existing);
+    scribble(8192 + offset, '\x5a');
+    EXPECT_EQ(contents(), "two") << offset;
+    std::filesystem::copy_file(path + ".good", path, std::filesystem::copy_options::overwrite_existing);
+  }
+  EXPECT_EQ(contents(), "three");
 }
 
-TEST_F(StateFileTest, RefusesAFileThatIsFarTooLarge) {
-  Result<StateFile> file = StateFile::open(directory, "recoveryd.state");
-  ASSERT_TRUE(file->replace(Bytes(70000)));
-  ASSERT_FALSE(file->read());
-  EXPECT_EQ(file->read().error().code, ErrorCode::kLimit);
+TEST_F(StateFileTest, GoesOnAfterACutOffWrite) {
+  {
+    Result<StateFile> file = open();
+    for (const char* text : {"one", "two", "three"}) ASSERT_TRUE(file->replace(as_bytes(text)));
+  }
+  scribble(8192, '\0');
+  {
+    Result<StateFile> file = open();
+    ASSERT_TRUE(file->replace(as_bytes("four")));
+  }
+  EXPECT_EQ(contents(), "four");
+}
+
+TEST_F(StateFileTest, IsKeptAsideWhenNothingInItIsWhole) {
+  std::ofstream(path) << "rubbish";
+  Result<StateFile> file = open();
+  ASSERT_TRUE(file);
+  EXPECT_TRUE(file->damaged());
+  EXPECT_TRUE(file->contents().empty());
+  EXPECT_TRUE(std::filesystem::exists(path + ".damaged"));
+  ASSERT_TRUE(file->replace(as_bytes("new life")));
+  EXPECT_EQ(contents(), "new life");
+}
+
+TEST_F(StateFileTest, AFileCutShortIsReadAsFarAsItGoes) {
+  {
+    Result<StateFile> file = open();
+    for (const char* text : {"one", "two"}) ASSERT_TRUE(file->replace(as_bytes(text)));
+  }
+  std::filesystem::resize_file(path, 8192 + 10);
+  EXPECT_EQ(contents(), "two");
+  std::filesystem::resize_file(path, 10);
+  Result<StateFile> file = open();
+  EXPECT_TRUE(file->damaged());
 }
 
 TEST_F(StateFileTest, ADirectoryThatCannotBeMadeIsAnError) {
