@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Three nodes on 127.0.0.1 to 127.0.0.3, on a port that was free a moment ago.
+#ifndef CTDB_TESTS_UNIT_ROUTER_TCP_CLUSTER_H_
+#define CTDB_TESTS_UNIT_ROUTER_TCP_CLUSTER_H_
+
+#include <gtest/gtest.h>
+
+#include "ctdb-router/transport/tcp/sockets.h"
+#include "ctdb-router/transport/tcp/tcp_transport.h"
+#include "tests/unit/router/transport_world.h"
+
+namespace ctdb::test {
+
+inline std::string tcp_node_address(uint32_t pnn) {
+  return "127.0.0." + std::to_string(pnn + 1);
+}
+
+// Bound on all addresses, so it is free on each.
+inline uint16_t free_port() {
+  Result<UniqueFd> socket = tcp_listen(make_address("0.0.0.0", 0));
+  EXPECT_TRUE(socket);
+  sockaddr_in address{};
+  socklen_t size = sizeof address;
+  EXPECT_EQ(getsockname(socket->get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  return ntohs(address.sin_port);
+}
+
+inline TcpOptions tcp_options(uint32_t pnn, uint64_t boot_id, uint16_t port) {
+  TcpOptions options;
+  options.pnn = pnn;
+  for (uint32_t node = 0; node < 3; ++node) options.nodes.push_back({node, tcp_node_address(node), false});
+  options.port = port;
+  options.cluster_name = "test";
+  options.boot_id = boot_id;
+  return options;
+}
+
+inline MakeTransport make_tcp_cluster() {
+  const uint16_t port = free_port();
+  return [port](uint32_t pnn, uint64_t boot_id, EventLoop& loop, TransportEvents& events) {
+    return make_tcp_transport(tcp_options(pnn, boot_id, port), loop, events);
+  };
+}
+
+}  // namespace ctdb::test
+
+#endif  // CTDB_TESTS_UNIT_ROUTER_TCP_CLUSTER_H_

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What every transport must do (the promises of ctdb-router/transport/transport.h). A transport's test instantiates
+// TransportConformance with a factory for nodes 0 to 2 of one cluster.
+#ifndef CTDB_TESTS_UNIT_ROUTER_TRANSPORT_CONFORMANCE_H_
+#define CTDB_TESTS_UNIT_ROUTER_TRANSPORT_CONFORMANCE_H_
+
+#include "libctdbipc/base/limits.h"
+#include "libctdbipc/base/random.h"
+#include "tests/unit/router/transport_world.h"
+
+namespace ctdb::test {
+
+// Called once per test: the returned function makes the nodes of one cluster.
+using MakeCluster = MakeTransport (*)();
+
+class TransportConformance : public testing::TestWithParam<MakeCluster> {
+ protected:
+  TransportConformance() : make_(GetParam()()) {}
+
+  std::unique_ptr<TransportNode> start(uint32_t pnn) {
+    return std::make_unique<TransportNode>(pnn, ++boot_id_, make_);
+  }
+  void start_pair() {
+    a = start(0);
+    b = start(1);
+    ASSERT_TRUE(until([&] { return a->ups() == 1 && b->ups() == 1; }));
+  }
+  bool until(const std::function<bool()>& condition) {
+    std::vector<TransportNode*> nodes;
+    for (const auto& node : {a.get(), b.get(), c.get()}) {
+      if (node != nullptr) nodes.push_back(node);
+    }
+    return turn_until(nodes, condition);
+  }
+  // Ups and downs of `node` alternate, start with an up, never repeat a session, and frame all packets.
+  static void expect_well_formed(const TransportNode& node) {
+    std::map<uint32_t, uint64_t> up;
+    std::set<uint64_t> seen;
+    for (const LinkEvent& event : node.events) {
+      if (event.kind == LinkEvent::Kind::kUp) {
+        EXPECT_EQ(up.count(event.peer), 0u);
+        EXPECT_TRUE(seen.insert(event.session).second) << "session used twice";
+        up[event.peer] = event.session;
+      } else if (event.kind == LinkEvent::Kind::kDown) {
+        ASSERT_EQ(up.count(event.peer), 1u);
+        EXPECT_EQ(up[event.peer], event.session);
+        up.erase(event.peer);
+      } else {
+        EXPECT_EQ(up.count(event.peer), 1u) << "a packet outside of a session";
+      }
+    }
+  }
+
+  MakeTransport make_;
+  uint64_t boot_id_ = 100;
+  std::unique_ptr<TransportNode> a, b, c;
+};
+
+TEST_P(TransportConformance, ThreeNodesAreAllLinked) {
+  a = start(0);
+  b = start(1);
+  c = start(2);
+  EXPECT_TRUE(until([&] { return a->ups() == 2 && b->ups() == 2 && c->ups() == 2; }));
+  expect_well_formed(*a);
+  expect_well_formed(*b);
+  expect_well_formed(*c);
+}
+
+TEST_P(TransportConformance, OrderOfStartingDoesNotMatter) {
+  b = start(1);
+  turn_for({b.get()}, 100 * kMillisecond);
+  EXPECT_EQ(b->ups(), 0u);
+  a = start(0);
+  EXPECT_TRUE(until([&] { return a->ups() == 1 && b->ups() == 1; }));
+}
+
+TEST_P(TransportConformance, SendWithoutALinkSaysSo) {
+  a = start(0);
+  EXPECT_FALSE(a->transport->send(1, Lane::kData, link_message(0, 1, 1, 10)));
+  EXPECT_EQ(a->transport->queued_bytes(), 0u);
+}
+
+TEST_P(TransportConformance, PacketsArriveWholeInOrderOnce) {
+  start_pair();
+  Random random(7);
+  std::vector<uint32_t> expected;
+  for (uint32_t i = 1; i <= 3000; ++i) {
+    const size_t size = random.one_in(50) ? random.below(300000) : random.below(400);
+    EXPECT_TRUE(a->transport->send(1, Lane::kData, link_message(0, 1, i, size)));
+    EXPECT_TRUE(b->transport->send(0, Lane::kData, link_message(1, 0, i, random.below(400))));
+    expected.push_back(i);
+    if (random.one_in(20)) {
+      a->turn();
+      b->turn();
+    }
+  }
+  EXPECT_TRUE(until([&] { return a->packets() == 3000 && b->packets() == 3000; }));
+  EXPECT_EQ(a->reqids(), expected);
+  EXPECT_EQ(b->reqids(), expected);
+  for (const LinkEvent& event : b->events) {
+    if (event.kind != LinkEvent::Kind::kPacket) continue;
+    const std::optional<ReqMessage> message = parse_req_message(event.packet);
+    ASSERT_TRUE(message);
+    const uint8_t fill = static_cast<uint8_t>(message->srvid);
+    EXPECT_TRUE(
+        std::all_of(message->data.begin(), message->data.end(), [&](uint8_t x) { return x == fill; }));
+  }
+  EXPECT_EQ(a->transport->queued_bytes(), 0u);
+  expect_well_formed(*a);
+  expect_well_formed(*b);
+}
+
+TEST_P(TransportConformance, TheLargestPacketArrives) {
+  start_pair();
+  const size_t payload = kPacketBytesMax - CTDB_REQ_MESSAGE_FIXED - 4;
+  const Bytes packet = link_message(0, 1, 9, payload);
+  ASSERT_EQ(packet.size(), kPacketBytesMax);
+  EXPECT_TRUE(a->transport->send(1, Lane::kData, packet));
+  EXPECT_TRUE(until([&] { return b->packets() == 1; }));
+  EXPECT_EQ(b->events.back().packet, packet);
+}
+
+TEST_P(TransportConformance, ControlOvertakesQueuedData) {
+  start_pair();
+  for (uint32_t i = 1; i <= 200; ++i) a->transport->send(1, Lane::kData, link_message(0, 1, i, 50000));
+  a->turn();  // a part of it is on its way
+  a->transport->send(1, Lane::kControl, link_message(0, 1, 1000, 10));
+  EXPECT_TRUE(until([&] { return b->packets() == 201; }));
+  std::vector<uint32_t> reqids = b->reqids();
+  EXPECT_NE(reqids.back(), 1000u);
+  std::erase(reqids, 1000u);
+  EXPECT_TRUE(std::is_sorted(reqids.begin(), reqids.end())) << "data keeps its order";
+}
+
+TEST_P(TransportConformance, ARestartIsADownAndAnUpWithAnotherSession) {
+  start_pair();
+  for (int round = 0; round < 3; ++round) {
+    const size_t ups = a->ups();
+    b.reset();
+    b = start(1);
+    EXPECT_TRUE(until([&] { return a->ups() == ups + 1 && b->ups() == 1; }));
+    EXPECT_EQ(a->downs(), ups);
+    a->transport->send(1, Lane::kData, link_message(0, 1, 5, 5));
+    EXPECT_TRUE(until([&] { return b->packets() == 1; }));
+  }
+  expect_well_formed(*a);
+  const size_t ups = b->ups();
+  a.reset();
+  a = start(0);
+  EXPECT_TRUE(until([&] { return a->ups() == 1 && b->ups() == ups + 1; }));
+  expect_well_formed(*b);
+}
+
+TEST_P(TransportConformance, ARefusedPacketCutsTheLink) {
+  start_pair();
+  b->refuse_packets = true;
+  a->transport->send(1, Lane::kData, link_message(0, 1, 1, 5));
+  a->transport->send(1, Lane::kData, link_message(0, 1, 2, 5));
+  EXPECT_TRUE(until([&] { return b->downs() == 1 && a->downs() == 1 && a->ups() == 2 && b->ups() == 2; }));
+  EXPECT_EQ(b->packets(), 1u) << "nothing of that session comes after";
+  b->refuse_packets = false;
+  a->transport->send(1, Lane::kData, link_message(0, 1, 3, 5));
+  EXPECT_TRUE(until([&] { return b->packets() == 2; }));
+  EXPECT_EQ(b->transport->figures().resets, 1u);
+  expect_well_formed(*a);
+  expect_well_formed(*b);
+}
+
+TEST_P(TransportConformance, QuietClosesAllLinksAndOpensNone) {
+  a = start(0);
+  b = start(1);
+  c = start(2);
+  ASSERT_TRUE(until([&] { return a->ups() == 2 && b->ups() == 2 && c->ups() == 2; }));
+  b->transport->set_quiet(true);
+  EXPECT_EQ(b->downs(), 2u);
+  EXPECT_TRUE(until([&] { return a->downs() == 1 && c->downs() == 1; }));
+  turn_for({a.get(), b.get(), c.get()}, 300 * kMillisecond);
+  EXPECT_EQ(a->ups(), 2u);
+  EXPECT_EQ(b->ups(), 2u);
+  EXPECT_FALSE(b->transport->send(0, Lane::kData, link_message(1, 0, 1, 5)));
+  EXPECT_TRUE(a->transport->send(2, Lane::kData, link_message(0, 2, 1, 5))) << "others are not concerned";
+  b->transport->set_quiet(false);
+  EXPECT_TRUE(until([&] { return b->ups() == 4 && a->ups() == 3 && c->ups() == 3; }));
+  for (const TransportNode* node : {a.get(), b.get(), c.get()}) expect_well_formed(*node);
+}
+
+TEST_P(TransportConformance, APeerThatDoesNotReadFillsTheQueueAndIsCut) {
+  start_pair();
+  b->frozen = true;
+  const Bytes packet = link_message(0, 1, 1, 1u << 20);
+  while (a->transport->queued_bytes() <= kLinkQueueHighWaterBytes) {
+    ASSERT_TRUE(a->transport->send(1, Lane::kData, packet));
+    a->turn();
+  }
+  EXPECT_EQ(a->downs(), 0u) << "this is when the owner holds its senders back";
+  size_t sent = 0;
+  while (a->transport->send(1, Lane::kData, packet)) ASSERT_LE(++sent, kLinkQueueBytesMax / packet.size());
+  EXPECT_EQ(a->downs(), 0u) << "never out of send()";
+  a->turn();
+  EXPECT_EQ(a->downs(), 1u);
+  EXPECT_EQ(a->transport->queued_bytes(), 0u);
+  b->frozen = false;
+  EXPECT_TRUE(until([&] { return a->ups() == 2 && b->ups() == 2; }));
+  expect_well_formed(*a);
+  expect_well_formed(*b);
+}
+
+TEST_P(TransportConformance, QueuesDrainWhenThePeerReadsAgain) {
+  start_pair();
+  b->frozen = true;
+  uint32_t sent = 0;
+  while (a->transport->queued_bytes() <= kLinkQueueHighWaterBytes) {
+    ASSERT_TRUE(a->transport->send(1, Lane::kData, link_message(0, 1, ++sent, 100000)));
+    a->turn();
+  }
+  b->frozen = false;
+  EXPECT_TRUE(until([&] { return b->packets() == sent; }));
+  EXPECT_EQ(a->transport->queued_bytes(), 0u);
+  EXPECT_EQ(a->downs(), 0u);
+}
+
+TEST_P(TransportConformance, PingsKeepAnIdleLinkUpAndFindADeadPeer) {
+  start_pair();
+  EXPECT_TRUE(until([&] {
+    return a->transport->figures().keepalives_in >= 3 && b->transport->figures().keepalives_in >= 3;
+  }));
+  EXPECT_EQ(a->downs() + b->downs(), 0u);
+  b->frozen = true;
+  EXPECT_TRUE(until([&] { return a->downs() == 1; }));
+  b->frozen = false;
+  EXPECT_TRUE(until([&] { return a->ups() == 2 && b->ups() == 2 && b->downs() == 1; }));
+  expect_well_formed(*a);
+  expect_well_formed(*b);
+}
+
+}  // namespace ctdb::test
+
+#endif  // CTDB_TESTS_UNIT_ROUTER_TRANSPORT_CONFORMANCE_H_
