@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "ctdb-router/core/router.h"
-#include "libctdbipc/wire/reader.h"
+#include "tests/unit/router/numbers.h"
 
 namespace ctdb::test {
 
@@ -172,14 +172,6 @@ class CoreTest : public testing::Test {
   TimeNs now = 100 * kSecond;
   Bytes last;
 };
-
-template <typename... Numbers>
-Bytes numbers(Numbers... values) {
-  Bytes data;
-  Writer writer(data);
-  (writer.u32(static_cast<uint32_t>(values)), ...);
-  return data;
-}
 
 }  // namespace ctdb::test
 
