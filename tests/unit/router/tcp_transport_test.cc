@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The TCP transport against a peer that does not play by the rules: raw sockets in place of another node.
+#include <poll.h>
+
 #include <algorithm>
 
 #include "libctdbipc/base/limits.h"
@@ -69,8 +71,8 @@ class TcpPeer : public testing::Test {
   RawPeer dial(const std::string& from = "127.0.0.2") {
     Result<UniqueFd> socket = tcp_connect(make_address(from, 0), make_address("127.0.0.1", port));
     EXPECT_TRUE(socket);
-    const int fd = socket->get();
-    EXPECT_TRUE(until([fd] { return *tcp_connected(fd); }));
+    pollfd writable{socket->get(), POLLOUT, 0};
+    EXPECT_EQ(poll(&writable, 1, 60000), 1);
     return RawPeer(std::move(*socket));
   }
   RawPeer dial_and_hello(uint64_t boot_id = 9, uint64_t session = 1) {
