@@ -42,7 +42,7 @@ struct Database {
 
 class Databases {
  public:
-  Databases(uint32_t pnn, RecordFiles& files) : pnn_(pnn), files_(files) {}
+  explicit Databases(RecordFiles& files) : files_(files) {}
 
   // nullptr: not attached.
   Database* find(uint32_t id) const;
@@ -58,7 +58,6 @@ class Databases {
  private:
   Result<void> index_file(Database& database);
 
-  const uint32_t pnn_;
   RecordFiles& files_;
   std::vector<std::unique_ptr<Database>> databases_;
   mutable Database* last_found_ = nullptr;

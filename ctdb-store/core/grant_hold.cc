@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The grant hold: a record that has just been given to a local client stays until the client had its turn. Without it a
 // hot record would leave again before the client woke up, and nobody would ever get anything done.
+//
+// On a machine so busy that clients do not wake up in time, the same could happen with it: so a hold that ends by time
+// makes the next one for that record twice as long, up to eight times, until a client has its turn again.
 #include <algorithm>
 
 #include "ctdb-store/core/migration.h"
@@ -8,12 +11,20 @@
 #include "ctdb-store/core/rules.h"
 
 namespace ctdb {
+namespace {
+
+constexpr uint8_t kDoublingsMax = 3;
+
+}  // namespace
 
 bool Migration::on_hold(Activity& activity, bool& held, TimeNs now) {
   RecordEntry& entry = *activity.entry;
   if (entry.granted == 0) return false;
   if (now >= entry.granted_until) {
-    if (activity.holding) ++ctx_.counts.grant_holds_expired;
+    if (activity.holding) {
+      ++ctx_.counts.grant_holds_expired;
+      entry.hold_doublings = std::min<uint8_t>(entry.hold_doublings + 1, kDoublingsMax);
+    }
     end_hold(activity);
     return false;
   }
@@ -28,6 +39,7 @@ bool Migration::on_hold(Activity& activity, bool& held, TimeNs now) {
     activity.seen_held = true;
   } else if (client_had_turn(activity)) {
     held = true;
+    entry.hold_doublings = 0;
     end_hold(activity);
     return false;
   } else if (mine) {

@@ -3,7 +3,6 @@
 #include "ctdb-store/core/migration.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "ctdb-store/core/record_io.h"
 #include "ctdb-store/core/rules.h"
@@ -11,6 +10,10 @@
 
 namespace ctdb {
 namespace {
+
+// A call overtakes a change of ownership for a few hops at most. One that is still on its way after so many goes round
+// between nodes that contradict each other: it is dropped, counted, and sent again in the next generation.
+constexpr uint32_t kHopsMax = 1000;
 
 // How many of the calls store the record again (rsn + 1 each). A client that is gone does not count: nothing runs.
 uint64_t storing_calls(const WaitingList& calls) {
@@ -203,7 +206,7 @@ void Migration::answer_locals(Activity& activity, WaitingList& calls, uint64_t r
   }
   if (granted == 0) return;
   entry.granted = static_cast<uint16_t>(std::min<uint32_t>(entry.granted + granted, 0xFFFF));
-  entry.granted_until = now + ctx_.options.grant_hold;
+  entry.granted_until = now + (ctx_.options.grant_hold << entry.hold_doublings);
   entry.granted_print = fingerprint(data);
 }
 
@@ -266,13 +269,11 @@ void Migration::send_reply_dmaster(const Activity& activity, uint32_t node, uint
 void Migration::redirect(Activity& activity, const Waiting& call) {
   const RecordEntry& entry = *activity.entry;
   const uint32_t node = whom_to_redirect_to(ctx_.self, ctx_.lmaster(entry), entry.dmaster);
-  if (!ctx_.is_member(node) || node == ctx_.self) return ctx_.refuse();
+  if (!ctx_.is_member(node) || node == ctx_.self || call.hopcount >= kHopsMax) return ctx_.refuse();
   Header header = ctx_.header_to(node, call.reqid);
   header.srcnode = call.node;
-  const uint32_t hops =
-      call.hopcount == std::numeric_limits<uint32_t>::max() ? call.hopcount : call.hopcount + 1;
   build(ctx_.built, header,
-        ReqCall{call.call_flags, activity.db->id, call.callid, hops, entry.key(), call.data});
+        ReqCall{call.call_flags, activity.db->id, call.callid, call.hopcount + 1, entry.key(), call.data});
   ctx_.out.to_router(0, ctx_.built);
   ++ctx_.counts.redirects;
 }

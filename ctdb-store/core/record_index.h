@@ -43,6 +43,7 @@ struct RecordEntry {
   uint32_t key_size = 0;
   uint32_t first_claim = kNoClaim;  // during a recovery, at the lmaster
   bool in_file = false;
+  uint8_t hold_doublings = 0;  // of the grant hold, see grant_hold.cc
 
   // The grant hold: a local client was just given this record and has had no time to use it.
   uint16_t granted = 0;        // how many clients were given it

@@ -26,8 +26,8 @@ bool is_recovery_packet(Operation operation) {
 
 class Store::Impl {
  public:
-  Impl(StoreOptions options, RecordFiles& files, StoreOutput& output)
-      : ctx_(std::move(options), files, output),
+  Impl(const StoreOptions& options, RecordFiles& files, StoreOutput& output)
+      : ctx_(options, files, output),
         migration_(ctx_),
         recovery_(ctx_, migration_),
         traverse_(ctx_),
@@ -301,8 +301,8 @@ void Store::Impl::work(TimeNs now) {
   if (traverse_.has_work()) traverse_.work(now);
 }
 
-Store::Store(StoreOptions options, RecordFiles& files, StoreOutput& output)
-    : impl_(std::make_unique<Impl>(std::move(options), files, output)) {}
+Store::Store(const StoreOptions& options, RecordFiles& files, StoreOutput& output)
+    : impl_(std::make_unique<Impl>(options, files, output)) {}
 Store::~Store() = default;
 
 void Store::on_router_up(TimeNs) {

@@ -90,7 +90,7 @@ struct RecordSight {
 class Store {
  public:
   // `files` and `output` outlive the store. Takes up existing files when options.open_generation says so.
-  Store(StoreOptions options, RecordFiles& files, StoreOutput& output);
+  Store(const StoreOptions& options, RecordFiles& files, StoreOutput& output);
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;

@@ -4,7 +4,6 @@
 #define CTDB_STORE_CORE_STORE_CONTEXT_H_
 
 #include <string>
-#include <utility>
 
 #include "ctdb-store/core/activity.h"
 #include "ctdb-store/core/chain_locks.h"
@@ -18,13 +17,13 @@
 namespace ctdb {
 
 struct StoreContext {
-  StoreContext(StoreOptions store_options, RecordFiles& files, StoreOutput& output)
-      : options(std::move(store_options)),
+  StoreContext(const StoreOptions& store_options, RecordFiles& files, StoreOutput& output)
+      : options(store_options),
         self(options.pnn),
         out(output),
         activities(timers),
         chains(output, counts, timers),
-        databases(options.pnn, files) {}
+        databases(files) {}
 
   bool is_open() const { return phase == StorePhase::kOpen; }
   bool is_member(uint32_t pnn) const { return placement.is_member(pnn); }

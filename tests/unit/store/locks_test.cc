@@ -2,6 +2,8 @@
 // Chains that clients hold, lock workers, and the grant hold.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/unit/store/store_world.h"
 
 namespace ctdb::test {
@@ -147,6 +149,34 @@ TEST_F(Locks, HoldsAGrantedRecordNoLongerThanItMay) {
   w.pass(kMicrosecond);
   EXPECT_TRUE(w.answered(2, 5, 1));
   EXPECT_EQ(w.store(0).counts().grant_holds_expired, 1u);
+}
+
+TEST_F(Locks, HoldsLongerWhereClientsComeTooLate) {
+  const std::string key = w.key_of(1);
+  TimeNs expected = 150 * kMicrosecond;
+  for (int i = 0; i < 6; ++i) {
+    w.call(0, 5, 1, key);
+    w.pass(0);
+    ASSERT_TRUE(w.answered(0, 5, 1));
+    w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+    w.pass(expected - kMicrosecond);
+    EXPECT_FALSE(w.answered(2, 5, 1)) << i;
+    w.pass(kMicrosecond);
+    EXPECT_TRUE(w.answered(2, 5, 1)) << i;
+    expected = std::min(expected * 2, 8 * 150 * kMicrosecond);
+  }
+  w.call(0, 5, 1, key);
+  w.pass(0);
+  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+  w.run();
+  ASSERT_TRUE(w.write(0, key, "in time"));
+  w.pass(30 * kMicrosecond);
+  EXPECT_TRUE(w.answered(2, 5, 1));
+  w.call(0, 5, 1, key);
+  w.pass(0);
+  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+  w.pass(150 * kMicrosecond);
+  EXPECT_TRUE(w.answered(2, 5, 1));
 }
 
 TEST_F(Locks, EndsTheHoldWhenAClientHadTheLockAndChangedNothing) {

@@ -267,6 +267,17 @@ TEST_F(Migration, KeepsACallToADeadNodeForTheNextGeneration) {
   EXPECT_TRUE(w.answered(0, 5, 1));
 }
 
+TEST_F(Migration, DropsACallThatGoesRoundForEver) {
+  const std::string key = w.key_of(1);
+  take(0, key, "x");
+  Bytes call;
+  build(call, {0, 10, 0, 1, 2, 77}, ReqCall{0, kDbId, CTDB_FUNC_NULL, 1000, as_bytes(key), {}});
+  w.deliver(1, call);
+  EXPECT_TRUE(w.link(1, 0).empty());
+  EXPECT_EQ(w.store(1).counts().refused_packets, 1u);
+  EXPECT_EQ(w.store(1).counts().hops_max, 1000u);
+}
+
 TEST_F(Migration, MovesALargeRecordWhole) {
   const std::string key = w.key_of(1);
   const std::string big(1 << 20, 'x');
