@@ -9,7 +9,7 @@
 namespace ctdb {
 namespace {
 
-constexpr size_t kReadBytes = 64u << 10;
+constexpr size_t kReadBytesMax = 64u << 10;
 constexpr size_t kRoomMin = 4096;
 constexpr size_t kKeptBytesMax = 256u << 10;  // a larger buffer is given back once it is empty
 
@@ -24,7 +24,7 @@ MutableBytes FrameReader::room() {
     end_ -= begin_;
     begin_ = 0;
   }
-  size_t want = kReadBytes;
+  size_t want = read_bytes_;
   if (end_ >= 4) {
     // A length field alone takes no memory: the buffer doubles as the packet really arrives.
     const size_t length = std::min<size_t>(load<uint32_t>(buffer_.data()), packet_bytes_max_);
@@ -42,6 +42,8 @@ MutableBytes FrameReader::room() {
 void FrameReader::received(size_t bytes) {
   CTDB_ASSERT(bytes <= buffer_.size() - end_);
   end_ += bytes;
+  // Whoever sends much gets larger reads; thousands of quiet clients cost a page each.
+  if (end_ == buffer_.size()) read_bytes_ = std::min(4 * read_bytes_, kReadBytesMax);
 }
 
 FrameReader::Next FrameReader::refuse(const char* why) {

@@ -38,6 +38,7 @@ class FrameReader {
   Policy policy_;
   size_t packet_bytes_max_;
   Bytes buffer_;
+  size_t read_bytes_ = 4096;
   size_t begin_ = 0;  // first byte not handed out
   size_t end_ = 0;    // bytes received
   uint64_t skipped_ = 0;

@@ -221,5 +221,19 @@ TEST(FrameReader, GarbageNeverBreaksIt) {
   }
 }
 
+TEST(FrameReaderMemory, AQuietSenderCostsAPageABusyOneGetsLargerReads) {
+  FrameReader reader(FrameReader::Policy::kClient, 1u << 20);
+  EXPECT_LE(reader.room().size(), 4096u);
+  for (int i = 0; i < 10; ++i) {
+    const MutableBytes room = reader.room();
+    std::fill(room.begin(), room.end(), uint8_t{0});
+    store(room.data(), static_cast<uint32_t>(room.size()));
+    reader.received(room.size());
+    MutableBytes packet;
+    EXPECT_EQ(reader.next(packet), FrameReader::Next::kMore) << "no packet, but skipped whole";
+  }
+  EXPECT_GE(reader.room().size(), 65536u);
+}
+
 }  // namespace
 }  // namespace ctdb
