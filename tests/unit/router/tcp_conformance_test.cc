@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <algorithm>
-#include <map>
-#include <set>
-
 #include "tests/unit/router/tcp_cluster.h"
 #include "tests/unit/router/transport_conformance.h"
 

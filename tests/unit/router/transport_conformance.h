@@ -4,6 +4,12 @@
 #ifndef CTDB_TESTS_UNIT_ROUTER_TRANSPORT_CONFORMANCE_H_
 #define CTDB_TESTS_UNIT_ROUTER_TRANSPORT_CONFORMANCE_H_
 
+#include <poll.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/base/random.h"
 #include "tests/unit/router/transport_world.h"
@@ -217,6 +223,65 @@ TEST_P(TransportConformance, QueuesDrainWhenThePeerReadsAgain) {
   EXPECT_TRUE(until([&] { return b->packets() == sent; }));
   EXPECT_EQ(a->transport->queued_bytes(), 0u);
   EXPECT_EQ(a->downs(), 0u);
+}
+
+// A stream that joins `from` and `to`: bytes come out whole, and nothing else does.
+inline void expect_joined(const UniqueFd& from, const UniqueFd& to) {
+  const char text[] = "for the store";
+  EXPECT_EQ(write(from.get(), text, sizeof text), static_cast<ssize_t>(sizeof text));
+  pollfd readable{to.get(), POLLIN, 0};
+  EXPECT_EQ(poll(&readable, 1, 60000), 1);
+  char got[100] = {};
+  EXPECT_EQ(read(to.get(), got, sizeof got), static_cast<ssize_t>(sizeof text));
+  EXPECT_STREQ(got, text);
+}
+
+TEST_P(TransportConformance, RecordStreamsJoinNodesThatBothHaveAStore) {
+  start_pair();
+  a->transport->want_record_streams(true);
+  turn_for({a.get(), b.get()}, 100 * kMillisecond);
+  EXPECT_TRUE(a->streams.empty()) << "the other has none";
+  b->transport->want_record_streams(true);
+  ASSERT_TRUE(until([&] { return a->streams.size() == 1 && b->streams.size() == 1; }));
+  EXPECT_EQ(a->stream_peers[0], 1u);
+  EXPECT_EQ(b->stream_peers[0], 0u);
+  expect_joined(a->streams[0], b->streams[0]);
+  expect_joined(b->streams[0], a->streams[0]);
+  EXPECT_EQ(a->ups(), 1u) << "the link stays what it was";
+  EXPECT_EQ(a->downs(), 0u);
+}
+
+TEST_P(TransportConformance, ANewLinkBringsANewRecordStream) {
+  start_pair();
+  a->transport->want_record_streams(true);
+  b->transport->want_record_streams(true);
+  ASSERT_TRUE(until([&] { return a->streams.size() == 1 && b->streams.size() == 1; }));
+  b.reset();
+  b = start(1);
+  b->transport->want_record_streams(true);
+  ASSERT_TRUE(until([&] { return a->streams.size() == 2 && b->streams.size() == 1; }));
+  expect_joined(b->streams[0], a->streams[1]);
+}
+
+TEST_P(TransportConformance, ARecordStreamThatBrokeIsMadeAgain) {
+  start_pair();
+  a->transport->want_record_streams(true);
+  b->transport->want_record_streams(true);
+  ASSERT_TRUE(until([&] { return a->streams.size() == 1 && b->streams.size() == 1; }));
+  a->streams[0].reset();
+  b->streams[0].reset();
+  a->transport->remake_record_stream(1);
+  b->transport->remake_record_stream(0);
+  ASSERT_TRUE(until([&] { return a->streams.size() == 2 && b->streams.size() == 2; }));
+  expect_joined(a->streams[1], b->streams[1]);
+  EXPECT_EQ(a->downs() + b->downs(), 0u);
+}
+
+TEST_P(TransportConformance, SessionNumbersAreNeverUsedTwice) {
+  start_pair();
+  std::set<uint64_t> sessions;
+  for (const LinkEvent& event : a->events) sessions.insert(event.session);
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(sessions.insert(a->transport->new_session()).second);
 }
 
 TEST_P(TransportConformance, PingsKeepAnIdleLinkUpAndFindADeadPeer) {

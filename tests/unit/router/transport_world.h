@@ -63,6 +63,12 @@ class TransportNode : public TransportEvents {
     return !refuse_packets;
   }
 
+  void on_record_stream(uint32_t peer, UniqueFd stream) override {
+    EXPECT_GT(ups(), downs()) << "only while the link is up";
+    stream_peers.push_back(peer);
+    streams.push_back(std::move(stream));
+  }
+
   size_t count(LinkEvent::Kind kind) const {
     size_t found = 0;
     for (const LinkEvent& event : events) found += event.kind == kind ? 1 : 0;
@@ -82,6 +88,8 @@ class TransportNode : public TransportEvents {
 
   std::unique_ptr<Transport> transport;
   std::vector<LinkEvent> events;
+  std::vector<UniqueFd> streams;
+  std::vector<uint32_t> stream_peers;
   std::string why_down;
   bool frozen = false;
   bool refuse_packets = false;
