@@ -116,6 +116,8 @@ struct ctdb_client {
   int service(int budget, int sleep_ms);
   // Until service() has something to do.
   int service_waiting(int timeout_ms);
+  // Looks at the set-up connection.
+  void take_news();
   // Until `done`, the deadline, or the end of the connection. Reads the channel of `peer` only.
   int wait(const bool& done, Peer peer, const ctdb::Deadline& deadline);
   // Waits for a sync request and withdraws it when the time is over.
@@ -175,7 +177,7 @@ struct ctdb_client {
   bool handle_one();
   bool run_ready();
   bool handle_frame(Peer peer);
-  void take_news();
+
   bool drain_for_wait(Peer peer);
   bool may_spin() const;
   template <typename Look>

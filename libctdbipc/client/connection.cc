@@ -8,6 +8,7 @@
 namespace {
 
 constexpr const char* kDefaultSetupSocket = "/run/ctdb/setup.socket";
+constexpr int kStoreRetryMs = 20;
 
 std::string& connect_error() {
   static thread_local std::string text;
@@ -82,7 +83,13 @@ int ctdb_client::restore(int timeout_ms) {
   if (const int error = ctdb::register_again(*this, deadline); error != 0) return error;
   for (auto& db : databases) {
     if (db->file == nullptr) continue;
-    if (const int error = ctdb::attach_blocking(*this, *db, deadline); error != 0) return error;
+    int error = ctdb::attach_blocking(*this, *db, deadline);
+    // After a restart of the router the store needs a moment to find it.
+    while (error == CTDB_ERR_REMOTE && deadline.left_ms() != 0 && link.up()) {
+      if (link.sleep(kStoreRetryMs)) take_news();
+      error = ctdb::attach_blocking(*this, *db, deadline);
+    }
+    if (error != 0) return error;
   }
   return 0;
 }

@@ -94,9 +94,18 @@ PushResult Link::send(Peer peer, ByteView packet) {
   const PushResult pushed = queue.packets.empty() ? to->push({}, packet) : PushResult::kFull;
   if (pushed != PushResult::kFull) return pushed;
   if (queue.bytes != 0 && queue.bytes + packet.size() > kQueueBytesMax) return PushResult::kFull;
+  enqueue(queue, packet);
+  return PushResult::kOk;  // flush() and arm() see to the rest
+}
+
+void Link::enqueue(Queue& queue, ByteView packet) {
   queue.packets.emplace_back(packet.begin(), packet.end());
   queue.bytes += packet.size();
-  return PushResult::kOk;  // flush() and arm() see to the rest
+}
+
+void Link::resend(ByteView packet) {
+  if (send(Peer::kStore, packet) == PushResult::kFull)
+    enqueue(queues_[static_cast<size_t>(Peer::kStore)], packet);
 }
 
 void Link::empty_queue(size_t index) {

@@ -43,6 +43,8 @@ class Link {
   // kFull: the queue behind the ring is full too. Without a store a packet for it is not sent at all (kOk):
   // the requests table has it and resends it when there is one.
   PushResult send(Peer peer, ByteView packet);
+  // To a store that was restarted: what was accepted once is not refused now, however much it is.
+  void resend(ByteView packet);
   // Moves queued packets into the rings and rings the bells that have to be rung.
   void flush();
   bool all_handed_over() const;
@@ -79,6 +81,7 @@ class Link {
   void unwatch(int fd);
   void drop_channel(size_t index);
   void empty_queue(size_t index);
+  static void enqueue(Queue& queue, ByteView packet);
 
   UniqueFd epoll_;
   UniqueFd kick_;

@@ -40,7 +40,7 @@ int Deadline::left_ms() const {
 void ctdb_client::resend_calls() {
   requests.for_each([this](Request& request) {
     if (request.state == Request::State::kSent && request.peer == Peer::kStore) {
-      link.send(Peer::kStore, request.packet);
+      link.resend(request.packet);
     }
   });
   link.flush();

@@ -26,7 +26,8 @@
  *            ctdb_error_text() tells more about the last failure on a client. Output arguments are written only on
  *            success. A NULL client, database, record or output argument gives CTDB_ERR_INVALID; so does a blob with
  *            size but without data. Functions that need the daemons return CTDB_ERR_DISCONNECTED once the connection
- *            is lost, and all functions can return CTDB_ERR_NO_MEMORY. These are not repeated below.
+ *            is lost and CTDB_ERR_FULL when they cannot take more, and all functions can return CTDB_ERR_NO_MEMORY. These
+ *            are not repeated below.
  * Sizes      are in bytes, time-outs in milliseconds. timeout_ms -1 waits for ever. A blocking call that timed out is
  *            withdrawn: its late answer is ignored (a record may have moved here all the same). Signals do not
  *            interrupt blocking calls. The time-out bounds the wait for daemons, not the wait for another program that
@@ -134,7 +135,7 @@ CTDB_API int ctdb_connect(const char* setup_socket, int timeout_ms, ctdb_client*
 CTDB_API void ctdb_disconnect(ctdb_client* client);
 
 /* After CTDB_ERR_DISCONNECTED: connects again to the same socket, registers all message handlers again and takes up all
- * attached databases; pointers to them stay valid. Requests that were pending when the connection was lost are not
+ * attached databases (as long as the store refuses it tries again); pointers to them stay valid. Requests that were pending when the connection was lost are not
  * repeated (they end with CTDB_ERR_DISCONNECTED), and messages sent meanwhile by others are lost. Does nothing when the
  * connection is up. The library never reconnects by itself: only the program knows what the loss means to it.
  * Errors: those of ctdb_connect() and ctdb_attach(); CTDB_ERR_BUSY while a record is locked. After an error the client is
@@ -202,13 +203,13 @@ CTDB_API int ctdb_flush(ctdb_client* client, int timeout_ms);
 
 /* Attaches to the volatile database `name` (creates it in the whole cluster when there is none) and opens its local
  * file. `flags` must be 0. While the cluster recovers the answer waits for the end of it.
- * Errors: CTDB_ERR_TIMEOUT, CTDB_ERR_BUSY, CTDB_ERR_REMOTE (the store refused), CTDB_ERR_DATABASE (the file cannot be opened),
+ * Errors: CTDB_ERR_TIMEOUT, CTDB_ERR_BUSY, CTDB_ERR_REMOTE (the store refused or is not running), CTDB_ERR_DATABASE (the file cannot be opened),
  * CTDB_ERR_PROTOCOL, CTDB_ERR_INVALID (also an empty name or one longer than 255 bytes). */
 CTDB_API int ctdb_attach(ctdb_client* client, const char* name, uint32_t flags, int timeout_ms, ctdb_db** db);
 
 /* The end of ctdb_attach_send(): error 0 and the database, or an error of ctdb_attach() and NULL. */
 typedef void (*ctdb_attach_fn)(ctdb_client* client, int error, ctdb_db* db, void* private_data);
-/* `id` may be NULL, here and below. Further error: CTDB_ERR_FULL. */
+/* `id` may be NULL, here and below. */
 CTDB_API int ctdb_attach_send(ctdb_client* client, const char* name, uint32_t flags, ctdb_attach_fn done,
                               void* private_data, uint32_t* id);
 
@@ -233,7 +234,7 @@ CTDB_API int ctdb_fetch_lock(ctdb_db* db, ctdb_blob key, int timeout_ms, ctdb_re
  * before the callback returns if you can. While a record of the same database is locked, others wait for their turn. */
 typedef void (*ctdb_record_fn)(ctdb_client* client, int error, ctdb_record* record, void* private_data);
 /* Programs with an event loop try ctdb_fetch_lock() with timeout_ms 0 first, which costs no turn of the loop on a hit.
- * Further error: CTDB_ERR_FULL. */
+ */
 CTDB_API int ctdb_fetch_lock_send(ctdb_db* db, ctdb_blob key, ctdb_record_fn done, void* private_data,
                                   uint32_t* id);
 
@@ -283,7 +284,6 @@ typedef void (*ctdb_reply_fn)(ctdb_client* client, const ctdb_reply* reply, void
  * CTDB_ERR_PROTOCOL, CTDB_ERR_DATABASE. */
 CTDB_API int ctdb_request(ctdb_db* db, ctdb_blob key, uint32_t call, ctdb_blob in, int timeout_ms,
                           ctdb_reply* reply);
-/* Further error: CTDB_ERR_FULL. */
 CTDB_API int ctdb_request_send(ctdb_db* db, ctdb_blob key, uint32_t call, ctdb_blob in, ctdb_reply_fn done,
                                void* private_data, uint32_t* id);
 
@@ -298,7 +298,7 @@ typedef void (*ctdb_message_fn)(ctdb_client* client, uint64_t srvid, ctdb_blob d
 CTDB_API int ctdb_register(ctdb_client* client, uint64_t srvid, ctdb_message_fn handler, void* private_data,
                            int timeout_ms);
 /* The handler may run before `done`. When the registration failed (reply->error, or status not 0) the handler is forgotten.
- * `done` may be NULL. Further error: CTDB_ERR_FULL. */
+ * `done` may be NULL. */
 CTDB_API int ctdb_register_send(ctdb_client* client, uint64_t srvid, ctdb_message_fn handler,
                                 void* private_data, ctdb_reply_fn done, void* done_private_data,
                                 uint32_t* id);
@@ -333,7 +333,7 @@ typedef struct ctdb_control_request {
  * CTDB_ERR_PROTOCOL. */
 CTDB_API int ctdb_control(ctdb_client* client, const ctdb_control_request* request, int timeout_ms,
                           ctdb_reply* reply);
-/* With CTDB_CONTROL_FLAG_NOREPLY `done` must be NULL, otherwise not. Further error: CTDB_ERR_FULL. */
+/* With CTDB_CONTROL_FLAG_NOREPLY `done` must be NULL, otherwise not. */
 CTDB_API int ctdb_control_send(ctdb_client* client, const ctdb_control_request* request, ctdb_reply_fn done,
                                void* private_data, uint32_t* id);
 

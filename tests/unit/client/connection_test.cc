@@ -107,6 +107,21 @@ TEST_F(ConnectionTest, ReconnectBringsHandlersAndDatabasesBack) {
   EXPECT_EQ(ctdb_unlock(record), 0);
 }
 
+TEST_F(ConnectionTest, ReconnectWaitsForTheStore) {
+  start_attached([](FakeDaemons& daemons, Peer peer, ByteView packet) {
+    // In its second life the store comes late.
+    if (peer != Peer::kRouter || daemons.seen.clients == 1 || daemons.held.size() == 3) return false;
+    daemons.held.emplace_back();
+    daemons.reply_control(read_header(packet).reqid, -1, {}, "ctdb-store is not running");
+    return true;
+  });
+  node->kill();
+  ASSERT_TRUE(loop_until([&] { return ctdb_service(client, 0) == CTDB_ERR_DISCONNECTED; }));
+  node->start();
+  ASSERT_EQ(ctdb_reconnect(client, kPatience), 0) << ctdb_error_text(client);
+  EXPECT_EQ(node->seen().held_back, 3u);
+}
+
 TEST_F(ConnectionTest, CallsWaitForAStoreThatIsNotThereYet) {
   start(
       {}, [](FakeDaemons& daemons, char) { daemons.replace_store(); }, true);
@@ -144,6 +159,32 @@ TEST_F(ConnectionTest, UnansweredCallsGoToARestartedStore) {
   node->command('r');
   ASSERT_TRUE(loop_until([&] { return done == 3; }));
   EXPECT_EQ(stats().calls, 3u) << "repetitions are not calls";
+}
+
+TEST_F(ConnectionTest, EverythingUnansweredGoesToARestartedStoreHoweverMuchItIs) {
+  // The old store swallows them all; together they are far more than ring and queue hold.
+  start_attached(
+      [](FakeDaemons& daemons, Peer peer, ByteView) { return peer == Peer::kStore && daemons.held.empty(); },
+      [](FakeDaemons& daemons, char) {
+        daemons.held.emplace_back();
+        daemons.replace_store();
+      });
+  static int done;
+  done = 0;
+  const auto answered = [](ctdb_client*, const ctdb_reply* reply, void*) {
+    done += reply->error == 0 ? 1 : 1000;
+  };
+  const Bytes argument(100000, 7);
+  int sent = 0;
+  for (; sent < 100; ++sent) {
+    while (ctdb_request_send(db, blob_of("k"), CTDB_CALL_NULL, {argument.data(), argument.size()}, answered,
+                             nullptr, nullptr) == CTDB_ERR_FULL) {
+      ASSERT_EQ(ctdb_flush(client, kPatience), 0);
+    }
+  }
+  node->command('r');
+  ASSERT_TRUE(loop_until([&] { return done >= sent; }));
+  EXPECT_EQ(done, sent);
 }
 
 TEST_F(ConnectionTest, BlockingCallGoesToARestartedStore) {
