@@ -201,8 +201,10 @@ size_t edit_distance(const std::string& a, const std::string& b) {
 }
 
 std::string nearest_option(const std::string& name) {
+  constexpr size_t kNameBytesMax = 64;  // no option is that long
   std::string best;
-  size_t best_distance = name.size() / 2;
+  size_t best_distance = name.size() > kNameBytesMax ? 0 : name.size() / 2;
+  if (best_distance == 0) return "remove the line";
   for (const auto& [known, setter] : options()) {
     if (const size_t distance = edit_distance(name, known); distance < best_distance) {
       best = known;
