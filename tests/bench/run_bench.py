@@ -149,6 +149,7 @@ def parse_arguments():
     parser.add_argument("--cpus", default="all", help="CPUs that every process shares, as 0 or 0,1 (default: all)")
     parser.add_argument("--rows", default="", help="only these rows, comma separated (ctdb-bench --list names them)")
     parser.add_argument("--json", metavar="FILE", help="write the results there, too")
+    parser.add_argument("--markdown", metavar="FILE", help="append the table there, for docs/benchmarks.md")
     parser.add_argument("--build", default=os.path.join(ROOT, "build", "release"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.rounds < 1 or arguments.seconds <= 0:
@@ -156,58 +157,98 @@ def parse_arguments():
     return arguments
 
 
+def chosen_rows(bench, names):
+    rows = list_rows(bench)
+    if not names:
+        return rows
+    wanted = names.split(",")
+    unknown = set(wanted) - {row for row, _ in rows}
+    if unknown:
+        sys.exit(f"run-bench: unknown rows: {', '.join(sorted(unknown))} (ctdb-bench --list names them)")
+    return [row for row in rows if row[0] in wanted]
+
+
+def systems_of(classic, ours):
+    def joined(paths):
+        return ",".join(paths)
+
+    return [System("classic", ["--classic", joined(classic.socket(i) for i in range(NODES))], classic.daemon_pids),
+            System("socket", ["--classic", joined(node.classic_socket for node in ours.nodes)], ours.daemon_pids),
+            System("ring", ["--native", joined(node.setup_socket for node in ours.nodes)], ours.daemon_pids)]
+
+
+def measure_whole(classic, ours):
+    """What is seen of a cluster that does nothing."""
+    pids = {"classic": classic.daemon_pids(), "ours": ours.daemon_pids()}
+    return {"idle": {name: idle_cost(found) for name, found in pids.items()},
+            "memory_bytes_per_node": {name: memory_bytes(found) / NODES for name, found in pids.items()}}
+
+
+def run(arguments, cpus, rows, bench, directory, namespace):
+    classic = ClassicCluster(os.path.join(directory, "classic"), NODES)
+    ours = None
+    try:
+        start = {"classic": classic.start()}
+        ours, start["ours"] = start_ours(os.path.join(directory, "ours"), namespace, arguments.build)
+        whole = dict(measure_whole(classic, ours), start_seconds=start)
+        print(f"CPUs {sorted(cpus)}, {arguments.rounds} rounds of {arguments.seconds} s\n{HEADER}", flush=True)
+        table = measure(bench, systems_of(classic, ours), rows, arguments.rounds, arguments.seconds, cpus)
+    finally:
+        if ours:
+            ours.stop()
+        classic.stop()
+    return {"schema": 1, "machine": machine(), "cpus": sorted(cpus), "rounds": arguments.rounds,
+            "seconds": arguments.seconds, "whole": whole,
+            "rows": [dict(entry, ratio={n: ratio(entry, n) for n in ("socket", "ring")}) for entry in table]}
+
+
 def main():
     arguments = parse_arguments()
     bench = os.path.join(arguments.build, "bin", "ctdb-bench")
     cpus = set(os.sched_getaffinity(0)) if arguments.cpus == "all" else {int(c) for c in arguments.cpus.split(",")}
-    rows = list_rows(bench)
-    if arguments.rows:
-        wanted = arguments.rows.split(",")
-        unknown = set(wanted) - {row for row, _ in rows}
-        if unknown:
-            sys.exit(f"run-bench: unknown rows: {', '.join(sorted(unknown))} (ctdb-bench --list names them)")
-        rows = [row for row in rows if row[0] in wanted]
+    rows = chosen_rows(bench, arguments.rows)
     os.sched_setaffinity(0, cpus)
     with tempfile.TemporaryDirectory(prefix="ctdb-bench-") as directory, NetworkNamespace() as namespace:
-        classic = ClassicCluster(os.path.join(directory, "classic"), NODES)
-        ours = None
-        try:
-            classic_start = classic.start()
-            ours, ours_start = start_ours(os.path.join(directory, "ours"), namespace, arguments.build)
-            sockets = ",".join(classic.socket(i) for i in range(NODES))
-            our_sockets = ",".join(ours.nodes[i].classic_socket for i in range(NODES))
-            our_setups = ",".join(ours.nodes[i].setup_socket for i in range(NODES))
-            systems = [System("classic", ["--classic", sockets], classic.daemon_pids),
-                       System("socket", ["--classic", our_sockets], ours.daemon_pids),
-                       System("ring", ["--native", our_setups], ours.daemon_pids)]
-            whole = {
-                "start_seconds": {"classic": classic_start, "ours": ours_start},
-                "idle": {"classic": idle_cost(classic.daemon_pids()), "ours": idle_cost(ours.daemon_pids())},
-                "memory_bytes_per_node": {"classic": memory_bytes(classic.daemon_pids()) / NODES,
-                                          "ours": memory_bytes(ours.daemon_pids()) / NODES},
-            }
-            print(f"CPUs {sorted(cpus)}, {arguments.rounds} rounds of {arguments.seconds} s\n{HEADER}")
-            table = measure(bench, systems, rows, arguments.rounds, arguments.seconds, cpus)
-        finally:
-            if ours:
-                ours.stop()
-            classic.stop()
-    print_whole(whole)
+        result = run(arguments, cpus, rows, bench, directory, namespace)
+    print("\n".join(whole_lines(result["whole"])))
+    if arguments.markdown:
+        with open(arguments.markdown, "a") as out:
+            out.write(markdown(result))
     if arguments.json:
-        result = {"schema": 1, "machine": machine(), "cpus": sorted(cpus), "rounds": arguments.rounds,
-                  "seconds": arguments.seconds, "whole": whole,
-                  "rows": [dict(entry, ratio={n: ratio(entry, n) for n in ("socket", "ring")}) for entry in table]}
         with open(arguments.json, "w") as out:
             json.dump(result, out, indent=1)
             out.write("\n")
 
 
-def print_whole(whole):
+def cell(entry, name):
+    values = entry["systems"].get(name)
+    if not values:
+        return "–"
+    return f"{values['per_second']:,.0f}/s" if entry["rate"] else f"{values['us']:.2f} µs"
+
+
+def markdown(result):
+    """The same figures as a table for docs/benchmarks.md."""
+    def cost(entry, key, digits):
+        values = [entry["systems"].get(name) for name in ("classic", "socket", "ring")]
+        return " / ".join("–" if v is None else f"{v[key]:.{digits}f}" for v in values)
+
+    lines = [f"## CPUs {result['cpus']}, {result['rounds']} rounds of {result['seconds']} s", "",
+             "| row | classic | ours, classic socket | ratio | ours, rings | ratio | CPU µs per operation | context switches |",
+             "|---|---|---|---|---|---|---|---|"]
+    for entry in result["rows"]:
+        ratios = ["–" if entry["ratio"][n] is None else f"{entry['ratio'][n]:.2f}" for n in ("socket", "ring")]
+        lines.append(f"| {entry['text']} | {cell(entry, 'classic')} | {cell(entry, 'socket')} | {ratios[0]} | "
+                     f"{cell(entry, 'ring')} | {ratios[1]} | {cost(entry, 'cpu_us', 1)} | {cost(entry, 'switches', 2)} |")
+    return "\n".join(lines + [""] + [f"- {line}" for line in whole_lines(result["whole"])] + [""])
+
+
+def whole_lines(whole):
     start, idle, memory = whole["start_seconds"], whole["idle"], whole["memory_bytes_per_node"]
-    print(f"start until healthy: classic {start['classic']:.2f} s, ours {start['ours']:.2f} s")
-    print(f"idle, all three nodes: classic {idle['classic']['cpu_percent']:.2f} % CPU, ours "
-          f"{idle['ours']['cpu_percent']:.2f} %")
-    print(f"memory of an idle node: classic {memory['classic'] / 1e6:.1f} MB, ours {memory['ours'] / 1e6:.1f} MB")
+    return [f"start until healthy: classic {start['classic']:.2f} s, ours {start['ours']:.2f} s",
+            f"idle, all three nodes: classic {idle['classic']['cpu_percent']:.2f} % CPU, ours "
+            f"{idle['ours']['cpu_percent']:.2f} %",
+            f"memory of an idle node: classic {memory['classic'] / 1e6:.1f} MB, ours {memory['ours'] / 1e6:.1f} MB"]
 
 
 if __name__ == "__main__":
