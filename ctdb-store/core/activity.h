@@ -37,6 +37,7 @@ struct Activity {
   WaitingList joined;      // local calls that will be answered by the migration under way
   bool migrating = false;  // our REQ_CALL is out
   uint32_t reqid = 0;      // of that
+  bool told = false;       // the node that did not know the database has been told of it
 
   HeaderJob job = HeaderJob::kNone;
   uint32_t job_dmaster = 0;

@@ -6,6 +6,7 @@
 #include "ctdb-store/core/migration.h"
 #include "ctdb-store/core/record_io.h"
 #include "libctdbipc/base/limits.h"
+#include "libctdbipc/wire/own_messages.h"
 
 namespace ctdb {
 namespace {
@@ -120,20 +121,26 @@ void Migration::arrive(Activity& activity, const Header& header, const ReplyDmas
 }
 
 // The router could not deliver our call: the node is gone, a recovery follows and the call is sent again after it. A
-// peer that does not know the database will not know it later either: the clients are told.
+// node that does not know the database has not heard of it yet: it is told, and asked once more. If it cannot attach it
+// the clients are told.
 void Migration::reply_error(const Header& header, const ReplyErrorPacket& packet, TimeNs now) {
   if (!packet.text.starts_with(kUnknownDatabase)) return;
   Activity* asked = nullptr;
   ctx_.activities.for_each_used([&](Activity& activity) {
     if (activity.migrating && activity.reqid == header.reqid) asked = &activity;
   });
-  if (asked == nullptr) return ctx_.refuse();
-  asked->migrating = false;
-  while (!asked->joined.empty()) {
-    Waiting* call = asked->joined.pop();
-    if (!call->gone) reply(*call, -1, {});
-    finish(call);
+  if (asked == nullptr || !ctx_.is_member(header.srcnode)) return ctx_.refuse();
+  if (!asked->told) {
+    RecordDatabases message;
+    message.generation = ctx_.generation;
+    message.databases.push_back({asked->db->name, asked->db->flags});
+    ctx_.send_own(header.srcnode, Operation::RECORD_DATABASES, message.encode());
+    ask(*asked, *asked->joined.front());
+    asked->told = true;
+    return;
   }
+  asked->migrating = false;
+  drop_all(asked->joined);
   process(*asked, now);
 }
 

@@ -141,6 +141,7 @@ void Migration::ask(Activity& activity, const Waiting& call) {
   const uint32_t node =
       whom_to_ask(ctx_.self, ctx_.lmaster(entry), entry.dmaster, ctx_.is_member(entry.dmaster));
   activity.migrating = true;
+  activity.told = false;
   activity.reqid = ctx_.new_reqid();
   build(ctx_.built, ctx_.header_to(node, activity.reqid),
         ReqCall{call.call_flags, activity.db->id, call.callid, 0, entry.key(), call.data});

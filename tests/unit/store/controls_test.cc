@@ -203,7 +203,7 @@ TEST_F(Controls, ReadsTheSequenceNumberRecord) {
   Bytes request = u32_bytes(kDbId);
   request.resize(8);
   EXPECT_EQ(load<uint64_t>(ask(Control::GET_DB_SEQNUM, request)->data.data()), 0u);
-  const std::string key("__db_sequence_number__", 23);
+  const std::string key = std::string("__db_sequence_number__") + '\0';
   Bytes number;
   Writer(number).u64(42);
   take(0, key, as_text(number));

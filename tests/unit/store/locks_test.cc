@@ -163,7 +163,7 @@ TEST_F(Locks, HoldsLongerWhereClientsComeTooLate) {
     EXPECT_FALSE(w.answered(2, 5, 1)) << i;
     w.pass(kMicrosecond);
     EXPECT_TRUE(w.answered(2, 5, 1)) << i;
-    expected = std::min(expected * 2, 8 * 150 * kMicrosecond);
+    expected = std::min(expected * 2, TimeNs{1200} * kMicrosecond);
   }
   w.call(0, 5, 1, key);
   w.pass(0);

@@ -242,16 +242,28 @@ TEST_F(Migration, TellsANodeThatTheDatabaseIsUnknown) {
   EXPECT_EQ(text, "Unknown database in request. db_id==0x00001234");
 }
 
-TEST_F(Migration, AnswersClientsWhenAPeerDoesNotKnowTheDatabase) {
+TEST_F(Migration, TellsAPeerOfADatabaseItHasNotHeardOf) {
   const std::string key = w.key_of(1);
-  w.call(0, 5, 1, key);
-  w.call(0, 6, 2, key);
-  const uint32_t reqid = read_header(w.link(0, 1).front()).reqid;
-  w.link(0, 1).clear();
-  Bytes error;
-  build(error, {0, 10, 0, 0, 1, reqid},
-        ReplyErrorPacket{-1, "Unknown database in request. db_id==0x00001234"});
-  w.deliver(0, error);
+  w.on_link = [](uint32_t from, uint32_t to, ByteView packet) {
+    const uint32_t operation = read_header(packet).operation;
+    return from != 0 || to != 1 || (operation != 7 && operation < 0x1000);  // the news of it is late
+  };
+  w.attach(0, "late.tdb");
+  EXPECT_EQ(w.store(1).counts().databases, 1u);
+  w.on_link = [](uint32_t, uint32_t, ByteView) { return true; };
+  w.call(0, 5, 1, key, CTDB_FUNC_NULL, false, database_id("late.tdb"));
+  w.run();
+  EXPECT_EQ(w.answer(0, 5, 1)->status, 0);
+  EXPECT_EQ(w.store(1).counts().databases, 2u);
+}
+
+TEST_F(Migration, AnswersClientsWhenAPeerCannotHaveTheDatabase) {
+  const std::string key = w.key_of(1);
+  w.node(1).files.set_unopenable(true);
+  w.attach(0, "late.tdb");
+  w.call(0, 5, 1, key, CTDB_FUNC_NULL, false, database_id("late.tdb"));
+  w.call(0, 6, 2, key, CTDB_FUNC_NULL, false, database_id("late.tdb"));
+  w.run();
   EXPECT_EQ(w.answer(0, 5, 1)->status, -1);
   EXPECT_EQ(w.answer(0, 6, 2)->status, -1);
   EXPECT_EQ(w.store(0).counts().calls_pending, 0u);

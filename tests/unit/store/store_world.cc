@@ -117,7 +117,8 @@ void World::run() {
     work_all();
     if (!busy) return;
   }
-  CTDB_ASSERT(!"the stores never come to rest");
+  const bool the_stores_come_to_rest = false;
+  CTDB_ASSERT(the_stores_come_to_rest);
 }
 
 void World::pass(TimeNs time) {
