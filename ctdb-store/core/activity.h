@@ -27,6 +27,11 @@ enum class HeaderJob : uint8_t {
   kPoint,     // somebody else owns it
   kPromote,   // this copy becomes the record
 };
+// What a recovery has decided is carried out when its generation opens, so that an attempt which is given up leaves no
+// trace: a node it went without may be in the next one, with newer copies.
+inline constexpr bool waits_for_open(HeaderJob job) {
+  return job == HeaderJob::kPoint || job == HeaderJob::kPromote;
+}
 
 struct Activity {
   Database* db = nullptr;

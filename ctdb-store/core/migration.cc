@@ -46,6 +46,7 @@ bool Migration::retry_later(Activity& activity, TimeNs now) {
 
 bool Migration::step(Activity& activity, bool& held, TimeNs now) {
   if (activity.job != HeaderJob::kNone) {
+    if (waits_for_open(activity.job) && !ctx_.is_open()) return false;
     if (!lock(activity, held, now)) return false;
     return run_header_job(ctx_, activity) || retry_later(activity, now);
   }

@@ -63,13 +63,13 @@ bool write_header(StoreContext& context, Activity& activity, const RecordHeader&
 void set_header_job(StoreContext& context, Activity& activity, HeaderJob job) {
   cancel_header_job(context, activity);
   activity.job = job;
-  ++context.header_jobs;
+  if (!waits_for_open(job)) ++context.header_jobs;
 }
 
 void cancel_header_job(StoreContext& context, Activity& activity) {
   if (activity.job == HeaderJob::kNone) return;
+  if (!waits_for_open(activity.job)) --context.header_jobs;
   activity.job = HeaderJob::kNone;
-  --context.header_jobs;
 }
 
 bool run_header_job(StoreContext& context, Activity& activity) {

@@ -7,8 +7,8 @@
 //
 // Invariants:
 //  1. Nothing of an attempt outlives it: the next one, under a higher generation, starts from the files as they are.
-//  2. A record's header is changed only with its chain locked, and the store reports itself as recovered only when all
-//     changes are in the files.
+//  2. A record's header is changed only with its chain locked. Records are discarded before anything is claimed; what
+//     was decided is carried out when the generation opens, so an attempt that is given up leaves no trace.
 //  3. What goes to this node itself does not go over the network, but through self_queue_ like everybody else's.
 #ifndef CTDB_STORE_CORE_RECOVERY_H_
 #define CTDB_STORE_CORE_RECOVERY_H_

@@ -59,7 +59,7 @@ struct StoreContext {
   ActivityPool activities;
   ChainLocks chains;
   Databases databases;
-  uint64_t header_jobs = 0;  // records whose header is to be changed
+  uint64_t header_jobs = 0;  // records whose header is to be changed before anything else happens
   uint32_t last_reqid = 0;
   Bytes built;   // a packet on its way out
   Bytes value;   // a record as it is in the file

@@ -391,7 +391,7 @@ TEST_F(Recovery, TakesRecordsAwayWhenTheRouterIsGone) {
   EXPECT_EQ(w.store(0).counts().calls_pending, 0u);
 }
 
-TEST_F(Recovery, PromotionWaitsForAClientsLock) {
+TEST_F(Recovery, PromotionWaitsForTheOpeningAndForAClientsLock) {
   const std::string key = w.key_of(1);
   take(2, key, "a");
   take(0, key, "b");
@@ -399,11 +399,26 @@ TEST_F(Recovery, PromotionWaitsForAClientsLock) {
   ASSERT_TRUE(w.db(2).lock(as_bytes(key), 50));
   w.begin(11, 10, {1, 2});
   w.pass(kMillisecond);
-  EXPECT_FALSE(w.recovered(2, 11));
+  EXPECT_TRUE(w.recovered(2, 11));
+  EXPECT_TRUE(w.owners(key).empty());
+  w.open(11, {1, 2});
+  w.pass(kMillisecond);
+  EXPECT_TRUE(w.owners(key).empty());
   w.db(2).unlock(as_bytes(key), 50);
   w.serve_workers();
-  EXPECT_TRUE(w.recovered(2, 11));
   EXPECT_EQ(w.owners(key), std::vector<uint32_t>{2});
+}
+
+TEST_F(Recovery, AnAttemptThatIsGivenUpLeavesNoTrace) {
+  const std::string key = w.key_of(1);
+  take(2, key, "old");
+  take(0, key, "new");
+  w.begin(11, 10, {1, 2});
+  w.pass(kMillisecond);
+  EXPECT_TRUE(w.recovered(2, 11));
+  w.recover(12, 10, {0, 1, 2});
+  EXPECT_EQ(w.owners(key), std::vector<uint32_t>{0});
+  EXPECT_EQ(fetch(1, key), "new");
 }
 
 TEST_F(Recovery, SetsAFalseOwnerRight) {
