@@ -37,6 +37,7 @@ void Router::on_client(uint32_t client, int32_t pid) {
 void Router::on_client_gone(uint32_t client, TimeNs) {
   const std::vector<Services::Notify> notifies = services_.remove_client(client);
   in_flight_.erase(client);
+  traverses_.client_gone(client);
   // Answers to its requests will find nobody; calls are not sent again.
   requests_.for_each([&](uint32_t reqid, Request& request) {
     if (request.origin.client == client) requests_.remove(reqid);
@@ -113,6 +114,7 @@ void Router::on_daemon(Server from, bool up, uint64_t instance, TimeNs) {
     if (up) {
       resend_calls();
     } else {
+      fail_traverses();
       fail_requests(Asked::kStore, 0, "ctdb-store is not running");
     }
     tell_daemon_state();
@@ -137,6 +139,7 @@ void Router::on_daemon_packet(Server from, uint32_t endpoint, MutableBytes packe
       return daemon_control(packet, header, now);
     case Operation::REQ_MESSAGE:
       if (endpoint == 0) return route_message(packet, header);
+      if (from == Server::store) traverses_.on_message(endpoint, packet);
       ++counts_.client_packets_out;
       return out_.to_client(endpoint, packet);
     case Operation::CLUSTER_STATE:
@@ -192,6 +195,12 @@ void Router::daemon_reply(Server from, uint32_t endpoint, MutableBytes packet, c
   const Asked expected = from == Server::store ? Asked::kStore : Asked::kRecoveryd;
   // Not found: the client is gone, or the control was answered with a time-out.
   if (request == nullptr || request->asked != expected || request->origin.client != endpoint) return;
+  if (!traverses_.empty()) {
+    const std::optional<ReplyControl> answer =
+        header.operation == static_cast<uint32_t>(Operation::REPLY_CONTROL) ? parse_reply_control(packet)
+                                                                            : std::nullopt;
+    if (answer) traverses_.answered(header.reqid, answer->status);
+  }
   finish(header.reqid, *request, packet);
 }
 

@@ -19,6 +19,7 @@
 
 #include "ctdb-router/core/requests.h"
 #include "ctdb-router/core/services.h"
+#include "ctdb-router/core/traverses.h"
 #include "ctdb-router/core/tunables.h"
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/base/time.h"
@@ -127,7 +128,8 @@ class Router {
 
   // Controls.
   void serve_control(const Origin& origin, MutableBytes packet, const ReqControl& control, TimeNs now);
-  void forward_control(const Origin& origin, Server server, MutableBytes packet, TimeNs now);
+  void forward_control(const Origin& origin, Server server, MutableBytes packet, const ReqControl& control,
+                       TimeNs now);
   void relay_control(const Origin& origin, uint32_t pnn, MutableBytes packet, TimeNs now);
   void broadcast_control(const Origin& origin, MutableBytes packet, const ReqControl& control,
                          uint32_t address, TimeNs now);
@@ -139,6 +141,7 @@ class Router {
   // Messages.
   void deliver_message(MutableBytes packet, uint64_t srvid);
   void deliver_tunnel(MutableBytes packet, uint64_t id);
+  void fail_traverses();
   void send_leader_messages(bool only_new_leader_known);
   void send_leader_message(uint32_t client);
 
@@ -169,6 +172,7 @@ class Router {
   std::vector<RouterNode> nodes_;
   Services services_;
   Requests requests_;
+  Traverses traverses_;
   Tunables tunables_;
   ClusterState state_;
   bool have_state_ = false;

@@ -78,11 +78,12 @@ void Router::serve_control(const Origin& origin, MutableBytes packet, const ReqC
   if (row->reach == Reach::local_only && origin.client == 0) {
     return reply(origin, -1, {}, "this control acts on the calling client and works on the local node only");
   }
-  if (row->server != Server::router) return forward_control(origin, row->server, packet, now);
+  if (row->server != Server::router) return forward_control(origin, row->server, packet, control, now);
   LocalControls(*this).serve(origin, control, now);
 }
 
-void Router::forward_control(const Origin& origin, Server server, MutableBytes packet, TimeNs now) {
+void Router::forward_control(const Origin& origin, Server server, MutableBytes packet,
+                             const ReqControl& control, TimeNs now) {
   const bool to_store = server == Server::store;
   if (!(to_store ? store_up_ : recoveryd_up_)) {
     if (origin.noreply) ++counts_.undeliverable;
@@ -99,6 +100,7 @@ void Router::forward_control(const Origin& origin, Server server, MutableBytes p
   set_reqid(packet, reqid);
   set_destnode(packet, pnn_);
   if (to_store) {
+    if (origin.client != 0) traverses_.asked(origin.client, reqid, control);
     out_.to_store(origin.client, packet);
   } else {
     out_.to_recoveryd(Lane::kData, origin.client, packet);

@@ -84,6 +84,17 @@ void Router::deliver_tunnel(MutableBytes packet, uint64_t id) {
   out_.to_client(client, packet);
 }
 
+// The store is gone, and with it the rest of their records.
+void Router::fail_traverses() {
+  for (const RunningTraverse& traverse : traverses_.take_accepted()) {
+    for (const Bytes& element : failed_traverse_elements(traverse.reqid)) {
+      build(built_, {0, state_.generation, 0, 0, pnn_, 0}, ReqMessage{traverse.srvid, element});
+      ++counts_.client_packets_out;
+      out_.to_client(traverse.client, built_);
+    }
+  }
+}
+
 // The leader is announced on this node only, by this node's router: to a new listener at once, to all when it
 // changes, and once a second as clients expect (wire-protocol §10).
 void Router::send_leader_messages(bool only_new_leader_known) {
