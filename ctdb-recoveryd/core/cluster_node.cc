@@ -151,7 +151,7 @@ void ClusterNode::Parts::link_state(const LinkState& link) {
   if (!c.voters.is_voter(link.pnn) || link.pnn == c.pnn()) return c.refuse();
   c.links[link.pnn] = {link.up, link.session};
   c.announce = true;
-  if (election.leading()) leader.on_link(link.up);
+  if (election.leading()) leader.on_link(link.pnn, link.up);
 }
 
 // The state file was lost but the store remembers: that generation had been decided, and this node may have voted or

@@ -12,9 +12,18 @@ void Leader::wait_until(TimeNs when) {
 
 bool Leader::eligible(uint32_t pnn) const {
   const Peer& peer = peers_[pnn];
-  return c_.voters.is_voter(pnn) && c_.linked(pnn) && peer.answered && !lease_over(peer) &&
+  return c_.voters.is_voter(pnn) && c_.linked(pnn) && peer.answered && peer.fresh && !lease_over(peer) &&
          peer.reply.store_up && (peer.reply.flags & (CTDB_NODE_STOPPED | CTDB_NODE_BANNED)) == 0 &&
          c_.now >= peer.benched_until;
+}
+
+// What it said before its link broke may be true no longer: if its router was restarted, its store is only just being
+// connected, and what other stores send it for a recovery would be lost on the way.
+bool Leader::awaited(uint32_t pnn) {
+  const Peer& peer = peers_[pnn];
+  if (!c_.linked(pnn) || peer.fresh) return false;
+  wait_until(peer.linked_at + c_.timing().gather);
+  return c_.now < peer.linked_at + c_.timing().gather;
 }
 
 // Somebody else still has a link to it, so it is alive and may be serving.
@@ -100,6 +109,7 @@ void Leader::judge() {
     if (!c_.voters.is_voter(node)) continue;
     Peer& peer = peers_[node];
     if (c_.linked(node)) peer.unreachable_since = kNever;
+    if (awaited(node)) waiting_ = true;
     if (contains(target_, node)) {
       peer.out_since = kNever;
       not_wanted(node, false, "");

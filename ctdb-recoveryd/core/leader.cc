@@ -10,7 +10,7 @@ namespace ctdb {
 void Leader::start() {
   started_ = c_.now;
   std::fill(peers_.begin(), peers_.end(), Peer{});
-  for (Peer& peer : peers_) peer.heard = peer.acked_sent = c_.now;
+  for (Peer& peer : peers_) peer.heard = peer.acked_sent = peer.linked_at = c_.now;
   // Sequences of another term's leader must not look like ours: they grow over terms.
   sequence_ = election_.term() << 32;
   sent_.fill({});
@@ -25,8 +25,10 @@ void Leader::start() {
   c_.log(RecoverydLog::kNotice, "this node is the leader of term " + std::to_string(election_.term()));
 }
 
-void Leader::on_link(bool up) {
+void Leader::on_link(uint32_t pnn, bool up) {
   dirty_ = true;
+  peers_[pnn].fresh = false;
+  peers_[pnn].linked_at = c_.now;
   if (up) beat_now_ = true;
 }
 
@@ -44,8 +46,8 @@ void Leader::on_reply(uint32_t from, const HeartbeatReply& reply) {
   HeartbeatReply same = reply;
   same.sequence = peer.reply.sequence;
   const bool news = !peer.answered || same != peer.reply ||
-                    (peer.reply.sequence < judge_from_ && reply.sequence >= judge_from_);
-  peer.answered = true;
+                    (peer.reply.sequence < judge_from_ && reply.sequence >= judge_from_) || !peer.fresh;
+  peer.answered = peer.fresh = true;
   peer.reply = reply;
   if (news) dirty_ = true;
   // As good as its report, should that have been lost between two lives of a recoveryd.
@@ -65,7 +67,7 @@ void Leader::refresh_self() {
     self.store_down_since = c_.now;
   }
   self.reply = std::move(now);
-  self.answered = true;
+  self.answered = self.fresh = true;
   self.heard = self.acked_sent = c_.now;
 }
 

@@ -28,7 +28,7 @@ class Leader {
   void start();  // this node was just elected
   void on_reply(uint32_t from, const HeartbeatReply& reply);
   void on_report(uint32_t from, const RecoveryReport& report);
-  void on_link(bool up);
+  void on_link(uint32_t pnn, bool up);
   // After every event while this node leads; it may resign in here.
   void work();
   TimeNs next_deadline() const;
@@ -41,7 +41,10 @@ class Leader {
  private:
   struct Peer {
     HeartbeatReply reply;
-    bool answered = false;              // in this term
+    bool answered = false;  // in this term
+    bool fresh = false;     // since its link came up
+    TimeNs linked_at = 0;
+    uint64_t begun_instance = 0;        // of its store when the last attempt was begun, as far as known
     TimeNs heard = 0;                   // last answer, at first the start of the term
     TimeNs acked_sent = 0;              // when the newest heartbeat it answered was sent
     TimeNs out_since = kNever;          // a member that would not be chosen now
@@ -67,6 +70,7 @@ class Leader {
   // judge.cc
   void judge();
   bool eligible(uint32_t pnn) const;
+  bool awaited(uint32_t pnn);
   bool may_leave(uint32_t pnn);
   bool lease_over(const Peer& peer) const { return c_.now >= peer.heard + c_.timing().member_silence; }
   bool vouched_for(uint32_t pnn) const;

@@ -35,8 +35,12 @@ bool Leader::unsettled(uint32_t pnn) const {
   const HeartbeatReply& reply = peers_[pnn].reply;
   if (reply.sequence < judge_from_) return false;
   if (reply.wants_recovery) return true;
-  // Suspended in the middle of the attempt, or its recoveryd was restarted and knows nothing of it.
-  if (recovery_.active()) return !reply.serving || reply.begun_generation != recovery_.generation();
+  if (recovery_.active()) {
+    // Suspended in the middle of the attempt, or its recoveryd was restarted and knows nothing of it; or its store was,
+    // before the order reached it: what the other stores had sent by then is lost.
+    return !reply.serving || reply.begun_generation != recovery_.generation() ||
+           reply.store_instance != peers_[pnn].begun_instance;
+  }
   return !(reply.open && reply.open_generation == c_.durable.decided_generation);
 }
 
@@ -60,6 +64,7 @@ void Leader::begin() {
   if (attempts_ == kAttemptsPerTermMax) return resign("the attempts of this term are used up");
   const uint32_t generation = make_generation(election_.term(), ++attempts_);
   recovery_.begin(generation, target_, c_.now);
+  for (Peer& peer : peers_) peer.begun_instance = peer.reply.store_instance;
   c_.log(RecoverydLog::kNotice, "recovery begins: generation " + std::to_string(generation) + ", members " +
                                     names(target_) + ", base " +
                                     std::to_string(c_.durable.decided_generation));
