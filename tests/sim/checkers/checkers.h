@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// All checkers of one run, wired together. World owns it; clients and processes report to it.
+#ifndef CTDB_TESTS_SIM_CHECKERS_CHECKERS_H_
+#define CTDB_TESTS_SIM_CHECKERS_CHECKERS_H_
+
+#include <utility>
+
+#include "tests/sim/checkers/history.h"
+#include "tests/sim/checkers/lives.h"
+#include "tests/sim/checkers/lost_updates.h"
+#include "tests/sim/checkers/old_generations.h"
+#include "tests/sim/checkers/progress.h"
+#include "tests/sim/checkers/sequence_numbers.h"
+#include "tests/sim/checkers/single_owner.h"
+#include "tests/sim/checkers/verdict.h"
+
+namespace ctdb::sim {
+
+struct Checkers {
+  Checkers(uint32_t nodes, uint32_t keys, SingleOwner::Sight sight)
+      : lives(nodes),
+        history(nodes, keys, lives),
+        sequence_numbers(keys, lives, verdict),
+        lost_updates(lives, history, verdict),
+        single_owner(lives, std::move(sight), verdict),
+        old_generations(verdict),
+        progress(verdict) {}
+
+  Verdict verdict;
+  Lives lives;
+  History history;
+  SequenceNumbers sequence_numbers;
+  LostUpdates lost_updates;
+  SingleOwner single_owner;
+  OldGenerations old_generations;
+  Progress progress;
+};
+
+}  // namespace ctdb::sim
+
+#endif  // CTDB_TESTS_SIM_CHECKERS_CHECKERS_H_

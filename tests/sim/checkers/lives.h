@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Whose records count: the simulator's own bookkeeping of which nodes are in the cluster's lineage, made from what the
+// daemons tell each other, never from what they believe. The other checkers ask it.
+//
+// A node's *life* begins when its store takes part in making a generation and ends when
+//   - its store's records are gone (machine lost, store started with emptied files), or
+//   - a generation without this node is decided.
+// What a node wrote in a life that has ended may be lost (reliability S5); what it wrote in one that lasts may not.
+//
+// A node is *impaired* while one of its daemons is dead or stopped, and for a while after: nobody can take the records
+// away from clients that work on the files directly. Such a node may be left out of a generation without having
+// stopped; its clients' writes are then losses, not violations.
+#ifndef CTDB_TESTS_SIM_CHECKERS_LIVES_H_
+#define CTDB_TESTS_SIM_CHECKERS_LIVES_H_
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "libctdbipc/base/time.h"
+
+namespace ctdb::sim {
+
+class Lives {
+ public:
+  explicit Lives(uint32_t nodes) : nodes_(nodes) {}
+
+  // ---- what happened ----
+  void generation_begun(uint32_t generation, const std::vector<uint32_t>& members);
+  // It was decided, since it opens somewhere or is the base of the next: nodes that are no members are out.
+  void generation_takes_effect(uint32_t generation);
+  // The node's store has begun to make this generation. `discards`: it throws its records away for it, and is in the
+  // lineage when it has.
+  void store_recovers(uint32_t node, uint32_t generation, bool discards);
+  // It claims its records, or has nothing left to claim.
+  void store_claims(uint32_t node, uint32_t generation);
+  void store_cleared(uint32_t node);
+  // The node is stopped or banned: its records are invalid from now on.
+  void records_discarded(uint32_t node) { nodes_[node].discarding = true; }
+  void store_restarted(uint32_t node) { nodes_[node].store_restarted = true; }
+  void set_daemons_running(uint32_t node, bool all, TimeNs now);
+
+  // ---- what checkers ask ----
+  bool valid(uint32_t node) const { return nodes_[node].valid; }
+  uint32_t life(uint32_t node) const { return nodes_[node].life; }
+  bool impaired(uint32_t node, TimeNs now) const;
+  uint32_t node_count() const { return static_cast<uint32_t>(nodes_.size()); }
+  uint64_t lives_ended() const { return lives_ended_; }
+
+ private:
+  struct Node {
+    bool valid = false;
+    uint32_t life = 0;
+    uint32_t recovering = 0;  // generation its store last began to make
+    bool store_restarted = false;
+    bool discarding = false;
+    bool daemons_running = false;
+    TimeNs running_since = 0;
+  };
+  void end(Node& node);
+
+  std::vector<Node> nodes_;
+  std::map<uint32_t, std::vector<uint32_t>> members_;
+  uint32_t newest_effect_ = 0;
+  uint64_t lives_ended_ = 0;
+};
+
+}  // namespace ctdb::sim
+
+#endif  // CTDB_TESTS_SIM_CHECKERS_LIVES_H_

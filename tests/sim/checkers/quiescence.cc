@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "tests/sim/checkers/quiescence.h"
+
+#include <string>
+#include <vector>
+
+#include "libctdbipc/wire/placement.h"
+#include "tests/sim/node.h"
+#include "tests/sim/world.h"
+
+namespace ctdb::sim {
+namespace {
+
+constexpr const char* kName = "quiescence";
+
+std::string on(uint32_t node) {
+  return " on node " + std::to_string(node);
+}
+
+void check_node(World& world, Node& node, uint32_t generation) {
+  Verdict& verdict = world.checkers.verdict;
+  const Store& store = *node.store.core();
+  if (store.phase() != StorePhase::kOpen || store.generation() != generation) {
+    verdict.violation(kName, "store in generation " + std::to_string(store.generation()) +
+                                 " and not open in " + std::to_string(generation) + on(node.pnn()));
+  }
+  if (node.recoveryd.core()->open_generation() != generation) {
+    verdict.violation(kName, "recoveryd thinks of another generation than its store" + on(node.pnn()));
+  }
+  if (store.counts().calls_pending != 0) {
+    verdict.violation(kName,
+                      std::to_string(store.counts().calls_pending) + " calls pending" + on(node.pnn()));
+  }
+  store.for_each_record([&](const RecordSight& sight) {
+    if (sight.waiting != 0) verdict.violation(kName, "requests queued on a record" + on(node.pnn()));
+  });
+  if (node.router.core()->requests_in_flight() != 0) {
+    verdict.violation(kName, std::to_string(node.router.core()->requests_in_flight()) +
+                                 " requests in flight in the router" + on(node.pnn()));
+  }
+  if (node.locks.waiting() != 0) verdict.violation(kName, "somebody waits for a chain lock" + on(node.pnn()));
+}
+
+// Who the node's store thinks has the record: kUnknown when it knows nothing of the record.
+uint32_t pointer_of(const Store& store, ByteView key) {
+  uint32_t dmaster = CTDB_UNKNOWN_PNN;
+  store.for_each_record([&](const RecordSight& sight) {
+    if (to_bytes(sight.key) == to_bytes(key)) dmaster = sight.dmaster;
+  });
+  return dmaster;
+}
+
+void check_key(World& world, const Placement& placement, uint32_t key) {
+  Verdict& verdict = world.checkers.verdict;
+  const Bytes bytes = world.key_bytes(key);
+  const std::string name = "key " + std::to_string(key);
+  uint32_t owner = CTDB_UNKNOWN_PNN;
+  Bytes owned;
+  bool has_data = false;
+  for (uint32_t pnn = 0; pnn < world.node_count(); ++pnn) {
+    const std::optional<Bytes> value = world.node(pnn).database()->fetch(bytes);
+    const std::optional<RecordHeader> header = value ? read_record_header(*value) : std::nullopt;
+    if (!header) continue;
+    has_data = has_data || value->size() > CTDB_RECORD_HEADER_SIZE;
+    if (header->dmaster != pnn) continue;
+    if (owner != CTDB_UNKNOWN_PNN) {
+      verdict.violation(kName, name + " has two owners," + on(owner) + " and" + on(pnn));
+    }
+    owner = pnn;
+    owned.assign(value->begin() + CTDB_RECORD_HEADER_SIZE, value->end());
+  }
+  if (owner == CTDB_UNKNOWN_PNN) {
+    if (has_data) verdict.violation(kName, name + " has copies but no owner");
+    world.checkers.lost_updates.owned(0, key, {});
+    return;
+  }
+  world.checkers.lost_updates.owned(owner, key, owned);
+  const uint32_t lmaster = placement.lmaster(bytes);
+  const uint32_t pointer = pointer_of(*world.node(lmaster).store.core(), bytes);
+  if (pointer != owner) {
+    verdict.violation(kName, name + ": its location master " + std::to_string(lmaster) + " points to " +
+                                 std::to_string(pointer) + ", the owner is" + on(owner));
+  }
+}
+
+}  // namespace
+
+void check_quiescence(World& world) {
+  std::vector<uint32_t> members;
+  for (uint32_t pnn = 0; pnn < world.node_count(); ++pnn) {
+    Node& node = world.node(pnn);
+    if (!node.router.running() || !node.store.running() || node.store.core() == nullptr ||
+        !node.recoveryd.running()) {
+      return world.checkers.verdict.violation(kName, "a daemon is not running" + on(pnn));
+    }
+    if (node.database() == nullptr) return world.checkers.verdict.violation(kName, "no database" + on(pnn));
+    members.push_back(pnn);
+  }
+  const uint32_t generation = world.node(0).store.core()->generation();
+  for (uint32_t pnn : members) check_node(world, world.node(pnn), generation);
+  const Placement placement(members);
+  for (uint32_t key = 0; key < world.options().keys; ++key) check_key(world, placement, key);
+}
+
+}  // namespace ctdb::sim

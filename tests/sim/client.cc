@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The client's state machine: connection and attach, choice of the next operation, answers. Fetch-lock:
+// client_fetch_lock.cc.
+#include "tests/sim/client.h"
+
+#include "libctdbipc/base/assert.h"
+#include "libctdbipc/wire/reader.h"
+#include "tests/sim/node.h"
+#include "tests/sim/world.h"
+
+namespace ctdb::sim {
+
+Client::Client(Node& node, uint32_t number, ClientOptions options)
+    : Process(node.world().queue),
+      node_(node),
+      number_(number),
+      progress_(node.world().checkers.progress.add_client(node.pnn())),
+      options_(options) {}
+
+void Client::set_state(State state) {
+  static const char* const kDoing[] = {
+      "connects",           "attaches",          "thinks",   "waits for a chain lock", "works on a record",
+      "waits for a record", "waits for a value", "traverses"};
+  state_ = state;
+  node_.world().checkers.progress.doing(progress_, kDoing[static_cast<size_t>(state)]);
+}
+
+TimeNs Client::random_below(TimeNs bound) {
+  return static_cast<TimeNs>(node_.world().random.below(static_cast<uint64_t>(bound)));
+}
+
+void Client::later(TimeNs delay, void (Client::*step)()) {
+  input_at(queue_.now() + delay, [this, step] { (this->*step)(); });
+}
+
+void Client::start() {
+  CTDB_ASSERT(!alive());
+  set_alive();
+  set_state(State::kConnecting);
+  endpoint_ = 0;
+  channel_ = 0;
+  call_lost_ = false;
+  later(random_below(2 * kMillisecond), &Client::connect);
+}
+
+void Client::kill() {
+  if (!alive()) return;
+  if (state_ == State::kLocking || state_ == State::kWorking) {
+    node_.locks.drop(*node_.database(), key_bytes_, holder());
+  }
+  set_dead();
+  node_.router.client_died(*this, endpoint_);
+  if (channel_ != 0) node_.store.client_died(channel_, endpoint_);
+  endpoint_ = 0;
+  channel_ = 0;
+}
+
+// ---- connection ----
+
+void Client::connect() {
+  endpoint_ = node_.router.connect(*this);
+  if (endpoint_ == 0) return later(10 * kMillisecond + random_below(50 * kMillisecond), &Client::connect);
+  if (options_.native) channel_ = node_.store.attach(*this, endpoint_);
+  attach();
+}
+
+void Client::connection_lost(uint32_t endpoint, TimeNs when) {
+  input_at(when, [this, endpoint] {
+    if (endpoint != endpoint_) return;
+    // A process without its daemon exits; somebody starts another one.
+    kill();
+    start();
+  });
+}
+
+void Client::store_channel_lost(uint64_t channel) {
+  input_at(queue_.now() + random_below(200 * kMicrosecond), [this, channel] {
+    if (channel_ != channel) return;
+    channel_ = 0;
+    call_lost_ = state_ == State::kCalling || state_ == State::kReading;
+  });
+}
+
+void Client::store_returned() {
+  if (!options_.native || !alive()) return;
+  input_at(queue_.now() + random_below(300 * kMicrosecond), [this] {
+    if (endpoint_ == 0 || channel_ != 0) return;
+    channel_ = node_.store.attach(*this, endpoint_);
+    if (channel_ != 0 && call_lost_) send_call();
+  });
+}
+
+void Client::attach() {
+  set_state(State::kAttaching);
+  Bytes name = to_bytes(as_bytes(World::database_name()));
+  name.push_back(0);
+  send_control(static_cast<uint32_t>(Control::DB_ATTACH), 0, 0, name);
+}
+
+void Client::send_control(uint32_t opcode, uint64_t srvid, uint32_t flags, ByteView data) {
+  ++reqid_;
+  if ((flags & CTDB_CONTROL_NOREPLY) == 0) waiting_for_ = reqid_;
+  Bytes packet;
+  build(packet, {0, 0, 0, CTDB_CURRENT_NODE, 0, reqid_}, ReqControl{opcode, srvid, 0, flags, data});
+  node_.router.from_client(endpoint_, packet);
+}
+
+// ---- operations ----
+
+void Client::think() {
+  set_state(State::kIdle);
+  const TimeNs think = node_.world().options().think_time;
+  if (!finishing_) later(1 + random_below(2 * think), &Client::begin);
+}
+
+void Client::begin() {
+  if (finishing_ || state_ != State::kIdle) return;
+  World& world = node_.world();
+  const bool pinned = options_.pinned_key != ~0u && !world.random.one_in(8);
+  key_ = pinned ? options_.pinned_key : static_cast<uint32_t>(world.random.below(world.options().keys));
+  key_bytes_ = world.key_bytes(key_);
+  const uint64_t dice = world.random.below(100);
+  if (dice < 1) return traverse();
+  work_ = dice < 20 ? Work::kRead : dice < 26 ? Work::kDelete : Work::kIncrement;
+  lock();
+}
+
+void Client::completed() {
+  node_.world().checkers.progress.completed(progress_);
+  think();
+}
+
+void Client::traverse() {
+  set_state(State::kTraversing);
+  traverse_id_ = ++reqid_ | number_ << 20;
+  node_.world().trace.add(node_.pnn(), "client traverses client/reqid", number_, reqid_);
+  const uint64_t srvid = 0xBE00000000000000ull | traverse_id_;
+  send_control(static_cast<uint32_t>(Control::REGISTER_SRVID), srvid, CTDB_CONTROL_NOREPLY, {});
+  Bytes data;
+  Writer w(data);
+  w.u32(db_id_);
+  w.u32(traverse_id_);
+  w.u64(srvid);
+  send_control(static_cast<uint32_t>(Control::TRAVERSE_START), 0, 0, data);
+}
+
+void Client::on_message(const ReqMessage& message) {
+  Reader reader(message.data);
+  reader.skip(4);
+  const uint32_t id = reader.u32();
+  const uint32_t keylen = reader.u32(), datalen = reader.u32();
+  if (state_ != State::kTraversing || id != traverse_id_) return;
+  World& world = node_.world();
+  if (keylen == 0 && datalen == 0) {
+    send_control(static_cast<uint32_t>(Control::DEREGISTER_SRVID), message.srvid, CTDB_CONTROL_NOREPLY, {});
+    return completed();
+  }
+  const ByteView key = reader.bytes(keylen), value = reader.bytes(datalen);
+  if (datalen < CTDB_RECORD_HEADER_SIZE) return completed();  // it failed
+  const bool whole = reader.ok() && keylen == 4;
+  const uint32_t number = whole ? load<uint32_t>(key.data()) % world.options().keys : 0;
+  if (!whole || !world.checkers.history.identify(number, value.subspan(CTDB_RECORD_HEADER_SIZE))) {
+    world.checkers.verdict.violation("traverse", "a record nobody wrote");
+  }
+}
+
+// ---- answers ----
+
+void Client::from_router(uint32_t endpoint, ByteView packet, TimeNs when) {
+  input_at(when, [this, endpoint, bytes = to_bytes(packet)] {
+    if (endpoint == endpoint_) on_packet(bytes);
+  });
+}
+
+void Client::from_store(uint64_t channel, ByteView packet, TimeNs when) {
+  input_at(when, [this, channel, bytes = to_bytes(packet)] {
+    if (channel == channel_) on_packet(bytes);
+  });
+}
+
+void Client::on_packet(ByteView packet) {
+  const Header header = read_header(packet);
+  if (header.operation == static_cast<uint32_t>(Operation::REQ_MESSAGE)) {
+    if (const std::optional<ReqMessage> message = parse_req_message(packet)) on_message(*message);
+    return;
+  }
+  if (header.reqid != waiting_for_ || waiting_for_ == 0) return;
+  waiting_for_ = 0;
+  if (const std::optional<ReplyControl> reply =
+          header.operation == static_cast<uint32_t>(Operation::REPLY_CONTROL) ? parse_reply_control(packet)
+                                                                              : std::nullopt) {
+    return on_control_reply(*reply);
+  }
+  if (header.operation != static_cast<uint32_t>(Operation::REPLY_CALL)) {
+    return node_.world().checkers.verdict.violation("client", "a call is answered with an error");
+  }
+  const std::optional<ReplyCall> reply = parse_reply_call(packet);
+  if (state_ == State::kCalling) return lock();
+  if (state_ != State::kReading || !reply) return;
+  node_.world().checkers.lost_updates.read(node_.pnn(), key_, reply->data, expectation_);
+  completed();
+}
+
+void Client::on_control_reply(const ReplyControl& reply) {
+  if (state_ == State::kAttaching) {
+    if (reply.status != 0 || reply.data.size() != 4 || node_.database() == nullptr) {
+      return later(20 * kMillisecond + random_below(80 * kMillisecond), &Client::attach);
+    }
+    db_id_ = load<uint32_t>(reply.data.data());
+    return think();
+  }
+  // A traverse that could not begin is over.
+  if (state_ == State::kTraversing && reply.status != 0) completed();
+}
+
+}  // namespace ctdb::sim

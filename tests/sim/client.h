@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A local client of a simulated node: an smbd of the classic kind (all packets through the router) or a native one (calls
+// straight to the store). It attaches the database, then works without end: fetch-lock and change, delete, read,
+// traverse, exactly as client semantics §5 and §9 have it. Node owns it.
+//
+// Clients are processes of their own: they go on when daemons are stopped or dead, and die when the router does
+// (client semantics §2.3); a new one takes their place.
+#ifndef CTDB_TESTS_SIM_CLIENT_H_
+#define CTDB_TESTS_SIM_CLIENT_H_
+
+#include <cstdint>
+
+#include "ctdb-store/backend/memory_file.h"
+#include "libctdbipc/wire/packet.h"
+#include "tests/sim/checkers/lost_updates.h"
+#include "tests/sim/process.h"
+
+namespace ctdb::sim {
+
+class Node;
+
+struct ClientOptions {
+  bool native = false;
+  uint32_t pinned_key = ~0u;  // ~0: any
+};
+
+class Client : public Process {
+ public:
+  Client(Node& node, uint32_t number, ClientOptions options);
+
+  void start();
+  void kill();
+  // No further operation after the one it is in.
+  void finish() { finishing_ = true; }
+  bool idle() const { return state_ == State::kIdle || !alive(); }
+  // For faults: the next time it has the chain lock, it keeps it that long.
+  void hold_next(TimeNs for_time) { hold_next_ = for_time; }
+  bool holds_lock() const { return state_ == State::kWorking; }
+
+  // ---- from router and store ----
+  void from_router(uint32_t endpoint, ByteView packet, TimeNs when);
+  void connection_lost(uint32_t endpoint, TimeNs when);
+  void from_store(uint64_t channel, ByteView packet, TimeNs when);
+  void store_channel_lost(uint64_t channel);
+  void store_returned();
+
+ private:
+  enum class State : uint8_t {
+    kConnecting,
+    kAttaching,
+    kIdle,
+    kLocking,
+    kWorking,
+    kCalling,
+    kReading,
+    kTraversing
+  };
+  enum class Work : uint8_t { kRead, kIncrement, kDelete };
+
+  void set_state(State state);
+  void connect();
+  void attach();
+  void think();
+  void begin();
+  // Fetch-lock.
+  void lock();
+  void locked();
+  bool usable() const;
+  bool store_waits() const;
+  void own();
+  void change();
+  void schedule_for_deletion(ByteView header);
+  void unlock();
+  void call(uint32_t callid, uint32_t flags);
+  void send_call();
+  // Others.
+  void traverse();
+  void on_packet(ByteView packet);
+  void on_control_reply(const ReplyControl& reply);
+  void on_message(const ReqMessage& message);
+  void completed();
+  void later(TimeNs delay, void (Client::*step)());
+  TimeNs random_below(TimeNs bound);
+  MemoryDatabase::Holder holder() const { return 2 + number_; }
+  void send_control(uint32_t opcode, uint64_t srvid, uint32_t flags, ByteView data);
+
+  Node& node_;
+  const uint32_t number_;
+  const uint32_t progress_;  // in checkers.progress
+  const ClientOptions options_;
+  State state_ = State::kConnecting;
+  Work work_ = Work::kIncrement;
+  bool finishing_ = false;
+  TimeNs hold_next_ = 0;
+  uint32_t endpoint_ = 0;  // at the router
+  uint64_t channel_ = 0;   // to the store, native
+  uint32_t reqid_ = 0;
+  uint32_t waiting_for_ = 0;  // reqid of the request it waits for
+  bool call_lost_ = false;    // the store died with it: to be sent again
+  uint32_t key_ = 0;
+  Bytes key_bytes_;
+  // What it found under the chain lock.
+  Bytes value_;
+  VersionId version_ = kNoVersion;
+  bool counts_ = false;  // its node was in the lineage then,
+  uint32_t life_ = 0;    // in this life
+  uint32_t db_id_ = 0;
+  Bytes call_packet_;
+  LostUpdates::Expectation expectation_;
+  uint32_t traverse_id_ = 0;
+};
+
+}  // namespace ctdb::sim
+
+#endif  // CTDB_TESTS_SIM_CLIENT_H_

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Client semantics §5.1 to §5.4: under the chain lock look whether the record is here; if it is, read or change it, else
+// let go, ask with REQ_CALL and try again.
+#include "libctdbipc/wire/reader.h"
+#include "tests/sim/client.h"
+#include "tests/sim/node.h"
+#include "tests/sim/world.h"
+
+namespace ctdb::sim {
+
+void Client::lock() {
+  set_state(State::kLocking);
+  node_.locks.acquire(*node_.database(), key_bytes_, holder(), [this, mine = incarnation()] {
+    if (mine != incarnation()) return;
+    state_ = State::kWorking;  // it has the lock, also while it is stopped
+    input([this] { locked(); });
+  });
+}
+
+bool Client::usable() const {
+  const std::optional<RecordHeader> header = read_record_header(value_);
+  return header && header->dmaster == node_.pnn() && (header->flags & CTDB_RECORD_RO_HAVE_DELEGATIONS) == 0;
+}
+
+void Client::locked() {
+  set_state(State::kWorking);
+  value_ = node_.database()->fetch(key_bytes_).value_or(Bytes());
+  if (usable()) return own();
+  node_.locks.release(*node_.database(), key_bytes_, holder());
+  if (work_ != Work::kRead) return call(CTDB_FUNC_NULL, CTDB_CALL_IMMEDIATE_MIGRATION);
+  expectation_ = node_.world().checkers.lost_updates.expect(key_);
+  call(CTDB_FUNC_FETCH, value_.size() >= CTDB_RECORD_HEADER_SIZE ? CTDB_CALL_WANT_READONLY : 0);
+}
+
+bool Client::store_waits() const {
+  return node_.locks.waits_from(*node_.database(), key_bytes_, StoreProcess::kFirstWorker);
+}
+
+// The record is here and the chain is locked.
+void Client::own() {
+  World& world = node_.world();
+  const ByteView data = ByteView(value_).subspan(CTDB_RECORD_HEADER_SIZE);
+  const RecordHeader header = *read_record_header(value_);
+  counts_ = world.checkers.lives.valid(node_.pnn());
+  life_ = world.checkers.lives.life(node_.pnn());
+  world.checkers.single_owner.used(node_.pnn(), key_, store_waits(), world.now());
+  version_ = world.checkers.lost_updates.owned(node_.pnn(), key_, data);
+  const uint64_t made_under = world.checkers.history.version(version_).rsn;
+  if (counts_) world.checkers.sequence_numbers.seen(node_.pnn(), key_, header.rsn, made_under, data.empty());
+  world.trace.add(node_.pnn(), "client owns key/rsn/version", key_, header.rsn, version_);
+  if (work_ == Work::kRead) return later(1 * kMicrosecond, &Client::unlock);
+  if (work_ == Work::kDelete && data.empty()) work_ = Work::kIncrement;
+  TimeNs hold = 1 * kMicrosecond + random_below(10 * kMicrosecond);
+  if (world.random.one_in(40)) hold = random_below(3 * kMillisecond);
+  if (world.random.one_in(2000)) hold = random_below(800 * kMillisecond);
+  if (hold_next_ > 0) hold = hold_next_;
+  hold_next_ = 0;
+  later(hold, &Client::change);
+}
+
+void Client::change() {
+  World& world = node_.world();
+  Checkers& checkers = world.checkers;
+  if (node_.database()->fetch(key_bytes_) != value_) {
+    return checkers.verdict.violation("client", "key " + std::to_string(key_) + " was changed on node " +
+                                                    std::to_string(node_.pnn()) +
+                                                    " under a client's chain lock");
+  }
+  const bool counts =
+      counts_ && checkers.lives.valid(node_.pnn()) && checkers.lives.life(node_.pnn()) == life_;
+  if (counts) {
+    checkers.single_owner.used(node_.pnn(), key_, store_waits(), world.now());
+    checkers.lost_updates.replaces(node_.pnn(), key_, version_);
+  }
+  const ByteView header = ByteView(value_).first(CTDB_RECORD_HEADER_SIZE);
+  const ByteView old = ByteView(value_).subspan(CTDB_RECORD_HEADER_SIZE);
+  Bytes data;
+  if (work_ == Work::kIncrement) {
+    std::vector<uint64_t> counters(world.node_count(), 0);
+    if (const std::optional<Value> value = Value::decode(old, world.node_count()); value)
+      counters = value->counters;
+    ++counters[node_.pnn()];
+    data = Value::encode(checkers.history.next_id(), counters, world.random.below(100));
+  }
+  const uint64_t rsn = load<uint64_t>(header.data());
+  checkers.history.add(key_, version_, node_.pnn(), rsn, data, counts);
+  Bytes value = to_bytes(header);
+  value.insert(value.end(), data.begin(), data.end());
+  node_.database()->store(key_bytes_, value);
+  if (data.empty()) schedule_for_deletion(header);
+  later(1 * kMicrosecond, &Client::unlock);
+}
+
+void Client::schedule_for_deletion(ByteView header) {
+  Bytes data;
+  Writer w(data);
+  w.u32(db_id_);
+  w.u32(0);
+  w.bytes(header);
+  w.counted_bytes(key_bytes_);
+  send_control(static_cast<uint32_t>(Control::SCHEDULE_FOR_DELETION), db_id_, CTDB_CONTROL_NOREPLY, data);
+}
+
+void Client::unlock() {
+  node_.locks.release(*node_.database(), key_bytes_, holder());
+  completed();
+}
+
+void Client::call(uint32_t callid, uint32_t flags) {
+  set_state(callid == CTDB_FUNC_FETCH ? State::kReading : State::kCalling);
+  waiting_for_ = ++reqid_;
+  node_.world().trace.add(node_.pnn(), "client asks client/key/reqid", number_, key_, reqid_);
+  build(call_packet_, {0, 0, 0, CTDB_CURRENT_NODE, 0, reqid_},
+        ReqCall{flags, db_id_, callid, 0, key_bytes_, {}});
+  send_call();
+}
+
+void Client::send_call() {
+  call_lost_ = false;
+  if (!options_.native) return node_.router.from_client(endpoint_, call_packet_);
+  if (channel_ == 0) {
+    call_lost_ = true;
+    return;
+  }
+  node_.store.from_client(channel_, endpoint_, call_packet_);
+}
+
+}  // namespace ctdb::sim

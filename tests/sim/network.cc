@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "tests/sim/network.h"
+
+#include <algorithm>
+
+#include "libctdbipc/base/assert.h"
+
+namespace ctdb::sim {
+namespace {
+
+// What the transport does: a ping after 500 ms of silence, down after four unanswered (ARCHITECTURE §3).
+constexpr TimeNs kSweep = 500 * kMillisecond;
+constexpr TimeNs kSilenceMax = 2 * kSecond;
+
+}  // namespace
+
+Network::Network(EventQueue& queue, Random& random, Trace& trace, NetworkEvents& events, uint32_t nodes,
+                 NetworkOptions options)
+    : queue_(queue),
+      random_(random),
+      trace_(trace),
+      events_(events),
+      nodes_(nodes),
+      options_(options),
+      hosts_(nodes),
+      ends_(size_t{nodes} * nodes),
+      paths_(size_t{nodes} * nodes),
+      connecting_(size_t{nodes} * nodes) {}
+
+void Network::start() {
+  queue_.after(static_cast<TimeNs>(random_.below(static_cast<uint64_t>(kSweep))), [this] { sweep(); });
+}
+
+// ---- packets ----
+
+TimeNs Network::latency(const Path& path) {
+  const uint64_t base = static_cast<uint64_t>(options_.latency) * path.slowness;
+  uint64_t value = base / 2 + random_.below(base + 1);
+  if (random_.one_in(options_.tail)) value += random_.below(static_cast<uint64_t>(options_.tail_latency));
+  return static_cast<TimeNs>(value);
+}
+
+bool Network::send(uint32_t from, uint32_t to, Lane lane, ByteView packet) {
+  const End& end = ends_[index(from, to)];
+  if (end.connection == 0) return end.hidden_since != kNever;
+  Path& path = paths_[index(from, to)];
+  TimeNs& last = path.last_arrival[static_cast<size_t>(lane)];
+  const TimeNs own = std::max(queue_.now() + latency(path), path.stalled_until);
+  last = options_.reorder && lane == Lane::kData ? own : std::max(last, own);
+  const int copies = options_.duplicate && lane == Lane::kData && random_.one_in(10) ? 2 : 1;
+  for (int i = 0; i < copies; ++i) {
+    queue_.at(last + i * kMillisecond,
+              [this, from, to, connection = end.connection, bytes = to_bytes(packet)]() mutable {
+                deliver(from, to, connection, std::move(bytes));
+              });
+  }
+  return true;
+}
+
+void Network::deliver(uint32_t from, uint32_t to, uint64_t connection, Bytes packet) {
+  Path& path = paths_[index(from, to)];
+  if (path.blocked || !path.held.empty()) {
+    path.held.push_back({connection, std::move(packet)});
+    return;
+  }
+  End& end = ends_[index(to, from)];
+  if (end.connection != connection) {
+    // That side has forgotten the connection: its kernel answers with a reset.
+    if (ends_[index(from, to)].connection == connection && passes(to, from) && hosts_[to].listening) {
+      end_down(from, to, false);
+    }
+    return;
+  }
+  end.heard = queue_.now();
+  events_.link_packet(to, from, std::move(packet));
+}
+
+// ---- connections ----
+
+void Network::report_down(uint32_t node, uint32_t peer) {
+  const End& end = ends_[index(node, peer)];
+  trace_.add(node, "link down", peer, end.session);
+  events_.link_changed(node, peer, false, end.session);
+}
+
+void Network::end_down(uint32_t node, uint32_t peer, bool tell_peer) {
+  End& end = ends_[index(node, peer)];
+  if (end.connection == 0) return;
+  const uint64_t connection = end.connection;
+  end.connection = 0;
+  if (options_.hide_resets_shorter_than > 0) {
+    end.hidden_since = queue_.now();
+    queue_.after(options_.hide_resets_shorter_than, [this, node, peer, since = queue_.now()] {
+      End& late = ends_[index(node, peer)];
+      if (late.hidden_since != since) return;
+      late.hidden_since = kNever;
+      report_down(node, peer);
+    });
+  } else {
+    report_down(node, peer);
+  }
+  if (tell_peer && passes(node, peer)) {
+    Path& path = paths_[index(node, peer)];
+    TimeNs when = std::max(queue_.now() + latency(path), path.stalled_until);
+    // A FIN comes behind what was sent, a reset overtakes it (and the rest is lost).
+    if (random_.one_in(2)) when = std::max({when, path.last_arrival[0], path.last_arrival[1]});
+    queue_.at(when, [this, node, peer, connection] {
+      if (ends_[index(peer, node)].connection == connection) end_down(peer, node, false);
+    });
+  }
+  plan_connect(node, peer,
+               1 + static_cast<TimeNs>(random_.below(static_cast<uint64_t>(options_.reconnect_delay_max))));
+}
+
+void Network::end_up(uint32_t node, uint32_t peer, uint64_t connection) {
+  End& end = ends_[index(node, peer)];
+  CTDB_ASSERT(end.connection == 0);
+  end.connection = connection;
+  end.heard = queue_.now();
+  if (end.hidden_since != kNever) {
+    end.hidden_since = kNever;
+    return;
+  }
+  end.session = ++hosts_[node].sessions;
+  trace_.add(node, "link up", peer, end.session);
+  events_.link_changed(node, peer, true, end.session);
+}
+
+void Network::plan_connect(uint32_t a, uint32_t b, TimeNs delay) {
+  const uint32_t opener = std::max(a, b), acceptor = std::min(a, b);
+  const size_t pair = index(opener, acceptor);
+  if (connecting_[pair]) return;
+  connecting_[pair] = true;
+  queue_.after(delay, [this, opener, acceptor, pair] {
+    connecting_[pair] = false;
+    try_connect(opener, acceptor);
+  });
+}
+
+void Network::try_connect(uint32_t opener, uint32_t acceptor) {
+  if (!accepts(hosts_[opener]) || is_up(opener, acceptor)) return;
+  const bool possible = accepts(hosts_[acceptor]) && passes(opener, acceptor) && passes(acceptor, opener) &&
+                        hosts_[opener].responsive && hosts_[acceptor].responsive;
+  if (!possible) {
+    return plan_connect(opener, acceptor,
+                        50 * kMillisecond + static_cast<TimeNs>(random_.below(200 * kMillisecond)));
+  }
+  const uint64_t connection = ++connections_;
+  // The acceptor may still believe in an older connection of that peer.
+  end_down(acceptor, opener, false);
+  end_up(acceptor, opener, connection);
+  Path& back = paths_[index(acceptor, opener)];
+  const TimeNs when = queue_.now() + latency(back);
+  for (TimeNs& last : back.last_arrival) last = std::max(last, when);
+  queue_.at(when, [this, opener, acceptor, connection] { finish_connect(opener, acceptor, connection); });
+}
+
+void Network::finish_connect(uint32_t opener, uint32_t acceptor, uint64_t connection) {
+  if (is_up(opener, acceptor)) return;
+  const bool lost = ends_[index(acceptor, opener)].connection != connection || !passes(acceptor, opener);
+  if (lost || !accepts(hosts_[opener]) || !hosts_[opener].responsive) {
+    return plan_connect(opener, acceptor, 20 * kMillisecond);
+  }
+  end_up(opener, acceptor, connection);
+}
+
+void Network::close_all(uint32_t node, bool tell_peers, bool tell_router) {
+  for (uint32_t peer = 0; peer < nodes_; ++peer) {
+    if (peer == node) continue;
+    End& end = ends_[index(node, peer)];
+    paths_[index(peer, node)].held.clear();
+    if (tell_router) {
+      end_down(node, peer, tell_peers);
+      continue;
+    }
+    const uint64_t connection = end.connection;
+    end = {};
+    if (connection == 0 || !tell_peers || !passes(node, peer)) continue;
+    queue_.after(latency(paths_[index(node, peer)]), [this, node, peer, connection] {
+      if (ends_[index(peer, node)].connection == connection) end_down(peer, node, false);
+    });
+  }
+}
+
+void Network::set_listening(uint32_t node, bool listening, bool silent) {
+  Host& host = hosts_[node];
+  if (!listening) close_all(node, !silent, false);
+  host = {};
+  host.listening = listening;
+  if (!listening) return;
+  for (uint32_t peer = 0; peer < nodes_; ++peer) {
+    if (peer != node) plan_connect(node, peer, static_cast<TimeNs>(random_.below(10 * kMillisecond)));
+  }
+}
+
+void Network::set_quiet(uint32_t node, bool quiet) {
+  Host& host = hosts_[node];
+  if (!host.listening || host.quiet == quiet) return;
+  host.quiet = quiet;
+  if (quiet) return close_all(node, true, true);
+  for (uint32_t peer = 0; peer < nodes_; ++peer) {
+    if (peer != node) plan_connect(node, peer, static_cast<TimeNs>(random_.below(50 * kMillisecond)));
+  }
+}
+
+void Network::set_responsive(uint32_t node, bool responsive) {
+  hosts_[node].responsive = responsive;
+  for (uint32_t peer = 0; peer < nodes_; ++peer) ends_[index(node, peer)].heard = queue_.now();
+}
+
+// Keepalives: an end that has heard nothing for too long gives its connection up. Idle peers that could answer do.
+void Network::sweep() {
+  for (uint32_t node = 0; node < nodes_; ++node) {
+    for (uint32_t peer = 0; peer < nodes_; ++peer) {
+      End& end = ends_[index(node, peer)];
+      if (end.connection == 0 || !hosts_[node].responsive) continue;
+      const bool same = ends_[index(peer, node)].connection == end.connection;
+      const bool both_ways = passes(node, peer) && passes(peer, node);
+      if (both_ways && same && hosts_[peer].responsive) end.heard = queue_.now();
+      const bool reset = both_ways && !same && hosts_[peer].listening;
+      if (reset || queue_.now() - end.heard > kSilenceMax) end_down(node, peer, true);
+    }
+  }
+  queue_.after(kSweep, [this] { sweep(); });
+}
+
+// ---- faults ----
+
+void Network::reset(uint32_t a, uint32_t b, TimeNs reconnect_after) {
+  if (!is_up(a, b) && !is_up(b, a)) return;
+  trace_.add(a, "FAULT reset to", b, static_cast<uint64_t>(reconnect_after));
+  plan_connect(a, b, reconnect_after);
+  end_down(a, b, false);
+  // The other side hears of it at once or a little later.
+  const uint64_t connection = ends_[index(b, a)].connection;
+  queue_.after(random_.one_in(2) ? 0 : static_cast<TimeNs>(random_.below(kMillisecond)),
+               [this, a, b, connection] {
+                 if (connection != 0 && ends_[index(b, a)].connection == connection) end_down(b, a, false);
+               });
+}
+
+void Network::give_up(uint32_t node, uint32_t peer) {
+  if (!is_up(node, peer)) return;
+  trace_.add(node, "FAULT gives up link to", peer);
+  end_down(node, peer, true);
+}
+
+void Network::block(uint32_t from, uint32_t to) {
+  if (from == to || paths_[index(from, to)].blocked) return;
+  trace_.add(from, "FAULT block to", to);
+  paths_[index(from, to)].blocked = true;
+}
+
+void Network::unblock(uint32_t from, uint32_t to) {
+  Path& path = paths_[index(from, to)];
+  if (from == to || !path.blocked) return;
+  trace_.add(from, "unblock to", to);
+  path.blocked = false;
+  std::deque<Held> held;
+  held.swap(path.held);
+  for (Held& packet : held) deliver(from, to, packet.connection, std::move(packet.packet));
+  plan_connect(from, to, static_cast<TimeNs>(random_.below(50 * kMillisecond)));
+}
+
+void Network::stall(uint32_t from, uint32_t to, TimeNs for_time) {
+  trace_.add(from, "FAULT stall to", to, static_cast<uint64_t>(for_time));
+  Path& path = paths_[index(from, to)];
+  path.stalled_until = std::max(path.stalled_until, queue_.now() + for_time);
+}
+
+void Network::set_slowness(uint32_t from, uint32_t to, uint32_t factor) {
+  trace_.add(from, "FAULT slow to", to, factor);
+  paths_[index(from, to)].slowness = factor;
+}
+
+void Network::heal() {
+  for (uint32_t from = 0; from < nodes_; ++from) {
+    for (uint32_t to = 0; to < nodes_; ++to) {
+      unblock(from, to);
+      paths_[index(from, to)].slowness = 1;
+    }
+  }
+}
+
+}  // namespace ctdb::sim

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The simulated network: what TCP links between routers promise (ctdb-router/transport/transport.h) and everything
+// that may go wrong below them. World owns one; routers of the simulated nodes are its users.
+//
+// A connection joins two ends. Each end learns on its own when the connection is over, so for a while one side may
+// believe in a link the other has given up. Packets in flight when a connection ends are lost.
+//
+// Invariants:
+//  1. Within one lane of one connection packets arrive in the order sent, at most once, and only at an end that is up.
+//  2. A connection made again has another session number at both ends.
+//  3. A router that does not listen (dead, quiet) has no links.
+#ifndef CTDB_TESTS_SIM_NETWORK_H_
+#define CTDB_TESTS_SIM_NETWORK_H_
+
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "ctdb-router/core/router.h"
+#include "libctdbipc/base/random.h"
+#include "tests/sim/event_queue.h"
+#include "tests/sim/trace.h"
+
+namespace ctdb::sim {
+
+class NetworkEvents {
+ public:
+  virtual ~NetworkEvents() = default;
+  virtual void link_changed(uint32_t node, uint32_t peer, bool up, uint64_t session) = 0;
+  virtual void link_packet(uint32_t node, uint32_t peer, Bytes packet) = 0;
+};
+
+struct NetworkOptions {
+  TimeNs latency = 60 * kMicrosecond;  // typical; one in `tail` packets takes up to `tail_latency` more
+  uint64_t tail = 300;
+  TimeNs tail_latency = 5 * kMillisecond;
+  TimeNs reconnect_delay_max = 200 * kMillisecond;
+  // For the mutation tests: connections that come back within this time are not reported as reset.
+  TimeNs hide_resets_shorter_than = 0;
+  bool reorder = false;    // packets of a lane overtake each other
+  bool duplicate = false;  // some arrive twice
+};
+
+class Network {
+ public:
+  Network(EventQueue& queue, Random& random, Trace& trace, NetworkEvents& events, uint32_t nodes,
+          NetworkOptions options);
+  // Starts the keepalive sweep.
+  void start();
+
+  // ---- routers ----
+  // silent: no FIN reaches the peers (power lost), they notice by the missing keepalives.
+  void set_listening(uint32_t node, bool listening, bool silent);
+  void set_quiet(uint32_t node, bool quiet);
+  // A stopped router answers no keepalive.
+  void set_responsive(uint32_t node, bool responsive);
+  // false: that end is not up.
+  bool send(uint32_t from, uint32_t to, Lane lane, ByteView packet);
+
+  // ---- faults ----
+  // The connection breaks now; the next is tried after `reconnect_after`.
+  void reset(uint32_t a, uint32_t b, TimeNs reconnect_after);
+  // `node` closes the connection; the peer hears of it when the way there lets the FIN through.
+  void give_up(uint32_t node, uint32_t peer);
+  // Nothing passes from `from` to `to`; nobody is told.
+  void block(uint32_t from, uint32_t to);
+  void unblock(uint32_t from, uint32_t to);
+  // Everything from `from` to `to` arrives `for_time` later at the earliest.
+  void stall(uint32_t from, uint32_t to, TimeNs for_time);
+  void set_slowness(uint32_t from, uint32_t to, uint32_t factor);
+  void heal();
+
+  bool is_up(uint32_t node, uint32_t peer) const { return ends_[index(node, peer)].connection != 0; }
+  bool is_blocked(uint32_t from, uint32_t to) const { return paths_[index(from, to)].blocked; }
+
+ private:
+  struct Host {
+    bool listening = false;
+    bool quiet = false;
+    bool responsive = true;
+    uint64_t sessions = 0;
+  };
+  struct End {
+    uint64_t connection = 0;
+    uint64_t session = 0;
+    TimeNs heard = 0;
+    TimeNs hidden_since = kNever;  // mutation: the router has not been told that this end is down
+  };
+  struct Held {
+    uint64_t connection;
+    Bytes packet;
+  };
+  struct Path {
+    bool blocked = false;
+    uint32_t slowness = 1;
+    TimeNs stalled_until = 0;
+    TimeNs last_arrival[2] = {0, 0};  // by lane
+    std::deque<Held> held;
+  };
+
+  size_t index(uint32_t from, uint32_t to) const { return static_cast<size_t>(from) * nodes_ + to; }
+  static bool accepts(const Host& host) { return host.listening && !host.quiet; }
+  bool passes(uint32_t from, uint32_t to) const { return !paths_[index(from, to)].blocked; }
+  TimeNs latency(const Path& path);
+  void deliver(uint32_t from, uint32_t to, uint64_t connection, Bytes packet);
+  void end_down(uint32_t node, uint32_t peer, bool tell_peer);
+  void end_up(uint32_t node, uint32_t peer, uint64_t connection);
+  void report_down(uint32_t node, uint32_t peer);
+  void close_all(uint32_t node, bool tell_peers, bool tell_router);
+  void plan_connect(uint32_t a, uint32_t b, TimeNs delay);
+  void try_connect(uint32_t opener, uint32_t acceptor);
+  void finish_connect(uint32_t opener, uint32_t acceptor, uint64_t connection);
+  void sweep();
+
+  EventQueue& queue_;
+  Random& random_;
+  Trace& trace_;
+  NetworkEvents& events_;
+  const uint32_t nodes_;
+  const NetworkOptions options_;
+  std::vector<Host> hosts_;
+  std::vector<End> ends_;
+  std::vector<Path> paths_;
+  std::vector<bool> connecting_;  // by index(opener, acceptor): an attempt is planned
+  uint64_t connections_ = 0;
+};
+
+}  // namespace ctdb::sim
+
+#endif  // CTDB_TESTS_SIM_NETWORK_H_

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "tests/sim/recoveryd_process.h"
+
+#include "libctdbipc/base/assert.h"
+#include "tests/sim/node.h"
+#include "tests/sim/world.h"
+
+namespace ctdb::sim {
+
+RecoverydProcess::RecoverydProcess(Node& node)
+    : Process(node.world().queue), node_(node), random_(node.world().random.next()) {}
+
+void RecoverydProcess::start() {
+  CTDB_ASSERT(!alive());
+  set_alive();
+  RecoverydOptions options;
+  options.pnn = node_.pnn();
+  options.deleted.assign(node_.world().node_count(), false);
+  if (node_.world().options().mutation == Mutation::kLoseVotes) node_.durable.clear();
+  core_ = std::make_unique<ClusterNode>(options, random_, *this, node_.durable, queue_.now());
+  connect();
+}
+
+void RecoverydProcess::connect() {
+  link_ = node_.router.connect(Server::recoveryd, *this, [this] {
+    if (link_ != 0) core_->on_router_up(queue_.now());
+  });
+  if (link_ != 0) return;
+  const TimeNs again = 10 * kMillisecond + static_cast<TimeNs>(node_.world().random.below(40 * kMillisecond));
+  input_at(queue_.now() + again, [this] { connect(); });
+}
+
+void RecoverydProcess::kill() {
+  if (!alive()) return;
+  set_dead();
+  core_.reset();
+  link_ = 0;
+  node_.router.daemon_died(Server::recoveryd);
+}
+
+void RecoverydProcess::router_died(uint64_t link, TimeNs when) {
+  input_at(when, [this, link] {
+    if (link_ != link) return;
+    link_ = 0;
+    core_->on_router_down(queue_.now());
+    connect();
+  });
+}
+
+void RecoverydProcess::from_router(uint64_t link, Lane lane, uint32_t endpoint, ByteView packet,
+                                   TimeNs when) {
+  input_at(when, [this, link, lane, endpoint, bytes = to_bytes(packet)] {
+    if (link_ != link) return;
+    node_.world().trace.packet(node_.pnn(), "recoveryd", endpoint, bytes);
+    const RecoverydLane own = lane == Lane::kControl ? RecoverydLane::kControl : RecoverydLane::kData;
+    core_->on_packet(own, endpoint, bytes, queue_.now());
+  });
+}
+
+void RecoverydProcess::to_router(RecoverydLane lane, uint32_t endpoint, ByteView packet) {
+  if (link_ == 0) return;
+  node_.world().sent(node_.pnn(), packet);
+  const Lane own = lane == RecoverydLane::kControl ? Lane::kControl : Lane::kData;
+  node_.router.from_daemon(Server::recoveryd, link_, static_cast<size_t>(own), endpoint, packet);
+}
+
+bool RecoverydProcess::persist(ByteView bytes) {
+  node_.durable = to_bytes(bytes);
+  return true;
+}
+
+void RecoverydProcess::log(RecoverydLog, const std::string& text) {
+  node_.world().trace.note(node_.pnn(), "recoveryd: " + text);
+}
+
+}  // namespace ctdb::sim

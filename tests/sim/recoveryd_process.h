@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// ctdb-recoveryd in the simulator: the real core, its durable bytes on the node's disk.
+#ifndef CTDB_TESTS_SIM_RECOVERYD_PROCESS_H_
+#define CTDB_TESTS_SIM_RECOVERYD_PROCESS_H_
+
+#include <memory>
+
+#include "ctdb-recoveryd/core/cluster_node.h"
+#include "ctdb-router/core/router.h"
+#include "tests/sim/process.h"
+
+namespace ctdb::sim {
+
+class Node;
+
+class RecoverydProcess : public Process, public RecoverydOutput {
+ public:
+  explicit RecoverydProcess(Node& node);
+
+  void start();
+  void kill();
+  const ClusterNode* core() const { return core_.get(); }
+
+  void from_router(uint64_t link, Lane lane, uint32_t endpoint, ByteView packet, TimeNs when);
+  void router_died(uint64_t link, TimeNs when);
+
+ private:
+  TimeNs next_deadline() const override { return core_->next_deadline(); }
+  void on_deadline() override { core_->tick(queue_.now()); }
+
+  void to_router(RecoverydLane lane, uint32_t endpoint, ByteView packet) override;
+  bool persist(ByteView bytes) override;
+  int64_t wall_clock_ns() override { return queue_.now(); }
+  void log(RecoverydLog level, const std::string& text) override;
+
+  void connect();
+
+  Node& node_;
+  Random random_;
+  std::unique_ptr<ClusterNode> core_;
+  uint64_t link_ = 0;
+};
+
+}  // namespace ctdb::sim
+
+#endif  // CTDB_TESTS_SIM_RECOVERYD_PROCESS_H_

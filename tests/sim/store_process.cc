@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "tests/sim/store_process.h"
+
+#include <algorithm>
+
+#include "libctdbipc/base/assert.h"
+#include "libctdbipc/wire/own_messages.h"
+#include "tests/sim/client.h"
+#include "tests/sim/node.h"
+#include "tests/sim/world.h"
+
+namespace ctdb::sim {
+namespace {
+
+MemoryDatabase::Holder worker_holder(uint64_t ticket) {
+  return StoreProcess::kFirstWorker + static_cast<MemoryDatabase::Holder>(ticket & 0xffffff);
+}
+
+}  // namespace
+
+StoreProcess::StoreProcess(Node& node) : Process(node.world().queue), node_(node) {}
+
+void StoreProcess::start() {
+  CTDB_ASSERT(!alive());
+  set_alive();
+  connect();
+}
+
+// At the set-up socket.
+void StoreProcess::connect() {
+  link_ = node_.router.connect(Server::store, *this, [this] { connected(); });
+  if (link_ != 0) {
+    generation_at_setup_ = node_.router.open_generation();
+    return;
+  }
+  const TimeNs again = 10 * kMillisecond + static_cast<TimeNs>(node_.world().random.below(40 * kMillisecond));
+  input_at(queue_.now() + again, [this] { connect(); });
+}
+
+// The first time the router's answer says whether the files are taken up as they are.
+void StoreProcess::connected() {
+  if (link_ == 0) return;  // the router died in between
+  if (!core_) {
+    StoreOptions options;
+    options.pnn = node_.pnn();
+    options.open_generation = generation_at_setup_;
+    options.traverse_timeout = 3 * kSecond;
+    Lives& lives = node_.world().checkers.lives;
+    if (generation_at_setup_ == CTDB_INVALID_GENERATION) empty_files();
+    lives.store_restarted(node_.pnn());
+    node_.world().trace.add(node_.pnn(), "store opens", generation_at_setup_);
+    core_ = std::make_unique<Store>(options, node_.files, *this);
+  }
+  core_->on_router_up(queue_.now());
+  for (auto& client : node_.clients) client->store_returned();
+}
+
+// The core empties a file when it is attached; until then nobody can see what is left in it.
+void StoreProcess::empty_files() {
+  node_.world().checkers.lives.store_cleared(node_.pnn());
+  for (const std::string& name : node_.files.existing()) (void)node_.files.open(name, 0, false);
+}
+
+void StoreProcess::kill() {
+  if (!alive()) return;
+  set_dead();
+  core_.reset();
+  link_ = 0;
+  if (MemoryDatabase* database = node_.database(); database != nullptr) {
+    for (const auto& [ticket, worker] : workers_)
+      node_.locks.drop(*database, worker.key, worker_holder(ticket));
+  }
+  workers_.clear();
+  for (auto& [endpoint, attached] : clients_) attached.client->store_channel_lost(attached.channel);
+  clients_.clear();
+  node_.router.daemon_died(Server::store);
+}
+
+void StoreProcess::router_died(uint64_t link, TimeNs when) {
+  input_at(when, [this, link] {
+    if (link_ != link) return;
+    link_ = 0;
+    // Native clients were connected by that router: their channels end with it.
+    const auto gone = std::move(clients_);
+    clients_.clear();
+    if (core_) {
+      for (const auto& [endpoint, attached] : gone) core_->on_client_gone(endpoint, queue_.now());
+      core_->on_router_down(queue_.now());
+    }
+    connect();
+  });
+}
+
+// ---- packets ----
+
+void StoreProcess::from_router(uint64_t link, uint32_t endpoint, ByteView packet, TimeNs when) {
+  input_at(when, [this, link, endpoint, bytes = to_bytes(packet)]() mutable {
+    if (link_ == link && core_) handle(endpoint, std::move(bytes));
+  });
+}
+
+uint32_t StoreProcess::newest_generation() const {
+  return std::max(core_->open_generation(), core_->prepared_generation());
+}
+
+void StoreProcess::handle(uint32_t endpoint, Bytes packet) {
+  World& world = node_.world();
+  const uint32_t newest = newest_generation();
+  if (!mutate_store_input(world.options().mutation, packet, core_->generation(), newest)) return;
+  const Header header = read_header(packet);
+  world.trace.packet(node_.pnn(), "store", endpoint, packet);
+  if (header.operation == static_cast<uint32_t>(Operation::STORE_OPEN)) {
+    const std::optional<StoreOpen> open = StoreOpen::decode(own_payload(packet));
+    if (open) world.checkers.lives.generation_takes_effect(open->generation);
+  }
+  if (header.operation == static_cast<uint32_t>(Operation::STORE_SUSPEND)) {
+    const std::optional<StoreSuspend> suspend = StoreSuspend::decode(own_payload(packet));
+    if (suspend && suspend->discard) world.checkers.lives.records_discarded(node_.pnn());
+  }
+  OldGenerations& checker = world.checkers.old_generations;
+  if (OldGenerations::concerns(header, node_.pnn(), core_->generation())) {
+    const OldGenerations::Before before = OldGenerations::look(*core_, packets_sent_);
+    core_->on_router_packet(endpoint, packet, queue_.now());
+    checker.compare(node_.pnn(), header, before, OldGenerations::look(*core_, packets_sent_));
+    return;
+  }
+  core_->on_router_packet(endpoint, packet, queue_.now());
+  note_recovery(header, packet, newest);
+}
+
+void StoreProcess::note_recovery(const Header& header, ByteView packet, uint32_t newest_before) {
+  if (header.operation != static_cast<uint32_t>(Operation::STORE_RECOVER)) return;
+  const std::optional<StoreRecover> recover = StoreRecover::decode(own_payload(packet));
+  if (!recover || core_->generation() != recover->generation) return;
+  const bool discarded =
+      recover->base_generation != CTDB_INVALID_GENERATION && newest_before < recover->base_generation;
+  node_.world().checkers.lives.store_recovers(node_.pnn(), recover->generation, discarded);
+}
+
+void StoreProcess::to_router(uint32_t endpoint, ByteView packet) {
+  if (link_ == 0) return;
+  World& world = node_.world();
+  ++packets_sent_;
+  if (world.options().mutation == Mutation::kNone) {
+    world.sent(node_.pnn(), packet);
+    return node_.router.from_daemon(Server::store, link_, 0, endpoint, packet);
+  }
+  Bytes changed = to_bytes(packet);
+  if (!mutate_store_output(world.options().mutation, changed, world.node_count(), world.random)) return;
+  world.sent(node_.pnn(), changed);
+  node_.router.from_daemon(Server::store, link_, 0, endpoint, changed);
+}
+
+// ---- native clients ----
+
+uint64_t StoreProcess::attach(Client& client, uint32_t endpoint) {
+  if (!alive() || !core_ || !node_.router.linked(Server::store, link_)) return 0;
+  Random& random = node_.world().random;
+  const uint64_t channel = ++channels_;
+  clients_.insert_or_assign(endpoint, Attached{&client, channel, Ring(queue_, random), Ring(queue_, random)});
+  return channel;
+}
+
+void StoreProcess::from_client(uint64_t channel, uint32_t endpoint, ByteView packet) {
+  const auto found = clients_.find(endpoint);
+  if (found == clients_.end() || found->second.channel != channel) return;
+  input_at(found->second.to_store.arrival(), [this, channel, endpoint, bytes = to_bytes(packet)]() mutable {
+    const auto still = clients_.find(endpoint);
+    if (still == clients_.end() || still->second.channel != channel || !core_) return;
+    node_.world().trace.packet(node_.pnn(), "store (native)", endpoint, bytes);
+    core_->on_client_packet(endpoint, bytes, queue_.now());
+  });
+}
+
+void StoreProcess::client_died(uint64_t channel, uint32_t endpoint) {
+  const auto found = clients_.find(endpoint);
+  if (found == clients_.end() || found->second.channel != channel) return;
+  const TimeNs when = queue_.now() + static_cast<TimeNs>(node_.world().random.below(300 * kMicrosecond));
+  input_at(when, [this, endpoint] {
+    if (clients_.erase(endpoint) > 0 && core_) core_->on_client_gone(endpoint, queue_.now());
+  });
+}
+
+void StoreProcess::to_client(uint32_t endpoint, ByteView packet) {
+  const auto found = clients_.find(endpoint);
+  if (found == clients_.end()) return;
+  found->second.client->from_store(found->second.channel, packet, found->second.to_client.arrival());
+}
+
+// ---- lock workers ----
+
+void StoreProcess::lock_chain(uint64_t ticket, const RecordFile&, ByteView key) {
+  MemoryDatabase* database = node_.database();
+  CTDB_ASSERT(database != nullptr);
+  workers_[ticket] = {to_bytes(key), false};
+  node_.locks.acquire(*database, key, worker_holder(ticket), [this, ticket, incarnation = incarnation()] {
+    if (incarnation != this->incarnation()) return;
+    const auto worker = workers_.find(ticket);
+    if (worker == workers_.end()) return;
+    worker->second.locked = true;
+    const TimeNs when =
+        queue_.now() + 5 * kMicrosecond + static_cast<TimeNs>(node_.world().random.below(20 * kMicrosecond));
+    input_at(when, [this, ticket] { core_->on_chain_locked(ticket, queue_.now()); });
+  });
+}
+
+void StoreProcess::unlock_chain(uint64_t ticket) {
+  const auto worker = workers_.find(ticket);
+  if (worker == workers_.end()) return;
+  MemoryDatabase* database = node_.database();
+  if (worker->second.locked) {
+    node_.locks.release(*database, worker->second.key, worker_holder(ticket));
+  } else {
+    node_.locks.drop(*database, worker->second.key, worker_holder(ticket));
+  }
+  workers_.erase(worker);
+}
+
+void StoreProcess::log(StoreLog, const std::string& text) {
+  node_.world().trace.note(node_.pnn(), "store: " + text);
+}
+
+}  // namespace ctdb::sim

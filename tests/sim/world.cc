@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "tests/sim/world.h"
+
+#include "libctdbipc/wire/own_messages.h"
+#include "tests/sim/node.h"
+
+namespace ctdb::sim {
+namespace {
+
+constexpr uint64_t kStepsPerInstantMax = 100000;
+
+}  // namespace
+
+World::World(WorldOptions options)
+    : random(options.seed),
+      trace(queue, options.print_trace),
+      checkers(options.nodes, options.keys,
+               [this](uint32_t node, uint32_t key) { return header_on(node, key); }),
+      network(queue, random, trace, *this, options.nodes, options.network),
+      options_(options) {
+  for (uint32_t pnn = 0; pnn < options.nodes; ++pnn) nodes_.push_back(std::make_unique<Node>(*this, pnn));
+}
+
+World::~World() = default;
+
+void World::start() {
+  network.start();
+  for (auto& node : nodes_) node->start_all();
+}
+
+void World::run(TimeNs until, const std::function<bool()>& done) {
+  while (checkers.verdict.ok() && queue.step(until)) {
+    if (done && done()) return;
+    if (queue.now() != last_time_) {
+      last_time_ = queue.now();
+      steps_then_ = queue.steps();
+    } else if (queue.steps() - steps_then_ > kStepsPerInstantMax) {
+      checkers.verdict.violation("world", "time stands still: something asks to be called again and again");
+    }
+  }
+}
+
+Bytes World::key_bytes(uint32_t key) const {
+  Bytes bytes(4);
+  store(bytes.data(), key);
+  return bytes;
+}
+
+std::optional<RecordHeader> World::header_on(uint32_t node, uint32_t key) {
+  const MemoryDatabase* database = nodes_[node]->database();
+  if (database == nullptr) return std::nullopt;
+  const std::optional<Bytes> value = database->fetch(key_bytes(key));
+  return value ? read_record_header(*value) : std::nullopt;
+}
+
+void World::sent(uint32_t node, ByteView packet) {
+  const Header header = read_header(packet);
+  const Operation operation = static_cast<Operation>(header.operation);
+  if (operation == Operation::RECOVERY_BEGIN || operation == Operation::STORE_RECOVER) {
+    if (const std::optional<RecoveryBegin> begin = RecoveryBegin::decode(own_payload(packet))) {
+      checkers.lives.generation_begun(begin->generation, begin->members);
+      checkers.lives.generation_takes_effect(begin->base_generation);
+    }
+  }
+  if (operation == Operation::RECORD_CLAIMS_END || operation == Operation::STORE_RECOVERED) {
+    checkers.lives.store_claims(node, header.generation);
+  }
+  if (observer_) observer_(node, packet);
+}
+
+void World::link_changed(uint32_t node, uint32_t peer, bool up, uint64_t session) {
+  nodes_[node]->router.link_changed(peer, up, session);
+}
+
+void World::link_packet(uint32_t node, uint32_t peer, Bytes packet) {
+  nodes_[node]->router.link_packet(peer, std::move(packet));
+}
+
+void World::heal() {
+  trace.add(0, "everything is healed");
+  network.heal();
+  for (auto& node : nodes_) {
+    network.set_quiet(node->pnn(), false);
+    node->repair();
+  }
+}
+
+void World::stop_clients() {
+  for (auto& node : nodes_) {
+    for (auto& client : node->clients) client->finish();
+  }
+}
+
+bool World::clients_idle() const {
+  for (const auto& node : nodes_) {
+    for (const auto& client : node->clients) {
+      if (!client->idle()) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace ctdb::sim

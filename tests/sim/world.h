@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// One simulated cluster: virtual time, the network, the nodes with their daemons and clients, the checkers. Built from
+// options and one seed; the same seed gives the same run. simulation.h drives it, faults.h breaks it.
+#ifndef CTDB_TESTS_SIM_WORLD_H_
+#define CTDB_TESTS_SIM_WORLD_H_
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "libctdbipc/base/random.h"
+#include "tests/sim/checkers/checkers.h"
+#include "tests/sim/event_queue.h"
+#include "tests/sim/mutations.h"
+#include "tests/sim/network.h"
+#include "tests/sim/trace.h"
+
+namespace ctdb::sim {
+
+class Node;
+
+struct WorldOptions {
+  uint64_t seed = 1;
+  uint32_t nodes = 3;
+  uint32_t clients_per_node = 3;
+  uint32_t keys = 6;
+  uint32_t chains = 4;  // chain locks of a file
+  TimeNs think_time = 4 * kMillisecond;
+  bool clients_pinned = false;  // a client stays with one key
+  bool print_trace = false;
+  Mutation mutation = Mutation::kNone;
+  NetworkOptions network;
+};
+
+// A packet that a daemon hands to its router: what faults are triggered by.
+using PacketObserver = std::function<void(uint32_t node, ByteView packet)>;
+
+class World : private NetworkEvents {
+ public:
+  explicit World(WorldOptions options);
+  ~World() override;
+
+  // Starts all nodes.
+  void start();
+  // Runs until `until`, or a violation, or `done` (asked after every event).
+  void run(TimeNs until, const std::function<bool()>& done = {});
+
+  const WorldOptions& options() const { return options_; }
+  TimeNs now() const { return queue.now(); }
+  Node& node(uint32_t pnn) { return *nodes_[pnn]; }
+  uint32_t node_count() const { return options_.nodes; }
+  void set_observer(PacketObserver observer) { observer_ = std::move(observer); }
+  // From the processes: packets a daemon sends.
+  void sent(uint32_t node, ByteView packet);
+  // Everything broken is repaired: network open, all processes running, all nodes active.
+  void heal();
+  // No client begins another operation.
+  void stop_clients();
+  bool clients_idle() const;
+
+  Bytes key_bytes(uint32_t key) const;
+  static const char* database_name() { return "sim.tdb"; }
+
+  EventQueue queue;
+  Random random;
+  Trace trace;
+  Checkers checkers;
+  Network network;
+
+ private:
+  void link_changed(uint32_t node, uint32_t peer, bool up, uint64_t session) override;
+  void link_packet(uint32_t node, uint32_t peer, Bytes packet) override;
+  std::optional<RecordHeader> header_on(uint32_t node, uint32_t key);
+
+  const WorldOptions options_;
+  std::vector<std::unique_ptr<Node>> nodes_;
+  PacketObserver observer_;
+  TimeNs last_time_ = -1;
+  uint64_t steps_then_ = 0;
+};
+
+}  // namespace ctdb::sim
+
+#endif  // CTDB_TESTS_SIM_WORLD_H_
