@@ -32,7 +32,9 @@ void Node::daemons_changed() {
   world_.network.set_responsive(pnn_, !router.stopped());
 }
 
-bool Node::booted() const { return world_.now() >= boots_at_; }
+bool Node::booted() const {
+  return world_.now() >= boots_at_;
+}
 
 void Node::start_all() {
   if (!booted()) return;
