@@ -3,6 +3,7 @@
 #ifndef CTDB_ROUTER_SHELL_DAEMONS_H_
 #define CTDB_ROUTER_SHELL_DAEMONS_H_
 
+#include <array>
 #include <memory>
 
 #include "ctdb-router/core/router.h"
@@ -37,7 +38,7 @@ class Daemons {
  private:
   struct Port {
     std::unique_ptr<SetupPeer> setup;
-    std::unique_ptr<ChannelQueue> lanes[2];  // by Lane; the store has the data lane only
+    std::array<std::unique_ptr<ChannelQueue>, 2> lanes;  // by Lane; the store has the data lane only
     uint64_t instance = 0;
   };
   Port& port(Server who) { return who == Server::store ? store_ : recoveryd_; }
