@@ -96,7 +96,7 @@ std::string time_suffix() {
 std::string free_name(const std::string& path) {
   const std::string stem = path + ".corrupted." + time_suffix() + ".";
   for (int i = 0;; ++i) {
-    const std::string name = stem + std::to_string(i) + "Z";
+    std::string name = stem + std::to_string(i) + "Z";
     if (access(name.c_str(), F_OK) != 0) return name;
   }
 }
@@ -106,11 +106,12 @@ Result<void> copy_file(const std::string& from, const std::string& to) {
   if (!in.valid()) return fail_errno("opening " + from);
   UniqueFd out(::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!out.valid()) return fail_errno("creating " + to);
-  for (;;) {
-    const ssize_t sent = sendfile(out.get(), in.get(), nullptr, 1 << 20);
-    if (sent == 0) return {};
-    if (sent < 0) return fail_errno("copying " + from + " to " + to);
-  }
+  ssize_t sent = 0;
+  do {
+    sent = sendfile(out.get(), in.get(), nullptr, 1 << 20);
+  } while (sent > 0);
+  if (sent < 0) return fail_errno("copying " + from + " to " + to);
+  return {};
 }
 
 // Takes the name away from a file. Clients that still have it open must not go on working on records that the

@@ -112,11 +112,9 @@ void Store::Impl::on_router_packet(uint32_t endpoint, MutableBytes packet, TimeN
     control(endpoint, header, packet, now);
   } else if (operation == Operation::REQ_CALL && endpoint != 0) {
     local_call(endpoint, true, packet, now);
-  } else if (endpoint != 0) {
-    ctx_.refuse();
-  } else if (is_record_operation(header.operation)) {
+  } else if (endpoint == 0 && is_record_operation(header.operation)) {
     node_packet(header, packet, now);
-  } else if (header.srcnode == ctx_.self) {
+  } else if (endpoint == 0 && header.srcnode == ctx_.self) {
     order(header, packet, now);
   } else {
     ctx_.refuse();

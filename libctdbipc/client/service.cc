@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 // The two ways a client waits: service() for programs with an event loop, wait() for blocking calls; and what the
 // set-up connection says meanwhile.
+#include <algorithm>
 #include <ctime>
 #include <thread>
 
@@ -127,7 +128,7 @@ int ctdb_client::service(int budget, int sleep_ms) {
   }
   if (closing) {
     delete this;
-    return handled;
+    return std::max(handled, 1);  // a callback ran, the one that disconnected
   }
   if (handled == 0 && !link.up()) {
     loss_told_ = true;

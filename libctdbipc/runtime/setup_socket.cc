@@ -203,7 +203,7 @@ Result<SetupMessage> wait_for_reply(int socket, TimeNs deadline) {
 
 // connect() on a unix socket waits while the other side's backlog is full; the send timeout bounds that.
 Result<void> connect_within(int socket, const sockaddr_un& address, int timeout_ms) {
-  const timeval limit{timeout_ms / 1000, timeout_ms % 1000 * 1000};
+  const timeval limit{timeout_ms / 1000, timeout_ms % 1000 * 1000L};
   setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   int status;
   do {

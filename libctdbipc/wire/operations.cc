@@ -8,13 +8,13 @@ namespace ctdb {
 namespace {
 
 constexpr OperationRow kOperations[] = {
-#define CTDB_OPERATION(number, name, payload, reply, server) {number, #name, #payload, Server::server},
+#define CTDB_OPERATION(number, name, payload, reply, server) {#name, #payload, number, Server::server},
 #include "libctdbipc/wire/messages.def"
 };
 
 constexpr ControlRow kControls[] = {
 #define CTDB_CONTROL(number, name, request, reply, server, reach) \
-  {number, #name, #request, #reply, Server::server, Reach::reach},
+  {#name, #request, #reply, number, Server::server, Reach::reach},
 #include "libctdbipc/wire/messages.def"
 };
 

@@ -21,16 +21,16 @@ enum class Server : uint8_t { nobody, router, store, recoveryd, client };
 enum class Reach : uint8_t { any_node, local_only };
 
 struct OperationRow {
-  uint32_t number;
   const char* name;
   const char* payload;
+  uint32_t number;
   Server server;
 };
 struct ControlRow {
-  uint32_t number;
   const char* name;
   const char* request;
   const char* reply;
+  uint32_t number;
   Server server;
   Reach reach;
 };
