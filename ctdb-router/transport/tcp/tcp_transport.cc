@@ -7,6 +7,7 @@
 #include "ctdb-router/transport/tcp/tcp_transport.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "ctdb-router/transport/listener.h"
 #include "ctdb-router/transport/tcp/hello.h"
@@ -69,6 +70,7 @@ class TcpTransport : public Transport {
     uint64_t peer_boot_id = 0;
     uint64_t peer_session = 0;
     int pings_unanswered = 0;
+    bool sent = false;  // something, since the last check
     bool dirty = false;
     bool overflowed = false;
   };
@@ -179,6 +181,7 @@ TcpTransport::Link& TcpTransport::add_link(UniqueFd socket, uint32_t peer, bool 
 }
 
 void TcpTransport::mark_dirty(Link& link) {
+  link.sent = true;
   if (link.dirty) return;
   link.dirty = true;
   dirty_.push_back(&link);
@@ -522,12 +525,14 @@ void TcpTransport::check_link(Link& link) {
     if (loop_.now() < link.deadline) return;
     return end(link, link.phase == Phase::kConnecting ? "connecting takes too long" : "no HELLO in time");
   }
-  if (link.connection.take_received()) {
-    link.pings_unanswered = 0;
-    return;
-  }
+  const bool received = link.connection.take_received();
+  const bool sent = std::exchange(link.sent, false);
+  if (received) link.pings_unanswered = 0;
+  // A peer that only listens says now and then that it is there: our questions may stand behind megabytes it has still
+  // to read.
+  if (received && sent) return;
   if (link.pings_unanswered >= kPingsUnanswered) return end(link, "it does not answer pings");
-  ++link.pings_unanswered;
+  if (!received) ++link.pings_unanswered;
   ++figures_.keepalives_out;
   send_own(link, Operation::LINK_PING, LinkPing{static_cast<uint64_t>(loop_.now())}.encode());
 }

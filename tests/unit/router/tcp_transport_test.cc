@@ -194,6 +194,15 @@ TEST_F(TcpPeer, PingsAreAnsweredInsideTheTransport) {
   EXPECT_EQ(node->packets(), 0u);
 }
 
+TEST_F(TcpPeer, ANodeThatOnlyListensSaysThatItIsThere) {
+  RawPeer peer = dial_and_hello();
+  EXPECT_TRUE(until([&] {
+    peer.send(link_message(1, 0, 1, 10));  // so it has nothing to ask
+    return peer.has(Operation::LINK_PING);
+  }));
+  EXPECT_EQ(node->downs(), 0u);
+}
+
 TEST_F(TcpPeer, LinkPacketsWithAForgedSourceAreCut) {
   RawPeer peer = dial_and_hello();
   peer.send(own(Operation::LINK_PING, LinkPing{}.encode(), 2));
