@@ -70,6 +70,17 @@ void StoreControls::db_detach(const ControlOrigin& origin, const ReqControl& con
   ok(origin);
 }
 
+// A counter that has moved was wanted by somebody, and still is.
+void StoreControls::resume_seqnums() {
+  for (const auto& db : ctx_.databases.all()) {
+    if (db->file->seqnum() == 0) continue;
+    db->file->enable_seqnum();
+    db->seqnum_on = true;
+    db->seqnum_seen = db->file->seqnum();
+    next_seqnum_tick_ = 0;
+  }
+}
+
 void StoreControls::enable_seqnum(const ControlOrigin& origin, const ReqControl& control, TimeNs now) {
   Database* db = database(origin, control);
   if (db == nullptr) return;

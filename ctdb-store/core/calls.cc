@@ -12,6 +12,7 @@ namespace ctdb {
 namespace {
 
 constexpr std::string_view kUnknownDatabase = "Unknown database in request.";
+constexpr std::string_view kDisconnected = "node is disconnected";  // said by this node's router
 
 void keep_data(Waiting& item, ByteView data) {
   item.data.assign(data.begin(), data.end());
@@ -24,6 +25,9 @@ void Migration::local_call(uint32_t endpoint, bool via_router, const Header& hea
   ++ctx_.counts.calls;
   Database* db = ctx_.databases.find(call.db_id);
   if (db == nullptr || call.key.size() > kKeyBytesMax) return refuse_call(endpoint, via_router, header.reqid);
+  uint32_t& in_flight = in_flight_[endpoint];
+  if (in_flight >= kClientRequestsInFlightMax) return refuse_call(endpoint, via_router, header.reqid);
+  ++in_flight;
   Activity& activity = ctx_.activities.attach(*db, db->entry(call.key));
   Waiting* item = ctx_.waiting.take();
   item->kind = Waiting::Kind::kLocalCall;
@@ -54,8 +58,7 @@ void Migration::remote_call(const Header& header, const ReqCall& call, TimeNs no
   if (db == nullptr) {
     char text[64];
     std::snprintf(text, sizeof text, "%s db_id==0x%08x", kUnknownDatabase.data(), call.db_id);
-    build(ctx_.built, ctx_.header_to(header.srcnode, header.reqid), ReplyErrorPacket{-1, text});
-    return ctx_.out.to_router(0, ctx_.built);
+    return refuse_remote(header.srcnode, header.reqid, text);
   }
   count_hops(*db, call.hopcount);
   Activity& activity = ctx_.activities.attach(*db, db->entry(call.key));
@@ -69,6 +72,11 @@ void Migration::remote_call(const Header& header, const ReqCall& call, TimeNs no
   keep_data(*item, call.data);
   activity.queue.push(item);
   process(activity, now);
+}
+
+void Migration::refuse_remote(uint32_t node, uint32_t reqid, std::string_view text) {
+  build(ctx_.built, ctx_.header_to(node, reqid), ReplyErrorPacket{-1, text});
+  ctx_.out.to_router(0, ctx_.built);
 }
 
 void Migration::count_hops(Database& db, uint32_t hops) {
@@ -121,16 +129,16 @@ void Migration::arrive(Activity& activity, const Header& header, const ReplyDmas
 }
 
 // The router could not deliver our call: the node is gone, a recovery follows and the call is sent again after it. A
-// node that does not know the database has not heard of it yet: it is told, and asked once more. If it cannot attach it
+// node that does not know the database has not heard of it yet: it is told, and asked once more. Whatever else is wrong
 // the clients are told.
 void Migration::reply_error(const Header& header, const ReplyErrorPacket& packet, TimeNs now) {
-  if (!packet.text.starts_with(kUnknownDatabase)) return;
+  if (packet.text == kDisconnected) return;
   Activity* asked = nullptr;
   ctx_.activities.for_each_used([&](Activity& activity) {
     if (activity.migrating && activity.reqid == header.reqid) asked = &activity;
   });
   if (asked == nullptr || !ctx_.is_member(header.srcnode)) return ctx_.refuse();
-  if (!asked->told) {
+  if (!asked->told && packet.text.starts_with(kUnknownDatabase)) {
     RecordDatabases message;
     message.generation = ctx_.generation;
     message.databases.push_back({asked->db->name, asked->db->flags});
@@ -145,17 +153,23 @@ void Migration::reply_error(const Header& header, const ReplyErrorPacket& packet
 }
 
 void Migration::finish(Waiting* item) {
-  if (item->kind == Waiting::Kind::kLocalCall) --ctx_.counts.calls_pending;
+  if (item->kind == Waiting::Kind::kLocalCall) {
+    --ctx_.counts.calls_pending;
+    const auto in_flight = in_flight_.find(item->endpoint);
+    if (in_flight != in_flight_.end() && in_flight->second > 0) --in_flight->second;
+  }
   ctx_.waiting.give_back(item);
 }
 
 void Migration::client_gone(uint32_t endpoint) {
+  in_flight_.erase(endpoint);
   ctx_.waiting.for_each_used([&](Waiting& item) {
     if (item.kind == Waiting::Kind::kLocalCall && item.endpoint == endpoint) item.gone = true;
   });
 }
 
 void Migration::all_clients_gone() {
+  in_flight_.clear();
   ctx_.waiting.for_each_used([&](Waiting& item) {
     if (item.kind == Waiting::Kind::kLocalCall) item.gone = true;
   });

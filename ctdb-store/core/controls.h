@@ -37,6 +37,8 @@ class StoreControls {
   void opened();
   // Stopped or banned: they are refused.
   void stopped();
+  // Change counters that clients had switched on before this store was restarted.
+  void resume_seqnums();
   void tick(TimeNs now);
   TimeNs next_deadline() const;
 

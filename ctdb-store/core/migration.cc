@@ -213,6 +213,8 @@ void Migration::answer_locals(Activity& activity, WaitingList& calls, uint64_t r
 }
 
 void Migration::answer(const Waiting& call, const RecordHeader& header, ByteView data) {
+  const bool wants_data = call.callid == CTDB_FUNC_FETCH || call.callid == CTDB_FUNC_FETCH_WITH_HEADER;
+  if (wants_data && data.size() > kDataBytesMax) return reply(call, -1, {});
   if (call.callid == CTDB_FUNC_FETCH) return reply(call, 0, data);
   if (call.callid != CTDB_FUNC_FETCH_WITH_HEADER) return reply(call, 0, {});
   with_header_.clear();
@@ -230,10 +232,16 @@ void Migration::reply(const Waiting& call, int32_t status, ByteView data) {
   }
 }
 
-// The record leaves. What stays behind is a copy that names the new owner, or nothing (wire-protocol §5).
+// The record leaves. What stays behind is a copy that names the new owner, or nothing (wire-protocol §5). false: the
+// file could not be written.
 bool Migration::give_up(Activity& activity, const Waiting& call) {
   RecordEntry& entry = *activity.entry;
   const ByteView data = read_data(ctx_, activity);
+  if (data.size() > kDataBytesMax) {
+    ctx_.refuse();
+    refuse_remote(call.node, call.reqid, "Record is too large to move.");
+    return true;
+  }
   RecordHeader header{entry.rsn, call.node, entry.flags & ~kReadOnlyFlags};
   if (!data.empty()) header.flags |= CTDB_RECORD_MIGRATED_WITH_DATA;
   const uint32_t lmaster = ctx_.lmaster(entry);

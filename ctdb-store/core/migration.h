@@ -12,6 +12,10 @@
 #ifndef CTDB_STORE_CORE_MIGRATION_H_
 #define CTDB_STORE_CORE_MIGRATION_H_
 
+#include <cstdint>
+#include <string_view>
+#include <unordered_map>
+
 #include "ctdb-store/core/store_context.h"
 
 namespace ctdb {
@@ -63,6 +67,7 @@ class Migration : public ChainLocks::User {
   void answer(const Waiting& call, const RecordHeader& header, ByteView data);
   void reply(const Waiting& call, int32_t status, ByteView data);
   bool give_up(Activity& activity, const Waiting& call);
+  void refuse_remote(uint32_t node, uint32_t reqid, std::string_view text);
   void give_unborn(Activity& activity, const Waiting& call);
   void redirect(Activity& activity, const Waiting& call);
   void send_reply_dmaster(const Activity& activity, uint32_t node, uint32_t reqid, uint64_t rsn,
@@ -78,7 +83,8 @@ class Migration : public ChainLocks::User {
   void drop_all(WaitingList& list);
 
   StoreContext& ctx_;
-  Bytes with_header_;  // data of a FETCH_WITH_HEADER answer
+  std::unordered_map<uint32_t, uint32_t> in_flight_;  // calls per local client
+  Bytes with_header_;                                 // data of a FETCH_WITH_HEADER answer
 };
 
 }  // namespace ctdb

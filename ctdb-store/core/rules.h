@@ -7,12 +7,17 @@
 #include <cstdint>
 
 #include "libctdbipc/base/bytes.h"
+#include "libctdbipc/base/limits.h"
 #include "libctdbipc/wire/packet.h"
 
 namespace ctdb {
 
 inline constexpr uint32_t kReadOnlyFlags = CTDB_RECORD_RO_HAVE_DELEGATIONS | CTDB_RECORD_RO_HAVE_READONLY |
                                            CTDB_RECORD_RO_REVOKING_READONLY | CTDB_RECORD_RO_REVOKE_COMPLETE;
+
+// Larger data cannot travel: no packet has room for them. Clients can store such a record all the same; it stays where
+// it is, and whoever asks for it is told.
+inline constexpr size_t kDataBytesMax = kPacketBytesMax - kKeyBytesMax - 1024;
 
 // The server store rule of volatile databases (wire-protocol §5): is the record kept in the local file or removed from
 // it, and with which header. `header` is what the store wants to write.

@@ -93,6 +93,7 @@ void Store::Impl::take_up_files() {
                      "; its records on this node are lost, older copies on other nodes remain");
   }
   ctx_.counts.databases = ctx_.databases.all().size();
+  controls_.resume_seqnums();
 }
 
 // Clients came through the router; its next life counts them anew.

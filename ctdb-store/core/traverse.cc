@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "ctdb-store/core/rules.h"
 #include "libctdbipc/wire/reader.h"
 
 namespace ctdb {
@@ -176,6 +177,8 @@ bool Traverse::slice(Source& source, TimeNs now) {
         if (source.stalled_since == 0) source.stalled_since = now;
         if (now - source.stalled_since < kStallMax) return false;
         ctx_.refuse();  // left out
+      } else if (ctx_.value.size() > kDataBytesMax) {
+        ctx_.refuse();  // so is what no packet has room for
       } else if (ctx_.value.size() > CTDB_RECORD_HEADER_SIZE ||
                  (source.request.with_empty && ctx_.value.size() == CTDB_RECORD_HEADER_SIZE)) {
         send_record(source, entry->key(), ctx_.value);

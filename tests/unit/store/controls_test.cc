@@ -236,6 +236,20 @@ TEST_F(Controls, TellsOtherNodesThatDataHaveChanged) {
   EXPECT_EQ(w.db(2).seqnum(), before + 1);
 }
 
+TEST_F(Controls, KeepsChangeCountersOverARestart) {
+  start();
+  EXPECT_EQ(status(Control::ENABLE_SEQNUM, u32_bytes(kDbId), 0), 0);
+  EXPECT_EQ(status(Control::ENABLE_SEQNUM, u32_bytes(kDbId), 1), 0);
+  take(0, w.key_of(0), "x");
+  w.start(0, 10);
+  w.recover(11, 10, {0, 1, 2});
+  w.pass(2 * kSecond);
+  const int64_t before = w.db(1).seqnum();
+  ASSERT_TRUE(w.write(0, w.key_of(0), "y"));
+  w.pass(2 * kSecond);
+  EXPECT_EQ(w.db(1).seqnum(), before + 1);
+}
+
 TEST_F(Controls, DetachNeedsTheTunableOff) {
   start();
   const auto reply = ask(Control::DB_DETACH, u32_bytes(kDbId));

@@ -299,6 +299,39 @@ TEST_F(Migration, MovesALargeRecordWhole) {
   EXPECT_EQ(as_text(w.answer(2, 5, 1)->data), big);
 }
 
+TEST_F(Migration, ARecordTooLargeToMoveStaysAndWhoAsksIsTold) {
+  const std::string key = w.key_of(1);
+  take(0, key, std::string(17u << 20, 'x'));
+  w.call(2, 5, 1, key);
+  w.pass(kMillisecond);
+  EXPECT_EQ(w.answer(2, 5, 1)->status, -1);
+  EXPECT_EQ(w.owners(key), std::vector<uint32_t>{0});
+  w.call(0, 5, 2, key, CTDB_FUNC_FETCH);
+  w.pass(kMillisecond);
+  EXPECT_EQ(w.answer(0, 5, 2)->status, -1);
+  w.call(0, 5, 3, key);
+  w.pass(kMillisecond);
+  EXPECT_EQ(w.answer(0, 5, 3)->status, 0);  // its own clients may work on it
+  ASSERT_TRUE(w.write(0, key, "small again"));
+  w.call(2, 5, 4, key, CTDB_FUNC_FETCH);
+  w.pass(kMillisecond);
+  EXPECT_EQ(as_text(w.answer(2, 5, 4)->data), "small again");
+}
+
+TEST_F(Migration, OneClientCannotFillTheStoreWithCalls) {
+  const std::string key = w.key_of(1);
+  for (uint32_t i = 0; i < 5000; ++i) w.call(0, 5, i, key);
+  w.call(0, 6, 1, key);
+  EXPECT_EQ(w.store(0).counts().calls_pending, 4097u);
+  EXPECT_EQ(w.answer(0, 5, 4999)->status, -1);
+  EXPECT_FALSE(w.answered(0, 6, 1));
+  w.run();
+  EXPECT_EQ(w.answer(0, 5, 0)->status, 0);
+  EXPECT_EQ(w.answer(0, 6, 1)->status, 0);
+  w.call(0, 5, 5000, key);
+  EXPECT_EQ(w.answer(0, 5, 5000)->status, 0);
+}
+
 TEST_F(Migration, TriesAgainWhenTheDiskIsFull) {
   const std::string key = w.key_of(1);
   take(0, key, "x");
