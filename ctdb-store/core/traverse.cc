@@ -184,8 +184,9 @@ bool Traverse::slice(Source& source, TimeNs now) {
         send_record(source, entry->key(), ctx_.value);
         bytes += entry->key_size + ctx_.value.size();
       }
-      source.stalled_since = 0;
     }
+    // Also when the record has left meanwhile: the reader waits for nothing any more.
+    source.stalled_since = 0;
     source.walk.advance();
   }
   return true;
