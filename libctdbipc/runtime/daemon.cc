@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "libctdbipc/runtime/log.h"
+#include "libctdbipc/runtime/scheduling.h"
 
 namespace ctdb {
 namespace {
@@ -43,6 +44,7 @@ Result<void> prepare(DaemonContext& context) {
   parse_log_level(context.config.log_level, level);
   if (Result<void> opened = log_open(context.name, context.config.log_location, level); !opened)
     return opened;
+  if (Result<void> asked = ask_for_short_slice(); !asked) log_debug(asked.error().text());
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop) return fail(std::move(loop.error()));
   context.loop = std::move(*loop);
