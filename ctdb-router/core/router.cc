@@ -68,7 +68,7 @@ void Router::on_client_packet(uint32_t client, MutableBytes packet, TimeNs now) 
       return client_call(client, packet, header);
     case Operation::REQ_MESSAGE:
       ++counts_.client_req_message;
-      return route_message(packet, header);
+      return client_message(client, packet, header, now);
     case Operation::REQ_CONTROL:
       ++counts_.client_req_control;
       return client_control(client, packet, header, now);
@@ -138,7 +138,10 @@ void Router::on_daemon_packet(Server from, uint32_t endpoint, MutableBytes packe
     case Operation::REQ_CONTROL:
       return daemon_control(packet, header, now);
     case Operation::REQ_MESSAGE:
-      if (endpoint == 0) return route_message(packet, header);
+      if (endpoint == 0) {
+        route_message(packet, header);
+        return;
+      }
       if (from == Server::store) traverses_.on_message(endpoint, packet);
       ++counts_.client_packets_out;
       return out_.to_client(endpoint, packet);

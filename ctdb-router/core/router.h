@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "ctdb-router/core/requests.h"
+#include "ctdb-router/core/sent_messages.h"
 #include "ctdb-router/core/services.h"
 #include "ctdb-router/core/traverses.h"
 #include "ctdb-router/core/tunables.h"
@@ -54,6 +55,8 @@ class RouterOutput {
   virtual ~RouterOutput() = default;
   // `packet` is a loan for the call. A client that is gone is not an error.
   virtual void to_client(uint32_t client, ByteView packet) = 0;
+  // A packet that only native clients understand; false: it is not one (or is gone).
+  virtual bool to_native_client(uint32_t client, ByteView packet) = 0;
   // false: the daemon is not connected.
   virtual bool to_store(uint32_t endpoint, ByteView packet) = 0;
   virtual bool to_recoveryd(Lane lane, uint32_t endpoint, ByteView packet) = 0;
@@ -99,6 +102,8 @@ class Router {
   // Record packets in flight to or from that node may be lost, or the next ones take another way: recoveryd is told of
   // a new session and has a recovery made. Nothing else of the link has changed.
   void on_link_renewed(uint32_t pnn, uint64_t session);
+  // A packet that waited for the link to that node when it ended: the other side has not got it. After on_link().
+  void on_packet_lost(uint32_t pnn, ByteView packet, TimeNs now);
   // false: the packet breaks a rule of links; the shell cuts the link.
   bool on_link_packet(uint32_t pnn, MutableBytes packet, TimeNs now);
   void tick(TimeNs now);
@@ -119,7 +124,9 @@ class Router {
   void client_call(uint32_t client, MutableBytes packet, const Header& header);
   void client_control(uint32_t client, MutableBytes packet, const Header& header, TimeNs now);
   void client_tunnel(uint32_t client, MutableBytes packet, const Header& header);
-  void route_message(MutableBytes packet, const Header& header);
+  void client_message(uint32_t client, MutableBytes packet, const Header& header, TimeNs now);
+  // A fault only for a message to a single node.
+  MessageFault route_message(MutableBytes packet, const Header& header);
   void route_own(MutableBytes packet, const Header& header);
   void daemon_control(MutableBytes packet, const Header& header, TimeNs now);
   void daemon_reply(Server from, uint32_t endpoint, MutableBytes packet, const Header& header);
@@ -139,7 +146,10 @@ class Router {
   TimeNs control_deadline(TimeNs now) const;
 
   // Messages.
-  void deliver_message(MutableBytes packet, uint64_t srvid);
+  MessageFault message_to_node(uint32_t pnn, MutableBytes packet);
+  // false: nobody on this node wants it.
+  bool deliver_message(MutableBytes packet, uint64_t srvid);
+  void report_failure(const MessageSender& sender, const MessageFailed& failure, TimeNs now);
   void deliver_tunnel(MutableBytes packet, uint64_t id);
   void fail_traverses();
   void send_leader_messages(bool only_new_leader_known);
@@ -173,6 +183,9 @@ class Router {
   Services services_;
   Requests requests_;
   Traverses traverses_;
+  SentMessages sent_messages_;
+  TimeNs next_failure_line_ = 0;
+  uint64_t failures_unlogged_ = 0;
   Tunables tunables_;
   ClusterState state_;
   bool have_state_ = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The router's messages, tunnels and what it knows and tells of nodes.
 #include <algorithm>
+#include <utility>
 
 #include "ctdb-router/core/router.h"
 
@@ -13,22 +14,86 @@ bool for_recoveryd(uint64_t srvid) {
   return top >= 0xF0 && top <= 0xFC && srvid != CTDB_SRVID_LEADER;
 }
 
+// How often the log may say that messages of classic clients were lost.
+constexpr TimeNs kFailureLineInterval = 10 * kSecond;
+
+bool is_broadcast(uint32_t address) {
+  return address >= CTDB_BROADCAST_ALL && address <= CTDB_BROADCAST_CONNECTED;
+}
+
+const char* fault_text(MessageFault fault) {
+  switch (fault) {
+    case MessageFault::kUnknownNode:
+      return "there is no such node";
+    case MessageFault::kNoLink:
+      return "there is no link to it";
+    case MessageFault::kLinkLost:
+      return "the link ended while it waited";
+    case MessageFault::kNobody:
+      return "nobody is registered for it";
+    case MessageFault::kNone:
+      break;
+  }
+  return "";
+}
+
 }  // namespace
 
-void Router::route_message(MutableBytes packet, const Header& header) {
+// Sending costs nothing but a number: only a failure is answered.
+void Router::client_message(uint32_t client, MutableBytes packet, const Header& header, TimeNs now) {
+  const MessageSender sender{client, header.reqid};
+  const bool travels = header.destnode < CTDB_CURRENT_NODE && header.destnode != pnn_;
+  set_reqid(packet, travels ? sent_messages_.add(sender) : 0);
+  const MessageFault fault = route_message(packet, header);
+  if (fault == MessageFault::kNone) return;
+  report_failure(sender, {fault, header.destnode, parse_req_message(packet)->srvid}, now);
+}
+
+void Router::on_packet_lost(uint32_t pnn, ByteView packet, TimeNs now) {
+  const Header header = read_header(packet);
+  if (header.operation != static_cast<uint32_t>(Operation::REQ_MESSAGE)) return;
+  ++counts_.undeliverable;
   const std::optional<ReqMessage> message = parse_req_message(packet);
-  if (!message) return bad_packet();
-  set_generation(packet, state_.generation);
-  if (header.destnode == CTDB_CURRENT_NODE || header.destnode == pnn_)
-    return deliver_message(packet, message->srvid);
-  if (header.destnode < CTDB_CURRENT_NODE) {
-    set_destnode(packet, header.destnode);
-    if (!known_node(header.destnode) || !send_to_link(header.destnode, Lane::kData, packet))
-      ++counts_.undeliverable;
+  const std::optional<MessageSender> sender = sent_messages_.find(header.reqid);
+  if (message && sender) report_failure(*sender, {MessageFault::kLinkLost, pnn, message->srvid}, now);
+}
+
+// Classic clients know no failure report (wire-protocol §4.6); for theirs there is a line in the log now and then. That
+// nobody on this node listens is nothing unusual among them.
+void Router::report_failure(const MessageSender& sender, const MessageFailed& failure, TimeNs now) {
+  build_own(built_,
+            {0, state_.generation, static_cast<uint32_t>(Operation::MESSAGE_FAILED), 0, pnn_, sender.tag},
+            failure.encode());
+  if (out_.to_native_client(sender.client, built_)) {
+    ++counts_.client_packets_out;
     return;
   }
+  if (failure.reason == MessageFault::kNobody) return;
+  ++failures_unlogged_;
+  if (now < next_failure_line_) return;
+  next_failure_line_ = now + kFailureLineInterval;
+  out_.log(std::to_string(std::exchange(failures_unlogged_, 0)) + " message(s) lost, the last from client " +
+           std::to_string(sender.client) + " to node " + std::to_string(failure.node) + ": " +
+           fault_text(failure.reason));
+}
+
+MessageFault Router::message_to_node(uint32_t pnn, MutableBytes packet) {
+  if (known_node(pnn) && send_to_link(pnn, Lane::kData, packet)) return MessageFault::kNone;
+  ++counts_.undeliverable;
+  return known_node(pnn) ? MessageFault::kNoLink : MessageFault::kUnknownNode;
+}
+
+MessageFault Router::route_message(MutableBytes packet, const Header& header) {
+  const std::optional<ReqMessage> message = parse_req_message(packet);
+  if (!message) {
+    bad_packet();
+    return MessageFault::kNone;
+  }
+  set_generation(packet, state_.generation);
+  if (header.destnode == CTDB_CURRENT_NODE || header.destnode == pnn_)
+    return deliver_message(packet, message->srvid) ? MessageFault::kNone : MessageFault::kNobody;
+  if (!is_broadcast(header.destnode)) return message_to_node(header.destnode, packet);
   const std::vector<uint32_t>& targets = broadcast_targets(header.destnode);
-  if (targets.empty()) ++counts_.undeliverable;  // no address at all, or nobody
   bool here = false;
   for (uint32_t pnn : targets) {
     if (pnn == pnn_) {
@@ -38,15 +103,16 @@ void Router::route_message(MutableBytes packet, const Header& header) {
     set_destnode(packet, pnn);
     if (!send_to_link(pnn, Lane::kData, packet)) ++counts_.undeliverable;
   }
-  if (!here) return;
+  if (!here) return MessageFault::kNone;
   set_destnode(packet, pnn_);
   deliver_message(packet, message->srvid);
+  return MessageFault::kNone;
 }
 
 // One copy per registration, the catch-all included. The origin is not visible to clients (wire-protocol §4.6).
-void Router::deliver_message(MutableBytes packet, uint64_t srvid) {
+bool Router::deliver_message(MutableBytes packet, uint64_t srvid) {
   packet = whole(packet);
-  if (for_recoveryd(srvid) && recoveryd_up_) out_.to_recoveryd(Lane::kData, 0, packet);
+  bool wanted = for_recoveryd(srvid) && recoveryd_up_ && out_.to_recoveryd(Lane::kData, 0, packet);
   set_srcnode(packet, pnn_);
   set_destnode(packet, 0);
   set_reqid(packet, 0);
@@ -54,9 +120,11 @@ void Router::deliver_message(MutableBytes packet, uint64_t srvid) {
     for (uint32_t client : services_.listeners(id)) {
       ++counts_.client_packets_out;
       out_.to_client(client, packet);
+      wanted = true;
     }
     if (srvid == CTDB_SRVID_ALL) break;
   }
+  return wanted;
 }
 
 void Router::client_tunnel(uint32_t client, MutableBytes packet, const Header& header) {
@@ -121,7 +189,7 @@ uint32_t Router::flags_of(uint32_t pnn) const {
 
 const std::vector<uint32_t>& Router::broadcast_targets(uint32_t address) {
   targets_.clear();
-  if (address < CTDB_BROADCAST_ALL || address > CTDB_BROADCAST_CONNECTED) return targets_;
+  if (!is_broadcast(address)) return targets_;
   for (uint32_t pnn = 0; pnn < nodes_.size(); ++pnn) {
     const uint32_t flags = flags_of(pnn);
     if ((flags & CTDB_NODE_DELETED) != 0) continue;

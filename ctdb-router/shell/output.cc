@@ -31,6 +31,10 @@ void RouterShell::to_client(uint32_t client, ByteView packet) {
   if (!native_.send(client, packet)) classic_.send(client, packet);
 }
 
+bool RouterShell::to_native_client(uint32_t client, ByteView packet) {
+  return native_.send(client, packet);
+}
+
 bool RouterShell::to_store(uint32_t endpoint, ByteView packet) {
   return daemons_.to_store(endpoint, packet);
 }

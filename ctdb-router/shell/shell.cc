@@ -116,6 +116,10 @@ void RouterShell::on_down(uint32_t pnn, uint64_t session, const std::string&) {
   router_->on_link(pnn, false, session, loop_.now());
 }
 
+void RouterShell::on_lost(uint32_t pnn, ByteView packet) {
+  router_->on_packet_lost(pnn, packet, loop_.now());
+}
+
 void RouterShell::on_record_stream(uint32_t pnn, UniqueFd stream) {
   daemons_.give_record_stream(pnn, std::move(stream));
 }

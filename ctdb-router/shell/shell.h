@@ -39,6 +39,7 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
 
   // RouterOutput
   void to_client(uint32_t client, ByteView packet) override;
+  bool to_native_client(uint32_t client, ByteView packet) override;
   bool to_store(uint32_t endpoint, ByteView packet) override;
   bool to_recoveryd(Lane lane, uint32_t endpoint, ByteView packet) override;
   bool to_link(uint32_t pnn, Lane lane, ByteView packet) override;
@@ -55,6 +56,7 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   void on_up(uint32_t pnn, uint64_t session) override;
   void on_down(uint32_t pnn, uint64_t session, const std::string& why) override;
   bool on_packet(uint32_t pnn, MutableBytes packet) override;
+  void on_lost(uint32_t pnn, ByteView packet) override;
   void on_record_stream(uint32_t pnn, UniqueFd stream) override;
 
   // ClientEvents

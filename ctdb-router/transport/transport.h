@@ -11,6 +11,8 @@
 //     packets then pass between the stores without waking a router. It ends when the link does.
 //  5. Queues are bounded: queued_bytes() tells the owner when to hold its senders back; a link that exceeds
 //     kLinkQueueBytesMax is cut.
+//  6. Packets of the data lane that were not wholly written when their link ended come back (on_lost). What became of
+//     those that were written nobody knows.
 #ifndef CTDB_ROUTER_TRANSPORT_TRANSPORT_H_
 #define CTDB_ROUTER_TRANSPORT_TRANSPORT_H_
 
@@ -31,6 +33,8 @@ class TransportEvents {
   virtual void on_down(uint32_t pnn, uint64_t session, const std::string& why) = 0;
   // `packet` passed check_header and is a multiple of 8; it may be changed in place. false: cut the link.
   virtual bool on_packet(uint32_t pnn, MutableBytes packet) = 0;
+  // Right after on_down, in the order sent; `packet` is a loan.
+  virtual void on_lost(uint32_t pnn, ByteView packet) = 0;
   // The record stream of the link to that node is ready for this node's store: a connected socket on which nothing has
   // been sent yet. Only after want_record_streams(true), between on_up and on_down.
   virtual void on_record_stream(uint32_t pnn, UniqueFd stream) { (void)pnn, (void)stream; }

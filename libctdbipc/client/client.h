@@ -159,6 +159,8 @@ struct ctdb_client {
   ctdb::Link link;
   ctdb::RequestTable requests{CTDB_REQUESTS_MAX};
   std::unordered_map<uint64_t, Handler> handlers;
+  ctdb_undelivered_fn undelivered = nullptr;
+  void* undelivered_data = nullptr;
   std::vector<std::unique_ptr<ctdb_db>> databases;
   ctdb_stats stats{};
   uint32_t hits_in_a_row = 0;  // local hits since this program last gave way to others
@@ -190,6 +192,7 @@ struct ctdb_client {
   void receive(ByteView packet);
   void receive_answer(const ctdb::Header& header, ByteView packet);
   void receive_message(ByteView packet);
+  void receive_failure(const ctdb::Header& header, ByteView packet);
   bool check_faults();
 
   std::deque<uint32_t> ready_;

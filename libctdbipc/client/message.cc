@@ -81,6 +81,11 @@ int ctdb_deregister(ctdb_client* client, uint64_t srvid, int timeout_ms) {
 }
 
 int ctdb_send_message(ctdb_client* client, uint32_t pnn, uint64_t srvid, ctdb_blob data) {
+  return ctdb_send_message_tagged(client, pnn, srvid, data, 0);
+}
+
+int ctdb_send_message_tagged(ctdb_client* client, uint32_t pnn, uint64_t srvid, ctdb_blob data,
+                             uint32_t tag) {
   return ctdb::guarded([&]() -> int {
     if (const int error = ctdb::check_connected(client); error != 0) return error;
     if (!ctdb::valid(data)) return CTDB_ERR_INVALID;
@@ -88,11 +93,34 @@ int ctdb_send_message(ctdb_client* client, uint32_t pnn, uint64_t srvid, ctdb_bl
     ctdb::Header header;
     header.destnode = pnn;
     header.srcnode = client->link.pnn();
+    header.reqid = tag;
     ctdb::build(client->out, header, ctdb::ReqMessage{srvid, ctdb::view(data)});
     const int error = client->send_packet(ctdb::Peer::kRouter, client->out);
     if (error == 0) ++client->stats.messages_out;
     return error;
   });
+}
+
+int ctdb_on_undelivered(ctdb_client* client, ctdb_undelivered_fn handler, void* private_data) {
+  if (const int error = ctdb::check(client); error != 0) return error;
+  client->undelivered = handler;
+  client->undelivered_data = private_data;
+  return 0;
+}
+
+const char* ctdb_undelivered_text(int reason) {
+  switch (reason) {
+    case CTDB_UNDELIVERED_NO_NODE:
+      return "there is no such node";
+    case CTDB_UNDELIVERED_NO_LINK:
+      return "the node cannot be reached";
+    case CTDB_UNDELIVERED_LINK_LOST:
+      return "the link to the node ended while the message waited";
+    case CTDB_UNDELIVERED_NOBODY:
+      return "nobody on this node is registered for the service";
+    default:
+      return "unknown reason";
+  }
 }
 
 }  // extern "C"

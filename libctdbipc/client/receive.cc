@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "libctdbipc/client/client.h"
+#include "libctdbipc/wire/own_messages.h"
 
 namespace ctdb {
 namespace {
@@ -140,6 +141,17 @@ void ctdb_client::receive_message(ByteView packet) {
   handler.run(this, message->srvid, ctdb::blob(message->data), handler.private_data);
 }
 
+void ctdb_client::receive_failure(const ctdb::Header& header, ByteView packet) {
+  const auto failure = ctdb::MessageFailed::decode(ctdb::own_payload(packet));
+  if (!failure) {
+    ++stats.malformed;
+    return;
+  }
+  ++stats.undelivered;
+  const ctdb_undelivered told{failure->node, header.reqid, failure->srvid, static_cast<int>(failure->reason)};
+  if (undelivered != nullptr) undelivered(this, &told, undelivered_data);
+}
+
 void ctdb_client::receive(ByteView packet) {
   if (ctdb::check_header(packet) != ctdb::HeaderFault::kNone) {
     ++stats.malformed;
@@ -153,6 +165,8 @@ void ctdb_client::receive(ByteView packet) {
       return receive_answer(header, packet);
     case ctdb::Operation::REQ_MESSAGE:
       return receive_message(packet);
+    case ctdb::Operation::MESSAGE_FAILED:
+      return receive_failure(header, packet);
     default:
       ++stats.malformed;
   }
@@ -161,7 +175,9 @@ void ctdb_client::receive(ByteView packet) {
 void ctdb_client::receive_waiting(ByteView packet) {
   if (ctdb::check_header(packet) == ctdb::HeaderFault::kNone) {
     const ctdb::Header header = ctdb::read_header(packet);
-    const bool is_answer = header.operation != static_cast<uint32_t>(ctdb::Operation::REQ_MESSAGE);
+    // The reqid of a message that failed is not one of a request.
+    const bool is_answer = header.operation != static_cast<uint32_t>(ctdb::Operation::REQ_MESSAGE) &&
+                           header.operation != static_cast<uint32_t>(ctdb::Operation::MESSAGE_FAILED);
     const Request* request = is_answer ? requests.find(header.reqid) : nullptr;
     if (is_answer && (request == nullptr || request->sync)) return receive(packet);
   }

@@ -168,6 +168,7 @@ typedef struct ctdb_stats {
   uint64_t stale;        /* answers nobody waited for any more */
   uint64_t malformed;    /* packets of daemons that broke the format */
   uint64_t sleeps;       /* times a blocking call went to sleep */
+  uint64_t undelivered;  /* reports of messages that were not delivered */
 } ctdb_stats;
 /* Fills the first `bytes` bytes of *stats (sizeof *stats as the caller knows it), zeros what the library does not know. */
 CTDB_API int ctdb_get_stats(const ctdb_client* client, ctdb_stats* stats, size_t bytes);
@@ -308,10 +309,41 @@ CTDB_API int ctdb_register_send(ctdb_client* client, uint64_t srvid, ctdb_messag
 CTDB_API int ctdb_deregister(ctdb_client* client, uint64_t srvid, int timeout_ms);
 
 /* Sends a message to service `srvid` on node `pnn` (or a CTDB_PNN_… group). Does not wait. Messages of one client to one
- * node arrive in order. 0 means the router has it: nobody says whether anybody listened, and a message to a node that is
- * not there is lost; a program that must know asks for an answer by message.
+ * node arrive in order. 0 means it is on its way to the router. There is no answer when all is well; a message to a
+ * single node that the router could not deliver is reported to the handler of ctdb_on_undelivered().
  * Errors: CTDB_ERR_TOO_BIG, CTDB_ERR_FULL (ctdb_flush() or ctdb_service(), then try again). */
 CTDB_API int ctdb_send_message(ctdb_client* client, uint32_t pnn, uint64_t srvid, ctdb_blob data);
+
+/* The same, with a name of the program's own for the message, which a report repeats; ctdb_send_message() has tag 0. */
+CTDB_API int ctdb_send_message_tagged(ctdb_client* client, uint32_t pnn, uint64_t srvid, ctdb_blob data,
+                                      uint32_t tag);
+
+/* Why a message was not delivered. */
+enum {
+  CTDB_UNDELIVERED_NO_NODE = 1,   /* no node has that number */
+  CTDB_UNDELIVERED_NO_LINK = 2,   /* the node cannot be reached now */
+  CTDB_UNDELIVERED_LINK_LOST = 3, /* the link to it ended while the message waited in this node */
+  CTDB_UNDELIVERED_NOBODY = 4     /* it was for this node, and nobody here is registered for the service */
+};
+/* A short English sentence for `reason`, never NULL, static. */
+CTDB_API const char* ctdb_undelivered_text(int reason);
+
+/* A message that was not delivered to anybody. */
+typedef struct ctdb_undelivered {
+  uint32_t pnn; /* as it was addressed */
+  uint32_t tag;
+  uint64_t srvid;
+  int reason; /* CTDB_UNDELIVERED_… */
+} ctdb_undelivered;
+typedef void (*ctdb_undelivered_fn)(ctdb_client* client, const ctdb_undelivered* message, void* private_data);
+
+/* Has ctdb_service() run `handler` once for each message of this client that was not delivered (NULL: for none, as after
+ * ctdb_connect()). What is not reported: messages to groups; a service without listeners on another node; messages
+ * that had left this node when the link broke (whether they arrived nobody knows); of very many small messages that
+ * waited for a link that broke the oldest (the newest 65536 of a node are reported); and messages on their way to a
+ * router that died. A program that must know that a message was worked on asks for an answer by message.
+ * The handler stays over ctdb_reconnect(). Errors: none but the common ones. */
+CTDB_API int ctdb_on_undelivered(ctdb_client* client, ctdb_undelivered_fn handler, void* private_data);
 
 /* ---- Controls -------------------------------------------------------------------------------------------------- */
 

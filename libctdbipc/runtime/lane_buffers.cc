@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "libctdbipc/wire/layout.h"
-
 namespace ctdb {
 namespace {
 
@@ -49,20 +47,18 @@ void LaneBuffers::Buffer::advance(size_t count) {
     const size_t step = std::min(count, packet_left);
     at += step;
     packet_left -= step;
+    packet_written = packet_left == 0 ? 0 : packet_written + step;
     count -= step;
   }
   if (at == bytes.size()) {
     if (bytes.capacity() > kKeptBytesMax) Bytes().swap(bytes);
     bytes.clear();
     at = 0;
-  } else if (at > kKeptBytesMax && at >= left()) {  // so that a byte is moved once at the most
-    bytes.erase(bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(at));
-    at = 0;
+  } else if (packet_start() > kKeptBytesMax &&
+             packet_start() >= left()) {  // a byte is moved once at the most
+    bytes.erase(bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(packet_start()));
+    at = packet_written;
   }
-}
-
-void LaneBuffers::clear() {
-  for (Buffer& buffer : lanes_) buffer = Buffer{};
 }
 
 }  // namespace ctdb

@@ -52,7 +52,6 @@ void PacketStream::close() {
   if (watched_) loop_.unwatch(stream_->fd());
   watched_ = false;
   stream_.reset();
-  out_.clear();
 }
 
 UniqueFd PacketStream::release() {
@@ -127,7 +126,7 @@ void PacketStream::deliver() {
 }
 
 void PacketStream::flush() {
-  if (connecting_ || out_.empty()) return;
+  if (!open() || connecting_ || out_.empty()) return;
   iovec parts[3];
   const ssize_t done = stream_->write(parts, out_.parts(parts));
   if (done < 0 && errno != EAGAIN && errno != EINTR) return break_off(std::strerror(errno));

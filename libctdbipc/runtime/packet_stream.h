@@ -55,6 +55,11 @@ class PacketStream {
   // Writes once. on_broken is called if the stream failed.
   void flush();
   size_t queued_bytes() const { return out_.size(); }
+  // The packets of one lane that have not been written to their end; also after close().
+  template <typename Visit>
+  void for_each_unwritten(Lane lane, Visit visit) const {
+    out_.for_each(lane, visit);
+  }
   // Bytes came since the last time this was asked.
   bool take_received() { return std::exchange(received_, false); }
 

@@ -161,6 +161,25 @@ std::optional<ClusterState> ClusterState::decode(ByteView payload) {
   return checked(r, m);
 }
 
+Bytes MessageFailed::encode() const {
+  Bytes out;
+  Writer w(out);
+  w.u32(static_cast<uint32_t>(reason));
+  w.u32(node);
+  w.u64(srvid);
+  return out;
+}
+std::optional<MessageFailed> MessageFailed::decode(ByteView payload) {
+  Reader r(payload);
+  MessageFailed m;
+  const uint32_t reason = r.u32();
+  m.reason = static_cast<MessageFault>(reason);
+  m.node = r.u32();
+  m.srvid = r.u64();
+  if (reason == 0 || reason > static_cast<uint32_t>(MessageFault::kNobody)) return std::nullopt;
+  return checked(r, m);
+}
+
 Bytes ClientGone::encode() const {
   Bytes out;
   Writer(out).u32(endpoint);

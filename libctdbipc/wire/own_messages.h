@@ -82,6 +82,18 @@ struct ClusterState {
   static std::optional<ClusterState> decode(ByteView payload);
 };
 
+// Why a message to one node did not get there.
+enum class MessageFault : uint32_t { kNone = 0, kUnknownNode = 1, kNoLink = 2, kLinkLost = 3, kNobody = 4 };
+
+// Router -> native client that sent the message; Header.reqid is the message's own reqid.
+struct MessageFailed {
+  MessageFault reason = MessageFault::kNone;
+  uint32_t node = 0;  // as addressed
+  uint64_t srvid = 0;
+  Bytes encode() const;
+  static std::optional<MessageFailed> decode(ByteView payload);
+};
+
 // Router -> store: the client with this endpoint id has disconnected.
 struct ClientGone {
   uint32_t endpoint = 0;

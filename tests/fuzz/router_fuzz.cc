@@ -19,6 +19,10 @@ void check_packet(ByteView packet) {
 class Output : public RouterOutput {
  public:
   void to_client(uint32_t, ByteView packet) override { check_packet(packet); }
+  bool to_native_client(uint32_t client, ByteView packet) override {
+    check_packet(packet);
+    return client % 2 == 0;
+  }
   bool to_store(uint32_t, ByteView packet) override { return check_packet(packet), store_up; }
   bool to_recoveryd(Lane, uint32_t, ByteView packet) override { return check_packet(packet), recoveryd_up; }
   bool to_link(uint32_t pnn, Lane, ByteView packet) override {

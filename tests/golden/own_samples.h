@@ -27,6 +27,9 @@ inline DaemonState sample(DaemonState*) {
 inline ClusterState sample(ClusterState*) {
   return {77, CTDB_RECOVERY_NORMAL, CTDB_RUNSTATE_RUNNING, 2, 5, {0, 2, 0x20}, {0, 1}, "waiting for quorum"};
 }
+inline MessageFailed sample(MessageFailed*) {
+  return {MessageFault::kLinkLost, 2, 0x1122334455667788ull};
+}
 inline ClientGone sample(ClientGone*) {
   return {123};
 }

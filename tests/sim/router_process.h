@@ -58,6 +58,7 @@ class RouterProcess : public Process, public RouterOutput {
   TimeNs next_deadline() const override { return core_->next_deadline(); }
   void on_deadline() override { core_->tick(queue_.now()); }
 
+  bool to_native_client(uint32_t, ByteView) override { return false; }  // its clients send no messages
   void to_client(uint32_t client, ByteView packet) override;
   bool to_store(uint32_t endpoint, ByteView packet) override;
   bool to_recoveryd(Lane lane, uint32_t endpoint, ByteView packet) override;

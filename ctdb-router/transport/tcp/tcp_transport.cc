@@ -380,6 +380,7 @@ void TcpTransport::end(Link& link, const std::string& why) {
   if (!was_up) return;
   drop_streams(link.peer);
   events_.on_down(link.peer, link.session, why);
+  link.connection.for_each_unwritten(Lane::kData, [&](ByteView p) { events_.on_lost(link.peer, p); });
 }
 
 // ---- record streams: opened like links and by the same side, given away after HELLO ----

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Messages, controls, and what happens between blocking calls, callbacks and the event loop.
+#include "libctdbipc/wire/own_messages.h"
 #include "tests/unit/client/client_test.h"
 
 namespace ctdb::test {
@@ -94,6 +95,65 @@ TEST_F(MessageTest, MalformedMessageIsIgnored) {
   ASSERT_TRUE(loop_until([&] { return !inbox.text.empty(); }));
   EXPECT_EQ(inbox.text, "good ");
   EXPECT_EQ(stats().malformed, 1u);
+}
+
+std::vector<ctdb_undelivered>& reports(void* data) {
+  return *static_cast<std::vector<ctdb_undelivered>*>(data);
+}
+void take_report(ctdb_client*, const ctdb_undelivered* message, void* data) {
+  reports(data).push_back(*message);
+}
+
+// Answers every message with a report of its failure, before the answer to the next control.
+bool fail_messages(FakeDaemons& daemons, Peer, ByteView packet) {
+  const std::optional<ReqMessage> message = parse_req_message(packet);
+  const Header header = read_header(packet);
+  if (!message || header.operation != static_cast<uint32_t>(Operation::REQ_MESSAGE)) return false;
+  Bytes report;
+  build_own(report, {0, 0, static_cast<uint32_t>(Operation::MESSAGE_FAILED), 0, kPnn, header.reqid},
+            MessageFailed{MessageFault::kNoLink, header.destnode, message->srvid}.encode());
+  daemons.send(Peer::kRouter, report);
+  return true;
+}
+
+TEST_F(MessageTest, ThatWasNotDeliveredIsReported) {
+  start(fail_messages);
+  std::vector<ctdb_undelivered> got;
+  ASSERT_EQ(ctdb_on_undelivered(client, take_report, &got), 0);
+  ASSERT_EQ(ctdb_send_message(client, 7, 11, blob_of("a")), 0);
+  ASSERT_EQ(ctdb_send_message_tagged(client, 8, 12, blob_of("b"), 4711), 0);
+  ASSERT_TRUE(loop_until([&] { return got.size() == 2; }));
+  EXPECT_EQ(got[0].pnn, 7u);
+  EXPECT_EQ(got[0].srvid, 11u);
+  EXPECT_EQ(got[0].tag, 0u);
+  EXPECT_EQ(got[1].pnn, 8u);
+  EXPECT_EQ(got[1].tag, 4711u);
+  EXPECT_EQ(got[1].reason, CTDB_UNDELIVERED_NO_LINK);
+  EXPECT_STREQ(ctdb_undelivered_text(got[1].reason), "the node cannot be reached");
+  ASSERT_EQ(ctdb_on_undelivered(client, nullptr, nullptr), 0);
+  ASSERT_EQ(ctdb_send_message(client, 7, 11, blob_of("c")), 0);
+  ASSERT_TRUE(loop_until([&] { return stats().undelivered == 3; }));
+  EXPECT_EQ(got.size(), 2u);
+  EXPECT_EQ(stats().malformed, 0u);
+}
+
+TEST_F(MessageTest, AReportDoesNotEndARequestThatHasItsTagAsItsNumber) {
+  start([](FakeDaemons& daemons, Peer peer, ByteView packet) {
+    const std::optional<ReqControl> control = parse_req_control(packet);
+    if (control && control->opcode == static_cast<uint32_t>(Control::PING)) {
+      Bytes report;
+      build_own(report,
+                {0, 0, static_cast<uint32_t>(Operation::MESSAGE_FAILED), 0, kPnn, read_header(packet).reqid},
+                MessageFailed{MessageFault::kNobody, kPnn, 5}.encode());
+      daemons.send(peer, report);
+    }
+    return false;
+  });
+  std::vector<ctdb_undelivered> got;
+  ASSERT_EQ(ctdb_on_undelivered(client, take_report, &got), 0);
+  ASSERT_EQ(ctdb_ping(client, CTDB_PNN_CURRENT, kPatience), 0);
+  EXPECT_TRUE(got.empty()) << "not out of a blocking call";
+  ASSERT_TRUE(loop_until([&] { return got.size() == 1; }));
 }
 
 TEST_F(MessageTest, KeptForTheEventLoopWhileACallBlocks) {

@@ -32,6 +32,7 @@ namespace {
 class CountingOutput : public RouterOutput {
  public:
   void to_client(uint32_t, ByteView) override { ++packets; }
+  bool to_native_client(uint32_t, ByteView) override { return ++packets > 0; }
   bool to_store(uint32_t, ByteView packet) override { return keep(packet); }
   bool to_recoveryd(Lane, uint32_t, ByteView) override { return true; }
   bool to_link(uint32_t, Lane, ByteView packet) override { return keep(packet); }

@@ -28,6 +28,11 @@ class RecordingOutput : public RouterOutput {
   void to_client(uint32_t client, ByteView packet) override {
     add(Sent::Where::kClient, client, Lane::kData, packet);
   }
+  bool to_native_client(uint32_t client, ByteView packet) override {
+    if (client != native) return false;
+    to_client(client, packet);
+    return true;
+  }
   bool to_store(uint32_t endpoint, ByteView packet) override {
     add(Sent::Where::kStore, endpoint, Lane::kData, packet);
     return true;
@@ -48,11 +53,13 @@ class RecordingOutput : public RouterOutput {
   void set_log_level(int value) override { level = value; }
   OutsideFigures figures() override { return outside; }
   int64_t wall_clock_ns() override { return 1234567890123456789; }
-  void log(const std::string&) override {}
+  void log(const std::string& text) override { lines.push_back(text); }
 
   // What was sent since the last time this was asked.
   std::vector<Sent> take() { return std::exchange(sent_, {}); }
 
+  uint32_t native = 0;  // the one native client
+  std::vector<std::string> lines;
   std::vector<uint32_t> closed;
   bool quiet = false;
   bool stopped = false;

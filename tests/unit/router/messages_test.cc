@@ -81,6 +81,110 @@ TEST_F(Messages, ToANodeThatCannotBeReachedAreCounted) {
   EXPECT_EQ(router.counts().undeliverable, 5u);
 }
 
+// A message of the native client with a tag.
+Bytes tagged(uint32_t destnode, uint32_t tag) {
+  Bytes packet;
+  build(packet, {0, 0, 0, destnode, 0, tag}, ReqMessage{5, as_bytes("hello")});
+  return packet;
+}
+
+MessageFailed failure(const Sent& sent, uint32_t tag) {
+  EXPECT_TRUE(sent.is(Operation::MESSAGE_FAILED));
+  EXPECT_EQ(sent.header().reqid, tag);
+  return MessageFailed::decode(own_payload(sent.packet)).value_or(MessageFailed{});
+}
+
+TEST_F(Messages, TheirNativeSenderIsToldOnceThatTheyFailed) {
+  out.native = kClient;
+  const auto expect_failed = [&](uint32_t destnode, MessageFault reason) {
+    from_client(tagged(destnode, 70 + destnode % 8));
+    const Sent sent = only();
+    EXPECT_EQ(sent.to, kClient);
+    const MessageFailed told = failure(sent, 70 + destnode % 8);
+    EXPECT_EQ(told.reason, reason);
+    EXPECT_EQ(told.node, destnode);
+    EXPECT_EQ(told.srvid, 5u);
+  };
+  expect_failed(2, MessageFault::kNoLink);
+  expect_failed(3, MessageFault::kUnknownNode);  // deleted
+  expect_failed(1000, MessageFault::kUnknownNode);
+  expect_failed(CTDB_MULTICAST, MessageFault::kUnknownNode);
+  expect_failed(CTDB_UNKNOWN_PNN, MessageFault::kUnknownNode);
+  expect_failed(kSelf, MessageFault::kNobody);
+  expect_failed(CTDB_CURRENT_NODE, MessageFault::kNobody);
+  EXPECT_TRUE(out.lines.empty());
+}
+
+TEST_F(Messages, ThatArriveAreNotReported) {
+  out.native = kClient;
+  listen(5, kOther);
+  link_up(2);
+  from_client(tagged(kSelf, 1));
+  EXPECT_EQ(only().to, kOther);
+  from_client(tagged(2, 2));
+  EXPECT_EQ(only().where, Sent::Where::kLink);
+}
+
+TEST_F(Messages, ToGroupsAreNotReported) {
+  out.native = kClient;
+  for (const uint32_t group : {CTDB_BROADCAST_ALL, CTDB_BROADCAST_ACTIVE, CTDB_BROADCAST_CONNECTED}) {
+    from_client(tagged(group, 1));
+  }
+  EXPECT_TRUE(out.take().empty());
+}
+
+TEST_F(Messages, LostInAQueueLeadBackToTheirSender) {
+  out.native = kClient;
+  link_up(2);
+  from_client(tagged(2, 4711));
+  from_client(tagged(2, 4712), kOther);
+  const std::vector<Sent> queued = out.take();
+  ASSERT_EQ(queued.size(), 2u);
+  link_down(2);
+  for (const Sent& sent : queued) router.on_packet_lost(2, sent.packet, now);
+  const MessageFailed told = failure(only(), 4711);
+  EXPECT_EQ(told.reason, MessageFault::kLinkLost);
+  EXPECT_EQ(told.node, 2u);
+  EXPECT_EQ(told.srvid, 5u);
+  EXPECT_EQ(router.counts().undeliverable, 2u);
+  EXPECT_EQ(out.lines.size(), 1u) << "the other one is classic";
+}
+
+TEST_F(Messages, OtherPacketsLostInAQueueAreNobodysMessage) {
+  out.native = kClient;
+  Bytes packet;
+  build(packet, {0, 0, 0, 2, kSelf, 1}, ReplyCall{0, {}});
+  router.on_packet_lost(2, packet, now);
+  build(packet, {0, 0, 0, 2, kSelf, 99}, ReqMessage{5, {}});  // of a daemon
+  router.on_packet_lost(2, packet, now);
+  EXPECT_TRUE(out.take().empty());
+}
+
+TEST_F(Messages, ClassicClientsGetNoReportButALineNowAndThen) {
+  for (int i = 0; i < 100; ++i) from_client(message(5, 2));
+  from_client(message(5, kSelf));
+  EXPECT_TRUE(out.take().empty());
+  ASSERT_EQ(out.lines.size(), 1u);
+  now += 10 * kSecond;
+  from_client(message(5, 1000));
+  ASSERT_EQ(out.lines.size(), 2u);
+  EXPECT_EQ(out.lines[1], "100 message(s) lost, the last from client 77 to node 1000: there is no such node");
+}
+
+TEST(SentMessages, TheNewestAreKnown) {
+  SentMessages sent;
+  EXPECT_FALSE(sent.find(0));
+  EXPECT_FALSE(sent.find(1));
+  std::vector<uint32_t> numbers;
+  for (uint32_t i = 0; i <= SentMessages::kRememberedMax; ++i) numbers.push_back(sent.add({i, 2 * i}));
+  EXPECT_FALSE(sent.find(numbers[0])) << "its place was taken";
+  for (uint32_t i = 1; i <= SentMessages::kRememberedMax; ++i) {
+    ASSERT_TRUE(sent.find(numbers[i]));
+    EXPECT_EQ(sent.find(numbers[i])->client, i);
+    EXPECT_EQ(sent.find(numbers[i])->tag, 2 * i);
+  }
+}
+
 TEST_F(Messages, BroadcastAddresses) {
   listen(5);
   link_up(0);

@@ -99,6 +99,21 @@ TEST_F(ShellClients, WhatAClientSentBeforeItEndedIsDelivered) {
   for (int i = 0; i < 50 * 20; ++i) ASSERT_TRUE(listener.receive()) << i;
 }
 
+TEST_F(ShellClients, AMessageThatCannotBeDeliveredIsReportedToNativeClientsOnly) {
+  ChannelPeer sender = native();
+  Bytes packet = message(5, 1);
+  set_reqid(packet, 4711);
+  sender.send(packet);
+  const std::optional<Channel::Frame> frame = sender.receive();
+  ASSERT_TRUE(frame);
+  EXPECT_EQ(read_header(frame->packet).operation, static_cast<uint32_t>(Operation::MESSAGE_FAILED));
+  EXPECT_EQ(read_header(frame->packet).reqid, 4711u);
+  EXPECT_EQ(MessageFailed::decode(own_payload(frame->packet))->reason, MessageFault::kNoLink);
+  PacketSocket classic_sender = classic();
+  classic_sender.send(packet);
+  EXPECT_GT(ask(classic_sender, control(Control::PING)), 0) << "the next packet is the answer to this";
+}
+
 TEST_F(ShellClients, AFrameThatIsNoPacketCutsItsClientOnly) {
   ChannelPeer good = native();
   for (int round = 0; round < 3; ++round) {

@@ -211,6 +211,24 @@ TEST_P(TransportConformance, APeerThatDoesNotReadFillsTheQueueAndIsCut) {
   expect_well_formed(*b);
 }
 
+TEST_P(TransportConformance, WhatWaitedForALinkThatEndedComesBack) {
+  start_pair();
+  b->frozen = true;
+  uint32_t sent = 0;
+  while (a->transport->queued_bytes() <= kLinkQueueHighWaterBytes) {
+    ASSERT_TRUE(a->transport->send(1, Lane::kData, link_message(0, 1, ++sent, 100000)));
+    a->turn();
+  }
+  a->transport->set_quiet(true);
+  ASSERT_EQ(a->downs(), 1u);
+  ASSERT_FALSE(a->lost.empty());
+  EXPECT_EQ(a->lost.back(), sent);
+  for (size_t i = 0; i < a->lost.size(); ++i) EXPECT_EQ(a->lost[i], sent - a->lost.size() + i + 1);
+  b->frozen = false;
+  EXPECT_TRUE(until([&] { return b->downs() == 1; }));
+  EXPECT_LE(b->packets() + a->lost.size(), sent) << "none of them arrived";
+}
+
 TEST_P(TransportConformance, QueuesDrainWhenThePeerReadsAgain) {
   start_pair();
   b->frozen = true;

@@ -63,6 +63,12 @@ class TransportNode : public TransportEvents {
     return !refuse_packets;
   }
 
+  void on_lost(uint32_t peer, ByteView packet) override {
+    EXPECT_EQ(events.back().kind, LinkEvent::Kind::kDown);
+    EXPECT_EQ(events.back().peer, peer);
+    lost.push_back(read_header(packet).reqid);
+  }
+
   void on_record_stream(uint32_t peer, UniqueFd stream) override {
     EXPECT_GT(ups(), downs()) << "only while the link is up";
     stream_peers.push_back(peer);
@@ -90,6 +96,7 @@ class TransportNode : public TransportEvents {
   std::vector<LinkEvent> events;
   std::vector<UniqueFd> streams;
   std::vector<uint32_t> stream_peers;
+  std::vector<uint32_t> lost;  // reqids
   std::string why_down;
   bool frozen = false;
   bool refuse_packets = false;

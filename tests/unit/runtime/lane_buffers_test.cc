@@ -97,14 +97,38 @@ TEST(LaneBuffers, AnyPieceSizesGiveWholePacketsAndOrderWithinALane) {
   EXPECT_EQ(next_control, control + 1);
 }
 
-TEST(LaneBuffers, ClearForgetsAll) {
+std::vector<uint32_t> unwritten(const LaneBuffers& buffers) {
+  std::vector<uint32_t> out;
+  buffers.for_each(Lane::kData, [&](ByteView packet) {
+    EXPECT_EQ(check_header(packet), HeaderFault::kNone);
+    out.push_back(read_header(packet).reqid);
+  });
+  return out;
+}
+
+TEST(LaneBuffers, ShowsWhatIsNotWhollyWritten) {
   LaneBuffers buffers;
-  buffers.add(Lane::kData, packet(1, 10));
-  write_out(buffers, 5);
-  buffers.clear();
-  EXPECT_TRUE(buffers.empty());
-  buffers.add(Lane::kData, packet(2, 10));
-  EXPECT_EQ(reqids(write_out(buffers, 1000)), std::vector<uint32_t>{2});
+  for (const uint32_t reqid : {1u, 2u, 3u}) buffers.add(Lane::kData, packet(reqid, 100));
+  EXPECT_EQ(unwritten(buffers), (std::vector<uint32_t>{1, 2, 3}));
+  write_out(buffers, packet(1, 100).size() - 1);
+  EXPECT_EQ(unwritten(buffers), (std::vector<uint32_t>{1, 2, 3}));
+  write_out(buffers, 1);
+  EXPECT_EQ(unwritten(buffers), (std::vector<uint32_t>{2, 3}));
+  write_out(buffers, 1000);
+  EXPECT_EQ(unwritten(buffers), std::vector<uint32_t>{});
+}
+
+TEST(LaneBuffers, KeepsTheWholePacketItIsIn) {
+  LaneBuffers buffers;
+  for (uint32_t i = 1; i <= 40; ++i) buffers.add(Lane::kData, packet(i, 100000));
+  // Stops in the middle of every packet; what was written is moved out of the way now and then.
+  for (uint32_t i = 1; i <= 40; ++i) {
+    write_out(buffers, i == 1 ? 50000 : packet(i, 100000).size());
+    const std::vector<uint32_t> left = unwritten(buffers);
+    ASSERT_FALSE(left.empty());
+    EXPECT_EQ(left.front(), i);
+    EXPECT_EQ(left.size(), 41 - i);
+  }
 }
 
 }  // namespace

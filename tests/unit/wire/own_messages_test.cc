@@ -15,9 +15,9 @@ namespace {
 template <typename Message>
 class OwnMessage : public testing::Test {};
 using Messages = testing::Types<Hello, HelloRefused, LinkPing, LinkState, DaemonState, ClusterState,
-                                ClientGone, VoteRequest, VoteReply, Heartbeat, HeartbeatReply, RecoveryBegin,
-                                StoreRecovered, RecoveryCommit, StoreSuspend, StoreHello, RecordDatabases,
-                                RecordClaims, RecordEnd, RecordAssign>;
+                                ClientGone, MessageFailed, VoteRequest, VoteReply, Heartbeat, HeartbeatReply,
+                                RecoveryBegin, StoreRecovered, RecoveryCommit, StoreSuspend, StoreHello,
+                                RecordDatabases, RecordClaims, RecordEnd, RecordAssign>;
 TYPED_TEST_SUITE(OwnMessage, Messages);
 
 TYPED_TEST(OwnMessage, ComesBackAsItWas) {
