@@ -48,6 +48,7 @@ void Client::own() {
   const uint64_t made_under = world.checkers.history.version(version_).rsn;
   if (counts_) world.checkers.sequence_numbers.seen(node_.pnn(), key_, header.rsn, made_under, data.empty());
   world.trace.add(node_.pnn(), "client owns key/rsn/version", key_, header.rsn, version_);
+  world.points.reach(Point::kClientLocks, node_.pnn());
   if (work_ == Work::kRead) return later(1 * kMicrosecond, &Client::unlock);
   if (work_ == Work::kDelete && data.empty()) work_ = Work::kIncrement;
   TimeNs hold = 1 * kMicrosecond + random_below(10 * kMicrosecond);
@@ -87,6 +88,7 @@ void Client::change() {
   Bytes value = to_bytes(header);
   value.insert(value.end(), data.begin(), data.end());
   node_.database()->store(key_bytes_, value);
+  world.points.reach(data.empty() ? Point::kClientDeletes : Point::kClientChanges, node_.pnn());
   if (data.empty()) schedule_for_deletion(header);
   later(1 * kMicrosecond, &Client::unlock);
 }
@@ -109,6 +111,7 @@ void Client::unlock() {
 void Client::call(uint32_t callid, uint32_t flags) {
   set_state(callid == CTDB_FUNC_FETCH ? State::kReading : State::kCalling);
   waiting_for_ = ++reqid_;
+  node_.world().points.reach(Point::kClientAsks, node_.pnn());
   node_.world().trace.add(node_.pnn(), "client asks client/key/reqid", number_, key_, reqid_);
   build(call_packet_, {0, 0, 0, CTDB_CURRENT_NODE, 0, reqid_},
         ReqCall{flags, db_id_, callid, 0, key_bytes_, {}});

@@ -4,116 +4,118 @@
 #include <algorithm>
 #include <iterator>
 
-#include "libctdbipc/wire/packet.h"
+#include "libctdbipc/wire/reader.h"
 #include "tests/sim/node.h"
 
 namespace ctdb::sim {
 namespace {
 
-constexpr const char* kNames[] = {
-    "reset",      "reset storm", "isolate",     "isolate one way", "split",           "cut pair",
-    "half close", "stall link",  "slow link",   "kill router",     "kill store",      "kill recoveryd",
-    "power loss", "stop router", "stop store",  "stop recoveryd",  "quiet",           "stop node",
-    "recover",    "kill client", "stop client", "long hold",       "kill all routers"};
-static_assert(std::size(kNames) == static_cast<size_t>(Fault::kCount));
-
-// The steps at which it hurts.
-constexpr Operation kSteps[] = {
-    Operation::REQ_DMASTER,       Operation::REPLY_DMASTER,     Operation::REQ_CALL,
-    Operation::VOTE_REPLY,        Operation::RECOVERY_BEGIN,    Operation::STORE_RECOVER,
-    Operation::RECORD_CLAIMS,     Operation::RECORD_CLAIMS_END, Operation::RECORD_ASSIGN,
-    Operation::RECORD_ASSIGN_END, Operation::STORE_RECOVERED,   Operation::RECOVERY_REPORT,
-    Operation::RECOVERY_COMMIT,   Operation::STORE_OPEN,        Operation::STORE_SUSPEND};
+constexpr FaultRow kRows[] = {
+    {Fault::kReset, "reset", true, true},
+    {Fault::kResetStorm, "reset-storm", true, true},
+    {Fault::kIsolate, "isolate", false, true},
+    {Fault::kMute, "mute", false, true},
+    {Fault::kDeaf, "deaf", false, true},
+    {Fault::kSplit, "split", false, true},
+    {Fault::kCutPair, "cut-pair", true, true},
+    {Fault::kCutOneWay, "cut-one-way", true, true},
+    {Fault::kHalfClose, "half-close", true, true},
+    {Fault::kStallLink, "stall-link", true, true},
+    {Fault::kSlowLink, "slow-link", true, true},
+    {Fault::kQuiet, "quiet", false, true},
+    {Fault::kKillRouter, "kill-router", false, false},
+    {Fault::kKillStore, "kill-store", false, false},
+    {Fault::kKillRecoveryd, "kill-recoveryd", false, false},
+    {Fault::kKillRouters, "kill-routers", false, false},
+    {Fault::kPowerLoss, "power-loss", false, false},
+    {Fault::kStopRouter, "stop-router", false, false},
+    {Fault::kStopStore, "stop-store", false, false},
+    {Fault::kStopRecoveryd, "stop-recoveryd", false, false},
+    {Fault::kFreezeNode, "freeze-node", false, false},
+    {Fault::kDiskFull, "disk-full", false, false},
+    {Fault::kCannotPersist, "cannot-persist", false, false},
+    {Fault::kNoDescriptors, "no-descriptors", false, false},
+    {Fault::kStopNode, "stop-node", false, false},
+    {Fault::kBanNode, "ban-node", false, false},
+    {Fault::kDisableNode, "disable-node", false, false},
+    {Fault::kRecover, "recover", false, false},
+    {Fault::kKillClient, "kill-client", false, false},
+    {Fault::kStopClient, "stop-client", false, false},
+    {Fault::kLongHold, "long-hold", false, false},
+};
+static_assert(std::size(kRows) == kFaultCount);
 
 }  // namespace
 
-const char* fault_name(Fault fault) {
-  return kNames[static_cast<size_t>(fault)];
+const FaultRow& fault_row(Fault fault) {
+  return kRows[static_cast<size_t>(fault)];
 }
 
-Faults::Faults(World& world) : world_(world), stopped_by_operator_(world.node_count(), false) {}
-
-void Faults::begin() {
-  active_ = true;
-  // A random subset of the kinds: swarm testing. Sometimes few kinds often, sometimes all.
-  const uint64_t keep = 1 + world_.random.below(4);
-  for (size_t i = 0; i < static_cast<size_t>(Fault::kCount); ++i) {
-    if (world_.random.below(4) < keep) kinds_.push_back(static_cast<Fault>(i));
+std::optional<Fault> fault_by_name(std::string_view name) {
+  for (const FaultRow& row : kRows) {
+    if (row.name == name) return row.fault;
   }
-  if (kinds_.empty()) kinds_.push_back(Fault::kReset);
-  interval_ = 100 * kMillisecond + static_cast<TimeNs>(world_.random.below(1200 * kMillisecond));
-  const uint64_t armed = world_.random.below(4);
-  for (uint64_t i = 0; i < armed; ++i) arm();
-  world_.set_observer([this](uint32_t node, ByteView packet) { observe(node, packet); });
-  plan_next();
+  return std::nullopt;
 }
 
-Fault Faults::draw() {
-  return kinds_[world_.random.below(kinds_.size())];
+Faults::Faults(World& world)
+    : world_(world), commanded_(world.node_count(), false), hits_(kPointCount * kFaultCount, 0) {
+  world_.points.set_observer([this](Point point, uint32_t k, uint32_t node) { reached(point, k, node); });
 }
 
-void Faults::arm() {
-  triggers_.push_back(
-      {kSteps[world_.random.below(std::size(kSteps))],
-       static_cast<uint32_t>(world_.random.below(world_.random.one_in(2) ? 4 : 30)), draw(),
-       world_.random.one_in(2) ? 0 : static_cast<TimeNs>(world_.random.below(2 * kMillisecond)),
-       world_.random.one_in(2)});
-}
+// ---- when ----
 
-void Faults::plan_next() {
-  const TimeNs wait = static_cast<TimeNs>(world_.random.below(static_cast<uint64_t>(2 * interval_)));
-  world_.queue.after(wait, [this] {
-    if (!active_) return;
-    inject(draw(), static_cast<uint32_t>(world_.random.below(world_.node_count())));
-    plan_next();
+void Faults::arm(const FaultEvent& event) {
+  if (event.at) {
+    armed_.push_back({event, 0});
+    return;
+  }
+  world_.queue.after(event.after, [this, event] {
+    if (active_) inject(event);
   });
 }
 
-void Faults::observe(uint32_t node, ByteView packet) {
+void Faults::reached(Point point, uint32_t k, uint32_t node) {
   if (!active_) return;
-  const uint32_t operation = read_header(packet).operation;
-  for (size_t i = 0; i < triggers_.size(); ++i) {
-    if (static_cast<uint32_t>(triggers_[i].operation) != operation) continue;
-    if (triggers_[i].skip-- > 0) continue;
-    const Trigger trigger = triggers_[i];
-    triggers_.erase(triggers_.begin() + static_cast<std::ptrdiff_t>(i));
-    const uint32_t target =
-        trigger.on_sender ? node : static_cast<uint32_t>(world_.random.below(world_.node_count()));
-    // From the queue: the core that sent this packet is in the middle of its event.
-    world_.queue.after(trigger.delay, [this, trigger, target] {
-      if (active_) inject(trigger.fault, target);
+  for (size_t i = 0; i < armed_.size(); ++i) {
+    const Moment& at = *armed_[i].event.at;
+    if (at.point != point || (at.k != 0 && at.k != k) || ++armed_[i].seen < at.number) continue;
+    const FaultEvent event = armed_[i].event;
+    armed_.erase(armed_.begin() + static_cast<std::ptrdiff_t>(i--));
+    ++hits_[static_cast<size_t>(point) * kFaultCount + static_cast<size_t>(event.fault)];
+    // From the queue: the core that reached this point is in the middle of its event.
+    world_.queue.after(event.after, [this, event, node] {
+      if (active_) inject_at(event, node);
     });
-    if (!world_.random.one_in(4)) arm();
-    return;
   }
 }
 
-// Durations gather around the thresholds of links, leases and graces.
-TimeNs Faults::duration() {
-  const auto between = [this](TimeNs low, TimeNs high) {
-    return low + static_cast<TimeNs>(world_.random.below(static_cast<uint64_t>(high - low)));
-  };
-  switch (world_.random.below(8)) {
-    case 0:
-      return between(200 * kMicrosecond, 2 * kMillisecond);
-    case 1:
-    case 2:
-      return between(10 * kMillisecond, 100 * kMillisecond);
-    case 3:
-    case 4:
-      return between(300 * kMillisecond, 1500 * kMillisecond);
-    case 5:
-    case 6:
-      return between(1600 * kMillisecond, 2600 * kMillisecond);
-    default:
-      return between(3 * kSecond, 5 * kSecond);
-  }
+NodeRef Faults::resolve(NodeRef node, NodeRef sender) const {
+  uint32_t pnn = node;
+  if (node == kSender) pnn = sender;
+  if (node == kNext) pnn = sender + 1;
+  if (node == kLeader || node == kFollower) pnn = world_.leader() + (node == kFollower ? 1 : 0);
+  if (node == kTurn) pnn = turn_;
+  return pnn % world_.node_count();
 }
 
-uint32_t Faults::other(uint32_t node) {
-  if (world_.node_count() == 1) return node;
-  const uint32_t step = 1 + static_cast<uint32_t>(world_.random.below(world_.node_count() - 1));
-  return (node + step) % world_.node_count();
+void Faults::inject(const FaultEvent& event) {
+  inject_at(event, 0);
+}
+
+void Faults::inject_at(const FaultEvent& given, NodeRef sender) {
+  FaultEvent event = given;
+  event.node = resolve(given.node, sender);
+  event.peer = resolve(given.peer, sender);
+  ++injected_;
+  ++by_kind_[static_cast<size_t>(event.fault)];
+  const FaultRow& row = fault_row(event.fault);
+  world_.trace.add(event.node, row.name.data(), event.peer, static_cast<uint64_t>(event.time), event.detail);
+  if (row.is_network) return break_network(event);
+  if (event.fault >= Fault::kKillClient) return break_client(event);
+  if (event.fault >= Fault::kStopNode) return command(event);
+  if (event.fault >= Fault::kFreezeNode) return break_machine(event);
+  break_process(event);
 }
 
 void Faults::undo_after(TimeNs delay, EventQueue::Action action) {
@@ -122,17 +124,7 @@ void Faults::undo_after(TimeNs delay, EventQueue::Action action) {
   });
 }
 
-void Faults::inject(Fault fault, uint32_t node) {
-  ++injected_;
-  world_.trace.add(node, fault_name(fault));
-  if (fault <= Fault::kSlowLink || fault == Fault::kQuiet || fault == Fault::kRecover) {
-    break_network(fault, node);
-  } else if (fault >= Fault::kKillClient && fault <= Fault::kLongHold) {
-    break_client(fault, node);
-  } else {
-    break_process(fault, node);
-  }
-}
+// ---- network ----
 
 void Faults::cut(uint32_t a, uint32_t b, bool there, bool back, TimeNs for_time) {
   if (a == b) return;
@@ -145,125 +137,190 @@ void Faults::cut(uint32_t a, uint32_t b, bool there, bool back, TimeNs for_time)
   });
 }
 
-void Faults::break_network(Fault fault, uint32_t node) {
+void Faults::break_network(const FaultEvent& event) {
   Network& network = world_.network;
-  const uint32_t peer = other(node);
-  if (peer == node) return;
-  const TimeNs time = duration();
-  const bool outwards = world_.random.one_in(2);
-  switch (fault) {
+  const uint32_t node = event.node, peer = event.peer;
+  if (fault_row(event.fault).has_peer && node == peer) return;
+  switch (event.fault) {
     case Fault::kReset:
-    case Fault::kRecover:
-      return network.reset(node, peer, static_cast<TimeNs>(world_.random.below(2 * kMillisecond)));
+      return network.reset(node, peer, event.time);
     case Fault::kResetStorm:
-      for (int i = 0; i < 4; ++i) {
-        undo_after(static_cast<TimeNs>(world_.random.below(30 * kMillisecond)),
+      for (TimeNs i = 0; i < 4; ++i) {
+        undo_after(event.time * i / 4,
                    [&network, node, peer] { network.reset(node, peer, 100 * kMicrosecond); });
       }
       return;
     case Fault::kIsolate:
-      for (uint32_t n = 0; n < world_.node_count(); ++n) cut(node, n, true, true, time);
-      return;
-    case Fault::kIsolateOneWay:
-      for (uint32_t n = 0; n < world_.node_count(); ++n) cut(node, n, outwards, !outwards, time);
+    case Fault::kMute:
+    case Fault::kDeaf:
+      for (uint32_t n = 0; n < world_.node_count(); ++n) {
+        cut(node, n, event.fault != Fault::kDeaf, event.fault != Fault::kMute, event.time);
+      }
       return;
     case Fault::kSplit:
       for (uint32_t a = 0; a < world_.node_count(); ++a) {
         for (uint32_t b = a + 1; b < world_.node_count(); ++b) {
-          if ((a + node) % 2 != (b + node) % 2) cut(a, b, true, true, time);
+          if ((event.detail >> a & 1) != (event.detail >> b & 1)) cut(a, b, true, true, event.time);
         }
       }
       return;
     case Fault::kCutPair:
-      return cut(node, peer, true, true, time);
+      return cut(node, peer, true, true, event.time);
+    case Fault::kCutOneWay:
+      return cut(node, peer, true, false, event.time);
     case Fault::kHalfClose:
-      // Recoveryd allows for the time between its two graces (RecoverydTiming: suspend and link).
-      network.stall(node, peer, static_cast<TimeNs>(world_.random.below(30 * kMillisecond)));
+      network.stall(node, peer, event.time);
       return network.give_up(node, peer);
     case Fault::kStallLink:
-      return network.stall(node, peer, std::min(time, 3 * kSecond));
+      return network.stall(node, peer, event.time);
     case Fault::kSlowLink:
-      network.set_slowness(node, peer, 2 + static_cast<uint32_t>(world_.random.below(200)));
-      return undo_after(time, [&network, node, peer] { network.set_slowness(node, peer, 1); });
+      network.set_slowness(node, peer, std::max<uint32_t>(1, static_cast<uint32_t>(event.detail)));
+      return undo_after(event.time, [&network, node, peer] { network.set_slowness(node, peer, 1); });
     default:
       network.set_quiet(node, true);
-      return undo_after(time, [&network, node] { network.set_quiet(node, false); });
+      return undo_after(event.time, [&network, node] { network.set_quiet(node, false); });
   }
 }
 
-void Faults::break_process(Fault fault, uint32_t pnn) {
-  Node& node = world_.node(pnn);
-  const TimeNs time = duration();
-  const auto stop = [&](Process& process) {
-    if (process.stopped()) return;
-    process.stop();
-    node.daemons_changed();
-    undo_after(time, [this, &process, &node] {
-      if (&process == &node.router) world_.network.set_responsive(node.pnn(), true);
-      process.go_on();
-      node.daemons_changed();
-    });
-  };
-  switch (fault) {
+// ---- processes ----
+
+void Faults::go_on(Node& node, Process& process) {
+  if (&process == &node.router) world_.network.set_responsive(node.pnn(), true);
+  process.go_on();
+  node.daemons_changed();
+}
+
+void Faults::stop(Node& node, Process& process, TimeNs time) {
+  if (process.stopped()) return;
+  process.stop();
+  node.daemons_changed();
+  undo_after(time, [this, &process, &node] { go_on(node, process); });
+}
+
+void Faults::break_process(const FaultEvent& event) {
+  Node& node = world_.node(event.node);
+  switch (event.fault) {
     case Fault::kKillRouter:
       node.kill_router();
-      return undo_after(time, [&node] { node.start_router(); });
+      return undo_after(event.time, [&node] { node.start_router(); });
     case Fault::kKillStore:
       node.kill_store();
-      return undo_after(time, [&node] { node.start_store(); });
+      return undo_after(event.time, [&node] { node.start_store(); });
     case Fault::kKillRecoveryd:
       node.kill_recoveryd();
-      return undo_after(time, [&node] { node.start_recoveryd(); });
-    case Fault::kPowerLoss:
-      node.kill_all();
-      return undo_after(std::max(time, Node::kBootTime), [&node] { node.start_all(); });
-    case Fault::kKillAll:
+      return undo_after(event.time, [&node] { node.start_recoveryd(); });
+    case Fault::kKillRouters:
       for (uint32_t n = 0; n < world_.node_count(); ++n) {
         Node& each = world_.node(n);
         each.kill_router();
-        undo_after(10 * kMillisecond + static_cast<TimeNs>(world_.random.below(100 * kMillisecond)),
-                   [&each] { each.start_router(); });
+        undo_after(event.time * (n + 1) / world_.node_count(), [&each] { each.start_router(); });
       }
       return;
+    case Fault::kPowerLoss:
+      node.kill_all();
+      return undo_after(std::max(event.time, Node::kBootTime), [&node] { node.start_all(); });
     case Fault::kStopRouter:
-      return stop(node.router);
+      return stop(node, node.router, event.time);
     case Fault::kStopStore:
-      return stop(node.store);
-    case Fault::kStopRecoveryd:
-      return stop(node.recoveryd);
+      return stop(node, node.store, event.time);
     default:
-      stopped_by_operator_[pnn] = true;
-      node.router.operator_control(Control::STOP_NODE);
-      return undo_after(time, [&node] { node.router.operator_control(Control::CONTINUE_NODE); });
+      return stop(node, node.recoveryd, event.time);
   }
 }
 
-void Faults::break_client(Fault fault, uint32_t pnn) {
-  Node& node = world_.node(pnn);
-  if (node.clients.empty()) return;
-  // Rather one that holds a chain lock.
-  Client* client = node.clients[world_.random.below(node.clients.size())].get();
-  for (auto& each : node.clients) {
-    if (each->holds_lock()) client = each.get();
-  }
-  const TimeNs time = std::min(duration(), 3 * kSecond);
-  switch (fault) {
-    case Fault::kKillClient:
-      client->kill();
-      return undo_after(time, [client] {
-        if (!client->alive()) client->start();
-      });
-    case Fault::kStopClient:
-      client->stop();
-      return undo_after(time, [client] { client->go_on(); });
+void Faults::break_machine(const FaultEvent& event) {
+  Node& node = world_.node(event.node);
+  switch (event.fault) {
+    case Fault::kDiskFull:
+      node.files.set_full(true);
+      return undo_after(event.time, [&node] { node.files.set_full(false); });
+    case Fault::kCannotPersist:
+      node.recoveryd.set_can_persist(false);
+      return undo_after(event.time, [&node] { node.recoveryd.set_can_persist(true); });
+    case Fault::kNoDescriptors:
+      node.set_descriptors_left(false);
+      return undo_after(event.time, [&node] { node.set_descriptors_left(true); });
     default:
-      return client->hold_next(time);
+      for (Process* daemon : std::initializer_list<Process*>{&node.router, &node.store, &node.recoveryd}) {
+        stop(node, *daemon, event.time);
+      }
+      for (auto& each : node.clients) {
+        Client* client = each.get();
+        client->stop();
+        undo_after(event.time, [client] { client->go_on(); });
+      }
+  }
+}
+
+// ---- operators ----
+
+namespace {
+
+Bytes ban_state(uint32_t pnn, uint32_t seconds) {
+  Bytes data;
+  Writer w(data);
+  w.u32(pnn);
+  w.u32(seconds);
+  return data;
+}
+
+}  // namespace
+
+void Faults::command(const FaultEvent& event) {
+  RouterProcess& router = world_.node(event.node).router;
+  const auto later = [&](Control control, Bytes data) {
+    commanded_[event.node] = true;
+    undo_after(event.time,
+               [&router, control, data = std::move(data)] { router.operator_control(control, data); });
+  };
+  switch (event.fault) {
+    case Fault::kStopNode:
+      router.operator_control(Control::STOP_NODE, {});
+      return later(Control::CONTINUE_NODE, {});
+    case Fault::kBanNode:
+      router.operator_control(Control::SET_BAN_STATE, ban_state(event.node, 300));
+      return later(Control::SET_BAN_STATE, ban_state(event.node, 0));
+    case Fault::kDisableNode:
+      router.operator_control(Control::DISABLE_NODE, {});
+      return later(Control::ENABLE_NODE, {});
+    default: {
+      Bytes data;
+      Writer(data).u32(CTDB_RECOVERY_ACTIVE);
+      return router.operator_control(Control::SET_RECMODE, data);
+    }
   }
 }
 
 void Faults::continue_nodes() {
   for (uint32_t pnn = 0; pnn < world_.node_count(); ++pnn) {
-    if (stopped_by_operator_[pnn]) world_.node(pnn).router.operator_control(Control::CONTINUE_NODE);
+    if (!commanded_[pnn]) continue;
+    RouterProcess& router = world_.node(pnn).router;
+    router.operator_control(Control::CONTINUE_NODE, {});
+    router.operator_control(Control::SET_BAN_STATE, ban_state(pnn, 0));
+    router.operator_control(Control::ENABLE_NODE, {});
+  }
+}
+
+// ---- clients ----
+
+void Faults::break_client(const FaultEvent& event) {
+  Node& node = world_.node(event.node);
+  if (node.clients.empty()) return;
+  Client* client = node.clients[event.detail % node.clients.size()].get();
+  for (auto& each : node.clients) {
+    if (each->holds_lock()) client = each.get();
+  }
+  switch (event.fault) {
+    case Fault::kKillClient:
+      client->kill();
+      return undo_after(event.time, [client] {
+        if (!client->alive()) client->start();
+      });
+    case Fault::kStopClient:
+      client->stop();
+      return undo_after(event.time, [client] { client->go_on(); });
+    default:
+      return client->hold_next(event.time);
   }
 }
 

@@ -1,88 +1,141 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What goes wrong in a run: faults at random times, and faults triggered by steps of the protocol (a recovery that begins,
-// a claim that is sent, a record that changes hands), which find far more than random times do (reliability §3.2). Each
-// seed draws which kinds it uses and how often.
+// What can go wrong in a run, and the hand that does it. A FaultEvent says when (a time, or a named point of the
+// protocol), what, where and for how long; everything about it is decided before it happens, so that a run can be told
+// again from its list of events. random_faults.h draws events, scenario.h reads and writes them.
 #ifndef CTDB_TESTS_SIM_FAULTS_H_
 #define CTDB_TESTS_SIM_FAULTS_H_
 
+#include <array>
 #include <cstdint>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "libctdbipc/wire/operations.h"
+#include "tests/sim/points.h"
 #include "tests/sim/world.h"
 
 namespace ctdb::sim {
 
+class Process;
+
 enum class Fault : uint8_t {
-  kReset,          // a connection breaks and is back within a few milliseconds
-  kResetStorm,     // several times in a row
-  kIsolate,        // one node, both ways, silently
-  kIsolateOneWay,  // it hears, but is not heard; or the other way round
-  kSplit,          // two groups
-  kCutPair,        // A and B do not see each other, both see the rest
-  kHalfClose,      // one side gives the connection up, the other hears of it late
-  kStallLink,      // everything arrives late
-  kSlowLink,
+  // Links. `time`: until it is undone, unless said otherwise.
+  kReset,       // a connection breaks; time: until the next is tried
+  kResetStorm,  // four times within time
+  kIsolate,     // one node, both ways, silently
+  kMute,        // it is not heard
+  kDeaf,        // it hears nothing
+  kSplit,       // two groups; detail: the bits of one of them
+  kCutPair,     // A and B do not see each other, both see the rest
+  kCutOneWay,   // B does not hear A
+  kHalfClose,   // one side gives the connection up; time: what it sent arrives late by that much
+  kStallLink,   // everything from A to B arrives late
+  kSlowLink,    // detail: by which factor
+  kQuiet,       // NODE_QUIET, later NODE_ACTIVE
+  // Processes and machines.
   kKillRouter,
   kKillStore,
   kKillRecoveryd,
+  kKillRouters,  // of all nodes
   kPowerLoss,
   kStopRouter,  // SIGSTOP, later SIGCONT
   kStopStore,
   kStopRecoveryd,
-  kQuiet,     // NODE_QUIET, later NODE_ACTIVE
-  kStopNode,  // an operator's STOP_NODE, later CONTINUE_NODE
-  kRecover,   // nothing breaks: a recovery for its own sake (a link session changes)
+  kFreezeNode,     // daemons and clients: a virtual machine that is paused
+  kDiskFull,       // the record files take nothing
+  kCannotPersist,  // recoveryd's disk takes nothing
+  kNoDescriptors,  // the router neither opens nor accepts a connection
+  // Operators.
+  kStopNode,  // later CONTINUE_NODE
+  kBanNode,
+  kDisableNode,
+  kRecover,
+  // Clients. detail: which, unless one holds a chain lock.
   kKillClient,
-  kStopClient,  // also while it holds a chain lock
-  kLongHold,    // a client keeps its next chain lock for long
-  kKillAll,     // all routers at once
-  kCount,
+  kStopClient,
+  kLongHold,  // it keeps its next chain lock for `time`
+  kCount
 };
+inline constexpr size_t kFaultCount = static_cast<size_t>(Fault::kCount);
 
-const char* fault_name(Fault fault);
+struct FaultRow {
+  Fault fault;
+  std::string_view name;
+  bool has_peer;
+  bool is_network;
+};
+const FaultRow& fault_row(Fault fault);
+std::optional<Fault> fault_by_name(std::string_view name);
+
+// A node by its number, or by its part in the story.
+using NodeRef = uint32_t;
+inline constexpr NodeRef kSender = 0xfffffff0;    // where the point was reached (last)
+inline constexpr NodeRef kNext = 0xfffffff1;      // the one after it
+inline constexpr NodeRef kLeader = 0xfffffff2;    // whoever leads now
+inline constexpr NodeRef kFollower = 0xfffffff3;  // the one after the leader
+inline constexpr NodeRef kTurn = 0xfffffff4;      // each in turn, in the rounds of a repetition
+
+struct FaultEvent {
+  std::optional<Moment> at;  // counted since the event was armed; none: only after `after`
+  TimeNs after = 0;          // since then
+  Fault fault = Fault::kReset;
+  NodeRef node = 0;
+  NodeRef peer = 0;
+  TimeNs time = 0;
+  uint64_t detail = 0;
+};
 
 class Faults {
  public:
   explicit Faults(World& world);
 
-  // Draws kinds, rate and triggers, and begins.
-  void begin();
+  // The event happens when its time or moment comes, unless end() comes first.
+  void arm(const FaultEvent& event);
+  // It happens now; undone by itself after its time.
+  void inject(const FaultEvent& event);
   // No further fault; what has been broken stays broken until World::heal().
   void end() { active_ = false; }
-  // One fault on `node` (or involving it), undone by itself after a while.
-  void inject(Fault fault, uint32_t node);
-  uint64_t injected() const { return injected_; }
-  // Operators' stops are taken back; part of healing.
+  bool active() const { return active_; }
+  // Operators' stops, bans and disables are taken back; part of healing.
   void continue_nodes();
 
+  NodeRef resolve(NodeRef node, NodeRef sender) const;
+  void set_turn(uint32_t turn) { turn_ = turn; }
+
+  // ---- figures ----
+  uint64_t injected() const { return injected_; }
+  uint64_t injected(Fault fault) const { return by_kind_[static_cast<size_t>(fault)]; }
+  // How often an event came at a point.
+  uint64_t hits(Point point, Fault fault) const {
+    return hits_[static_cast<size_t>(point) * kFaultCount + static_cast<size_t>(fault)];
+  }
+
  private:
-  struct Trigger {
-    Operation operation;
-    uint32_t skip;  // so many such packets pass first
-    Fault fault;
-    TimeNs delay;
-    bool on_sender;  // else on a random node
+  struct Armed {
+    FaultEvent event;
+    uint64_t seen = 0;
   };
-  void plan_next();
-  void arm();
-  void observe(uint32_t node, ByteView packet);
-  Fault draw();
-  uint32_t other(uint32_t node);
-  TimeNs duration();
+  void reached(Point point, uint32_t k, uint32_t node);
+  void inject_at(const FaultEvent& event, NodeRef sender);
   void undo_after(TimeNs delay, EventQueue::Action action);
-  void break_network(Fault fault, uint32_t node);
-  void break_process(Fault fault, uint32_t node);
-  void break_client(Fault fault, uint32_t node);
+  void break_network(const FaultEvent& event);
+  void break_process(const FaultEvent& event);
+  void break_machine(const FaultEvent& event);
+  void command(const FaultEvent& event);
+  void break_client(const FaultEvent& event);
   void cut(uint32_t a, uint32_t b, bool there, bool back, TimeNs for_time);
+  void stop(Node& node, Process& process, TimeNs time);
+  void go_on(Node& node, Process& process);
 
   World& world_;
-  std::vector<Fault> kinds_;
-  TimeNs interval_ = 0;
-  std::vector<Trigger> triggers_;
-  std::vector<bool> stopped_by_operator_;
-  bool active_ = false;
+  std::vector<Armed> armed_;
+  std::vector<bool> commanded_;  // nodes that an operator has stopped, banned or disabled
+  bool active_ = true;
+  uint32_t turn_ = 0;
   uint64_t injected_ = 0;
+  std::array<uint64_t, kFaultCount> by_kind_ = {};
+  std::vector<uint32_t> hits_;
 };
 
 }  // namespace ctdb::sim

@@ -1,138 +1,206 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// ctdb-sim: runs seeds of the simulator. docs/simulator.md describes its use.
+// ctdb-sim: runs seeds and scenarios of the simulator. docs/simulator.md describes its use.
 //
-//   ctdb-sim --seed S [--trace]       one seed
-//   ctdb-sim --seeds A..B             all of them; stops at --failures N failing ones (default 1)
-//   ctdb-sim --mutation NAME ...      in a broken world: the runs are expected to fail
-//   ctdb-sim --twice ...              every seed twice, the traces must be equal
-//   ctdb-sim --scenario NAME          the scenarios whose name contains NAME
-//
-// Exit code: 0 all seeds passed, 1 a seed failed, 2 wrong usage.
+// Exit code: 0 all passed, 1 one failed, 2 wrong usage.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <string>
+#include <vector>
 
-#include <gtest/gtest.h>
-
+#include "tests/sim/report.h"
+#include "tests/sim/seed_range.h"
+#include "tests/sim/shrink.h"
 #include "tests/sim/simulation.h"
 
 namespace ctdb::sim {
 namespace {
 
 struct CommandLine {
-  uint64_t first = 1, last = 0;
-  uint64_t failures = 1;
+  SeedRange range;
   bool trace = false;
-  bool twice = false;
-  Mutation mutation = Mutation::kNone;
-  std::string scenario;
-};
-
-struct Totals {
-  uint64_t seeds = 0, failed = 0, steps = 0, operations = 0, versions = 0, faults = 0, fallbacks = 0,
-           lives = 0, stale = 0;
-  TimeNs time = 0;
+  bool print = false;
+  bool coverage = false;
+  uint64_t shrink = 400;
+  std::string out;
+  std::vector<std::string> scenarios;
+  std::string program;
 };
 
 int usage() {
   std::fprintf(
       stderr,
-      "usage: ctdb-sim --seed S | --seeds A..B [--trace] [--twice] [--failures N] [--mutation NAME]\n"
-      "       ctdb-sim --scenario NAME\n");
+      "usage: ctdb-sim --seed S [--trace] [--print]     one seed; --print: its scenario\n"
+      "       ctdb-sim --seeds A..B [--jobs N] [--failures N] [--twice] [--resume FILE] [--piece N]\n"
+      "                  [--coverage]\n"
+      "       ctdb-sim --scenario FILE|DIRECTORY... [--trace]\n"
+      "       all: [--mutation NAME] [--shrink RUNS] [--out DIRECTORY]\n");
   return 2;
 }
 
+bool parse_range(const char* value, SeedRange& range) {
+  const char* dots = std::strstr(value, "..");
+  if (dots == nullptr) return false;
+  range.first = std::strtoull(value, nullptr, 10);
+  range.last = std::strtoull(dots + 2, nullptr, 10);
+  return range.last >= range.first;
+}
+
+// An option with a value.
+bool parse_value(const std::string& option, const char* value, CommandLine& line) {
+  const auto number = [value] { return std::strtoull(value, nullptr, 10); };
+  if (option == "--seed") {
+    line.range.first = line.range.last = number();
+  } else if (option == "--seeds") {
+    return parse_range(value, line.range);
+  } else if (option == "--jobs") {
+    line.range.jobs = static_cast<uint32_t>(number());
+  } else if (option == "--failures") {
+    line.range.failures_max = number();
+  } else if (option == "--piece") {
+    line.range.piece = std::max<uint64_t>(1, number());
+  } else if (option == "--resume") {
+    line.range.resume = value;
+  } else if (option == "--shrink") {
+    line.shrink = number();
+  } else if (option == "--out") {
+    line.out = value;
+  } else if (option == "--mutation" && mutation_by_name(value)) {
+    line.range.mutation = *mutation_by_name(value);
+  } else {
+    return false;
+  }
+  return true;
+}
+
 bool parse(int argc, char** argv, CommandLine& line) {
+  line.program = argv[0];
+  bool what = false;
   for (int i = 1; i < argc; ++i) {
     const std::string option = argv[i];
-    const char* value = i + 1 < argc ? argv[i + 1] : "";
     if (option == "--trace") {
       line.trace = true;
+    } else if (option == "--print") {
+      line.print = true;
+    } else if (option == "--coverage") {
+      line.coverage = true;
     } else if (option == "--twice") {
-      line.twice = true;
-    } else if (option == "--scenario" && i + 1 < argc) {
-      line.scenario = "*" + std::string(value) + "*";
-      return true;
-    } else if (option == "--seed") {
-      line.first = line.last = std::strtoull(value, nullptr, 10);
-      ++i;
-    } else if (option == "--seeds") {
-      const char* dots = std::strstr(value, "..");
-      if (dots == nullptr) return false;
-      line.first = std::strtoull(value, nullptr, 10);
-      line.last = std::strtoull(dots + 2, nullptr, 10);
-      ++i;
-    } else if (option == "--failures") {
-      line.failures = std::strtoull(value, nullptr, 10);
-      ++i;
-    } else if (option == "--mutation" && mutation_by_name(value)) {
-      line.mutation = *mutation_by_name(value);
+      line.range.twice = true;
+    } else if (option == "--scenario") {
+      while (i + 1 < argc && argv[i + 1][0] != '-') line.scenarios.emplace_back(argv[++i]);
+      what = !line.scenarios.empty();
+    } else if (i + 1 < argc && parse_value(option, argv[i + 1], line)) {
+      what = what || option == "--seed" || option == "--seeds";
       ++i;
     } else {
       return false;
     }
   }
-  return line.last >= line.first;
+  return what;
 }
 
-void report(uint64_t seed, const RunResult& result, bool events) {
-  std::printf("seed %llu FAILED at %.6f s: %s\n", static_cast<unsigned long long>(seed),
-              static_cast<double>(result.virtual_time) * 1e-9, result.failure.c_str());
-  if (events) std::printf("last events:\n%s", result.last_events.c_str());
-}
-
-void count(Totals& totals, const RunResult& result) {
-  ++totals.seeds;
-  totals.failed += result.ok ? 0 : 1;
-  totals.steps += result.steps;
-  totals.operations += result.operations;
-  totals.versions += result.versions;
-  totals.faults += result.faults;
-  totals.fallbacks += result.fallbacks;
-  totals.lives += result.lives_ended;
-  totals.stale += result.stale_packets;
-  totals.time += result.virtual_time;
-}
-
-void print_totals(const Totals& t) {
-  const auto n = [](uint64_t value) { return static_cast<unsigned long long>(value); };
-  std::printf(
-      "%llu seeds, %llu failed: %.0f virtual seconds, %llu events, %llu operations, %llu changes, %llu "
-      "faults, "
-      "%llu lives ended, %llu fall-backs, %llu stale packets\n",
-      n(t.seeds), n(t.failed), static_cast<double>(t.time) * 1e-9, n(t.steps), n(t.operations), n(t.versions),
-      n(t.faults), n(t.lives), n(t.fallbacks), n(t.stale));
-}
-
-int run(const CommandLine& line) {
-  Totals totals;
-  for (uint64_t seed = line.first; seed <= line.last && totals.failed < line.failures; ++seed) {
-    if (line.first == line.last) std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
-    RunOptions options{seed, line.trace, line.mutation};
-    const RunResult result = run_simulation(options);
-    count(totals, result);
-    if (!result.ok) report(seed, result, line.first == line.last || line.failures == 1);
-    if (line.twice && run_simulation(options).trace_hash != result.trace_hash) {
-      std::printf("seed %llu: two runs differ\n", static_cast<unsigned long long>(seed));
-      ++totals.failed;
-    }
-    if (line.first == line.last) {
-      std::printf("trace hash %016llx\n", static_cast<unsigned long long>(result.trace_hash));
-    }
+std::string replay(const CommandLine& line, uint64_t seed) {
+  std::string command = line.program + " --seed " + std::to_string(seed);
+  if (line.range.mutation != Mutation::kNone) {
+    command += " --mutation " + std::string(mutation_name(line.range.mutation));
   }
-  print_totals(totals);
-  return totals.failed == 0 ? 0 : 1;
+  return command;
+}
+
+// ---- seeds ----
+
+int run_one_seed(const CommandLine& line) {
+  const uint64_t seed = line.range.first;
+  const Scenario scenario = scenario_of_seed(seed, line.range.mutation);
+  if (line.print) {
+    std::printf("%s", scenario_text(scenario).c_str());
+    return 0;
+  }
+  std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
+  const RunResult result = run_scenario(scenario, line.trace);
+  std::printf("trace hash %016llx\n%s", static_cast<unsigned long long>(result.trace_hash),
+              figures_text(result.figures).c_str());
+  if (result.ok) return 0;
+  std::printf("last events:\n%s%s", result.last_events.c_str(),
+              failure_text(scenario, result.failure, replay(line, seed), line.shrink, line.out).c_str());
+  return 1;
+}
+
+int run_seeds(const CommandLine& line) {
+  const Result<RangeResult> result = run_range(line.range);
+  if (!result) {
+    std::fprintf(stderr, "ctdb-sim: %s\n", result.error().text().c_str());
+    return 2;
+  }
+  for (const auto& [seed, failure] : result->failures) {
+    // One that crashes cannot be shrunk in this process.
+    const uint64_t runs = failure == kCrashed || line.range.twice ? 0 : line.shrink;
+    std::printf("%s", failure_text(scenario_of_seed(seed, line.range.mutation), failure, replay(line, seed),
+                                   runs, line.out)
+                          .c_str());
+  }
+  std::printf("%s", figures_text(result->figures).c_str());
+  if (line.coverage) std::printf("%s", coverage_text(result->figures).c_str());
+  return result->failures.empty() ? 0 : 1;
+}
+
+// ---- scenarios ----
+
+std::vector<std::filesystem::path> scenario_files(const std::string& given) {
+  std::vector<std::filesystem::path> files;
+  if (!std::filesystem::is_directory(given)) return {given};
+  for (const auto& entry : std::filesystem::directory_iterator(given)) {
+    if (entry.path().extension() == ".scenario") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+int run_file(const CommandLine& line, const std::filesystem::path& file) {
+  std::ifstream in(file);
+  std::stringstream text;
+  text << in.rdbuf();
+  if (!in) {
+    std::fprintf(stderr, "ctdb-sim: %s cannot be read\n", file.c_str());
+    return 2;
+  }
+  const Result<std::vector<Scenario>> scenarios = parse_scenarios(file.stem().string(), text.str());
+  if (!scenarios) {
+    std::fprintf(stderr, "ctdb-sim: %s\n", scenarios.error().text().c_str());
+    return 2;
+  }
+  int status = 0;
+  for (const Scenario& scenario : *scenarios) {
+    const RunResult result = run_scenario(scenario, line.trace);
+    std::printf("%-6s %s\n", result.ok ? "ok" : "FAILED", scenario.name.c_str());
+    if (result.ok) continue;
+    status = 1;
+    std::printf("%slast events:\n%s", (result.failure + "\n").c_str(), result.last_events.c_str());
+  }
+  return status;
+}
+
+int run_scenarios(const CommandLine& line) {
+  int status = 0;
+  for (const std::string& given : line.scenarios) {
+    for (const std::filesystem::path& file : scenario_files(given))
+      status = std::max(status, run_file(line, file));
+  }
+  return status;
 }
 
 }  // namespace
 }  // namespace ctdb::sim
 
 int main(int argc, char** argv) {
-  ctdb::sim::CommandLine line;
-  if (!ctdb::sim::parse(argc, argv, line)) return ctdb::sim::usage();
-  if (line.scenario.empty()) return ctdb::sim::run(line);
-  testing::InitGoogleTest();
-  testing::GTEST_FLAG(filter) = line.scenario;
-  return RUN_ALL_TESTS();
+  using namespace ctdb::sim;
+  CommandLine line;
+  if (!parse(argc, argv, line)) return usage();
+  if (!line.scenarios.empty()) return run_scenarios(line);
+  const bool one = line.range.first == line.range.last && !line.range.twice;
+  return one ? run_one_seed(line) : run_seeds(line);
 }

@@ -51,6 +51,12 @@ std::string_view mutation_name(Mutation mutation) {
   return "?";
 }
 
+void mutate_world(Mutation mutation, NetworkOptions& network) {
+  if (mutation == Mutation::kHideShortResets) network.hide_resets_shorter_than = 300 * kMillisecond;
+  network.reorder = mutation == Mutation::kReorderLane;
+  network.duplicate = mutation == Mutation::kDuplicatePackets;
+}
+
 bool mutate_store_input(Mutation mutation, Bytes& packet, uint32_t store_generation, uint32_t store_newest) {
   const Header header = read_header(packet);
   const Operation operation = static_cast<Operation>(header.operation);

@@ -11,6 +11,7 @@
 
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/base/random.h"
+#include "tests/sim/network.h"
 
 namespace ctdb::sim {
 
@@ -30,6 +31,8 @@ enum class Mutation : uint8_t {
 std::optional<Mutation> mutation_by_name(std::string_view name);
 std::string_view mutation_name(Mutation mutation);
 
+// Networks that do not keep what they promise.
+void mutate_world(Mutation mutation, NetworkOptions& network);
 // What a store gets from its router. false: it does not get it.
 bool mutate_store_input(Mutation mutation, Bytes& packet, uint32_t store_generation, uint32_t store_newest);
 // What a store sends. false: it does not send it.

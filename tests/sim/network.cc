@@ -139,8 +139,8 @@ void Network::plan_connect(uint32_t a, uint32_t b, TimeNs delay) {
 
 void Network::try_connect(uint32_t opener, uint32_t acceptor) {
   if (!accepts(hosts_[opener]) || is_up(opener, acceptor)) return;
-  const bool possible = accepts(hosts_[acceptor]) && passes(opener, acceptor) && passes(acceptor, opener) &&
-                        hosts_[opener].responsive && hosts_[acceptor].responsive;
+  const bool possible = can_connect(hosts_[opener]) && can_connect(hosts_[acceptor]) &&
+                        passes(opener, acceptor) && passes(acceptor, opener);
   if (!possible) {
     return plan_connect(opener, acceptor,
                         50 * kMillisecond + static_cast<TimeNs>(random_.below(200 * kMillisecond)));

@@ -52,6 +52,8 @@ class Network {
   // silent: no FIN reaches the peers (power lost), they notice by the missing keepalives.
   void set_listening(uint32_t node, bool listening, bool silent);
   void set_quiet(uint32_t node, bool quiet);
+  // It has no descriptor for another connection.
+  void set_full(uint32_t node, bool full) { hosts_[node].full = full; }
   // A stopped router answers no keepalive.
   void set_responsive(uint32_t node, bool responsive);
   // false: that end is not up.
@@ -78,6 +80,7 @@ class Network {
     bool listening = false;
     bool quiet = false;
     bool responsive = true;
+    bool full = false;
     uint64_t sessions = 0;
   };
   struct End {
@@ -100,6 +103,7 @@ class Network {
 
   size_t index(uint32_t from, uint32_t to) const { return static_cast<size_t>(from) * nodes_ + to; }
   static bool accepts(const Host& host) { return host.listening && !host.quiet; }
+  static bool can_connect(const Host& host) { return accepts(host) && host.responsive && !host.full; }
   bool passes(uint32_t from, uint32_t to) const { return !paths_[index(from, to)].blocked; }
   TimeNs latency(const Path& path);
   void deliver(uint32_t from, uint32_t to, uint64_t connection, Bytes packet);

@@ -32,6 +32,12 @@ void Node::daemons_changed() {
   world_.network.set_responsive(pnn_, !router.stopped());
 }
 
+void Node::set_descriptors_left(bool left) {
+  world_.trace.add(pnn_, left ? "router has descriptors again" : "router is out of descriptors");
+  router.set_accepting(left);
+  world_.network.set_full(pnn_, !left);
+}
+
 bool Node::booted() const {
   return world_.now() >= boots_at_;
 }
@@ -99,6 +105,9 @@ void Node::kill_all() {
 void Node::repair() {
   if (!booted()) return world_.queue.at(boots_at_, [this] { repair(); });
   if (router.stopped()) world_.network.set_responsive(pnn_, true);
+  files.set_full(false);
+  recoveryd.set_can_persist(true);
+  set_descriptors_left(true);
   router.go_on();
   store.go_on();
   recoveryd.go_on();

@@ -43,6 +43,8 @@ class Node {
   void start_recoveryd();
   // The daemons that are dead are started, the stopped ones go on.
   void repair();
+  // Whether the router can open and accept connections: of peers, daemons and clients.
+  void set_descriptors_left(bool left);
   void daemons_changed();  // one has died, started, stopped or gone on
 
   MemoryDatabase* database();

@@ -53,6 +53,7 @@ void RecoverydProcess::from_router(uint64_t link, Lane lane, uint32_t endpoint, 
     if (link_ != link) return;
     node_.world().trace.packet(node_.pnn(), "recoveryd", endpoint, bytes);
     const RecoverydLane own = lane == Lane::kControl ? RecoverydLane::kControl : RecoverydLane::kData;
+    node_.world().points.handled(node_.pnn(), bytes);
     core_->on_packet(own, endpoint, bytes, queue_.now());
   });
 }
@@ -65,7 +66,9 @@ void RecoverydProcess::to_router(RecoverydLane lane, uint32_t endpoint, ByteView
 }
 
 bool RecoverydProcess::persist(ByteView bytes) {
+  if (!can_persist_) return false;
   node_.durable = to_bytes(bytes);
+  node_.world().points.persisted(node_.pnn(), bytes);
   return true;
 }
 

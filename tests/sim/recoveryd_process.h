@@ -19,6 +19,8 @@ class RecoverydProcess : public Process, public RecoverydOutput {
 
   void start();
   void kill();
+  // While false its disk takes nothing.
+  void set_can_persist(bool value) { can_persist_ = value; }
   const ClusterNode* core() const { return core_.get(); }
 
   void from_router(uint64_t link, Lane lane, uint32_t endpoint, ByteView packet, TimeNs when);
@@ -39,6 +41,7 @@ class RecoverydProcess : public Process, public RecoverydOutput {
   Random random_;
   std::unique_ptr<ClusterNode> core_;
   uint64_t link_ = 0;
+  bool can_persist_ = true;
 };
 
 }  // namespace ctdb::sim

@@ -51,7 +51,7 @@ void RouterProcess::kill(bool power_lost) {
 // ---- daemons ----
 
 uint64_t RouterProcess::connect(Server role, Process& daemon, EventQueue::Action connected) {
-  if (!running()) return 0;
+  if (!running() || !accepting_) return 0;
   std::unique_ptr<DaemonLink>& link = link_of(role);
   if (link) return 0;  // it has not seen yet that the one before is dead
   link = std::make_unique<DaemonLink>(++links_, queue_, node_.world().random);
@@ -108,7 +108,7 @@ bool RouterProcess::to_recoveryd(Lane lane, uint32_t endpoint, ByteView packet) 
 // ---- clients ----
 
 uint32_t RouterProcess::connect(Client& client) {
-  if (!running()) return 0;
+  if (!running() || !accepting_) return 0;
   Random& random = node_.world().random;
   const uint32_t endpoint = ++endpoints_;
   clients_.emplace(endpoint, Attached{&client, Ring(queue_, random), Ring(queue_, random)});
@@ -139,12 +139,12 @@ void RouterProcess::to_client(uint32_t endpoint, ByteView packet) {
   found->second.client->from_router(endpoint, packet, found->second.to_client.arrival());
 }
 
-void RouterProcess::operator_control(Control control) {
-  input([this, control] {
+void RouterProcess::operator_control(Control control, ByteView data) {
+  input([this, control, data = to_bytes(data)] {
     const uint32_t endpoint = ++endpoints_;
     Bytes packet;
     build(packet, {0, 0, 0, CTDB_CURRENT_NODE, 0, 1},
-          ReqControl{static_cast<uint32_t>(control), 0, 0, 0, {}});
+          ReqControl{static_cast<uint32_t>(control), 0, 0, 0, data});
     core_->on_client(endpoint, 1);
     core_->on_client_packet(endpoint, packet, queue_.now());
     core_->on_client_gone(endpoint, queue_.now());

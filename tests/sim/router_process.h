@@ -48,7 +48,9 @@ class RouterProcess : public Process, public RouterOutput {
   void from_client(uint32_t endpoint, ByteView packet);
 
   // An operator on this node sends a control without waiting for the answer.
-  void operator_control(Control control);
+  void operator_control(Control control, ByteView data);
+  // Whether there are descriptors for daemons and clients that connect.
+  void set_accepting(bool accepting) { accepting_ = accepting; }
 
   // ---- network ----
   void link_changed(uint32_t peer, bool up, uint64_t session);
@@ -82,6 +84,7 @@ class RouterProcess : public Process, public RouterOutput {
 
   Node& node_;
   std::unique_ptr<Router> core_;
+  bool accepting_ = true;
   std::unique_ptr<DaemonLink> store_link_, recoveryd_link_;
   uint64_t links_ = 0;  // over all lives: a number names one connection
   uint64_t instances_ = 0;

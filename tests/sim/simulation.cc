@@ -7,107 +7,272 @@
 #include "tests/sim/checkers/quiescence.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/node.h"
+#include "tests/sim/random_faults.h"
 
 namespace ctdb::sim {
 namespace {
 
 constexpr TimeNs kFormBound = 15 * kSecond;
-constexpr TimeNs kProgressBound = 25 * kSecond;  // reliability L2: 15 s; a benched store comes on top
 constexpr TimeNs kRestBound = 20 * kSecond;
+constexpr TimeNs kStepBound = 20 * kSecond;  // a step that a scenario waits for
 constexpr uint64_t kProgressOperations = 3;
 constexpr size_t kEventsInReport = 300;
 
-}  // namespace
-
-WorldOptions draw_world(const RunOptions& run) {
-  Random random(run.seed * 2 + 1);
+WorldOptions draw_world(uint64_t seed) {
+  Random random(seed * 2 + 1);
   WorldOptions options;
-  options.seed = run.seed;
-  options.print_trace = run.print_trace;
-  options.mutation = run.mutation;
+  options.seed = seed;
   constexpr uint32_t kSizes[] = {3, 3, 3, 3, 4, 5, 5, 2, 3, 1};
+  const auto whole_us = [](TimeNs time) { return time / kMicrosecond * kMicrosecond; };
   options.nodes = kSizes[random.below(std::size(kSizes))];
   options.clients_per_node = 1 + static_cast<uint32_t>(random.below(3));
   options.keys = 1 + static_cast<uint32_t>(random.below(8));
   options.chains = 1 + static_cast<uint32_t>(random.below(8));
-  options.think_time = 2 * kMillisecond + static_cast<TimeNs>(random.below(20 * kMillisecond));
+  options.think_time = whole_us(2 * kMillisecond + static_cast<TimeNs>(random.below(20 * kMillisecond)));
   options.clients_pinned = random.one_in(3);
-  options.network.latency = 20 * kMicrosecond + static_cast<TimeNs>(random.below(300 * kMicrosecond));
+  options.network.latency =
+      whole_us(20 * kMicrosecond + static_cast<TimeNs>(random.below(300 * kMicrosecond)));
   options.network.tail = 20 + random.below(1000);
   options.network.reconnect_delay_max = random.one_in(2) ? 2 * kMillisecond : 200 * kMillisecond;
-  if (run.mutation == Mutation::kHideShortResets)
-    options.network.hide_resets_shorter_than = 300 * kMillisecond;
-  options.network.reorder = run.mutation == Mutation::kReorderLane;
-  options.network.duplicate = run.mutation == Mutation::kDuplicatePackets;
   return options;
 }
 
-void form_cluster(World& world) {
-  world.start();
-  Progress& progress = world.checkers.progress;
-  progress.begin_phase();
-  world.run(kFormBound, [&] { return progress.all_completed(1); });
-  if (world.checkers.verdict.ok()) progress.demand(1);
-}
+// A scenario under way.
+class Run {
+ public:
+  Run(const Scenario& scenario, WorldOptions options)
+      : scenario_(scenario), world_(options), faults_(world_) {}
 
-void demand_progress(World& world) {
-  if (!world.checkers.verdict.ok()) return;
-  Progress& progress = world.checkers.progress;
-  progress.begin_phase();
-  world.run(world.now() + kProgressBound, [&] { return progress.all_completed(kProgressOperations); });
-  if (world.checkers.verdict.ok()) progress.demand(kProgressOperations);
-}
+  RunResult run() {
+    form_cluster();
+    mark();
+    statements(0, scenario_.statements.size());
+    if (ok()) heal();
+    demand_progress();
+    demand_rest();
+    return result();
+  }
 
-// The cluster has come to rest when what the last clients asked for has been done.
-void demand_rest(World& world) {
-  if (!world.checkers.verdict.ok()) return;
-  world.stop_clients();
-  world.run(world.now() + kRestBound, [&] { return world.clients_idle(); });
-  world.run(world.now() + 3 * kSecond);
-  if (!world.checkers.verdict.ok()) return;
-  if (!world.clients_idle())
-    world.checkers.verdict.violation("progress", "a client's last operation does not end");
-  check_quiescence(world);
-}
+ private:
+  using Kind = Statement::Kind;
+  bool ok() const { return world_.checkers.verdict.ok(); }
+  void violation(const std::string& text) { world_.checkers.verdict.violation("scenario", text); }
 
-RunResult result_of(World& world) {
-  RunResult result;
-  result.ok = world.checkers.verdict.ok();
-  result.failure = world.checkers.verdict.text();
-  if (!result.ok) result.last_events = world.trace.last(kEventsInReport);
-  result.trace_hash = world.trace.hash();
-  result.steps = world.queue.steps();
-  result.virtual_time = world.now();
-  result.operations = world.checkers.progress.total();
-  result.versions = world.checkers.history.size();
-  result.fallbacks = world.checkers.history.fallbacks();
-  result.lives_ended = world.checkers.lives.lives_ended();
-  result.stale_packets = world.checkers.old_generations.seen();
-  if (const Store* store = world.node(0).store.core(); store != nullptr)
-    result.generation = store->generation();
-  return result;
-}
+  // ---- phases ----
 
-RunResult run_simulation(const RunOptions& options) {
-  World world(draw_world(options));
-  form_cluster(world);
-  Faults faults(world);
-  if (world.checkers.verdict.ok()) {
-    faults.begin();
-    world.run(world.now() + 3 * kSecond + static_cast<TimeNs>(world.random.below(6 * kSecond)));
-    faults.end();
-    world.heal();
-    faults.continue_nodes();
+  void form_cluster() {
+    world_.start();
+    Progress& progress = world_.checkers.progress;
+    progress.begin_phase();
+    world_.run(kFormBound, [&] { return progress.all_completed(1); });
+    if (ok()) progress.demand(1);
+  }
+
+  void heal() {
+    faults_.end();
+    world_.heal();
+    faults_.continue_nodes();
     // A recoveryd that has just been started is not connected yet.
     for (TimeNs when : {500 * kMillisecond, 1500 * kMillisecond}) {
-      world.queue.after(when, [&faults] { faults.continue_nodes(); });
+      world_.queue.after(when, [this] { faults_.continue_nodes(); });
     }
-    demand_progress(world);
-    demand_rest(world);
   }
-  RunResult result = result_of(world);
-  result.faults = faults.injected();
-  return result;
+
+  void demand_progress() {
+    if (!ok()) return;
+    Progress& progress = world_.checkers.progress;
+    progress.begin_phase();
+    world_.run(world_.now() + scenario_.progress_bound,
+               [&] { return progress.all_completed(kProgressOperations); });
+    if (ok()) progress.demand(kProgressOperations);
+  }
+
+  // The cluster has come to rest when what the last clients asked for has been done.
+  void demand_rest() {
+    if (!ok()) return;
+    world_.stop_clients();
+    world_.run(world_.now() + kRestBound, [&] { return world_.clients_idle(); });
+    world_.run(world_.now() + 3 * kSecond);
+    if (!ok()) return;
+    if (!world_.clients_idle()) {
+      world_.checkers.verdict.violation("progress", "a client's last operation does not end");
+    }
+    check_quiescence(world_);
+  }
+
+  // ---- statements ----
+
+  size_t end_of(size_t repeat) const {
+    size_t depth = 0;
+    for (size_t i = repeat; i < scenario_.statements.size(); ++i) {
+      if (scenario_.statements[i].kind == Kind::kRepeat) ++depth;
+      if (scenario_.statements[i].kind == Kind::kEnd && --depth == 0) return i;
+    }
+    return scenario_.statements.size();
+  }
+
+  void statements(size_t begin, size_t end) {
+    for (size_t i = begin; i < end && ok(); ++i) {
+      const Statement& statement = scenario_.statements[i];
+      if (statement.kind != Kind::kRepeat) {
+        step(statement);
+        continue;
+      }
+      const size_t last = end_of(i);
+      for (uint32_t round = 0; round < statement.number && ok(); ++round) {
+        round_ = round;
+        faults_.set_turn(round % world_.node_count());
+        statements(i + 1, last);
+      }
+      i = last;
+    }
+  }
+
+  void step(const Statement& statement) {
+    const uint32_t node = faults_.resolve(statement.node, sender_);
+    switch (statement.kind) {
+      case Kind::kAt:
+        return faults_.arm(statement.event);
+      case Kind::kDo: {
+        FaultEvent event = statement.event;
+        event.node = faults_.resolve(event.node, sender_);
+        event.peer = faults_.resolve(event.peer, sender_);
+        return faults_.inject(event);
+      }
+      case Kind::kRun:
+        return world_.run(world_.now() + statement.time + statement.growing * round_);
+      case Kind::kUntilPoint:
+        return until_point(statement.moment);
+      case Kind::kUntilRecovered:
+        return until_recovered(node);
+      case Kind::kMark:
+        return mark();
+      case Kind::kExpectLivesEnded:
+        if (const uint64_t ended = world_.checkers.lives.lives_ended() - lives_ended_;
+            ended != statement.number) {
+          violation(std::to_string(ended) + " lives ended, not " + std::to_string(statement.number));
+        }
+        return;
+      case Kind::kExpectOut:
+        if (world_.checkers.lives.valid(node))
+          violation("node " + std::to_string(node) + " was not left out");
+        return;
+      case Kind::kExpectSuspended:
+        if (const Store* store = world_.node(node).store.core();
+            store != nullptr && store->phase() != StorePhase::kSuspended) {
+          violation("the store of node " + std::to_string(node) + " is not suspended");
+        }
+        return;
+      case Kind::kRepeat:
+      case Kind::kEnd:
+        return;
+    }
+  }
+
+  void mark() {
+    lives_ended_ = world_.checkers.lives.lives_ended();
+    generation_ = 0;
+    for (uint32_t pnn = 0; pnn < world_.node_count(); ++pnn) {
+      if (const Store* store = world_.node(pnn).store.core(); store != nullptr) {
+        generation_ = std::max(generation_, store->open_generation());
+      }
+    }
+  }
+
+  void until_point(const Moment& moment) {
+    const uint64_t wanted = world_.points.count(moment.point, moment.k) + moment.number;
+    const auto reached = [&] { return world_.points.count(moment.point, moment.k) >= wanted; };
+    world_.run(world_.now() + kStepBound, reached);
+    if (!reached()) return violation("the point " + moment.text() + " was not reached");
+    sender_ = world_.points.last_node(moment.point);
+  }
+
+  void until_recovered(uint32_t node) {
+    const auto recovered = [&] {
+      const Store* store = world_.node(node).store.core();
+      return store != nullptr && store->phase() == StorePhase::kOpen && store->generation() > generation_;
+    };
+    world_.run(world_.now() + kStepBound, recovered);
+    if (!recovered()) violation("no new generation opened on node " + std::to_string(node));
+  }
+
+  // ---- result ----
+
+  RunResult result() {
+    RunResult result;
+    result.ok = ok();
+    result.failure = world_.checkers.verdict.text();
+    if (!result.ok) result.last_events = world_.trace.last(kEventsInReport);
+    result.trace_hash = world_.trace.hash();
+    result.virtual_time = world_.now();
+    Figures& figures = result.figures;
+    figures.add("seeds", 1);
+    figures.add("failed", result.ok ? 0 : 1);
+    figures.add("milliseconds", static_cast<uint64_t>(result.virtual_time / kMillisecond));
+    figures.add("steps", world_.queue.steps());
+    figures.add("operations", world_.checkers.progress.total());
+    figures.add("changes", world_.checkers.history.size());
+    figures.add("faults", faults_.injected());
+    figures.add("fall-backs", world_.checkers.history.fallbacks());
+    figures.add("lives ended", world_.checkers.lives.lives_ended());
+    figures.add("stale packets", world_.checkers.old_generations.seen());
+    add_coverage(figures);
+    return result;
+  }
+
+  void add_coverage(Figures& figures) {
+    for (size_t f = 0; f < kFaultCount; ++f) {
+      const Fault fault = static_cast<Fault>(f);
+      figures.add("fault " + std::string(fault_row(fault).name), faults_.injected(fault));
+      for (size_t p = 0; p < kPointCount; ++p) {
+        const Point point = static_cast<Point>(p);
+        const uint64_t hits = faults_.hits(point, fault);
+        if (hits == 0) continue;
+        figures.add("hit " + std::string(point_row(point).name) + " " + std::string(fault_row(fault).name),
+                    hits);
+      }
+    }
+    for (size_t p = 0; p < kPointCount; ++p) {
+      const Point point = static_cast<Point>(p);
+      figures.add("point " + std::string(point_row(point).name), world_.points.count(point));
+    }
+  }
+
+  const Scenario& scenario_;
+  World world_;
+  Faults faults_;
+  uint32_t sender_ = 0;  // where the last point was reached
+  uint32_t round_ = 0;
+  uint64_t lives_ended_ = 0;  // at the mark
+  uint32_t generation_ = 0;
+};
+
+}  // namespace
+
+Scenario scenario_of_seed(uint64_t seed, Mutation mutation) {
+  Scenario scenario;
+  scenario.name = "seed " + std::to_string(seed);
+  scenario.world = draw_world(seed);
+  scenario.world.mutation = mutation;
+  const FaultPlan plan = draw_faults(seed, scenario.world.nodes);
+  for (const FaultEvent& event : plan.events) {
+    Statement statement;
+    statement.kind = Statement::Kind::kAt;
+    statement.event = event;
+    scenario.statements.push_back(statement);
+  }
+  Statement run;
+  run.kind = Statement::Kind::kRun;
+  run.time = plan.length;
+  scenario.statements.push_back(run);
+  return scenario;
+}
+
+RunResult run_scenario(const Scenario& scenario, bool print_trace) {
+  WorldOptions options = scenario.world;
+  options.print_trace = print_trace;
+  mutate_world(options.mutation, options.network);
+  return Run(scenario, options).run();
 }
 
 }  // namespace ctdb::sim

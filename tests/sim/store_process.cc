@@ -49,6 +49,7 @@ void StoreProcess::connected() {
     if (generation_at_setup_ == CTDB_INVALID_GENERATION) empty_files();
     lives.store_restarted(node_.pnn());
     node_.world().trace.add(node_.pnn(), "store opens", generation_at_setup_);
+    node_.world().points.reach(Point::kStoreStarted, node_.pnn());
     core_ = std::make_unique<Store>(options, node_.files, *this);
   }
   core_->on_router_up(queue_.now());
@@ -109,6 +110,7 @@ void StoreProcess::handle(uint32_t endpoint, Bytes packet) {
   if (!mutate_store_input(world.options().mutation, packet, core_->generation(), newest)) return;
   const Header header = read_header(packet);
   world.trace.packet(node_.pnn(), "store", endpoint, packet);
+  world.points.handled(node_.pnn(), packet);
   if (header.operation == static_cast<uint32_t>(Operation::STORE_OPEN)) {
     const std::optional<StoreOpen> open = StoreOpen::decode(own_payload(packet));
     if (open) world.checkers.lives.generation_takes_effect(open->generation);
@@ -198,6 +200,7 @@ void StoreProcess::lock_chain(uint64_t ticket, const RecordFile&, ByteView key) 
     const auto worker = workers_.find(ticket);
     if (worker == workers_.end()) return;
     worker->second.locked = true;
+    node_.world().points.reach(Point::kChainTaken, node_.pnn());
     const TimeNs when =
         queue_.now() + 5 * kMicrosecond + static_cast<TimeNs>(node_.world().random.below(20 * kMicrosecond));
     input_at(when, [this, ticket] { core_->on_chain_locked(ticket, queue_.now()); });

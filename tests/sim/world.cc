@@ -53,6 +53,14 @@ std::optional<RecordHeader> World::header_on(uint32_t node, uint32_t key) {
   return value ? read_record_header(*value) : std::nullopt;
 }
 
+uint32_t World::leader() const {
+  for (const auto& node : nodes_) {
+    const ClusterNode* recoveryd = node->recoveryd.core();
+    if (recoveryd != nullptr && recoveryd->is_leader()) return node->pnn();
+  }
+  return 0;
+}
+
 void World::sent(uint32_t node, ByteView packet) {
   const Header header = read_header(packet);
   const Operation operation = static_cast<Operation>(header.operation);
@@ -65,10 +73,11 @@ void World::sent(uint32_t node, ByteView packet) {
   if (operation == Operation::RECORD_CLAIMS_END || operation == Operation::STORE_RECOVERED) {
     checkers.lives.store_claims(node, header.generation);
   }
-  if (observer_) observer_(node, packet);
+  points.sent(node, packet);
 }
 
 void World::link_changed(uint32_t node, uint32_t peer, bool up, uint64_t session) {
+  points.reach(up ? Point::kLinkUp : Point::kLinkDown, node);
   nodes_[node]->router.link_changed(peer, up, session);
 }
 

@@ -13,6 +13,7 @@
 #include "tests/sim/event_queue.h"
 #include "tests/sim/mutations.h"
 #include "tests/sim/network.h"
+#include "tests/sim/points.h"
 #include "tests/sim/trace.h"
 
 namespace ctdb::sim {
@@ -32,9 +33,6 @@ struct WorldOptions {
   NetworkOptions network;
 };
 
-// A packet that a daemon hands to its router: what faults are triggered by.
-using PacketObserver = std::function<void(uint32_t node, ByteView packet)>;
-
 class World : private NetworkEvents {
  public:
   explicit World(WorldOptions options);
@@ -49,7 +47,8 @@ class World : private NetworkEvents {
   TimeNs now() const { return queue.now(); }
   Node& node(uint32_t pnn) { return *nodes_[pnn]; }
   uint32_t node_count() const { return options_.nodes; }
-  void set_observer(PacketObserver observer) { observer_ = std::move(observer); }
+  // Who leads, as far as anybody knows; node 0 when nobody does.
+  uint32_t leader() const;
   // From the processes: packets a daemon sends.
   void sent(uint32_t node, ByteView packet);
   // Everything broken is repaired: network open, all processes running, all nodes active.
@@ -65,6 +64,7 @@ class World : private NetworkEvents {
   Random random;
   Trace trace;
   Checkers checkers;
+  Points points;
   Network network;
 
  private:
@@ -74,7 +74,6 @@ class World : private NetworkEvents {
 
   const WorldOptions options_;
   std::vector<std::unique_ptr<Node>> nodes_;
-  PacketObserver observer_;
   TimeNs last_time_ = -1;
   uint64_t steps_then_ = 0;
 };
