@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What a recovery is about: claims of copies, the lmaster's decisions, and what holders do about them.
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "ctdb-store/core/record_io.h"
 #include "ctdb-store/core/recovery.h"
@@ -15,25 +17,31 @@ constexpr uint32_t kKeysPerSlice = 256;
 constexpr size_t kBatchBytes = 32u << 10;
 constexpr size_t kClaimBytes = 24;       // beside the key
 constexpr size_t kAssignmentBytes = 16;  // beside the key
+// Keys come in no order: without looking ahead every step would wait for memory, twice or more.
+constexpr size_t kFarAhead = 8, kNearAhead = 4;
 
 }  // namespace
 
 void Recovery::claim_slice() {
   for (uint32_t i = 0; i < kRecordsPerSlice; ++i) {
     Database* db = nullptr;
-    const RecordEntry* entry = walk_.next(ctx_.databases, db);
+    RecordEntry* entry = walk_.next(ctx_.databases, db);
     if (entry == nullptr) return end_claims();
     if (entry->in_file) add_claim(*db, *entry);
   }
 }
 
-void Recovery::add_claim(Database& db, const RecordEntry& entry) {
+void Recovery::add_claim(Database& db, RecordEntry& entry) {
+  ++statistics_.records_sent;
   Member& to = *member(ctx_.lmaster(entry));
+  if (to.pnn == ctx_.self) {
+    if (!keep_claim(db, entry, {to.pnn, entry.dmaster, entry.rsn, entry.data_size})) fail("too many records");
+    return;
+  }
   if (to.claims.db_id != db.id) flush_claims(to);
   to.claims.db_id = db.id;
   to.claims.claims.push_back({to_bytes(entry.key()), entry.rsn, entry.dmaster, entry.flags, entry.data_size});
   to.claim_bytes += entry.key_size + kClaimBytes;
-  ++statistics_.records_sent;
   if (to.claim_bytes >= kBatchBytes) flush_claims(to);
 }
 
@@ -98,26 +106,40 @@ void Recovery::take_claims(Member& from, const RecordClaims& message) {
   ++from.claim_batches_in;
   Database* db = ctx_.databases.find(message.db_id);
   if (db == nullptr || from.claims_ended) return ctx_.refuse();
-  for (const RecordClaim& claim : message.claims) {
-    if (!keep_claim(*db, from, claim)) ctx_.refuse();
+  const std::vector<RecordClaim>& claims = message.claims;
+  std::vector<uint32_t> hashes(claims.size());
+  for (size_t i = 0; i < claims.size(); ++i) hashes[i] = jenkins_hash(claims[i].key);
+  for (size_t i = 0; i < claims.size(); ++i) {
+    if (i + kFarAhead < claims.size()) db->index.will_find_soon(hashes[i + kFarAhead]);
+    if (i + kNearAhead < claims.size()) db->index.will_find_next(hashes[i + kNearAhead]);
+    const RecordClaim& claim = claims[i];
+    const bool kept =
+        claim.key.size() <= kKeyBytesMax && keep_claim(*db, db->entry(claim.key, hashes[i]),
+                                                       {from.pnn, claim.dmaster, claim.rsn, claim.data_size});
+    if (!kept) ctx_.refuse();
   }
 }
 
-bool Recovery::keep_claim(Database& db, const Member& from, const RecordClaim& claim) {
-  if (claim.key.size() > kKeyBytesMax) return false;
-  RecordEntry& entry = db.entry(claim.key);
+bool Recovery::keep_claim(Database& db, RecordEntry& entry, const Claim& claim) {
   if (ctx_.lmaster(entry) != ctx_.self || claims_.size() >= RecordEntry::kNoClaim) return false;
   for (uint32_t at = entry.first_claim; at != RecordEntry::kNoClaim; at = claims_[at].next) {
-    if (claims_[at].claim.holder == from.pnn) return false;
+    if (claims_[at].claim.holder == claim.holder) return false;
   }
   if (entry.first_claim == RecordEntry::kNoClaim) keys_.push_back({&db, &entry});
-  claims_.push_back({{from.pnn, claim.dmaster, claim.rsn, claim.data_size}, entry.first_claim});
+  claims_.push_back({claim, entry.first_claim});
   entry.first_claim = static_cast<uint32_t>(claims_.size() - 1);
   return true;
 }
 
 void Recovery::decide_slice() {
-  for (uint32_t i = 0; i < kKeysPerSlice && decided_ < keys_.size(); ++i) decide(keys_[decided_++]);
+  for (uint32_t i = 0; i < kKeysPerSlice && decided_ < keys_.size(); ++i) {
+    if (decided_ + kFarAhead < keys_.size()) __builtin_prefetch(keys_[decided_ + kFarAhead].entry);
+    if (decided_ + kNearAhead < keys_.size()) {
+      const uint32_t claim = keys_[decided_ + kNearAhead].entry->first_claim;
+      __builtin_prefetch(&claims_[claim]);
+    }
+    decide(keys_[decided_++]);
+  }
   if (decided_ == keys_.size()) {
     end_assignments();
     walk_.start(ctx_.databases);
@@ -186,23 +208,31 @@ void Recovery::end_assignments() {
 // Entries for keys that nobody has a copy of: old hints are forgotten, and records whose lmaster we were and whose only
 // copy is gone with its owner are counted.
 void Recovery::tidy_slice() {
-  for (uint32_t i = 0; i < kRecordsPerSlice; ++i) {
+  std::array<std::pair<Database*, RecordEntry*>, kRecordsPerSlice> found;
+  size_t count = 0;
+  while (count < found.size()) {
     Database* db = nullptr;
     RecordEntry* entry = walk_.next(ctx_.databases, db);
     if (entry == nullptr) {
       step_ = Step::kAwaitingAssignments;
-      return;
+      break;
     }
     if (entry->in_file || entry->pointer_generation == ctx_.generation) continue;
-    const bool was_ours = ctx_.open_generation != CTDB_INVALID_GENERATION &&
-                          entry->pointer_generation == ctx_.open_generation &&
-                          open_placement_.lmaster_of_slot(entry->hash) == ctx_.self;
-    const Member* owner = member(entry->dmaster);
-    if (was_ours && (owner == nullptr || owner->empty_handed)) ++fallen_back_;
-    entry->pointer_generation = 0;
-    entry->dmaster = CTDB_UNKNOWN_PNN;
-    if (entry->activity == nullptr) db->index.remove(*entry);
+    db->index.will_find_soon(entry->hash);
+    found[count++] = {db, entry};
   }
+  for (size_t i = 0; i < count; ++i) tidy(*found[i].first, *found[i].second);
+}
+
+void Recovery::tidy(Database& db, RecordEntry& entry) {
+  const bool was_ours = ctx_.open_generation != CTDB_INVALID_GENERATION &&
+                        entry.pointer_generation == ctx_.open_generation &&
+                        open_placement_.lmaster_of_slot(entry.hash) == ctx_.self;
+  const Member* owner = member(entry.dmaster);
+  if (was_ours && (owner == nullptr || owner->empty_handed)) ++fallen_back_;
+  entry.pointer_generation = 0;
+  entry.dmaster = CTDB_UNKNOWN_PNN;
+  if (entry.activity == nullptr) db.index.remove(entry);
 }
 
 void Recovery::take_assignments(Member& from, const RecordAssign& message, TimeNs now) {

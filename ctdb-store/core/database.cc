@@ -21,7 +21,10 @@ bool is_database_name(std::string_view name) {
 }  // namespace
 
 RecordEntry& Database::entry(ByteView key) {
-  const uint32_t hash = jenkins_hash(key);
+  return entry(key, jenkins_hash(key));
+}
+
+RecordEntry& Database::entry(ByteView key, uint32_t hash) {
   if (RecordEntry* known = index.find(key, hash); known != nullptr) return *known;
   return index.add(key, hash, file->chain_of(key));
 }

@@ -38,6 +38,7 @@ struct Database {
 
   // The entry of a key, made now if there was none.
   RecordEntry& entry(ByteView key);
+  RecordEntry& entry(ByteView key, uint32_t hash);  // hash: jenkins_hash(key)
 };
 
 class Databases {

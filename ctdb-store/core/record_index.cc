@@ -9,7 +9,7 @@
 namespace ctdb {
 namespace {
 
-constexpr size_t kBucketsMin = 1024;
+constexpr unsigned kSlotBitsMin = 10;
 
 void destroy(RecordEntry* entry) {
   entry->~RecordEntry();
@@ -18,7 +18,7 @@ void destroy(RecordEntry* entry) {
 
 }  // namespace
 
-RecordIndex::RecordIndex() : buckets_(kBucketsMin, nullptr) {}
+RecordIndex::RecordIndex() : slots_(size_t{1} << kSlotBitsMin), shift_(64 - kSlotBitsMin) {}
 
 RecordIndex::~RecordIndex() {
   for (Cursor* cursor = cursors_; cursor != nullptr; cursor = cursor->next_cursor_) cursor->index_ = nullptr;
@@ -30,24 +30,22 @@ RecordIndex::~RecordIndex() {
 }
 
 RecordEntry* RecordIndex::find(ByteView key, uint32_t hash) const {
-  for (RecordEntry* entry = buckets_[hash & (buckets_.size() - 1)]; entry != nullptr;
-       entry = entry->bucket_next) {
-    if (entry->hash == hash && std::ranges::equal(entry->key(), key)) return entry;
+  for (size_t at = slot_of(hash); slots_[at].entry != nullptr; at = (at + 1) & (slots_.size() - 1)) {
+    const Slot& slot = slots_[at];
+    if (slot.hash == hash && std::ranges::equal(slot.entry->key(), key)) return slot.entry;
   }
   return nullptr;
 }
 
 RecordEntry& RecordIndex::add(ByteView key, uint32_t hash, uint32_t chain) {
-  if (size_ >= buckets_.size()) grow();
+  if (4 * (size_ + 1) > 3 * slots_.size()) grow();
   void* memory = ::operator new(sizeof(RecordEntry) + key.size());
   RecordEntry* entry = new (memory) RecordEntry();
   entry->hash = hash;
   entry->chain = chain;
   entry->key_size = static_cast<uint32_t>(key.size());
   if (!key.empty()) std::memcpy(reinterpret_cast<uint8_t*>(entry + 1), key.data(), key.size());
-  RecordEntry*& bucket = buckets_[hash & (buckets_.size() - 1)];
-  entry->bucket_next = bucket;
-  bucket = entry;
+  place(*entry, hash);
   entry->previous = last_;
   (last_ == nullptr ? first_ : last_->next) = entry;
   last_ = entry;
@@ -57,9 +55,7 @@ RecordEntry& RecordIndex::add(ByteView key, uint32_t hash, uint32_t chain) {
 
 void RecordIndex::remove(RecordEntry& entry) {
   CTDB_ASSERT(entry.activity == nullptr);
-  RecordEntry** link = &buckets_[entry.hash & (buckets_.size() - 1)];
-  while (*link != &entry) link = &(*link)->bucket_next;
-  *link = entry.bucket_next;
+  clear_slot(entry);
   for (Cursor* cursor = cursors_; cursor != nullptr; cursor = cursor->next_cursor_) {
     if (cursor->last_seen_ == &entry) cursor->last_seen_ = entry.previous;
     if (cursor->at_ == &entry) cursor->advance();
@@ -71,14 +67,33 @@ void RecordIndex::remove(RecordEntry& entry) {
   destroy(&entry);
 }
 
-void RecordIndex::grow() {
-  std::vector<RecordEntry*> buckets(buckets_.size() * 2, nullptr);
-  for (RecordEntry* entry = first_; entry != nullptr; entry = entry->next) {
-    RecordEntry*& bucket = buckets[entry->hash & (buckets.size() - 1)];
-    entry->bucket_next = bucket;
-    bucket = entry;
+void RecordIndex::place(RecordEntry& entry, uint32_t hash) {
+  size_t at = slot_of(hash);
+  while (slots_[at].entry != nullptr) at = (at + 1) & (slots_.size() - 1);
+  slots_[at] = {&entry, hash};
+}
+
+// What stands behind the hole and would not be found across it moves up.
+void RecordIndex::clear_slot(const RecordEntry& entry) {
+  const size_t mask = slots_.size() - 1;
+  size_t hole = slot_of(entry.hash);
+  while (slots_[hole].entry != &entry) hole = (hole + 1) & mask;
+  for (size_t at = (hole + 1) & mask; slots_[at].entry != nullptr; at = (at + 1) & mask) {
+    const size_t home = slot_of(slots_[at].hash);
+    if (((at - home) & mask) < ((at - hole) & mask)) continue;
+    slots_[hole] = slots_[at];
+    hole = at;
   }
-  buckets_.swap(buckets);
+  slots_[hole] = {};
+}
+
+void RecordIndex::grow() {
+  std::vector<Slot> old(slots_.size() * 2);
+  old.swap(slots_);
+  --shift_;
+  for (const Slot& slot : old) {
+    if (slot.entry != nullptr) place(*slot.entry, slot.hash);
+  }
 }
 
 RecordIndex::Cursor::Cursor(RecordIndex& index)

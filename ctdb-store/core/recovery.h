@@ -9,7 +9,7 @@
 //  1. Nothing of an attempt outlives it: the next one, under a higher generation, starts from the files as they are.
 //  2. A record's header is changed only with its chain locked. Records are discarded before anything is claimed; what
 //     was decided is carried out when the generation opens, so an attempt that is given up leaves no trace.
-//  3. What goes to this node itself does not go over the network, but through self_queue_ like everybody else's.
+//  3. What goes to this node itself does not go over the network: claims are kept at once, packets wait in self_queue_.
 #ifndef CTDB_STORE_CORE_RECOVERY_H_
 #define CTDB_STORE_CORE_RECOVERY_H_
 
@@ -99,12 +99,12 @@ class Recovery {
 
   // claims.cc: what is claimed and decided
   void claim_slice();
-  void add_claim(Database& db, const RecordEntry& entry);
+  void add_claim(Database& db, RecordEntry& entry);
   void flush_claims(Member& to);
   void end_claims();
   void take_databases(const RecordDatabases& message);
   void take_claims(Member& from, const RecordClaims& message);
-  bool keep_claim(Database& db, const Member& from, const RecordClaim& claim);
+  bool keep_claim(Database& db, RecordEntry& entry, const Claim& claim);
   void decide_slice();
   void decide(const ClaimedKey& key);
   bool fell_back(const Claim& winner);
@@ -112,6 +112,7 @@ class Recovery {
   void flush_assignments(Member& to);
   void end_assignments();
   void tidy_slice();
+  void tidy(Database& db, RecordEntry& entry);
   void take_assignments(Member& from, const RecordAssign& message, TimeNs now);
   void take_end(bool Member::*ended, uint64_t batches_in, Member& from, const RecordEnd& end);
 
