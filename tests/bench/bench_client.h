@@ -22,8 +22,10 @@ class BenchClient {
   virtual void ping(uint32_t node) = 0;  // null control, PING, to that node
 
   virtual void attach(const std::string& database) = 0;
-  // Fetch-lock, change the record's 8-byte counter under the chain lock, unlock.
-  virtual void increment(ByteView key) = 0;
+  // Fetch-lock, change the counter in the record's first 8 bytes under the chain lock, unlock. The value is `size` bytes
+  // long, at most kValueBytesMax.
+  static constexpr size_t kValueBytesMax = 512;
+  virtual void increment(ByteView key, size_t size = 8) = 0;
   // How often so far a record had to be brought here.
   virtual uint64_t migrations() const = 0;
   virtual uint64_t read_counter(ByteView key) = 0;

@@ -34,11 +34,11 @@ class Classic : public BenchClient {
     if (must(client_->control(node, Control::PING, 0, {})).status < 0) give_up("ping was refused");
   }
   void attach(const std::string& database) override { db_ = must(client_->attach(database)); }
-  void increment(ByteView key) override {
+  void increment(ByteView key, size_t size) override {
     must(client_->fetch_lock(*db_, key));
-    uint8_t bytes[8];
+    uint8_t bytes[kValueBytesMax] = {};
     store(bytes, number_in(ByteView(db_->value).subspan(CTDB_RECORD_HEADER_SIZE)) + 1);
-    must(client_->store(*db_, bytes));
+    must(client_->store(*db_, ByteView(bytes).first(size)));
     client_->unlock(*db_);
   }
   uint64_t migrations() const override { return client_->calls(); }
@@ -68,12 +68,13 @@ class Native : public BenchClient {
   void attach(const std::string& database) override {
     check(ctdb_attach(client_, database.c_str(), 0, kTimeoutMs, &db_));
   }
-  void increment(ByteView key) override {
+  void increment(ByteView key, size_t size) override {
     ctdb_record* record = nullptr;
     check(ctdb_fetch_lock(db_, {key.data(), key.size()}, kTimeoutMs, &record));
     const ctdb_blob old = ctdb_record_data(record);
-    const uint64_t value = number_in({static_cast<const uint8_t*>(old.data), old.size}) + 1;
-    check(ctdb_store(record, {&value, sizeof value}));
+    uint8_t bytes[kValueBytesMax] = {};
+    ctdb::store(bytes, number_in({static_cast<const uint8_t*>(old.data), old.size}) + 1);
+    check(ctdb_store(record, {bytes, size}));
     check(ctdb_unlock(record));
   }
   uint64_t migrations() const override {

@@ -89,8 +89,9 @@ realtime scheduling = false
         except subprocess.TimeoutExpired:
             return False
 
-    def daemon_pids(self):
-        """All processes of all nodes, children included."""
+    def daemon_pids(self, index=None):
+        """All processes of all nodes or of one, children included."""
+        bases = [self.base(i) for i in (range(self.count) if index is None else [index])]
         found = set()
         for entry in os.listdir("/proc"):
             if not entry.isdigit():
@@ -103,7 +104,7 @@ realtime scheduling = false
             except OSError:
                 continue
             if name.startswith("ctdb") and any(
-                    f"CTDB_BASE={self.base(i)}\0".encode() in environment for i in range(self.count)):
+                    f"CTDB_BASE={base}\0".encode() in environment for base in bases):
                 found.add(int(entry))
         return sorted(found)
 

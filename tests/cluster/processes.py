@@ -50,6 +50,19 @@ def memory_bytes(pids):
     return total
 
 
+def peak_memory_bytes(pids):
+    """The most that was resident at one time, summed over the processes; shared pages count for each."""
+    total = 0
+    for pid in pids:
+        try:
+            for line in _read(f"/proc/{pid}/status").splitlines():
+                if line.startswith("VmHWM:"):
+                    total += int(line.split()[1]) * 1024
+        except OSError:
+            continue
+    return total
+
+
 def pin(pids, cpus):
     for pid in pids:
         try:

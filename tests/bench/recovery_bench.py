@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""run-bench recovery: what clients see of a node's death, Debian's three-node ctdbd beside ours, in one run.
+
+For each number of records, filled in equal parts by the three nodes: on both surviving nodes watchers increment random
+ones of them, and one works on records that nobody else asks for. All daemons of a node are killed with SIGKILL. Per run
+two figures: how long after the kill some client was waiting all the time, and the longest stall of those who work on
+records of their own.
+"""
+import argparse
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
+
+from classic import ClassicCluster  # noqa: E402
+from cluster import Cluster  # noqa: E402
+from netns import NetworkNamespace  # noqa: E402
+from processes import memory_bytes, peak_memory_bytes  # noqa: E402
+
+NODES = 3
+WATCHERS = 2  # a node, beside the one on its own records
+OWN_RECORDS = 1000  # a node
+SHARED_RECORDS_MIN = 3000  # so that watchers do not wait for each other
+SETTLE_S = 1.0
+STALL_S = 0.02  # an operation that takes longer has waited for somebody
+QUIET_S = 3.0   # nobody has stalled for so long: it is over
+GIVE_UP_S = 180
+
+
+class Classic:
+    name = "classic"
+
+    def __init__(self, directory, _namespace, _build):
+        self.cluster = ClassicCluster(directory, NODES)
+        self.cluster.start()
+
+    def where(self, node):
+        return ["--classic", self.cluster.socket(node)]
+
+    def leader(self):
+        return int(self.cluster.tool(0, "leader").stdout)
+
+    def pids(self, node=None):
+        return self.cluster.daemon_pids(node)
+
+    def kill(self, node):
+        for pid in self.pids(node):
+            os.kill(pid, signal.SIGKILL)
+
+    def stop(self):
+        self.cluster.stop()
+
+
+class Ours:
+    name = "ours"
+
+    def __init__(self, directory, namespace, build):
+        self.cluster = Cluster(directory, nodes=NODES, bin_dir=os.path.join(build, "bin"), wrap=namespace.wrap)
+        self.cluster.start()
+        self.cluster.wait_healthy()
+
+    def where(self, node):
+        return ["--native", self.cluster.nodes[node].setup_socket]
+
+    def leader(self):
+        return json.loads(self.cluster.nodes[0].cli("-o", "json", "status", check=True).stdout)["leader"]
+
+    def pids(self, node=None):
+        nodes = self.cluster.nodes if node is None else [self.cluster.nodes[node]]
+        own = [daemon.pid for each in nodes for daemon in each.daemons.values() if daemon.pid]
+        return own + [child for pid in own for child in children_of(pid)]
+
+    def kill(self, node):
+        children = set(self.pids(node)) - {daemon.pid for daemon in self.cluster.nodes[node].daemons.values()}
+        self.cluster.nodes[node].begin_stop(signal.SIGKILL)  # and they are not started again
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+
+    def stop(self):
+        self.cluster.stop()
+
+
+class OursThroughTheSocket(Ours):
+    name = "socket"
+
+    def where(self, node):
+        return ["--classic", self.cluster.nodes[node].classic_socket]
+
+
+def children_of(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as source:
+            direct = [int(child) for child in source.read().split()]
+    except OSError:
+        return []
+    return direct + [below for child in direct for below in children_of(child)]
+
+
+def client(build, where, what, first, count):
+    return subprocess.Popen([os.path.join(build, "bin", "ctdb-recovery-client"), *where, what, str(first), str(count)],
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process, seconds):
+    out, err = process.communicate(timeout=seconds)
+    if process.returncode != 0:
+        raise RuntimeError(err.strip())
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def fill(system, build, records):
+    share = records // NODES
+    for process in [client(build, system.where(node), "fill", *part) for node in range(NODES)
+                    for part in ((node * share, share), own_records(node, records))]:
+        finish(process, 1200)
+
+
+def own_records(node, records):
+    """First and count of those that only the clients of this node use."""
+    return max(records, SHARED_RECORDS_MIN) + node * OWN_RECORDS, OWN_RECORDS
+
+
+class Watchers:
+    """Clients on the nodes that will survive, their output read as it comes."""
+
+    def __init__(self, system, build, nodes, records):
+        shared = max(records // NODES * NODES, SHARED_RECORDS_MIN)
+        self.processes = [(False, client(build, system.where(n), "watch", 0, shared))
+                          for n in nodes for _ in range(WATCHERS)]
+        self.processes += [(True, client(build, system.where(n), "watch", *own_records(n, records))) for n in nodes]
+        for _, process in self.processes:
+            if "ready" not in process.stdout.readline():
+                raise RuntimeError(process.stderr.read().strip())
+
+    def stop(self):
+        """[(works on its own node's records, [(begun, ended)])] of all."""
+        for _, process in self.processes:
+            process.stdin.close()
+            process.stdin = None
+        found = []
+        for own, process in self.processes:
+            lines = finish(process, GIVE_UP_S)
+            found.append((own, [(line["begun"], line["ended"]) for line in lines if "begun" in line]))
+        return found
+
+
+def one_run(kind, victim_is_leader, records, build):
+    with tempfile.TemporaryDirectory(prefix="ctdb-recovery-") as directory, NetworkNamespace() as namespace:
+        system = kind(directory, namespace, build)
+        try:
+            fill(system, build, records)
+            leader = system.leader()
+            victim = leader if victim_is_leader else (leader + 1) % NODES
+            survivors = [node for node in range(NODES) if node != victim]
+            before = sum(memory_bytes(system.pids(node)) for node in survivors) / len(survivors)
+            watchers = Watchers(system, build, survivors, records)
+            time.sleep(SETTLE_S)  # the rate before the kill is not measured, but clients must be under way
+            killed = time.monotonic()
+            system.kill(victim)
+            time.sleep(QUIET_S if kind is not Classic else 5 * QUIET_S)
+            stalls = watchers.stop()
+            peak = max(peak_memory_bytes(system.pids(node)) for node in survivors)
+        finally:
+            system.stop()
+    own = [ended - begun for is_own, mine in stalls if is_own for begun, ended in mine if ended > killed]
+    return {"served_s": outage(stalls, killed), "own_stall_s": max(own, default=0.0),
+            "memory_before": before, "memory_peak": peak}
+
+
+def outage(stalls, killed):
+    """How long after the kill somebody was waiting all the time."""
+    end = killed
+    for begun, ended in sorted(pair for _, mine in stalls for pair in mine):
+        if ended > end and ended - begun > STALL_S and begun <= max(end, killed + STALL_S):
+            end = ended
+    return end - killed
+
+
+def measure(arguments):
+    kinds = {"classic": Classic, "ours": Ours, "socket": OursThroughTheSocket}
+    rows = []
+    for records in arguments.records:
+        for leader in (False, True):
+            row = {"records": records, "victim": "leader" if leader else "other", "systems": {}}
+            samples = {name: [] for name in arguments.systems}
+            for _ in range(arguments.rounds):
+                for name in arguments.systems:
+                    samples[name].append(one_run(kinds[name], leader, records, arguments.build))
+            for name, runs in samples.items():
+                row["systems"][name] = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+            rows.append(row)
+            print(format_row(row), flush=True)
+    return rows
+
+
+def format_row(row):
+    parts = [f"{row['records']:>9,} records, {row['victim']:<6} killed:"]
+    for name, values in row["systems"].items():
+        parts.append(f"{name} served again after {values['served_s']:.3f} s (own records: "
+                     f"{values['own_stall_s'] * 1000:.0f} ms, {values['memory_before'] / 1e6:.0f} -> "
+                     f"{values['memory_peak'] / 1e6:.0f} MB a node)")
+    classic, ours = row["systems"].get("classic"), row["systems"].get("ours")
+    if classic and ours and ours["served_s"]:
+        parts.append(f"{classic['served_s'] / ours['served_s']:.1f} times sooner")
+    return "; ".join(parts)
+
+
+def parse_arguments(words):
+    parser = argparse.ArgumentParser(prog="run-bench recovery", description=__doc__.splitlines()[0])
+    parser.add_argument("--records", default="0,100000,1000000", help="numbers of records (default 0,100000,1000000)")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--systems", default="classic,ours", help="of classic, ours, socket (ours, classic clients)")
+    parser.add_argument("--json", metavar="FILE", help="write the results there, too")
+    parser.add_argument("--build", default=os.path.join(ROOT, "build", "release"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args(words)
+    arguments.records = [int(part) for part in arguments.records.split(",")]
+    arguments.systems = arguments.systems.split(",")
+    return arguments
+
+
+def main(words):
+    arguments = parse_arguments(words)
+    rows = measure(arguments)
+    if arguments.json:
+        with open(arguments.json, "w") as out:
+            json.dump({"schema": 1, "rounds": arguments.rounds, "rows": rows}, out, indent=1)
+            out.write("\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
