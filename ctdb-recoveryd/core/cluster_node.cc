@@ -38,6 +38,7 @@ struct ClusterNode::Parts {
   ClusterState view() const;
   bool left_behind() const;
   std::string reason() const;
+  std::string why_no_leader() const;
 
   void control_packet(const Header& header, ByteView packet);
   void own_packet(const Header& header, ByteView payload);
@@ -296,11 +297,18 @@ std::string ClusterNode::Parts::reason() const {
     return "no quorum: " + std::to_string(linked) + " of " + std::to_string(c.voters.count()) +
            " nodes reachable";
   }
-  if (!election.live_leader()) return "no leader: an election is under way";
+  if (!election.live_leader()) return why_no_leader();
   if (member.serving()) return "a recovery is running";
   if (election.leading() && !leader.reason().empty()) return leader.reason();
   if (!member.store_ready()) return "ctdb-store has not answered yet";
   return member.why_suspended();
+}
+
+std::string ClusterNode::Parts::why_no_leader() const {
+  const Election::Told& told = election.told();
+  if (told.leader == CTDB_UNKNOWN_PNN || !c.linked(told.by)) return "no leader: an election is under way";
+  return "the cluster goes on without this node: the leader, node " + std::to_string(told.leader) +
+         ", and this node cannot reach each other (node " + std::to_string(told.by) + " reaches both)";
 }
 
 ClusterState ClusterNode::Parts::view() const {

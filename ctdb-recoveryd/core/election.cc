@@ -93,6 +93,7 @@ void Election::count_grant(uint32_t from) {
   if (role_ == Role::kTrial) return start_candidacy();
   role_ = Role::kLeader;
   leader_ = c_.pnn();
+  told_ = {};
   failures_ = 0;
   give_up_at_ = kNever;
 }
@@ -104,7 +105,8 @@ void Election::back_to_follower() {
 }
 
 void Election::answer(uint32_t to, bool granted, bool trial, uint64_t term) {
-  c_.send(to, Operation::VOTE_REPLY, VoteReply{term, granted, trial}.encode());
+  const uint32_t heard = !granted && live_leader() && leader_ != to ? leader_ : CTDB_UNKNOWN_PNN;
+  c_.send(to, Operation::VOTE_REPLY, VoteReply{term, granted, trial, heard}.encode());
 }
 
 // What speaks against a vote for a candidate whose term is acceptable.
@@ -133,7 +135,10 @@ void Election::on_vote_request(uint32_t from, const VoteRequest& request) {
 }
 
 void Election::on_vote_reply(uint32_t from, const VoteReply& reply) {
-  if (!reply.granted) return saw_term(reply.term);
+  if (!reply.granted) {
+    if (reply.leader != CTDB_UNKNOWN_PNN && reply.leader != c_.pnn()) told_ = {reply.leader, from};
+    return saw_term(reply.term);
+  }
   const bool ours = reply.trial ? role_ == Role::kTrial && reply.term == term() + 1
                                 : role_ == Role::kCandidate && reply.term == term();
   if (ours) count_grant(from);
@@ -156,6 +161,7 @@ bool Election::accept_leader(uint32_t from, uint64_t claimed) {
   failures_ = 0;
   leader_ = from;
   heard_ = c_.now;
+  told_ = {};
   return true;
 }
 

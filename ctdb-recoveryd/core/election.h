@@ -29,6 +29,12 @@ class Election {
   bool leading() const { return role_ == Role::kLeader; }
   uint64_t term() const { return c_.durable.term; }
   uint32_t leader() const { return leader_; }  // CTDB_UNKNOWN_PNN: none known
+  // A leader that others hear and this node does not, and who said so; both CTDB_UNKNOWN_PNN: not heard of any.
+  struct Told {
+    uint32_t leader = CTDB_UNKNOWN_PNN;
+    uint32_t by = CTDB_UNKNOWN_PNN;
+  };
+  const Told& told() const { return told_; }
   // A leader that is linked and was heard of lately (this node itself, if it leads).
   bool live_leader() const;
 
@@ -65,6 +71,7 @@ class Election {
   TimeNs give_up_at_ = kNever;   // trial, candidate: when to stop waiting for votes
   unsigned failures_ = 0;        // campaigns lost in a row: the back-off grows
   std::set<uint32_t> grants_;
+  Told told_;
 };
 
 }  // namespace ctdb

@@ -214,6 +214,7 @@ Bytes VoteReply::encode() const {
   w.u64(term);
   w.u32(granted ? 1 : 0);
   w.u32(trial ? 1 : 0);
+  w.u32(leader);
   return out;
 }
 std::optional<VoteReply> VoteReply::decode(ByteView payload) {
@@ -222,6 +223,7 @@ std::optional<VoteReply> VoteReply::decode(ByteView payload) {
   m.term = r.u64();
   m.granted = r.u32() != 0;
   m.trial = r.u32() != 0;
+  m.leader = r.u32();
   return checked(r, m);
 }
 

@@ -115,6 +115,9 @@ struct VoteReply {
   uint64_t term = 0;  // of the request when granted, else the voter's own
   bool granted = false;
   bool trial = false;
+  // A leader that the voter hears and the candidate is not; CTDB_UNKNOWN_PNN: none. So that a node whose link to the leader
+  // alone is cut can say why it is out.
+  uint32_t leader = CTDB_UNKNOWN_PNN;
   Bytes encode() const;
   static std::optional<VoteReply> decode(ByteView payload);
 };

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // ctdb-increment: adds one to a counter record under fetch-lock, as often as told, and prints the final value.
-//   ctdb-increment --setup PATH | --socket PATH  --db NAME --key KEY [--count N]
+//   ctdb-increment --setup PATH | --socket PATH  --db NAME --key KEY [--count N] [--hold 1]
 // --setup takes the C API, --socket the classic socket. The counter is 8 bytes, host order; a record that is empty or does
 // not exist counts as 0. Restarts of daemons are ridden out: when the connection is lost, or a daemon refuses, it connects
 // again and goes on; an increment is made under the local lock, so it is known whether it happened. Gives up when
-// nothing succeeds for two minutes.
+// nothing succeeds for two minutes. --hold 1: with the record locked it prints "locked" and goes on when its standard input
+// ends.
 #include <unistd.h>
 
 #include <chrono>
@@ -13,6 +14,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "libctdbipc/include/ctdb.h"
 #include "tests/clients/classic_client.h"
@@ -29,6 +31,22 @@ class Counter {
   virtual ~Counter() = default;
   virtual std::string open() = 0;
   virtual std::string add(uint64_t by, uint64_t* value) = 0;
+
+  void hold() { hold_ = true; }
+
+ protected:
+  // Called with the record locked.
+  void locked() {
+    if (!std::exchange(hold_, false)) return;
+    std::printf("locked\n");
+    std::fflush(stdout);
+    char byte;
+    while (::read(STDIN_FILENO, &byte, 1) > 0) {
+    }
+  }
+
+ private:
+  bool hold_ = false;
 };
 
 uint64_t number_in(ByteView data) {
@@ -54,6 +72,7 @@ class NativeCounter : public Counter {
     ctdb_record* record = nullptr;
     int error = ctdb_fetch_lock(db_, {key_.data(), key_.size()}, kCallTimeoutMs, &record);
     if (error != 0) return text(error);
+    locked();
     const ctdb_blob old = ctdb_record_data(record);
     *value = number_in({static_cast<const uint8_t*>(old.data), old.size}) + by;
     error = by == 0 ? 0 : ctdb_store(record, {value, sizeof *value});
@@ -89,8 +108,8 @@ class ClassicCounter : public Counter {
   }
 
   std::string add(uint64_t by, uint64_t* value) override {
-    if (Result<void> locked = client_->fetch_lock(*db_, as_bytes(key_)); !locked)
-      return locked.error().text();
+    if (Result<void> got = client_->fetch_lock(*db_, as_bytes(key_)); !got) return got.error().text();
+    locked();
     *value = number_in(ByteView(db_->value).subspan(CTDB_RECORD_HEADER_SIZE)) + by;
     std::string failure;
     if (by != 0) {
@@ -134,14 +153,16 @@ int run(Counter& counter, uint64_t count) {
 }
 
 int usage() {
-  std::fprintf(stderr,
-               "usage: ctdb-increment --setup PATH | --socket PATH  --db NAME --key KEY [--count N]\n");
+  std::fprintf(
+      stderr,
+      "usage: ctdb-increment --setup PATH | --socket PATH  --db NAME --key KEY [--count N] [--hold 1]\n");
   return 2;
 }
 
 int main_of(int argc, char** argv) {
   std::string setup, socket, database, key;
   uint64_t count = 1;
+  bool hold = false;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     if (word == "--native" || word == "--classic") continue;  // follows from the socket
@@ -157,6 +178,8 @@ int main_of(int argc, char** argv) {
       key = value;
     } else if (word == "--count") {
       count = std::strtoull(value, nullptr, 10);
+    } else if (word == "--hold") {
+      hold = std::strcmp(value, "1") == 0;
     } else {
       return usage();
     }
@@ -168,6 +191,7 @@ int main_of(int argc, char** argv) {
   } else {
     counter = std::make_unique<ClassicCounter>(socket, database, key);
   }
+  if (hold) counter->hold();
   return run(*counter, count);
 }
 

@@ -113,7 +113,10 @@ void fields(Line& line, const VoteRequest& m) {
   line.number("term", m.term).number("generation", m.generation).number("trial", m.trial);
 }
 void fields(Line& line, const VoteReply& m) {
-  line.number("term", m.term).number("granted", m.granted).number("trial", m.trial);
+  line.number("term", m.term)
+      .number("granted", m.granted)
+      .number("trial", m.trial)
+      .number("leader", m.leader);
 }
 void fields(Line& line, const Heartbeat& m) {
   line.number("term", m.term)

@@ -37,7 +37,7 @@ inline VoteRequest sample(VoteRequest*) {
   return {8, 77, true};
 }
 inline VoteReply sample(VoteReply*) {
-  return {8, true, true};
+  return {8, true, true, 4};
 }
 inline Heartbeat sample(Heartbeat*) {
   return {8, 1000, 999, false, sample(static_cast<ClusterState*>(nullptr))};

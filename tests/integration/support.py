@@ -12,16 +12,19 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
 from classic import ClassicCluster  # noqa: E402,F401
 from cluster import Cluster  # noqa: E402
 from netns import NetworkNamespace  # noqa: E402
+from network_faults import NetworkFaults  # noqa: E402,F401
 from processes import cost_of, memory_bytes  # noqa: E402,F401
 
 BUILD = os.environ.get("CTDB_BUILD", os.path.join(ROOT, "build", "release"))
 BIN = os.path.join(BUILD, "bin")
 
 
-def start_cluster(directory, cleanup, nodes=3):
-    """A healthy cluster in a network namespace of its own; `cleanup` (a test's addCleanup) is told how to end it."""
-    namespace = NetworkNamespace()
-    cleanup(namespace.close)
+def start_cluster(directory, cleanup, nodes=3, namespace=None):
+    """A healthy cluster in a network namespace, by default in one of its own; `cleanup` (a test's addCleanup) is told how to
+    end it."""
+    if namespace is None:
+        namespace = NetworkNamespace()
+        cleanup(namespace.close)
     cluster = Cluster(directory, nodes=nodes, bin_dir=BIN, wrap=namespace.wrap)
     cleanup(cluster.stop)
     cluster.start()

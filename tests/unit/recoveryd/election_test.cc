@@ -155,6 +155,20 @@ TEST_F(OneNode, RefusesStaleTermsAndSaysWhereItIs) {
   EXPECT_FALSE(asked(2, 5, true).granted) << "a trial is about a term that does not exist yet";
 }
 
+TEST_F(OneNode, TellsWhomItRefusesOfTheLeaderItHears) {
+  ASSERT_TRUE(election.accept_leader(2, 5));
+  EXPECT_EQ(asked(1, 6, true).leader, 2u);
+  EXPECT_EQ(asked(2, 6, true).leader, CTDB_UNKNOWN_PNN) << "the leader itself needs not be told";
+}
+
+TEST_F(OneNode, RemembersWhoToldItOfALeaderUntilItHearsOne) {
+  election.on_vote_reply(2, {5, false, true, 1});
+  EXPECT_EQ(election.told().leader, 1u);
+  EXPECT_EQ(election.told().by, 2u);
+  ASSERT_TRUE(election.accept_leader(1, 5));
+  EXPECT_EQ(election.told().leader, CTDB_UNKNOWN_PNN);
+}
+
 TEST_F(OneNode, RefusesWhoKnowsLess) {
   c.durable.decided_generation = 700;
   EXPECT_FALSE(asked(1, 5, true, 699).granted);
