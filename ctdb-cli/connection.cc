@@ -98,6 +98,14 @@ Result<Bytes> Connection::control(uint32_t node, Control opcode, ByteView data) 
   return Bytes(bytes, bytes + reply.data.size);
 }
 
+Result<std::vector<NodeAnswer>> Connection::nodes() {
+  const Result<Bytes> answer = control(CTDB_PNN_CURRENT, Control::GET_NODEMAP, {});
+  if (!answer) return fail(answer.error());
+  std::optional<std::vector<NodeAnswer>> nodes = decode_node_map(*answer);
+  if (!nodes) return fail(ErrorCode::kInvalid, "the router's list of nodes is malformed");
+  return std::move(*nodes);
+}
+
 Result<ctdb_db*> Connection::attach(const std::string& name) {
   ctdb_db* db = nullptr;
   const int code = ctdb_attach(client_, name.c_str(), 0, left_ms(), &db);

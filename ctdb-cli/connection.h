@@ -8,7 +8,9 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "ctdb-cli/answers.h"
 #include "ctdb-cli/command.h"
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/base/result.h"
@@ -29,6 +31,8 @@ class Connection {
 
   // Asks a node and returns the data of the answer; a negative status is an error with the daemon's words.
   Result<Bytes> control(uint32_t node, Control opcode, ByteView data);
+  // All nodes with their states, as this node's router sees them.
+  Result<std::vector<NodeAnswer>> nodes();
   Result<ctdb_db*> attach(const std::string& name);
   // Runs ctdb_service() as packets arrive until `done` says so.
   Result<void> service_until(const std::function<bool()>& done);

@@ -9,18 +9,11 @@
 #include <string_view>
 #include <vector>
 
-#include "libctdbipc/base/bytes.h"
+#include "libctdbipc/base/printable.h"
 
 namespace ctdb::cli {
 
 std::string joined(const std::vector<std::string>& parts, std::string_view between);
-
-// "text" as it stands, "hex:00ff" as bytes. nullopt: not hexadecimal after "hex:".
-std::optional<Bytes> bytes_from_argument(const std::string& argument);
-// The way back, so that it can be typed in again: text when it is printable UTF-8, otherwise "hex:…".
-std::string argument_from_bytes(ByteView bytes);
-std::string to_hex(ByteView bytes);
-bool is_printable_utf8(ByteView bytes);
 
 // A whole decimal number up to `max`. nullopt: anything else.
 std::optional<uint32_t> parse_number(const std::string& text, uint32_t max);

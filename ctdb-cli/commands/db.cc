@@ -7,55 +7,12 @@
 
 #include "ctdb-cli/answers.h"
 #include "ctdb-cli/connection.h"
+#include "ctdb-cli/databases.h"
 #include "ctdb-cli/text.h"
 #include "libctdbipc/wire/reader.h"
 
 namespace ctdb::cli {
 namespace {
-
-struct Database {
-  std::string name;
-  uint32_t id = 0;
-  uint8_t flags = 0;
-};
-
-std::string id_text(uint32_t id) {
-  char text[16];
-  std::snprintf(text, sizeof text, "0x%08x", id);
-  return text;
-}
-
-Result<std::string> ask_text(Connection& connection, Control opcode, uint32_t id) {
-  Bytes question;
-  Writer(question).u32(id);
-  const Result<Bytes> answer = connection.control(CTDB_PNN_CURRENT, opcode, question);
-  if (!answer) return fail(answer.error());
-  return decode_string(*answer);
-}
-
-Result<std::vector<Database>> list_databases(Connection& connection) {
-  const Result<Bytes> answer = connection.control(CTDB_PNN_CURRENT, Control::GET_DBMAP, {});
-  if (!answer) return fail(answer.error());
-  const std::optional<std::vector<DatabaseAnswer>> map = decode_database_map(*answer);
-  if (!map) return fail(ErrorCode::kInvalid, "the store's list of databases is malformed");
-  std::vector<Database> databases;
-  for (const DatabaseAnswer& entry : *map) {
-    const Result<std::string> name = ask_text(connection, Control::GET_DBNAME, entry.id);
-    if (!name) return fail(name.error());
-    databases.push_back({*name, entry.id, entry.flags});
-  }
-  std::sort(databases.begin(), databases.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-  return databases;
-}
-
-Result<Database> find_database(Connection& connection, const std::string& name) {
-  const Result<std::vector<Database>> databases = list_databases(connection);
-  if (!databases) return fail(databases.error());
-  for (const Database& database : *databases) {
-    if (database.name == name) return database;
-  }
-  return fail(ErrorCode::kNotFound, "no database '" + name + "' is attached ('db list' shows which are)");
-}
 
 // Collects what a traverse sends until its end mark.
 struct Traverse {
@@ -120,7 +77,7 @@ Outcome db_list(const Invocation& invocation) {
   Outcome outcome;
   Table table{"databases", {"name", "id", "kind", "path"}, {}};
   for (const Database& database : *databases) {
-    const Result<std::string> path = ask_text(**connection, Control::GETDBPATH, database.id);
+    const Result<std::string> path = ask_database_text(**connection, Control::GETDBPATH, database.id);
     if (!path) return failed(path.error());
     table.rows.push_back({database.name, id_text(database.id), database_kind(database.flags), *path});
   }

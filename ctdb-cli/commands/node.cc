@@ -29,10 +29,8 @@ Outcome node_list(const Invocation& invocation) {
   if (const int code = ctdb_pnn((*connection)->client(), &self); code != 0) {
     return failed((*connection)->error(code, "asking for the number of this node"));
   }
-  const Result<Bytes> answer = (*connection)->control(CTDB_PNN_CURRENT, Control::GET_NODEMAP, {});
-  if (!answer) return failed(answer.error());
-  const std::optional<std::vector<NodeAnswer>> nodes = decode_node_map(*answer);
-  if (!nodes) return failed(Exit::kFailed, "the router's list of nodes is malformed");
+  const Result<std::vector<NodeAnswer>> nodes = (*connection)->nodes();
+  if (!nodes) return failed(nodes.error());
   const NodeView view = look_at_node(invocation.place);
   Table table{"nodes", {"node", "address", "state", "leader", "this_node"}, {}};
   for (const NodeAnswer& node : *nodes) {

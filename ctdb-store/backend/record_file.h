@@ -23,6 +23,12 @@
 
 namespace ctdb {
 
+// Who holds a chain lock.
+struct LockHolder {
+  uint32_t pid = 0;     // 0: nobody, or it cannot be known
+  std::string program;  // its name, for people
+};
+
 class RecordFile {
  public:
   virtual ~RecordFile() = default;
@@ -35,6 +41,12 @@ class RecordFile {
   virtual void unmark(ByteView key) = 0;
   // Keys with equal numbers share a lock.
   virtual uint32_t chain_of(ByteView key) const = 0;
+
+  // Who holds the key's chain just now; looks at the file's lock state only, for people and logs.
+  virtual LockHolder lock_holder(ByteView key) const {
+    (void)key;
+    return {};
+  }
 
   // The whole value, record header included. false: there is no such record.
   virtual bool fetch(ByteView key, Bytes& value) = 0;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ctdb-store/backend/tdb_mutexes.h"
 
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -39,6 +42,27 @@ uint32_t most_common_word(ByteView bytes) {
 }
 
 }  // namespace
+
+// From kAreaStart: the mutex of all records, its state (8 bytes), the free list's mutex, those of the chains.
+uint32_t mutex_holder(int fd, uint32_t chain) {
+  constexpr size_t kMutex = sizeof(pthread_mutex_t);
+  const auto owner_at = [fd](size_t offset) {
+    uint8_t word[4] = {};
+    return read_at(fd, offset, word) ? load<uint32_t>(word) & FUTEX_TID_MASK : 0;
+  };
+  const uint32_t owner = owner_at(kAreaStart + kMutex + 8 + kMutex + kMutex * size_t{chain});
+  return owner != 0 ? owner : owner_at(kAreaStart);
+}
+
+uint32_t fcntl_holder(int fd, uint32_t chain) {
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = static_cast<off_t>(kAreaStart + 4 * size_t{chain});
+  lock.l_len = 1;
+  if (fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK || lock.l_pid <= 0) return 0;
+  return static_cast<uint32_t>(lock.l_pid);
+}
 
 Result<TdbMutexes> TdbMutexes::learn(const std::string& directory, uint32_t hash_size, int tdb_flags) {
   const std::string path = directory + "/.mutexes." + std::to_string(getpid());

@@ -14,6 +14,11 @@
 
 namespace ctdb {
 
+// Who holds a chain of a file with mutexes, or of one without; 0: nobody. Taken from the file's own lock state: a mutex names
+// the thread that holds it, which is the process of its main thread for every Samba program.
+uint32_t mutex_holder(int fd, uint32_t chain);
+uint32_t fcntl_holder(int fd, uint32_t chain);
+
 class TdbMutexes {
  public:
   // Learns what a new file's mutexes look like, from a temporary file in `directory`.

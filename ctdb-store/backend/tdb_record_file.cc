@@ -5,9 +5,11 @@
 #include <time.h>
 
 #include <cerrno>
+#include <fstream>
 #include <utility>
 
 #include "ctdb-store/backend/tdb_api.h"
+#include "ctdb-store/backend/tdb_mutexes.h"
 #include "libctdbipc/base/assert.h"
 #include "libctdbipc/base/hash.h"
 
@@ -128,6 +130,17 @@ void TdbRecordFile::unmark(ByteView key) {
 }
 uint32_t TdbRecordFile::chain_of(ByteView key) const {
   return jenkins_hash(key) % chains_;
+}
+
+LockHolder TdbRecordFile::lock_holder(ByteView key) const {
+  const bool mutexes = (client_flags_ & TDB_MUTEX_LOCKING) != 0;
+  LockHolder holder;
+  holder.pid = mutexes ? mutex_holder(tdb_.descriptor(), chain_of(key))
+                       : fcntl_holder(tdb_.descriptor(), chain_of(key));
+  if (holder.pid == 0) return holder;
+  std::ifstream name("/proc/" + std::to_string(holder.pid) + "/comm");
+  std::getline(name, holder.program);
+  return holder;
 }
 
 bool TdbRecordFile::fetch(ByteView key, Bytes& value) {

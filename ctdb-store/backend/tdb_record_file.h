@@ -39,6 +39,7 @@ class TdbRecordFile : public RecordFile {
   void mark(ByteView key) override;
   void unmark(ByteView key) override;
   uint32_t chain_of(ByteView key) const override;
+  LockHolder lock_holder(ByteView key) const override;
   bool fetch(ByteView key, Bytes& value) override;
   Result<void> store(ByteView key, ByteView header, ByteView data) override;
   Result<void> remove(ByteView key) override;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "libctdbipc/base/assert.h"
+#include "libctdbipc/base/printable.h"
 
 namespace ctdb {
 namespace {
@@ -11,6 +12,9 @@ namespace {
 constexpr TimeNs kFirstRetry = 30 * kMicrosecond;
 constexpr uint32_t kTries = 3;  // after that a worker waits
 constexpr TimeNs kWorkerRetry = 20 * kMillisecond;
+// A lock that is held so long is told in the log, and again when it has been held ten times as long.
+constexpr TimeNs kFirstComplaint = kSecond;
+constexpr TimeNs kComplaintFactor = 10;
 
 }  // namespace
 
@@ -71,6 +75,7 @@ ChainWait& ChainLocks::wait_for(Activity& activity, TimeNs now) {
   wait->first = wait->last = nullptr;
   wait->tries = 0;
   wait->ticket = 0;
+  wait->since = now;
   db.chain_waits.push_back(wait);
   ++counts_.lock_waiters;
   timers_.set(wait->timer, now + kFirstRetry);
@@ -87,6 +92,7 @@ void ChainLocks::drop(ChainWait& wait) {
 }
 
 void ChainLocks::on_timer(ChainWait& wait, TimeNs now) {
+  if (wait.ticket != 0) return complain(wait, now);
   const Activity& first = *wait.first;
   if (try_take(*wait.db, *first.entry)) {
     Database& db = *wait.db;
@@ -96,7 +102,32 @@ void ChainLocks::on_timer(ChainWait& wait, TimeNs now) {
   }
   if (++wait.tries < kTries) return timers_.set(wait.timer, now + (kFirstRetry << wait.tries));
   wait.ticket = ++last_ticket_;
+  timers_.set(wait.timer, wait.since + kFirstComplaint);
   out_.lock_chain(wait.ticket, *wait.db->file, first.entry->key());
+}
+
+LockWait ChainLocks::described(const ChainWait& wait, TimeNs now) const {
+  LockWait told;
+  told.db_id = wait.db->id;
+  told.key = to_bytes(wait.first->entry->key());
+  const LockHolder holder = wait.db->file->lock_holder(told.key);
+  told.holder_pid = holder.pid;
+  told.holder = holder.program;
+  told.waited_ns = static_cast<uint64_t>(now - wait.since);
+  for (const Activity* at = wait.first; at != nullptr; at = at->chain_next) ++told.records;
+  return told;
+}
+
+void ChainLocks::complain(ChainWait& wait, TimeNs now) {
+  const LockWait told = described(wait, now);
+  const std::string who = told.holder_pid == 0 ? "somebody"
+                                               : (told.holder.empty() ? "process" : told.holder) + " (pid " +
+                                                     std::to_string(told.holder_pid) + ")";
+  out_.log(StoreLog::kWarning,
+           wait.db->name + ": " + who + " has kept the lock of key " + argument_from_bytes(told.key) +
+               " for " + std::to_string(told.waited_ns / kSecond) + " s; " + std::to_string(told.records) +
+               " record(s) of that chain wait, nothing else does");
+  timers_.set(wait.timer, now + (now - wait.since) * (kComplaintFactor - 1));
 }
 
 // Everything behind the chain, in order. The entries stay: their activities have something to do.

@@ -16,6 +16,7 @@
 #include "ctdb-store/core/activity.h"
 #include "ctdb-store/core/database.h"
 #include "ctdb-store/core/store.h"
+#include "libctdbipc/wire/own_messages.h"
 
 namespace ctdb {
 
@@ -27,6 +28,7 @@ struct ChainWait {
   Activity* last = nullptr;
   uint32_t tries = 0;
   uint64_t ticket = 0;  // != 0: a lock worker waits for it
+  TimeNs since = 0;
   Timer timer{Timer::Owner::kChain, this};
 };
 
@@ -53,6 +55,9 @@ class ChainLocks {
   void on_timer(ChainWait& wait, TimeNs now);
   void on_locked(uint64_t ticket, TimeNs now);
   void on_failed(uint64_t ticket, TimeNs now);
+  // A chain that is waited for by a lock worker, as it is told to people.
+  LockWait described(const ChainWait& wait, TimeNs now) const;
+
   // The database is going away: nobody waits for its chains any more. Clears Activity::on_chain.
   void forget(Database& db);
 
@@ -62,6 +67,7 @@ class ChainLocks {
   ChainWait* find_ticket(uint64_t ticket);
   void serve(ChainWait& wait, TimeNs now);
   void drop(ChainWait& wait);
+  void complain(ChainWait& wait, TimeNs now);
 
   StoreOutput& out_;
   StoreCounts& counts_;

@@ -59,6 +59,7 @@ const StoreControls::Row* StoreControls::find(uint32_t opcode) {
       {C::VACUUM_FETCH, -1, &S::no_vacuum},
       {C::DB_VACUUM, 5, &S::no_vacuum},
       {C::PUSH_RECORD, -1, &S::not_persistent},
+      {C::GET_LOCK_WAITS, 0, &S::get_lock_waits},
   };
   for (const Row& row : kRows) {
     if (static_cast<uint32_t>(row.control) == opcode) return &row;
@@ -224,6 +225,16 @@ void StoreControls::traverse_kill(const ControlOrigin& origin, const ReqControl&
   Reader r(control.data);
   traverse_.kill({r.u32(), r.u32(), r.u64(), false});
   ok(origin);
+}
+
+void StoreControls::get_lock_waits(const ControlOrigin& origin, const ReqControl&, TimeNs now) {
+  LockWaits answer;
+  for (const std::unique_ptr<Database>& db : ctx_.databases.all()) {
+    for (const ChainWait* wait : db->chain_waits) {
+      if (wait->ticket != 0) answer.waits.push_back(ctx_.chains.described(*wait, now));
+    }
+  }
+  ok(origin, answer.encode());
 }
 
 void StoreControls::no_freeze(const ControlOrigin& origin, const ReqControl&, TimeNs) {

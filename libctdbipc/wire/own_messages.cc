@@ -384,6 +384,38 @@ std::optional<StoreHello> StoreHello::decode(ByteView payload) {
   return checked(r, m);
 }
 
+Bytes LockWaits::encode() const {
+  Bytes out;
+  Writer w(out);
+  w.u32(static_cast<uint32_t>(waits.size()));
+  for (const LockWait& wait : waits) {
+    w.u32(wait.db_id);
+    w.u32(wait.holder_pid);
+    w.u32(wait.records);
+    w.u64(wait.waited_ns);
+    w.counted_bytes(wait.key);
+    put_text(w, wait.holder);
+  }
+  return out;
+}
+std::optional<LockWaits> LockWaits::decode(ByteView payload) {
+  Reader r(payload);
+  LockWaits m;
+  const uint32_t count = r.u32();
+  if (!plausible(r, count, 28)) return std::nullopt;
+  for (uint32_t i = 0; i < count && r.ok(); ++i) {
+    LockWait wait;
+    wait.db_id = r.u32();
+    wait.holder_pid = r.u32();
+    wait.records = r.u32();
+    wait.waited_ns = r.u64();
+    wait.key = to_bytes(r.counted_bytes());
+    wait.holder = take_text(r);
+    m.waits.push_back(std::move(wait));
+  }
+  return checked(r, std::move(m));
+}
+
 Bytes RecordDatabases::encode() const {
   Bytes out;
   Writer w(out);

@@ -221,6 +221,24 @@ struct StoreHello {
   static std::optional<StoreHello> decode(ByteView payload);
 };
 
+// ---- answers to our own controls ----
+
+// A chain that the store waits for because somebody on its node holds it.
+struct LockWait {
+  uint32_t db_id = 0;
+  Bytes key;                // of the first record that waits
+  uint32_t holder_pid = 0;  // 0: let go just now
+  std::string holder;       // its program
+  uint64_t waited_ns = 0;
+  uint32_t records = 0;  // behind that chain
+};
+// GET_LOCK_WAITS.
+struct LockWaits {
+  std::vector<LockWait> waits;
+  Bytes encode() const;
+  static std::optional<LockWaits> decode(ByteView payload);
+};
+
 // ---- store to store during a recovery, data lane. All carry the generation being made; others are dropped. ----
 
 struct DatabaseEntry {

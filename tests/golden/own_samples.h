@@ -64,6 +64,9 @@ inline StoreSuspend sample(StoreSuspend*) {
 inline StoreHello sample(StoreHello*) {
   return {77, 78, 12};
 }
+inline LockWaits sample(LockWaits*) {
+  return {{{0x7a19d84d, {1, 2, 3}, 4711, "smbd", 3000000000, 2}, {1, {}, 0, "", 0, 1}}};
+}
 inline RecordDatabases sample(RecordDatabases*) {
   return {79, {{"locking.tdb", 0}, {"repl.tdb", CTDB_DB_REPLICATED}}};
 }

@@ -32,6 +32,13 @@ class MembershipTest(unittest.TestCase):
         listed = json.loads(self.cluster.nodes[node].cli("-o", "json", "node", "list").stdout)
         return [each["state"] for each in listed["nodes"]]
 
+    def locks(self, node):
+        return json.loads(self.cluster.nodes[node].cli("-o", "json", "lock", "list", check=True).stdout)["locks"]
+
+    def store_log(self, node):
+        with open(self.cluster.nodes[node].log_path("ctdb-store")) as log:
+            return log.read()
+
     def takes_part(self, node):
         return self.status(node)["generation"] is not None
 
@@ -131,6 +138,11 @@ class MembershipTest(unittest.TestCase):
         self.cluster.nodes[2].start()
         self.cluster.wait_healthy()
         self.assertIsNone(asking.poll(), "the record left while its chain was locked")
+        locks = wait_until(lambda: self.locks(1), "the lock is shown")
+        self.assertEqual([(lock["database"], lock["node"], lock["pid"]) for lock in locks],
+                         [("member.tdb", 0, holder.pid)])
+        self.assertEqual((locks[0]["key"], locks[0]["program"]), ("held", "ctdb-increment"))
+        wait_until(lambda: f"(pid {holder.pid}) has kept the lock of key held" in self.store_log(0), "the log names it")
         self.assertEqual(self.states(0), ["OK"] * 3)
         holder.stdin.close()
         self.assertEqual(int(asking.communicate(timeout=60)[0]), 3)

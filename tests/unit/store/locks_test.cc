@@ -55,7 +55,7 @@ TEST_F(Locks, AsksAWorkerForAChainThatStaysBusy) {
   w.pass(kMillisecond);
   ASSERT_EQ(w.node(0).tickets.size(), 1u);
   EXPECT_EQ(w.store(0).counts().lock_waiters, 1u);
-  EXPECT_EQ(w.store(0).next_deadline(), kNever);  // no polling beside the worker
+  EXPECT_GE(w.store(0).next_deadline(), w.now() + 900 * kMillisecond);  // no polling beside the worker
   w.serve_workers();
   EXPECT_FALSE(w.answered(2, 5, 1));
   w.db(0).unlock(as_bytes(key), kClient);
@@ -63,6 +63,30 @@ TEST_F(Locks, AsksAWorkerForAChainThatStaysBusy) {
   EXPECT_TRUE(w.answered(2, 5, 1));
   EXPECT_TRUE(w.node(0).tickets.empty());
   EXPECT_EQ(w.db(0).holder(as_bytes(key)), MemoryDatabase::kNobody);
+}
+
+TEST_F(Locks, SaysThatALockIsKeptForLongAndAgainMuchLater) {
+  const std::string key = w.key_of(1);
+  take(0, key, "x");
+  ASSERT_TRUE(w.db(0).lock(as_bytes(key), kClient));
+  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+  const auto complaints = [this, &key] {
+    return std::ranges::count_if(w.node(0).logs, [&](const std::string& line) {
+      return line.find("kept the lock of key " + key) != std::string::npos;
+    });
+  };
+  w.pass(900 * kMillisecond);
+  EXPECT_EQ(complaints(), 0);
+  w.pass(200 * kMillisecond);
+  EXPECT_EQ(complaints(), 1);
+  w.pass(8 * kSecond);
+  EXPECT_EQ(complaints(), 1);
+  w.pass(3 * kSecond);
+  EXPECT_EQ(complaints(), 2);
+  w.db(0).unlock(as_bytes(key), kClient);
+  w.serve_workers();
+  w.pass(200 * kSecond);
+  EXPECT_EQ(complaints(), 2);
 }
 
 TEST_F(OneChain, ServesAllRecordsOfTheChainUnderOneLock) {

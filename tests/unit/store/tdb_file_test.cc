@@ -136,6 +136,19 @@ TEST_P(TdbFile, AChainAClientHoldsIsBusyAndFreeAgainAfterwards) {
   EXPECT_EQ(client.ask("trylock key"), "ok");
 }
 
+TEST_P(TdbFile, NamesTheProcessThatHoldsAChain) {
+  ASSERT_TRUE(open(false));
+  TdbClient client(path(), file_->open_flags());
+  for (const std::string key : {"key", "another", "third"}) {
+    EXPECT_EQ(file_->lock_holder(as_bytes(key)).pid, 0u);
+    ASSERT_EQ(client.ask("lock " + key), "ok");
+    EXPECT_EQ(file_->lock_holder(as_bytes(key)).pid, static_cast<uint32_t>(client.pid()));
+    EXPECT_EQ(file_->lock_holder(as_bytes(key)).program, "tdb_client_proc");  // as far as the kernel keeps it
+    EXPECT_EQ(file_->lock_holder(as_bytes("somebody else's")).pid, 0u);
+    ASSERT_EQ(client.ask("unlock " + key), "ok");
+  }
+}
+
 TEST_P(TdbFile, KeysOfOneChainShareTheLockAndOthersDoNot) {
   ASSERT_TRUE(open(false));
   TdbClient client(path(), file_->open_flags());

@@ -17,7 +17,7 @@ class OwnMessage : public testing::Test {};
 using Messages = testing::Types<Hello, HelloRefused, LinkPing, LinkState, DaemonState, ClusterState,
                                 ClientGone, MessageFailed, VoteRequest, VoteReply, Heartbeat, HeartbeatReply,
                                 RecoveryBegin, StoreRecovered, RecoveryCommit, StoreSuspend, StoreHello,
-                                RecordDatabases, RecordClaims, RecordEnd, RecordAssign>;
+                                LockWaits, RecordDatabases, RecordClaims, RecordEnd, RecordAssign>;
 TYPED_TEST_SUITE(OwnMessage, Messages);
 
 TYPED_TEST(OwnMessage, ComesBackAsItWas) {
