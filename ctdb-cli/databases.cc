@@ -47,4 +47,12 @@ Result<Database> find_database(Connection& connection, const std::string& name) 
   return fail(ErrorCode::kNotFound, "no database '" + name + "' is attached ('db list' shows which are)");
 }
 
+Result<std::map<uint32_t, std::string>> database_names(Connection& connection) {
+  const Result<std::vector<Database>> databases = list_databases(connection);
+  if (!databases) return fail(databases.error());
+  std::map<uint32_t, std::string> names;
+  for (const Database& database : *databases) names[database.id] = database.name;
+  return names;
+}
+
 }  // namespace ctdb::cli

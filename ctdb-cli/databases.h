@@ -4,6 +4,7 @@
 #define CTDB_CLI_DATABASES_H_
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,8 @@ std::string id_text(uint32_t id);
 Result<std::string> ask_database_text(Connection& connection, Control opcode, uint32_t id);
 // Sorted by name.
 Result<std::vector<Database>> list_databases(Connection& connection);
+// The same as a map from id to name.
+Result<std::map<uint32_t, std::string>> database_names(Connection& connection);
 // kNotFound: none of that name is attached.
 Result<Database> find_database(Connection& connection, const std::string& name);
 

@@ -19,14 +19,6 @@ Result<LockWaits> ask(Connection& connection, uint32_t node) {
   return std::move(*waits);
 }
 
-Result<std::map<uint32_t, std::string>> database_names(Connection& connection) {
-  const Result<std::vector<Database>> databases = list_databases(connection);
-  if (!databases) return fail(databases.error());
-  std::map<uint32_t, std::string> names;
-  for (const Database& database : *databases) names[database.id] = database.name;
-  return names;
-}
-
 }  // namespace
 
 Outcome lock_list(const Invocation& invocation) {

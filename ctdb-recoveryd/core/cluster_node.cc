@@ -24,7 +24,7 @@ struct ClusterNode::Parts {
         election(c),
         member(c),
         leader(c, election, member, node),
-        controls(c, node, member) {
+        controls(c, node, member, leader) {
     CTDB_ASSERT(c.voters.is_voter(c.pnn()));
     take_durable(durable);
     member.start();

@@ -40,6 +40,7 @@ const Controls::Row* Controls::find(uint32_t opcode) {
       {C::GET_BAN_STATE, 0, &H::get_ban_state},
       {C::DISABLE_NODE, 0, &H::disable_node},
       {C::ENABLE_NODE, 0, &H::enable_node},
+      {C::GET_LAST_RECOVERY, 0, &H::get_last_recovery},
   };
   for (const Row& row : kRows) {
     if (static_cast<uint32_t>(row.control) == opcode) return &row;
@@ -47,8 +48,12 @@ const Controls::Row* Controls::find(uint32_t opcode) {
   return nullptr;
 }
 
-Controls::Controls(Context& context, NodeState& node, Member& member)
-    : c_(context), node_(node), member_(member), started_wall_ns_(context.out.wall_clock_ns()) {}
+Controls::Controls(Context& context, NodeState& node, Member& member, const Leader& leader)
+    : c_(context),
+      node_(node),
+      member_(member),
+      leader_(leader),
+      started_wall_ns_(context.out.wall_clock_ns()) {}
 
 void Controls::on_packet(uint32_t endpoint, ByteView packet) {
   const std::optional<ReqControl> control = parse_req_control(packet);
@@ -162,6 +167,12 @@ Controls::Answer Controls::enable_node(const ReqControl&) {
   node_.set_disabled(false);
   c_.announce = true;
   return {};
+}
+
+Controls::Answer Controls::get_last_recovery(const ReqControl&) {
+  Answer answer;
+  answer.data = leader_.last_recovery().encode();
+  return answer;
 }
 
 }  // namespace ctdb

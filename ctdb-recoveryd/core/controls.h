@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "ctdb-recoveryd/core/context.h"
+#include "ctdb-recoveryd/core/leader.h"
 #include "ctdb-recoveryd/core/member.h"
 #include "ctdb-recoveryd/core/node_state.h"
 
@@ -14,7 +15,7 @@ namespace ctdb {
 
 class Controls {
  public:
-  Controls(Context& context, NodeState& node, Member& member);
+  Controls(Context& context, NodeState& node, Member& member, const Leader& leader);
 
   void on_packet(uint32_t endpoint, ByteView packet);
 
@@ -43,10 +44,12 @@ class Controls {
   Answer get_ban_state(const ReqControl&);
   Answer disable_node(const ReqControl&);
   Answer enable_node(const ReqControl&);
+  Answer get_last_recovery(const ReqControl&);
 
   Context& c_;
   NodeState& node_;
   Member& member_;
+  const Leader& leader_;
   int64_t started_wall_ns_;
   Bytes built_;
 };

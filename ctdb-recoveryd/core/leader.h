@@ -37,6 +37,8 @@ class Leader {
   // Why there is no open generation, or why this node is not in it; for people.
   const std::string& reason() const { return peers_[c_.pnn()].reason; }
   bool recovering() const { return recovery_.active(); }
+  // The last recovery that this node has led to its end.
+  const RecoveryRecord& last_recovery() const { return last_; }
 
  private:
   struct Peer {
@@ -83,6 +85,9 @@ class Leader {
   void drive();
   bool gathered() const;
   bool recovery_needed() const;
+  std::string why_recovery() const;
+  void begin_record(uint32_t generation);
+  void end_record();
   bool unsettled(uint32_t pnn) const;
   void begin();
   void decide();
@@ -107,6 +112,9 @@ class Leader {
   std::vector<uint32_t> target_;  // who should be members
   bool waiting_ = false;          // somebody's membership is undecided: begin nothing now
   Recovery recovery_;
+  RecoveryRecord record_;  // of the attempt under way
+  RecoveryRecord last_;    // survives the end of leading
+  uint32_t given_up_ = 0;  // attempts since the last recovery
   uint32_t attempts_ = 0;  // in this term
   TimeNs retry_at_ = 0;
   // Answers to older heartbeats were written before the last order was carried out: they say nothing about

@@ -60,9 +60,54 @@ void Leader::drive() {
   begin();
 }
 
+// For people. Called before the attempt begins.
+std::string Leader::why_recovery() const {
+  const std::vector<uint32_t>& before = c_.durable.decided_members;
+  if (before.empty()) return "the cluster starts";
+  std::string why;
+  const auto add = [&why](const std::string& text) { why += (why.empty() ? "" : "; ") + text; };
+  for (uint32_t node = 0; node < peers_.size(); ++node) {
+    const bool was = contains(before, node), will_be = contains(target_, node);
+    if (was && !will_be) {
+      const std::string& reason = peers_[node].reason;
+      add("node " + std::to_string(node) + " left" + (reason.empty() ? "" : " (" + reason + ")"));
+    }
+    if (!was && will_be) add("node " + std::to_string(node) + " came");
+    if (was && will_be && unsettled(node)) {
+      add("node " + std::to_string(node) +
+          (peers_[node].reply.wants_recovery
+               ? " asked: it lost a link to a member or its store, or an operator wanted it"
+               : " is not in the generation"));
+    }
+  }
+  return why;
+}
+
+void Leader::begin_record(uint32_t generation) {
+  if (recovery_.active()) ++given_up_;
+  record_ = {};
+  record_.generation = generation;
+  record_.base_generation = c_.durable.decided_generation;
+  record_.leader = c_.pnn();
+  record_.began_wall_ns = c_.out.wall_clock_ns();
+  record_.reason = why_recovery();
+  record_.given_up = given_up_;
+  for (uint32_t node : target_) {
+    record_.members.push_back({});
+    record_.members.back().pnn = node;
+  }
+}
+
+void Leader::end_record() {
+  given_up_ = 0;
+  record_.opened_ns = static_cast<uint64_t>(c_.now - recovery_.began());
+  last_ = record_;
+}
+
 void Leader::begin() {
   if (attempts_ == kAttemptsPerTermMax) return resign("the attempts of this term are used up");
   const uint32_t generation = make_generation(election_.term(), ++attempts_);
+  begin_record(generation);
   recovery_.begin(generation, target_, c_.now);
   for (Peer& peer : peers_) peer.begun_instance = peer.reply.store_instance;
   c_.log(RecoverydLog::kNotice, "recovery begins: generation " + std::to_string(generation) + ", members " +
@@ -88,6 +133,10 @@ void Leader::on_report(uint32_t from, const RecoveryReport& report) {
     return c_.refuse();
   }
   if (!report.ok) return bench(from, "its store could not recover: " + report.error);
+  for (RecoveryMember& member : record_.members) {
+    if (member.pnn == from)
+      member = {from, static_cast<uint64_t>(c_.now - recovery_.began()), report.statistics};
+  }
   if (recovery_.prepared(from, report.generation)) decide();
 }
 
@@ -102,6 +151,7 @@ void Leader::decide() {
     return;
   }
   recovery_.decide();
+  record_.decided_ns = static_cast<uint64_t>(c_.now - recovery_.began());
   beat_now_ = true;
   if (recovery_.decided(c_.pnn(), recovery_.generation(), c_.voters)) commit();
 }
@@ -116,6 +166,7 @@ void Leader::commit() {
     if (member_.on_commit(order)) node_.opened();
   }
   recovery_.finish();
+  end_record();
   judge_from_ = sequence_ + 1;
   beat_now_ = dirty_ = true;
   c_.log(RecoverydLog::kNotice, "generation " + std::to_string(order.generation) + " is open, members " +

@@ -33,6 +33,7 @@ void Recovery::claim_slice() {
 
 void Recovery::add_claim(Database& db, RecordEntry& entry) {
   ++statistics_.records_sent;
+  ++account(db).claimed;
   Member& to = *member(ctx_.lmaster(entry));
   if (to.pnn == ctx_.self) {
     if (!keep_claim(db, entry, {to.pnn, entry.dmaster, entry.rsn, entry.data_size})) fail("too many records");
@@ -63,6 +64,7 @@ void Recovery::end_claims() {
     end.empty_handed = empty_handed_;
     send(to.pnn, Operation::RECORD_CLAIMS_END, end.encode());
   }
+  done(RecoveryStep::kClaimed);
   step_ = Step::kAwaitingClaims;
 }
 
@@ -142,6 +144,7 @@ void Recovery::decide_slice() {
   }
   if (decided_ == keys_.size()) {
     end_assignments();
+    done(RecoveryStep::kDecided);
     walk_.start(ctx_.databases);
     step_ = Step::kTidying;
   }
@@ -156,8 +159,10 @@ void Recovery::decide(const ClaimedKey& key) {
     if (wins_over(claims_[at].claim, *winner)) winner = &claims_[at].claim;
   }
   ++statistics_.records_decided;
+  ++account(*key.db).decided;
   if (!winner->owns()) {
     ++statistics_.records_assigned;
+    ++account(*key.db).assigned;
     if (fell_back(*winner)) ++fallen_back_;
     assign(*key.db, entry, winner->holder, *winner);
   }
@@ -214,6 +219,7 @@ void Recovery::tidy_slice() {
     Database* db = nullptr;
     RecordEntry* entry = walk_.next(ctx_.databases, db);
     if (entry == nullptr) {
+      done(RecoveryStep::kTidied);
       step_ = Step::kAwaitingAssignments;
       break;
     }

@@ -34,6 +34,7 @@ bool Recovery::begin(const StoreRecover& order, TimeNs now) {
     return false;
   }
   reset();
+  began_ = now_ = now;
   migration_.close();
   ctx_.phase = StorePhase::kRecovering;
   ctx_.generation = order.generation;
@@ -65,6 +66,7 @@ void Recovery::reset() {
   self_queue_.clear();
   decided_ = 0;
   statistics_ = {};
+  account_at_ = 0;
   fallen_back_ = 0;
   failed_ = false;
   walk_.stop();
@@ -110,7 +112,23 @@ bool Recovery::has_work() const {
   return step_ == Step::kClaiming || step_ == Step::kDeciding || step_ == Step::kTidying;
 }
 
+RecoveredDatabase& Recovery::account(const Database& db) {
+  std::vector<RecoveredDatabase>& all = statistics_.databases;
+  if (account_at_ >= all.size() || all[account_at_].db_id != db.id) {
+    const auto known = std::ranges::find(all, db.id, &RecoveredDatabase::db_id);
+    account_at_ = static_cast<size_t>(known - all.begin());
+    if (known == all.end()) {
+      all.push_back({});
+      all.back().db_id = db.id;
+      all.back().from_ns = static_cast<uint64_t>(now_ - began_);
+    }
+  }
+  all[account_at_].to_ns = static_cast<uint64_t>(now_ - began_);
+  return all[account_at_];
+}
+
 void Recovery::work(TimeNs now) {
+  now_ = now;
   if (walk_job_ != HeaderJob::kNone) {
     header_slice(now);
   } else if (!self_queue_.empty()) {
@@ -132,9 +150,13 @@ void Recovery::advance() {
   const bool headers_done = walk_job_ == HeaderJob::kNone && ctx_.header_jobs == 0;
   if (step_ == Step::kDiscarding && headers_done) {
     must_discard_ = false;
+    done(RecoveryStep::kDiscarded);
     start_claiming();
   }
-  if (step_ == Step::kAwaitingClaims && all_ended(&Member::claims_ended)) step_ = Step::kDeciding;
+  if (step_ == Step::kAwaitingClaims && all_ended(&Member::claims_ended)) {
+    done(RecoveryStep::kAllClaimed);
+    step_ = Step::kDeciding;
+  }
   if (step_ == Step::kAwaitingAssignments && headers_done && all_ended(&Member::assignments_ended))
     prepared();
   if (ctx_.phase == StorePhase::kSuspended && headers_done) must_discard_ = false;
@@ -152,6 +174,7 @@ void Recovery::start_claiming() {
 
 void Recovery::prepared() {
   step_ = Step::kDone;
+  done(RecoveryStep::kPrepared);
   ctx_.phase = StorePhase::kPrepared;
   ctx_.prepared_generation = ctx_.generation;
   ctx_.counts.records_fallen_back += fallen_back_;
@@ -213,6 +236,7 @@ void Recovery::send(uint32_t node, Operation operation, const Bytes& payload) {
 }
 
 void Recovery::record_packet(Operation operation, uint32_t node, ByteView payload, TimeNs now) {
+  now_ = now;
   Member* from = member(node);
   if (from == nullptr) return ctx_.refuse();
   bool understood = false;

@@ -93,6 +93,11 @@ class Recovery {
   void prepared();
   void report(bool ok, const std::string& error);
   void fail(const std::string& error);
+  void done(RecoveryStep step) {
+    statistics_.step_ns[static_cast<size_t>(step)] = static_cast<uint64_t>(now_ - began_);
+  }
+  // What is told of a database; valid until the next call.
+  RecoveredDatabase& account(const Database& db);
   Member* member(uint32_t pnn);
   bool all_ended(bool Member::*ended) const;
   void send(uint32_t node, Operation operation, const Bytes& payload);
@@ -132,6 +137,8 @@ class Recovery {
   size_t decided_ = 0;
   Placement open_placement_;  // of the generation this store was last open in
   RecoveryStatistics statistics_;
+  TimeNs began_ = 0, now_ = 0;
+  size_t account_at_ = 0;  // the last one asked for: work goes database by database
   uint64_t fallen_back_ = 0;
 };
 

@@ -312,15 +312,70 @@ std::optional<RecoveryBegin> RecoveryBegin::decode(ByteView payload) {
   return checked(r, m);
 }
 
+const char* recovery_step_name(RecoveryStep step) {
+  switch (step) {
+    case RecoveryStep::kDiscarded:
+      return "discard";
+    case RecoveryStep::kClaimed:
+      return "claim";
+    case RecoveryStep::kAllClaimed:
+      return "await claims";
+    case RecoveryStep::kDecided:
+      return "decide";
+    case RecoveryStep::kTidied:
+      return "tidy";
+    case RecoveryStep::kPrepared:
+      return "await decisions";
+    case RecoveryStep::kCount:
+      break;
+  }
+  return "?";
+}
+
+namespace {
+
+void put_statistics(Writer& w, const RecoveryStatistics& statistics) {
+  w.u64(statistics.records_sent);
+  w.u64(statistics.records_decided);
+  w.u64(statistics.records_assigned);
+  w.u64(statistics.bytes_sent);
+  for (uint64_t ns : statistics.step_ns) w.u64(ns);
+  w.u32(static_cast<uint32_t>(statistics.databases.size()));
+  for (const RecoveredDatabase& db : statistics.databases) {
+    w.u32(db.db_id);
+    for (uint64_t number : {db.claimed, db.decided, db.assigned, db.from_ns, db.to_ns}) w.u64(number);
+  }
+}
+RecoveryStatistics take_statistics(Reader& r) {
+  RecoveryStatistics statistics;
+  statistics.records_sent = r.u64();
+  statistics.records_decided = r.u64();
+  statistics.records_assigned = r.u64();
+  statistics.bytes_sent = r.u64();
+  for (uint64_t& ns : statistics.step_ns) ns = r.u64();
+  const uint32_t count = r.u32();
+  if (count > kDatabasesMax || !plausible(r, count, 44)) {
+    r.fail();
+    return statistics;
+  }
+  for (uint32_t i = 0; i < count; ++i) {
+    RecoveredDatabase db;
+    db.db_id = r.u32();
+    for (uint64_t* number : {&db.claimed, &db.decided, &db.assigned, &db.from_ns, &db.to_ns})
+      *number = r.u64();
+    statistics.databases.push_back(db);
+  }
+  return statistics;
+}
+
+}  // namespace
+
 Bytes StoreRecovered::encode() const {
   Bytes out;
   Writer w(out);
   w.u32(generation);
   w.u32(ok ? 1 : 0);
-  w.u64(statistics.records_sent);
-  w.u64(statistics.records_decided);
-  w.u64(statistics.records_assigned);
-  w.u64(statistics.bytes_sent);
+  put_statistics(w, statistics);
   put_text(w, error);
   return out;
 }
@@ -329,10 +384,7 @@ std::optional<StoreRecovered> StoreRecovered::decode(ByteView payload) {
   StoreRecovered m;
   m.generation = r.u32();
   m.ok = r.u32() != 0;
-  m.statistics.records_sent = r.u64();
-  m.statistics.records_decided = r.u64();
-  m.statistics.records_assigned = r.u64();
-  m.statistics.bytes_sent = r.u64();
+  m.statistics = take_statistics(r);
   m.error = take_text(r);
   return checked(r, m);
 }
@@ -382,6 +434,48 @@ std::optional<StoreHello> StoreHello::decode(ByteView payload) {
   m.prepared_generation = r.u32();
   m.databases = r.u32();
   return checked(r, m);
+}
+
+Bytes RecoveryRecord::encode() const {
+  Bytes out;
+  Writer w(out);
+  w.u32(generation);
+  w.u32(base_generation);
+  w.u32(leader);
+  w.u32(given_up);
+  w.i64(began_wall_ns);
+  w.u64(decided_ns);
+  w.u64(opened_ns);
+  put_text(w, reason);
+  w.u32(static_cast<uint32_t>(members.size()));
+  for (const RecoveryMember& member : members) {
+    w.u32(member.pnn);
+    w.u64(member.reported_ns);
+    put_statistics(w, member.statistics);
+  }
+  return out;
+}
+std::optional<RecoveryRecord> RecoveryRecord::decode(ByteView payload) {
+  Reader r(payload);
+  RecoveryRecord m;
+  m.generation = r.u32();
+  m.base_generation = r.u32();
+  m.leader = r.u32();
+  m.given_up = r.u32();
+  m.began_wall_ns = r.i64();
+  m.decided_ns = r.u64();
+  m.opened_ns = r.u64();
+  m.reason = take_text(r);
+  const uint32_t count = r.u32();
+  if (count > kNodesMax || !plausible(r, count, 96)) return std::nullopt;
+  for (uint32_t i = 0; i < count && r.ok(); ++i) {
+    RecoveryMember member;
+    member.pnn = r.u32();
+    member.reported_ns = r.u64();
+    member.statistics = take_statistics(r);
+    m.members.push_back(std::move(member));
+  }
+  return checked(r, std::move(m));
 }
 
 Bytes LockWaits::encode() const {

@@ -6,6 +6,7 @@
 #ifndef LIBCTDBIPC_WIRE_OWN_MESSAGES_H_
 #define LIBCTDBIPC_WIRE_OWN_MESSAGES_H_
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -175,11 +176,33 @@ struct RecoveryBegin {
 };
 using StoreRecover = RecoveryBegin;
 
+// The steps of a store's part in a recovery, in order (ARCHITECTURE §5).
+enum class RecoveryStep : uint8_t {
+  kDiscarded,   // what is older than the base is gone
+  kClaimed,     // every copy was told to its lmaster
+  kAllClaimed,  // the claims of all members are here
+  kDecided,     // every key of this lmaster has an owner
+  kTidied,      // entries without a copy are gone
+  kPrepared,    // the decisions of all members are here
+  kCount,
+};
+const char* recovery_step_name(RecoveryStep step);
+
+// One database in a store's part of a recovery.
+struct RecoveredDatabase {
+  uint32_t db_id = 0;
+  uint64_t claimed = 0, decided = 0, assigned = 0;
+  uint64_t from_ns = 0, to_ns = 0;  // first and last work on it, since the store began
+};
+
 struct RecoveryStatistics {
   uint64_t records_sent = 0;      // claims this store streamed to lmasters
   uint64_t records_decided = 0;   // keys this store decided as lmaster
   uint64_t records_assigned = 0;  // keys whose owner was lost and a copy was promoted
   uint64_t bytes_sent = 0;
+  std::array<uint64_t, static_cast<size_t>(RecoveryStep::kCount)>
+      step_ns{};  // when it was done, since the store began
+  std::vector<RecoveredDatabase> databases;
 };
 
 // Store -> its recoveryd (STORE_RECOVERED), member recoveryd -> leader (RECOVERY_REPORT).
@@ -222,6 +245,27 @@ struct StoreHello {
 };
 
 // ---- answers to our own controls ----
+
+// One member in the leader's record of a recovery.
+struct RecoveryMember {
+  uint32_t pnn = 0;
+  uint64_t reported_ns = 0;  // when its report was here, since the leader began
+  RecoveryStatistics statistics;
+};
+// GET_LAST_RECOVERY: how the last recovery went that this node has led. Times are nanoseconds since it began.
+struct RecoveryRecord {
+  uint32_t generation = CTDB_INVALID_GENERATION;  // INVALID: it has led none
+  uint32_t base_generation = CTDB_INVALID_GENERATION;
+  uint32_t leader = CTDB_UNKNOWN_PNN;
+  int64_t began_wall_ns = 0;  // since 1970
+  std::string reason;
+  uint32_t given_up = 0;    // attempts before it
+  uint64_t decided_ns = 0;  // all prepared, a majority has it on disk
+  uint64_t opened_ns = 0;
+  std::vector<RecoveryMember> members;
+  Bytes encode() const;
+  static std::optional<RecoveryRecord> decode(ByteView payload);
+};
 
 // A chain that the store waits for because somebody on its node holds it.
 struct LockWait {

@@ -144,6 +144,7 @@ void fields(Line& line, const StoreRecovered& m) {
   line.number("records_decided", m.statistics.records_decided);
   line.number("records_assigned", m.statistics.records_assigned)
       .number("bytes_sent", m.statistics.bytes_sent);
+  line.number("databases", m.statistics.databases.size());
   line.text("error", m.error);
 }
 void fields(Line& line, const RecoveryCommit& m) {

@@ -53,7 +53,7 @@ inline RecoveryBegin sample(RecoveryBegin*) {
   return {8, 79, 77, {0, 2, 5}};
 }
 inline StoreRecovered sample(StoreRecovered*) {
-  return {79, false, {1, 2, 3, 4}, "disk is full"};
+  return {79, false, {1, 2, 3, 4, {10, 20, 30, 40, 50, 60}, {{0x7a19d84d, 5, 6, 7, 11, 45}}}, "disk is full"};
 }
 inline RecoveryCommit sample(RecoveryCommit*) {
   return {8, 79};
@@ -63,6 +63,17 @@ inline StoreSuspend sample(StoreSuspend*) {
 }
 inline StoreHello sample(StoreHello*) {
   return {77, 78, 12};
+}
+inline RecoveryRecord sample(RecoveryRecord*) {
+  return {79,
+          77,
+          2,
+          1700000000000000000,
+          "node 1 left",
+          3,
+          65000,
+          70000,
+          {{0, 61000, sample(static_cast<StoreRecovered*>(nullptr)).statistics}, {2, 60000, {}}}};
 }
 inline LockWaits sample(LockWaits*) {
   return {{{0x7a19d84d, {1, 2, 3}, 4711, "smbd", 3000000000, 2}, {1, {}, 0, "", 0, 1}}};

@@ -7,6 +7,7 @@ import tempfile
 import threading
 import time
 import unittest
+from xml.etree import ElementTree
 
 from support import BIN, NetworkFaults, NetworkNamespace, start_cluster, wait_until
 
@@ -134,6 +135,7 @@ class MembershipTest(unittest.TestCase):
                    "the recovery goes on in spite of the lock")
         for number in range(20):
             self.increment(number % 2, f"other-{number}")
+        self.check_last_recovery()
         asking = subprocess.Popen(self.command(1, "held"), stdout=subprocess.PIPE, text=True)
         self.cluster.nodes[2].start()
         self.cluster.wait_healthy()
@@ -148,6 +150,19 @@ class MembershipTest(unittest.TestCase):
         self.assertEqual(int(asking.communicate(timeout=60)[0]), 3)
         self.assertEqual(holder.wait(timeout=60), 0)
         holder.stdout.close()
+
+
+    def check_last_recovery(self):
+        """After the death of node 2: what is told of the recovery, by a node that need not have led it."""
+        picture = f"{self.cluster.directory}/recovery.svg"
+        told = json.loads(self.cluster.nodes[1].cli("-o", "json", "recovery", "last", picture, check=True).stdout)
+        self.assertIn("node 2 left", told["reason"])
+        self.assertEqual(told["members"], "0,1")
+        self.assertEqual({step["node"] for step in told["steps"]}, {0, 1})
+        self.assertIn("member.tdb", {database["database"] for database in told["databases"]})
+        texts = [each.text for each in ElementTree.parse(picture).iter("{http://www.w3.org/2000/svg}text")]
+        self.assertIn("node 0", texts)
+        self.assertIn("member.tdb", texts)
 
 
 if __name__ == "__main__":

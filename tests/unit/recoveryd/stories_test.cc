@@ -115,6 +115,30 @@ TEST_F(Opened, DeathOfAFollowerCostsAMomentAndItsReturnToo) {
   EXPECT_GT(world.generation(dead), before);
 }
 
+TEST_F(Opened, TheLeaderKeepsARecordOfTheLastRecovery) {
+  World world(3);
+  open(world);
+  const uint32_t leader = world.leader(), dead = follower(world);
+  const auto record = [&] {
+    EXPECT_EQ(world.control(leader, Control::GET_LAST_RECOVERY), 0);
+    return RecoveryRecord::decode(world.reply_data).value_or(RecoveryRecord());
+  };
+  EXPECT_EQ(record().generation, world.generation(leader));
+  world.kill(dead);
+  ASSERT_TRUE(world.until([&] { return world.open_together(all_but(3, dead)); }));
+  const RecoveryRecord left = record();
+  EXPECT_EQ(left.generation, world.generation(leader));
+  EXPECT_EQ(left.reason.rfind("node " + std::to_string(dead) + " left", 0), 0u) << left.reason;
+  ASSERT_EQ(left.members.size(), 2u);
+  EXPECT_GE(left.opened_ns, left.decided_ns);
+  EXPECT_GE(left.decided_ns, left.members[1].reported_ns);
+  EXPECT_EQ(world.control(leader, Control::GET_LAST_RECOVERY, Bytes(4)), -1) << "it takes no data";
+  world.start(dead);
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, kSecond));
+  EXPECT_NE(record().reason.find("node " + std::to_string(dead) + " came"), std::string::npos)
+      << record().reason;
+}
+
 TEST_F(Opened, DeathOfTheLeaderCostsAnElectionMore) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     World world(3, seed);

@@ -63,6 +63,24 @@ TEST_F(Recovery, SaysHelloWithWhatItHas) {
   EXPECT_EQ(hello(2).databases, 0u);
 }
 
+TEST_F(Recovery, ReportsWhatEachStepAndDatabaseTook) {
+  for (int i = 0; i < 30; ++i) take(0, "key" + std::to_string(i), "x");
+  w.recover(11, 10, {0, 1, 2});
+  w.run();
+  const RecoveryStatistics first = last_report(0).statistics;
+  ASSERT_EQ(first.databases.size(), 1u);
+  EXPECT_EQ(first.databases[0].claimed, 30u);
+  EXPECT_EQ(first.databases[0].decided, first.records_decided);
+  EXPECT_LE(first.databases[0].from_ns, first.databases[0].to_ns);
+  uint64_t before = 0;
+  for (uint64_t step : first.step_ns) {
+    if (step == 0) continue;  // nothing was discarded
+    EXPECT_GE(step, before);
+    before = step;
+  }
+  EXPECT_EQ(first.step_ns[static_cast<size_t>(RecoveryStep::kDiscarded)], 0u);
+}
+
 TEST_F(Recovery, LeavesOwnersWhereTheyAre) {
   std::map<std::string, uint32_t> where;
   for (uint32_t i = 0; i < 60; ++i) {

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// recovery last.
+#include <fstream>
+
+#include "ctdb-cli/connection.h"
+#include "ctdb-cli/databases.h"
+#include "ctdb-cli/recovery_picture.h"
+#include "ctdb-cli/text.h"
+#include "libctdbipc/wire/layout.h"
+
+namespace ctdb::cli {
+namespace {
+
+// The one who led it knows; leaders change, so everybody who can be reached is asked and the newest is it.
+Result<RecoveryRecord> newest(Connection& connection) {
+  const Result<std::vector<NodeAnswer>> nodes = connection.nodes();
+  if (!nodes) return fail(nodes.error());
+  RecoveryRecord found;
+  std::string trouble;
+  for (const NodeAnswer& node : *nodes) {
+    if ((node.flags & (CTDB_NODE_DELETED | CTDB_NODE_DISCONNECTED)) != 0) continue;
+    const Result<Bytes> answer = connection.control(node.pnn, Control::GET_LAST_RECOVERY, {});
+    if (!answer) {
+      trouble = "node " + std::to_string(node.pnn) + ": " + answer.error().text();
+      continue;
+    }
+    const std::optional<RecoveryRecord> record = RecoveryRecord::decode(*answer);
+    if (!record)
+      return fail(ErrorCode::kInvalid, "node " + std::to_string(node.pnn) + ": its record is malformed");
+    if (record->generation == CTDB_INVALID_GENERATION) continue;
+    if (found.generation == CTDB_INVALID_GENERATION || record->generation > found.generation) found = *record;
+  }
+  if (found.generation != CTDB_INVALID_GENERATION) return found;
+  return fail(
+      ErrorCode::kNotFound,
+      trouble.empty() ? "no node that can be reached has led a recovery since it was started" : trouble);
+}
+
+double ms(uint64_t ns) {
+  return static_cast<double>(ns) / 1e6;
+}
+
+Table steps_table(const RecoveryRecord& record) {
+  Table table{"steps", {"node", "step", "from_ms", "to_ms"}, {}};
+  for (const RecoveryMember& member : record.members) {
+    const uint64_t began = began_ns(member);
+    uint64_t from = 0;
+    for (size_t step = 0; step < member.statistics.step_ns.size(); ++step) {
+      const uint64_t to = member.statistics.step_ns[step];
+      if (to == 0) continue;
+      table.rows.push_back({static_cast<uint64_t>(member.pnn),
+                            std::string(recovery_step_name(static_cast<RecoveryStep>(step))),
+                            ms(began + from), ms(began + to)});
+      from = to;
+    }
+  }
+  return table;
+}
+
+Table databases_table(const RecoveryRecord& record, const std::map<uint32_t, std::string>& names) {
+  Table table{"databases", {"node", "database", "claimed", "decided", "promoted", "from_ms", "to_ms"}, {}};
+  for (const RecoveryMember& member : record.members) {
+    const uint64_t began = began_ns(member);
+    for (const RecoveredDatabase& db : member.statistics.databases) {
+      const auto name = names.find(db.db_id);
+      table.rows.push_back({static_cast<uint64_t>(member.pnn),
+                            name == names.end() ? id_text(db.db_id) : name->second, db.claimed, db.decided,
+                            db.assigned, ms(began + db.from_ns), ms(began + db.to_ns)});
+    }
+  }
+  return table;
+}
+
+std::string members_text(const RecoveryRecord& record) {
+  std::vector<std::string> members;
+  for (const RecoveryMember& member : record.members) members.push_back(std::to_string(member.pnn));
+  return joined(members, ",");
+}
+
+Report report_of(const RecoveryRecord& record, const std::map<uint32_t, std::string>& names) {
+  Report report;
+  report.field("generation", static_cast<uint64_t>(record.generation));
+  report.field("base_generation", record.base_generation == CTDB_INVALID_GENERATION
+                                      ? Value()
+                                      : Value(static_cast<uint64_t>(record.base_generation)));
+  report.field("reason", record.reason);
+  report.field("leader", static_cast<uint64_t>(record.leader));
+  report.field("members", members_text(record));
+  report.field("began", time_text(record.began_wall_ns));
+  report.field("attempts_given_up", static_cast<uint64_t>(record.given_up));
+  report.field("decided_ms", ms(record.decided_ns));
+  report.field("opened_ms", ms(record.opened_ns));
+  report.tables.push_back(steps_table(record));
+  report.tables.push_back(databases_table(record, names));
+  return report;
+}
+
+}  // namespace
+
+Outcome recovery_last(const Invocation& invocation) {
+  auto connection = Connection::open(invocation);
+  if (!connection) return failed(connection.error());
+  const Result<RecoveryRecord> record = newest(**connection);
+  if (!record) return failed(record.error());
+  const Result<std::map<uint32_t, std::string>> names = database_names(**connection);
+  if (!names) return failed(names.error());
+  Outcome outcome;
+  outcome.report = report_of(*record, *names);
+  if (const std::optional<std::string> path = invocation.optional("PICTURE")) {
+    std::ofstream out(*path);
+    out << recovery_picture(*record, *names) << std::flush;
+    if (!out) return failed(Exit::kFailed, *path + " could not be written");
+  }
+  return outcome;
+}
+
+}  // namespace ctdb::cli
