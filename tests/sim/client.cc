@@ -118,6 +118,10 @@ void Client::begin() {
   World& world = node_.world();
   const bool pinned = options_.pinned_key != ~0u && !world.random.one_in(8);
   key_ = pinned ? options_.pinned_key : static_cast<uint32_t>(world.random.below(world.options().keys));
+  if (world.options().clients_local && !world.random.one_in(8)) {
+    key_ = static_cast<uint32_t>((node_.pnn() + world.node_count() * world.random.below(8)) %
+                                 world.options().keys);
+  }
   key_bytes_ = world.key_bytes(key_);
   const uint64_t dice = world.random.below(100);
   if (dice < 1) return traverse();

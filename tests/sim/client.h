@@ -70,6 +70,7 @@ class Client : public Process {
   void own();
   void change();
   void schedule_for_deletion(ByteView header);
+  void release();
   void unlock();
   void call(uint32_t callid, uint32_t flags);
   void send_call();

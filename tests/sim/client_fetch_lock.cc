@@ -10,6 +10,7 @@ namespace ctdb::sim {
 
 void Client::lock() {
   set_state(State::kLocking);
+  if (node_.mutator.is(Mutation::kNoChainLock)) return later(1 * kMicrosecond, &Client::locked);
   node_.locks.acquire(*node_.database(), key_bytes_, holder(), [this, mine = incarnation()] {
     if (mine != incarnation()) return;
     state_ = State::kWorking;  // it has the lock, also while it is stopped
@@ -19,6 +20,7 @@ void Client::lock() {
 
 bool Client::usable() const {
   const std::optional<RecordHeader> header = read_record_header(value_);
+  if (node_.mutator.is(Mutation::kNoHeaderCheck) && header && node_.world().random.one_in(20)) return true;
   return header && header->dmaster == node_.pnn() && (header->flags & CTDB_RECORD_RO_HAVE_DELEGATIONS) == 0;
 }
 
@@ -26,7 +28,7 @@ void Client::locked() {
   set_state(State::kWorking);
   value_ = node_.database()->fetch(key_bytes_).value_or(Bytes());
   if (usable()) return own();
-  node_.locks.release(*node_.database(), key_bytes_, holder());
+  release();
   if (work_ != Work::kRead) return call(CTDB_FUNC_NULL, CTDB_CALL_IMMEDIATE_MIGRATION);
   expectation_ = node_.world().checkers.lost_updates.expect(key_);
   call(CTDB_FUNC_FETCH, value_.size() >= CTDB_RECORD_HEADER_SIZE ? CTDB_CALL_WANT_READONLY : 0);
@@ -103,8 +105,13 @@ void Client::schedule_for_deletion(ByteView header) {
   send_control(static_cast<uint32_t>(Control::SCHEDULE_FOR_DELETION), db_id_, CTDB_CONTROL_NOREPLY, data);
 }
 
-void Client::unlock() {
+void Client::release() {
+  if (node_.mutator.is(Mutation::kNoChainLock)) return;
   node_.locks.release(*node_.database(), key_bytes_, holder());
+}
+
+void Client::unlock() {
+  release();
   completed();
 }
 

@@ -16,6 +16,7 @@ constexpr FaultRow kRows[] = {
     {Fault::kIsolate, "isolate", false, true},
     {Fault::kMute, "mute", false, true},
     {Fault::kDeaf, "deaf", false, true},
+    {Fault::kFade, "fade", false, true},
     {Fault::kSplit, "split", false, true},
     {Fault::kCutPair, "cut-pair", true, true},
     {Fault::kCutOneWay, "cut-one-way", true, true},
@@ -155,6 +156,14 @@ void Faults::break_network(const FaultEvent& event) {
     case Fault::kDeaf:
       for (uint32_t n = 0; n < world_.node_count(); ++n) {
         cut(node, n, event.fault != Fault::kDeaf, event.fault != Fault::kMute, event.time);
+      }
+      return;
+    case Fault::kFade:
+      for (uint32_t n = 0; n < world_.node_count(); ++n) {
+        if (n == node) continue;
+        network.stall(n, node, event.time / 3);
+        cut(node, n, true, false, event.time);
+        undo_after(event.time / 3 + kMillisecond, [&network, n, node] { network.block(n, node); });
       }
       return;
     case Fault::kSplit:

@@ -26,13 +26,14 @@ enum class Fault : uint8_t {
   kIsolate,     // one node, both ways, silently
   kMute,        // it is not heard
   kDeaf,        // it hears nothing
-  kSplit,       // two groups; detail: the bits of one of them
-  kCutPair,     // A and B do not see each other, both see the rest
-  kCutOneWay,   // B does not hear A
-  kHalfClose,   // one side gives the connection up; time: what it sent arrives late by that much
-  kStallLink,   // everything from A to B arrives late
-  kSlowLink,    // detail: by which factor
-  kQuiet,       // NODE_QUIET, later NODE_ACTIVE
+  kFade,       // it is not heard; what is sent to it arrives late, after a third of `time`, then nothing does
+  kSplit,      // two groups; detail: the bits of one of them
+  kCutPair,    // A and B do not see each other, both see the rest
+  kCutOneWay,  // B does not hear A
+  kHalfClose,  // one side gives the connection up; time: what it sent arrives late by that much
+  kStallLink,  // everything from A to B arrives late
+  kSlowLink,   // detail: by which factor
+  kQuiet,      // NODE_QUIET, later NODE_ACTIVE
   // Processes and machines.
   kKillRouter,
   kKillStore,

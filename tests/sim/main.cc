@@ -25,7 +25,7 @@ struct CommandLine {
   bool trace = false;
   bool print = false;
   bool coverage = false;
-  uint64_t shrink = 400;
+  uint64_t shrink = 2000;
   std::string out;
   std::vector<std::string> scenarios;
   std::string program;

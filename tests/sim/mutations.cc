@@ -1,55 +1,80 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tests/sim/mutations.h"
 
+#include <algorithm>
 #include <iterator>
 
+#include "ctdb-recoveryd/core/durable_state.h"
 #include "libctdbipc/wire/own_messages.h"
 
 namespace ctdb::sim {
 namespace {
 
-struct Row {
-  Mutation mutation;
-  std::string_view name;
+constexpr std::string_view kNames[] = {
+    "none",
+    "restamp-generations",
+    "keep-old-records",
+    "wrong-rsn-order",
+    "promote-loser",
+    "forget-claims",
+    "forget-assignments",
+    "files-lost-on-restart",
+    "members-differ",
+    "ignore-suspend",
+    "endless-lease",
+    "lease-from-arrival",
+    "hasty-leader",
+    "no-majority",
+    "lose-votes",
+    "vote-counted-twice",
+    "vote-unasked",
+    "decision-not-kept",
+    "hide-short-resets",
+    "ignore-sessions",
+    "reorder-lane",
+    "duplicate-packets",
+    "lost-grant",
+    "lost-call",
+    "grant-elsewhere",
+    "owner-keeps",
+    "rsn-goes-back",
+    "old-data",
+    "no-chain-lock",
+    "no-header-check",
 };
-constexpr Row kRows[] = {
-    {Mutation::kNone, "none"},
-    {Mutation::kRestampGenerations, "restamp-generations"},
-    {Mutation::kKeepOldRecords, "keep-old-records"},
-    {Mutation::kIgnoreSuspend, "ignore-suspend"},
-    {Mutation::kHideShortResets, "hide-short-resets"},
-    {Mutation::kReorderLane, "reorder-lane"},
-    {Mutation::kDuplicatePackets, "duplicate-packets"},
-    {Mutation::kPromoteLoser, "promote-loser"},
-    {Mutation::kForgetClaims, "forget-claims"},
-    {Mutation::kLoseVotes, "lose-votes"},
-};
+static_assert(std::size(kNames) == static_cast<size_t>(Mutation::kCount));
 
 bool is_record_packet(Operation operation) {
   return operation == Operation::REQ_DMASTER || operation == Operation::REPLY_DMASTER ||
          operation == Operation::REQ_CALL;
 }
 
-void replace_payload(Bytes& packet, ByteView payload) {
-  Header header = read_header(packet);
-  build_own(packet, header, payload);
+Operation operation_of(ByteView packet) {
+  return static_cast<Operation>(read_header(packet).operation);
+}
+
+// Decodes the payload of an own operation, lets `change` alter it, and puts it back.
+template <typename Message, typename Change>
+void alter(Bytes& packet, Change change) {
+  std::optional<Message> message = Message::decode(own_payload(packet));
+  if (!message) return;
+  change(*message);
+  build_own(packet, read_header(packet), message->encode());
 }
 
 }  // namespace
 
 std::optional<Mutation> mutation_by_name(std::string_view name) {
-  for (const Row& row : kRows) {
-    if (row.name == name) return row.mutation;
-  }
-  return std::nullopt;
+  const auto* found = std::find(std::begin(kNames), std::end(kNames), name);
+  if (found == std::end(kNames)) return std::nullopt;
+  return static_cast<Mutation>(found - std::begin(kNames));
 }
 
 std::string_view mutation_name(Mutation mutation) {
-  for (const Row& row : kRows) {
-    if (row.mutation == mutation) return row.name;
-  }
-  return "?";
+  return kNames[static_cast<size_t>(mutation)];
 }
+
+// ---- set-up ----
 
 void mutate_world(Mutation mutation, NetworkOptions& network) {
   if (mutation == Mutation::kHideShortResets) network.hide_resets_shorter_than = 300 * kMillisecond;
@@ -57,22 +82,79 @@ void mutate_world(Mutation mutation, NetworkOptions& network) {
   network.duplicate = mutation == Mutation::kDuplicatePackets;
 }
 
-bool mutate_store_input(Mutation mutation, Bytes& packet, uint32_t store_generation, uint32_t store_newest) {
+void mutate_recoveryd(Mutation mutation, RecoverydOptions& options, Bytes& durable) {
+  if (mutation == Mutation::kLoseVotes) durable.clear();
+  if (mutation == Mutation::kEndlessLease) options.timing.lease = 3600 * kSecond;
+  if (mutation == Mutation::kHastyLeader) options.timing.member_silence = 200 * kMillisecond;
+  if (mutation == Mutation::kNoMajority) options.majority_quorum = false;
+}
+
+void mutate_durable(Mutation mutation, ByteView old, Bytes& bytes) {
+  if (mutation != Mutation::kDecisionNotKept) return;
+  std::optional<DurableState> next = DurableState::decode(bytes);
+  if (!next) return;
+  const DurableState kept = DurableState::decode(old).value_or(DurableState());
+  next->decided_generation = kept.decided_generation;
+  next->decided_members = kept.decided_members;
+  bytes = next->encode();
+}
+
+// ---- recoveryd ----
+
+void Mutator::recoveryd_input(Bytes& packet, std::vector<Bytes>& more) {
+  const Operation operation = operation_of(packet);
+  if (mutation_ == Mutation::kIgnoreSessions && operation == Operation::LINK_STATE) {
+    alter<LinkState>(packet, [](LinkState& link) { link.session = 1; });
+  }
+  if (mutation_ == Mutation::kLeaseFromArrival && operation == Operation::HEARTBEAT) {
+    alter<Heartbeat>(packet, [this](Heartbeat& beat) { beat.acked = std::max(beat.acked, answered_); });
+  }
+  if (operation != Operation::VOTE_REPLY) return;
+  if (mutation_ == Mutation::kVoteUnasked) {
+    alter<VoteReply>(packet, [](VoteReply& reply) { reply.granted = true; });
+  }
+  if (mutation_ == Mutation::kVoteCountedTwice) {
+    const uint32_t voter = read_header(packet).srcnode;
+    for (uint32_t other = 0; other < nodes_; ++other) {
+      if (other == voter || other == pnn_) continue;
+      more.push_back(packet);
+      set_srcnode(more.back(), other);
+      return;
+    }
+  }
+}
+
+void Mutator::recoveryd_output(ByteView packet) {
+  if (operation_of(packet) == Operation::HEARTBEAT_REPLY) {
+    const std::optional<HeartbeatReply> reply = HeartbeatReply::decode(own_payload(packet));
+    if (reply) answered_ = reply->sequence;
+  }
+}
+
+// ---- store ----
+
+bool Mutator::store_input(Bytes& packet, uint32_t store_generation, uint32_t store_newest, Random& random) {
   const Header header = read_header(packet);
   const Operation operation = static_cast<Operation>(header.operation);
-  switch (mutation) {
+  switch (mutation_) {
     case Mutation::kRestampGenerations:
-      if (is_record_packet(operation) && header.generation < store_generation)
+      if (is_record_packet(operation) && header.generation < store_generation) {
         set_generation(packet, store_generation);
+      }
       return true;
     case Mutation::kKeepOldRecords:
-      if (operation == Operation::STORE_RECOVER) {
-        std::optional<StoreRecover> recover = StoreRecover::decode(own_payload(packet));
-        if (recover && recover->base_generation > store_newest) {
-          recover->base_generation = store_newest;
-          replace_payload(packet, recover->encode());
+      if (operation != Operation::STORE_RECOVER) return true;
+      alter<StoreRecover>(packet, [store_newest](StoreRecover& recover) {
+        recover.base_generation = std::min(recover.base_generation, store_newest);
+      });
+      return true;
+    case Mutation::kMembersDiffer:
+      if (operation != Operation::STORE_RECOVER) return true;
+      alter<StoreRecover>(packet, [this, &random](StoreRecover& recover) {
+        if (random.one_in(3) && recover.members.size() > 1 && recover.members.back() != pnn_) {
+          recover.members.pop_back();
         }
-      }
+      });
       return true;
     case Mutation::kIgnoreSuspend:
       return operation != Operation::STORE_SUSPEND;
@@ -81,18 +163,68 @@ bool mutate_store_input(Mutation mutation, Bytes& packet, uint32_t store_generat
   }
 }
 
-bool mutate_store_output(Mutation mutation, Bytes& packet, uint32_t nodes, Random& random) {
-  const Header header = read_header(packet);
-  const Operation operation = static_cast<Operation>(header.operation);
-  if (mutation == Mutation::kPromoteLoser && operation == Operation::RECORD_ASSIGN) {
-    std::optional<RecordAssign> assign = RecordAssign::decode(own_payload(packet));
-    if (assign) {
-      for (RecordAssignment& one : assign->assignments)
-        one.dmaster = static_cast<uint32_t>(random.below(nodes));
-      replace_payload(packet, assign->encode());
+bool Mutator::store_output(Bytes& packet, Random& random) {
+  switch (operation_of(packet)) {
+    case Operation::RECORD_ASSIGN:
+      if (mutation_ == Mutation::kForgetAssignments) {
+        alter<RecordAssign>(packet, [](RecordAssign& assign) { assign.assignments.pop_back(); });
+      }
+      if (mutation_ != Mutation::kPromoteLoser) return true;
+      alter<RecordAssign>(packet, [this, &random](RecordAssign& assign) {
+        for (RecordAssignment& one : assign.assignments) {
+          one.dmaster = static_cast<uint32_t>(random.below(nodes_));
+        }
+      });
+      return true;
+    case Operation::RECORD_CLAIMS:
+      if (mutation_ == Mutation::kForgetClaims && random.one_in(3)) return false;
+      if (mutation_ != Mutation::kWrongRsnOrder) return true;
+      alter<RecordClaims>(packet, [](RecordClaims& claims) {
+        for (RecordClaim& claim : claims.claims) {
+          if (claim.data_size > 0) claim.rsn = (1u << 30) - claim.rsn;
+        }
+      });
+      return true;
+    case Operation::REQ_CALL:
+      return mutation_ != Mutation::kLostCall || !random.one_in(100);
+    case Operation::REPLY_DMASTER:
+      return migration_output(packet, random);
+    default:
+      return true;
+  }
+}
+
+bool Mutator::migration_output(Bytes& packet, Random& random) {
+  if (mutation_ == Mutation::kLostGrant) return !random.one_in(100);
+  if (mutation_ == Mutation::kGrantElsewhere && random.one_in(50)) {
+    set_destnode(packet, (read_header(packet).destnode + 1) % nodes_);
+  }
+  if (mutation_ == Mutation::kRsnGoesBack && random.one_in(50)) {
+    if (std::optional<ReplyDmaster> reply = parse_reply_dmaster(packet)) {
+      reply->rsn = 1;
+      Bytes changed;
+      build(changed, read_header(packet), *reply);
+      packet = changed;
     }
   }
-  return mutation != Mutation::kForgetClaims || operation != Operation::RECORD_CLAIMS || !random.one_in(3);
+  if (mutation_ == Mutation::kOldData) old_data(packet);
+  return true;
+}
+
+void Mutator::old_data(Bytes& packet) {
+  std::optional<ReplyDmaster> reply = parse_reply_dmaster(packet);
+  if (!reply || reply->data.empty()) return;
+  const Bytes key = to_bytes(reply->key);
+  const auto found = std::find_if(first_data_.begin(), first_data_.end(),
+                                  [&key](const auto& entry) { return entry.first == key; });
+  if (found == first_data_.end()) {
+    first_data_.emplace_back(key, to_bytes(reply->data));
+    return;
+  }
+  reply->data = found->second;
+  Bytes changed;
+  build(changed, read_header(packet), *reply);
+  packet = changed;
 }
 
 }  // namespace ctdb::sim

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Broken worlds: each mutation takes away one rule the cores rely on or keep, by changing what travels between them. The
-// cores carry no test hooks. A run with a mutation must be caught by a checker (mutation_test.cc); World's processes
-// and the network ask here.
+// Broken worlds: each mutation takes away one rule the cores rely on or keep, by changing what travels between them, what
+// is stored, or how they are set up. The cores carry no test hooks. A run with a mutation must be caught by a checker
+// (mutation_test.cc); World's processes and the network ask here.
 #ifndef CTDB_TESTS_SIM_MUTATIONS_H_
 #define CTDB_TESTS_SIM_MUTATIONS_H_
 
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
+#include "ctdb-recoveryd/core/cluster_node.h"
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/base/random.h"
 #include "tests/sim/network.h"
@@ -17,15 +19,41 @@ namespace ctdb::sim {
 
 enum class Mutation : uint8_t {
   kNone,
+  // Generations and copies.
   kRestampGenerations,  // record packets of an older generation pass as ones of the present generation
   kKeepOldRecords,      // a store that missed generations does not discard its records
-  kIgnoreSuspend,       // a store is not told that its node is no member
-  kHideShortResets,     // a link that comes back within 50 ms is not reported as reset
-  kReorderLane,         // packets of one lane overtake each other
-  kDuplicatePackets,    // record packets arrive twice
+  kWrongRsnOrder,       // the lowest rsn wins where the owner is lost
   kPromoteLoser,        // the lmaster's assignments name another holder than the winner
   kForgetClaims,        // one holder's claims do not reach the lmaster
-  kLoseVotes,           // recoveryd's durable state is lost with the process
+  kForgetAssignments,   // batches of assignments lack one
+  kFilesLostOnRestart,  // a store that takes its files up again finds them empty
+  kMembersDiffer,       // stores are told different members: they disagree on who is lmaster
+  // Lease, quorum, decisions.
+  kIgnoreSuspend,     // a store is not told that its node is no member
+  kEndlessLease,      // a node serves until it is told to stop
+  kLeaseFromArrival,  // the lease counts from the newest answer, also from one the leader has not got
+  kHastyLeader,       // the leader does not wait for the end of a lease
+  kNoMajority,        // any group of nodes may go on alone
+  kLoseVotes,         // recoveryd's durable state is lost with the process
+  kVoteCountedTwice,  // a vote counts as another node's as well
+  kVoteUnasked,       // a refused vote counts as given
+  kDecisionNotKept,   // recoveryd says that the decided generation is on its disk, and it is not
+  // Links.
+  kHideShortResets,   // a link that comes back within 50 ms is not reported as reset
+  kIgnoreSessions,    // all sessions of a link have the same number
+  kReorderLane,       // packets of one lane overtake each other
+  kDuplicatePackets,  // record packets arrive twice
+  // Migration.
+  kLostGrant,       // a record that is granted does not arrive
+  kLostCall,        // a call does not arrive
+  kGrantElsewhere,  // a record is granted to another node than asked for it
+  kOwnerKeeps,      // who gives a record away goes on as its owner
+  kRsnGoesBack,     // a record is granted with its first rsn
+  kOldData,         // a record is granted with the data of an earlier grant
+  // Clients.
+  kNoChainLock,    // a client works without the chain lock
+  kNoHeaderCheck,  // a client works on a record that is not its node's
+  kCount
 };
 
 std::optional<Mutation> mutation_by_name(std::string_view name);
@@ -33,10 +61,35 @@ std::string_view mutation_name(Mutation mutation);
 
 // Networks that do not keep what they promise.
 void mutate_world(Mutation mutation, NetworkOptions& network);
-// What a store gets from its router. false: it does not get it.
-bool mutate_store_input(Mutation mutation, Bytes& packet, uint32_t store_generation, uint32_t store_newest);
-// What a store sends. false: it does not send it.
-bool mutate_store_output(Mutation mutation, Bytes& packet, uint32_t nodes, Random& random);
+// How recoveryd starts: its options and its durable state.
+void mutate_recoveryd(Mutation mutation, RecoverydOptions& options, Bytes& durable);
+// What recoveryd is about to put on its disk, where `old` is now.
+void mutate_durable(Mutation mutation, ByteView old, Bytes& bytes);
+
+// What the processes of one node get and send. One object a node: some mutations remember things.
+class Mutator {
+ public:
+  Mutator(Mutation mutation, uint32_t pnn, uint32_t nodes) : mutation_(mutation), pnn_(pnn), nodes_(nodes) {}
+
+  bool active() const { return mutation_ != Mutation::kNone; }
+  bool is(Mutation mutation) const { return mutation_ == mutation; }
+  // What recoveryd gets from its router; `more`: what it gets behind it.
+  void recoveryd_input(Bytes& packet, std::vector<Bytes>& more);
+  void recoveryd_output(ByteView packet);
+  // What a store gets from its router. false: it does not get it.
+  bool store_input(Bytes& packet, uint32_t store_generation, uint32_t store_newest, Random& random);
+  // What a store sends. false: it does not send it.
+  bool store_output(Bytes& packet, Random& random);
+
+ private:
+  bool migration_output(Bytes& packet, Random& random);
+  void old_data(Bytes& packet);
+
+  const Mutation mutation_;
+  const uint32_t pnn_, nodes_;
+  uint64_t answered_ = 0;                            // newest HEARTBEAT_REPLY sent
+  std::vector<std::pair<Bytes, Bytes>> first_data_;  // by key: the data of the first grant
+};
 
 }  // namespace ctdb::sim
 

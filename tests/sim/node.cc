@@ -12,7 +12,8 @@ Node::Node(World& world, uint32_t pnn)
       store(*this),
       recoveryd(*this),
       files(world.options().chains),
-      locks(world.queue, world.random) {
+      locks(world.queue, world.random),
+      mutator(world.options().mutation, pnn, world.options().nodes) {
   const WorldOptions& options = world.options();
   for (uint32_t i = 0; i < options.clients_per_node; ++i) {
     ClientOptions client;

@@ -10,6 +10,7 @@
 #include "ctdb-store/backend/memory_file.h"
 #include "tests/sim/client.h"
 #include "tests/sim/lock_table.h"
+#include "tests/sim/mutations.h"
 #include "tests/sim/recoveryd_process.h"
 #include "tests/sim/router_process.h"
 #include "tests/sim/store_process.h"
@@ -54,6 +55,7 @@ class Node {
   RecoverydProcess recoveryd;
   MemoryFiles files;
   LockTable locks;
+  Mutator mutator;
   Bytes durable;  // what recoveryd has on disk
   std::vector<std::unique_ptr<Client>> clients;
 

@@ -8,13 +8,13 @@ namespace {
 
 class Draw {
  public:
-  Draw(uint64_t seed, uint32_t nodes) : random_(seed * 2), nodes_(nodes) {}
+  Draw(uint64_t seed, uint32_t nodes) : random_(seed * 2), nodes_(nodes), lonely_(is_lonely(seed)) {}
 
   FaultPlan plan() {
     FaultPlan plan;
     draw_kinds();
     plan.length = 3 * kSecond + between(0, 6 * kSecond);
-    const TimeNs interval = between(100 * kMillisecond, 1300 * kMillisecond);
+    const TimeNs interval = lonely_ ? 1500 * kMillisecond : between(100 * kMillisecond, 1300 * kMillisecond);
     for (TimeNs when = below(2 * interval); when < plan.length; when += below(2 * interval)) {
       plan.events.push_back(event());
       plan.events.back().after = when;
@@ -34,6 +34,11 @@ class Draw {
 
   // A random subset of the kinds: swarm testing. Sometimes few kinds often, sometimes all.
   void draw_kinds() {
+    if (lonely_) {
+      kinds_ = {Fault::kIsolate, Fault::kMute,    Fault::kFade, Fault::kFade,
+                Fault::kSplit,   Fault::kCutPair, Fault::kReset};
+      return;
+    }
     const uint64_t keep = 1 + random_.below(4);
     for (size_t i = 0; i < kFaultCount; ++i) {
       if (random_.below(4) < keep) kinds_.push_back(static_cast<Fault>(i));
@@ -77,7 +82,7 @@ class Draw {
 
   // Durations gather around the thresholds of links, leases and graces.
   TimeNs duration() {
-    switch (random_.below(8)) {
+    switch (lonely_ ? 5 + random_.below(3) : random_.below(8)) {
       case 0:
         return between(200 * kMicrosecond, 2 * kMillisecond);
       case 1:
@@ -118,6 +123,7 @@ class Draw {
 
   Random random_;
   const uint32_t nodes_;
+  const bool lonely_;
   std::vector<Fault> kinds_;
 };
 

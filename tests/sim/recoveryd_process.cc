@@ -16,7 +16,7 @@ void RecoverydProcess::start() {
   RecoverydOptions options;
   options.pnn = node_.pnn();
   options.deleted.assign(node_.world().node_count(), false);
-  if (node_.world().options().mutation == Mutation::kLoseVotes) node_.durable.clear();
+  mutate_recoveryd(node_.world().options().mutation, options, node_.durable);
   core_ = std::make_unique<ClusterNode>(options, random_, *this, node_.durable, queue_.now());
   connect();
 }
@@ -49,17 +49,27 @@ void RecoverydProcess::router_died(uint64_t link, TimeNs when) {
 
 void RecoverydProcess::from_router(uint64_t link, Lane lane, uint32_t endpoint, ByteView packet,
                                    TimeNs when) {
-  input_at(when, [this, link, lane, endpoint, bytes = to_bytes(packet)] {
+  input_at(when, [this, link, lane, endpoint, bytes = to_bytes(packet)]() mutable {
     if (link_ != link) return;
-    node_.world().trace.packet(node_.pnn(), "recoveryd", endpoint, bytes);
     const RecoverydLane own = lane == Lane::kControl ? RecoverydLane::kControl : RecoverydLane::kData;
-    node_.world().points.handled(node_.pnn(), bytes);
-    core_->on_packet(own, endpoint, bytes, queue_.now());
+    if (!node_.mutator.active()) return handle(own, endpoint, bytes);
+    std::vector<Bytes> more;
+    node_.mutator.recoveryd_input(bytes, more);
+    handle(own, endpoint, bytes);
+    for (const Bytes& each : more) handle(own, endpoint, each);
   });
+}
+
+void RecoverydProcess::handle(RecoverydLane lane, uint32_t endpoint, ByteView packet) {
+  World& world = node_.world();
+  world.trace.packet(node_.pnn(), "recoveryd", endpoint, packet);
+  world.points.handled(node_.pnn(), packet);
+  core_->on_packet(lane, endpoint, packet, queue_.now());
 }
 
 void RecoverydProcess::to_router(RecoverydLane lane, uint32_t endpoint, ByteView packet) {
   if (link_ == 0) return;
+  if (node_.mutator.active()) node_.mutator.recoveryd_output(packet);
   node_.world().sent(node_.pnn(), packet);
   const Lane own = lane == RecoverydLane::kControl ? Lane::kControl : Lane::kData;
   node_.router.from_daemon(Server::recoveryd, link_, static_cast<size_t>(own), endpoint, packet);
@@ -67,7 +77,9 @@ void RecoverydProcess::to_router(RecoverydLane lane, uint32_t endpoint, ByteView
 
 bool RecoverydProcess::persist(ByteView bytes) {
   if (!can_persist_) return false;
-  node_.durable = to_bytes(bytes);
+  Bytes kept = to_bytes(bytes);
+  mutate_durable(node_.world().options().mutation, node_.durable, kept);
+  node_.durable = kept;
   node_.world().points.persisted(node_.pnn(), bytes);
   return true;
 }

@@ -36,6 +36,7 @@ class RecoverydProcess : public Process, public RecoverydOutput {
   void log(RecoverydLog level, const std::string& text) override;
 
   void connect();
+  void handle(RecoverydLane lane, uint32_t endpoint, ByteView packet);
 
   Node& node_;
   Random random_;

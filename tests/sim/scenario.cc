@@ -189,6 +189,8 @@ bool parse_setting(Words& words, Scenario& scenario) {
     words.time(world.think_time);
   } else if (name == "pinned") {
     world.clients_pinned = true;
+  } else if (name == "local") {
+    world.clients_local = true;
   } else if (name == "latency") {
     words.time(world.network.latency);
   } else if (name == "tail") {
@@ -331,6 +333,7 @@ std::string scenario_text(const Scenario& scenario) {
       << time_text(world.network.reconnect_delay_max) << "\nprogress " << time_text(scenario.progress_bound)
       << "\n";
   if (world.clients_pinned) out << "pinned\n";
+  if (world.clients_local) out << "local\n";
   if (world.mutation != Mutation::kNone) out << "mutation " << mutation_name(world.mutation) << "\n";
   out << "\n";
   size_t depth = 0;

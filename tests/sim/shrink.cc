@@ -9,6 +9,8 @@
 namespace ctdb::sim {
 namespace {
 
+constexpr uint64_t kWorlds = 8;
+
 class Shrinker {
  public:
   Shrinker(const Scenario& scenario, std::string checker, uint64_t runs_max)
@@ -27,14 +29,20 @@ class Shrinker {
  private:
   bool left() const { return best_.runs < runs_max_; }
 
+  // What is left out changes the course of everything after it, so a smaller scenario gets several worlds to fail in.
   bool try_it(const Scenario& scenario) {
-    if (!left()) return false;
-    ++best_.runs;
-    const RunResult result = run_scenario(scenario);
-    if (result.ok || result.checker() != checker_) return false;
-    best_.scenario = scenario;
-    best_.failure = result.failure;
-    return true;
+    Scenario candidate = scenario;
+    for (uint64_t world = 0; world < kWorlds && left(); ++world) {
+      candidate.world.seed =
+          world == 0 ? scenario.world.seed : Random::mix(scenario.world.seed + world) >> 40;
+      ++best_.runs;
+      const RunResult result = run_scenario(candidate);
+      if (result.ok || result.checker() != checker_) continue;
+      best_.scenario = candidate;
+      best_.failure = result.failure;
+      return true;
+    }
+    return false;
   }
 
   static bool is_fault(const Statement& statement) {

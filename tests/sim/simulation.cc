@@ -29,7 +29,15 @@ WorldOptions draw_world(uint64_t seed) {
   options.keys = 1 + static_cast<uint32_t>(random.below(8));
   options.chains = 1 + static_cast<uint32_t>(random.below(8));
   options.think_time = whole_us(2 * kMillisecond + static_cast<TimeNs>(random.below(20 * kMillisecond)));
-  options.clients_pinned = random.one_in(3);
+  const uint64_t choice = random.below(3);
+  options.clients_pinned = choice == 0;
+  options.clients_local = choice == 1;
+  if (is_lonely(seed)) {
+    options.nodes = 3 + static_cast<uint32_t>(random.below(3));
+    options.keys = 4 * options.nodes;
+    options.clients_pinned = false;
+    options.clients_local = true;
+  }
   options.network.latency =
       whole_us(20 * kMicrosecond + static_cast<TimeNs>(random.below(300 * kMicrosecond)));
   options.network.tail = 20 + random.below(1000);

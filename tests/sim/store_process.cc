@@ -46,7 +46,9 @@ void StoreProcess::connected() {
     options.open_generation = generation_at_setup_;
     options.traverse_timeout = 3 * kSecond;
     Lives& lives = node_.world().checkers.lives;
+    const bool lost = node_.mutator.is(Mutation::kFilesLostOnRestart);
     if (generation_at_setup_ == CTDB_INVALID_GENERATION) empty_files();
+    if (lost) (void)node_.files.open(World::database_name(), 0, false);
     lives.store_restarted(node_.pnn());
     node_.world().trace.add(node_.pnn(), "store opens", generation_at_setup_);
     node_.world().points.reach(Point::kStoreStarted, node_.pnn());
@@ -107,7 +109,7 @@ uint32_t StoreProcess::newest_generation() const {
 void StoreProcess::handle(uint32_t endpoint, Bytes packet) {
   World& world = node_.world();
   const uint32_t newest = newest_generation();
-  if (!mutate_store_input(world.options().mutation, packet, core_->generation(), newest)) return;
+  if (!node_.mutator.store_input(packet, core_->generation(), newest, world.random)) return;
   const Header header = read_header(packet);
   world.trace.packet(node_.pnn(), "store", endpoint, packet);
   world.points.handled(node_.pnn(), packet);
@@ -136,21 +138,43 @@ void StoreProcess::note_recovery(const Header& header, ByteView packet, uint32_t
   if (!recover || core_->generation() != recover->generation) return;
   const bool discarded =
       recover->base_generation != CTDB_INVALID_GENERATION && newest_before < recover->base_generation;
-  node_.world().checkers.lives.store_recovers(node_.pnn(), recover->generation, discarded);
+  Checkers& checkers = node_.world().checkers;
+  const MemoryDatabase* database = node_.database();
+  if (!discarded) {
+    checkers.outsiders.keeps(node_.pnn(), recover->generation, newest_before,
+                             database ? database->size() : 0);
+  }
+  checkers.lives.store_recovers(node_.pnn(), recover->generation, discarded);
 }
 
 void StoreProcess::to_router(uint32_t endpoint, ByteView packet) {
   if (link_ == 0) return;
   World& world = node_.world();
   ++packets_sent_;
-  if (world.options().mutation == Mutation::kNone) {
-    world.sent(node_.pnn(), packet);
-    return node_.router.from_daemon(Server::store, link_, 0, endpoint, packet);
+  Bytes changed;
+  if (node_.mutator.active()) {
+    changed = to_bytes(packet);
+    if (!node_.mutator.store_output(changed, world.random)) return;
+    if (node_.mutator.is(Mutation::kOwnerKeeps)) keep_ownership(changed);
+    packet = changed;
   }
-  Bytes changed = to_bytes(packet);
-  if (!mutate_store_output(world.options().mutation, changed, world.node_count(), world.random)) return;
-  world.sent(node_.pnn(), changed);
-  node_.router.from_daemon(Server::store, link_, 0, endpoint, changed);
+  world.sent(node_.pnn(), packet);
+  node_.router.from_daemon(Server::store, link_, 0, endpoint, packet);
+}
+
+// Mutation: the record has just been given away, its file is put back.
+void StoreProcess::keep_ownership(ByteView packet) {
+  const std::optional<ReqDmaster> given = parse_req_dmaster(packet);
+  MemoryDatabase* database = node_.database();
+  if (!given || database == nullptr || !node_.world().random.one_in(20)) return;
+  std::optional<Bytes> value = database->fetch(given->key);
+  std::optional<RecordHeader> header = value ? read_record_header(*value) : std::nullopt;
+  if (!header || given->data.empty()) return;
+  header->dmaster = node_.pnn();
+  Bytes kept;
+  append_record_header(kept, *header);
+  kept.insert(kept.end(), value->begin() + CTDB_RECORD_HEADER_SIZE, value->end());
+  database->store(given->key, kept);
 }
 
 // ---- native clients ----

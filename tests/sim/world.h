@@ -28,6 +28,7 @@ struct WorldOptions {
   uint32_t chains = 4;  // chain locks of a file
   TimeNs think_time = 4 * kMillisecond;
   bool clients_pinned = false;  // a client stays with one key
+  bool clients_local = false;   // it mostly uses keys that are its node's own
   bool print_trace = false;
   Mutation mutation = Mutation::kNone;
   NetworkOptions network;

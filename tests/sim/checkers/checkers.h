@@ -9,6 +9,7 @@
 #include "tests/sim/checkers/lives.h"
 #include "tests/sim/checkers/lost_updates.h"
 #include "tests/sim/checkers/old_generations.h"
+#include "tests/sim/checkers/outsiders.h"
 #include "tests/sim/checkers/progress.h"
 #include "tests/sim/checkers/sequence_numbers.h"
 #include "tests/sim/checkers/single_owner.h"
@@ -24,6 +25,7 @@ struct Checkers {
         lost_updates(lives, history, verdict),
         single_owner(lives, std::move(sight), verdict),
         old_generations(verdict),
+        outsiders(lives, verdict),
         progress(verdict) {}
 
   Verdict verdict;
@@ -33,6 +35,7 @@ struct Checkers {
   LostUpdates lost_updates;
   SingleOwner single_owner;
   OldGenerations old_generations;
+  Outsiders outsiders;
   Progress progress;
 };
 

@@ -45,6 +45,7 @@ class Lives {
   uint32_t life(uint32_t node) const { return nodes_[node].life; }
   bool impaired(uint32_t node, TimeNs now) const;
   uint32_t node_count() const { return static_cast<uint32_t>(nodes_.size()); }
+  uint32_t newest_effect() const { return newest_effect_; }
   uint64_t lives_ended() const { return lives_ended_; }
 
  private:
