@@ -47,7 +47,8 @@ StoreShell::StoreShell(DaemonContext& context)
       link_(loop_, context.config.setup_socket_path,
             {[this](SetupMessage& reply) { return on_router_up(reply); },
              [this](SetupMessage& message) { on_setup_message(message); }, [this] { on_router_down(); }}),
-      streams_(loop_, context.config.pnn, stream_handlers()) {}
+      streams_(loop_, context.config.pnn, stream_handlers()),
+      adopted_(loop_, adopted_handlers()) {}
 
 StoreShell::~StoreShell() {
   loop_.cancel(tick_timer_);
@@ -96,10 +97,7 @@ Result<void> StoreShell::on_router_up(SetupMessage& reply) {
   if (reply.channels.size() != 1) return fail(ErrorCode::kInvalid, "the router handed out no channel");
   Result<std::unique_ptr<ChannelQueue>> channel = ChannelQueue::create(
       loop_, std::move(reply.channels[0]), ChannelSide::kClient, kRouterQueueBytesMax,
-      [this](const Channel::Frame& frame) {
-        ++events_;
-        store_->on_router_packet(frame.info.endpoint, frame.packet, loop_.now());
-      },
+      [this](const Channel::Frame& frame) { on_router_frame(frame); },
       [this](const char* why) { link_.give_up(std::string("its channel is dead: ") + why); });
   if (!channel) return fail(std::move(channel.error()));
   router_ = std::move(*channel);
@@ -114,6 +112,12 @@ Result<void> StoreShell::on_router_up(SetupMessage& reply) {
   return {};
 }
 
+void StoreShell::on_router_frame(const Channel::Frame& frame) {
+  ++events_;
+  if (frame.info.flags != 0) return adopted_.on_router_frame(frame.info, frame.packet);
+  store_->on_router_packet(frame.info.endpoint, frame.packet, loop_.now());
+}
+
 void StoreShell::on_setup_message(SetupMessage& message) {
   ++events_;
   if (message.kind == SetupKind::kClientAttached && message.channels.size() == 1) {
@@ -122,9 +126,15 @@ void StoreShell::on_setup_message(SetupMessage& message) {
     clients_.erase(message.endpoint);
     store_->on_client_gone(message.endpoint, loop_.now());
   } else if (message.kind == SetupKind::kRecordStream) {
-    streams_.adopt(message.endpoint, std::move(message.stream));
+    streams_.adopt(message.endpoint, std::move(message.descriptor));
   } else if (message.kind == SetupKind::kRecordStreamEnd) {
     streams_.drop(message.endpoint);
+  } else if (message.kind == SetupKind::kConnectionStates) {
+    if (Result<void> shared = adopted_.share(std::move(message.descriptor)); !shared)
+      log(StoreLog::kError, shared.error().text());
+  } else if (message.kind == SetupKind::kClientConnection) {
+    adopted_.adopt(message.endpoint, static_cast<uint16_t>(message.generation),
+                   std::move(message.descriptor));
   } else {
     log_warning("the router sent a set-up message that is not for a store");
   }
@@ -181,9 +191,21 @@ PeerStreams::Handlers StoreShell::stream_handlers() {
           [this] { return store_ == nullptr ? CTDB_INVALID_GENERATION : store_->generation(); }};
 }
 
+AdoptedClients::Handlers StoreShell::adopted_handlers() {
+  return {[this](uint32_t endpoint, MutableBytes packet) {
+            ++events_;
+            store_->on_client_packet(endpoint, packet, loop_.now());
+          },
+          [this](FrameInfo info, ByteView packet) {
+            if (router_ != nullptr) router_->send(info, packet);
+          },
+          [this] { return router_ == nullptr || router_->all_in_ring(); }};
+}
+
 void StoreShell::on_router_down() {
   ++events_;
   clients_.clear();
+  adopted_.drop_all();
   streams_.drop_all();
   router_.reset();
   store_->on_router_down(loop_.now());
@@ -198,6 +220,7 @@ void StoreShell::to_router(uint32_t endpoint, ByteView packet) {
 }
 
 void StoreShell::to_client(uint32_t endpoint, ByteView packet) {
+  if (adopted_.answer(endpoint, packet)) return;
   if (const auto found = clients_.find(endpoint); found != clients_.end()) found->second->send({}, packet);
 }
 
@@ -225,6 +248,7 @@ void StoreShell::log(StoreLog level, const std::string& text) {
 
 void StoreShell::end_of_turn() {
   streams_.flush();
+  adopted_.flush();
   set_tick_timer();
   publish_soon();
 }
@@ -286,6 +310,7 @@ std::string StoreShell::status_text() const {
   }
   text += "; " + std::to_string(store_->counts().databases) + " databases, " +
           std::to_string(clients_.size()) + " native clients";
+  if (adopted_.size() > 0) text += ", " + std::to_string(adopted_.size()) + " connections of classic clients";
   const std::vector<uint32_t> nodes = streams_.nodes();
   if (!nodes.empty()) text += "; streams to";
   for (uint32_t node : nodes) text += " " + std::to_string(node);

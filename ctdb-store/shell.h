@@ -14,6 +14,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "ctdb-store/adopted_clients.h"
 #include "ctdb-store/backend/lock_workers.h"
 #include "ctdb-store/backend/record_file.h"
 #include "ctdb-store/core/store.h"
@@ -42,6 +43,8 @@ class StoreShell : public DaemonShell, StoreOutput {
   void cut_client(uint32_t endpoint, const char* why);
   void tell_router(SetupKind kind, uint32_t endpoint);
   PeerStreams::Handlers stream_handlers();
+  AdoptedClients::Handlers adopted_handlers();
+  void on_router_frame(const Channel::Frame& frame);
   void on_client_frame(uint32_t endpoint, const Channel::Frame& frame);
 
   // StoreOutput
@@ -68,6 +71,7 @@ class StoreShell : public DaemonShell, StoreOutput {
   std::unordered_map<uint32_t, std::unique_ptr<ChannelQueue>> clients_;
   RouterLink link_;
   PeerStreams streams_;
+  AdoptedClients adopted_;
   TimeNs tick_at_ = kNever;
   EventLoop::TimerId tick_timer_ = 0;
   uint64_t events_ = 0;            // anything that happened

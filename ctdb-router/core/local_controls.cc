@@ -303,6 +303,7 @@ void put_time(uint8_t* at, int64_t ns) {
 Bytes LocalControls::statistics_image() const {
   const RouterCounts& c = r_.counts_;
   const OutsideFigures outside = r_.out_.figures();
+  r_.on_calls_elsewhere(outside.calls_elsewhere);
   Bytes image(488, 0);
   const auto put = [&](size_t at, uint64_t value) { store(image.data() + at, static_cast<uint32_t>(value)); };
   put(0, r_.services_.client_count());
@@ -338,6 +339,7 @@ void LocalControls::statistics(const Origin& origin, const ReqControl&, TimeNs) 
 }
 
 void LocalControls::statistics_reset(const Origin& origin, const ReqControl&, TimeNs) {
+  r_.out_.figures();  // takes what other processes have counted up to now
   r_.counts_ = RouterCounts{};
   r_.statistics_start_ns_ = r_.out_.wall_clock_ns();
   ok(origin);

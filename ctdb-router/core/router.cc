@@ -80,6 +80,12 @@ void Router::on_client_packet(uint32_t client, MutableBytes packet, TimeNs now) 
   }
 }
 
+void Router::on_calls_elsewhere(const CallCounts& counts) {
+  counts_.client_packets_in += static_cast<uint64_t>(counts.calls);
+  counts_.client_req_call += static_cast<uint64_t>(counts.calls);
+  counts_.client_packets_out += static_cast<uint64_t>(counts.replies);
+}
+
 // A call of a classic client: kept until answered, so that it can be put to a store that was restarted.
 void Router::client_call(uint32_t client, MutableBytes packet, const Header& header) {
   if (!parse_req_call(packet)) return bad_packet();

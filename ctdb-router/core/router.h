@@ -44,10 +44,16 @@ struct RouterCounts {
   uint64_t undeliverable = 0;
 };
 
+// Calls of classic clients that the store read itself, and their answers, since they were told last.
+struct CallCounts {
+  int64_t calls = 0, replies = 0;
+};
+
 // Figures of other processes that STATISTICS wants; the shell reads them from counters segments.
 struct OutsideFigures {
   uint64_t calls = 0, calls_pending = 0, locks_busy = 0, lock_waiters = 0, hops_max = 0, recoveries = 0;
   uint64_t keepalives_in = 0, keepalives_out = 0, memory_bytes = 0;
+  CallCounts calls_elsewhere;
 };
 
 class RouterOutput {
@@ -106,6 +112,8 @@ class Router {
   void on_packet_lost(uint32_t pnn, ByteView packet, TimeNs now);
   // false: the packet breaks a rule of links; the shell cuts the link.
   bool on_link_packet(uint32_t pnn, MutableBytes packet, TimeNs now);
+  // They count as if they had come by here.
+  void on_calls_elsewhere(const CallCounts& counts);
   void tick(TimeNs now);
   TimeNs next_deadline() const;
 

@@ -1,37 +1,30 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ctdb-router/shell/classic_clients.h"
 
-#include <sys/epoll.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/runtime/log.h"
 #include "libctdbipc/runtime/setup_socket.h"
+#include "libctdbipc/wire/packet.h"
 
 namespace ctdb {
 namespace {
 
-constexpr int kReadsPerEventMax = 4;
 constexpr mode_t kSocketMode = 0700;
 constexpr int kBacklog = 100;
-constexpr size_t kKeptBytesMax = 256u << 10;  // a larger output buffer is given back once it is empty
+// The first call takes a connection to the store. After it came back because the client sent other things, this many calls
+// more than others do.
+constexpr uint32_t kWishToGo = 16;
+
+bool is_call(ByteView packet) {
+  return read_header(packet).operation == static_cast<uint32_t>(Operation::REQ_CALL);
+}
 
 }  // namespace
-
-ClassicClients::Client::Client(uint32_t number, UniqueFd descriptor)
-    : id(number), fd(std::move(descriptor)), reader(FrameReader::Policy::kClient, kPacketBytesMax) {}
-
-ClassicClients::ClassicClients(EventLoop& loop, EndpointIds& ids, ClientEvents& events)
-    : loop_(loop), ids_(ids), events_(events) {}
-
-ClassicClients::~ClassicClients() {
-  loop_.cancel(burial_);
-  for (const auto& [id, client] : clients_) loop_.unwatch(client->fd.get());
-}
 
 Result<void> ClassicClients::listen(const std::string& path) {
   Result<UniqueFd> socket = listen_unix(path, SOCK_STREAM, kSocketMode, kBacklog);
@@ -48,144 +41,221 @@ void ClassicClients::accept_one(UniqueFd socket) {
   if (!credentials) return log_error("classic socket: " + credentials.error().text());
   const uint32_t id = ids_.take();
   if (id == 0) return log_error("classic socket: too many clients, one was refused");
-  const int fd = socket.get();
-  const uint32_t interest = paused_ ? 0u : EPOLLIN;
-  if (Result<void> watched = loop_.watch(fd, interest, [this, id](uint32_t events) { on_event(id, events); });
-      !watched) {
+  if (Result<void> added = connections_.add(id, std::move(socket)); !added) {
     ids_.give_back(id);
-    return log_error("classic socket: " + watched.error().text());
+    return log_error("classic socket: " + added.error().text());
   }
-  clients_.emplace(id, std::make_unique<Client>(id, std::move(socket)));
+  clients_[id].wish = kWishToGo - 1;
   events_.on_client(id, credentials->pid);
 }
 
-void ClassicClients::on_event(uint32_t id, uint32_t events) {
-  const auto found = clients_.find(id);
-  if (found == clients_.end()) return;
-  Client& client = *found->second;
-  if (client.doomed) return;
-  if ((events & EPOLLOUT) != 0) write_some(client);
-  // A hang-up is reported even while we do not want to read: then what is left is read to the end.
-  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && !client.doomed) read_some(client);
+void ClassicClients::on_connection_packet(uint32_t id, MutableBytes packet) {
+  Client& client = clients_.at(id);
+  if (!is_call(packet)) {
+    // A client that has not asked for records yet need not earn it.
+    if (client.hand_over > 0 && client.wish > 0) --client.wish;
+  } else if (client.wish + 1 < kWishToGo) {
+    ++client.wish;
+  } else if (wishing_.empty() || wishing_.back() != id) {
+    wishing_.push_back(id);
+  }
+  events_.on_client_packet(id, packet);
 }
 
-void ClassicClients::read_some(Client& client) {
-  for (int reads = 0; reads < kReadsPerEventMax; ++reads) {
-    const MutableBytes room = client.reader.room();
-    const ssize_t got = ::read(client.fd.get(), room.data(), room.size());
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (got <= 0) return remove(client.id);
-    client.reader.received(static_cast<size_t>(got));
-    if (!deliver(client) || static_cast<size_t>(got) < room.size()) return;
-  }
+void ClassicClients::on_connection_gone(uint32_t id, bool) {
+  remove(id);
 }
 
-// false: the client is doomed.
-bool ClassicClients::deliver(Client& client) {
-  MutableBytes packet;
-  FrameReader::Next next;
-  while (!client.doomed && (next = client.reader.next(packet)) != FrameReader::Next::kMore) {
-    if (next == FrameReader::Next::kFault) {
-      doom(client, client.reader.fault());
-    } else {
-      events_.on_client_packet(client.id, packet);
-    }
-  }
-  skipped_ += client.reader.skipped() - client.skipped_seen;
-  client.skipped_seen = client.reader.skipped();
-  return !client.doomed;
+void ClassicClients::remove(uint32_t id) {
+  if (clients_.erase(id) == 0) return;
+  ids_.give_back(id);
+  events_.on_client_gone(id);
 }
 
 bool ClassicClients::send(uint32_t id, ByteView packet) {
+  if (connections_.send(id, packet)) return true;
   const auto found = clients_.find(id);
   if (found == clients_.end()) return false;
-  Client& client = *found->second;
-  if (client.doomed) return true;
-  if (client.out.size() - client.out_at + packet.size() > kClientSendQueueBytesMax) {
-    doom(client, "it does not read and its queue is full");
-    return true;
-  }
-  client.out.insert(client.out.end(), packet.begin(), packet.end());
-  if (!client.dirty && !client.write_wanted) {
-    client.dirty = true;
-    dirty_.push_back(&client);
-  }
+  if (!found->second.ending) send_away(id, found->second, packet);
   return true;
 }
 
-void ClassicClients::flush() {
-  for (Client* client : dirty_) {
-    client->dirty = false;
-    if (!client->doomed) write_some(*client);
+void ClassicClients::send_away(uint32_t id, Client& client, ByteView packet) {
+  if (client.slot != nullptr) client.kept.forget(client.slot->written.load(std::memory_order_acquire));
+  if (client.kept.bytes().size() + packet.size() > kClientSendQueueBytesMax) {
+    return close(id, "it does not read and its queue is full");
   }
-  dirty_.clear();
+  client.kept.add(packet);
+  if (client.place != Place::kStore) return;
+  daemons_.to_store({id, connection_flags(ConnectionFrame::kPacket, client.hand_over)}, packet);
 }
 
-void ClassicClients::write_some(Client& client) {
-  const size_t left = client.out.size() - client.out_at;
-  const ssize_t done =
-      ::send(client.fd.get(), client.out.data() + client.out_at, left, MSG_NOSIGNAL | MSG_DONTWAIT);
-  // A client that closed its end is removed when its end is read; what it still sent counts.
-  if (done < 0 && errno != EAGAIN && errno != EINTR && errno != EPIPE)
-    return doom(client, std::strerror(errno));
-  if (done < 0 && errno == EPIPE) client.out_at = client.out.size();
-  if (done > 0) client.out_at += static_cast<size_t>(done);
-  const bool blocked = client.out_at < client.out.size();
-  if (!blocked) {
-    if (client.out.capacity() > kKeptBytesMax) Bytes().swap(client.out);
-    client.out.clear();
-    client.out_at = 0;
-  } else if (client.out_at >= client.out.size() - client.out_at) {
-    client.out.erase(client.out.begin(), client.out.begin() + static_cast<ptrdiff_t>(client.out_at));
-    client.out_at = 0;
-  }
-  if (blocked == client.write_wanted) return;
-  client.write_wanted = blocked;
-  set_interest(client);
-}
-
-void ClassicClients::set_interest(Client& client) {
-  const uint32_t events = (paused_ ? 0u : EPOLLIN) | (client.write_wanted ? EPOLLOUT : 0u);
-  if (!loop_.rewatch(client.fd.get(), events)) doom(client, "its socket cannot be watched");
+void ClassicClients::close(uint32_t id, const char* why) {
+  connections_.close(id, why);
+  const auto found = clients_.find(id);
+  if (found == clients_.end() || found->second.place == Place::kHere || found->second.ending) return;
+  // The store finds the end, and says so.
+  ++cut_away_;
+  log_notice("client " + std::to_string(id) + " is cut off: " + why);
+  found->second.ending = true;
+  found->second.kept.begin_again();
+  shutdown(found->second.fd.get(), SHUT_RDWR);
 }
 
 void ClassicClients::pause(bool paused) {
   paused_ = paused;
-  for (const auto& [id, client] : clients_) {
-    if (!client->doomed) set_interest(*client);
+  connections_.pause(paused);
+  const ConnectionFrame order = paused ? ConnectionFrame::kPause : ConnectionFrame::kResume;
+  const uint8_t nothing[8] = {};
+  if (states_ != nullptr) daemons_.to_store({0, connection_flags(order, 0)}, nothing);
+}
+
+// ---- to the store ----
+
+void ClassicClients::flush() {
+  connections_.flush();
+  for (const uint32_t id : wishing_) {
+    const auto found = clients_.find(id);
+    // One that is in the middle of something asks again with its next call.
+    if (found != clients_.end() && found->second.place == Place::kHere && connections_.between_packets(id)) {
+      hand_over(id, found->second);
+    }
+  }
+  wishing_.clear();
+}
+
+// The memory that tells what becomes of connections when the store dies.
+bool ClassicClients::prepare_store() {
+  if (!daemons_.store_up()) return false;
+  if (states_ != nullptr) return true;
+  Result<UniqueFd> memory = ConnectionStates::create();
+  Result<std::unique_ptr<ConnectionStates>> states =
+      memory ? ConnectionStates::map(memory->get())
+             : Result<std::unique_ptr<ConnectionStates>>(fail(std::move(memory.error())));
+  if (!states) {
+    log_error("classic socket: " + states.error().text());
+    return false;
+  }
+  states_ = std::move(*states);
+  seen_ = {};
+  SetupMessage message;
+  message.kind = SetupKind::kConnectionStates;
+  message.descriptor = std::move(*memory);
+  daemons_.store_setup()->send(std::move(message));
+  if (paused_) pause(true);
+  return true;
+}
+
+void ClassicClients::hand_over(uint32_t id, Client& client) {
+  if (!prepare_store()) return;
+  UniqueFd socket = connections_.release(id);
+  UniqueFd copy(fcntl(socket.get(), F_DUPFD_CLOEXEC, 0));
+  if (!copy.valid()) {  // too many open files: it stays
+    if (!connections_.add(id, std::move(socket))) remove(id);
+    return;
+  }
+  client.fd = std::move(copy);
+  client.place = Place::kGoing;
+  client.wish = 0;
+  ++client.hand_over;
+  SetupMessage message;
+  message.kind = SetupKind::kClientConnection;
+  message.endpoint = id;
+  message.generation = client.hand_over;
+  message.descriptor = std::move(socket);
+  daemons_.store_setup()->send(std::move(message));
+}
+
+// ---- what the store says ----
+
+void ClassicClients::on_store_frame(FrameInfo info, MutableBytes packet) {
+  const auto found = clients_.find(info.endpoint);
+  if (found == clients_.end()) return;
+  Client& client = found->second;
+  // Frames of an earlier hand-over have lost their meaning.
+  if (client.place == Place::kHere || client.hand_over != hand_over_of(info.flags)) return;
+  const uint64_t value = packet.size() < 8 ? 0 : load<uint64_t>(packet.data());
+  switch (connection_frame(info.flags)) {
+    case ConnectionFrame::kPacket:
+      if (check_header(packet) == HeaderFault::kNone) events_.on_client_packet(info.endpoint, packet);
+      return;
+    case ConnectionFrame::kTaken:
+      return taken(info.endpoint, client, value);
+    case ConnectionFrame::kReturned:
+      return take_back(info.endpoint, client, value);
+    case ConnectionFrame::kCut:
+      if (!client.ending) ++cut_away_;
+      return remove(info.endpoint);
+    case ConnectionFrame::kEnded:
+      return remove(info.endpoint);
+    default:
+      return;
   }
 }
 
-void ClassicClients::doom(Client& client, const char* why) {
-  if (client.doomed) return;
-  client.doomed = true;
-  ++cut_;
-  log_notice("client " + std::to_string(client.id) + " is cut off: " + why);
-  loop_.unwatch(client.fd.get());
-  doomed_.push_back(client.id);
-  if (burial_ == 0) burial_ = loop_.at(loop_.now(), [this] { bury(); });
+void ClassicClients::taken(uint32_t id, Client& client, uint64_t slot) {
+  client.place = Place::kStore;
+  client.slot = states_ == nullptr ? nullptr : states_->slot(slot);
+  for (ByteView rest = client.kept.bytes(); !rest.empty();) {
+    const size_t length = load<uint32_t>(rest.data());
+    daemons_.to_store({id, connection_flags(ConnectionFrame::kPacket, client.hand_over)}, rest.first(length));
+    rest = rest.subspan(length);
+  }
 }
 
-void ClassicClients::close(uint32_t id, const char* why) {
-  if (const auto found = clients_.find(id); found != clients_.end()) doom(*found->second, why);
+void ClassicClients::take_back(uint32_t id, Client& client, uint64_t written) {
+  if (client.ending) return remove(id);
+  if (!connections_.add(id, std::move(client.fd))) return remove(id);
+  client.place = Place::kHere;
+  client.slot = nullptr;
+  client.kept.forget(written);
+  if (!client.kept.bytes().empty()) connections_.send(id, client.kept.bytes());
+  client.kept.begin_again();
 }
 
-void ClassicClients::bury() {
-  burial_ = 0;
-  const std::vector<uint32_t> doomed = std::move(doomed_);
-  doomed_.clear();
-  for (uint32_t id : doomed) remove(id);
+void ClassicClients::on_store_gone(bool dead) {
+  std::vector<uint32_t> away;
+  for (const auto& [id, client] : clients_) {
+    if (client.place != Place::kHere) away.push_back(id);
+  }
+  take_totals();
+  for (const uint32_t id : away) take_back_or_end(id, clients_.at(id), dead);
+  states_.reset();
 }
 
-void ClassicClients::remove(uint32_t id) {
-  const auto found = clients_.find(id);
-  if (found == clients_.end()) return;
-  Client* client = found->second.get();
-  loop_.unwatch(client->fd.get());
-  std::erase(dirty_, client);
-  clients_.erase(found);
-  ids_.give_back(id);
-  events_.on_client_gone(id);
+// Connections that the store left between two packets go on here, the others end, as those of a dead classic daemon do.
+void ClassicClients::take_back_or_end(uint32_t id, Client& client, bool dead) {
+  const ConnectionSlot* slot = client.slot;
+  if (slot == nullptr && states_ != nullptr) slot = states_->find(id, client.hand_over);
+  const ConnectionState state =
+      slot == nullptr ? ConnectionState::kClean : slot->state.load(std::memory_order_acquire);
+  if (!dead || (state != ConnectionState::kClean && state != ConnectionState::kOneCall)) {
+    shutdown(client.fd.get(), SHUT_RDWR);  // a store that lives in secret has a copy
+    return remove(id);
+  }
+  const uint64_t written = slot == nullptr ? 0 : slot->written.load(std::memory_order_relaxed);
+  client.wish = kWishToGo - 1;  // the next store gets it with the next call
+  take_back(id, client, written);
+  if (state != ConnectionState::kOneCall || clients_.count(id) == 0) return;
+  const size_t size = std::min<size_t>(slot->call_bytes.load(std::memory_order_relaxed), slot->call.size());
+  Bytes call(slot->call.begin(), slot->call.begin() + static_cast<ptrdiff_t>(size));
+  if (check_header(call) != HeaderFault::kNone) return;
+  --uncounted_.calls;  // it is counted again
+  events_.on_client_packet(id, call);
+}
+
+void ClassicClients::take_totals() {
+  if (states_ == nullptr) return;
+  const ConnectionTotals totals = states_->totals();
+  uncounted_.calls += static_cast<int64_t>(totals.calls - seen_.calls);
+  uncounted_.replies += static_cast<int64_t>(totals.replies - seen_.replies);
+  skipped_away_ += totals.skipped - seen_.skipped;
+  seen_ = totals;
+}
+
+CallCounts ClassicClients::take_calls_elsewhere() {
+  take_totals();
+  return std::exchange(uncounted_, {});
 }
 
 }  // namespace ctdb

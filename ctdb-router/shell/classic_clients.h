@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Clients on the classic unix stream socket (wire-protocol §1.4).
+// Clients on the classic unix stream socket (wire-protocol §1.4), and the handing over of their connections to the store
+// and back (ARCHITECTURE.md §2): the connection of a client that asks for records is read and written by the store, so
+// that a call wakes the router no more; everything else of the client stays here.
 //
 // Invariants:
-//  1. One read (a few when it fills the buffer) and one write per client and turn.
-//  2. A client that breaks framing, or does not read until kClientSendQueueBytesMax wait for it, is cut and counted;
-//     nobody else notices.
-//  3. A client never disappears inside send() or on_client_packet(): it is marked and removed later in the loop.
+//  1. A connection is read and written by one process at a time. It goes to the store between two packets, and comes back
+//     when the store says so, or is dead: then if the shared state says that nothing was half done, else the client ends.
+//  2. Of packets to a client whose connection is away a copy stays until they are written.
+//  3. A client never disappears inside send() or close().
 #ifndef CTDB_ROUTER_SHELL_CLASSIC_CLIENTS_H_
 #define CTDB_ROUTER_SHELL_CLASSIC_CLIENTS_H_
 
@@ -14,68 +16,85 @@
 #include <unordered_map>
 #include <vector>
 
+#include "ctdb-router/shell/daemons.h"
 #include "ctdb-router/shell/endpoint_ids.h"
 #include "ctdb-router/shell/events.h"
+#include "ctdb-router/shell/kept_packets.h"
 #include "ctdb-router/transport/listener.h"
+#include "libctdbipc/ring/connection_states.h"
+#include "libctdbipc/runtime/classic_connections.h"
 #include "libctdbipc/runtime/event_loop.h"
-#include "libctdbipc/wire/frame_reader.h"
 
 namespace ctdb {
 
-class ClassicClients {
+class ClassicClients : ClassicConnections::Owner {
  public:
-  ClassicClients(EventLoop& loop, EndpointIds& ids, ClientEvents& events);
-  ~ClassicClients();
+  ClassicClients(EventLoop& loop, EndpointIds& ids, ClientEvents& events, Daemons& daemons)
+      : loop_(loop), ids_(ids), events_(events), daemons_(daemons), connections_(loop, *this) {}
   ClassicClients(const ClassicClients&) = delete;
   ClassicClients& operator=(const ClassicClients&) = delete;
 
   Result<void> listen(const std::string& path);
   // Queues for flush(). false: no classic client has this id.
   bool send(uint32_t id, ByteView packet);
+  // Writes, and hands over connections that ask for it.
   void flush();
   // Ends a client's connection; ids of others are ignored.
   void close(uint32_t id, const char* why);
-  // Stops and resumes reading from all; sending goes on.
+  // Stops and resumes reading from all, wherever their connections are; sending goes on.
   void pause(bool paused);
 
-  uint64_t cut() const { return cut_; }
-  uint64_t skipped() const { return skipped_; }
+  // The store speaks of a connection.
+  void on_store_frame(FrameInfo info, MutableBytes packet);
+  // The store is disconnected. `dead`: it cannot touch a connection any more.
+  void on_store_gone(bool dead);
+
+  uint64_t cut() const { return connections_.cut() + cut_away_; }
+  uint64_t skipped() const { return connections_.skipped() + skipped_away_; }
+  // Calls and replies that went past the router, since this was asked last; the router counts them as its own.
+  CallCounts take_calls_elsewhere();
 
  private:
+  enum class Place : uint8_t { kHere, kGoing, kStore };  // kGoing: the store has not said yet that it has it
   struct Client {
-    Client(uint32_t number, UniqueFd descriptor);
-    const uint32_t id;
-    UniqueFd fd;
-    FrameReader reader;
-    uint64_t skipped_seen = 0;
-    Bytes out;
-    size_t out_at = 0;  // written up to here
-    bool dirty = false;
-    bool write_wanted = false;
-    bool doomed = false;
+    Place place = Place::kHere;
+    bool ending = false;  // away: shut down, the store's word is awaited
+    uint16_t hand_over = 0;
+    uint32_t wish = 0;                     // how much it wants to be with the store
+    UniqueFd fd;                           // away: our copy
+    const ConnectionSlot* slot = nullptr;  // kStore
+    KeptPackets kept;
   };
 
+  // ClassicConnections::Owner
+  void on_connection_ready(uint32_t) override {}
+  void on_connection_packet(uint32_t id, MutableBytes packet) override;
+  void on_connection_gone(uint32_t id, bool cut) override;
+
   void accept_one(UniqueFd socket);
-  void on_event(uint32_t id, uint32_t events);
-  void read_some(Client& client);
-  bool deliver(Client& client);
-  void write_some(Client& client);
-  void set_interest(Client& client);
-  void doom(Client& client, const char* why);
-  void bury();
+  bool prepare_store();
+  void hand_over(uint32_t id, Client& client);
+  void taken(uint32_t id, Client& client, uint64_t slot);
+  void take_back(uint32_t id, Client& client, uint64_t written);
+  void take_back_or_end(uint32_t id, Client& client, bool dead);
+  void send_away(uint32_t id, Client& client, ByteView packet);
   void remove(uint32_t id);
+  void take_totals();
 
   EventLoop& loop_;
   EndpointIds& ids_;
   ClientEvents& events_;
+  Daemons& daemons_;
+  ClassicConnections connections_;
   std::unique_ptr<Listener> listener_;
-  std::unordered_map<uint32_t, std::unique_ptr<Client>> clients_;
-  std::vector<Client*> dirty_;
-  std::vector<uint32_t> doomed_;
-  EventLoop::TimerId burial_ = 0;
+  std::unordered_map<uint32_t, Client> clients_;
+  std::vector<uint32_t> wishing_;
+  std::unique_ptr<ConnectionStates> states_;  // shared with the store that is connected, once it needs it
+  ConnectionTotals seen_;                     // of states_, as far as they are in the counts below
+  CallCounts uncounted_;
+  uint64_t skipped_away_ = 0;
+  uint64_t cut_away_ = 0;
   bool paused_ = false;
-  uint64_t cut_ = 0;
-  uint64_t skipped_ = 0;
 };
 
 }  // namespace ctdb

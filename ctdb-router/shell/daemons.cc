@@ -44,7 +44,11 @@ Result<ChannelFds> Daemons::open_lane(Server who, Lane lane, uint64_t instance,
   Result<std::unique_ptr<ChannelQueue>> opened = ChannelQueue::create(
       loop_, std::move(pair->server), ChannelSide::kServer, kDaemonQueueBytesMax,
       [this, who](const Channel::Frame& frame) {
-        events_.on_daemon_packet(who, frame.info.endpoint, frame.packet);
+        if (who == Server::store && frame.info.flags != 0) {
+          events_.on_connection_frame(frame.info, frame.packet);
+        } else {
+          events_.on_daemon_packet(who, frame.info.endpoint, frame.packet);
+        }
       },
       [this, who, instance](const char* why) { end(who, instance, why); });
   if (!opened)
@@ -101,7 +105,7 @@ void Daemons::give_record_stream(uint32_t pnn, UniqueFd stream) {
   SetupMessage message;
   message.kind = SetupKind::kRecordStream;
   message.endpoint = pnn;
-  message.stream = std::move(stream);
+  message.descriptor = std::move(stream);
   store_.setup->send(std::move(message));
 }
 
@@ -113,9 +117,9 @@ void Daemons::end_record_stream(uint32_t pnn) {
   store_.setup->send(std::move(message));
 }
 
-bool Daemons::to_store(uint32_t endpoint, ByteView packet) {
+bool Daemons::to_store(FrameInfo info, ByteView packet) {
   if (!store_up()) return false;
-  store_.lanes[static_cast<size_t>(Lane::kData)]->send({endpoint, 0}, packet);
+  store_.lanes[static_cast<size_t>(Lane::kData)]->send(info, packet);
   return true;
 }
 
@@ -133,7 +137,9 @@ void Daemons::end(Server who, uint64_t instance, const char* why) {
     if (lane != nullptr) lane->drain_last();
   }
   log_warning(std::string(name_of(who)) + " is disconnected: " + why);
+  const bool dead = p.setup->closed();
   p = Port{};
+  if (who == Server::store) events_.on_connections_lost(dead);
   events_.on_daemon(who, false, instance);
 }
 

@@ -23,7 +23,7 @@ class Daemons {
   // (another one is alive, or the peer is somebody else's process), kSystem; the connection is then untouched.
   Result<void> connect(DaemonRole role, std::unique_ptr<SetupPeer>& connection, uint32_t generation);
 
-  bool to_store(uint32_t endpoint, ByteView packet);
+  bool to_store(FrameInfo info, ByteView packet);
   bool to_recoveryd(Lane lane, uint32_t endpoint, ByteView packet);
   bool store_up() const { return store_.setup != nullptr; }
   bool recoveryd_up() const { return recoveryd_.setup != nullptr; }

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "libctdbipc/base/bytes.h"
+#include "libctdbipc/ring/channel.h"
 #include "libctdbipc/wire/operations.h"
 
 namespace ctdb {
@@ -27,6 +28,10 @@ class DaemonEvents {
   virtual ~DaemonEvents() = default;
   virtual void on_daemon(Server who, bool up, uint64_t instance) = 0;
   virtual void on_daemon_packet(Server from, uint32_t endpoint, MutableBytes packet) = 0;
+  // The store speaks of the connection of a classic client (ring/connection_states.h).
+  virtual void on_connection_frame(FrameInfo info, MutableBytes packet) = 0;
+  // The store is disconnected, on_daemon follows. `dead`: it has no connection any more; else it may still be alive.
+  virtual void on_connections_lost(bool dead) = 0;
   // The store found that this native client broke the rules of its channel.
   virtual void on_store_cut_client(uint32_t id) = 0;
   // A record stream of the store broke (`broken`), or has come too late for the generation under way.

@@ -36,7 +36,7 @@ bool RouterShell::to_native_client(uint32_t client, ByteView packet) {
 }
 
 bool RouterShell::to_store(uint32_t endpoint, ByteView packet) {
-  return daemons_.to_store(endpoint, packet);
+  return daemons_.to_store({endpoint, 0}, packet);
 }
 
 bool RouterShell::to_recoveryd(Lane lane, uint32_t endpoint, ByteView packet) {
@@ -94,6 +94,7 @@ OutsideFigures RouterShell::figures() {
       recoveryd) {
     out.recoveries = recoveryd->value(Counter::recoveryd_recoveries);
   }
+  out.calls_elsewhere = classic_.take_calls_elsewhere();
   out.keepalives_in = transport_->figures().keepalives_in;
   out.keepalives_out = transport_->figures().keepalives_out;
   out.memory_bytes = memory_bytes();
@@ -111,6 +112,7 @@ void RouterShell::log(const std::string& text) {
 }
 
 void RouterShell::publish() {
+  router_->on_calls_elsewhere(classic_.take_calls_elsewhere());
   ShellFigures shell;
   shell.wakeups = loop_.wakeups();
   for (const bool linked : linked_) shell.links_up += linked ? 1 : 0;

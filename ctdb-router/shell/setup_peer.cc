@@ -99,9 +99,13 @@ bool SetupPeer::unsend(SetupKind kind, uint32_t endpoint) {
 }
 
 bool SetupPeer::ended() const {
+  return end_timer_ != 0 || closed();
+}
+
+bool SetupPeer::closed() const {
   char byte;
   const ssize_t got = recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return end_timer_ != 0 || got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+  return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
 }
 
 }  // namespace ctdb

@@ -33,6 +33,8 @@ class SetupPeer {
   bool unsend(SetupKind kind, uint32_t endpoint);
   // True when the other side is gone, whether the loop has noticed or not.
   bool ended() const;
+  // The other side has closed it, or died.
+  bool closed() const;
 
  private:
   SetupPeer(EventLoop& loop, UniqueFd socket, PeerCredentials credentials)

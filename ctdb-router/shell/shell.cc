@@ -41,8 +41,8 @@ RouterShell::RouterShell(DaemonContext& context, uint64_t boot_id)
       loop_(*context.loop),
       router_(new Router(router_options(context.config), *this)),
       transport_(make_tcp_transport(tcp_options(context.config, boot_id), loop_, *this)),
-      classic_(loop_, ids_, *this),
       daemons_(loop_, *this, context.config.pnn, boot_id),
+      classic_(loop_, ids_, *this, daemons_),
       native_(loop_, ids_, *this, daemons_, context.config.pnn),
       setup_(loop_, native_, daemons_, [this] { return router_->open_generation(); }),
       publisher_(loop_, *context.counters, [this] { publish(); }),
@@ -154,6 +154,14 @@ void RouterShell::on_daemon(Server who, bool up, uint64_t instance) {
   if (who == Server::store && up) native_.attach_all();
   router_->on_daemon(who, up, instance, loop_.now());
   if (who == Server::store) transport_->want_record_streams(up);
+}
+
+void RouterShell::on_connection_frame(FrameInfo info, MutableBytes packet) {
+  classic_.on_store_frame(info, packet);
+}
+
+void RouterShell::on_connections_lost(bool dead) {
+  classic_.on_store_gone(dead);
 }
 
 void RouterShell::on_store_cut_client(uint32_t id) {

@@ -67,6 +67,8 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   // DaemonEvents
   void on_daemon(Server who, bool up, uint64_t instance) override;
   void on_daemon_packet(Server from, uint32_t endpoint, MutableBytes packet) override;
+  void on_connection_frame(FrameInfo info, MutableBytes packet) override;
+  void on_connections_lost(bool dead) override;
   void on_store_cut_client(uint32_t id) override;
   void on_stream_report(uint32_t pnn, bool broken) override;
 
@@ -75,8 +77,8 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   std::unique_ptr<Router> router_;
   std::unique_ptr<Transport> transport_;
   EndpointIds ids_;
-  ClassicClients classic_;
   Daemons daemons_;
+  ClassicClients classic_;
   NativeClients native_;
   SetupServer setup_;
   CountersPublisher publisher_;

@@ -8,6 +8,7 @@
 #include "libctdbipc/base/result.h"
 #include "libctdbipc/base/unique_fd.h"
 #include "libctdbipc/ring/ring_layout.h"
+#include "libctdbipc/ring/sealed_memory.h"
 
 namespace ctdb {
 
@@ -19,20 +20,13 @@ class Segment {
   // Errors: kInvalid (not a sealed memfd, size, magic, version or capacity wrong), kSystem.
   static Result<Segment> map(int fd);
 
-  Segment(Segment&& other) noexcept;
-  Segment& operator=(Segment&&) = delete;
-  Segment(const Segment&) = delete;
-  ~Segment();
-
   size_t ring_bytes() const { return ring_bytes_; }
   RingControl* control(size_t ring) const;
   MutableBytes data(size_t ring) const;
 
  private:
-  Segment(uint8_t* base, size_t size, size_t ring_bytes)
-      : base_(base), size_(size), ring_bytes_(ring_bytes) {}
-  uint8_t* base_;
-  size_t size_;
+  Segment(SealedMemory memory, size_t ring_bytes) : memory_(std::move(memory)), ring_bytes_(ring_bytes) {}
+  SealedMemory memory_;
   size_t ring_bytes_;
 };
 

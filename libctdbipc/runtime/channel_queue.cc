@@ -104,7 +104,7 @@ size_t ChannelQueue::drain(size_t budget) {
 }
 
 void ChannelQueue::drain_last() {
-  constexpr size_t kSmallestFrameBytes = 48;
+  constexpr size_t kSmallestFrameBytes = 32;  // a header and a word about a connection
   if (dead_ || draining_ != nullptr) return;
   paused_ = false;
   drain(kDaemonRingBytes / kSmallestFrameBytes);

@@ -39,6 +39,8 @@ class ChannelQueue {
   // keep us here).
   void drain_last();
   size_t queued_bytes() const { return queued_bytes_; }
+  // Everything that was sent is in the ring.
+  bool all_in_ring() const { return queue_.empty() && !channel_->unsent(); }
 
  private:
   ChannelQueue(EventLoop& loop, std::unique_ptr<Channel> channel, size_t queue_bytes_max, OnFrame on_frame,

@@ -41,6 +41,11 @@ Bytes encode(const SetupMessage& message) {
   return out;
 }
 
+bool carries_descriptor(SetupKind kind) {
+  return kind == SetupKind::kRecordStream || kind == SetupKind::kConnectionStates ||
+         kind == SetupKind::kClientConnection;
+}
+
 // Takes the descriptors on success; on failure they are closed with the vector.
 Result<SetupMessage> decode(ByteView bytes, std::vector<UniqueFd> fds) {
   Reader r(bytes);
@@ -57,18 +62,18 @@ Result<SetupMessage> decode(ByteView bytes, std::vector<UniqueFd> fds) {
   const uint32_t channels = r.u32();
   m.text = std::string(as_text(r.counted_bytes()));
   if (!r.done() || magic != kSetupMagic || kind < 1 ||
-      kind > static_cast<uint32_t>(SetupKind::kRenewSession) ||
+      kind > static_cast<uint32_t>(SetupKind::kClientConnection) ||
       role > static_cast<uint32_t>(DaemonRole::kRecoveryd)) {
     return fail(ErrorCode::kInvalid, "set-up message is malformed");
   }
-  const size_t streams = kind == static_cast<uint32_t>(SetupKind::kRecordStream) ? 1 : 0;
-  if (channels > kChannelsMax || fds.size() != channels * kFdsPerChannel + streams) {
+  m.kind = static_cast<SetupKind>(kind);
+  const size_t others = carries_descriptor(m.kind) ? 1 : 0;
+  if (channels > kChannelsMax || fds.size() != channels * kFdsPerChannel + others) {
     return fail(ErrorCode::kInvalid, "set-up message has the wrong number of descriptors");
   }
-  m.kind = static_cast<SetupKind>(kind);
   m.role = static_cast<DaemonRole>(role);
-  if (streams > 0) {
-    m.stream = std::move(fds.back());
+  if (others > 0) {
+    m.descriptor = std::move(fds.back());
     fds.pop_back();
   }
   for (size_t i = 0; i < fds.size(); i += kFdsPerChannel) {
@@ -115,7 +120,7 @@ Result<void> send_setup(int socket, const SetupMessage& message) {
     fds[count++] = channel.own_bell.get();
     fds[count++] = channel.peer_bell.get();
   }
-  if (message.stream.valid()) fds[count++] = message.stream.get();
+  if (message.descriptor.valid()) fds[count++] = message.descriptor.get();
   iovec part{body.data(), body.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof fds)] = {};
   msghdr header{};

@@ -34,10 +34,13 @@ enum class SetupKind : uint32_t {
   kClientAttached = 5,   // router -> store, one channel
   kClientDetached =
       6,  // router -> store: the client is gone; store -> router: it broke its channel, cut it off
-  kRecordStream = 7,  // router -> store: `stream` leads to the store of node `endpoint` from now on
+  kRecordStream = 7,  // router -> store: `descriptor` leads to the store of node `endpoint` from now on
   kRecordStreamEnd =
       8,  // router -> store: the link to node `endpoint` is down. store -> router: that stream broke
   kRenewSession = 9,  // store -> router: have a recovery made, so that the stream to node `endpoint` is used
+  // Connections of classic clients in the store (ring/connection_states.h), router -> store:
+  kConnectionStates = 10,  // `descriptor`: the shared states, once before the first
+  kClientConnection = 11,  // `descriptor`: the connection of client `endpoint`, hand-over number `generation`
 };
 
 struct SetupMessage {
@@ -45,11 +48,12 @@ struct SetupMessage {
   DaemonRole role = DaemonRole::kClient;  // kRequest
   uint32_t endpoint = 0;                  // kReply, kClientAttached, kClientDetached: the client's id
   uint32_t pnn = 0;                       // kReply
-  uint32_t generation = 0;  // kReply to a store: generation this node was last open in, else INVALID
+  uint32_t generation =
+      0;  // kReply to a store: generation this node was last open in, else INVALID; see above
   uint32_t pid = 0, uid = 0, gid = 0;  // kClientAttached: the client's credentials
   std::string text;                    // kRefused
   std::vector<ChannelFds> channels;    // travel as descriptors, three per channel
-  UniqueFd stream;                     // kRecordStream: a connected socket
+  UniqueFd descriptor;  // kRecordStream: a connected socket; kConnectionStates, kClientConnection
 };
 
 // Sends one message (non-blocking). Errors: kSystem (EAGAIN: the peer does not read), kDisconnected.

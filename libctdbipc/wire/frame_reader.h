@@ -30,6 +30,8 @@ class FrameReader {
   Next next(MutableBytes& packet);
   const char* fault() const { return fault_; }
   uint64_t skipped() const { return skipped_; }
+  // No part of a packet waits for the rest.
+  bool empty() const { return begin_ == end_; }
   void set_packet_bytes_max(size_t bytes) { packet_bytes_max_ = bytes; }
 
  private:

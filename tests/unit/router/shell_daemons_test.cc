@@ -26,6 +26,7 @@ class ShellDaemons : public ShellTest {
 TEST_F(ShellDaemons, AStoreServesCallsOfClassicClients) {
   PacketSocket client = classic();
   client.send(call(7));
+  EXPECT_EQ(ask(client, control(Control::PING)), 1) << "the call was read before a store came";
   ChannelPeer store = daemon(DaemonRole::kStore);
   EXPECT_EQ(store.reply.generation, CTDB_INVALID_GENERATION);
   const Channel::Frame frame = await(store, Operation::REQ_CALL);

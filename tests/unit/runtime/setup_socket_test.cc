@@ -120,6 +120,22 @@ TEST(SetupMessages, CredentialsAndTextArrive) {
   EXPECT_EQ((*got)->text, std::string(512, 'x'));
 }
 
+TEST(SetupMessages, SomeCarryADescriptorAndMustAndOthersMustNot) {
+  for (const SetupKind kind : {SetupKind::kRecordStream, SetupKind::kConnectionStates,
+                               SetupKind::kClientConnection, SetupKind::kRenewSession}) {
+    for (const bool with : {true, false}) {
+      Pair pair;
+      SetupMessage message;
+      message.kind = kind;
+      if (with) message.descriptor.reset(dup(pair.a.get()));
+      ASSERT_TRUE(send_setup(pair.a.get(), message));
+      const Result<std::optional<SetupMessage>> got = receive_setup(pair.b.get());
+      ASSERT_EQ(got.has_value(), with == (kind != SetupKind::kRenewSession)) << static_cast<int>(kind);
+      EXPECT_TRUE(!got || (*got)->descriptor.valid() == with);
+    }
+  }
+}
+
 TEST(SetupMessages, NothingThereIsNoError) {
   Pair pair;
   const Result<std::optional<SetupMessage>> got = receive_setup(pair.b.get());

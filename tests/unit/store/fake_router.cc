@@ -147,6 +147,23 @@ void FakeRouter::detach_client(uint32_t endpoint) {
   (void)send_setup(connection_.get(), detached).has_value();
 }
 
+const ConnectionSlot* FakeRouter::hand_over(uint32_t endpoint, UniqueFd socket) {
+  SetupMessage message;
+  Result<UniqueFd> memory = ConnectionStates::create();
+  if (!memory) return nullptr;
+  states_ = std::move(*ConnectionStates::map(memory->get()));
+  message.kind = SetupKind::kConnectionStates;
+  message.descriptor = std::move(*memory);
+  if (!send_setup(connection_.get(), message)) return nullptr;
+  message.kind = SetupKind::kClientConnection;
+  message.endpoint = endpoint;
+  message.generation = 1;
+  message.descriptor = std::move(socket);
+  if (!send_setup(connection_.get(), message)) return nullptr;
+  return wait_until([&] { return states_->find(endpoint, 1) != nullptr; }) ? states_->find(endpoint, 1)
+                                                                           : nullptr;
+}
+
 void send_call(Channel& channel, uint32_t db_id, const std::string& key, uint32_t reqid) {
   Header header;
   header.reqid = reqid;

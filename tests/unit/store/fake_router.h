@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "libctdbipc/ring/channel.h"
+#include "libctdbipc/ring/connection_states.h"
 #include "libctdbipc/runtime/setup_socket.h"
 #include "libctdbipc/wire/own_messages.h"
 #include "libctdbipc/wire/packet.h"
@@ -43,11 +44,14 @@ class FakeRouter {
   // A native client: its end of the channel to the store.
   std::unique_ptr<Channel> attach_client(uint32_t endpoint);
   void detach_client(uint32_t endpoint);
+  // Hands over the connection of a classic client; returns its shared state, nullptr: the store did not take it.
+  const ConnectionSlot* hand_over(uint32_t endpoint, UniqueFd socket);
 
  private:
   UniqueFd listener_;
   UniqueFd connection_;
   std::unique_ptr<Channel> channel_;
+  std::unique_ptr<ConnectionStates> states_;
   Bytes packet_;
   Bytes reply_;
 };

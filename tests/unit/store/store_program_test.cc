@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -195,6 +196,36 @@ TEST_F(StoreProgram, AClientThatSendsGarbageLosesItsChannelAndNobodyElse) {
   bad->flush();
   EXPECT_TRUE(wait_until([this] { return counter(Counter::store_clients_cut) == 1; }));
   EXPECT_TRUE(serves(*good, "key", 2));
+}
+
+TEST_F(StoreProgram, ServesConnectionsThatAreHandedOverAndLeavesThemClean) {
+  start_open();
+  int fds[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+  const UniqueFd client(fds[0]);
+  const ConnectionSlot* slot = router_->hand_over(kClient, UniqueFd(fds[1]));
+  ASSERT_NE(slot, nullptr);
+  EXPECT_TRUE(wait_until([this] { return status().find("1 connections of classic") != std::string::npos; }));
+  Bytes packet;
+  build(packet, {0, 0, 0, 0, 0, 8},
+        ReqCall{CTDB_CALL_IMMEDIATE_MIGRATION, db_, CTDB_FUNC_NULL, 0, as_bytes("key"), {}});
+  ASSERT_EQ(write(client.get(), packet.data(), packet.size()), static_cast<ssize_t>(packet.size()));
+  Bytes reply(1000);
+  ssize_t got = 0;
+  ASSERT_TRUE(wait_until([&] { return (got = read(client.get(), reply.data(), reply.size())) > 0; }));
+  reply.resize(static_cast<size_t>(got));
+  ASSERT_EQ(check_header(reply), HeaderFault::kNone);
+  EXPECT_EQ(read_header(reply).reqid, 8u);
+  // A call that waits for a lock when the store is told to end: the router gets it back.
+  TdbClient holder(database_path(), kVolatileFlags);
+  ASSERT_EQ(holder.ask("lock other"), "ok");
+  build(packet, {0, 0, 0, 0, 0, 9},
+        ReqCall{CTDB_CALL_IMMEDIATE_MIGRATION, db_, CTDB_FUNC_NULL, 0, as_bytes("other"), {}});
+  ASSERT_EQ(write(client.get(), packet.data(), packet.size()), static_cast<ssize_t>(packet.size()));
+  ASSERT_TRUE(wait_until([this] { return counter(Counter::store_lock_waiters) == 1; }));
+  EXPECT_EQ(end_with(SIGTERM), 0);
+  EXPECT_EQ(slot->state.load(), ConnectionState::kOneCall);
+  EXPECT_EQ(Bytes(slot->call.begin(), slot->call.begin() + slot->call_bytes.load()), packet);
 }
 
 TEST_F(StoreProgram, ADetachedClientIsForgotten) {

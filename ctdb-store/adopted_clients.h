@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Connections of classic clients that the router has handed over (ARCHITECTURE.md §2): calls go straight into the core and
+// their answers straight into the socket; everything else a client sends goes to the router in its name, and what the router
+// has for it comes back the same way. Used by the store's shell from its loop.
+//
+// Invariants:
+//  1. The shared state of a connection is truthful at every instruction (ring/connection_states.h).
+//  2. While not everything for the router is in its ring, or the router says so, no connection is read.
+//  3. A connection whose last kPatience packets were no calls is returned.
+#ifndef CTDB_STORE_ADOPTED_CLIENTS_H_
+#define CTDB_STORE_ADOPTED_CLIENTS_H_
+
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "libctdbipc/ring/channel.h"
+#include "libctdbipc/ring/connection_states.h"
+#include "libctdbipc/runtime/classic_connections.h"
+
+namespace ctdb {
+
+class AdoptedClients : ClassicConnections::Owner {
+ public:
+  struct Handlers {
+    std::function<void(uint32_t endpoint, MutableBytes packet)> on_call;  // a well-formed REQ_CALL
+    std::function<void(FrameInfo info, ByteView packet)> to_router;
+    std::function<bool()> all_in_ring;  // of what went to the router
+  };
+  AdoptedClients(EventLoop& loop, Handlers handlers)
+      : handlers_(std::move(handlers)), connections_(loop, *this) {}
+  AdoptedClients(const AdoptedClients&) = delete;
+  AdoptedClients& operator=(const AdoptedClients&) = delete;
+
+  // The memory that the router looks into when this process has died; comes before the first connection.
+  Result<void> share(UniqueFd memory);
+  void adopt(uint32_t endpoint, uint16_t hand_over, UniqueFd socket);
+  // A frame with flags: a packet to be written, or an order.
+  void on_router_frame(FrameInfo info, ByteView packet);
+  // The core's answer to a call. false: no adopted client has this id.
+  bool answer(uint32_t endpoint, ByteView packet);
+  // At the end of each turn: writes, and says what has become of the connections that moved.
+  void flush();
+  // The router is gone, and so are the clients.
+  void drop_all();
+  size_t size() const { return connections_.size(); }
+
+ private:
+  struct Client {
+    ConnectionSlot* slot = nullptr;
+    uint16_t hand_over = 0;
+    uint64_t to_write = 0;   // packets of the router, all
+    uint32_t calls = 0;      // unanswered
+    bool call_kept = false;  // the only one of them is in the slot
+    bool touched = false;    // in touched_
+    uint32_t patience = 0;
+  };
+
+  // ClassicConnections::Owner
+  void on_connection_ready(uint32_t endpoint) override;
+  void on_connection_packet(uint32_t endpoint, MutableBytes packet) override;
+  void on_connection_gone(uint32_t endpoint, bool cut) override;
+
+  void touch(uint32_t endpoint, Client& client);
+  void take_call(uint32_t endpoint, Client& client, MutableBytes packet);
+  void lose_patience(Client& client);
+  bool settle(uint32_t endpoint);
+  void give_back(uint32_t endpoint, Client& client);
+  void tell_router(ConnectionFrame kind, uint32_t endpoint, uint16_t hand_over, uint64_t value);
+  void retire(ConnectionSlot* slot) { retired_.push_back(slot); }
+  void set_pause();
+
+  const Handlers handlers_;
+  ClassicConnections connections_;
+  std::unique_ptr<ConnectionStates> states_;
+  std::unordered_map<uint32_t, Client> clients_;
+  std::vector<uint32_t> touched_;         // their slots say kBusy
+  std::vector<ConnectionSlot*> retired_;  // free when what was said about them is in the ring
+  ConnectionTotals totals_;
+  ConnectionTotals told_;
+  uint64_t skipped_before_ = 0;  // this router
+  bool router_pauses_ = false;
+  bool paused_ = false;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_STORE_ADOPTED_CLIENTS_H_
