@@ -48,6 +48,7 @@ void Client::kill() {
   if (state_ == State::kLocking || state_ == State::kWorking) {
     node_.locks.drop(*node_.database(), key_bytes_, holder());
   }
+  record(HistoryEvent::Kind::kGone);
   set_dead();
   node_.router.client_died(*this, endpoint_);
   if (channel_ != 0) node_.store.client_died(channel_, endpoint_);
@@ -125,8 +126,19 @@ void Client::begin() {
   key_bytes_ = world.key_bytes(key_);
   const uint64_t dice = world.random.below(100);
   if (dice < 1) return traverse();
+  record(HistoryEvent::Kind::kBegin);
   work_ = dice < 20 ? Work::kRead : dice < 26 ? Work::kDelete : Work::kIncrement;
   lock();
+}
+
+void Client::record(HistoryEvent::Kind kind, bool counts, VersionId version, VersionId parent) {
+  const Checkers& checkers = node_.world().checkers;
+  HistoryEvent event{kind, queue_.now(), number_, node_.pnn(), key_, checkers.lives.life(node_.pnn())};
+  event.counts = counts;
+  event.version = version;
+  event.parent = parent;
+  event.empty = version != kNoVersion && checkers.history.version(version).empty;
+  node_.world().checkers.linearizability.add(event);
 }
 
 void Client::completed() {
@@ -201,7 +213,11 @@ void Client::on_packet(ByteView packet) {
   const std::optional<ReplyCall> reply = parse_reply_call(packet);
   if (state_ == State::kCalling) return lock();
   if (state_ != State::kReading || !reply) return;
-  node_.world().checkers.lost_updates.read(node_.pnn(), key_, reply->data, expectation_);
+  Checkers& checkers = node_.world().checkers;
+  checkers.lost_updates.read(node_.pnn(), key_, reply->data, expectation_);
+  if (const std::optional<VersionId> seen = checkers.history.identify(key_, reply->data)) {
+    record(HistoryEvent::Kind::kRead, true, *seen);
+  }
   completed();
 }
 

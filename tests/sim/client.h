@@ -12,6 +12,7 @@
 
 #include "ctdb-store/backend/memory_file.h"
 #include "libctdbipc/wire/packet.h"
+#include "tests/sim/checkers/linearizability.h"
 #include "tests/sim/checkers/lost_updates.h"
 #include "tests/sim/process.h"
 
@@ -80,6 +81,8 @@ class Client : public Process {
   void on_control_reply(const ReplyControl& reply);
   void on_message(const ReqMessage& message);
   void completed();
+  void record(HistoryEvent::Kind kind, bool counts = true, VersionId version = kNoVersion,
+              VersionId parent = kNoVersion);
   void later(TimeNs delay, void (Client::*step)());
   TimeNs random_below(TimeNs bound);
   MemoryDatabase::Holder holder() const { return 2 + number_; }

@@ -47,6 +47,7 @@ void Client::own() {
   life_ = world.checkers.lives.life(node_.pnn());
   world.checkers.single_owner.used(node_.pnn(), key_, store_waits(), world.now());
   version_ = world.checkers.lost_updates.owned(node_.pnn(), key_, data);
+  record(HistoryEvent::Kind::kLocked, counts_, version_);
   const uint64_t made_under = world.checkers.history.version(version_).rsn;
   if (counts_) world.checkers.sequence_numbers.seen(node_.pnn(), key_, header.rsn, made_under, data.empty());
   world.trace.add(node_.pnn(), "client owns key/rsn/version", key_, header.rsn, version_);
@@ -86,7 +87,8 @@ void Client::change() {
     data = Value::encode(checkers.history.next_id(), counters, world.random.below(100));
   }
   const uint64_t rsn = load<uint64_t>(header.data());
-  checkers.history.add(key_, version_, node_.pnn(), rsn, data, counts);
+  const VersionId made = checkers.history.add(key_, version_, node_.pnn(), rsn, data, counts);
+  record(HistoryEvent::Kind::kWrote, counts, made, version_);
   Bytes value = to_bytes(header);
   value.insert(value.end(), data.begin(), data.end());
   node_.database()->store(key_bytes_, value);
@@ -111,6 +113,7 @@ void Client::release() {
 }
 
 void Client::unlock() {
+  record(HistoryEvent::Kind::kUnlock);
   release();
   completed();
 }

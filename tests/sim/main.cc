@@ -27,18 +27,19 @@ struct CommandLine {
   bool coverage = false;
   uint64_t shrink = 2000;
   std::string out;
+  std::string history;  // file
   std::vector<std::string> scenarios;
   std::string program;
 };
 
 int usage() {
-  std::fprintf(
-      stderr,
-      "usage: ctdb-sim --seed S [--trace] [--print]     one seed; --print: its scenario\n"
-      "       ctdb-sim --seeds A..B [--jobs N] [--failures N] [--twice] [--resume FILE] [--piece N]\n"
-      "                  [--coverage]\n"
-      "       ctdb-sim --scenario FILE|DIRECTORY... [--trace]\n"
-      "       all: [--mutation NAME] [--shrink RUNS] [--out DIRECTORY]\n");
+  std::fprintf(stderr,
+               "usage: ctdb-sim --seed S [--trace] [--print]     one seed; --print: its scenario\n"
+               "       ctdb-sim --seeds A..B [--jobs N] [--failures N] [--twice] [--resume FILE] [--history "
+               "FILE] [--piece N]\n"
+               "                  [--coverage]\n"
+               "       ctdb-sim --scenario FILE|DIRECTORY... [--trace]\n"
+               "       all: [--mutation NAME] [--shrink RUNS] [--out DIRECTORY]\n");
   return 2;
 }
 
@@ -67,6 +68,8 @@ bool parse_value(const std::string& option, const char* value, CommandLine& line
     line.range.resume = value;
   } else if (option == "--shrink") {
     line.shrink = number();
+  } else if (option == "--history") {
+    line.history = value;
   } else if (option == "--out") {
     line.out = value;
   } else if (option == "--mutation" && mutation_by_name(value)) {
@@ -148,6 +151,19 @@ int run_seeds(const CommandLine& line) {
   return result->failures.empty() ? 0 : 1;
 }
 
+// Into one file, a line that names the seed before each. Returns how many failed.
+int write_histories(const CommandLine& line) {
+  std::ofstream out(line.history);
+  int failed = 0;
+  for (uint64_t seed = line.range.first; seed <= line.range.last; ++seed) {
+    const RunResult result = run_scenario(scenario_of_seed(seed, line.range.mutation), false, true);
+    failed += result.ok ? 0 : 1;
+    out << "{\"event\":\"seed\",\"seed\":" << seed << "}\n" << result.history;
+  }
+  if (!out.flush()) std::fprintf(stderr, "ctdb-sim: %s cannot be written\n", line.history.c_str());
+  return out ? failed : 2;
+}
+
 // ---- scenarios ----
 
 std::vector<std::filesystem::path> scenario_files(const std::string& given) {
@@ -201,6 +217,7 @@ int main(int argc, char** argv) {
   CommandLine line;
   if (!parse(argc, argv, line)) return usage();
   if (!line.scenarios.empty()) return run_scenarios(line);
+  if (!line.history.empty()) return write_histories(line) == 0 ? 0 : 1;
   const bool one = line.range.first == line.range.last && !line.range.twice;
   return one ? run_one_seed(line) : run_seeds(line);
 }

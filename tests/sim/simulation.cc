@@ -51,14 +51,17 @@ class Run {
   Run(const Scenario& scenario, WorldOptions options)
       : scenario_(scenario), world_(options), faults_(world_) {}
 
-  RunResult run() {
+  RunResult run(bool keep_history) {
     form_cluster();
     mark();
     statements(0, scenario_.statements.size());
     if (ok()) heal();
     demand_progress();
     demand_rest();
-    return result();
+    if (ok()) world_.checkers.linearizability.check();
+    RunResult all = result();
+    if (keep_history) all.history = world_.checkers.linearizability.json_lines();
+    return all;
   }
 
  private:
@@ -276,11 +279,11 @@ Scenario scenario_of_seed(uint64_t seed, Mutation mutation) {
   return scenario;
 }
 
-RunResult run_scenario(const Scenario& scenario, bool print_trace) {
+RunResult run_scenario(const Scenario& scenario, bool print_trace, bool keep_history) {
   WorldOptions options = scenario.world;
   options.print_trace = print_trace;
   mutate_world(options.mutation, options.network);
-  return Run(scenario, options).run();
+  return Run(scenario, options).run(keep_history);
 }
 
 }  // namespace ctdb::sim

@@ -17,6 +17,7 @@ struct RunResult {
   bool ok = false;
   std::string failure;  // checker and what it found
   std::string last_events;
+  std::string history;  // as JSON lines, if asked for
   uint64_t trace_hash = 0;
   TimeNs virtual_time = 0;
   Figures figures;
@@ -28,7 +29,7 @@ struct RunResult {
 // What a seed stands for: the size of the cluster, its workload, its faults.
 Scenario scenario_of_seed(uint64_t seed, Mutation mutation = Mutation::kNone);
 
-RunResult run_scenario(const Scenario& scenario, bool print_trace = false);
+RunResult run_scenario(const Scenario& scenario, bool print_trace = false, bool keep_history = false);
 inline RunResult run_seed(uint64_t seed, Mutation mutation = Mutation::kNone) {
   return run_scenario(scenario_of_seed(seed, mutation));
 }

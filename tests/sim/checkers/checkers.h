@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "tests/sim/checkers/history.h"
+#include "tests/sim/checkers/linearizability.h"
 #include "tests/sim/checkers/lives.h"
 #include "tests/sim/checkers/lost_updates.h"
 #include "tests/sim/checkers/old_generations.h"
@@ -25,6 +26,7 @@ struct Checkers {
         lost_updates(lives, history, verdict),
         single_owner(lives, std::move(sight), verdict),
         old_generations(verdict),
+        linearizability(lives, history, verdict),
         outsiders(lives, verdict),
         progress(verdict) {}
 
@@ -35,6 +37,7 @@ struct Checkers {
   LostUpdates lost_updates;
   SingleOwner single_owner;
   OldGenerations old_generations;
+  Linearizability linearizability;
   Outsiders outsiders;
   Progress progress;
 };

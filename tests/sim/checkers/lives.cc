@@ -14,8 +14,8 @@ constexpr TimeNs kImpairedAfter = 2500 * kMillisecond;
 void Lives::end(Node& node) {
   if (!node.valid) return;
   node.valid = false;
+  ends_.push_back({static_cast<uint32_t>(&node - nodes_.data()), node.life});
   ++node.life;
-  ++lives_ended_;
 }
 
 void Lives::generation_begun(uint32_t generation, const std::vector<uint32_t>& members) {

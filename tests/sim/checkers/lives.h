@@ -45,8 +45,14 @@ class Lives {
   uint32_t life(uint32_t node) const { return nodes_[node].life; }
   bool impaired(uint32_t node, TimeNs now) const;
   uint32_t node_count() const { return static_cast<uint32_t>(nodes_.size()); }
+  // Every life that ended, in this order.
+  struct Ended {
+    uint32_t node;
+    uint32_t life;
+  };
+  const std::vector<Ended>& ends() const { return ends_; }
   uint32_t newest_effect() const { return newest_effect_; }
-  uint64_t lives_ended() const { return lives_ended_; }
+  uint64_t lives_ended() const { return ends_.size(); }
 
  private:
   struct Node {
@@ -63,7 +69,7 @@ class Lives {
   std::vector<Node> nodes_;
   std::map<uint32_t, std::vector<uint32_t>> members_;
   uint32_t newest_effect_ = 0;
-  uint64_t lives_ended_ = 0;
+  std::vector<Ended> ends_;
 };
 
 }  // namespace ctdb::sim
