@@ -60,8 +60,11 @@ class MemoryFiles : public RecordFiles {
 
   // nullptr: no such database.
   MemoryDatabase* database(const std::string& name);
-  // Store and remove fail (disk full) while set.
+  // Store and remove fail while set.
   void set_full(bool full) { full_ = full; }
+  // No room while set: what would make a record larger, or a new one, fails. Records are changed in place all the same,
+  // as in a mapped file.
+  void set_no_room(bool no_room) { no_room_ = no_room; }
   // open() fails while set.
   void set_unopenable(bool unopenable) { unopenable_ = unopenable; }
 
@@ -70,6 +73,7 @@ class MemoryFiles : public RecordFiles {
   const uint32_t chains_;
   std::map<std::string, std::unique_ptr<MemoryDatabase>> databases_;
   bool full_ = false;
+  bool no_room_ = false;
   bool unopenable_ = false;
 };
 

@@ -157,6 +157,10 @@ void RouterProcess::link_changed(uint32_t peer, bool up, uint64_t session) {
   input([this, peer, up, session] { core_->on_link(peer, up, session, queue_.now()); });
 }
 
+void RouterProcess::link_renewed(uint32_t peer, uint64_t session) {
+  input([this, peer, session] { core_->on_link_renewed(peer, session); });
+}
+
 void RouterProcess::link_packet(uint32_t peer, Bytes packet) {
   input([this, peer, bytes = std::move(packet)]() mutable {
     node_.world().trace.packet(node_.pnn(), "link", peer, bytes);
