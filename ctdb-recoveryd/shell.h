@@ -28,6 +28,10 @@ class RecoverydShell : public DaemonShell, public RecoverydOutput {
   // RecoverydOutput
   void to_router(RecoverydLane lane, uint32_t endpoint, ByteView packet) override;
   bool persist(ByteView bytes) override;
+  TimeNs serve_until() override { return context_.node_page->serve_until(); }
+  void set_serve_until(TimeNs when) override;
+  bool records_taken() override { return context_.node_page->records_taken(); }
+  TimeNs store_beat() override { return context_.node_page->store_beat(); }
   int64_t wall_clock_ns() override;
   void log(RecoverydLog level, const std::string& text) override;
 

@@ -3,6 +3,7 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "ctdb-store/backend/tdb_file.h"
@@ -16,6 +17,8 @@ namespace {
 constexpr size_t kLockWorkers = 4;
 constexpr size_t kRouterQueueBytesMax = 256u << 20;
 constexpr TimeNs kPublishInterval = 100 * kMillisecond;
+// Recoveryd takes a store whose beat is a second old for hung.
+constexpr TimeNs kBeatInterval = 350 * kMillisecond;
 
 int64_t wall_clock_ns() {
   timespec now;
@@ -39,11 +42,19 @@ const char* phase_name(StorePhase phase) {
   return "";
 }
 
+KeeperOptions keeper_options(const Config& config) {
+  return {config.keeper_socket_path(), config.volatile_directory, config.pnn,
+          volatile_tdb_flags(config.tdb_mutexes)};
+}
+
 }  // namespace
 
 StoreShell::StoreShell(DaemonContext& context)
     : context_(context),
       loop_(*context.loop),
+      page_(*context.node_page),
+      gate_{&page_, page_.fence_begun()},
+      keeper_(loop_, page_, keeper_options(context.config), [this] { on_new_keeper(); }),
       link_(loop_, context.config.setup_socket_path,
             {[this](SetupMessage& reply) { return on_router_up(reply); },
              [this](SetupMessage& message) { on_setup_message(message); }, [this] { on_router_down(); }}),
@@ -53,6 +64,7 @@ StoreShell::StoreShell(DaemonContext& context)
 StoreShell::~StoreShell() {
   loop_.cancel(tick_timer_);
   loop_.cancel(publish_timer_);
+  loop_.cancel(page_timer_);
 }
 
 Result<std::unique_ptr<StoreShell>> StoreShell::create(DaemonContext& context) {
@@ -67,6 +79,7 @@ Result<void> StoreShell::start() {
       LockWorkers::start(loop_, kLockWorkers,
                          {[this](uint64_t ticket) {
                             ++events_;
+                            obey_page();
                             store_->on_chain_locked(ticket, loop_.now());
                           },
                           [this](uint64_t ticket, const std::string& why) {
@@ -76,9 +89,13 @@ Result<void> StoreShell::start() {
                           }});
   if (!workers) return fail(std::move(workers.error()));
   workers_ = std::move(*workers);
+  if (Result<void> started = keeper_.start(); !started) return started;
   const Config& config = context_.config;
-  files_ = make_tdb_files(
-      {.volatile_directory = config.volatile_directory, .pnn = config.pnn, .mutexes = config.tdb_mutexes});
+  files_ = make_tdb_files({.volatile_directory = config.volatile_directory,
+                           .pnn = config.pnn,
+                           .mutexes = config.tdb_mutexes,
+                           .gate = &gate_});
+  turn_page();
   loop_.add_flush_hook([this] { end_of_turn(); });
   loop_.add_idle_hook([this] { return work_a_slice(); });
   publish();
@@ -106,14 +123,17 @@ Result<void> StoreShell::on_router_up(SetupMessage& reply) {
     options.pnn = pnn;
     options.open_generation = reply.generation;
     store_.reset(new Store(options, *files_, *this));  // only here is this a StoreOutput
+    if (page_.fence_unfinished()) store_->stop_serving(true, loop_.now());
   }
   ++events_;
   store_->on_router_up(loop_.now());
+  tell_router(SetupKind::kKeeperReady, 0);
   return {};
 }
 
 void StoreShell::on_router_frame(const Channel::Frame& frame) {
   ++events_;
+  obey_page();
   if (frame.info.flags != 0) return adopted_.on_router_frame(frame.info, frame.packet);
   store_->on_router_packet(frame.info.endpoint, frame.packet, loop_.now());
 }
@@ -135,6 +155,11 @@ void StoreShell::on_setup_message(SetupMessage& message) {
   } else if (message.kind == SetupKind::kClientConnection) {
     adopted_.adopt(message.endpoint, static_cast<uint16_t>(message.generation),
                    std::move(message.descriptor));
+  } else if (message.kind == SetupKind::kKeeperWire && message.descriptor.valid()) {
+    if (keeper_.hold(message.endpoint, std::move(message.descriptor)))
+      tell_router(SetupKind::kKeeperWire, message.endpoint, message.generation);
+  } else if (message.kind == SetupKind::kKeeperReady) {
+    keeper_.ready(message.generation);
   } else {
     log_warning("the router sent a set-up message that is not for a store");
   }
@@ -157,6 +182,7 @@ void StoreShell::attach_client(SetupMessage& message) {
 void StoreShell::on_client_frame(uint32_t endpoint, const Channel::Frame& frame) {
   ++events_;
   if (check_header(frame.packet) != HeaderFault::kNone) return cut_client(endpoint, "it sent no packet");
+  obey_page();
   store_->on_client_packet(endpoint, frame.packet, loop_.now());
 }
 
@@ -170,16 +196,18 @@ void StoreShell::cut_client(uint32_t endpoint, const char* why) {
   tell_router(SetupKind::kClientDetached, endpoint);
 }
 
-void StoreShell::tell_router(SetupKind kind, uint32_t endpoint) {
+void StoreShell::tell_router(SetupKind kind, uint32_t endpoint, uint32_t number) {
   SetupMessage message;
   message.kind = kind;
   message.endpoint = endpoint;
+  message.generation = number;
   link_.send(message);
 }
 
 PeerStreams::Handlers StoreShell::stream_handlers() {
   return {[this](MutableBytes packet) {
             ++events_;
+            obey_page();
             store_->on_router_packet(0, packet, loop_.now());
           },
           [this](uint32_t pnn, const std::string& why) {
@@ -194,6 +222,7 @@ PeerStreams::Handlers StoreShell::stream_handlers() {
 AdoptedClients::Handlers StoreShell::adopted_handlers() {
   return {[this](uint32_t endpoint, MutableBytes packet) {
             ++events_;
+            obey_page();
             store_->on_client_packet(endpoint, packet, loop_.now());
           },
           [this](FrameInfo info, ByteView packet) {
@@ -244,6 +273,29 @@ void StoreShell::log(StoreLog level, const std::string& text) {
   }
 }
 
+// ---- the node page ----
+
+// It goes on duty when the router has handed it the wires of all links.
+void StoreShell::on_new_keeper() {
+  tell_router(SetupKind::kKeeperReady, 0);
+}
+
+void StoreShell::stop_serving() {
+  const bool fenced = gate_.shut();
+  gate_.known = page_.fence_begun();
+  if (store_ != nullptr) store_->stop_serving(fenced, loop_.now());
+}
+
+// Shows that the loop turns, and is there when the lease ends.
+void StoreShell::turn_page() {
+  const TimeNs now = loop_.now();
+  page_.beat(now);
+  obey_page();
+  const TimeNs lease = page_.serve_until();
+  const TimeNs next = now + kBeatInterval;
+  page_timer_ = loop_.at(lease > now ? std::min(lease, next) : next, [this] { turn_page(); });
+}
+
 // ---- time and counters ----
 
 void StoreShell::end_of_turn() {
@@ -263,6 +315,7 @@ void StoreShell::set_tick_timer() {
   tick_timer_ = loop_.at(deadline, [this] {
     tick_at_ = kNever;
     ++events_;
+    obey_page();
     store_->tick(loop_.now());
   });
 }
@@ -270,6 +323,7 @@ void StoreShell::set_tick_timer() {
 bool StoreShell::work_a_slice() {
   if (store_ == nullptr || !store_->has_work()) return false;
   ++events_;
+  obey_page();
   store_->work(loop_.now());
   return store_->has_work();
 }

@@ -6,7 +6,8 @@
 //  1. The core is made when the router has answered for the first time: only the router knows whether this is a
 //     restart that takes its files up again.
 //  2. Client channels belong to one connection to the router and go with it; so does everything clients asked.
-//  3. A client whose frames break the rules loses its channel; nobody else notices.
+//  3. Before anything is served the node page is looked at: past the lease, or when the keeper has fenced, the core stops.
+//  4. A client whose frames break the rules loses its channel; nobody else notices.
 #ifndef CTDB_STORE_SHELL_H_
 #define CTDB_STORE_SHELL_H_
 
@@ -17,7 +18,9 @@
 #include "ctdb-store/adopted_clients.h"
 #include "ctdb-store/backend/lock_workers.h"
 #include "ctdb-store/backend/record_file.h"
+#include "ctdb-store/backend/tdb_file.h"
 #include "ctdb-store/core/store.h"
+#include "ctdb-store/keeper_link.h"
 #include "ctdb-store/peer_streams.h"
 #include "ctdb-store/router_link.h"
 #include "libctdbipc/runtime/channel_queue.h"
@@ -41,7 +44,7 @@ class StoreShell : public DaemonShell, StoreOutput {
   void on_router_down();
   void attach_client(SetupMessage& message);
   void cut_client(uint32_t endpoint, const char* why);
-  void tell_router(SetupKind kind, uint32_t endpoint);
+  void tell_router(SetupKind kind, uint32_t endpoint, uint32_t number = 0);
   PeerStreams::Handlers stream_handlers();
   AdoptedClients::Handlers adopted_handlers();
   void on_router_frame(const Channel::Frame& frame);
@@ -52,7 +55,16 @@ class StoreShell : public DaemonShell, StoreOutput {
   void to_client(uint32_t endpoint, ByteView packet) override;
   void lock_chain(uint64_t ticket, const RecordFile& file, ByteView key) override;
   void unlock_chain(uint64_t ticket) override;
+  void set_serving(bool on) override { page_.set_serving(on); }
   void log(StoreLog level, const std::string& text) override;
+
+  // The node page
+  void on_new_keeper();
+  void obey_page() {
+    if (loop_.now() >= page_.serve_until() || gate_.shut()) stop_serving();
+  }
+  void stop_serving();
+  void turn_page();
 
   // Time and counters
   void end_of_turn();
@@ -64,6 +76,10 @@ class StoreShell : public DaemonShell, StoreOutput {
 
   DaemonContext& context_;
   EventLoop& loop_;
+  NodePage& page_;
+  FenceGate gate_;
+  KeeperLink keeper_;
+  EventLoop::TimerId page_timer_ = 0;
   std::unique_ptr<LockWorkers> workers_;
   std::unique_ptr<RecordFiles> files_;
   std::unique_ptr<Store> store_;

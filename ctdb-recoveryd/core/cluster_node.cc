@@ -116,6 +116,8 @@ void ClusterNode::Parts::own_packet(const Header& header, ByteView payload) {
         learn_from_store(m.open_generation);
         if (member.store_ready()) node.store_ready();
       });
+    case Operation::STORE_SUSPENDED:
+      return member.on_store_suspended();
     case Operation::STORE_RECOVERED:
       return with<StoreRecovered>(payload, [this](const StoreRecovered& m) { store_recovered(m); });
     default:
@@ -150,7 +152,7 @@ void ClusterNode::Parts::peer_packet(const Header& header, ByteView payload) {
 
 void ClusterNode::Parts::link_state(const LinkState& link) {
   if (!c.voters.is_voter(link.pnn) || link.pnn == c.pnn()) return c.refuse();
-  c.links[link.pnn] = {link.up, link.session};
+  c.links[link.pnn] = {link.up, link.session, link.gone && !link.up, c.durable.decided_generation};
   c.announce = true;
   if (election.leading()) leader.on_link(link.pnn, link.up);
 }
@@ -207,7 +209,7 @@ void ClusterNode::Parts::heartbeat(uint32_t from, const Heartbeat& beat) {
   if (!learn_decided(beat)) return;
   wanted = beat.wanted;
   unwanted_reason = beat.state.reason;
-  if (wanted) member.acked(beat.acked);
+  if (wanted) member.acked(beat.acked, static_cast<TimeNs>(beat.late));
   if (!beat.state.node_flags.empty()) heard_flags = beat.state.node_flags;
   last_sequence = beat.sequence;
   c.announce = true;
@@ -353,6 +355,7 @@ void ClusterNode::Parts::announce() {
 
 void ClusterNode::Parts::after_event() {
   work();
+  member.publish_lease();
   announce();
   publish();
 }
@@ -376,7 +379,7 @@ void ClusterNode::on_router_down(TimeNs now) {
   Parts& p = *parts_;
   p.c.now = now;
   p.c.router_up = false;
-  for (Link& link : p.c.links) link.up = false;
+  for (Link& link : p.c.links) link.up = link.gone = false;
   p.member.on_router_down();
   p.election.resign();
   p.election.forget_leader();

@@ -9,9 +9,8 @@
 //  2. A generation is opened by members only, once, after all its members were prepared and a majority has it
 //  on
 //     disk as decided. Generations grow for ever: (term, attempt) packed into 32 bits.
-//  3. A node that may be serving is left out of a new generation only when its store was told to stop or its
-//  lease must
-//     have ended, or when no node can reach it any more.
+//  3. A node that may be serving is left out of a new generation only when it has said that it stopped, when its lease
+//     must have ended, or when it is proved to be gone.
 //  4. Malformed and stale packets are counted and change nothing.
 #ifndef CTDB_RECOVERYD_CORE_CLUSTER_NODE_H_
 #define CTDB_RECOVERYD_CORE_CLUSTER_NODE_H_
@@ -43,6 +42,14 @@ class RecoverydOutput {
   // Replaces the node's durable state (a few hundred bytes at most) and returns when it would survive a crash
   // of the process and of the machine. false: it could not; the node then neither votes nor decides.
   virtual bool persist(ByteView bytes) = 0;
+  // ---- the node page (libctdbipc/ring/node_page.h): what holds although router or store are dead or stopped ----
+  // The lease as it was last set, also by an earlier life of this process; 0: revoked or none.
+  virtual TimeNs serve_until() = 0;
+  virtual void set_serve_until(TimeNs when) = 0;
+  // No file of this node says dmaster = self: store or keeper have seen to it.
+  virtual bool records_taken() = 0;
+  // When the store's loop was last seen turning.
+  virtual TimeNs store_beat() = 0;
   // Nanoseconds since 1970; for UPTIME only, never for decisions.
   virtual int64_t wall_clock_ns() = 0;
   virtual void log(RecoverydLog level, const std::string& text) = 0;
@@ -55,13 +62,15 @@ struct RecoverydTiming {
   TimeNs backoff_max = 80 * kMillisecond;
   TimeNs vote_timeout = 150 * kMillisecond;
   TimeNs gather = 100 * kMillisecond;        // a new leader waits this long for all linked nodes to answer
-  TimeNs link_grace = 60 * kMillisecond;     // a link that comes back sooner costs nobody its membership
+  TimeNs link_grace = 60 * kMillisecond;     // a cut that ends sooner costs nobody its membership
   TimeNs suspend_grace = 20 * kMillisecond;  // links to a majority gone this long: the store is suspended
   TimeNs store_grace = 2 * kSecond;          // a store that comes back sooner keeps its records
-  TimeNs member_silence = 2 * kSecond;       // linked but no answers this long: no member any more
-  // Without word from the leader this long the store is suspended. What is left until member_silence is how long a
-  // recoveryd that was restarted lets its store serve before it has heard of a leader.
-  TimeNs lease = 1600 * kMillisecond;
+  // A node without word from the leader for `lease` stops serving by itself; others count on that after member_silence
+  // without an answer of it. The difference is what its keeper has to take the records away.
+  TimeNs lease = 1200 * kMillisecond;
+  TimeNs member_silence = 1600 * kMillisecond;
+  TimeNs store_hangs = 1 * kSecond;         // its loop has not turned for so long
+  TimeNs fence_check = 5 * kMillisecond;    // while records are being taken away; doubles up to 20 times that
   TimeNs store_query = 500 * kMillisecond;  // STORE_QUERY is repeated until the store answers
   TimeNs recovery = 30 * kSecond;           // a member that is not prepared by then is left out for a while
   TimeNs bench = 10 * kSecond;              // how long a node whose store failed a recovery is left out

@@ -18,6 +18,9 @@ namespace ctdb {
 struct Link {
   bool up = false;
   uint64_t session = 0;
+  // While it is down: the node at its end was proved to be gone, when this was the newest generation known here.
+  bool gone = false;
+  uint32_t gone_generation = CTDB_INVALID_GENERATION;
 };
 
 struct Context {
@@ -45,6 +48,13 @@ struct Context {
   const RecoverydTiming& timing() const { return options.timing; }
   bool linked(uint32_t node) const {
     return router_up && (node == pnn() || (node < links.size() && links[node].up));
+  }
+  // It was seen to die, and no generation that it could be in has been decided since. Seen by a member: members have links
+  // to each other, so what died is what was a member.
+  bool proved_gone(uint32_t node) const {
+    const Link& link = links[node];
+    return !link.up && link.gone && link.gone_generation == durable.decided_generation &&
+           contains(durable.decided_members, pnn());
   }
   // Nodes this one can talk to, itself included.
   size_t linked_count() const;

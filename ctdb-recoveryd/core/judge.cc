@@ -26,28 +26,6 @@ bool Leader::awaited(uint32_t pnn) {
   return c_.now < peer.linked_at + c_.timing().gather;
 }
 
-// Somebody else still has a link to it, so it is alive and may be serving.
-bool Leader::vouched_for(uint32_t pnn) const {
-  for (uint32_t node = 0; node < peers_.size(); ++node) {
-    if (node == pnn || node == c_.pnn() || !c_.linked(node) || !peers_[node].answered) continue;
-    const std::vector<uint32_t>& reachable = peers_[node].reply.reachable;
-    if (std::find(reachable.begin(), reachable.end(), pnn) != reachable.end()) return true;
-  }
-  return false;
-}
-
-// Nobody has reached it for longer than it may go on without a majority.
-bool Leader::unreachable_long(uint32_t pnn) {
-  Peer& peer = peers_[pnn];
-  if (vouched_for(pnn)) {
-    peer.unreachable_since = kNever;
-    return false;
-  }
-  if (peer.unreachable_since == kNever) peer.unreachable_since = c_.now;
-  wait_until(peer.unreachable_since + c_.timing().link_grace);
-  return c_.now >= peer.unreachable_since + c_.timing().link_grace;
-}
-
 std::string Leader::why_not_chosen(uint32_t pnn) const {
   const Peer& peer = peers_[pnn];
   if (c_.now < peer.benched_until) return peer.reason;
@@ -77,12 +55,18 @@ bool Leader::may_leave(uint32_t pnn) {
   const RecoverydTiming& t = c_.timing();
   if (peer.out_since == kNever) peer.out_since = c_.now;
   const bool patient = c_.now >= peer.out_since + t.link_grace;
-  if (lease_over(peer)) return true;
+  if (lease_over(peer) || c_.proved_gone(pnn)) return true;
   wait_until(peer.heard + t.member_silence);
   if (!patient) wait_until(peer.out_since + t.link_grace);
-  if (!c_.linked(pnn)) return unreachable_long(pnn);
+  if (!c_.linked(pnn)) return false;  // its router may be dead while store and clients work on
   if (!peer.answered) return false;
-  if (!peer.reply.serving) return true;
+  if (peer.reply.stopped) return true;
+  if (!peer.reply
+           .serving) {  // as long as after the end of a lease: what a client holds on to is not waited for
+    const TimeNs over = peer.suspended_since + t.member_silence - t.lease;
+    wait_until(over);
+    return c_.now >= over;
+  }
   if (!peer.reply.store_up) {
     // Its files are kept for it while the store is being restarted.
     wait_until(peer.store_down_since + t.store_grace);
@@ -108,7 +92,6 @@ void Leader::judge() {
   for (uint32_t node = 0; node < peers_.size(); ++node) {
     if (!c_.voters.is_voter(node)) continue;
     Peer& peer = peers_[node];
-    if (c_.linked(node)) peer.unreachable_since = kNever;
     if (awaited(node)) waiting_ = true;
     if (contains(target_, node)) {
       peer.out_since = kNever;

@@ -38,21 +38,23 @@ void Leader::on_reply(uint32_t from, const HeartbeatReply& reply) {
   peer.heard = c_.now;
   const Sent& sent = sent_[reply.sequence % sent_.size()];
   if (sent.sequence == reply.sequence) peer.acked_sent = std::max(peer.acked_sent, sent.at);
-  if (reply.store_up) {
-    peer.store_down_since = kNever;
-  } else if (peer.store_down_since == kNever) {
-    peer.store_down_since = c_.now;
-  }
   HeartbeatReply same = reply;
   same.sequence = peer.reply.sequence;
   const bool news = !peer.answered || same != peer.reply ||
                     (peer.reply.sequence < judge_from_ && reply.sequence >= judge_from_) || !peer.fresh;
-  peer.answered = peer.fresh = true;
-  peer.reply = reply;
+  take_reply(peer, reply);
   if (news) dirty_ = true;
   // As good as its report, should that have been lost between two lives of a recoveryd.
   if (recovery_.prepared(from, reply.prepared_generation)) decide();
   if (recovery_.decided(from, reply.decided_generation, c_.voters)) commit();
+}
+
+void Leader::take_reply(Peer& peer, const HeartbeatReply& reply) {
+  const auto since = [this](TimeNs& when, bool holds) { when = !holds ? kNever : std::min(when, c_.now); };
+  since(peer.store_down_since, !reply.store_up);
+  since(peer.suspended_since, !reply.serving);
+  peer.answered = peer.fresh = true;
+  peer.reply = reply;
 }
 
 void Leader::refresh_self() {
@@ -61,13 +63,7 @@ void Leader::refresh_self() {
   HeartbeatReply before = self.reply;
   before.sequence = now.sequence;
   if (!self.answered || now != before || self.reply.sequence < judge_from_) dirty_ = true;
-  if (now.store_up) {
-    self.store_down_since = kNever;
-  } else if (self.store_down_since == kNever) {
-    self.store_down_since = c_.now;
-  }
-  self.reply = std::move(now);
-  self.answered = self.fresh = true;
+  take_reply(self, now);
   self.heard = self.acked_sent = c_.now;
 }
 
@@ -118,9 +114,11 @@ void Leader::beat() {
   beat.state.leader = election_.leader();
   beat.state.term = beat.term;
   beat.state.node_flags = node_flags_;
+  const TimeNs followed = majority_acked_sent();
   for (uint32_t node = 0; node < peers_.size(); ++node) {
     if (node == c_.pnn() || !c_.voters.is_voter(node) || !c_.linked(node)) continue;
     beat.acked = peers_[node].answered ? peers_[node].reply.sequence : 0;
+    beat.late = static_cast<uint64_t>(std::max<TimeNs>(0, peers_[node].heard - followed));
     beat.wanted = peers_[node].wanted;
     beat.state.reason = peers_[node].reason;
     c_.send(node, Operation::HEARTBEAT, beat.encode());

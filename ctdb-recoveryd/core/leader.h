@@ -2,8 +2,8 @@
 // What a node does while it leads: heartbeats, who is to be a member, attempts to make a generation.
 //
 // Who must leave a generation and when it may be made without them is decided in judge(): a node that may be
-// serving is waited for until it says it stopped, or until its lease must have ended, or, when nobody at all
-// can reach it, for a short grace.
+// serving is waited for until it says it stopped, or until its lease must have ended, unless it is proved to be
+// gone.
 #ifndef CTDB_RECOVERYD_CORE_LEADER_H_
 #define CTDB_RECOVERYD_CORE_LEADER_H_
 
@@ -46,12 +46,12 @@ class Leader {
     bool answered = false;  // in this term
     bool fresh = false;     // since its link came up
     TimeNs linked_at = 0;
-    uint64_t begun_instance = 0;        // of its store when the last attempt was begun, as far as known
-    TimeNs heard = 0;                   // last answer, at first the start of the term
-    TimeNs acked_sent = 0;              // when the newest heartbeat it answered was sent
-    TimeNs out_since = kNever;          // a member that would not be chosen now
-    TimeNs unreachable_since = kNever;  // nobody has a link to it
+    uint64_t begun_instance = 0;  // of its store when the last attempt was begun, as far as known
+    TimeNs heard = 0;             // last answer, at first the start of the term
+    TimeNs acked_sent = 0;        // when the newest heartbeat it answered was sent
+    TimeNs out_since = kNever;    // a member that would not be chosen now
     TimeNs store_down_since = kNever;
+    TimeNs suspended_since = kNever;  // it says that it does not serve
     TimeNs benched_until = 0;
     bool wanted = true;
     std::string reason;  // why it is not wanted
@@ -63,6 +63,7 @@ class Leader {
 
   // leader.cc
   void refresh_self();
+  void take_reply(Peer& peer, const HeartbeatReply& reply);
   bool majority_answers() const;
   TimeNs majority_acked_sent() const;
   void beat();
@@ -75,8 +76,6 @@ class Leader {
   bool awaited(uint32_t pnn);
   bool may_leave(uint32_t pnn);
   bool lease_over(const Peer& peer) const { return c_.now >= peer.heard + c_.timing().member_silence; }
-  bool vouched_for(uint32_t pnn) const;
-  bool unreachable_long(uint32_t pnn);
   void not_wanted(uint32_t pnn, bool unwanted, const std::string& why);
   void wait_until(TimeNs when);
   std::string why_not_chosen(uint32_t pnn) const;

@@ -5,23 +5,18 @@
 
 namespace ctdb {
 
-// A member of the last life may have left a store that serves.
+// The last life may have left a store that serves, and a lease that lasts.
 void Member::start() {
-  if (!contains(c_.durable.decided_members, c_.pnn())) return;
-  standing_ = Standing::kRecovering;
-  lease_of_unknown_past();
-}
-
-// When the last life's lease ends nobody knows, but not before now or somebody would have stopped the store; leaders wait
-// longer than a lease, and by that difference this one may go on.
-void Member::lease_of_unknown_past() {
-  lease_until_ = std::max(lease_until_, c_.now + c_.timing().member_silence - c_.timing().lease);
+  lease_until_ = told_lease_ = c_.out.serve_until();
+  taken_ = c_.out.records_taken();
+  if (lease_until_ > c_.now) standing_ = Standing::kRecovering;
+  if (!stopped()) look_at_ = c_.now;
 }
 
 void Member::on_store(bool up, uint64_t instance) {
   if (up == store_up_ && instance == store_instance_) return;
   c_.announce = true;
-  hello_ = false;
+  hello_ = hangs_ = false;
   store_up_ = up;
   if (up) store_instance_ = instance;
   // A store that is gone keeps nobody from working on its files; it counts as serving until it was told
@@ -41,18 +36,31 @@ void Member::on_store_hello(const StoreHello& hello) {
   if (!store_up_) return c_.refuse();
   if (hello_) return;  // it introduced itself and was asked as well: the first word counts
   hello_ = true;
+  store_since_ = c_.now;
   query_at_ = kNever;
   c_.announce = true;
   open_generation_ = hello.open_generation;
   prepared_generation_ = hello.prepared_generation;
   if (open_generation_ == CTDB_INVALID_GENERATION) {
     standing_ = Standing::kSuspended;
-    return;
+    look_at_ = c_.now;
+    return publish_lease();
   }
   // It was suspended while it was away, or its last life was: this one does not know.
   if (!serving()) return tell_suspended();
   standing_ = Standing::kRecovering;
-  lease_of_unknown_past();
+}
+
+void Member::on_store_suspended() {
+  if (!store_up_) return c_.refuse();
+  suspend(false, "ctdb-store stopped serving: its lease was over");
+}
+
+// What the files hold is of the past, and clients may still take it for valid: no new lease before it is taken away. (What
+// is not of the past may stay as it is.)
+bool Member::must_empty_files(uint32_t base) const {
+  if (serving() || taken_ || base == CTDB_INVALID_GENERATION) return false;
+  return std::max(open_generation_, prepared_generation_) < base;
 }
 
 bool Member::on_begin(uint32_t leader, const RecoveryBegin& begin) {
@@ -63,7 +71,8 @@ bool Member::on_begin(uint32_t leader, const RecoveryBegin& begin) {
   if (begun_.generation != CTDB_INVALID_GENERATION && begin.generation <= begun_.generation) return false;
   if (begin.base_generation != CTDB_INVALID_GENERATION && begin.base_generation >= begin.generation)
     return false;
-  if (!store_ready()) return true;  // the leader hears of it with the next heartbeat reply
+  // The leader hears of it with the next heartbeat reply.
+  if (!store_ready() || must_empty_files(begin.base_generation)) return true;
   begun_ = {leader, begin.generation, begin.members, {}, store_instance_, c_.now};
   for (uint32_t node : begin.members) begun_.sessions.push_back(c_.links[node].session);
   standing_ = Standing::kRecovering;
@@ -71,6 +80,7 @@ bool Member::on_begin(uint32_t leader, const RecoveryBegin& begin) {
   why_suspended_.clear();
   started_wall_ns_ = c_.out.wall_clock_ns();
   c_.announce = true;
+  publish_lease();
   c_.to_store(Operation::STORE_RECOVER, begin.encode());
   return true;
 }
@@ -110,13 +120,20 @@ void Member::answered(uint64_t sequence) {
   sent = {sequence, c_.now};
 }
 
-void Member::acked(uint64_t sequence) {
+void Member::acked(uint64_t sequence, TimeNs late) {
   const Sent& sent = sent_[sequence % sent_.size()];
-  if (sequence != 0 && sent.sequence == sequence) lease_from(sent.at);
+  if (sequence != 0 && sent.sequence == sequence) lease_from(sent.at - std::min(late, sent.at));
 }
 
 void Member::lease_from(TimeNs start) {
   lease_until_ = std::max(lease_until_, start + c_.timing().lease);
+}
+
+void Member::publish_lease() {
+  const TimeNs lease = serving() ? lease_until_ : 0;
+  if (lease == told_lease_) return;
+  told_lease_ = lease;
+  c_.out.set_serve_until(lease);
 }
 
 void Member::suspend(bool discard, const std::string& reason) {
@@ -126,12 +143,37 @@ void Member::suspend(bool discard, const std::string& reason) {
   why_suspended_ = reason;
   discard_ = discard;
   c_.announce = true;
-  if (store_ready()) tell_suspended();
+  taken_ = false;
+  look_at_ = c_.now;
+  look_after_ = 0;
+  publish_lease();
+  if (store_up_ && hello_) tell_suspended();
 }
 
 void Member::tell_suspended() {
   if (discard_) open_generation_ = prepared_generation_ = CTDB_INVALID_GENERATION;
   c_.to_store(Operation::STORE_SUSPEND, StoreSuspend{discard_, why_suspended_}.encode());
+}
+
+// The page shows a store that hangs even when the router between it and us hangs too.
+void Member::look_at_store() {
+  if (!store_up_ || !hello_) return;
+  const bool hangs = c_.now >= std::max(c_.out.store_beat(), store_since_) + c_.timing().store_hangs;
+  if (hangs == hangs_) return;
+  hangs_ = hangs;
+  c_.announce = true;
+  if (hangs) suspend(false, "ctdb-store hangs");
+}
+
+// While records are being taken away: by the store, or by the keeper if it cannot.
+void Member::look_at_files() {
+  if (c_.now < look_at_) return;
+  const bool taken = c_.out.records_taken();
+  if (taken != taken_) c_.announce = true;
+  taken_ = taken;
+  const TimeNs first = c_.timing().fence_check;
+  look_after_ = std::clamp(2 * look_after_, first, 20 * first);
+  look_at_ = taken || serving() ? kNever : c_.now + look_after_;
 }
 
 void Member::work() {
@@ -144,13 +186,14 @@ void Member::work() {
   } else if (majority_lost_at_ == kNever) {
     majority_lost_at_ = c_.now;
   }
-  if (!serving() || !c_.router_up) return;
-  if (quorum_lost()) {
+  look_at_store();
+  if (serving() && c_.router_up && quorum_lost()) {
     suspend(false, "no quorum: " + std::to_string(c_.linked_count()) + " of " +
                        std::to_string(c_.voters.count()) + " nodes reachable");
-  } else if (c_.now >= lease_until_) {
+  } else if (serving() && c_.now >= lease_until_) {
     suspend(false, "no word from a leader for too long");
   }
+  look_at_files();
 }
 
 bool Member::quorum_lost() const {
@@ -158,10 +201,10 @@ bool Member::quorum_lost() const {
 }
 
 TimeNs Member::next_deadline() const {
-  if (!c_.router_up) return kNever;
-  TimeNs next = store_up_ && !hello_ ? query_at_ : kNever;
-  if (!serving()) return next;
-  if (majority_lost_at_ != kNever) next = std::min(next, majority_lost_at_ + c_.timing().suspend_grace);
+  TimeNs next = store_up_ && !hello_ && c_.router_up ? query_at_ : kNever;
+  if (!serving()) return std::min(next, look_at_);
+  if (c_.router_up && majority_lost_at_ != kNever)
+    next = std::min(next, majority_lost_at_ + c_.timing().suspend_grace);
   return std::min(next, lease_until_);
 }
 
@@ -181,7 +224,7 @@ HeartbeatReply Member::reply(uint64_t term, uint64_t sequence, uint32_t flags, u
   r.sequence = sequence;
   r.flags = flags;
   r.capabilities = capabilities;
-  r.store_up = store_ready();
+  r.store_up = store_ready() && !must_empty_files(c_.durable.decided_generation);
   r.store_instance = store_instance_;
   r.open_generation = open_generation_;
   r.prepared_generation = prepared_generation_;
@@ -194,6 +237,7 @@ HeartbeatReply Member::reply(uint64_t term, uint64_t sequence, uint32_t flags, u
   r.decided_generation = c_.durable.decided_generation;
   r.begun_generation = begun_.generation;
   r.serving = serving();
+  r.stopped = stopped();
   r.open = open();
   return r;
 }

@@ -6,9 +6,11 @@
 //  1. The store is opened in a generation only after it reported itself recovered for exactly that one and
 //  the
 //     leader of the current term committed it.
-//  2. A store that serves is suspended when the lease ends, when no majority is linked, when the node is
-//  stopped or
-//     banned, and when the leader does not want it.
+//  2. A store that serves is suspended when the lease ends, when no majority is linked, when it hangs, when the node is
+//     stopped or banned, and when the leader does not want it.
+//  3. The lease stands in the node page before the store is told to recover, and is revoked there before it is told to
+//     stop: store and keeper obey the page although nobody can reach them.
+//  4. The node says that it stopped only when the page says that no file of its names it any more.
 #ifndef CTDB_RECOVERYD_CORE_MEMBER_H_
 #define CTDB_RECOVERYD_CORE_MEMBER_H_
 
@@ -30,9 +32,11 @@ class Member {
   void on_router_up() { majority_lost_at_ = kNever; }
   void on_router_down();
   void on_store_hello(const StoreHello& hello);
+  // It has stopped serving by itself: the lease was over, or the keeper has fenced.
+  void on_store_suspended();
   // The leader to be told (UNKNOWN: nobody); `report` goes to it.
   uint32_t on_store_recovered(const StoreRecovered& report);
-  bool store_ready() const { return store_up_ && hello_; }
+  bool store_ready() const { return store_up_ && hello_ && !hangs_; }
   bool store_up() const { return store_up_; }
 
   // ---- orders; the caller has checked that they come from the leader of the current term ----
@@ -42,8 +46,12 @@ class Member {
 
   // ---- the lease ----
   void answered(uint64_t sequence);  // a heartbeat was answered now
-  void acked(uint64_t sequence);     // the leader has that answer: the lease counts from when it was sent
+  // The leader has that answer. The lease counts from when it was sent, or from as much earlier as the leader's majority
+  // was behind then: so no lease outlives what a majority allowed, and who is elected next knows how long to wait.
+  void acked(uint64_t sequence, TimeNs late);
   void lease_from(TimeNs start);
+  // Into the node page; after everything that may end it has been looked at.
+  void publish_lease();
 
   // Takes the records away from local clients, if they may have any; nothing when suspended already.
   void suspend(bool discard, const std::string& reason);
@@ -56,6 +64,8 @@ class Member {
   bool quorum_lost() const;
   bool open() const { return standing_ == Standing::kOpen; }
   bool serving() const { return standing_ != Standing::kSuspended; }
+  // Suspended, and no file of this node says otherwise any more.
+  bool stopped() const { return !serving() && taken_; }
   uint32_t open_generation() const { return open_generation_; }
   uint32_t begun_generation() const { return begun_.generation; }
   const std::vector<uint32_t>& open_members() const { return open_members_; }
@@ -71,8 +81,10 @@ class Member {
   // kRecovering: it may serve, but not in a known, open generation (also after recoveryd itself was
   // restarted).
   enum class Standing : uint8_t { kSuspended, kRecovering, kOpen };
-  void lease_of_unknown_past();
   void tell_suspended();
+  bool must_empty_files(uint32_t base) const;
+  void look_at_store();
+  void look_at_files();
   bool majority_linked() const { return c_.voters.enough(c_.linked_count()); }
 
   struct Begun {
@@ -100,6 +112,12 @@ class Member {
   Begun begun_;
   bool asked_ = false;
   TimeNs lease_until_ = 0;
+  TimeNs told_lease_ = 0;        // what the node page says
+  bool hangs_ = false;           // the store's loop does not turn
+  TimeNs store_since_ = 0;       // it introduced itself then
+  bool taken_ = true;            // no file says dmaster = self, as far as known; asked while suspended
+  TimeNs look_at_ = kNever;      // when the files are asked about again
+  TimeNs look_after_ = 0;        // and how long after that
   TimeNs majority_lost_at_ = 0;  // kNever: it is linked
   std::array<Sent, 64> sent_;    // answers by heartbeat sequence: leases need no more than the last few
   bool discard_ = false;         // the last suspension said so

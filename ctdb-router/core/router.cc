@@ -258,6 +258,11 @@ void Router::on_link(uint32_t pnn, bool up, uint64_t session, TimeNs) {
   tell_link_state(pnn);
 }
 
+void Router::on_gone(uint32_t pnn) {
+  CTDB_ASSERT(pnn < nodes_.size());
+  if (!nodes_[pnn].linked) tell_link_state(pnn, true);
+}
+
 bool Router::link_source_ok(uint32_t pnn, ByteView packet, const Header& header) const {
   return source_fits(packet, header, pnn, pnn_) && known_node(header.srcnode);
 }

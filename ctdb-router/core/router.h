@@ -110,6 +110,8 @@ class Router {
   void on_link_renewed(uint32_t pnn, uint64_t session);
   // A packet that waited for the link to that node when it ended: the other side has not got it. After on_link().
   void on_packet_lost(uint32_t pnn, ByteView packet, TimeNs now);
+  // The link to that node is down, and its router and keeper are proved to be dead.
+  void on_gone(uint32_t pnn);
   // false: the packet breaks a rule of links; the shell cuts the link.
   bool on_link_packet(uint32_t pnn, MutableBytes packet, TimeNs now);
   // They count as if they had come by here.
@@ -172,7 +174,7 @@ class Router {
   bool send_to_link(uint32_t pnn, Lane lane, MutableBytes packet);
   void take_cluster_state(MutableBytes packet);
   void tell_recoveryd_links();
-  void tell_link_state(uint32_t pnn);
+  void tell_link_state(uint32_t pnn, bool gone = false);
   void tell_daemon_state();
   void resend_calls();
   void bad_packet() { ++counts_.bad_packets; }

@@ -211,10 +211,12 @@ void Router::take_cluster_state(MutableBytes packet) {
   if (state_.leader != old_leader) send_leader_messages(false);
 }
 
-void Router::tell_link_state(uint32_t pnn) {
+// That a node is gone is told when it is seen, never again: a recoveryd that starts later cannot know what has happened
+// since.
+void Router::tell_link_state(uint32_t pnn, bool gone) {
   if (!recoveryd_up_) return;
   build_own(built_, {0, state_.generation, static_cast<uint32_t>(Operation::LINK_STATE), pnn_, pnn_, 0},
-            LinkState{pnn, nodes_[pnn].linked, nodes_[pnn].session}.encode());
+            LinkState{pnn, nodes_[pnn].linked, nodes_[pnn].session, gone}.encode());
   out_.to_recoveryd(Lane::kControl, 0, built_);
 }
 

@@ -97,7 +97,29 @@ void Daemons::on_setup_message(Server who, uint64_t instance, const SetupMessage
   if (who == Server::store && (broken || message.kind == SetupKind::kRenewSession)) {
     return events_.on_stream_report(message.endpoint, broken);
   }
+  if (who == Server::store && message.kind == SetupKind::kKeeperWire) {
+    return events_.on_keeper_holds(message.endpoint, message.generation);
+  }
+  if (who == Server::store && message.kind == SetupKind::kKeeperReady) return events_.on_keeper();
   end(who, instance, "it broke the set-up protocol");
+}
+
+void Daemons::give_keeper_wire(uint32_t pnn, uint32_t number, UniqueFd wire) {
+  if (!store_up()) return;
+  SetupMessage message;
+  message.kind = SetupKind::kKeeperWire;
+  message.endpoint = pnn;
+  message.generation = number;
+  message.descriptor = std::move(wire);
+  store_.setup->send(std::move(message));
+}
+
+void Daemons::keeper_ready() {
+  if (!store_up()) return;
+  SetupMessage message;
+  message.kind = SetupKind::kKeeperReady;
+  message.generation = static_cast<uint32_t>(boot_id_);
+  store_.setup->send(std::move(message));
 }
 
 void Daemons::give_record_stream(uint32_t pnn, UniqueFd stream) {

@@ -32,6 +32,9 @@ class Daemons {
   // The store is told; without one the stream is closed.
   void give_record_stream(uint32_t pnn, UniqueFd stream);
   void end_record_stream(uint32_t pnn);
+  // For the keeper to hold; and that it has all there are.
+  void give_keeper_wire(uint32_t pnn, uint32_t number, UniqueFd wire);
+  void keeper_ready();
   // SIGTERM to both.
   void terminate();
 

@@ -36,6 +36,10 @@ class DaemonEvents {
   virtual void on_store_cut_client(uint32_t id) = 0;
   // A record stream of the store broke (`broken`), or has come too late for the generation under way.
   virtual void on_stream_report(uint32_t pnn, bool broken) = 0;
+  // The keeper has the wire of that number to that node.
+  virtual void on_keeper_holds(uint32_t pnn, uint32_t number) = 0;
+  // The store has a keeper, which wants all wires.
+  virtual void on_keeper() = 0;
 };
 
 }  // namespace ctdb

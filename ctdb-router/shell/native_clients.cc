@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "libctdbipc/base/limits.h"
+#include "libctdbipc/ring/node_page.h"
 #include "libctdbipc/runtime/log.h"
 #include "libctdbipc/wire/packet.h"
 
@@ -30,6 +31,8 @@ Result<ChannelFds> NativeClients::attach(uint32_t id, const PeerCredentials& cre
 Result<void> NativeClients::connect(std::unique_ptr<SetupPeer>& connection) {
   Result<ChannelPair> pair = create_channel(kClientRingBytes);
   if (!pair) return fail(std::move(pair.error()));
+  Result<UniqueFd> page = NodePage::reader_fd(node_page_path_);
+  if (!page) return fail(std::move(page.error()));
   const uint32_t id = ids_.take();
   if (id == 0) return fail(ErrorCode::kLimit, "too many clients are connected to this node");
   Result<std::unique_ptr<ChannelQueue>> channel = ChannelQueue::create(
@@ -52,6 +55,7 @@ Result<void> NativeClients::connect(std::unique_ptr<SetupPeer>& connection) {
   reply.pnn = pnn_;
   reply.channels.push_back(std::move(pair->client));
   reply.channels.push_back(std::move(*to_store));
+  reply.descriptor = std::move(*page);
   client.setup->send(std::move(reply));
   const int32_t pid = client.setup->credentials().pid;
   clients_.emplace(id, std::move(client));

@@ -21,8 +21,14 @@ namespace ctdb {
 
 class NativeClients {
  public:
-  NativeClients(EventLoop& loop, EndpointIds& ids, ClientEvents& events, Daemons& daemons, uint32_t pnn)
-      : loop_(loop), ids_(ids), events_(events), daemons_(daemons), pnn_(pnn) {}
+  NativeClients(EventLoop& loop, EndpointIds& ids, ClientEvents& events, Daemons& daemons, uint32_t pnn,
+                std::string node_page_path)
+      : loop_(loop),
+        ids_(ids),
+        events_(events),
+        daemons_(daemons),
+        pnn_(pnn),
+        node_page_path_(std::move(node_page_path)) {}
 
   // Takes a connection whose peer asked to be a client and answers it. Errors: kLimit, kSystem; the connection is
   // then untouched.
@@ -52,6 +58,7 @@ class NativeClients {
   ClientEvents& events_;
   Daemons& daemons_;
   const uint32_t pnn_;
+  const std::string node_page_path_;  // clients get a descriptor of it
   std::unordered_map<uint32_t, Client> clients_;
   bool paused_ = false;
   uint64_t cut_ = 0;

@@ -43,7 +43,7 @@ RouterShell::RouterShell(DaemonContext& context, uint64_t boot_id)
       transport_(make_tcp_transport(tcp_options(context.config, boot_id), loop_, *this)),
       daemons_(loop_, *this, context.config.pnn, boot_id),
       classic_(loop_, ids_, *this, daemons_),
-      native_(loop_, ids_, *this, daemons_, context.config.pnn),
+      native_(loop_, ids_, *this, daemons_, context.config.pnn, context.config.node_page_path()),
       setup_(loop_, native_, daemons_, [this] { return router_->open_generation(); }),
       publisher_(loop_, *context.counters, [this] { publish(); }),
       linked_(context.config.nodes.size(), false) {}
@@ -122,6 +122,24 @@ void RouterShell::on_lost(uint32_t pnn, ByteView packet) {
 
 void RouterShell::on_record_stream(uint32_t pnn, UniqueFd stream) {
   daemons_.give_record_stream(pnn, std::move(stream));
+}
+
+void RouterShell::on_keeper_wire(uint32_t pnn, uint32_t number, UniqueFd wire) {
+  daemons_.give_keeper_wire(pnn, number, std::move(wire));
+}
+
+void RouterShell::on_gone(uint32_t pnn) {
+  ++changes_;
+  router_->on_gone(pnn);
+}
+
+void RouterShell::on_keeper_holds(uint32_t pnn, uint32_t number) {
+  transport_->keeper_holds(pnn, number);
+}
+
+void RouterShell::on_keeper() {
+  transport_->give_keeper_wires();
+  daemons_.keeper_ready();
 }
 
 void RouterShell::on_stream_report(uint32_t pnn, bool broken) {

@@ -58,6 +58,8 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   bool on_packet(uint32_t pnn, MutableBytes packet) override;
   void on_lost(uint32_t pnn, ByteView packet) override;
   void on_record_stream(uint32_t pnn, UniqueFd stream) override;
+  void on_keeper_wire(uint32_t pnn, uint32_t number, UniqueFd wire) override;
+  void on_gone(uint32_t pnn) override;
 
   // ClientEvents
   void on_client(uint32_t id, int32_t pid) override;
@@ -71,6 +73,8 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   void on_connections_lost(bool dead) override;
   void on_store_cut_client(uint32_t id) override;
   void on_stream_report(uint32_t pnn, bool broken) override;
+  void on_keeper_holds(uint32_t pnn, uint32_t number) override;
+  void on_keeper() override;
 
   DaemonContext& context_;
   EventLoop& loop_;

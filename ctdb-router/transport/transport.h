@@ -9,7 +9,9 @@
 //  3. on_up only after HELLO has shown the right cluster, node id, address and a common version.
 //  4. A transport that can opens a second connection beside each link, the record stream, and hands it over; record
 //     packets then pass between the stores without waking a router. It ends when the link does.
-//  5. Queues are bounded: queued_bytes() tells the owner when to hold its senders back; a link that exceeds
+//  5. The same for keeper wires: a node is reported as gone only when its end of the wire was closed in order, which
+//     happens when its router and its keeper have both let go of it. A reset, forced or not, proves nothing.
+//  6. Queues are bounded: queued_bytes() tells the owner when to hold its senders back; a link that exceeds
 //     kLinkQueueBytesMax is cut.
 //  6. Packets of the data lane that were not wholly written when their link ended come back (on_lost). What became of
 //     those that were written nobody knows.
@@ -38,6 +40,12 @@ class TransportEvents {
   // The record stream of the link to that node is ready for this node's store: a connected socket on which nothing has
   // been sent yet. Only after want_record_streams(true), between on_up and on_down.
   virtual void on_record_stream(uint32_t pnn, UniqueFd stream) { (void)pnn, (void)stream; }
+  // A copy of this node's end of the wire to that node: for the keeper to hold. Transport::keeper_holds() says that it does.
+  virtual void on_keeper_wire(uint32_t pnn, uint32_t number, UniqueFd wire) {
+    (void)pnn, (void)number, (void)wire;
+  }
+  // After on_down: the node's router and its keeper are proved to be dead.
+  virtual void on_gone(uint32_t pnn) { (void)pnn; }
 };
 
 struct TransportFigures {
@@ -60,6 +68,9 @@ class Transport {
   virtual void want_record_streams(bool wanted) { (void)wanted; }
   // The stream to that node has ended: make another.
   virtual void remake_record_stream(uint32_t pnn) { (void)pnn; }
+  // This node's keeper has the wire of that number; or it is a new one and gets all wires once more.
+  virtual void keeper_holds(uint32_t pnn, uint32_t number) { (void)pnn, (void)number; }
+  virtual void give_keeper_wires() {}
   // A number that no session of this node has or had.
   virtual uint64_t new_session() = 0;
 };

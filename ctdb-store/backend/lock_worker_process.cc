@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include <map>
 #include <string>
 
+#include "ctdb-store/backend/process_start.h"
 #include "ctdb-store/backend/tdb_handle.h"
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/runtime/log.h"
@@ -22,14 +22,6 @@ namespace {
 
 constexpr size_t kPathBytesMax = 4096;
 constexpr int kSocket = 3;
-
-// A signal for the whole process group (Ctrl-C) is the store's affair: it ends us.
-void settle_in(pid_t parent, const char* name) {
-  prctl(PR_SET_NAME, name);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(0);  // it died before we asked to be told
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGPIPE}) signal(number, SIG_IGN);
-}
 
 class Worker {
  public:
@@ -136,15 +128,7 @@ int receive_descriptor(int socket) {
 }  // namespace
 
 void run_lock_spawner(int socket, pid_t parent) {
-  // First of all let go of the log: its file descriptor is closed below and its number would be used again.
-  (void)log_open("ctdb-lock-worker", "stderr", log_level()).has_value();
-  TdbHandle::close_inherited();  // there are some when a killed spawner is replaced
-  if (socket != kSocket) dup3(socket, kSocket, O_CLOEXEC);
-  close_range(kSocket + 1, ~0u, 0);
-  const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  dup2(null, 0);
-  dup2(null, 1);
-  close(null);
+  become_helper("ctdb-lock-worker", socket, kSocket);
   settle_in(parent, "ctdb-lock-spawn");
   signal(SIGCHLD, SIG_IGN);  // nobody waits for workers
   for (;;) {

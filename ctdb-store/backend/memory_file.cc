@@ -15,7 +15,7 @@ uint32_t MemoryDatabase::chain_of(ByteView key) const {
 bool MemoryDatabase::lock(ByteView key, Holder holder) {
   Holder& held = holders_[chain_of(key)];
   CTDB_ASSERT(holder != kNobody && held != holder);
-  if (held != kNobody) return false;
+  if (held != kNobody || closed_) return false;
   held = holder;
   return true;
 }
@@ -32,6 +32,16 @@ void MemoryDatabase::release_all(Holder holder) {
     holders_[chain] = kNobody;
     marked_[chain] = false;
   }
+}
+
+bool MemoryDatabase::any_chain_held() const {
+  return std::any_of(holders_.begin(), holders_.end(), [](Holder holder) { return holder != kNobody; });
+}
+
+std::vector<Bytes> MemoryDatabase::keys() const {
+  std::vector<Bytes> all;
+  for (const auto& [key, value] : records_) all.push_back(key);
+  return all;
 }
 
 std::optional<Bytes> MemoryDatabase::fetch(ByteView key) const {
@@ -51,7 +61,10 @@ class MemoryFile : public RecordFile {
       : name_(std::move(name)), files_(files), db_(database) {}
 
   Lock try_lock(ByteView key) override {
-    return db_.lock(key, MemoryDatabase::kStore) ? Lock::kHeld : Lock::kBusy;
+    if (!db_.lock(key, MemoryDatabase::kStore)) return Lock::kBusy;
+    if (files_.gate_ == nullptr || !files_.gate_->shut()) return Lock::kHeld;
+    db_.unlock(key, MemoryDatabase::kStore);
+    return Lock::kBusy;
   }
   void unlock(ByteView key) override { db_.unlock(key, MemoryDatabase::kStore); }
   void mark(ByteView key) override {
@@ -77,12 +90,6 @@ class MemoryFile : public RecordFile {
   Result<void> store(ByteView key, ByteView header, ByteView data) override {
     check_locked(key);
     if (files_.full_) return fail(ErrorCode::kSystem, name_ + ": no space left");
-    if (files_.no_room_) {
-      const auto old = db_.records_.find(to_bytes(key));
-      if (old == db_.records_.end() || old->second.size() < header.size() + data.size()) {
-        return fail(ErrorCode::kSystem, name_ + ": no space left");
-      }
-    }
     Bytes value(header.begin(), header.end());
     value.insert(value.end(), data.begin(), data.end());
     db_.store(key, value);

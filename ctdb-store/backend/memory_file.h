@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "ctdb-store/backend/fence_gate.h"
 #include "ctdb-store/backend/record_file.h"
 
 namespace ctdb {
@@ -41,12 +42,19 @@ class MemoryDatabase {
   size_t size() const { return records_.size(); }
   int64_t seqnum() const { return seqnum_; }
 
+  // libtdb's all-record lock: from now on nobody gets a chain; who has one keeps it until he lets go.
+  void close() { closed_ = true; }
+  void reopen() { closed_ = false; }
+  bool any_chain_held() const;
+  std::vector<Bytes> keys() const;
+
  private:
   friend class MemoryFile;
   friend class MemoryFiles;
   std::map<Bytes, Bytes> records_;
   std::vector<Holder> holders_;
   std::vector<bool> marked_;
+  bool closed_ = false;
   bool seqnum_enabled_ = false;
   int64_t seqnum_ = 0;
 };
@@ -60,11 +68,10 @@ class MemoryFiles : public RecordFiles {
 
   // nullptr: no such database.
   MemoryDatabase* database(const std::string& name);
-  // Store and remove fail while set.
+  // As TdbOptions::gate.
+  void set_gate(const FenceGate* gate) { gate_ = gate; }
+  // Store and remove fail (disk full) while set.
   void set_full(bool full) { full_ = full; }
-  // No room while set: what would make a record larger, or a new one, fails. Records are changed in place all the same,
-  // as in a mapped file.
-  void set_no_room(bool no_room) { no_room_ = no_room; }
   // open() fails while set.
   void set_unopenable(bool unopenable) { unopenable_ = unopenable; }
 
@@ -72,8 +79,8 @@ class MemoryFiles : public RecordFiles {
   friend class MemoryFile;
   const uint32_t chains_;
   std::map<std::string, std::unique_ptr<MemoryDatabase>> databases_;
+  const FenceGate* gate_ = nullptr;
   bool full_ = false;
-  bool no_room_ = false;
   bool unopenable_ = false;
 };
 

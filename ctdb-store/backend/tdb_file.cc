@@ -164,7 +164,7 @@ Result<void> check_space(const std::string& directory, uint32_t hash_size) {
 class TdbFiles : public RecordFiles {
  public:
   explicit TdbFiles(TdbOptions options) : options_(std::move(options)) {
-    flags_ = kVolatileFlags | (options_.mutexes && tdb_mutexes_usable() ? TDB_MUTEX_LOCKING : 0);
+    flags_ = volatile_tdb_flags(options_.mutexes);
   }
   Result<std::unique_ptr<RecordFile>> open(const std::string& name, uint8_t db_flags, bool keep) override;
   std::vector<std::string> existing() override;
@@ -210,7 +210,7 @@ std::shared_ptr<const ChainKeys> TdbFiles::chain_keys(uint32_t chains) {
 
 std::unique_ptr<RecordFile> TdbFiles::made(TdbHandle tdb, UniqueFd guard) {
   tdb_set_max_dead(tdb.get(), kMaxDead);
-  return std::make_unique<TdbRecordFile>(std::move(tdb), std::move(guard), flags_,
+  return std::make_unique<TdbRecordFile>(std::move(tdb), std::move(guard), flags_, options_.gate,
                                          [this](uint32_t chains) { return chain_keys(chains); });
 }
 
@@ -297,20 +297,42 @@ TdbFiles::Opened TdbFiles::open(const std::string& name, uint8_t db_flags, bool 
 }
 
 std::vector<std::string> TdbFiles::existing() {
-  std::vector<std::string> names;
-  DIR* directory = opendir(options_.volatile_directory.c_str());
-  if (directory == nullptr) return names;
-  while (const dirent* entry = readdir(directory)) {
-    const std::string file = entry->d_name;
-    if (file.size() <= suffix().size() || !file.ends_with(suffix()) || file[0] == '.') continue;
-    names.push_back(file.substr(0, file.size() - suffix().size()));
-  }
-  closedir(directory);
-  std::sort(names.begin(), names.end());
-  return names;
+  return volatile_names(options_.volatile_directory, options_.pnn);
 }
 
 }  // namespace
+
+Result<SharedTdb> open_shared(const std::string& path, int tdb_flags) {
+  Result<UniqueFd> guard = take_guard(path);
+  if (!guard) return fail(std::move(guard.error()));
+  set_lock(guard->get(), kOpenByte, F_UNLCK);
+  Result<TdbHandle> tdb = TdbHandle::open(path, 0, tdb_flags, false);
+  if (!tdb) return fail(std::move(tdb.error()));
+  return SharedTdb{std::move(*guard), std::move(*tdb)};
+}
+
+int volatile_tdb_flags(bool mutexes) {
+  return kVolatileFlags | (mutexes && tdb_mutexes_usable() ? TDB_MUTEX_LOCKING : 0);
+}
+
+std::string volatile_path(const std::string& directory, uint32_t pnn, const std::string& name) {
+  return directory + "/" + name + "." + std::to_string(pnn);
+}
+
+std::vector<std::string> volatile_names(const std::string& directory, uint32_t pnn) {
+  const std::string suffix = "." + std::to_string(pnn);
+  std::vector<std::string> names;
+  DIR* at = opendir(directory.c_str());
+  if (at == nullptr) return names;
+  while (const dirent* entry = readdir(at)) {
+    const std::string file = entry->d_name;
+    if (file.size() <= suffix.size() || !file.ends_with(suffix) || file[0] == '.') continue;
+    names.push_back(file.substr(0, file.size() - suffix.size()));
+  }
+  closedir(at);
+  std::sort(names.begin(), names.end());
+  return names;
+}
 
 std::unique_ptr<RecordFiles> make_tdb_files(TdbOptions options) {
   return std::make_unique<TdbFiles>(std::move(options));

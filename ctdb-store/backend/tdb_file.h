@@ -18,16 +18,33 @@
 #include <string>
 #include <vector>
 
+#include "ctdb-store/backend/fence_gate.h"
 #include "ctdb-store/backend/record_file.h"
+#include "ctdb-store/backend/tdb_handle.h"
+#include "libctdbipc/base/unique_fd.h"
 
 namespace ctdb {
 
 struct TdbOptions {
   std::string volatile_directory;
   uint32_t pnn = 0;
-  bool mutexes = true;          // used when the machine can: tdb_mutexes_usable()
-  uint32_t hash_size = 100001;  // chains of a new file (tunable DatabaseHashSize)
+  bool mutexes = true;              // used when the machine can: tdb_mutexes_usable()
+  uint32_t hash_size = 100001;      // chains of a new file (tunable DatabaseHashSize)
+  const FenceGate* gate = nullptr;  // nullptr: nobody fences (tests)
 };
+
+// A file that others may have open, as any client opens it, but never emptied by that: `guard` holds the active byte and
+// must be closed after the tdb. Errors: kSystem, kTimeout, kCorrupt.
+struct SharedTdb {
+  UniqueFd guard;
+  TdbHandle tdb;
+};
+Result<SharedTdb> open_shared(const std::string& path, int tdb_flags);
+// The flags all openers of volatile files use.
+int volatile_tdb_flags(bool mutexes);
+// Names of the volatile databases of this node that have a file.
+std::vector<std::string> volatile_names(const std::string& directory, uint32_t pnn);
+std::string volatile_path(const std::string& directory, uint32_t pnn, const std::string& name);
 
 // open() with keep = true on a damaged file: the file is put aside as `<path>.corrupted.<time>Z` and the
 // error is kCorrupt; the next open() makes an empty one. Persistent and replicated databases are kRefused.

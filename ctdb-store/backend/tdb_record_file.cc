@@ -108,15 +108,20 @@ ChainKeys::ChainKeys(uint32_t chains) : keys_(chains, 0) {
   CTDB_ASSERT(missing == 0);
 }
 
-TdbRecordFile::TdbRecordFile(TdbHandle tdb, UniqueFd guard, int client_flags, ChainKeysSource chain_keys)
+TdbRecordFile::TdbRecordFile(TdbHandle tdb, UniqueFd guard, int client_flags, const FenceGate* gate,
+                             ChainKeysSource chain_keys)
     : guard_(std::move(guard)),
       tdb_(std::move(tdb)),
       client_flags_(client_flags),
+      gate_(gate),
       chains_(static_cast<uint32_t>(tdb_hash_size(tdb_.get()))),
       chain_keys_(std::move(chain_keys)) {}
 
 RecordFile::Lock TdbRecordFile::try_lock(ByteView key) {
-  return tdb_chainlock_nonblock(tdb_.get(), tdb_data(key)) == 0 ? Lock::kHeld : Lock::kBusy;
+  if (tdb_chainlock_nonblock(tdb_.get(), tdb_data(key)) != 0) return Lock::kBusy;
+  if (gate_ == nullptr || !gate_->shut()) return Lock::kHeld;
+  tdb_chainunlock(tdb_.get(), tdb_data(key));
+  return Lock::kBusy;
 }
 
 void TdbRecordFile::unlock(ByteView key) {

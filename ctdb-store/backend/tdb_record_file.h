@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ctdb-store/backend/record_file.h"
+#include "ctdb-store/backend/tdb_file.h"
 #include "ctdb-store/backend/tdb_handle.h"
 #include "libctdbipc/base/unique_fd.h"
 
@@ -32,7 +33,8 @@ class TdbRecordFile : public RecordFile {
  public:
   // `guard` holds the active byte in addition to libtdb's own lock and must not be closed before the tdb: may
   // be invalid. `client_flags`: what open_flags() says.
-  TdbRecordFile(TdbHandle tdb, UniqueFd guard, int client_flags, ChainKeysSource chain_keys);
+  TdbRecordFile(TdbHandle tdb, UniqueFd guard, int client_flags, const FenceGate* gate,
+                ChainKeysSource chain_keys);
 
   Lock try_lock(ByteView key) override;
   void unlock(ByteView key) override;
@@ -55,6 +57,7 @@ class TdbRecordFile : public RecordFile {
   UniqueFd guard_;  // before tdb_: closed after it
   TdbHandle tdb_;
   int client_flags_;
+  const FenceGate* gate_;  // may be nullptr
   uint32_t chains_;
   Bytes before_;  // store()'s: kept so that it need not be made each time
   ChainKeysSource chain_keys_;

@@ -40,6 +40,7 @@ bool Recovery::begin(const StoreRecover& order, TimeNs now) {
   ctx_.generation = order.generation;
   ctx_.placement = Placement(order.members);
   stopped_ = false;
+  ctx_.out.set_serving(true);
   for (uint32_t pnn : order.members) {
     members_.emplace_back();
     members_.back().pnn = pnn;
@@ -50,6 +51,10 @@ bool Recovery::begin(const StoreRecover& order, TimeNs now) {
     must_discard_ = true;
     step_ = Step::kDiscarding;
     start_header_walk(HeaderJob::kDiscard);
+    header_slice(now);
+  } else if (must_take_) {
+    step_ = Step::kDiscarding;
+    start_header_walk(HeaderJob::kTakeAway);
     header_slice(now);
   } else {
     start_claiming();
@@ -74,15 +79,17 @@ void Recovery::reset() {
   step_ = Step::kIdle;
 }
 
-void Recovery::suspend(bool discard) {
+void Recovery::suspend(bool discard, bool fenced) {
   reset();
   migration_.close();
   ctx_.phase = StorePhase::kSuspended;
   stopped_ = discard;
+  must_take_ = must_take_ || fenced;
   if (discard) {
     must_discard_ = true;
     ctx_.open_generation = ctx_.prepared_generation = CTDB_INVALID_GENERATION;
   }
+  serving_ended_ = false;
   start_header_walk(must_discard_ ? HeaderJob::kDiscard : HeaderJob::kTakeAway);
 }
 
@@ -149,7 +156,7 @@ void Recovery::advance() {
   if (failed_) return;
   const bool headers_done = walk_job_ == HeaderJob::kNone && ctx_.header_jobs == 0;
   if (step_ == Step::kDiscarding && headers_done) {
-    must_discard_ = false;
+    must_discard_ = must_take_ = false;
     done(RecoveryStep::kDiscarded);
     start_claiming();
   }
@@ -159,7 +166,11 @@ void Recovery::advance() {
   }
   if (step_ == Step::kAwaitingAssignments && headers_done && all_ended(&Member::assignments_ended))
     prepared();
-  if (ctx_.phase == StorePhase::kSuspended && headers_done) must_discard_ = false;
+  if (ctx_.phase == StorePhase::kSuspended && headers_done && !serving_ended_) {
+    must_discard_ = must_take_ = false;
+    serving_ended_ = true;
+    ctx_.out.set_serving(false);
+  }
 }
 
 void Recovery::start_claiming() {

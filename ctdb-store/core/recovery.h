@@ -33,7 +33,8 @@ class Recovery {
   // From this node's recoveryd. begin() and open() return whether the phase has changed.
   bool begin(const StoreRecover& order, TimeNs now);
   bool open(const StoreOpen& order);
-  void suspend(bool discard);
+  // `fenced`: the keeper has changed headers behind the index, or is about to.
+  void suspend(bool discard, bool fenced);
   void send_hello();
   // Attaches what another member has; returns what went wrong, "" if nothing.
   std::string attach_databases(const RecordDatabases& message);
@@ -124,6 +125,8 @@ class Recovery {
   StoreContext& ctx_;
   Migration& migration_;
   Step step_ = Step::kIdle;
+  bool serving_ended_ = false;  // the shell has been told so since the last suspension
+  bool must_take_ = false;  // what the index believes to own must be taken away before anything is claimed
   bool must_discard_ = false;
   bool stopped_ = false;
   bool empty_handed_ = false;

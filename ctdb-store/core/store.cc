@@ -40,6 +40,7 @@ class Store::Impl {
   void on_router_packet(uint32_t endpoint, MutableBytes packet, TimeNs now);
   void on_client_packet(uint32_t endpoint, ByteView packet, TimeNs now);
   void on_client_gone(uint32_t endpoint);
+  void stop_serving(bool fenced);
   void tick(TimeNs now);
   TimeNs next_deadline() const;
   bool has_work() const { return recovery_.has_work() || traverse_.has_work(); }
@@ -66,7 +67,7 @@ class Store::Impl {
   void unpark(bool recovery_packets, TimeNs now);
   void order(const Header& header, ByteView packet, TimeNs now);
   void opened(TimeNs now);
-  void suspended(bool discard);
+  void suspended(bool discard, bool fenced = false);
   void control(uint32_t endpoint, const Header& header, ByteView packet, TimeNs now);
 
   StoreContext ctx_;
@@ -259,8 +260,8 @@ void Store::Impl::opened(TimeNs now) {
   traverse_.generation_opened();
 }
 
-void Store::Impl::suspended(bool discard) {
-  recovery_.suspend(discard);
+void Store::Impl::suspended(bool discard, bool fenced) {
+  recovery_.suspend(discard, fenced);
   if (discard) controls_.stopped();
 }
 
@@ -276,6 +277,17 @@ void Store::Impl::on_client_gone(uint32_t endpoint) {
   traverse_.client_gone(endpoint);
   controls_.client_gone(endpoint);
   std::erase_if(parked_calls_, [&](const ParkedCall& call) { return call.endpoint == endpoint; });
+}
+
+void Store::Impl::stop_serving(bool fenced) {
+  const bool nothing_to_take =
+      ctx_.phase == StorePhase::kWaiting && ctx_.open_generation == CTDB_INVALID_GENERATION;
+  const bool fence_is_news = fenced && ctx_.phase == StorePhase::kSuspended;
+  if (fence_is_news) return suspended(recovery_.stopped(), true);
+  if (ctx_.phase == StorePhase::kSuspended || nothing_to_take) return;
+  ctx_.out.log(StoreLog::kWarning, "the lease of this node is over: serving ends");
+  suspended(recovery_.stopped(), fenced);
+  ctx_.send_own(ctx_.self, Operation::STORE_SUSPENDED, {});
 }
 
 void Store::Impl::tick(TimeNs now) {
@@ -325,6 +337,9 @@ void Store::on_chain_locked(uint64_t ticket, TimeNs now) {
 }
 void Store::on_chain_failed(uint64_t ticket, TimeNs now) {
   impl_->ctx_.chains.on_failed(ticket, now);
+}
+void Store::stop_serving(bool fenced, TimeNs) {
+  impl_->stop_serving(fenced);
 }
 void Store::tick(TimeNs now) {
   impl_->tick(now);

@@ -50,6 +50,8 @@ class StoreOutput {
   // The worker of this ticket lets go. May come before on_chain_locked(): then nobody needs it any more, the
   // worker is to give up waiting (or to let go at once), and on_chain_locked() is not expected.
   virtual void unlock_chain(uint64_t ticket) = 0;
+  // true: from now on files may say dmaster = self. false: none does any more. May say again what holds already.
+  virtual void set_serving(bool on) = 0;
   virtual void log(StoreLog level, const std::string& text) = 0;
 };
 
@@ -111,6 +113,9 @@ class Store {
   void on_chain_locked(uint64_t ticket, TimeNs now);
   // The worker could not get it (it died, the file could not be opened); the store tries again.
   void on_chain_failed(uint64_t ticket, TimeNs now);
+  // The lease is over, or the keeper fences (`fenced`, once per fence): nothing may be served, records are taken away,
+  // recoveryd is told. Nothing when that is so already.
+  void stop_serving(bool fenced, TimeNs now);
   void tick(TimeNs now);
   TimeNs next_deadline() const;
 

@@ -43,7 +43,8 @@ Local look(ctdb_db& db, ByteView key) {
   const std::optional<RecordHeader> header = read_record_header(db.value);
   if (!header) return local;
   local.usable =
-      header->dmaster == db.client->link.pnn() || (header->flags & CTDB_RECORD_RO_HAVE_READONLY) != 0;
+      (header->dmaster == db.client->link.pnn() || (header->flags & CTDB_RECORD_RO_HAVE_READONLY) != 0) &&
+      db.client->link.may_use_records();
   local.popular = !local.usable;
   return local;
 }

@@ -219,6 +219,8 @@ const char* ctdb_strerror(int error) {
       return "local database failed";
     case CTDB_ERR_EXISTS:
       return "exists already";
+    case CTDB_ERR_FENCED:
+      return "the node may not serve now: nothing was written";
     case CTDB_ERR_NOT_FOUND:
       return "not found";
     default:

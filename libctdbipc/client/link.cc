@@ -45,6 +45,9 @@ Result<void> Link::connect(const std::string& path, int timeout_ms) {
   Result<SetupConnection> made = connect_setup(path, DaemonRole::kClient, timeout_ms);
   if (!made) return fail(std::move(made.error()));
   std::vector<ChannelFds>& ends = made->reply.channels;
+  if (!made->reply.descriptor.valid()) return fail(ErrorCode::kInvalid, "the router sent no node page");
+  Result<std::unique_ptr<NodePage>> page = NodePage::map_reader(made->reply.descriptor.get());
+  if (!page) return fail(std::move(page.error()));
   if (ends.empty() || ends.size() > kPeers) return fail(ErrorCode::kInvalid, "the router sent no channels");
   for (size_t i = 0; i < ends.size(); ++i) {
     Result<std::unique_ptr<Channel>> opened = Channel::open(std::move(ends[i]), ChannelSide::kClient);
@@ -62,6 +65,7 @@ Result<void> Link::connect(const std::string& path, int timeout_ms) {
   }
   setup_ = std::move(made->socket);
   pnn_ = made->reply.pnn;
+  page_ = std::move(*page);
   return {};
 }
 

@@ -8,6 +8,8 @@
 #ifndef LIBCTDBIPC_CLIENT_LINK_H_
 #define LIBCTDBIPC_CLIENT_LINK_H_
 
+#include <time.h>
+
 #include <array>
 #include <deque>
 #include <memory>
@@ -19,6 +21,7 @@
 #include "libctdbipc/base/unique_fd.h"
 #include "libctdbipc/client/requests.h"
 #include "libctdbipc/ring/channel.h"
+#include "libctdbipc/ring/node_page.h"
 
 namespace ctdb {
 
@@ -38,6 +41,13 @@ class Link {
   bool up() const { return setup_.valid(); }
   int fd() const { return epoll_.get(); }
   uint32_t pnn() const { return pnn_; }
+  // This node may serve now: what a record's header says under the chain lock is true. No system call. A page is kept when
+  // the connection is lost: records that are locked then may still be written while it says so.
+  bool may_use_records() const {
+    timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return page_ != nullptr && page_->may_use(now.tv_sec * kSecond + now.tv_nsec);
+  }
   const std::string& why_down() const { return why_down_; }
 
   // kFull: the queue behind the ring is full too. Without a store a packet for it is not sent at all (kOk):
@@ -90,6 +100,7 @@ class Link {
   std::array<Queue, kPeers> queues_;
   std::unique_ptr<Channel> next_store_;
   uint32_t pnn_ = 0;
+  std::unique_ptr<NodePage> page_;
   bool kicked_ = false;
   std::string why_down_ = "not connected";
 };

@@ -2,6 +2,7 @@
 // Records on the local file: fetch-lock, read, store, delete (client-semantics §5). Only data is changed
 // here, never a record header: who owns a record is the store's business.
 #include <sched.h>
+#include <time.h>
 
 #include <algorithm>
 #include <cstring>
@@ -19,7 +20,7 @@ static_assert(CTDB_REQUESTS_MAX == ctdb::kClientRequestsInFlightMax);
 namespace ctdb {
 namespace {
 
-// Whether this node may change the record: nobody else owns it, and nobody has a read-only copy of it.
+// Whether this node may change the record, as its header says: nobody else owns it, and nobody has a read-only copy.
 bool may_change(ByteView value, uint32_t pnn) {
   const std::optional<RecordHeader> header = read_record_header(value);
   return header && header->dmaster == pnn && (header->flags & CTDB_RECORD_RO_HAVE_DELEGATIONS) == 0;
@@ -41,7 +42,8 @@ int lock_if_here(ctdb_db& db, ByteView key) {
   if (!file.lock(key)) return file_error(db);
   ctdb_record& record = db.record;
   const LocalFile::Found found = file.fetch(key, record.value);
-  if (found != LocalFile::Found::kYes || !may_change(record.value, db.client->link.pnn())) {
+  if (found != LocalFile::Found::kYes || !may_change(record.value, db.client->link.pnn()) ||
+      !db.client->link.may_use_records()) {
     file.unlock(key);
     return found == LocalFile::Found::kError ? file_error(db) : 0;
   }
@@ -62,6 +64,12 @@ void give_way(ctdb_client& client) {
   sched_yield();
 }
 
+// The store may give a record while the node's keeper is being replaced, which takes a few milliseconds.
+void wait_for_keeper(const ctdb_client& client) {
+  const timespec half_a_millisecond{0, 500000};
+  if (!client.link.may_use_records()) nanosleep(&half_a_millisecond, nullptr);
+}
+
 int fetch_lock(ctdb_db& db, ByteView key, int timeout_ms, ctdb_record** out) {
   if (db.file->holder != nullptr) return CTDB_ERR_BUSY;
   give_way(*db.client);
@@ -76,6 +84,7 @@ int fetch_lock(ctdb_db& db, ByteView key, int timeout_ms, ctdb_record** out) {
       if (error == 0) error = refusal(*db.client, waiter.status);
       if (error != 0) return error;
       here = lock_if_here(db, key);
+      if (here == 0) wait_for_keeper(*db.client);
     }
   }
   if (here < 0) return here;
@@ -153,6 +162,10 @@ void schedule_for_deletion(const ctdb_record& record) {
 }
 
 int write_record(ctdb_record& record, ctdb::ByteView data) {
+  ctdb_client& client = *record.db->client;
+  if (!client.link.may_use_records()) {
+    return client.fail(CTDB_ERR_FENCED, "this node was excluded while the record was locked");
+  }
   const auto header = ctdb::ByteView(record.value).first(CTDB_RECORD_HEADER_SIZE);
   if (!record.db->file->store(record.key, header, data)) {
     return record.db->client->fail(CTDB_ERR_DATABASE, record.db->file->error());
@@ -193,9 +206,9 @@ int ctdb_fetch_lock_send(ctdb_db* db, ctdb_blob key, ctdb_record_fn done, void* 
     const auto bytes = ctdb::view(key);
     request->key.assign(bytes.begin(), bytes.end());
     const uint32_t new_id = request->id;
-    const bool here =
-        db->file->holder != nullptr || (db->file->fetch(bytes, db->value) == ctdb::LocalFile::Found::kYes &&
-                                        ctdb::may_change(db->value, client.link.pnn()));
+    const bool here = db->file->holder != nullptr ||
+                      (db->file->fetch(bytes, db->value) == ctdb::LocalFile::Found::kYes &&
+                       ctdb::may_change(db->value, client.link.pnn()) && client.link.may_use_records());
     if (here) {
       client.make_ready(*request, 0);
       client.link.kick();

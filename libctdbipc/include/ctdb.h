@@ -90,7 +90,9 @@ enum {
   CTDB_ERR_PROTOCOL = -13,    /* a daemon's answer is malformed */
   CTDB_ERR_DATABASE = -14,    /* the local database file failed: corrupt, or the disk is full */
   CTDB_ERR_EXISTS = -15,      /* there is one already */
-  CTDB_ERR_NOT_FOUND = -16    /* there is none */
+  CTDB_ERR_NOT_FOUND = -16,   /* there is none */
+  CTDB_ERR_FENCED =
+      -17 /* the node lost the right to serve while the record was locked; nothing was written */
 };
 
 /* A short English name of `error`, never NULL, static. 0 is "success". */
@@ -246,11 +248,13 @@ CTDB_API ctdb_blob ctdb_record_key(const ctdb_record* record);
 
 /* Replaces the value of the locked record, at once and in one piece: a program that dies here leaves the old value or
  * the new one. The record stays locked. `data` may be the record's own old data. Never waits for a daemon.
- * Errors: CTDB_ERR_NOT_LOCKED, CTDB_ERR_TOO_BIG, CTDB_ERR_DATABASE (the old value is still there). */
+ * Errors: CTDB_ERR_NOT_LOCKED, CTDB_ERR_TOO_BIG, CTDB_ERR_DATABASE (the old value is still there), CTDB_ERR_FENCED (the
+ * rest of the cluster may have gone on without this node, and somebody else may have the record: unlock it and fetch it
+ * again). */
 CTDB_API int ctdb_store(ctdb_record* record, ctdb_blob data);
 
 /* Empties the locked record and leaves a note for the daemons to remove it from the cluster in their own time. The record
- * stays locked. Never waits for a daemon. Errors: CTDB_ERR_NOT_LOCKED, CTDB_ERR_DATABASE. */
+ * stays locked. Never waits for a daemon. Errors: CTDB_ERR_NOT_LOCKED, CTDB_ERR_DATABASE, CTDB_ERR_FENCED. */
 CTDB_API int ctdb_delete(ctdb_record* record);
 
 /* Lets the record go. The pointer may not be used any more. Errors: CTDB_ERR_NOT_LOCKED, CTDB_ERR_DATABASE. */

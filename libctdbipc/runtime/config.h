@@ -61,6 +61,8 @@ struct Config {
   std::string counters_path(const std::string& daemon) const {
     return run_directory + "/" + daemon + ".counters";
   }
+  std::string node_page_path() const { return run_directory + "/ctdb-node.page"; }
+  std::string keeper_socket_path() const { return run_directory + "/keeper.sock"; }
 
   std::vector<NodeAddress> nodes;  // the nodes file, index = pnn
   uint32_t pnn = 0;                // which line is this node

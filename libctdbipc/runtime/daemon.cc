@@ -51,6 +51,9 @@ Result<void> prepare(DaemonContext& context) {
   Result<std::unique_ptr<Counters>> counters = Counters::create(context.config.counters_path(context.name));
   if (!counters) return fail(std::move(counters.error()));
   context.counters = std::move(*counters);
+  Result<std::unique_ptr<NodePage>> page = NodePage::open(context.config.node_page_path());
+  if (!page) return fail(std::move(page.error()));
+  context.node_page = std::move(*page);
   return {};
 }
 

@@ -9,6 +9,7 @@
 
 #include "libctdbipc/base/result.h"
 #include "libctdbipc/ring/counters.h"
+#include "libctdbipc/ring/node_page.h"
 #include "libctdbipc/runtime/config.h"
 #include "libctdbipc/runtime/event_loop.h"
 
@@ -25,6 +26,7 @@ struct DaemonContext {
   Config config;
   std::unique_ptr<EventLoop> loop;
   std::unique_ptr<Counters> counters;  // <run>/<name>.counters
+  std::unique_ptr<NodePage> node_page;
   std::unique_ptr<DaemonShell> shell;  // set by `start`; goes before the loop it is registered with
 };
 

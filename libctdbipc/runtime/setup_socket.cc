@@ -62,17 +62,19 @@ Result<SetupMessage> decode(ByteView bytes, std::vector<UniqueFd> fds) {
   const uint32_t channels = r.u32();
   m.text = std::string(as_text(r.counted_bytes()));
   if (!r.done() || magic != kSetupMagic || kind < 1 ||
-      kind > static_cast<uint32_t>(SetupKind::kClientConnection) ||
+      kind > static_cast<uint32_t>(SetupKind::kKeeperReady) ||
       role > static_cast<uint32_t>(DaemonRole::kRecoveryd)) {
     return fail(ErrorCode::kInvalid, "set-up message is malformed");
   }
   m.kind = static_cast<SetupKind>(kind);
-  const size_t others = carries_descriptor(m.kind) ? 1 : 0;
-  if (channels > kChannelsMax || fds.size() != channels * kFdsPerChannel + others) {
+  // An answer to a client brings the node page; a wire goes one way with a descriptor, and back without.
+  const bool may_have = m.kind == SetupKind::kKeeperWire || m.kind == SetupKind::kReply;
+  const bool has = carries_descriptor(m.kind) || (may_have && fds.size() % kFdsPerChannel == 1);
+  if (channels > kChannelsMax || fds.size() != channels * kFdsPerChannel + (has ? 1 : 0)) {
     return fail(ErrorCode::kInvalid, "set-up message has the wrong number of descriptors");
   }
   m.role = static_cast<DaemonRole>(role);
-  if (others > 0) {
+  if (has) {
     m.descriptor = std::move(fds.back());
     fds.pop_back();
   }
@@ -238,6 +240,16 @@ Result<SetupConnection> connect_setup(const std::string& path, DaemonRole role, 
   Result<SetupMessage> reply = wait_for_reply(socket.get(), deadline);
   if (!reply) return fail(std::move(reply.error()).in(path));
   return SetupConnection{std::move(socket), std::move(*reply)};
+}
+
+Result<UniqueFd> connect_unix(const std::string& path) {
+  Result<sockaddr_un> address = unix_address(path);
+  if (!address) return fail(std::move(address.error()));
+  UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket.valid()) return fail_errno("socket");
+  if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0)
+    return fail_errno("connecting to " + path);
+  return socket;
 }
 
 namespace {

@@ -41,6 +41,11 @@ enum class SetupKind : uint32_t {
   // Connections of classic clients in the store (ring/connection_states.h), router -> store:
   kConnectionStates = 10,  // `descriptor`: the shared states, once before the first
   kClientConnection = 11,  // `descriptor`: the connection of client `endpoint`, hand-over number `generation`
+  // Keeper wires (ARCHITECTURE.md §5, "Fencing"). router -> store -> keeper: hold this end of the wire to node `endpoint`.
+  // store -> router: the keeper holds it.
+  kKeeperWire = 12,
+  // store -> router: there is a keeper, hand over all wires. router -> store -> keeper: these were all.
+  kKeeperReady = 13,
 };
 
 struct SetupMessage {
@@ -48,12 +53,15 @@ struct SetupMessage {
   DaemonRole role = DaemonRole::kClient;  // kRequest
   uint32_t endpoint = 0;                  // kReply, kClientAttached, kClientDetached: the client's id
   uint32_t pnn = 0;                       // kReply
-  uint32_t generation =
-      0;  // kReply to a store: generation this node was last open in, else INVALID; see above
+  // kReply to a store: generation this node was last open in, else INVALID. kKeeperWire: the wire's number, echoed.
+  // kKeeperReady: which life of the router. kClientConnection: see above.
+  uint32_t generation = 0;
   uint32_t pid = 0, uid = 0, gid = 0;  // kClientAttached: the client's credentials
   std::string text;                    // kRefused
   std::vector<ChannelFds> channels;    // travel as descriptors, three per channel
-  UniqueFd descriptor;  // kRecordStream: a connected socket; kConnectionStates, kClientConnection
+  // kRecordStream, kKeeperWire on its way to the keeper: a connected socket; kReply to a client: the node page;
+  // kConnectionStates, kClientConnection.
+  UniqueFd descriptor;
 };
 
 // Sends one message (non-blocking). Errors: kSystem (EAGAIN: the peer does not read), kDisconnected.
@@ -75,6 +83,8 @@ struct SetupConnection {
   SetupMessage reply;
 };
 Result<SetupConnection> connect_setup(const std::string& path, DaemonRole role, int timeout_ms);
+// Connects without waiting and says nothing; for the keeper's socket. Errors: kSystem (ENOENT, ECONNREFUSED: nobody there).
+Result<UniqueFd> connect_unix(const std::string& path);
 // For the router: a listening, non-blocking socket; a socket file nobody listens on is replaced. mode: file
 // mode. Errors: kRefused (somebody listens there, or the path is not a socket), kInvalid (path too long),
 // kSystem.

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 #include "libctdbipc/wire/own_messages.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/wire/reader.h"
 
@@ -119,6 +122,7 @@ Bytes LinkState::encode() const {
   w.u32(pnn);
   w.u32(up ? 1 : 0);
   w.u64(session);
+  w.u32(gone ? 1 : 0);
   return out;
 }
 std::optional<LinkState> LinkState::decode(ByteView payload) {
@@ -127,6 +131,7 @@ std::optional<LinkState> LinkState::decode(ByteView payload) {
   m.pnn = r.u32();
   m.up = r.u32() != 0;
   m.session = r.u64();
+  m.gone = r.u32() != 0;
   return checked(r, m);
 }
 
@@ -233,6 +238,7 @@ Bytes Heartbeat::encode() const {
   w.u64(term);
   w.u64(sequence);
   w.u64(acked);
+  w.u64(late);
   w.u32(wanted ? 1 : 0);
   put_state(w, state);
   return out;
@@ -243,6 +249,7 @@ std::optional<Heartbeat> Heartbeat::decode(ByteView payload) {
   m.term = r.u64();
   m.sequence = r.u64();
   m.acked = r.u64();
+  m.late = std::min<uint64_t>(r.u64(), std::numeric_limits<int64_t>::max());
   m.wanted = r.u32() != 0;
   m.state = take_state(r);
   return checked(r, m);
@@ -265,6 +272,7 @@ Bytes HeartbeatReply::encode() const {
   w.u32(decided_generation);
   w.u32(begun_generation);
   w.u32(serving ? 1 : 0);
+  w.u32(stopped ? 1 : 0);
   w.u32(open ? 1 : 0);
   return out;
 }
@@ -285,6 +293,7 @@ std::optional<HeartbeatReply> HeartbeatReply::decode(ByteView payload) {
   m.decided_generation = r.u32();
   m.begun_generation = r.u32();
   m.serving = r.u32() != 0;
+  m.stopped = r.u32() != 0;
   m.open = r.u32() != 0;
   return checked(r, m);
 }

@@ -22,6 +22,8 @@ inline constexpr uint32_t kLinkVersionMax = 1;
 
 // Hello.features: this connection becomes the record stream of the link that `session` names (ARCHITECTURE.md §3).
 inline constexpr uint64_t kHelloRecordStream = 1;
+// The same for the link's keeper wire (§5).
+inline constexpr uint64_t kHelloKeeperWire = 2;
 
 // First packet in each direction of a link; Header.srcnode is the sender's node id, destnode whom it believes to
 // have reached.
@@ -53,6 +55,8 @@ struct LinkState {
   uint32_t pnn = 0;
   bool up = false;
   uint64_t session = 0;
+  bool gone =
+      false;  // down, and the node's router and keeper are proved to be dead (ARCHITECTURE.md §5, "Fencing")
   Bytes encode() const;
   static std::optional<LinkState> decode(ByteView payload);
 };
@@ -130,6 +134,8 @@ struct Heartbeat {
   uint64_t term = 0;
   uint64_t sequence = 0;
   uint64_t acked = 0;  // newest sequence the receiver's answers have named: its lease counts from that answer
+  uint64_t late =
+      0;  // and from so many ns before it: the majority had not followed the leader any longer then
   bool wanted = true;  // false: the receiver is to be no member; it suspends its store and says so
   ClusterState state;
   Bytes encode() const;
@@ -152,7 +158,8 @@ struct HeartbeatReply {
   bool wants_recovery = false;  // asked for by an operator, or a link session or its store changed
   uint32_t decided_generation = CTDB_INVALID_GENERATION;  // newest one it has on disk as decided
   uint32_t begun_generation = CTDB_INVALID_GENERATION;    // newest RECOVERY_BEGIN its recoveryd has seen
-  bool serving = false;  // its store is open or recovering: local clients may work on records
+  bool serving = false;  // its lease stands: local clients may work on records
+  bool stopped = false;  // it does not, and no file there says any more that the node owns records
   bool open = false;     // its store is open in open_generation and not recovering
   bool operator==(const HeartbeatReply&) const = default;
   Bytes encode() const;

@@ -7,6 +7,7 @@ wrong. Standard library only.
 """
 import errno
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ NODES_MAX = 250
 SOCKET_PATH_MAX = 107  # sun_path without its final NUL
 MARK = "# written by run-cluster"
 EXIT_CONFIG = 78
+KEEPER_PID_AT, SERVE_UNTIL_AT = 128, 192  # in the node page (libctdbipc/ring/node_page.h)
 
 RESTART_DELAY_S = 0.1
 RESTARTS_MAX = 5  # in RESTART_WINDOW_S; systemd's own defaults
@@ -202,9 +204,39 @@ class Node:
         self._wait_ended()
 
     def kill(self):
-        """Kills all daemons (SIGKILL); they stay down until start()."""
+        """Kills all daemons and the keeper (SIGKILL); they stay down until start()."""
         self.begin_stop(signal.SIGKILL)
         self._wait_ended()
+        self.kill_keeper()
+
+    def keeper_pid(self):
+        """The process that takes the records away when the store cannot; None: there is none on duty."""
+        try:
+            with open(os.path.join(self.base, "ctdb-node.page"), "rb") as page:
+                return int.from_bytes(page.read(KEEPER_PID_AT + 4)[KEEPER_PID_AT:], "little") or None
+        except OSError:
+            return None
+
+    def lease_left(self):
+        """Seconds for which the node may serve yet, by its node page."""
+        with open(os.path.join(self.base, "ctdb-node.page"), "rb") as page:
+            until = int.from_bytes(page.read(SERVE_UNTIL_AT + 8)[SERVE_UNTIL_AT:], "little")
+        return until / 1e9 - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def kill_keeper(self):
+        pid = self.keeper_pid()
+        if not pid:
+            return
+        try:
+            with open(f"/proc/{pid}/comm") as comm:
+                if comm.read().strip() != "ctdb-keeper":  # one that died and left its number
+                    return
+            pidfd = os.pidfd_open(pid)
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            select.select([pidfd], [], [], STOP_TIMEOUT_S)
+            os.close(pidfd)
+        except OSError:
+            pass  # it has just ended
 
     def _wait_ended(self):
         for daemon in self.daemons.values():
@@ -337,6 +369,9 @@ class Cluster:
             node.begin_stop()
         for node in self.nodes:
             node.stop()
+        # They would end by themselves when the last lease does; there is nobody left who could take anything over.
+        for node in self.nodes:
+            node.kill_keeper()
 
     def __enter__(self):
         try:

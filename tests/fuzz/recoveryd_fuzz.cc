@@ -21,6 +21,10 @@ class Output : public RecoverydOutput {
     durable = to_bytes(bytes);
     return true;
   }
+  TimeNs serve_until() override { return 0; }
+  void set_serve_until(TimeNs) override {}
+  bool records_taken() override { return true; }
+  TimeNs store_beat() override { return kNever / 2; }
   int64_t wall_clock_ns() override { return 1; }
   void log(RecoverydLog, const std::string&) override {}
   bool up = false;

@@ -25,6 +25,7 @@ class Output : public StoreOutput {
     FUZZ_CHECK(tickets.insert({ticket, 0}).second);
   }
   void unlock_chain(uint64_t ticket) override { FUZZ_CHECK(tickets.erase(ticket) == 1); }
+  void set_serving(bool) override {}
   void log(StoreLog, const std::string&) override {}
   std::map<uint64_t, int> tickets;
 };

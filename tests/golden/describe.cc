@@ -91,7 +91,7 @@ void fields(Line& line, const LinkPing& m) {
   line.number("sent_ns", m.sent_ns);
 }
 void fields(Line& line, const LinkState& m) {
-  line.number("pnn", m.pnn).number("up", m.up).number("session", m.session);
+  line.number("pnn", m.pnn).number("up", m.up).number("session", m.session).number("gone", m.gone);
 }
 void fields(Line& line, const DaemonState& m) {
   line.number("role", static_cast<uint64_t>(m.role)).number("up", m.up).number("instance", m.instance);
@@ -122,6 +122,7 @@ void fields(Line& line, const Heartbeat& m) {
   line.number("term", m.term)
       .number("sequence", m.sequence)
       .number("acked", m.acked)
+      .number("late", m.late)
       .number("wanted", m.wanted);
   fields(line, m.state);
 }
@@ -131,7 +132,10 @@ void fields(Line& line, const HeartbeatReply& m) {
   line.number("store_instance", m.store_instance).number("open_generation", m.open_generation);
   line.number("prepared_generation", m.prepared_generation).list("reachable", m.reachable);
   line.list("sessions", m.sessions).number("wants_recovery", m.wants_recovery);
-  line.number("decided_generation", m.decided_generation).number("serving", m.serving).number("open", m.open);
+  line.number("decided_generation", m.decided_generation)
+      .number("serving", m.serving)
+      .number("stopped", m.stopped)
+      .number("open", m.open);
 }
 void fields(Line& line, const RecoveryBegin& m) {
   line.number("term", m.term).number("generation", m.generation).number("base_generation", m.base_generation);

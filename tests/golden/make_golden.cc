@@ -28,6 +28,7 @@ void write_all_own(const std::string& directory) {
 #define OWN(operation, type) write_own(directory, #operation, Operation::operation, sample<type>().encode());
 #include "tests/golden/own_operations.def"
   write_own(directory, "STORE_QUERY", Operation::STORE_QUERY, {});
+  write_own(directory, "STORE_SUSPENDED", Operation::STORE_SUSPENDED, {});
 }
 
 void write_manifest(const std::string& directory) {

@@ -19,7 +19,7 @@ inline LinkPing sample(LinkPing*) {
   return {0x1122334455667788ull};
 }
 inline LinkState sample(LinkState*) {
-  return {3, true, 9};
+  return {3, false, 9, true};
 }
 inline DaemonState sample(DaemonState*) {
   return {DaemonRole::kRecoveryd, true, 4};
@@ -40,12 +40,13 @@ inline VoteReply sample(VoteReply*) {
   return {8, true, true, 4};
 }
 inline Heartbeat sample(Heartbeat*) {
-  return {8, 1000, 999, false, sample(static_cast<ClusterState*>(nullptr))};
+  return {8, 1000, 999, 3000000, false, sample(static_cast<ClusterState*>(nullptr))};
 }
 inline HeartbeatReply sample(HeartbeatReply*) {
   HeartbeatReply reply{8, 1000, 4, 3, true, 2, 77, 78, {0, 1, 2}, {5, 6, 7}, true};
   reply.decided_generation = 76;
   reply.serving = true;
+  reply.stopped = true;
   reply.open = true;
   return reply;
 }

@@ -39,7 +39,7 @@ void Client::start() {
   set_state(State::kConnecting);
   endpoint_ = 0;
   channel_ = 0;
-  call_lost_ = false;
+  call_lost_ = cut_off_ = false;
   later(random_below(2 * kMillisecond), &Client::connect);
 }
 
@@ -66,6 +66,7 @@ void Client::connect() {
 }
 
 void Client::connection_lost(uint32_t endpoint, TimeNs when) {
+  if (endpoint == endpoint_) cut_off_ = true;
   input_at(when, [this, endpoint] {
     if (endpoint != endpoint_) return;
     // A process without its daemon exits; somebody starts another one.

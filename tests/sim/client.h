@@ -67,7 +67,9 @@ class Client : public Process {
   void lock();
   void locked();
   bool usable() const;
-  bool store_waits() const;
+  // The check of the node page that native clients make.
+  bool page_allows() const;
+  bool may_be_used();
   void own();
   void change();
   void schedule_for_deletion(ByteView header);
@@ -106,8 +108,10 @@ class Client : public Process {
   // What it found under the chain lock.
   Bytes value_;
   VersionId version_ = kNoVersion;
-  bool counts_ = false;  // its node was in the lineage then,
-  uint32_t life_ = 0;    // in this life
+  TimeNs locked_at_ = 0;
+  bool cut_off_ = false;  // its router has died; it will see that in a moment
+  bool counts_ = false;   // its node was in the lineage then,
+  uint32_t life_ = 0;     // in this life
   uint32_t db_id_ = 0;
   Bytes call_packet_;
   LostUpdates::Expectation expectation_;

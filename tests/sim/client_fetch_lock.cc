@@ -14,6 +14,7 @@ void Client::lock() {
   node_.locks.acquire(*node_.database(), key_bytes_, holder(), [this, mine = incarnation()] {
     if (mine != incarnation()) return;
     state_ = State::kWorking;  // it has the lock, also while it is stopped
+    locked_at_ = queue_.now();
     input([this] { locked(); });
   });
 }
@@ -21,7 +22,13 @@ void Client::lock() {
 bool Client::usable() const {
   const std::optional<RecordHeader> header = read_record_header(value_);
   if (node_.mutator.is(Mutation::kNoHeaderCheck) && header && node_.world().random.one_in(20)) return true;
-  return header && header->dmaster == node_.pnn() && (header->flags & CTDB_RECORD_RO_HAVE_DELEGATIONS) == 0;
+  return header && header->dmaster == node_.pnn() && (header->flags & CTDB_RECORD_RO_HAVE_DELEGATIONS) == 0 &&
+         page_allows();
+}
+
+bool Client::page_allows() const {
+  return !options_.native || node_.mutator.is(Mutation::kNativeUnchecked) ||
+         node_.page->may_use(queue_.now());
 }
 
 void Client::locked() {
@@ -34,8 +41,11 @@ void Client::locked() {
   call(CTDB_FUNC_FETCH, value_.size() >= CTDB_RECORD_HEADER_SIZE ? CTDB_CALL_WANT_READONLY : 0);
 }
 
-bool Client::store_waits() const {
-  return node_.locks.waits_from(*node_.database(), key_bytes_, StoreProcess::kFirstWorker);
+// While the cluster goes on without this node only classic clients may still be at work, and not without an excuse.
+bool Client::may_be_used() {
+  Checkers& checkers = node_.world().checkers;
+  if (checkers.lives.valid(node_.pnn())) return true;
+  return !options_.native && node_.excused(locked_at_, cut_off_);
 }
 
 // The record is here and the chain is locked.
@@ -45,7 +55,7 @@ void Client::own() {
   const RecordHeader header = *read_record_header(value_);
   counts_ = world.checkers.lives.valid(node_.pnn());
   life_ = world.checkers.lives.life(node_.pnn());
-  world.checkers.single_owner.used(node_.pnn(), key_, store_waits(), world.now());
+  world.checkers.single_owner.used(node_.pnn(), key_, may_be_used());
   version_ = world.checkers.lost_updates.owned(node_.pnn(), key_, data);
   record(HistoryEvent::Kind::kLocked, counts_, version_);
   const uint64_t made_under = world.checkers.history.version(version_).rsn;
@@ -70,10 +80,12 @@ void Client::change() {
                                                     std::to_string(node_.pnn()) +
                                                     " under a client's chain lock");
   }
+  // CTDB_ERR_FENCED: nothing is written, and it begins anew.
+  if (!page_allows()) return later(1 * kMicrosecond, &Client::unlock);
   const bool counts =
       counts_ && checkers.lives.valid(node_.pnn()) && checkers.lives.life(node_.pnn()) == life_;
+  checkers.single_owner.used(node_.pnn(), key_, may_be_used());
   if (counts) {
-    checkers.single_owner.used(node_.pnn(), key_, store_waits(), world.now());
     checkers.lost_updates.replaces(node_.pnn(), key_, version_);
   }
   const ByteView header = ByteView(value_).first(CTDB_RECORD_HEADER_SIZE);

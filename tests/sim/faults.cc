@@ -23,7 +23,6 @@ constexpr FaultRow kRows[] = {
     {Fault::kHalfClose, "half-close", true, true},
     {Fault::kStallLink, "stall-link", true, true},
     {Fault::kSlowLink, "slow-link", true, true},
-    {Fault::kEndStream, "end-stream", true, true},
     {Fault::kQuiet, "quiet", false, true},
     {Fault::kKillRouter, "kill-router", false, false},
     {Fault::kKillStore, "kill-store", false, false},
@@ -33,6 +32,10 @@ constexpr FaultRow kRows[] = {
     {Fault::kStopRouter, "stop-router", false, false},
     {Fault::kStopStore, "stop-store", false, false},
     {Fault::kStopRecoveryd, "stop-recoveryd", false, false},
+    {Fault::kKillKeeper, "kill-keeper", false, false},
+    {Fault::kKillDaemons, "kill-daemons", false, false},
+    {Fault::kStopStoreKillRouter, "stop-store-kill-router", false, false},
+    {Fault::kHalfOpenKillRouter, "half-open-kill-router", true, false},
     {Fault::kFreezeNode, "freeze-node", false, false},
     {Fault::kDiskFull, "disk-full", false, false},
     {Fault::kCannotPersist, "cannot-persist", false, false},
@@ -117,6 +120,7 @@ void Faults::inject_at(const FaultEvent& given, NodeRef sender) {
   if (event.fault >= Fault::kKillClient) return break_client(event);
   if (event.fault >= Fault::kStopNode) return command(event);
   if (event.fault >= Fault::kFreezeNode) return break_machine(event);
+  if (event.fault >= Fault::kKillKeeper) return break_several(event);
   break_process(event);
 }
 
@@ -181,8 +185,6 @@ void Faults::break_network(const FaultEvent& event) {
     case Fault::kHalfClose:
       network.stall(node, peer, event.time);
       return network.give_up(node, peer);
-    case Fault::kEndStream:
-      return network.end_stream(node, peer);
     case Fault::kStallLink:
       return network.stall(node, peer, event.time);
     case Fault::kSlowLink:
@@ -199,13 +201,13 @@ void Faults::break_network(const FaultEvent& event) {
 void Faults::go_on(Node& node, Process& process) {
   if (&process == &node.router) world_.network.set_responsive(node.pnn(), true);
   process.go_on();
-  node.daemons_changed();
+  node.router_changed();
 }
 
 void Faults::stop(Node& node, Process& process, TimeNs time) {
   if (process.stopped()) return;
   process.stop();
-  node.daemons_changed();
+  node.router_changed();
   undo_after(time, [this, &process, &node] { go_on(node, process); });
 }
 
@@ -240,12 +242,31 @@ void Faults::break_process(const FaultEvent& event) {
   }
 }
 
+void Faults::break_several(const FaultEvent& event) {
+  Node& node = world_.node(event.node);
+  switch (event.fault) {
+    case Fault::kKillKeeper:
+      return node.kill_keeper();
+    case Fault::kKillDaemons:
+      node.kill_daemons(event.detail % 2 == 0);
+      return undo_after(event.time, [&node] { node.start_all(); });
+    case Fault::kStopStoreKillRouter:
+      stop(node, node.store, event.time);
+      node.kill_router();
+      return undo_after(event.time, [&node] { node.start_router(); });
+    default:
+      cut(event.node, event.peer, true, false, event.time);
+      node.kill_router();
+      return undo_after(event.time, [&node] { node.start_router(); });
+  }
+}
+
 void Faults::break_machine(const FaultEvent& event) {
   Node& node = world_.node(event.node);
   switch (event.fault) {
     case Fault::kDiskFull:
-      node.files.set_no_room(true);
-      return undo_after(event.time, [&node] { node.files.set_no_room(false); });
+      node.files.set_full(true);
+      return undo_after(event.time, [&node] { node.files.set_full(false); });
     case Fault::kCannotPersist:
       node.recoveryd.set_can_persist(false);
       return undo_after(event.time, [&node] { node.recoveryd.set_can_persist(true); });
@@ -253,7 +274,8 @@ void Faults::break_machine(const FaultEvent& event) {
       node.set_descriptors_left(false);
       return undo_after(event.time, [&node] { node.set_descriptors_left(true); });
     default:
-      for (Process* daemon : std::initializer_list<Process*>{&node.router, &node.store, &node.recoveryd}) {
+      for (Process* daemon :
+           std::initializer_list<Process*>{&node.router, &node.store, &node.recoveryd, &node.keeper}) {
         stop(node, *daemon, event.time);
       }
       for (auto& each : node.clients) {

@@ -33,7 +33,6 @@ enum class Fault : uint8_t {
   kHalfClose,  // one side gives the connection up; time: what it sent arrives late by that much
   kStallLink,  // everything from A to B arrives late
   kSlowLink,   // detail: by which factor
-  kEndStream,  // the record stream beside a link ends
   kQuiet,      // NODE_QUIET, later NODE_ACTIVE
   // Processes and machines.
   kKillRouter,
@@ -44,10 +43,14 @@ enum class Fault : uint8_t {
   kStopRouter,  // SIGSTOP, later SIGCONT
   kStopStore,
   kStopRecoveryd,
-  kFreezeNode,     // daemons and clients: a virtual machine that is paused
-  kDiskFull,       // the record files cannot grow
-  kCannotPersist,  // recoveryd's disk takes nothing
-  kNoDescriptors,  // the router neither opens nor accepts a connection
+  kKillKeeper,
+  kKillDaemons,          // all of a node and its keeper; clients go on. detail: in which order
+  kStopStoreKillRouter,  // nobody on the node can be told anything
+  kHalfOpenKillRouter,   // the peer goes on believing in the link
+  kFreezeNode,           // daemons and clients: a virtual machine that is paused
+  kDiskFull,             // the record files take nothing
+  kCannotPersist,        // recoveryd's disk takes nothing
+  kNoDescriptors,        // the router neither opens nor accepts a connection
   // Operators.
   kStopNode,  // later CONTINUE_NODE
   kBanNode,
@@ -123,6 +126,7 @@ class Faults {
   void undo_after(TimeNs delay, EventQueue::Action action);
   void break_network(const FaultEvent& event);
   void break_process(const FaultEvent& event);
+  void break_several(const FaultEvent& event);
   void break_machine(const FaultEvent& event);
   void command(const FaultEvent& event);
   void break_client(const FaultEvent& event);

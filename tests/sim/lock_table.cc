@@ -35,11 +35,8 @@ void LockTable::drop(MemoryDatabase& database, ByteView key, Holder holder) {
   wake(database, chain);
 }
 
-bool LockTable::waits_from(MemoryDatabase& database, ByteView key, Holder first) const {
-  const auto found = waiters_.find({&database, database.chain_of(key)});
-  if (found == waiters_.end()) return false;
-  return std::any_of(found->second.begin(), found->second.end(),
-                     [first](const Waiter& waiter) { return waiter.holder >= first; });
+void LockTable::reopened(MemoryDatabase& database, uint32_t chains) {
+  for (uint32_t chain = 0; chain < chains; ++chain) wake(database, chain);
 }
 
 size_t LockTable::waiting() const {

@@ -27,9 +27,9 @@ class LockTable {
   void release(MemoryDatabase& database, ByteView key, Holder holder);
   // The holder is dead: what it has is free, what it waits for is forgotten.
   void drop(MemoryDatabase& database, ByteView key, Holder holder);
+  // The file is open again after its all-record lock.
+  void reopened(MemoryDatabase& database, uint32_t chains);
   size_t waiting() const;
-  // Somebody with a number from `first` on waits for the key's chain.
-  bool waits_from(MemoryDatabase& database, ByteView key, Holder first) const;
 
  private:
   struct Waiter {

@@ -29,6 +29,11 @@ constexpr std::string_view kNames[] = {
     "vote-counted-twice",
     "vote-unasked",
     "decision-not-kept",
+    "store-ignores-page",
+    "keeper-sleeps",
+    "links-are-proof",
+    "resets-are-proof",
+    "native-unchecked",
     "hide-short-resets",
     "ignore-sessions",
     "reorder-lane",
@@ -80,6 +85,8 @@ void mutate_world(Mutation mutation, NetworkOptions& network) {
   if (mutation == Mutation::kHideShortResets) network.hide_resets_shorter_than = 300 * kMillisecond;
   network.reorder = mutation == Mutation::kReorderLane;
   network.duplicate = mutation == Mutation::kDuplicatePackets;
+  network.links_are_proof = mutation == Mutation::kLinksAreProof;
+  network.resets_are_proof = mutation == Mutation::kResetsAreProof;
 }
 
 void mutate_recoveryd(Mutation mutation, RecoverydOptions& options, Bytes& durable) {

@@ -29,7 +29,7 @@ enum class Mutation : uint8_t {
   kFilesLostOnRestart,  // a store that takes its files up again finds them empty
   kMembersDiffer,       // stores are told different members: they disagree on who is lmaster
   // Lease, quorum, decisions.
-  kIgnoreSuspend,     // a store is not told that its node is no member
+  kIgnoreSuspend,     // a store does not hear that its node is no member, in whatever way
   kEndlessLease,      // a node serves until it is told to stop
   kLeaseFromArrival,  // the lease counts from the newest answer, also from one the leader has not got
   kHastyLeader,       // the leader does not wait for the end of a lease
@@ -38,6 +38,12 @@ enum class Mutation : uint8_t {
   kVoteCountedTwice,  // a vote counts as another node's as well
   kVoteUnasked,       // a refused vote counts as given
   kDecisionNotKept,   // recoveryd says that the decided generation is on its disk, and it is not
+  // Fencing.
+  kStoreIgnoresPage,  // the store serves past the end of its lease, whatever the keeper does
+  kKeeperSleeps,      // the keeper does not fence
+  kLinksAreProof,     // a node whose link goes down is taken for dead
+  kResetsAreProof,    // a node whose link is reset is
+  kNativeUnchecked,   // native clients do not look at the node page
   // Links.
   kHideShortResets,   // a link that comes back within 50 ms is not reported as reset
   kIgnoreSessions,    // all sessions of a link have the same number

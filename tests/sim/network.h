@@ -8,14 +8,13 @@
 // Invariants:
 //  1. Within one lane of one connection packets arrive in the order sent, at most once, and only at an end that is up.
 //  2. A connection made again has another session number at both ends.
-//  3. Record packets go over the record stream of a connection (ARCHITECTURE.md §3): a way of its own, first in first out,
-//     from the generation after its arrival on. Until then, and where there is none, they go with the other data.
-//  4. A router that does not listen (dead, quiet) has no links.
+//  3. A router that does not listen (dead, quiet) has no links.
 #ifndef CTDB_TESTS_SIM_NETWORK_H_
 #define CTDB_TESTS_SIM_NETWORK_H_
 
 #include <cstdint>
 #include <deque>
+#include <utility>
 #include <vector>
 
 #include "ctdb-router/core/router.h"
@@ -29,9 +28,11 @@ class NetworkEvents {
  public:
   virtual ~NetworkEvents() = default;
   virtual void link_changed(uint32_t node, uint32_t peer, bool up, uint64_t session) = 0;
-  // Records in flight were lost or their stream stays unused, the link itself is as before (Router::on_link_renewed).
-  virtual void link_renewed(uint32_t node, uint32_t peer, uint64_t session) = 0;
   virtual void link_packet(uint32_t node, uint32_t peer, Bytes packet) = 0;
+  // `node` has proof that peer's router and keeper are dead, and its link to it is down.
+  virtual void gone(uint32_t node, uint32_t peer) = 0;
+  // The node's router can have its keeper hold a wire.
+  virtual bool keeper_reachable(uint32_t node) = 0;
 };
 
 struct NetworkOptions {
@@ -41,8 +42,10 @@ struct NetworkOptions {
   TimeNs reconnect_delay_max = 200 * kMillisecond;
   // For the mutation tests: connections that come back within this time are not reported as reset.
   TimeNs hide_resets_shorter_than = 0;
-  bool reorder = false;    // packets of a lane overtake each other
-  bool duplicate = false;  // some arrive twice
+  bool links_are_proof = false;   // a link that goes down proves its node dead
+  bool resets_are_proof = false;  // one that is reset does
+  bool reorder = false;           // packets of a lane overtake each other
+  bool duplicate = false;         // some arrive twice
 };
 
 class Network {
@@ -68,9 +71,6 @@ class Network {
   void reset(uint32_t a, uint32_t b, TimeNs reconnect_after);
   // `node` closes the connection; the peer hears of it when the way there lets the FIN through.
   void give_up(uint32_t node, uint32_t peer);
-  // The record stream beside a link ends: record packets in flight are lost, and so are all of the generations so far;
-  // both routers report the link as renewed.
-  void end_stream(uint32_t a, uint32_t b);
   // Nothing passes from `from` to `to`; nobody is told.
   void block(uint32_t from, uint32_t to);
   void unblock(uint32_t from, uint32_t to);
@@ -78,6 +78,12 @@ class Network {
   void stall(uint32_t from, uint32_t to, TimeNs for_time);
   void set_slowness(uint32_t from, uint32_t to, uint32_t factor);
   void heal();
+
+  // ---- keeper wires (ARCHITECTURE §5): one beside each connection, its ends held by routers and keepers ----
+  void keeper_died(uint32_t node);
+  // A new keeper is handed copies of the wires the router has: first what they are, then, later, that it holds them.
+  std::vector<uint64_t> router_wires(uint32_t node) const;
+  void keeper_takes(uint32_t node, const std::vector<uint64_t>& wires);
 
   bool is_up(uint32_t node, uint32_t peer) const { return ends_[index(node, peer)].connection != 0; }
   bool is_blocked(uint32_t from, uint32_t to) const { return paths_[index(from, to)].blocked; }
@@ -96,6 +102,11 @@ class Network {
     TimeNs heard = 0;
     TimeNs hidden_since = kNever;  // mutation: the router has not been told that this end is down
   };
+  struct Wire {                       // of one node to one peer; connections by number, 0: none
+    uint64_t router = 0, keeper = 0;  // what they hold
+    uint64_t armed = 0;               // the router here knows that the peer's keeper holds its end
+    uint64_t ended = 0;               // it has seen the end of that one
+  };
   struct Held {
     uint64_t connection;
     Bytes packet;
@@ -104,11 +115,7 @@ class Network {
     bool blocked = false;
     uint32_t slowness = 1;
     TimeNs stalled_until = 0;
-    TimeNs last_arrival[3] = {0, 0, 0};  // by lane, and of the record stream
-    // The stream carries record packets of generations from here on; kNoStream: there is none.
-    uint64_t stream_from = kNoStream;
-    uint32_t newest_generation = 0;  // of record packets sent so far
-    uint32_t lost_until = 0;         // record packets of generations up to this do not arrive
+    TimeNs last_arrival[2] = {0, 0};  // by lane
     std::deque<Held> held;
   };
 
@@ -116,10 +123,6 @@ class Network {
   static bool accepts(const Host& host) { return host.listening && !host.quiet; }
   static bool can_connect(const Host& host) { return accepts(host) && host.responsive && !host.full; }
   bool passes(uint32_t from, uint32_t to) const { return !paths_[index(from, to)].blocked; }
-  static constexpr uint64_t kNoStream = ~uint64_t{0};
-  static bool is_record(ByteView packet);
-  void open_stream(uint32_t node, uint32_t peer, uint64_t connection);
-  void renew(uint32_t node, uint32_t peer);
   TimeNs latency(const Path& path);
   void deliver(uint32_t from, uint32_t to, uint64_t connection, Bytes packet);
   void end_down(uint32_t node, uint32_t peer, bool tell_peer);
@@ -130,6 +133,11 @@ class Network {
   void try_connect(uint32_t opener, uint32_t acceptor);
   void finish_connect(uint32_t opener, uint32_t acceptor, uint64_t connection);
   void sweep();
+  // network_wires.cc
+  void make_wire(uint32_t opener, uint32_t acceptor, uint64_t connection);
+  void let_go(uint32_t node, uint32_t peer, uint64_t Wire::*holder);
+  void send_wire_end(uint32_t node, uint32_t peer, uint64_t connection);
+  void wire_ended(uint32_t node, uint32_t peer, uint64_t connection);
 
   EventQueue& queue_;
   Random& random_;
@@ -139,6 +147,7 @@ class Network {
   const NetworkOptions options_;
   std::vector<Host> hosts_;
   std::vector<End> ends_;
+  std::vector<Wire> wires_;
   std::vector<Path> paths_;
   std::vector<bool> connecting_;  // by index(opener, acceptor): an attempt is planned
   uint64_t connections_ = 0;

@@ -9,6 +9,8 @@ Node::Node(World& world, uint32_t pnn)
     : world_(world),
       pnn_(pnn),
       router(*this),
+      page(std::move(*NodePage::in_memory())),
+      keeper(*this),
       store(*this),
       recoveryd(*this),
       files(world.options().chains),
@@ -27,9 +29,7 @@ MemoryDatabase* Node::database() {
   return files.database(World::database_name());
 }
 
-void Node::daemons_changed() {
-  const bool all = router.running() && store.running() && recoveryd.running();
-  world_.checkers.lives.set_daemons_running(pnn_, all, world_.now());
+void Node::router_changed() {
   world_.network.set_responsive(pnn_, !router.stopped());
 }
 
@@ -37,6 +37,41 @@ void Node::set_descriptors_left(bool left) {
   world_.trace.add(pnn_, left ? "router has descriptors again" : "router is out of descriptors");
   router.set_accepting(left);
   world_.network.set_full(pnn_, !left);
+}
+
+TimeNs Node::world_now() const {
+  return world_.now();
+}
+
+bool Node::may_serve() const {
+  return world_.now() < page->serve_until() && !page->records_taken() && !router_and_keeper_dead();
+}
+
+TimeNs Node::lease_over_at() const {
+  return page->serve_until() == 0 ? revoked_at_ : std::min(page->serve_until(), world_.now());
+}
+
+void Node::note_excluded() {
+  excluded_lease_ = lease_over_at();
+  excluded_as_dead_ = router_and_keeper_dead();
+  excluded_paused_ = keeper.stopped();
+}
+
+bool Node::excused(TimeNs locked_at, bool cut_off) {
+  SingleOwner& checker = world_.checkers.single_owner;
+  if (locked_at <= excluded_lease_) {
+    checker.excuse_holder();
+    return true;
+  }
+  if (excluded_as_dead_ && cut_off) {
+    checker.excuse_dead_node();
+    return true;
+  }
+  if (excluded_paused_ && !page->records_taken()) {
+    checker.excuse_paused_node();
+    return true;
+  }
+  return false;
 }
 
 bool Node::booted() const {
@@ -57,39 +92,54 @@ void Node::start_router() {
   if (router.alive() || !booted()) return;
   world_.trace.add(pnn_, "router starts");
   router.start();
-  daemons_changed();
+  router_changed();
 }
 
 void Node::start_store() {
   if (store.alive() || !booted()) return;
   world_.trace.add(pnn_, "store starts");
   store.start();
-  daemons_changed();
+  router_changed();
 }
 
 void Node::start_recoveryd() {
   if (recoveryd.alive() || !booted()) return;
   world_.trace.add(pnn_, "recoveryd starts");
   recoveryd.start();
-  daemons_changed();
+  router_changed();
 }
 
 void Node::kill_router(bool power_lost) {
   world_.trace.add(pnn_, "FAULT router killed");
   router.kill(power_lost);
-  daemons_changed();
+  router_changed();
 }
 
 void Node::kill_store() {
   world_.trace.add(pnn_, "FAULT store killed");
   store.kill();
-  daemons_changed();
+  router_changed();
 }
 
 void Node::kill_recoveryd() {
   world_.trace.add(pnn_, "FAULT recoveryd killed");
   recoveryd.kill();
-  daemons_changed();
+  router_changed();
+}
+
+void Node::kill_keeper() {
+  world_.trace.add(pnn_, "FAULT keeper killed");
+  keeper.kill();
+  store.keeper_died();
+}
+
+void Node::kill_daemons(bool keeper_first) {
+  kill_recoveryd();
+  // In any order: what counts is when the last of router and keeper is dead.
+  if (keeper_first) kill_keeper();
+  kill_router();
+  kill_store();
+  keeper.kill();
 }
 
 void Node::kill_all() {
@@ -98,23 +148,26 @@ void Node::kill_all() {
   store.kill();
   recoveryd.kill();
   router.kill(true);
+  keeper.kill();
+  page = std::move(*NodePage::in_memory());
   world_.checkers.lives.store_cleared(pnn_);
   boots_at_ = world_.now() + kBootTime;
-  daemons_changed();
+  router_changed();
 }
 
 void Node::repair() {
   if (!booted()) return world_.queue.at(boots_at_, [this] { repair(); });
   if (router.stopped()) world_.network.set_responsive(pnn_, true);
-  files.set_no_room(false);
+  files.set_full(false);
   recoveryd.set_can_persist(true);
   set_descriptors_left(true);
   router.go_on();
   store.go_on();
   recoveryd.go_on();
+  keeper.go_on();
   start_all();
   for (auto& client : clients) client->go_on();
-  daemons_changed();
+  router_changed();
 }
 
 }  // namespace ctdb::sim

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "ctdb-store/backend/memory_file.h"
+#include "libctdbipc/ring/node_page.h"
 #include "tests/sim/client.h"
+#include "tests/sim/keeper_process.h"
 #include "tests/sim/lock_table.h"
 #include "tests/sim/mutations.h"
 #include "tests/sim/recoveryd_process.h"
@@ -35,6 +37,9 @@ class Node {
   void kill_router(bool power_lost = false);
   void kill_store();
   void kill_recoveryd();
+  void kill_keeper();
+  // All daemons and the keeper at once; clients live on.
+  void kill_daemons(bool keeper_first);
   // Power lost: everything dies, volatile files are empty when the store returns, recoveryd's state is kept. A machine
   // needs some time to boot: until then nothing starts.
   void kill_all();
@@ -46,11 +51,24 @@ class Node {
   void repair();
   // Whether the router can open and accept connections: of peers, daemons and clients.
   void set_descriptors_left(bool left);
-  void daemons_changed();  // one has died, started, stopped or gone on
+  void router_changed();  // it has died, started, stopped or gone on
+
+  // ---- fencing ----
+  // By the node page and the processes, not by what daemons believe: clients here may hold records.
+  bool may_serve() const;
+  bool router_and_keeper_dead() const { return !router.alive() && !keeper.alive(); }
+  TimeNs lease_over_at() const;
+  // The lease that lasted until `lease` was taken back now.
+  void note_revoked(TimeNs lease) { revoked_at_ = std::min(lease, world_now()); }
+  void note_excluded();
+  // A classic client works on although the node is out: has it an excuse?
+  bool excused(TimeNs locked_at, bool cut_off);
 
   MemoryDatabase* database();
 
   RouterProcess router;
+  std::unique_ptr<NodePage> page;
+  KeeperProcess keeper;
   StoreProcess store;
   RecoverydProcess recoveryd;
   MemoryFiles files;
@@ -61,7 +79,12 @@ class Node {
 
  private:
   bool booted() const;
+  TimeNs world_now() const;
   TimeNs boots_at_ = 0;
+  TimeNs revoked_at_ = 0;
+  TimeNs excluded_lease_ = 0;      // when the lease was over with which the node was left out
+  bool excluded_paused_ = false;   // it was left out while the whole machine stood still
+  bool excluded_as_dead_ = false;  // it was left out because router and keeper were dead
 };
 
 }  // namespace ctdb::sim

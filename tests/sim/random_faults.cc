@@ -56,6 +56,7 @@ class Draw {
     event.time = time_of(event.fault);
     if (event.fault == Fault::kSlowLink) event.detail = 2 + random_.below(200);
     if (event.fault == Fault::kSplit) event.detail = 1 + random_.below((1u << nodes_) - 1);
+    if (event.fault == Fault::kKillDaemons) event.detail = random_.below(2);
     if (event.fault >= Fault::kKillClient) event.detail = random_.below(3);
     return event;
   }
@@ -115,7 +116,6 @@ class Draw {
       case Fault::kLongHold:
         return std::min(duration(), 3 * kSecond);
       case Fault::kRecover:
-      case Fault::kEndStream:
         return 0;
       default:
         return duration();

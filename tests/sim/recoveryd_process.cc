@@ -84,6 +84,25 @@ bool RecoverydProcess::persist(ByteView bytes) {
   return true;
 }
 
+TimeNs RecoverydProcess::serve_until() {
+  return node_.page->serve_until();
+}
+
+void RecoverydProcess::set_serve_until(TimeNs when) {
+  const TimeNs before = node_.page->serve_until();
+  node_.page->set_serve_until(when);
+  if (when == 0) node_.note_revoked(before);
+  if (before == 0 || when < before) node_.keeper.ring();
+}
+
+bool RecoverydProcess::records_taken() {
+  return node_.page->records_taken();
+}
+
+TimeNs RecoverydProcess::store_beat() {
+  return node_.page->store_beat();
+}
+
 void RecoverydProcess::log(RecoverydLog, const std::string& text) {
   node_.world().trace.note(node_.pnn(), "recoveryd: " + text);
 }

@@ -32,6 +32,10 @@ class RecoverydProcess : public Process, public RecoverydOutput {
 
   void to_router(RecoverydLane lane, uint32_t endpoint, ByteView packet) override;
   bool persist(ByteView bytes) override;
+  TimeNs serve_until() override;
+  void set_serve_until(TimeNs when) override;
+  bool records_taken() override;
+  TimeNs store_beat() override;
   int64_t wall_clock_ns() override { return queue_.now(); }
   void log(RecoverydLog level, const std::string& text) override;
 

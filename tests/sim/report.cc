@@ -46,6 +46,10 @@ std::string figures_text(const Figures& f) {
            ull(f.get("point store-opened"))) +
       line("%llu faults, %llu lives ended, %llu fall-backs, %llu stale packets\n", ull(f.get("faults")),
            ull(f.get("lives ended")), ull(f.get("fall-backs")), ull(f.get("stale packets")));
+  out += line(
+      "excused uses by classic clients: %llu of old lock holders, %llu on dead nodes, %llu on paused ones\n",
+      ull(f.get("excused holders")), ull(f.get("excused on dead nodes")),
+      ull(f.get("excused on paused nodes")));
   return out + faults_text(f);
 }
 

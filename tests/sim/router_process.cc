@@ -157,8 +157,8 @@ void RouterProcess::link_changed(uint32_t peer, bool up, uint64_t session) {
   input([this, peer, up, session] { core_->on_link(peer, up, session, queue_.now()); });
 }
 
-void RouterProcess::link_renewed(uint32_t peer, uint64_t session) {
-  input([this, peer, session] { core_->on_link_renewed(peer, session); });
+void RouterProcess::node_gone(uint32_t peer) {
+  input([this, peer] { core_->on_gone(peer); });
 }
 
 void RouterProcess::link_packet(uint32_t peer, Bytes packet) {

@@ -227,6 +227,9 @@ class Run {
     figures.add("fall-backs", world_.checkers.history.fallbacks());
     figures.add("lives ended", world_.checkers.lives.lives_ended());
     figures.add("stale packets", world_.checkers.old_generations.seen());
+    figures.add("excused holders", world_.checkers.single_owner.holders());
+    figures.add("excused on paused nodes", world_.checkers.single_owner.of_paused_nodes());
+    figures.add("excused on dead nodes", world_.checkers.single_owner.of_dead_nodes());
     add_coverage(figures);
     return result;
   }

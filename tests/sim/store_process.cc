@@ -23,7 +23,78 @@ StoreProcess::StoreProcess(Node& node) : Process(node.world().queue), node_(node
 void StoreProcess::start() {
   CTDB_ASSERT(!alive());
   set_alive();
+  gate_ = {node_.page.get(), node_.page->fence_begun()};
+  node_.files.set_gate(&gate_);
+  if (!node_.keeper.alive()) node_.keeper.start();
+  input([this] { turn_page(); });
   connect();
+}
+
+// ---- the node page: what StoreShell and KeeperLink do ----
+
+void StoreProcess::obey_page() {
+  const Mutator& mutator = node_.mutator;
+  if (mutator.is(Mutation::kStoreIgnoresPage) || mutator.is(Mutation::kIgnoreSuspend)) {
+    gate_.known = node_.page->fence_begun();
+    return;
+  }
+  if (queue_.now() < node_.page->serve_until() && !gate_.shut()) return;
+  const bool fenced = gate_.shut();
+  gate_.known = node_.page->fence_begun();
+  if (core_) core_->stop_serving(fenced, queue_.now());
+}
+
+void StoreProcess::turn_page() {
+  const TimeNs now = queue_.now();
+  node_.page->beat(now);
+  obey_page();
+  const TimeNs lease = node_.page->serve_until();
+  page_at_ = now + 350 * kMillisecond;
+  if (lease > now) page_at_ = std::min(page_at_, lease);
+}
+
+void StoreProcess::on_deadline() {
+  if (queue_.now() >= page_at_) turn_page();
+  obey_page();
+  if (core_) core_->tick(queue_.now());
+}
+
+void StoreProcess::set_serving(bool on) {
+  node_.page->set_serving(on);
+}
+
+bool StoreProcess::connected_to_router() const {
+  return core_ != nullptr && node_.router.linked(Server::store, link_);
+}
+
+void StoreProcess::keeper_died() {
+  const TimeNs when =
+      queue_.now() + 50 * kMicrosecond + static_cast<TimeNs>(node_.world().random.below(kMillisecond));
+  input_at(when, [this] { replace_keeper(); });
+}
+
+void StoreProcess::replace_keeper() {
+  if (node_.keeper.alive()) return;
+  node_.keeper.start();
+  ask_for_wires();
+}
+
+// The router passes on what it has, then the keeper goes on duty.
+void StoreProcess::ask_for_wires() {
+  if (link_ == 0) return;
+  Random& random = node_.world().random;
+  const TimeNs there =
+      queue_.now() + 5 * kMicrosecond + static_cast<TimeNs>(random.below(200 * kMicrosecond));
+  const TimeNs back = 5 * kMicrosecond + static_cast<TimeNs>(random.below(200 * kMicrosecond));
+  node_.router.input_at(there, [this, back, link = link_, keeper = node_.keeper.incarnation()] {
+    if (!node_.router.linked(Server::store, link)) return;
+    const std::vector<uint64_t> wires = node_.world().network.router_wires(node_.pnn());
+    input_at(queue_.now() + back, [this, wires, keeper] {
+      if (!node_.keeper.alive() || node_.keeper.incarnation() != keeper) return;
+      node_.world().network.keeper_takes(node_.pnn(), wires);
+      node_.keeper.ready(static_cast<uint32_t>(node_.router.incarnation()));
+    });
+  });
 }
 
 // At the set-up socket.
@@ -53,8 +124,11 @@ void StoreProcess::connected() {
     node_.world().trace.add(node_.pnn(), "store opens", generation_at_setup_);
     node_.world().points.reach(Point::kStoreStarted, node_.pnn());
     core_ = std::make_unique<Store>(options, node_.files, *this);
+    if (node_.page->fence_unfinished()) core_->stop_serving(true, queue_.now());
   }
   core_->on_router_up(queue_.now());
+  if (!node_.keeper.alive()) node_.keeper.start();
+  ask_for_wires();
   for (auto& client : node_.clients) client->store_returned();
 }
 
@@ -69,6 +143,7 @@ void StoreProcess::kill() {
   set_dead();
   core_.reset();
   link_ = 0;
+  page_at_ = kNever;
   if (MemoryDatabase* database = node_.database(); database != nullptr) {
     for (const auto& [ticket, worker] : workers_)
       node_.locks.drop(*database, worker.key, worker_holder(ticket));
@@ -108,6 +183,7 @@ uint32_t StoreProcess::newest_generation() const {
 
 void StoreProcess::handle(uint32_t endpoint, Bytes packet) {
   World& world = node_.world();
+  obey_page();
   const uint32_t newest = newest_generation();
   if (!node_.mutator.store_input(packet, core_->generation(), newest, world.random)) return;
   const Header header = read_header(packet);
@@ -194,6 +270,7 @@ void StoreProcess::from_client(uint64_t channel, uint32_t endpoint, ByteView pac
     const auto still = clients_.find(endpoint);
     if (still == clients_.end() || still->second.channel != channel || !core_) return;
     node_.world().trace.packet(node_.pnn(), "store (native)", endpoint, bytes);
+    obey_page();
     core_->on_client_packet(endpoint, bytes, queue_.now());
   });
 }
@@ -227,7 +304,10 @@ void StoreProcess::lock_chain(uint64_t ticket, const RecordFile&, ByteView key) 
     node_.world().points.reach(Point::kChainTaken, node_.pnn());
     const TimeNs when =
         queue_.now() + 5 * kMicrosecond + static_cast<TimeNs>(node_.world().random.below(20 * kMicrosecond));
-    input_at(when, [this, ticket] { core_->on_chain_locked(ticket, queue_.now()); });
+    input_at(when, [this, ticket] {
+      obey_page();
+      core_->on_chain_locked(ticket, queue_.now());
+    });
   });
 }
 

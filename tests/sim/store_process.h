@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 
+#include "ctdb-store/backend/fence_gate.h"
 #include "ctdb-store/core/store.h"
 #include "tests/sim/process.h"
 
@@ -29,6 +30,9 @@ class StoreProcess : public Process, public StoreOutput {
   void from_router(uint64_t link, uint32_t endpoint, ByteView packet, TimeNs when);
   void router_died(uint64_t link, TimeNs when);
 
+  bool connected_to_router() const;
+  void keeper_died();
+
   // ---- native clients ----
   // The channel of a client that the router has accepted, or nothing (0) while the store cannot take it.
   uint64_t attach(Client& client, uint32_t endpoint);
@@ -36,15 +40,25 @@ class StoreProcess : public Process, public StoreOutput {
   void client_died(uint64_t channel, uint32_t endpoint);
 
  private:
-  TimeNs next_deadline() const override { return core_ ? core_->next_deadline() : kNever; }
-  void on_deadline() override { core_->tick(queue_.now()); }
+  TimeNs next_deadline() const override {
+    return core_ ? std::min(core_->next_deadline(), page_at_) : page_at_;
+  }
+  void on_deadline() override;
   bool has_work() const override { return core_ && core_->has_work(); }
-  void on_work() override { core_->work(queue_.now()); }
+  void on_work() override {
+    obey_page();
+    core_->work(queue_.now());
+  }
+  void obey_page();
+  void turn_page();
+  void replace_keeper();
+  void ask_for_wires();
 
   void to_router(uint32_t endpoint, ByteView packet) override;
   void to_client(uint32_t endpoint, ByteView packet) override;
   void lock_chain(uint64_t ticket, const RecordFile& file, ByteView key) override;
   void unlock_chain(uint64_t ticket) override;
+  void set_serving(bool on) override;
   void log(StoreLog level, const std::string& text) override;
 
   void connect();
@@ -66,6 +80,8 @@ class StoreProcess : public Process, public StoreOutput {
   };
 
   Node& node_;
+  FenceGate gate_;
+  TimeNs page_at_ = kNever;
   std::unique_ptr<Store> core_;
   uint64_t link_ = 0;  // connection to the router; 0: none
   uint32_t generation_at_setup_ = CTDB_INVALID_GENERATION;

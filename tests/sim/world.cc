@@ -14,7 +14,7 @@ constexpr uint64_t kStepsPerInstantMax = 100000;
 World::World(WorldOptions options)
     : random(options.seed),
       trace(queue, options.print_trace),
-      checkers(options.nodes, options.keys,
+      checkers(options.nodes, options.keys, *this,
                [this](uint32_t node, uint32_t key) { return header_on(node, key); }),
       network(queue, random, trace, *this, options.nodes, options.network),
       options_(options) {
@@ -81,12 +81,32 @@ void World::link_changed(uint32_t node, uint32_t peer, bool up, uint64_t session
   nodes_[node]->router.link_changed(peer, up, session);
 }
 
-void World::link_renewed(uint32_t node, uint32_t peer, uint64_t session) {
-  nodes_[node]->router.link_renewed(peer, session);
-}
-
 void World::link_packet(uint32_t node, uint32_t peer, Bytes packet) {
   nodes_[node]->router.link_packet(peer, std::move(packet));
+}
+
+void World::gone(uint32_t node, uint32_t peer) {
+  nodes_[node]->router.node_gone(peer);
+}
+
+bool World::keeper_reachable(uint32_t node) {
+  const Node& at = *nodes_[node];
+  return at.router.running() && at.store.running() && at.store.connected_to_router() && at.keeper.running();
+}
+
+bool World::may_serve(uint32_t pnn) {
+  return nodes_[pnn]->may_serve();
+}
+
+void World::life_ended(uint32_t pnn) {
+  nodes_[pnn]->note_excluded();
+}
+
+void World::wrongly_excluded(uint32_t pnn) {
+  checkers.verdict.violation("exclusion",
+                             "node " + std::to_string(pnn) +
+                                 " is left out although its lease lasts, files of its say that it "
+                                 "owns records, and its router or its keeper lives");
 }
 
 void World::heal() {

@@ -34,7 +34,7 @@ struct WorldOptions {
   NetworkOptions network;
 };
 
-class World : private NetworkEvents {
+class World : private NetworkEvents, private Lives::Watcher {
  public:
   explicit World(WorldOptions options);
   ~World() override;
@@ -70,8 +70,12 @@ class World : private NetworkEvents {
 
  private:
   void link_changed(uint32_t node, uint32_t peer, bool up, uint64_t session) override;
-  void link_renewed(uint32_t node, uint32_t peer, uint64_t session) override;
   void link_packet(uint32_t node, uint32_t peer, Bytes packet) override;
+  void gone(uint32_t node, uint32_t peer) override;
+  bool keeper_reachable(uint32_t node) override;
+  bool may_serve(uint32_t node) override;
+  void wrongly_excluded(uint32_t node) override;
+  void life_ended(uint32_t node) override;
   std::optional<RecordHeader> header_on(uint32_t node, uint32_t key);
 
   const WorldOptions options_;

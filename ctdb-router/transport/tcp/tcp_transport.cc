@@ -11,6 +11,7 @@
 
 #include "ctdb-router/transport/listener.h"
 #include "ctdb-router/transport/tcp/hello.h"
+#include "ctdb-router/transport/tcp/keeper_wires.h"
 #include "ctdb-router/transport/tcp/sockets.h"
 #include "libctdbipc/base/assert.h"
 #include "libctdbipc/base/limits.h"
@@ -43,11 +44,16 @@ class TcpTransport : public Transport {
   const TransportFigures& figures() const override { return figures_; }
   void want_record_streams(bool wanted) override;
   void remake_record_stream(uint32_t pnn) override;
+  void keeper_holds(uint32_t pnn, uint32_t number) override { wires_.held(pnn, number); }
+  void give_keeper_wires() override;
   // Told apart from the sessions of an earlier life of this router too.
   uint64_t new_session() override { return (options_.boot_id << 32) | ++connections_; }
 
  private:
   enum class Phase : uint8_t { kConnecting, kHello, kUp, kDead };
+  // What a connection is to be: the link itself, or one of those beside it, which are given away after HELLO.
+  enum class Use : uint8_t { kRecords, kKeeper, kLink };
+  static constexpr size_t kSides = 2;
 
   struct Link final : PacketStream::Owner {
     Link(TcpTransport& owner, std::unique_ptr<ByteStream> stream, uint32_t pnn, bool in)
@@ -62,8 +68,7 @@ class TcpTransport : public Transport {
     PacketStream connection;
     const uint32_t peer;
     const bool incoming;
-    bool records =
-        false;  // on its way to become a record stream; ours from the start, a peer's once it said HELLO
+    Use use = Use::kLink;  // ours from the start, a peer's once it said HELLO
     Phase phase = Phase::kHello;
     TimeNs deadline = kNever;  // of connecting and hello
     uint64_t session = 0;
@@ -81,20 +86,26 @@ class TcpTransport : public Transport {
     TimeNs retry_delay = kRetryFirst;
     EventLoop::TimerId retry_timer = 0;
     std::string last_failure;  // logged once, not at every attempt
-    TimeNs stream_delay = kRetryFirst;
-    EventLoop::TimerId stream_timer = 0;
+    struct Side {
+      TimeNs delay = kRetryFirst;
+      EventLoop::TimerId timer = 0;
+    } sides[kSides];
   };
 
+  static uint64_t feature_of(Use use) {
+    return use == Use::kLink ? 0 : use == Use::kRecords ? kHelloRecordStream : kHelloKeeperWire;
+  }
   std::string name(uint32_t peer) const;
   Link& add_link(UniqueFd socket, uint32_t peer, bool incoming);
   void mark_dirty(Link& link);
   void dial(uint32_t peer);
   void dial_later(uint32_t peer);
   void dial_all();
-  void dial_stream(uint32_t peer);
-  void dial_stream_later(uint32_t peer);
-  void on_stream_hello(Link& link, const Hello& hello);
+  void dial_side(uint32_t peer, Use use);
+  void dial_side_later(uint32_t peer, Use use);
+  void on_side_hello(Link& link, const Hello& hello);
   void hand_over(Link& link);
+  void on_wire_end(uint32_t peer, bool gone);
   void drop_streams(uint32_t peer);
   void attempt_failed(uint32_t peer, const std::string& why);
   void accept_one(UniqueFd socket, const std::string& address);
@@ -117,6 +128,7 @@ class TcpTransport : public Transport {
   EventLoop& loop_;
   TransportEvents& events_;
   HelloRules rules_;
+  KeeperWires wires_;
   SocketAddress own_address_;
   std::unique_ptr<Listener> listener_;
   std::vector<Peer> peers_;
@@ -136,7 +148,8 @@ TcpTransport::TcpTransport(TcpOptions options, EventLoop& loop, TransportEvents&
     : options_(std::move(options)),
       loop_(loop),
       events_(events),
-      rules_{options_.pnn, options_.cluster_name, options_.nodes} {
+      rules_{options_.pnn, options_.cluster_name, options_.nodes},
+      wires_(loop, [this](uint32_t peer, bool gone) { on_wire_end(peer, gone); }) {
   CTDB_ASSERT(options_.pnn < options_.nodes.size());
   own_address_ = make_address(options_.nodes[options_.pnn].address, 0);
   for (const NodeAddress& node : options_.nodes) {
@@ -150,7 +163,7 @@ TcpTransport::~TcpTransport() {
   loop_.cancel(check_timer_);
   for (Peer& peer : peers_) {
     loop_.cancel(peer.retry_timer);
-    loop_.cancel(peer.stream_timer);
+    for (const Peer::Side& side : peer.sides) loop_.cancel(side.timer);
   }
 }
 
@@ -226,16 +239,17 @@ void TcpTransport::on_connected(Link& link) {
   link.phase = Phase::kHello;
   link.deadline = loop_.now() + kHelloTimeout;
   const Link* up = peers_[link.peer].up;
-  if (link.records && up == nullptr) return end(link, "the link is down");
-  say_hello(link, link.records ? up->session : link.session);
+  const bool side = link.use != Use::kLink;
+  if (side && up == nullptr) return end(link, "the link is down");
+  say_hello(link, side ? up->session : link.session);
   // The answer has the same size, and whatever follows it is for the store.
-  if (link.records) link.connection.read_at_most(built_.size());
+  if (side) link.connection.read_at_most(built_.size());
 }
 
 void TcpTransport::say_hello(Link& link, uint64_t session) {
   send_own(link, Operation::HELLO,
-           Hello{kLinkVersionMin, kLinkVersionMax, link.records ? kHelloRecordStream : 0, options_.boot_id,
-                 session, options_.cluster_name}
+           Hello{kLinkVersionMin, kLinkVersionMax, feature_of(link.use), options_.boot_id, session,
+                 options_.cluster_name}
                .encode());
 }
 
@@ -314,7 +328,7 @@ void TcpTransport::on_hello(Link& link, ByteView packet) {
     ++figures_.refused;
     return end(link, hello.error().context);
   }
-  if (link.records || (hello->features & kHelloRecordStream) != 0) return on_stream_hello(link, *hello);
+  if (link.use != Use::kLink || hello->features != 0) return on_side_hello(link, *hello);
   link.peer_boot_id = hello->boot_id;
   link.peer_session = hello->session;
   if (Link* old = peers_[link.peer].up; old != nullptr) {
@@ -344,9 +358,10 @@ void TcpTransport::bring_up(Link& link) {
   peer.retry_delay = kRetryFirst;
   peer.last_failure.clear();
   log_notice("link to " + name(link.peer) + " is up");
+  wires_.drop(link.peer);  // of the link before: it proves nothing any more
   events_.on_up(link.peer, link.session);
-  peer.stream_delay = kRetryFirst;
-  dial_stream(link.peer);
+  for (Peer::Side& side : peer.sides) side.delay = kRetryFirst;
+  for (const Use use : {Use::kRecords, Use::kKeeper}) dial_side(link.peer, use);
 }
 
 void TcpTransport::bury(Link& link) {
@@ -364,9 +379,9 @@ void TcpTransport::end(Link& link, const std::string& why) {
   if (link.phase == Phase::kDead) return;
   const bool was_up = link.phase == Phase::kUp;
   bury(link);
-  if (link.records) {
-    attempt_failed(link.peer, "record stream: " + why);
-    if (!link.incoming) dial_stream_later(link.peer);
+  if (link.use != Use::kLink) {
+    attempt_failed(link.peer, (link.use == Use::kRecords ? "record stream: " : "keeper wire: ") + why);
+    if (!link.incoming) dial_side_later(link.peer, link.use);
     return;
   }
   if (was_up) {
@@ -381,56 +396,69 @@ void TcpTransport::end(Link& link, const std::string& why) {
   drop_streams(link.peer);
   events_.on_down(link.peer, link.session, why);
   link.connection.for_each_unwritten(Lane::kData, [&](ByteView p) { events_.on_lost(link.peer, p); });
+  if (wires_.proved_gone(link.peer)) events_.on_gone(link.peer);
 }
 
-// ---- record streams: opened like links and by the same side, given away after HELLO ----
+// ---- record streams and keeper wires: opened like links and by the same side, given away after HELLO ----
 
 void TcpTransport::want_record_streams(bool wanted) {
   streams_wanted_ = wanted;
   for (uint32_t peer = 0; peer < peers_.size(); ++peer) {
     drop_streams(peer);
-    peers_[peer].stream_delay = kRetryFirst;
-    dial_stream(peer);
+    for (Peer::Side& side : peers_[peer].sides) side.delay = kRetryFirst;
+    for (const Use use : {Use::kRecords, Use::kKeeper}) dial_side(peer, use);
   }
 }
 
 void TcpTransport::remake_record_stream(uint32_t pnn) {
-  if (pnn < peers_.size()) dial_stream_later(pnn);
+  if (pnn < peers_.size()) dial_side_later(pnn, Use::kRecords);
 }
 
-void TcpTransport::dial_stream(uint32_t peer) {
+// A wire outlives stores: the next one's keeper gets a copy.
+void TcpTransport::dial_side(uint32_t peer, Use use) {
   if (!streams_wanted_ || quiet_ || peer >= options_.pnn || peers_[peer].up == nullptr) return;
+  if (use == Use::kKeeper && wires_.have(peer)) return;
   Result<UniqueFd> socket = tcp_connect(own_address_, peers_[peer].address);
-  if (!socket) return dial_stream_later(peer);
+  if (!socket) return dial_side_later(peer, use);
   Link& link = add_link(std::move(*socket), peer, false);
-  link.records = true;
+  link.use = use;
   link.phase = Phase::kConnecting;
   link.deadline = loop_.now() + kConnectTimeout;
   if (Result<void> started = link.connection.start(true); !started) end(link, started.error().text());
 }
 
-void TcpTransport::dial_stream_later(uint32_t peer) {
-  Peer& p = peers_[peer];
-  loop_.cancel(p.stream_timer);
-  p.stream_timer = 0;
-  if (!streams_wanted_ || peer >= options_.pnn || p.up == nullptr) return;
-  p.stream_timer = loop_.at(loop_.now() + p.stream_delay, [this, peer] { dial_stream(peer); });
-  p.stream_delay = std::min(2 * p.stream_delay, kRetryMax);
+void TcpTransport::dial_side_later(uint32_t peer, Use use) {
+  Peer::Side& side = peers_[peer].sides[static_cast<size_t>(use)];
+  loop_.cancel(side.timer);
+  side.timer = 0;
+  if (!streams_wanted_ || peer >= options_.pnn || peers_[peer].up == nullptr) return;
+  side.timer = loop_.at(loop_.now() + side.delay, [this, peer, use] { dial_side(peer, use); });
+  side.delay = std::min(2 * side.delay, kRetryMax);
 }
 
 // It must belong to the link that is up: both sides name the session that the opener gave it.
-void TcpTransport::on_stream_hello(Link& link, const Hello& hello) {
+void TcpTransport::on_side_hello(Link& link, const Hello& hello) {
   const Link* up = peers_[link.peer].up;
   if (!link.incoming) {
-    if (up == nullptr || hello.session != up->session || (hello.features & kHelloRecordStream) == 0) {
+    if (up == nullptr || hello.session != up->session || hello.features != feature_of(link.use)) {
       return end(link, "the answer to HELLO does not fit");
     }
     return hand_over(link);
   }
-  link.records = true;
+  if (hello.features != kHelloRecordStream && hello.features != kHelloKeeperWire)
+    return refuse(link, "it wants features that this version has not");
+  link.use = hello.features == kHelloRecordStream ? Use::kRecords : Use::kKeeper;
   if (!streams_wanted_) return refuse(link, "this node has no store now");
   if (up == nullptr || up->peer_boot_id != hello.boot_id || up->peer_session != hello.session) {
     return refuse(link, "it belongs to a link that is not up");
+  }
+  if (link.use == Use::kKeeper) {
+    // The answer says that the keeper has the wire: KeeperWires gives it when that is so.
+    build_own(built_, {0, 0, static_cast<uint32_t>(Operation::HELLO), link.peer, options_.pnn, 0},
+              Hello{kLinkVersionMin, kLinkVersionMax, kHelloKeeperWire, options_.boot_id, hello.session,
+                    options_.cluster_name}
+                  .encode());
+    return hand_over(link);
   }
   say_hello(link, hello.session);
   link.connection.flush();
@@ -440,20 +468,35 @@ void TcpTransport::on_stream_hello(Link& link, const Hello& hello) {
 
 void TcpTransport::hand_over(Link& link) {
   const uint32_t peer = link.peer;
+  const Use use = link.use;
+  const bool incoming = link.incoming;
   UniqueFd socket = link.connection.release();
   bury(link);
   if (!socket.valid()) return;
-  peers_[peer].stream_delay = kRetryFirst;
-  events_.on_record_stream(peer, std::move(socket));
+  peers_[peer].sides[static_cast<size_t>(use)].delay = kRetryFirst;
+  if (use == Use::kRecords) return events_.on_record_stream(peer, std::move(socket));
+  wires_.add(peer, std::move(socket), incoming ? built_ : Bytes());
+  wires_.give(peer, events_);
+}
+
+void TcpTransport::give_keeper_wires() {
+  for (uint32_t peer = 0; peer < peers_.size(); ++peer) wires_.give(peer, events_);
+}
+
+void TcpTransport::on_wire_end(uint32_t peer, bool gone) {
+  if (peers_[peer].up != nullptr) return dial_side_later(peer, Use::kKeeper);
+  if (gone) events_.on_gone(peer);
 }
 
 // What is on its way for a link that is down or for a store that is gone.
 void TcpTransport::drop_streams(uint32_t peer) {
-  loop_.cancel(peers_[peer].stream_timer);
-  peers_[peer].stream_timer = 0;
+  for (Peer::Side& side : peers_[peer].sides) {
+    loop_.cancel(side.timer);
+    side.timer = 0;
+  }
   std::vector<Link*> pending;
   for (const auto& link : links_) {
-    if (link->records && link->peer == peer) pending.push_back(link.get());
+    if (link->use != Use::kLink && link->peer == peer) pending.push_back(link.get());
   }
   for (Link* link : pending) bury(*link);
 }

@@ -19,8 +19,8 @@
 namespace ctdb::sim {
 
 struct Checkers {
-  Checkers(uint32_t nodes, uint32_t keys, SingleOwner::Sight sight)
-      : lives(nodes),
+  Checkers(uint32_t nodes, uint32_t keys, Lives::Watcher& watcher, SingleOwner::Sight sight)
+      : lives(nodes, watcher),
         history(nodes, keys, lives),
         sequence_numbers(keys, lives, verdict),
         lost_updates(lives, history, verdict),

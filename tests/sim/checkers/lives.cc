@@ -4,40 +4,43 @@
 #include <algorithm>
 
 namespace ctdb::sim {
-namespace {
-
-// Longer than a lease: a daemon that was stopped has heard by then that its node is out.
-constexpr TimeNs kImpairedAfter = 2500 * kMillisecond;
-
-}  // namespace
-
-void Lives::end(Node& node) {
+void Lives::end(uint32_t pnn) {
+  Node& node = nodes_[pnn];
   if (!node.valid) return;
+  watcher_.life_ended(pnn);
   node.valid = false;
   ends_.push_back({static_cast<uint32_t>(&node - nodes_.data()), node.life});
   ++node.life;
 }
 
 void Lives::generation_begun(uint32_t generation, const std::vector<uint32_t>& members) {
-  members_[generation] = members;
+  const auto [made, fresh] = made_.try_emplace(generation);
+  made->second.members = members;
+  if (!fresh) return;
+  for (uint32_t pnn = 0; pnn < nodes_.size(); ++pnn) made->second.served.push_back(watcher_.may_serve(pnn));
 }
 
 void Lives::generation_takes_effect(uint32_t generation) {
   if (generation <= newest_effect_) return;
+  const std::vector<uint32_t> before = made_[newest_effect_].members;
   newest_effect_ = generation;
-  const auto found = members_.find(generation);
-  if (found == members_.end()) return;
+  const auto found = made_.find(generation);
+  if (found == made_.end()) return;
   for (uint32_t pnn = 0; pnn < nodes_.size(); ++pnn) {
-    const bool member = std::binary_search(found->second.begin(), found->second.end(), pnn);
+    const bool member = std::ranges::binary_search(found->second.members, pnn);
     if (member || nodes_[pnn].recovering >= generation) continue;
-    end(nodes_[pnn]);
+    const bool was_member = std::ranges::binary_search(before, pnn);
+    // It may have died, and come back, between the decision and what shows it.
+    const bool serves = found->second.served[pnn] && watcher_.may_serve(pnn);
+    if (was_member && nodes_[pnn].valid && serves) watcher_.wrongly_excluded(pnn);
+    end(pnn);
   }
 }
 
 void Lives::store_recovers(uint32_t pnn, uint32_t generation, bool discards) {
   Node& node = nodes_[pnn];
   // It was told to. Or it came back from a crash and had missed that a generation it had prepared was opened.
-  if (node.discarding || (discards && node.store_restarted)) end(node);
+  if (node.discarding || (discards && node.store_restarted)) end(pnn);
   node.recovering = generation;
   node.discarding = false;
   node.store_restarted = false;
@@ -50,19 +53,8 @@ void Lives::store_claims(uint32_t pnn, uint32_t generation) {
 }
 
 void Lives::store_cleared(uint32_t pnn) {
-  end(nodes_[pnn]);
+  end(pnn);
   nodes_[pnn].recovering = 0;
-}
-
-void Lives::set_daemons_running(uint32_t pnn, bool all, TimeNs now) {
-  Node& node = nodes_[pnn];
-  if (all && !node.daemons_running) node.running_since = now;
-  node.daemons_running = all;
-}
-
-bool Lives::impaired(uint32_t pnn, TimeNs now) const {
-  const Node& node = nodes_[pnn];
-  return !node.daemons_running || now - node.running_since < kImpairedAfter;
 }
 
 }  // namespace ctdb::sim

@@ -6,10 +6,7 @@
 //   - its store's records are gone (machine lost, store started with emptied files), or
 //   - a generation without this node is decided.
 // What a node wrote in a life that has ended may be lost (reliability S5); what it wrote in one that lasts may not.
-//
-// A node is *impaired* while one of its daemons is dead or stopped, and for a while after: nobody can take the records
-// away from clients that work on the files directly. Such a node may be left out of a generation without having
-// stopped; its clients' writes are then losses, not violations.
+// And the exclusion itself must have been right: a node may be left out only when its clients can hold no records.
 #ifndef CTDB_TESTS_SIM_CHECKERS_LIVES_H_
 #define CTDB_TESTS_SIM_CHECKERS_LIVES_H_
 
@@ -17,13 +14,20 @@
 #include <map>
 #include <vector>
 
-#include "libctdbipc/base/time.h"
-
 namespace ctdb::sim {
 
 class Lives {
  public:
-  explicit Lives(uint32_t nodes) : nodes_(nodes) {}
+  class Watcher {
+   public:
+    virtual ~Watcher() = default;
+    // By the node page and the processes: clients of the node may hold records.
+    virtual bool may_serve(uint32_t node) = 0;
+    // A generation was made without a node that was in the one before and may serve.
+    virtual void wrongly_excluded(uint32_t node) = 0;
+    virtual void life_ended(uint32_t node) = 0;
+  };
+  Lives(uint32_t nodes, Watcher& watcher) : nodes_(nodes), watcher_(watcher) {}
 
   // ---- what happened ----
   void generation_begun(uint32_t generation, const std::vector<uint32_t>& members);
@@ -38,12 +42,10 @@ class Lives {
   // The node is stopped or banned: its records are invalid from now on.
   void records_discarded(uint32_t node) { nodes_[node].discarding = true; }
   void store_restarted(uint32_t node) { nodes_[node].store_restarted = true; }
-  void set_daemons_running(uint32_t node, bool all, TimeNs now);
 
   // ---- what checkers ask ----
   bool valid(uint32_t node) const { return nodes_[node].valid; }
   uint32_t life(uint32_t node) const { return nodes_[node].life; }
-  bool impaired(uint32_t node, TimeNs now) const;
   uint32_t node_count() const { return static_cast<uint32_t>(nodes_.size()); }
   // Every life that ended, in this order.
   struct Ended {
@@ -61,13 +63,16 @@ class Lives {
     uint32_t recovering = 0;  // generation its store last began to make
     bool store_restarted = false;
     bool discarding = false;
-    bool daemons_running = false;
-    TimeNs running_since = 0;
   };
-  void end(Node& node);
+  struct Made {
+    std::vector<uint32_t> members;
+    std::vector<bool> served;  // by node, when it was begun
+  };
+  void end(uint32_t pnn);
 
   std::vector<Node> nodes_;
-  std::map<uint32_t, std::vector<uint32_t>> members_;
+  Watcher& watcher_;
+  std::map<uint32_t, Made> made_;
   uint32_t newest_effect_ = 0;
   std::vector<Ended> ends_;
 };

@@ -5,9 +5,9 @@
 
 namespace ctdb::sim {
 
-void SingleOwner::used(uint32_t node, uint32_t key, bool store_waits, TimeNs now) {
+void SingleOwner::used(uint32_t node, uint32_t key, bool allowed) {
   if (!lives_.valid(node)) {
-    if (!lives_.impaired(node, now) && !store_waits) {
+    if (!allowed) {
       verdict_.violation("single_owner", "node " + std::to_string(node) + " let a client use key " +
                                              std::to_string(key) +
                                              " although the cluster goes on without it");

@@ -2,9 +2,11 @@
 // Invariant 1: while a client works on a record, no other node of the lineage has a copy that says it owns the record,
 // and the client's own node is in the lineage. Asked at every use, before and after the client's change.
 //
-// A node that is told to stop takes its records away under the chain locks. Clients that had a chain, or waited for it
-// before the store did, use the record once more; what they write is lost. That is a limit of files that clients lock on
-// their own, not a violation.
+// There are three excuses, all for classic clients only, and all are counted: a client that had the chain lock before the
+// lease of its node ended uses the record once more; so may one whose node was left out because router and keeper were
+// dead, until it reads the end of its connection; and one on a machine that was paused as a whole, in the moment
+// before its keeper fences. What they write is lost: limits of files that clients lock on
+// their own.
 #ifndef CTDB_TESTS_SIM_CHECKERS_SINGLE_OWNER_H_
 #define CTDB_TESTS_SIM_CHECKERS_SINGLE_OWNER_H_
 
@@ -24,14 +26,23 @@ class SingleOwner {
   SingleOwner(const Lives& lives, Sight sight, Verdict& verdict)
       : lives_(lives), sight_(std::move(sight)), verdict_(verdict) {}
 
-  // A client of `node` works on `key` under the chain lock; the header names the node. `store_waits`: the store wants
-  // that chain too and has not got it yet.
-  void used(uint32_t node, uint32_t key, bool store_waits, TimeNs now);
+  // A client of `node` works on `key` under the chain lock; the header names the node. `allowed`: the node is in the
+  // lineage, or the client has an excuse.
+  void used(uint32_t node, uint32_t key, bool allowed);
+  void excuse_holder() { ++holders_; }
+  void excuse_dead_node() { ++of_dead_nodes_; }
+  void excuse_paused_node() { ++of_paused_nodes_; }
+  uint64_t of_paused_nodes() const { return of_paused_nodes_; }
+  uint64_t holders() const { return holders_; }
+  uint64_t of_dead_nodes() const { return of_dead_nodes_; }
 
  private:
   const Lives& lives_;
   const Sight sight_;
   Verdict& verdict_;
+  uint64_t holders_ = 0;
+  uint64_t of_dead_nodes_ = 0;
+  uint64_t of_paused_nodes_ = 0;
 };
 
 }  // namespace ctdb::sim

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What the fast paths must not do: a local hit makes no system call, a warm client allocates nothing.
+#include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
+#include <iterator>
 #include <new>
 
 #include "tests/unit/client/client_test.h"
@@ -51,6 +54,18 @@ class CostTest : public ClientTest {
 // Fewer than a program may have in a row before it gives way to others once (libctdbipc/client/record.cc).
 constexpr int kHits = 200;
 
+bool only_exit_is_left() {
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+  };
+  const sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
 TEST_F(CostTest, LocalHitMakesNoSystemCall) {
   node = std::make_unique<FakeNode>();
   const pid_t child = fork();
@@ -61,8 +76,9 @@ TEST_F(CostTest, LocalHitMakesNoSystemCall) {
     ctdb_blob value;
     good = good && ctdb_read(db, blob_of("k"), 0, &value) == 0;
     if (!good) _exit(1);
-    // From here on every system call but read, write and exit kills the process.
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0) _exit(2);
+    // From here on every system call but exit kills the process. (A filter: the strict mode takes the processor's clock
+    // away as well, with which the lease is looked at.)
+    if (!only_exit_is_left()) _exit(2);
     for (int i = 0; i < kHits && good; ++i) {
       good = increment(db, "k") && ctdb_read(db, blob_of("k"), 0, &value) == 0 && value.size == 8;
     }

@@ -49,7 +49,13 @@ constexpr int kTdbFlags =
 }  // namespace
 
 FakeDaemons::FakeDaemons(std::string given_folder, Seen& given_seen)
-    : folder(std::move(given_folder)), seen(given_seen) {}
+    : folder(std::move(given_folder)), seen(given_seen) {
+  Result<std::unique_ptr<NodePage>> opened = NodePage::open(folder + "/ctdb-node.page");
+  if (!opened) die("node page");
+  page = std::move(*opened);
+  page->set_serve_until(kNever);
+  if (!page->take_keeper_lock()) die("keeper's lock");
+}
 
 void FakeDaemons::watch(int fd, uint32_t events) {
   epoll_event event{};
@@ -76,6 +82,7 @@ void FakeDaemons::accept(int listener, int epoll) {
     watch(client->channels[i]->bell_fd(), EPOLLIN | EPOLLET);
     reply.channels.push_back(std::move(pair->client));
   }
+  reply.descriptor = std::move(*NodePage::reader_fd(folder + "/ctdb-node.page"));
   if (!send_setup(client->socket.get(), reply)) die("send_setup");
   watch(client->socket.get(), EPOLLIN);
   clients_.push_back(std::move(client));

@@ -18,6 +18,7 @@
 #include "libctdbipc/base/unique_fd.h"
 #include "libctdbipc/client/requests.h"
 #include "libctdbipc/ring/channel.h"
+#include "libctdbipc/ring/node_page.h"
 #include "libctdbipc/runtime/setup_socket.h"
 #include "libctdbipc/wire/packet.h"
 
@@ -68,8 +69,9 @@ class FakeDaemons {
 
   std::string folder;
   Seen& seen;
-  bool without_store = false;  // set-up replies carry the router's channel only
-  std::vector<Bytes> held;     // for scripts
+  std::unique_ptr<NodePage> page;  // a lease without end, and this process is the keeper
+  bool without_store = false;      // set-up replies carry the router's channel only
+  std::vector<Bytes> held;         // for scripts
 
  private:
   friend class FakeNode;

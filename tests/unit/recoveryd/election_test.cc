@@ -11,6 +11,11 @@ namespace ctdb {
 namespace {
 
 struct Recorder : RecoverydOutput {
+  TimeNs serve_until() override { return lease; }
+  void set_serve_until(TimeNs when) override { lease = when; }
+  bool records_taken() override { return true; }
+  TimeNs store_beat() override { return kNever / 2; }
+  TimeNs lease = 0;
   struct Sent {
     uint32_t to;
     Operation operation;

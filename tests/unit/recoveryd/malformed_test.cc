@@ -67,7 +67,7 @@ TEST_F(Malformed, EveryOperationCutAnywhere) {
       expect_refused(victim, leader, operation, to_bytes(ByteView(payload).first(size)));
     }
   }
-  const Bytes link = LinkState{leader, false, 1}.encode();
+  const Bytes link = LinkState{leader, false, 1, false}.encode();
   expect_refused(victim, victim, Operation::LINK_STATE, to_bytes(ByteView(link).first(link.size() - 8)));
 }
 
@@ -78,13 +78,13 @@ TEST_F(Malformed, FromNodesThatAreNotConfiguredOrOnesself) {
   }
   expect_refused(victim, victim, Operation::HEARTBEAT, heartbeat().encode());
   expect_refused(victim, leader, Operation::STORE_HELLO, StoreHello{}.encode());
-  expect_refused(victim, leader, Operation::LINK_STATE, LinkState{leader, false, 1}.encode());
+  expect_refused(victim, leader, Operation::LINK_STATE, LinkState{leader, false, 1, true}.encode());
   expect_refused(victim, leader, Operation::DAEMON_STATE, DaemonState{DaemonRole::kStore, false, 1}.encode());
 }
 
 TEST_F(Malformed, LinksOfNodesThatDoNotExist) {
   for (const uint32_t pnn : {victim, 3u, CTDB_UNKNOWN_PNN}) {
-    expect_refused(victim, victim, Operation::LINK_STATE, LinkState{pnn, true, 1}.encode());
+    expect_refused(victim, victim, Operation::LINK_STATE, LinkState{pnn, true, 1, false}.encode());
   }
 }
 

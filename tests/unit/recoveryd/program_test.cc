@@ -16,6 +16,7 @@
 #include "ctdb-recoveryd/state_file.h"
 #include "libctdbipc/ring/channel.h"
 #include "libctdbipc/ring/counters.h"
+#include "libctdbipc/ring/node_page.h"
 #include "libctdbipc/runtime/setup_socket.h"
 #include "libctdbipc/wire/own_messages.h"
 
@@ -38,7 +39,13 @@ class FakeRouter {
   explicit FakeRouter(const std::string& path) {
     Result<UniqueFd> listener = listen_unix(path, SOCK_SEQPACKET, 0700, 8);
     if (listener) listener_ = std::move(*listener);
+    // The store that is played here is always in time.
+    Result<std::unique_ptr<NodePage>> page =
+        NodePage::open(path.substr(0, path.rfind('/')) + "/ctdb-node.page");
+    if (page) page_ = std::move(*page);
+    page_->beat(kNever / 2);
   }
+  NodePage& page() { return *page_; }
   bool accept(uint32_t pnn = 0) {
     const bool connected = wait_until([this] {
       connection_.reset(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
@@ -120,6 +127,7 @@ class FakeRouter {
 
  private:
   UniqueFd listener_, connection_;
+  std::unique_ptr<NodePage> page_;
   std::unique_ptr<Channel> data_, control_;
   Bytes packet_, reply_;
 };

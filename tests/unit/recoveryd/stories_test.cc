@@ -359,7 +359,7 @@ TEST_F(Opened, AnIsolatedNodeStopsServingAndComesBackByItself) {
     World world(3);
     open(world);
     world.isolate(victim);
-    ASSERT_TRUE(world.until([&] { return world.open_together(all_but(3, victim)); }, kSecond));
+    ASSERT_TRUE(world.until([&] { return world.open_together(all_but(3, victim)); }, 2 * kSecond));
     EXPECT_TRUE(world.store(victim).suspended);
     EXPECT_FALSE(world.store(victim).discarded);
     EXPECT_EQ(world.state(victim).reason, "no quorum: 1 of 3 nodes reachable");
@@ -379,7 +379,7 @@ TEST_F(Opened, WhenTheMajorityIsGoneTheRestStopsAndComesBackByItself) {
   for (uint32_t pnn : {2u, 3u, 4u}) {
     for (uint32_t rest : {0u, 1u}) world.cut(rest, pnn);
   }
-  ASSERT_TRUE(world.until([&] { return world.open_together({2, 3, 4}); }, kSecond));
+  ASSERT_TRUE(world.until([&] { return world.open_together({2, 3, 4}); }, 2 * kSecond));
   EXPECT_TRUE(world.store(0).suspended);
   EXPECT_EQ(world.state(1).reason, "no quorum: 2 of 5 nodes reachable");
   for (uint32_t pnn : {2u, 3u, 4u}) world.rejoin(pnn);

@@ -13,6 +13,7 @@ namespace {
 constexpr TimeNs kWireDelay = 100 * kMicrosecond;
 constexpr TimeNs kStoreDelay = 2 * kMillisecond;
 constexpr uint32_t kClient = 77;
+constexpr TimeNs kKeeperDelay = 50 * kMillisecond;
 
 }  // namespace
 
@@ -26,6 +27,15 @@ struct World::Output : RecoverydOutput {
     world.nodes_[pnn].durable = to_bytes(bytes);
     return true;
   }
+  TimeNs serve_until() override { return node().lease; }
+  void set_serve_until(TimeNs when) override { node().lease = when; }
+  // The keeper is there, whatever happens to the store.
+  bool records_taken() override {
+    if (world.now_ >= node().lease + kKeeperDelay) node().store.serving = false;
+    return !node().store.serving;
+  }
+  TimeNs store_beat() override { return node().store.up && !node().store.hangs ? world.now_ : 0; }
+  Node& node() { return world.nodes_[pnn]; }
   int64_t wall_clock_ns() override { return 1700000000 * kSecond + world.now_; }
   void log(RecoverydLog, const std::string& text) override {
     world.log.push_back(std::to_string(world.now_ / kMillisecond) + " ms node " + std::to_string(pnn) + ": " +
@@ -123,7 +133,9 @@ void World::kill(uint32_t pnn) {
   const uint64_t instance = node.store.instance;
   node.store = {};  // volatile files are empty after that
   node.store.instance = instance;
-  isolate(pnn);
+  for (uint32_t peer = 0; peer < nodes_.size(); ++peer) {
+    if (peer != pnn) set_link(pnn, peer, false, true);
+  }
 }
 
 void World::kill_recoveryd(uint32_t pnn) {
@@ -163,18 +175,18 @@ void World::start_store(uint32_t pnn) {
   store_hello(pnn);
 }
 
-void World::tell_link(uint32_t pnn, uint32_t peer) {
+void World::tell_link(uint32_t pnn, uint32_t peer, bool gone) {
   const Wire& w = wire(pnn, peer);
-  own(pnn, Operation::LINK_STATE, LinkState{peer, w.up, w.session}.encode());
+  own(pnn, Operation::LINK_STATE, LinkState{peer, w.up, w.session, gone}.encode());
 }
 
-void World::set_link(uint32_t a, uint32_t b, bool up) {
+void World::set_link(uint32_t a, uint32_t b, bool up, bool gone) {
   if (wire(a, b).up == up) return;
   ++sessions_;
   wire(a, b).up = wire(b, a).up = up;
   wire(a, b).session = wire(b, a).session = sessions_;
-  tell_link(a, b);
-  tell_link(b, a);
+  tell_link(a, b, gone);
+  tell_link(b, a, gone);
 }
 
 void World::cut(uint32_t a, uint32_t b) {
@@ -358,12 +370,13 @@ void World::store_open(uint32_t pnn, const StoreOpen& order) {
   ASSERT_EQ(at->second, store.members) << "generation " << order.generation << " opened with other members";
 }
 
-// Whoever was left out must have stopped by now, if there is a recoveryd that could have told it.
+// Whoever was left out must have stopped by now, or its lease must be over.
 void World::check_fences(const std::vector<uint32_t>& members) {
   for (uint32_t pnn = 0; pnn < nodes_.size(); ++pnn) {
     const FakeStore& store = nodes_[pnn].store;
-    if (std::binary_search(members.begin(), members.end(), pnn) || !running(pnn) || !store.up) continue;
-    EXPECT_FALSE(store.serving) << "at " << now_ / kMillisecond << " ms node " << pnn << " still serves";
+    if (std::binary_search(members.begin(), members.end(), pnn)) continue;
+    EXPECT_FALSE(store.serving && now_ < nodes_[pnn].lease)
+        << "at " << now_ / kMillisecond << " ms node " << pnn << " still serves";
   }
 }
 

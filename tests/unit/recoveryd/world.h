@@ -3,7 +3,7 @@
 // book of what they were told. Time is virtual, one seed decides everything. It checks on the way that
 //   - a term has one leader,
 //   - a generation is opened with one set of members, and only by stores that were prepared for it,
-//   - a node that is left out has stopped serving before,
+//   - a node that is left out has stopped serving before, or its lease is over, or it is dead,
 //   - an order to a store never goes back to an older generation.
 #ifndef CTDB_TESTS_UNIT_RECOVERYD_WORLD_H_
 #define CTDB_TESTS_UNIT_RECOVERYD_WORLD_H_
@@ -36,6 +36,7 @@ struct FakeStore {
   bool broken = false;  // every recovery fails
   bool slow = false;    // no recovery ends
   bool deaf = false;    // does not answer STORE_QUERY
+  bool hangs = false;   // its loop does not turn
 };
 
 class World {
@@ -95,6 +96,7 @@ class World {
   uint32_t leader() const;                  // the only one; CTDB_UNKNOWN_PNN: none or two
   uint64_t packets_between_recoveryds() const { return wire_packets_; }
   const std::map<uint32_t, std::vector<uint32_t>>& opened() const { return opened_; }
+  TimeNs lease(uint32_t pnn) const { return nodes_[pnn].lease; }
   bool disk_full = false;  // persist() fails everywhere
   std::vector<std::string> log;
 
@@ -110,6 +112,7 @@ class World {
     bool router = false;
     FakeStore store;
     Bytes durable;
+    TimeNs lease = 0;  // in the node page
     ClusterState state;
     std::vector<ClusterState> states;
     uint64_t recoveryd_life = 0;
@@ -139,8 +142,8 @@ class World {
   void store_open(uint32_t pnn, const StoreOpen& order);
   void store_hello(uint32_t pnn);
   void finish_recoveries();
-  void tell_link(uint32_t pnn, uint32_t peer);
-  void set_link(uint32_t a, uint32_t b, bool up);
+  void tell_link(uint32_t pnn, uint32_t peer, bool gone = false);
+  void set_link(uint32_t a, uint32_t b, bool up, bool gone = false);
   void check_leaders();
   void check_fences(const std::vector<uint32_t>& members);
 

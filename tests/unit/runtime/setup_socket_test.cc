@@ -188,7 +188,7 @@ TEST(SetupMessages, MalformedOnesAreRefusedAndTheirDescriptorsClosed) {
       {"longer than a message may be", too_long, 0},
       {"no descriptors for a channel", raw_message(2, 1), 0},
       {"too few descriptors", raw_message(2, 1), 2},
-      {"too many descriptors", raw_message(2, 1), 4},
+      {"too many descriptors", raw_message(2, 1), 5},
       {"descriptors without a channel", raw_message(2, 0), 3},
       {"three channels", raw_message(2, 3), 9},
       {"a number of channels that overflows", raw_message(2, 0x55555556), 2},

@@ -111,6 +111,7 @@ class Output : public StoreOutput {
   void to_client(uint32_t, ByteView) override { ++answers; }
   void lock_chain(uint64_t, const RecordFile&, ByteView) override {}
   void unlock_chain(uint64_t) override {}
+  void set_serving(bool) override {}
   void log(StoreLog, const std::string&) override {}
   uint64_t answers = 0;
 

@@ -26,9 +26,23 @@ bool wait_until(const std::function<bool()>& condition) {
   return false;
 }
 
-FakeRouter::FakeRouter(const std::string& socket_path) {
+FakeRouter::FakeRouter(const std::string& socket_path)
+    : directory_(socket_path.substr(0, socket_path.rfind('/'))) {
   Result<UniqueFd> listener = listen_unix(socket_path, SOCK_SEQPACKET, 0700, 8);
   if (listener) listener_ = std::move(*listener);
+  Result<std::unique_ptr<NodePage>> page = NodePage::open(directory_ + "/ctdb-node.page");
+  if (page) page_ = std::move(*page);
+  set_lease(kNever / 2);
+}
+
+// The keeper of a store that was killed ends when the lease does.
+FakeRouter::~FakeRouter() {
+  set_lease(0);
+}
+
+void FakeRouter::set_lease(TimeNs until) {
+  page_->set_serve_until(until);
+  (void)connect_unix(directory_ + "/keeper.sock");
 }
 
 bool FakeRouter::accept_store(uint32_t generation, uint32_t pnn) {

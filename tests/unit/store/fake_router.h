@@ -12,6 +12,7 @@
 
 #include "libctdbipc/ring/channel.h"
 #include "libctdbipc/ring/connection_states.h"
+#include "libctdbipc/ring/node_page.h"
 #include "libctdbipc/runtime/setup_socket.h"
 #include "libctdbipc/wire/own_messages.h"
 #include "libctdbipc/wire/packet.h"
@@ -24,6 +25,12 @@ bool wait_until(const std::function<bool()>& condition);
 class FakeRouter {
  public:
   explicit FakeRouter(const std::string& socket_path);
+  ~FakeRouter();
+  FakeRouter(const FakeRouter&) = delete;
+  FakeRouter& operator=(const FakeRouter&) = delete;
+  // What recoveryd does; at first the lease never ends.
+  void set_lease(TimeNs until);
+  NodePage& page() { return *page_; }
 
   // Waits for a store and answers it. `pnn`: who the router says it is.
   bool accept_store(uint32_t generation, uint32_t pnn = 0);
@@ -48,6 +55,8 @@ class FakeRouter {
   const ConnectionSlot* hand_over(uint32_t endpoint, UniqueFd socket);
 
  private:
+  const std::string directory_;
+  std::unique_ptr<NodePage> page_;
   UniqueFd listener_;
   UniqueFd connection_;
   std::unique_ptr<Channel> channel_;

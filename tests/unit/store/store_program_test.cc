@@ -134,14 +134,72 @@ TEST_F(StoreProgram, DoesNotServeTheRouterOfAnotherNode) {
 
 TEST_F(StoreProgram, EndsInGoodOrderAndTakesItsWorkersAlong) {
   start_open();
-  const std::vector<pid_t> spawner = children_of(pid_);
-  ASSERT_EQ(spawner.size(), 1u);
+  const std::vector<pid_t> children = children_of(pid_);
+  ASSERT_EQ(children.size(), 2u);  // the lock workers' spawner and the keeper
   std::vector<pid_t> workers;
-  ASSERT_TRUE(wait_until([&] { return (workers = children_of(spawner[0])).size() == 4; }));
+  ASSERT_TRUE(wait_until([&] { return (workers = children_of(children[0])).size() == 4; }));
   EXPECT_EQ(end_with(SIGTERM), 0);
   for (const pid_t worker : workers) {
     EXPECT_TRUE(wait_until([&] { return kill(worker, 0) != 0; })) << worker;
   }
+}
+
+// Header of a record: rsn (8 bytes), dmaster (4).
+std::string dmaster_in(const std::string& answer) {
+  return answer.size() < 6 + 24 ? answer : answer.substr(6 + 16, 8);
+}
+
+TEST_F(StoreProgram, PastItsLeaseItTakesTheRecordsAway) {
+  start_open();
+  const auto client = router_->attach_client(kClient);
+  ASSERT_TRUE(serves(*client, "key", 1));
+  TdbClient process(database_path(), kVolatileFlags);
+  EXPECT_EQ(dmaster_in(process.ask("fetch key")), "00000000");
+  EXPECT_FALSE(router_->page().records_taken());
+  router_->set_lease(0);
+  EXPECT_TRUE(wait_until([this] { return router_->page().records_taken(); }));
+  EXPECT_EQ(dmaster_in(process.ask("fetch key")), "ffffffff");
+  (void)router_->receive_own(Operation::STORE_SUSPENDED);
+}
+
+TEST_F(StoreProgram, TheKeeperActsForAStoreThatIsStopped) {
+  start_open();
+  const auto client = router_->attach_client(kClient);
+  ASSERT_TRUE(serves(*client, "key", 1));
+  TdbClient process(database_path(), kVolatileFlags);
+  EXPECT_EQ(process.ask("lock key"), "ok");
+  kill(pid_, SIGSTOP);
+  router_->set_lease(0);
+  EXPECT_TRUE(wait_until([this] { return router_->page().fence_unfinished(); }));
+  TdbClient other(database_path(), kVolatileFlags);
+  EXPECT_TRUE(wait_until([&] {
+    return other.ask("trylock another") == "failed" || (other.ask("unlock another"), false);
+  })) << "newcomers wait although only one chain is held";
+  EXPECT_EQ(dmaster_in(process.ask("fetch key")), "00000000") << "who holds the chain finishes";
+  EXPECT_FALSE(router_->page().records_taken());
+  EXPECT_EQ(process.ask("unlock key"), "ok");
+  EXPECT_TRUE(wait_until([this] { return router_->page().records_taken(); }));
+  EXPECT_EQ(dmaster_in(process.ask("fetch key")), "ffffffff");
+  kill(pid_, SIGCONT);
+  // It has noticed before it touched anything, and serves again when it is told to.
+  router_->set_lease(kNever / 2);
+  ASSERT_TRUE(router_->open_generation(kGeneration + 1, kGeneration));
+  EXPECT_TRUE(serves(*client, "key", 2));
+  EXPECT_EQ(dmaster_in(process.ask("fetch key")), "00000000");
+}
+
+TEST_F(StoreProgram, TheKeeperOutlivesItsStore) {
+  start_open();
+  const auto client = router_->attach_client(kClient);
+  ASSERT_TRUE(serves(*client, "key", 1));
+  const pid_t keeper = children_of(pid_)[1];
+  TdbClient process(database_path(), kVolatileFlags);
+  kill_store();
+  EXPECT_EQ(kill(keeper, 0), 0);
+  EXPECT_EQ(dmaster_in(process.ask("fetch key")), "00000000");
+  router_->set_lease(0);
+  EXPECT_TRUE(wait_until([this] { return router_->page().records_taken(); }));
+  EXPECT_EQ(dmaster_in(process.ask("fetch key")), "ffffffff");
 }
 
 TEST_F(StoreProgram, ServesNativeClientsOnTheirOwnChannels) {
@@ -308,11 +366,11 @@ TEST_F(StoreProgram, ADamagedFileIsPutAsideAndTheStoreStarts) {
 }
 
 // A process that has nothing to do does not wake up.
-TEST_F(StoreProgram, SleepsWhileNothingHappens) {
+TEST_F(StoreProgram, SleepsWhileNothingHappensButForItsBeat) {
   start_open();
   uint64_t before = 0;
   ASSERT_TRUE(wait_until([&] {
-    const uint64_t now = counter(Counter::store_wakeups);
+    const uint64_t now = counter(Counter::store_recoveries);
     const bool same = now == before && now > 0;
     before = now;
     if (!same) usleep(300000);
@@ -329,7 +387,7 @@ TEST_F(StoreProgram, SleepsWhileNothingHappens) {
   };
   const long start_count = switches();
   usleep(1000000);
-  EXPECT_EQ(switches(), start_count);
+  EXPECT_LE(switches() - start_count, 4);
 }
 
 }  // namespace

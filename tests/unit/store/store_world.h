@@ -53,6 +53,8 @@ class Node : public StoreOutput {
     if (granted.erase(ticket) > 0) files.database(kDb)->unlock(key, worker(ticket));
     tickets.erase(ticket);
   }
+  bool serving = false;
+  void set_serving(bool on) override { serving = on; }
   void log(StoreLog, const std::string& text) override { logs.push_back(text); }
 
   static MemoryDatabase::Holder worker(uint64_t ticket) { return 1000000 + static_cast<uint32_t>(ticket); }

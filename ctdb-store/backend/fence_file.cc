@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the keeper does to one file.
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "ctdb-store/backend/keeper_process.h"
+#include "ctdb-store/backend/tdb_api.h"
+#include "ctdb-store/backend/tdb_file.h"
+#include "libctdbipc/runtime/log.h"
+#include "libctdbipc/wire/packet.h"
+
+namespace ctdb {
+namespace {
+
+struct Fencing {
+  uint32_t pnn = 0;
+  bool ok = true;
+  uint64_t taken = 0;
+  Bytes header;
+};
+
+int take_away(tdb_context* tdb, TDB_DATA key, TDB_DATA value, void* state) {
+  auto& fencing = *static_cast<Fencing*>(state);
+  std::optional<RecordHeader> header = read_record_header(tdb_view(value));
+  if (!header || header->dmaster != fencing.pnn) return 0;
+  header->dmaster = CTDB_UNKNOWN_PNN;
+  fencing.header.clear();
+  append_record_header(fencing.header, *header);
+  TDB_DATA parts[2] = {tdb_data(fencing.header), tdb_data(tdb_view(value).subspan(CTDB_RECORD_HEADER_SIZE))};
+  if (tdb_storev(tdb, key, parts, 2, TDB_MODIFY) != 0) fencing.ok = false;
+  ++fencing.taken;
+  return 0;
+}
+
+}  // namespace
+
+bool fence_file(const std::string& path, int tdb_flags, uint32_t pnn, const NodePage& page, uint64_t epoch) {
+  Result<SharedTdb> file = open_shared(path, tdb_flags);
+  if (!file) {
+    if (access(path.c_str(), F_OK) != 0) return true;
+    log_warning("fencing " + path + ": " + file.error().text());
+    return false;
+  }
+  tdb_context* tdb = file->tdb.get();
+  if (tdb_lockall(tdb) != 0) return false;
+  Fencing fencing{pnn, true, 0, {}};
+  if (page.serving_epoch() == epoch) fencing.ok = tdb_traverse(tdb, take_away, &fencing) >= 0 && fencing.ok;
+  tdb_unlockall(tdb);
+  if (fencing.taken > 0)
+    log_notice("the keeper took " + std::to_string(fencing.taken) + " records away in " + path);
+  return fencing.ok;
+}
+
+}  // namespace ctdb

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-store/backend/keeper_process.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <vector>
+
+#include "ctdb-store/backend/process_start.h"
+#include "ctdb-store/backend/tdb_file.h"
+#include "libctdbipc/runtime/log.h"
+#include "libctdbipc/runtime/setup_socket.h"
+
+namespace ctdb {
+namespace {
+
+// What a store that runs needs to see the end of its lease, and more.
+constexpr TimeNs kStorePatience = 50 * kMillisecond;
+constexpr TimeNs kChildCheckFirst = 2 * kMillisecond;
+constexpr TimeNs kChildCheckMax = 50 * kMillisecond;
+constexpr int kBacklog = 16;
+constexpr int kStoreSocket = 3;
+
+TimeNs boot_time() {
+  timespec now;
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return now.tv_sec * kSecond + now.tv_nsec;
+}
+
+class Keeper {
+ public:
+  Keeper(const KeeperOptions& options, NodePage& page, int store) : options_(options), page_(page) {
+    connections_.push_back({UniqueFd(store), true});
+  }
+  bool listen();
+  [[noreturn]] void run();
+
+ private:
+  struct Connection {
+    UniqueFd socket;
+    bool is_store = false;
+  };
+  struct Fence {  // of one file
+    std::string path;
+    pid_t child = 0;  // 0: to be started (again)
+  };
+
+  void wait(TimeNs until);
+  void accept_all();
+  bool read_all(Connection& connection);
+  void take(Connection& connection, SetupMessage& message);
+  bool store_connected() const;
+  TimeNs step(TimeNs now);
+  void begin_fence(uint64_t epoch);
+  TimeNs go_on_fencing(TimeNs now);
+  void start_child(Fence& fence);
+
+  const KeeperOptions& options_;
+  NodePage& page_;
+  UniqueFd listener_;
+  UniqueFd timer_;
+  std::vector<Connection> connections_;
+  std::map<uint32_t, UniqueFd> wires_;  // by node
+  bool on_duty_ = false;
+  TimeNs over_since_ = kNever;  // the lease has ended and files still say dmaster = self
+  uint64_t fencing_ = 0;        // epoch that is being ended; 0: none
+  std::vector<Fence> fences_;   // files that are not done
+  TimeNs child_check_ = 0;
+};
+
+bool Keeper::listen() {
+  Result<UniqueFd> listener = listen_unix(options_.socket_path, SOCK_SEQPACKET, 0600, kBacklog);
+  if (!listener) {
+    log_warning("no second keeper: " + listener.error().text());
+    return false;
+  }
+  listener_ = std::move(*listener);
+  // Of the boot-time clock: after a suspension of the machine the lease is over at once.
+  timer_.reset(timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK));
+  return timer_.valid();
+}
+
+void Keeper::wait(TimeNs until) {
+  itimerspec when{};
+  if (until != kNever) {
+    when.it_value.tv_sec = until / kSecond;
+    when.it_value.tv_nsec = std::max<TimeNs>(1, until % kSecond);
+  }
+  timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &when, nullptr);
+  std::vector<pollfd> polled{{listener_.get(), POLLIN, 0}, {timer_.get(), POLLIN, 0}};
+  for (const Connection& connection : connections_) polled.push_back({connection.socket.get(), POLLIN, 0});
+  if (poll(polled.data(), polled.size(), -1) < 0) return;
+  for (size_t i = connections_.size(); i-- > 0;) {
+    if (polled[i + 2].revents != 0 && !read_all(connections_[i]))
+      connections_.erase(connections_.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  if (polled[0].revents != 0) accept_all();
+}
+
+void Keeper::accept_all() {
+  for (;;) {
+    UniqueFd socket(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!socket.valid()) return;
+    connections_.push_back({std::move(socket), false});
+  }
+}
+
+// false: it has ended.
+bool Keeper::read_all(Connection& connection) {
+  for (;;) {
+    Result<std::optional<SetupMessage>> message = receive_setup(connection.socket.get());
+    if (!message) return false;
+    if (!*message) return true;
+    take(connection, **message);
+  }
+}
+
+void Keeper::take(Connection& connection, SetupMessage& message) {
+  switch (message.kind) {
+    case SetupKind::kRequest:
+      connection.is_store = message.role == DaemonRole::kStore;
+      return;
+    case SetupKind::kKeeperWire:
+      if (connection.is_store) wires_[message.endpoint] = std::move(message.descriptor);
+      return;
+    case SetupKind::kKeeperReady:
+      if (!connection.is_store) return;
+      on_duty_ = page_.enter_duty(message.generation, on_duty_);
+      if (!on_duty_) log_error("the keeper's lock is held by another process: no client is served");
+      return;
+    default:
+      return;
+  }
+}
+
+bool Keeper::store_connected() const {
+  return std::ranges::any_of(connections_, &Connection::is_store);
+}
+
+// ---- the lease ----
+
+// Returns when it is to be called again at the latest.
+TimeNs Keeper::step(TimeNs now) {
+  if (fencing_ != 0) return go_on_fencing(now);
+  const TimeNs lease = page_.serve_until();
+  if (now < lease) {
+    over_since_ = kNever;
+    return lease;
+  }
+  if (page_.records_taken()) {
+    over_since_ = kNever;
+    if (!store_connected()) _exit(0);  // the kernel lets go of lock and wires
+    return kNever;                     // recoveryd rings when there is a lease again
+  }
+  // After a pause of the whole machine the patience is over at once.
+  if (over_since_ == kNever) over_since_ = lease == 0 ? now : lease;
+  if (now < over_since_ + kStorePatience) return over_since_ + kStorePatience;
+  begin_fence(page_.serving_epoch());
+  return go_on_fencing(now);
+}
+
+// A file in a process of its own each: a client that keeps a chain of one does not delay the others.
+void Keeper::begin_fence(uint64_t epoch) {
+  log_warning("the lease has ended and ctdb-store does not act: the keeper takes the records away");
+  fencing_ = epoch;
+  over_since_ = kNever;
+  page_.begin_fence(epoch);
+  child_check_ = kChildCheckFirst;
+  for (const std::string& name : volatile_names(options_.volatile_directory, options_.pnn)) {
+    fences_.push_back({volatile_path(options_.volatile_directory, options_.pnn, name), 0});
+  }
+}
+
+TimeNs Keeper::go_on_fencing(TimeNs now) {
+  for (Fence& fence : fences_) {
+    if (fence.child == 0) start_child(fence);
+    int status = 0;
+    if (fence.child <= 0 || waitpid(fence.child, &status, WNOHANG) == 0) continue;
+    fence.child = 0;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) fence.path.clear();
+  }
+  std::erase_if(fences_, [](const Fence& fence) { return fence.path.empty(); });
+  if (!fences_.empty()) {
+    child_check_ = std::min(2 * child_check_, kChildCheckMax);
+    return now + child_check_;
+  }
+  page_.end_fence(fencing_);
+  log_notice("the keeper has taken the records of this node away");
+  fencing_ = 0;
+  return now;
+}
+
+void Keeper::start_child(Fence& fence) {
+  const pid_t self = getpid();
+  fence.child = fork();
+  if (fence.child < 0) fence.child = 0;
+  if (fence.child != 0) return;
+  // Wires must end with the keeper, whatever its children wait for.
+  close_range(3, ~0u, 0);
+  settle_in(self, "ctdb-fence");
+  const bool done = fence_file(fence.path, options_.tdb_flags, options_.pnn, page_, fencing_);
+  _exit(done ? 0 : 1);
+}
+
+void Keeper::run() {
+  for (;;) {
+    const TimeNs next = step(boot_time());
+    if (next <= boot_time()) continue;
+    wait(next);
+  }
+}
+
+}  // namespace
+
+void run_keeper(const KeeperOptions& options, NodePage& page, int store) {
+  become_helper("ctdb-keeper", store, kStoreSocket);
+  prctl(PR_SET_NAME, "ctdb-keeper");
+  ignore_signals();
+  Keeper keeper(options, page, kStoreSocket);
+  if (!keeper.listen()) _exit(0);
+  keeper.run();
+}
+
+}  // namespace ctdb

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A node that cannot be told to stop is fenced before others take its records over (ARCHITECTURE §5): by its lease, by
+its store, by its keeper, by its native clients themselves."""
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+from support import BIN, NetworkNamespace, start_cluster, wait_until
+
+DATABASE = "fencing.tdb"
+
+
+class FencingTest(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="ctdb-fence-")
+        self.addCleanup(directory.cleanup)
+        self.namespace = NetworkNamespace()
+        self.addCleanup(self.namespace.close)
+        self.cluster = start_cluster(directory.name, self.addCleanup, namespace=self.namespace)
+
+    # ---- clients ----
+
+    def start(self, node, api, key, count):
+        at = self.cluster.nodes[node]
+        where = ["--setup", at.setup_socket] if api == "native" else ["--socket", at.classic_socket]
+        process = subprocess.Popen([f"{BIN}/ctdb-increment", *where, "--db", DATABASE, "--key", key,
+                                    "--count", str(count)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(self.end, process)
+        return process
+
+    @staticmethod
+    def end(process):
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+    def finish(self, process):
+        out, err = process.communicate(timeout=300)
+        self.assertEqual(process.returncode, 0, err)
+        return int(out.split()[-1])
+
+    def add(self, node, api, key, count=1):
+        return self.finish(self.start(node, api, key, count))
+
+    # ---- stories ----
+
+    def test_router_of_a_working_node_dies_twice(self):
+        """Its store and its clients work on; nobody may take its records, and nothing acknowledged is lost."""
+        for api in ("native", "classic"):
+            with self.subTest(api=api):
+                key = f"router-{api}"
+                runs = [self.start(node, api, key, 20000) for node in (0, 1)]
+                wait_until(lambda: self.add(2, "native", key, 0) > 500, "increments begin")
+                for _ in range(2):
+                    self.cluster.nodes[0].kill_daemon("ctdb-router")
+                    time.sleep(0.4)
+                for run in runs:
+                    self.finish(run)
+                value = self.add(2, "native", key, 0)
+                if not self.lease_ran_out(0):  # on a machine so busy that a router needs longer, it may be left out
+                    self.assertEqual(value, 40000)
+
+    def lease_ran_out(self, node):
+        with open(self.cluster.nodes[node].log_path("ctdb-recoveryd")) as log:
+            return "no word from a leader for too long" in log.read()
+
+    def stopped_daemon(self, name):
+        """A record that node 0 owns; then `name` of node 0 is stopped."""
+        victim = self.cluster.nodes[0]
+        self.add(0, "native", "owned", 10)
+        self.add(0, "classic", "owned", 10)
+        began = time.monotonic()
+        victim.kill_daemon(name, signal.SIGSTOP)
+        try:
+            wait_until(lambda: victim.lease_left() <= 0, "its lease ends or is revoked")
+            # Others take over. (What only node 0 had is lost with it: the record falls back.)
+            taken = self.add(1, "native", "owned")
+            self.assertLess(time.monotonic() - began, 20)
+            after = self.add(2, "classic", "owned", 50)
+            self.assertEqual(after, taken + 50)
+            # On the stopped node nobody can touch it any more.
+            blocked = [self.start(0, api, "owned", 1) for api in ("native", "classic")]
+            time.sleep(1)
+            self.assertEqual([process.poll() for process in blocked], [None, None])
+            self.assertEqual(self.add(1, "native", "owned", 0), after)
+        finally:
+            victim.kill_daemon(name, signal.SIGCONT)
+        for process in blocked:
+            self.finish(process)
+        self.assertEqual(self.add(1, "native", "owned", 0), after + 2)
+
+    def test_stopped_store(self):
+        self.stopped_daemon("ctdb-store")
+
+    def test_stopped_recoveryd(self):
+        self.stopped_daemon("ctdb-recoveryd")
+
+    def test_stopped_router(self):
+        self.stopped_daemon("ctdb-router")
+
+    def test_keeper_is_replaced(self):
+        node = self.cluster.nodes[0]
+        old = wait_until(node.keeper_pid, "a keeper on duty")
+        self.add(0, "native", "kept", 10)
+        node.kill_keeper()
+        wait_until(lambda: node.keeper_pid() not in (None, old), "another keeper")
+        self.assertEqual(self.add(0, "native", "kept", 10), 20)
+        self.assertTrue(node.running())
+
+    def test_store_dies_and_nobody_restarts_it(self):
+        """The keeper outlives it, fences when the lease has been revoked, and ends."""
+        node = self.cluster.nodes[0]
+        keeper = wait_until(node.keeper_pid, "a keeper on duty")
+        self.add(0, "classic", "left", 10)
+        node.daemons["ctdb-store"].end(signal.SIGKILL)
+        taken = self.add(1, "native", "left")
+        blocked = self.start(0, "classic", "left", 1)
+        wait_until(lambda: not self.alive(keeper), "the keeper has done its work")
+        self.assertEqual(self.add(2, "native", "left", 10), taken + 10)
+        self.assertIsNone(blocked.poll())
+        node.daemons["ctdb-store"].start()
+        self.finish(blocked)
+        self.assertEqual(self.add(1, "native", "left", 0), taken + 11)
+
+    @staticmethod
+    def alive(pid):
+        try:
+            with open(f"/proc/{pid}/stat") as stat:
+                return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+        except OSError:
+            return False
+
+    def nft(self, *words):
+        subprocess.run(self.namespace.wrap(["nft", *words]), check=True, capture_output=True)
+
+    def isolate(self, node):
+        """Silently: packets vanish, nobody is told."""
+        address = self.cluster.nodes[node].address
+        self.nft("add", "table", "ip", "cut")
+        self.nft("add", "chain", "ip", "cut", "in", "{ type filter hook input priority 0; }")
+        for mine, theirs in (("saddr", "daddr"), ("daddr", "saddr")):
+            self.nft("add", "rule", "ip", "cut", "in", "ip", mine, address, "ip", theirs, "!=", address, "drop")
+
+    def test_isolated_node_stops_before_others_go_on(self):
+        stop = threading.Event()
+        done = {0: [], 2: []}  # when increments were finished, by node
+
+        def work(node):
+            while not stop.is_set():
+                process = self.start(node, "native", "shared", 1)
+                while process.poll() is None and not stop.is_set():
+                    time.sleep(0.001)
+                if process.poll() == 0:
+                    done[node].append(time.monotonic())
+
+        self.add(2, "native", "shared", 10)
+        isolated_at = time.monotonic()
+        threads = [threading.Thread(target=work, args=(node,)) for node in (0, 2)]
+        for thread in threads[1:]:
+            thread.start()
+        wait_until(lambda: len(done[2]) > 5, "node 2 works")
+        self.isolate(2)
+        isolated_at = time.monotonic()
+        threads[0].start()
+        try:
+            wait_until(lambda: len([at for at in done[0] if at > isolated_at]) > 20, "node 0 goes on")
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        first_of_others = min(at for at in done[0] if at > isolated_at)
+        self.assertLess(max(done[2]), first_of_others)
+        self.nft("delete", "table", "ip", "cut")
+        self.cluster.wait_healthy()
+        self.assertGreater(self.add(2, "native", "shared"), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
