@@ -90,6 +90,12 @@ class MemoryFile : public RecordFile {
   Result<void> store(ByteView key, ByteView header, ByteView data) override {
     check_locked(key);
     if (files_.full_) return fail(ErrorCode::kSystem, name_ + ": no space left");
+    if (files_.no_room_) {
+      const auto old = db_.records_.find(to_bytes(key));
+      if (old == db_.records_.end() || old->second.size() < header.size() + data.size()) {
+        return fail(ErrorCode::kSystem, name_ + ": no space left");
+      }
+    }
     Bytes value(header.begin(), header.end());
     value.insert(value.end(), data.begin(), data.end());
     db_.store(key, value);

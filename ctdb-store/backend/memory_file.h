@@ -70,8 +70,11 @@ class MemoryFiles : public RecordFiles {
   MemoryDatabase* database(const std::string& name);
   // As TdbOptions::gate.
   void set_gate(const FenceGate* gate) { gate_ = gate; }
-  // Store and remove fail (disk full) while set.
+  // Store and remove fail while set.
   void set_full(bool full) { full_ = full; }
+  // No room while set: what would make a record larger, or a new one, fails. Records are changed in place all the same,
+  // as in a mapped file.
+  void set_no_room(bool no_room) { no_room_ = no_room; }
   // open() fails while set.
   void set_unopenable(bool unopenable) { unopenable_ = unopenable; }
 
@@ -81,6 +84,7 @@ class MemoryFiles : public RecordFiles {
   std::map<std::string, std::unique_ptr<MemoryDatabase>> databases_;
   const FenceGate* gate_ = nullptr;
   bool full_ = false;
+  bool no_room_ = false;
   bool unopenable_ = false;
 };
 

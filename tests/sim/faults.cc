@@ -23,6 +23,7 @@ constexpr FaultRow kRows[] = {
     {Fault::kHalfClose, "half-close", true, true},
     {Fault::kStallLink, "stall-link", true, true},
     {Fault::kSlowLink, "slow-link", true, true},
+    {Fault::kEndStream, "end-stream", true, true},
     {Fault::kQuiet, "quiet", false, true},
     {Fault::kKillRouter, "kill-router", false, false},
     {Fault::kKillStore, "kill-store", false, false},
@@ -185,6 +186,8 @@ void Faults::break_network(const FaultEvent& event) {
     case Fault::kHalfClose:
       network.stall(node, peer, event.time);
       return network.give_up(node, peer);
+    case Fault::kEndStream:
+      return network.end_stream(node, peer);
     case Fault::kStallLink:
       return network.stall(node, peer, event.time);
     case Fault::kSlowLink:
@@ -265,8 +268,8 @@ void Faults::break_machine(const FaultEvent& event) {
   Node& node = world_.node(event.node);
   switch (event.fault) {
     case Fault::kDiskFull:
-      node.files.set_full(true);
-      return undo_after(event.time, [&node] { node.files.set_full(false); });
+      node.files.set_no_room(true);
+      return undo_after(event.time, [&node] { node.files.set_no_room(false); });
     case Fault::kCannotPersist:
       node.recoveryd.set_can_persist(false);
       return undo_after(event.time, [&node] { node.recoveryd.set_can_persist(true); });

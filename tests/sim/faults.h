@@ -33,6 +33,7 @@ enum class Fault : uint8_t {
   kHalfClose,  // one side gives the connection up; time: what it sent arrives late by that much
   kStallLink,  // everything from A to B arrives late
   kSlowLink,   // detail: by which factor
+  kEndStream,  // the record stream beside a link ends
   kQuiet,      // NODE_QUIET, later NODE_ACTIVE
   // Processes and machines.
   kKillRouter,
@@ -48,7 +49,7 @@ enum class Fault : uint8_t {
   kStopStoreKillRouter,  // nobody on the node can be told anything
   kHalfOpenKillRouter,   // the peer goes on believing in the link
   kFreezeNode,           // daemons and clients: a virtual machine that is paused
-  kDiskFull,             // the record files take nothing
+  kDiskFull,             // the record files cannot grow
   kCannotPersist,        // recoveryd's disk takes nothing
   kNoDescriptors,        // the router neither opens nor accepts a connection
   // Operators.

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "libctdbipc/base/assert.h"
+#include "libctdbipc/wire/packet.h"
 
 namespace ctdb::sim {
 namespace {
@@ -11,6 +12,9 @@ namespace {
 // What the transport does: a ping after 500 ms of silence, down after four unanswered (ARCHITECTURE §3).
 constexpr TimeNs kSweep = 500 * kMillisecond;
 constexpr TimeNs kSilenceMax = 2 * kSecond;
+// A stream that no generation has used by then has one made (ctdb-store/peer_streams.h).
+constexpr TimeNs kStreamUnused = 300 * kMillisecond;
+constexpr size_t kStream = 2;
 
 }  // namespace
 
@@ -45,7 +49,13 @@ bool Network::send(uint32_t from, uint32_t to, Lane lane, ByteView packet) {
   const End& end = ends_[index(from, to)];
   if (end.connection == 0) return end.hidden_since != kNever;
   Path& path = paths_[index(from, to)];
-  TimeNs& last = path.last_arrival[static_cast<size_t>(lane)];
+  size_t way = static_cast<size_t>(lane);
+  if (is_record(packet)) {
+    const uint32_t generation = read_header(packet).generation;
+    path.newest_generation = std::max(path.newest_generation, generation);
+    if (generation >= path.stream_from) way = kStream;
+  }
+  TimeNs& last = path.last_arrival[way];
   const TimeNs own = std::max(queue_.now() + latency(path), path.stalled_until);
   last = options_.reorder && lane == Lane::kData ? own : std::max(last, own);
   const int copies = options_.duplicate && lane == Lane::kData && random_.one_in(10) ? 2 : 1;
@@ -73,7 +83,57 @@ void Network::deliver(uint32_t from, uint32_t to, uint64_t connection, Bytes pac
     return;
   }
   end.heard = queue_.now();
+  if (is_record(packet) && read_header(packet).generation <= path.lost_until) return;
   events_.link_packet(to, from, std::move(packet));
+}
+
+// ---- record streams ----
+
+bool Network::is_record(ByteView packet) {
+  const uint32_t operation = read_header(packet).operation;
+  return operation <= static_cast<uint32_t>(Operation::REPLY_ERROR) ||
+         (operation >= static_cast<uint32_t>(Operation::RECORD_DATABASES) &&
+          operation <= static_cast<uint32_t>(Operation::RECORD_ASSIGN_END));
+}
+
+void Network::open_stream(uint32_t node, uint32_t peer, uint64_t connection) {
+  const TimeNs arrives =
+      static_cast<TimeNs>(random_.below(random_.one_in(4) ? 50 * kMillisecond : kMillisecond));
+  queue_.after(arrives, [this, node, peer, connection] {
+    if (ends_[index(node, peer)].connection != connection) return;
+    Path& path = paths_[index(node, peer)];
+    path.stream_from = uint64_t{path.newest_generation} + 1;
+    queue_.after(kStreamUnused, [this, node, peer, connection] {
+      const Path& later = paths_[index(node, peer)];
+      const bool unused = later.newest_generation < later.stream_from;
+      if (ends_[index(node, peer)].connection == connection && unused) renew(node, peer);
+    });
+  });
+}
+
+void Network::renew(uint32_t node, uint32_t peer) {
+  End& end = ends_[index(node, peer)];
+  if (end.connection == 0) return;  // that it was down says the same
+  end.session = ++hosts_[node].sessions;
+  trace_.add(node, "link renewed", peer, end.session);
+  events_.link_renewed(node, peer, end.session);
+}
+
+void Network::end_stream(uint32_t a, uint32_t b) {
+  if (!is_up(a, b) || !is_up(b, a)) return;
+  trace_.add(a, "FAULT record stream ends to", b);
+  for (const auto& [from, to] : {std::pair{a, b}, std::pair{b, a}}) {
+    Path& path = paths_[index(from, to)];
+    path.lost_until = path.newest_generation;
+    path.stream_from = kNoStream;
+    const uint64_t connection = ends_[index(from, to)].connection;
+    queue_.after(static_cast<TimeNs>(random_.below(2 * kMillisecond)),
+                 [this, from = from, to = to, connection] {
+                   if (ends_[index(from, to)].connection != connection) return;
+                   renew(from, to);
+                   open_stream(from, to, connection);
+                 });
+  }
 }
 
 // ---- connections ----
@@ -106,7 +166,8 @@ void Network::end_down(uint32_t node, uint32_t peer, bool tell_peer) {
     Path& path = paths_[index(node, peer)];
     TimeNs when = std::max(queue_.now() + latency(path), path.stalled_until);
     // A FIN comes behind what was sent, a reset overtakes it (and the rest is lost).
-    if (random_.one_in(2)) when = std::max({when, path.last_arrival[0], path.last_arrival[1]});
+    if (random_.one_in(2))
+      when = std::max({when, path.last_arrival[0], path.last_arrival[1], path.last_arrival[kStream]});
     queue_.at(when, [this, node, peer, connection] {
       if (ends_[index(peer, node)].connection == connection) end_down(peer, node, false);
     });
@@ -129,6 +190,8 @@ void Network::end_up(uint32_t node, uint32_t peer, uint64_t connection) {
   wire.armed = wire.ended = 0;  // of the link before
   let_go(node, peer, &Wire::router);
   trace_.add(node, "link up", peer, end.session);
+  paths_[index(node, peer)].stream_from = kNoStream;
+  open_stream(node, peer, connection);
   events_.link_changed(node, peer, true, end.session);
 }
 

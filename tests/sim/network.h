@@ -8,7 +8,9 @@
 // Invariants:
 //  1. Within one lane of one connection packets arrive in the order sent, at most once, and only at an end that is up.
 //  2. A connection made again has another session number at both ends.
-//  3. A router that does not listen (dead, quiet) has no links.
+//  3. Record packets go over the record stream of a connection (ARCHITECTURE.md §3): a way of its own, first in first out,
+//     from the generation after its arrival on. Until then, and where there is none, they go with the other data.
+//  4. A router that does not listen (dead, quiet) has no links.
 #ifndef CTDB_TESTS_SIM_NETWORK_H_
 #define CTDB_TESTS_SIM_NETWORK_H_
 
@@ -28,6 +30,8 @@ class NetworkEvents {
  public:
   virtual ~NetworkEvents() = default;
   virtual void link_changed(uint32_t node, uint32_t peer, bool up, uint64_t session) = 0;
+  // Records in flight were lost or their stream stays unused, the link itself is as before (Router::on_link_renewed).
+  virtual void link_renewed(uint32_t node, uint32_t peer, uint64_t session) = 0;
   virtual void link_packet(uint32_t node, uint32_t peer, Bytes packet) = 0;
   // `node` has proof that peer's router and keeper are dead, and its link to it is down.
   virtual void gone(uint32_t node, uint32_t peer) = 0;
@@ -71,6 +75,9 @@ class Network {
   void reset(uint32_t a, uint32_t b, TimeNs reconnect_after);
   // `node` closes the connection; the peer hears of it when the way there lets the FIN through.
   void give_up(uint32_t node, uint32_t peer);
+  // The record stream beside a link ends: record packets in flight are lost, and so are all of the generations so far;
+  // both routers report the link as renewed.
+  void end_stream(uint32_t a, uint32_t b);
   // Nothing passes from `from` to `to`; nobody is told.
   void block(uint32_t from, uint32_t to);
   void unblock(uint32_t from, uint32_t to);
@@ -115,7 +122,11 @@ class Network {
     bool blocked = false;
     uint32_t slowness = 1;
     TimeNs stalled_until = 0;
-    TimeNs last_arrival[2] = {0, 0};  // by lane
+    TimeNs last_arrival[3] = {0, 0, 0};  // by lane, and of the record stream
+    // The stream carries record packets of generations from here on; kNoStream: there is none.
+    uint64_t stream_from = kNoStream;
+    uint32_t newest_generation = 0;  // of record packets sent so far
+    uint32_t lost_until = 0;         // record packets of generations up to this do not arrive
     std::deque<Held> held;
   };
 
@@ -123,6 +134,10 @@ class Network {
   static bool accepts(const Host& host) { return host.listening && !host.quiet; }
   static bool can_connect(const Host& host) { return accepts(host) && host.responsive && !host.full; }
   bool passes(uint32_t from, uint32_t to) const { return !paths_[index(from, to)].blocked; }
+  static constexpr uint64_t kNoStream = ~uint64_t{0};
+  static bool is_record(ByteView packet);
+  void open_stream(uint32_t node, uint32_t peer, uint64_t connection);
+  void renew(uint32_t node, uint32_t peer);
   TimeNs latency(const Path& path);
   void deliver(uint32_t from, uint32_t to, uint64_t connection, Bytes packet);
   void end_down(uint32_t node, uint32_t peer, bool tell_peer);

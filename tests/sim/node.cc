@@ -158,7 +158,7 @@ void Node::kill_all() {
 void Node::repair() {
   if (!booted()) return world_.queue.at(boots_at_, [this] { repair(); });
   if (router.stopped()) world_.network.set_responsive(pnn_, true);
-  files.set_full(false);
+  files.set_no_room(false);
   recoveryd.set_can_persist(true);
   set_descriptors_left(true);
   router.go_on();

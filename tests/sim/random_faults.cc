@@ -116,6 +116,7 @@ class Draw {
       case Fault::kLongHold:
         return std::min(duration(), 3 * kSecond);
       case Fault::kRecover:
+      case Fault::kEndStream:
         return 0;
       default:
         return duration();

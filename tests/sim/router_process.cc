@@ -161,6 +161,10 @@ void RouterProcess::node_gone(uint32_t peer) {
   input([this, peer] { core_->on_gone(peer); });
 }
 
+void RouterProcess::link_renewed(uint32_t peer, uint64_t session) {
+  input([this, peer, session] { core_->on_link_renewed(peer, session); });
+}
+
 void RouterProcess::link_packet(uint32_t peer, Bytes packet) {
   input([this, peer, bytes = std::move(packet)]() mutable {
     node_.world().trace.packet(node_.pnn(), "link", peer, bytes);

@@ -54,6 +54,7 @@ class RouterProcess : public Process, public RouterOutput {
 
   // ---- network ----
   void link_changed(uint32_t peer, bool up, uint64_t session);
+  void link_renewed(uint32_t peer, uint64_t session);
   void link_packet(uint32_t peer, Bytes packet);
   void node_gone(uint32_t peer);
 

@@ -81,6 +81,10 @@ void World::link_changed(uint32_t node, uint32_t peer, bool up, uint64_t session
   nodes_[node]->router.link_changed(peer, up, session);
 }
 
+void World::link_renewed(uint32_t node, uint32_t peer, uint64_t session) {
+  nodes_[node]->router.link_renewed(peer, session);
+}
+
 void World::link_packet(uint32_t node, uint32_t peer, Bytes packet) {
   nodes_[node]->router.link_packet(peer, std::move(packet));
 }

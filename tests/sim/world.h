@@ -70,6 +70,7 @@ class World : private NetworkEvents, private Lives::Watcher {
 
  private:
   void link_changed(uint32_t node, uint32_t peer, bool up, uint64_t session) override;
+  void link_renewed(uint32_t node, uint32_t peer, uint64_t session) override;
   void link_packet(uint32_t node, uint32_t peer, Bytes packet) override;
   void gone(uint32_t node, uint32_t peer) override;
   bool keeper_reachable(uint32_t node) override;
