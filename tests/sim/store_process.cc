@@ -191,7 +191,10 @@ void StoreProcess::handle(uint32_t endpoint, Bytes packet) {
   world.points.handled(node_.pnn(), packet);
   if (header.operation == static_cast<uint32_t>(Operation::STORE_OPEN)) {
     const std::optional<StoreOpen> open = StoreOpen::decode(own_payload(packet));
-    if (open) world.checkers.lives.generation_takes_effect(open->generation);
+    if (open) {
+      world.checkers.lives.generation_takes_effect(open->generation);
+      world.checkers.lives.generation_opened(open->generation);
+    }
   }
   if (header.operation == static_cast<uint32_t>(Operation::STORE_SUSPEND)) {
     const std::optional<StoreSuspend> suspend = StoreSuspend::decode(own_payload(packet));

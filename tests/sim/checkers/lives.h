@@ -10,6 +10,7 @@
 #ifndef CTDB_TESTS_SIM_CHECKERS_LIVES_H_
 #define CTDB_TESTS_SIM_CHECKERS_LIVES_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <vector>
@@ -53,7 +54,9 @@ class Lives {
     uint32_t life;
   };
   const std::vector<Ended>& ends() const { return ends_; }
-  uint32_t newest_effect() const { return newest_effect_; }
+  // The newest that was opened by a store: a base may be on its leader's disk only, and be forgotten with it.
+  void generation_opened(uint32_t generation) { newest_opened_ = std::max(newest_opened_, generation); }
+  uint32_t newest_opened() const { return newest_opened_; }
   uint64_t lives_ended() const { return ends_.size(); }
 
  private:
@@ -74,6 +77,7 @@ class Lives {
   Watcher& watcher_;
   std::map<uint32_t, Made> made_;
   uint32_t newest_effect_ = 0;
+  uint32_t newest_opened_ = 0;
   std::vector<Ended> ends_;
 };
 
