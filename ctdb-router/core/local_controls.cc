@@ -244,6 +244,7 @@ void LocalControls::set_tunable(const Origin& origin, const ReqControl& control,
   if (!reader.ok()) return status(origin, -1);
   switch (r_.tunables_.set(name, value)) {
     case Tunables::SetResult::kSet:
+      r_.tell_store_tunables();  // before the answer: what comes after it finds the new value
       return status(origin, 0);
     case Tunables::SetResult::kObsolete:
       return status(origin, 1);

@@ -118,6 +118,7 @@ void Router::on_daemon(Server from, bool up, uint64_t instance, TimeNs) {
     store_up_ = up;
     store_instance_ = instance;
     if (up) {
+      tell_store_tunables();
       resend_calls();
     } else {
       fail_traverses();

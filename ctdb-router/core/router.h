@@ -176,6 +176,7 @@ class Router {
   void tell_recoveryd_links();
   void tell_link_state(uint32_t pnn, bool gone = false);
   void tell_daemon_state();
+  void tell_store_tunables();
   void resend_calls();
   void bad_packet() { ++counts_.bad_packets; }
 

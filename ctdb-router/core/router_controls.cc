@@ -15,7 +15,7 @@ constexpr TimeNs kLocalDaemonTimeout = 150 * kSecond;
 }  // namespace
 
 TimeNs Router::control_deadline(TimeNs now) const {
-  return now + static_cast<TimeNs>(tunables_.get(Tunables::Index::ControlTimeout)) * kSecond;
+  return now + static_cast<TimeNs>(tunables_.get(Tunable::ControlTimeout)) * kSecond;
 }
 
 void Router::client_control(uint32_t client, MutableBytes packet, const Header& header, TimeNs now) {

@@ -226,6 +226,13 @@ void Router::tell_recoveryd_links() {
   }
 }
 
+void Router::tell_store_tunables() {
+  if (!store_up_) return;
+  build_own(built_, {0, state_.generation, static_cast<uint32_t>(Operation::TUNABLES), pnn_, pnn_, 0},
+            TunablesMessage{tunables_.all()}.encode());
+  out_.to_store(0, built_);
+}
+
 void Router::tell_daemon_state() {
   if (!recoveryd_up_) return;
   build_own(built_, {0, state_.generation, static_cast<uint32_t>(Operation::DAEMON_STATE), pnn_, pnn_, 0},

@@ -18,7 +18,7 @@ constexpr Row kRows[] = {
 #define CTDB_TUNABLE(name, default_value, state) {#name, default_value, State::state},
 #include "libctdbipc/wire/tunables.def"
 };
-static_assert(std::size(kRows) == 62, "GET_ALL_TUNABLES is 62 numbers (wire-protocol §7.6)");
+static_assert(std::size(kRows) == kTunables);
 
 bool same_word(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),

@@ -9,26 +9,18 @@
 #include <string_view>
 #include <vector>
 
+#include "libctdbipc/wire/tunables.h"
+
 namespace ctdb {
 
 class Tunables {
  public:
-  enum class Index : uint32_t {
-#define CTDB_TUNABLE(name, default_value, state) name,
-#include "libctdbipc/wire/tunables.def"
-    count
-  };
-
   Tunables();
-  uint32_t get(Index index) const {
-    return values_[static_cast<size_t>(index)];
-  }
+  uint32_t get(Tunable which) const { return values_[static_cast<size_t>(which)]; }
   std::optional<uint32_t> get(std::string_view name) const;
   enum class SetResult : uint8_t { kSet, kObsolete, kUnknown };
   SetResult set(std::string_view name, uint32_t value);
-  const std::vector<uint32_t>& all() const {
-    return values_;
-  }
+  const std::vector<uint32_t>& all() const { return values_; }
   // ":Name1:Name2:..." of the live ones, the form of LIST_TUNABLES.
   static std::string list();
 

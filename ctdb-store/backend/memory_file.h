@@ -65,6 +65,7 @@ class MemoryFiles : public RecordFiles {
 
   Result<std::unique_ptr<RecordFile>> open(const std::string& name, uint8_t db_flags, bool keep) override;
   std::vector<std::string> existing() override;
+  void tune(uint32_t, uint32_t) override {}
 
   // nullptr: no such database.
   MemoryDatabase* database(const std::string& name);

@@ -74,6 +74,9 @@ class RecordFiles {
   // `db_flags`: CTDB_DB_*. keep: take up an existing volatile file as it is (the store was restarted); otherwise a
   // volatile file is emptied. Errors: kSystem, kCorrupt (names the file and the remedy).
   virtual Result<std::unique_ptr<RecordFile>> open(const std::string& name, uint8_t db_flags, bool keep) = 0;
+  // Of files opened from now on: chains of a file that is made, and deleted records that a chain keeps for re-use
+  // (tunables DatabaseHashSize and DatabaseMaxDead).
+  virtual void tune(uint32_t chains, uint32_t max_dead) = 0;
   // Names of volatile databases whose files are there and may be taken up again.
   virtual std::vector<std::string> existing() = 0;
 };

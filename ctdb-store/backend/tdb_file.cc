@@ -26,7 +26,6 @@ namespace ctdb {
 namespace {
 
 constexpr int kVolatileFlags = TDB_CLEAR_IF_FIRST | TDB_NOSYNC | TDB_DISALLOW_NESTING | TDB_INCOMPATIBLE_HASH;
-constexpr int kMaxDead = 5;  // deleted records a chain keeps for re-use
 constexpr size_t kFileNameMax = 255;
 // libtdb's "active" byte: every opener with CLEAR_IF_FIRST holds a read lock on it; who gets a write lock is
 // alone.
@@ -161,6 +160,10 @@ Result<void> check_space(const std::string& directory, uint32_t hash_size) {
                         " KiB free that a database needs (make room, or set 'volatile database directory')"});
 }
 
+// What a tunable may ask for at the most.
+constexpr uint32_t kChainsMax = 10000000;
+constexpr uint32_t kMaxDeadMax = 1000000;
+
 class TdbFiles : public RecordFiles {
  public:
   explicit TdbFiles(TdbOptions options) : options_(std::move(options)) {
@@ -168,6 +171,10 @@ class TdbFiles : public RecordFiles {
   }
   Result<std::unique_ptr<RecordFile>> open(const std::string& name, uint8_t db_flags, bool keep) override;
   std::vector<std::string> existing() override;
+  void tune(uint32_t chains, uint32_t max_dead) override {
+    options_.hash_size = std::min(chains, kChainsMax);
+    options_.max_dead = std::min(max_dead, kMaxDeadMax);
+  }
 
  private:
   using Opened = Result<std::unique_ptr<RecordFile>>;
@@ -209,7 +216,7 @@ std::shared_ptr<const ChainKeys> TdbFiles::chain_keys(uint32_t chains) {
 }
 
 std::unique_ptr<RecordFile> TdbFiles::made(TdbHandle tdb, UniqueFd guard) {
-  tdb_set_max_dead(tdb.get(), kMaxDead);
+  tdb_set_max_dead(tdb.get(), static_cast<int>(options_.max_dead));
   return std::make_unique<TdbRecordFile>(std::move(tdb), std::move(guard), flags_, options_.gate,
                                          [this](uint32_t chains) { return chain_keys(chains); });
 }

@@ -30,6 +30,7 @@ struct TdbOptions {
   uint32_t pnn = 0;
   bool mutexes = true;              // used when the machine can: tdb_mutexes_usable()
   uint32_t hash_size = 100001;      // chains of a new file (tunable DatabaseHashSize)
+  uint32_t max_dead = 5;            // deleted records a chain keeps for re-use (tunable DatabaseMaxDead)
   const FenceGate* gate = nullptr;  // nullptr: nobody fences (tests)
 };
 

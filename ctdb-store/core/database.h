@@ -55,6 +55,7 @@ class Databases {
   const std::vector<std::unique_ptr<Database>>& all() const { return databases_; }
   // Names of files that can be taken up again.
   std::vector<std::string> existing() { return files_.existing(); }
+  void tune_files(uint32_t chains, uint32_t max_dead) { files_.tune(chains, max_dead); }
 
  private:
   Result<void> index_file(Database& database);

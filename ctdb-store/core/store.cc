@@ -18,6 +18,9 @@ namespace {
 // What may be kept for a generation that is not open yet; more than that no cluster of honest nodes sends.
 constexpr size_t kParkedBytesMax = 256u << 20;
 
+// A store that looks at its counters all the time does nothing else.
+constexpr TimeNs kSeqnumIntervalMin = 10 * kMillisecond;
+
 bool is_recovery_packet(Operation operation) {
   return operation > Operation::REPLY_ERROR && is_record_operation(static_cast<uint32_t>(operation));
 }
@@ -66,6 +69,7 @@ class Store::Impl {
   void park(const Header& header, ByteView packet);
   void unpark(bool recovery_packets, TimeNs now);
   void order(const Header& header, ByteView packet, TimeNs now);
+  void take_tunables(const TunablesMessage& tunables);
   void opened(TimeNs now);
   void suspended(bool discard, bool fenced = false);
   void control(uint32_t endpoint, const Header& header, ByteView packet, TimeNs now);
@@ -227,6 +231,9 @@ void Store::Impl::order(const Header& header, ByteView packet, TimeNs now) {
     case Operation::CLIENT_GONE:
       if (const auto gone = ClientGone::decode(payload)) return on_client_gone(gone->endpoint);
       break;
+    case Operation::TUNABLES:
+      if (const auto tunables = TunablesMessage::decode(payload)) return take_tunables(*tunables);
+      break;
     case Operation::STORE_QUERY:
       return recovery_.send_hello();
     case Operation::STORE_RECOVER:
@@ -248,6 +255,16 @@ void Store::Impl::order(const Header& header, ByteView packet, TimeNs now) {
       break;
   }
   ctx_.refuse();
+}
+
+// Those that have no meaning here (FetchCollapse: calls for one record are always collapsed) are the router's to remember.
+void Store::Impl::take_tunables(const TunablesMessage& tunables) {
+  ctx_.options.allow_client_db_attach = tunables[Tunable::AllowClientDBAttach] != 0;
+  ctx_.options.deferred_attach_timeout = tunables[Tunable::DeferredAttachTO] * kSecond;
+  ctx_.options.traverse_timeout = tunables[Tunable::TraverseTimeout] * kSecond;
+  ctx_.options.seqnum_interval =
+      std::max(tunables[Tunable::SeqnumInterval] * kMillisecond, kSeqnumIntervalMin);
+  ctx_.databases.tune_files(tunables[Tunable::DatabaseHashSize], tunables[Tunable::DatabaseMaxDead]);
 }
 
 void Store::Impl::opened(TimeNs now) {

@@ -60,7 +60,7 @@ struct StoreOptions {
   // SetupReply.generation: the generation this node was last open in. Not INVALID: the store was restarted
   // beside a living router and takes its volatile files up again as they are.
   uint32_t open_generation = CTDB_INVALID_GENERATION;
-  // Tunables (wire-protocol §7.6) that matter here.
+  // Tunables (wire-protocol §7.6) that matter here, until the router tells them (TUNABLES).
   bool allow_client_db_attach = true;  // AllowClientDBAttach; DB_DETACH wants it off
   TimeNs deferred_attach_timeout = 120 * kSecond;
   TimeNs traverse_timeout = 20 * kSecond;

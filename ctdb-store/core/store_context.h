@@ -45,7 +45,7 @@ struct StoreContext {
     out.to_router(0, built);
   }
 
-  const StoreOptions options;
+  StoreOptions options;
   const uint32_t self;
   StoreOutput& out;
   StoreCounts counts;

@@ -166,6 +166,19 @@ std::optional<ClusterState> ClusterState::decode(ByteView payload) {
   return checked(r, m);
 }
 
+Bytes TunablesMessage::encode() const {
+  Bytes out;
+  Writer w(out);
+  for (uint32_t value : values) w.u32(value);
+  return out;
+}
+std::optional<TunablesMessage> TunablesMessage::decode(ByteView payload) {
+  Reader r(payload);
+  TunablesMessage m;
+  for (size_t i = 0; i < kTunables; ++i) m.values.push_back(r.u32());
+  return checked(r, m);
+}
+
 Bytes MessageFailed::encode() const {
   Bytes out;
   Writer w(out);

@@ -14,6 +14,7 @@
 
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/wire/packet.h"
+#include "libctdbipc/wire/tunables.h"
 
 namespace ctdb {
 
@@ -85,6 +86,15 @@ struct ClusterState {
   std::string reason;             // why not healthy, for people; empty when all is well
   Bytes encode() const;
   static std::optional<ClusterState> decode(ByteView payload);
+};
+
+// Router -> store: the tunables of this node, all of them, in the order of tunables.def. When the store connects and at
+// every change.
+struct TunablesMessage {
+  std::vector<uint32_t> values;  // kTunables
+  uint32_t operator[](Tunable which) const { return values[static_cast<size_t>(which)]; }
+  Bytes encode() const;
+  static std::optional<TunablesMessage> decode(ByteView payload);
 };
 
 // Why a message to one node did not get there.

@@ -103,6 +103,9 @@ void fields(Line& line, const ClusterState& m) {
   line.number("leader", m.leader).number("term", m.term).list("node_flags", m.node_flags);
   line.list("members", m.members).text("reason", m.reason);
 }
+void fields(Line& line, const TunablesMessage& m) {
+  line.list("values", m.values);
+}
 void fields(Line& line, const MessageFailed& m) {
   line.number("reason", static_cast<uint64_t>(m.reason)).number("node", m.node).number("srvid", m.srvid);
 }

@@ -27,6 +27,11 @@ inline DaemonState sample(DaemonState*) {
 inline ClusterState sample(ClusterState*) {
   return {77, CTDB_RECOVERY_NORMAL, CTDB_RUNSTATE_RUNNING, 2, 5, {0, 2, 0x20}, {0, 1}, "waiting for quorum"};
 }
+inline TunablesMessage sample(TunablesMessage*) {
+  TunablesMessage tunables;
+  for (uint32_t i = 0; i < kTunables; ++i) tunables.values.push_back(1000 + i);
+  return tunables;
+}
 inline MessageFailed sample(MessageFailed*) {
   return {MessageFault::kLinkLost, 2, 0x1122334455667788ull};
 }

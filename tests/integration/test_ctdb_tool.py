@@ -154,6 +154,24 @@ class AskingTest(TwoSystems):
         self.assertIn("size:0", self.ok(0, "readkey", "moving.tdb", "key"))
         self.assertIn("Dumped 1 records", self.ok(2, "catdb", "moving.tdb", mask=sorted_records))
 
+    def test_a_database_is_detached_when_clients_may_not_attach(self):
+        self.ok(0, "attach", "leaving.tdb")
+        self.ok(1, "writekey", "leaving.tdb", "key", "value")
+        self.assertNotEqual(self.both(0, "detach", "leaving.tdb").returncode, 0)
+        for node in range(3):
+            self.ok(node, "setvar", "AllowClientDBAttach", "0")
+        try:
+            self.assertNotEqual(self.both(2, "attach", "other.tdb").returncode, 0)
+            self.ok(0, "detach", "leaving.tdb")
+        finally:
+            for node in range(3):
+                self.ok(node, "setvar", "AllowClientDBAttach", "1")
+        for node in range(3):
+            self.assertNotIn("leaving.tdb", self.tool(node, "getdbmap").stdout)
+            self.assertNotIn("leaving.tdb", CLASSIC.tool(node, "getdbmap").stdout)
+        self.ok(0, "attach", "leaving.tdb")
+        self.assertIn("size:0", self.ok(0, "readkey", "leaving.tdb", "key"))
+
     def test_unknown_database(self):
         self.assertNotEqual(self.both(0, "getdbstatus", "nowhere.tdb").returncode, 0)
 

@@ -95,7 +95,7 @@ TEST_F(Allocations, MessagesToNodesBroadcastsAndListeners) {
               0u)
         << address;
   }
-  EXPECT_EQ(output.packets, 1 + 110u * (1 + 1 + 3));
+  EXPECT_EQ(output.packets, 2 + 110u * (1 + 1 + 3)) << "and what the daemons get when they connect";
 }
 
 TEST_F(Allocations, MessagesFromNodes) {

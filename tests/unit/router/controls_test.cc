@@ -127,6 +127,34 @@ Bytes tunable_name(std::string_view name) {
   return data;
 }
 
+Bytes set_tunable(std::string_view name, uint32_t value) {
+  Bytes data;
+  Writer w(data);
+  w.u32(value);
+  w.counted_bytes(as_bytes(std::string(name) + '\0'));
+  return data;
+}
+
+TEST_F(Controls, TunablesGoToTheStoreWhenItConnectsAndWhenTheyChange) {
+  EXPECT_EQ(ask(Control::SET_TUNABLE, set_tunable("AllowClientDBAttach", 0)).status, 0);
+  router.on_daemon(Server::store, true, 1, now);
+  Sent sent = only();
+  EXPECT_EQ(sent.where, Sent::Where::kStore);
+  ASSERT_TRUE(sent.is(Operation::TUNABLES));
+  auto tunables = TunablesMessage::decode(own_payload(sent.packet));
+  ASSERT_TRUE(tunables);
+  EXPECT_EQ((*tunables)[Tunable::AllowClientDBAttach], 0u);
+  EXPECT_EQ((*tunables)[Tunable::TraverseTimeout], 20u);
+  from_client(control(Control::SET_TUNABLE, CTDB_CURRENT_NODE, set_tunable("traversetimeout", 7)));
+  const std::vector<Sent> both = out.take();
+  ASSERT_EQ(both.size(), 2u);
+  tunables = TunablesMessage::decode(own_payload(both[0].packet));
+  ASSERT_TRUE(tunables);
+  EXPECT_EQ((*tunables)[Tunable::TraverseTimeout], 7u);
+  EXPECT_EQ(both[1].to, kClient) << "the answer comes after it";
+  EXPECT_EQ(ask(Control::SET_TUNABLE, set_tunable("NoSuchThing", 0)).status, -1);
+}
+
 TEST_F(Controls, TunablesCompareWithoutCase) {
   EXPECT_EQ(to_bytes(ask(Control::GET_TUNABLE, tunable_name("controlTIMEOUT")).data), numbers(60));
   Bytes change;

@@ -72,6 +72,7 @@ class OneRecordFiles : public RecordFiles {
   Result<std::unique_ptr<RecordFile>> open(const std::string&, uint8_t, bool) override {
     return std::unique_ptr<RecordFile>(std::make_unique<OneRecordFile>());
   }
+  void tune(uint32_t, uint32_t) override {}
   std::vector<std::string> existing() override { return {}; }
 };
 

@@ -284,6 +284,34 @@ TEST_F(Controls, DetachTakesTheDatabaseAwayEverywhere) {
   EXPECT_EQ(w.store(0).counts().lock_waiters, 0u);
 }
 
+Bytes tunables(Tunable which, uint32_t value) {
+  TunablesMessage message;
+#define CTDB_TUNABLE(name, default_value, state) message.values.push_back(default_value);
+#include "libctdbipc/wire/tunables.def"
+  message.values[static_cast<size_t>(which)] = value;
+  return message.encode();
+}
+
+TEST_F(Controls, TunablesOfTheRouterAreObeyed) {
+  w.control(0, kClient, 101, Control::DB_ATTACH, with_nul("a.tdb"));
+  w.order(0, Operation::TUNABLES, tunables(Tunable::DeferredAttachTO, 5));
+  w.control(0, kClient, 102, Control::DB_ATTACH, with_nul("a.tdb"));
+  w.pass(6 * kSecond);
+  EXPECT_FALSE(w.control_answer(0, kClient, 101)) << "it came before";
+  EXPECT_EQ(w.control_answer(0, kClient, 102)->status, -1);
+  start();
+  EXPECT_EQ(status(Control::DB_DETACH, u32_bytes(kDbId)), -1);
+  for (uint32_t pnn = 0; pnn < 3; ++pnn)
+    w.order(pnn, Operation::TUNABLES, tunables(Tunable::AllowClientDBAttach, 0));
+  EXPECT_EQ(status(Control::DB_ATTACH, with_nul("b.tdb")), -1);
+  EXPECT_EQ(status(Control::DB_DETACH, u32_bytes(kDbId)), 0);
+  w.order(0, Operation::TUNABLES, tunables(Tunable::AllowClientDBAttach, 1));
+  EXPECT_EQ(status(Control::DB_ATTACH, with_nul("b.tdb")), 0);
+  EXPECT_EQ(w.store(0).counts().refused_packets, 0u);
+  w.order(0, Operation::TUNABLES, Bytes(4, 0));
+  EXPECT_EQ(w.store(0).counts().refused_packets, 1u);
+}
+
 // ---- traverse ----
 
 class Traverse : public Controls {

@@ -13,6 +13,7 @@ class SameDisk : public RecordFiles {
   Result<std::unique_ptr<RecordFile>> open(const std::string& name, uint8_t db_flags, bool keep) override {
     return disk_.open(name, db_flags, keep);
   }
+  void tune(uint32_t, uint32_t) override {}
   std::vector<std::string> existing() override { return disk_.existing(); }
 
  private:

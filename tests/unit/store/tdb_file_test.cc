@@ -95,6 +95,21 @@ TEST_P(TdbFile, SaysTheFlagsClientsKnow) {
   EXPECT_GT(file_->file_bytes(), 0u);
 }
 
+TEST_P(TdbFile, TunablesCountForFilesMadeFromNowOn) {
+  ASSERT_TRUE(open(false));
+  put("key", "value");
+  const uint64_t small = file_->file_bytes();
+  files_->tune(100 * kFewChains, 3);
+  file_.reset();
+  ASSERT_TRUE(open(true));
+  EXPECT_EQ(get("key"), "headvalue");
+  EXPECT_EQ(file_->file_bytes(), small) << "a file that is there keeps its chains";
+  file_.reset();
+  fs::remove(path());
+  ASSERT_TRUE(open(false));
+  EXPECT_GT(file_->file_bytes(), small + 50 * kFewChains * 4);
+}
+
 TEST_P(TdbFile, FileModeIsForTheOwnerOnly) {
   ASSERT_TRUE(open(false));
   struct stat info;
