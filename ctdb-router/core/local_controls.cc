@@ -343,6 +343,11 @@ void LocalControls::statistics_reset(const Origin& origin, const ReqControl&, Ti
   r_.out_.figures();  // takes what other processes have counted up to now
   r_.counts_ = RouterCounts{};
   r_.statistics_start_ns_ = r_.out_.wall_clock_ns();
+  if (r_.store_up_) {  // it has those of the databases
+    build(r_.built_, {0, r_.state_.generation, 0, r_.pnn_, r_.pnn_, 0},
+          ReqControl{static_cast<uint32_t>(Control::STATISTICS_RESET), 0, 0, CTDB_CONTROL_NOREPLY, {}});
+    r_.out_.to_store(0, r_.built_);
+  }
   ok(origin);
 }
 

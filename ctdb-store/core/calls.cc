@@ -81,9 +81,17 @@ void Migration::refuse_remote(uint32_t node, uint32_t reqid, std::string_view te
 
 void Migration::count_hops(Database& db, uint32_t hops) {
   ctx_.counts.hops_max = std::max<uint64_t>(ctx_.counts.hops_max, hops);
-  size_t bucket = 0;
-  for (uint32_t rest = hops; rest != 0; rest >>= 1) ++bucket;
-  ++db.hop_buckets[std::min(bucket, db.hop_buckets.size() - 1)];
+  db.statistics.hops(hops);
+}
+
+void Migration::count_move(Activity& activity, TimeNs now) {
+  ++ctx_.counts.migrations_in;
+  RecordEntry& entry = *activity.entry;
+  const auto second = static_cast<uint16_t>(now / kSecond);
+  if (entry.moved_second != second) entry.moved_count = 0;
+  entry.moved_second = second;
+  if (entry.moved_count < UINT16_MAX) ++entry.moved_count;
+  activity.db->statistics.hot_keys.note(entry.key(), entry.moved_count);
 }
 
 // At the lmaster: the owner has given the record to packet.dmaster.

@@ -24,9 +24,7 @@ bool ChainLocks::try_take(Database& db, const RecordEntry& entry) {
     return true;
   }
   CTDB_ASSERT(held_db_ == nullptr);
-  ++db.lock_calls;
   if (db.file->try_lock(entry.key()) == RecordFile::Lock::kBusy) {
-    ++db.lock_failed;
     ++counts_.locks_busy;
     return false;
   }
@@ -133,6 +131,7 @@ void ChainLocks::complain(ChainWait& wait, TimeNs now) {
 // Everything behind the chain, in order. The entries stay: their activities have something to do.
 void ChainLocks::serve(ChainWait& wait, TimeNs now) {
   Activity* next = wait.first;
+  wait.db->statistics.lock_waited(now - wait.since);
   drop(wait);
   while (next != nullptr) {
     Activity& activity = *next;
@@ -169,6 +168,7 @@ void ChainLocks::on_locked(uint64_t ticket, TimeNs now) {
 void ChainLocks::on_failed(uint64_t ticket, TimeNs now) {
   ChainWait* wait = find_ticket(ticket);
   if (wait == nullptr) return;
+  ++wait->db->statistics.lock_failed;
   wait->ticket = 0;
   timers_.set(wait->timer, now + kWorkerRetry);
 }

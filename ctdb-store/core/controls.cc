@@ -20,6 +20,7 @@ const StoreControls::Row* StoreControls::find(uint32_t opcode) {
   using C = Control;
   using S = StoreControls;
   static const Row kRows[] = {
+      {C::STATISTICS_RESET, 0, &S::reset_statistics},
       {C::GETDBPATH, 4, &S::get_db_path},
       {C::GET_DBMAP, 0, &S::get_db_map},
       {C::DB_ATTACH, -1, &S::db_attach},
@@ -156,17 +157,16 @@ void StoreControls::get_db_seqnum(const ControlOrigin& origin, const ReqControl&
   ok(origin, number);
 }
 
-// Layout: wire-protocol §7.7. Latencies and hot keys are not kept; ten empty hot keys, as programs expect ten.
 void StoreControls::get_db_statistics(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
   const Database* db = database(origin, control);
   if (db == nullptr) return;
-  Bytes image(464, 0);
-  store(image.data(), db->lock_calls);
-  store(image.data() + 8, static_cast<uint32_t>(db->chain_waits.size()));
-  store(image.data() + 12, db->lock_failed);
-  for (size_t i = 0; i < db->hop_buckets.size(); ++i) store(image.data() + 152 + 4 * i, db->hop_buckets[i]);
-  store(image.data() + 216, uint32_t{10});
-  ok(origin, image);
+  ok(origin, db->statistics.encode(static_cast<uint32_t>(db->chain_waits.size())));
+}
+
+// From this node's router, which answers the client.
+void StoreControls::reset_statistics(const ControlOrigin& origin, const ReqControl&, TimeNs) {
+  for (const auto& db : ctx_.databases.all()) db->statistics = {};
+  ok(origin);
 }
 
 void StoreControls::set_db_readonly(const ControlOrigin& origin, const ReqControl& control, TimeNs) {

@@ -77,6 +77,7 @@ class StoreControls {
   void get_db_seqnum(const ControlOrigin&, const ReqControl&, TimeNs);
   void get_db_statistics(const ControlOrigin&, const ReqControl&, TimeNs);
   void get_lock_waits(const ControlOrigin&, const ReqControl&, TimeNs);
+  void reset_statistics(const ControlOrigin&, const ReqControl&, TimeNs);
   void set_db_readonly(const ControlOrigin&, const ReqControl&, TimeNs);
   void set_db_sticky(const ControlOrigin&, const ReqControl&, TimeNs);
   void schedule_for_deletion(const ControlOrigin&, const ReqControl&, TimeNs);

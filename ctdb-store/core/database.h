@@ -5,7 +5,6 @@
 #ifndef CTDB_STORE_CORE_DATABASE_H_
 #define CTDB_STORE_CORE_DATABASE_H_
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "ctdb-store/backend/record_file.h"
+#include "ctdb-store/core/database_statistics.h"
 #include "ctdb-store/core/record_index.h"
 #include "libctdbipc/base/result.h"
 
@@ -32,9 +32,7 @@ struct Database {
   int64_t seqnum_seen = 0;    // up to here the other nodes have been told
   bool file_failing = false;  // its last write failed; said once, not every time
 
-  // For GET_DB_STATISTICS.
-  uint32_t lock_calls = 0, lock_failed = 0;
-  std::array<uint32_t, 16> hop_buckets{};
+  DatabaseStatistics statistics;
 
   // The entry of a key, made now if there was none.
   RecordEntry& entry(ByteView key);

@@ -118,7 +118,7 @@ bool Migration::step_arrival(Activity& activity, bool& held, TimeNs now) {
   Waiting* arrival = activity.queue.pop();
   const RecordHeader header{arrival->rsn, ctx_.self, arrival->record_flags};
   if (become_owner(activity, header, arrival->data, now)) {
-    ++ctx_.counts.migrations_in;
+    count_move(activity, now);
     finish(arrival);
     return true;
   }

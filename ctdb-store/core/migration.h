@@ -79,6 +79,7 @@ class Migration : public ChainLocks::User {
   void end_hold(Activity& activity);
 
   void count_hops(Database& db, uint32_t hops);
+  void count_move(Activity& activity, TimeNs now);
   void finish(Waiting* item);
   void drop_all(WaitingList& list);
 

@@ -44,6 +44,10 @@ struct RecordEntry {
   bool in_file = false;
   uint8_t hold_doublings = 0;  // of the grant hold, see grant_hold.cc
 
+  // How often it came here in one second (the last bits of its number), for the statistics.
+  uint16_t moved_second = 0;
+  uint16_t moved_count = 0;
+
   // The grant hold: a local client was just given this record and has had no time to use it.
   uint16_t granted = 0;        // how many clients were given it
   TimeNs granted_until = 0;    // end of the hold

@@ -2,6 +2,9 @@
 // Attaching, the controls of databases, traverse.
 #include <gtest/gtest.h>
 
+#include <cstring>
+
+#include "ctdb-store/core/database_statistics.h"
 #include "tests/unit/store/store_world.h"
 
 namespace ctdb::test {
@@ -210,12 +213,96 @@ TEST_F(Controls, ReadsTheSequenceNumberRecord) {
   EXPECT_EQ(load<uint64_t>(ask(Control::GET_DB_SEQNUM, request)->data.data()), 42u);
 }
 
-TEST_F(Controls, HasStatisticsOfTheRightShape) {
+double seconds_at(ByteView data, size_t at) {
+  double value = 0;
+  std::memcpy(&value, data.data() + at, sizeof value);
+  return value;
+}
+
+// "count:key" of the ten hot keys.
+std::vector<std::string> hot_keys(ByteView data) {
+  std::vector<std::string> out;
+  size_t at = 464;
+  for (size_t i = 0; i < 10; ++i) {
+    const size_t size = load<uint64_t>(data.data() + 240 + 24 * i);
+    out.push_back(std::to_string(load<uint32_t>(data.data() + 224 + 24 * i)) + ":" +
+                  std::string(as_text(data.subspan(at, size))));
+    at += size;
+  }
+  EXPECT_EQ(at, data.size());
+  return out;
+}
+
+TEST_F(Controls, StatisticsKnowTheHottestKeysOfASecond) {
   start();
-  take(0, w.key_of(0), "x");
+  const std::string hot = w.key_of(1, "hot");
+  const std::string warm = w.key_of(2, "warm");
+  w.pass(kSecond - w.now() % kSecond);
+  for (const char* data : {"1", "2", "3"}) {
+    take(1, hot, data);
+    take(0, hot, data);
+  }
+  take(1, warm, "x");
+  take(0, warm, "x");
+  std::vector<std::string> expected(8, "0:");
+  expected.push_back("1:" + warm);
+  expected.push_back("3:" + hot);
+  EXPECT_EQ(hot_keys(ask(Control::GET_DB_STATISTICS, u32_bytes(kDbId))->data), expected);
+  w.pass(kSecond);
+  for (int i = 0; i < 2; ++i) {
+    take(1, hot, "x");
+    take(0, hot, "x");
+  }
+  EXPECT_EQ(hot_keys(ask(Control::GET_DB_STATISTICS, u32_bytes(kDbId))->data), expected)
+      << "the highest ever, and by the second";
+  w.control(0, 0, 0, Control::STATISTICS_RESET, {}, CTDB_CONTROL_NOREPLY, 0);
+  w.run();
+  EXPECT_EQ(hot_keys(ask(Control::GET_DB_STATISTICS, u32_bytes(kDbId))->data),
+            std::vector<std::string>(10, "0:"));
+}
+
+TEST_F(Controls, StatisticsKnowHowLongChainsWereWaitedFor) {
+  start();
+  const std::string key = w.key_of(1);
+  take(0, key, "x");
+  EXPECT_EQ(load<uint32_t>(ask(Control::GET_DB_STATISTICS, u32_bytes(kDbId))->data.data()), 0u);
+  const auto wait = [&](TimeNs time) {
+    ASSERT_TRUE(w.db(0).lock(as_bytes(key), 50));
+    w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+    w.pass(time);
+    EXPECT_EQ(load<uint32_t>(ask(Control::GET_DB_STATISTICS, u32_bytes(kDbId))->data.data() + 4), 1u);
+    w.db(0).unlock(as_bytes(key), 50);
+    w.pass(kMillisecond / 2);
+    w.serve_workers();
+    w.run();
+    ASSERT_TRUE(w.answered(2, 5, 1));
+    take(0, key, "x");
+  };
+  wait(20 * kMicrosecond);
+  wait(50 * kMillisecond);
+  wait(3 * kSecond);
   const auto reply = ask(Control::GET_DB_STATISTICS, u32_bytes(kDbId));
-  ASSERT_EQ(reply->data.size(), 464u);
-  EXPECT_GT(load<uint32_t>(reply->data.data()), 0u);
+  const ByteView data = reply->data;
+  EXPECT_EQ(load<uint32_t>(data.data()), 3u);
+  EXPECT_EQ(load<uint32_t>(data.data() + 16), 3u);
+  EXPECT_LT(seconds_at(data, 24), 0.001);
+  EXPECT_NEAR(seconds_at(data, 32), 3.0, 0.01);
+  EXPECT_NEAR(seconds_at(data, 40), 3.05, 0.01);
+  std::vector<uint32_t> buckets;
+  for (size_t i = 0; i < 7; ++i) buckets.push_back(load<uint32_t>(data.data() + 48 + 4 * i));
+  EXPECT_EQ(buckets, (std::vector<uint32_t>{1, 0, 1, 0, 0, 1, 0}));
+}
+
+TEST(HotKeys, KeepsTheTenHighest) {
+  HotKeys keys;
+  for (uint32_t i = 1; i <= 12; ++i) {
+    const std::string name = "key" + std::to_string(i);
+    for (uint32_t count = 1; count <= i; ++count) keys.note(as_bytes(name), count);
+  }
+  for (size_t i = 0; i < 10; ++i) {
+    EXPECT_EQ(keys.all()[i].count, i + 3);
+    EXPECT_EQ(as_text(keys.all()[i].key), "key" + std::to_string(i + 3));
+  }
 }
 
 TEST_F(Controls, TellsOtherNodesThatDataHaveChanged) {
