@@ -53,7 +53,7 @@ void Migration::refuse_call(uint32_t endpoint, bool via_router, uint32_t reqid) 
 }
 
 void Migration::remote_call(const Header& header, const ReqCall& call, TimeNs now) {
-  if (!ctx_.is_member(header.srcnode) || call.key.size() > kKeyBytesMax) return ctx_.refuse();
+  if (!ctx_.is_member(header.srcnode) || call.key.size() > kKeyBytesMax) return ctx_.rule_broken();
   Database* db = ctx_.databases.find(call.db_id);
   if (db == nullptr) {
     char text[64];
@@ -99,12 +99,13 @@ void Migration::req_dmaster(const Header& header, const ReqDmaster& packet, Time
   Database* db = ctx_.databases.find(packet.db_id);
   if (db == nullptr || packet.key.size() > kKeyBytesMax || !ctx_.is_member(header.srcnode) ||
       !ctx_.is_member(packet.dmaster)) {
-    return ctx_.refuse();
+    return ctx_.rule_broken();
   }
   RecordEntry& entry = db->entry(packet.key);
   const bool known = ctx_.owns(entry) || entry.pointer_generation == ctx_.generation;
   // Only the owner on record may give a record away, and only its lmaster is told.
-  if (ctx_.lmaster(entry) != ctx_.self || (known && entry.dmaster != header.srcnode)) return ctx_.refuse();
+  if (ctx_.lmaster(entry) != ctx_.self || (known && entry.dmaster != header.srcnode))
+    return ctx_.rule_broken();
   Activity& activity = ctx_.activities.attach(*db, entry);
   set_pointer(entry, packet.dmaster == ctx_.self ? header.srcnode : packet.dmaster);
   if (packet.dmaster != ctx_.self) {
@@ -117,10 +118,10 @@ void Migration::req_dmaster(const Header& header, const ReqDmaster& packet, Time
 // From the lmaster, which has the record's new owner down as this node.
 void Migration::reply_dmaster(const Header& header, const ReplyDmaster& packet, TimeNs now) {
   Database* db = ctx_.databases.find(packet.db_id);
-  if (db == nullptr || packet.key.size() > kKeyBytesMax) return ctx_.refuse();
+  if (db == nullptr || packet.key.size() > kKeyBytesMax) return ctx_.rule_broken();
   RecordEntry& entry = db->entry(packet.key);
   const uint32_t lmaster = ctx_.lmaster(entry);
-  if (ctx_.owns(entry) || lmaster == ctx_.self || header.srcnode != lmaster) return ctx_.refuse();
+  if (ctx_.owns(entry) || lmaster == ctx_.self || header.srcnode != lmaster) return ctx_.rule_broken();
   arrive(ctx_.activities.attach(*db, entry), header, packet, now);
 }
 

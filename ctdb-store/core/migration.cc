@@ -279,7 +279,9 @@ void Migration::send_reply_dmaster(const Activity& activity, uint32_t node, uint
 void Migration::redirect(Activity& activity, const Waiting& call) {
   const RecordEntry& entry = *activity.entry;
   const uint32_t node = whom_to_redirect_to(ctx_.self, ctx_.lmaster(entry), entry.dmaster);
-  if (!ctx_.is_member(node) || node == ctx_.self || call.hopcount >= kHopsMax) return ctx_.refuse();
+  if (!ctx_.is_member(node) || node == ctx_.self || call.hopcount >= kHopsMax) {
+    return ctx_.rule_broken();
+  }
   Header header = ctx_.header_to(node, call.reqid);
   header.srcnode = call.node;
   build(ctx_.built, header,

@@ -18,6 +18,9 @@ namespace {
 // What may be kept for a generation that is not open yet; more than that no cluster of honest nodes sends.
 constexpr size_t kParkedBytesMax = 256u << 20;
 
+// Between two requests for a recovery.
+constexpr TimeNs kCallInterval = kSecond;
+
 // A store that looks at its counters all the time does nothing else.
 constexpr TimeNs kSeqnumIntervalMin = 10 * kMillisecond;
 
@@ -72,6 +75,7 @@ class Store::Impl {
   void take_tunables(const TunablesMessage& tunables);
   void opened(TimeNs now);
   void suspended(bool discard, bool fenced = false);
+  void call_for_recovery(TimeNs now);
   void control(uint32_t endpoint, const Header& header, ByteView packet, TimeNs now);
 
   StoreContext ctx_;
@@ -83,6 +87,8 @@ class Store::Impl {
   size_t parked_bytes_ = 0;
   // Calls for a database that is not here yet while no generation is open: a recovery may bring it.
   std::deque<ParkedCall> parked_calls_;
+  TimeNs call_for_recovery_at_ = kNever;
+  TimeNs may_call_from_ = 0;
 };
 
 void Store::Impl::take_up_files() {
@@ -126,6 +132,26 @@ void Store::Impl::on_router_packet(uint32_t endpoint, MutableBytes packet, TimeN
     ctx_.refuse();
   }
   recovery_.advance();
+  call_for_recovery(now);
+}
+
+// At once, then once a second as long as the generation stays: the request may get lost, and one that changed nothing
+// must not be the beginning of a storm.
+void Store::Impl::call_for_recovery(TimeNs now) {
+  if (ctx_.rule_broken_in != ctx_.generation || !ctx_.is_open()) {
+    call_for_recovery_at_ = kNever;
+    return;
+  }
+  call_for_recovery_at_ = std::max(now, may_call_from_);
+  if (now < may_call_from_) return;
+  ctx_.out.log(StoreLog::kWarning, "record packets contradict each other in generation " +
+                                       std::to_string(ctx_.generation) + ": asking for a recovery");
+  uint8_t active[4];
+  store(active, CTDB_RECOVERY_ACTIVE);
+  build(ctx_.built, ctx_.header_to(ctx_.self, 0),
+        ReqControl{static_cast<uint32_t>(Control::SET_RECMODE), 0, 0, CTDB_CONTROL_NOREPLY, active});
+  ctx_.out.to_router(0, ctx_.built);
+  may_call_from_ = call_for_recovery_at_ = now + kCallInterval;
 }
 
 void Store::Impl::on_client_packet(uint32_t endpoint, ByteView packet, TimeNs now) {
@@ -198,7 +224,7 @@ void Store::Impl::serve_node_packet(const Header& header, ByteView packet, TimeN
     default:  // REPLY_CALL: only read-only copies are answered so, and nobody asks for any
       break;
   }
-  ctx_.refuse();
+  ctx_.rule_broken();
 }
 
 void Store::Impl::park(const Header& header, ByteView packet) {
@@ -318,10 +344,12 @@ void Store::Impl::tick(TimeNs now) {
   traverse_.tick(now);
   controls_.tick(now);
   recovery_.advance();
+  call_for_recovery(now);
 }
 
 TimeNs Store::Impl::next_deadline() const {
-  return std::min({ctx_.timers.next(), traverse_.next_deadline(), controls_.next_deadline()});
+  return std::min(
+      {ctx_.timers.next(), traverse_.next_deadline(), controls_.next_deadline(), call_for_recovery_at_});
 }
 
 void Store::Impl::work(TimeNs now) {
@@ -351,6 +379,7 @@ void Store::on_client_gone(uint32_t endpoint, TimeNs) {
 void Store::on_chain_locked(uint64_t ticket, TimeNs now) {
   impl_->ctx_.chains.on_locked(ticket, now);
   impl_->recovery_.advance();
+  impl_->call_for_recovery(now);
 }
 void Store::on_chain_failed(uint64_t ticket, TimeNs now) {
   impl_->ctx_.chains.on_failed(ticket, now);

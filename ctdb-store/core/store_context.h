@@ -30,6 +30,12 @@ struct StoreContext {
   uint32_t lmaster(const RecordEntry& entry) const { return placement.lmaster_of_slot(entry.hash); }
   bool owns(const RecordEntry& entry) const { return entry.dmaster == self; }
   void refuse() { ++counts.refused_packets; }
+  // A record packet contradicts what this store knows. In an open generation nobody repeats it, and the calls it belongs
+  // to wait for ever: only a recovery helps (Store::Impl::call_for_recovery()).
+  void rule_broken() {
+    refuse();
+    if (is_open()) rule_broken_in = generation;
+  }
   uint32_t new_reqid() {
     do {
       ++last_reqid;
@@ -61,6 +67,7 @@ struct StoreContext {
   Databases databases;
   uint64_t header_jobs = 0;  // records whose header is to be changed before anything else happens
   uint32_t last_reqid = 0;
+  uint32_t rule_broken_in = CTDB_INVALID_GENERATION;
   Bytes built;   // a packet on its way out
   Bytes value;   // a record as it is in the file
   Bytes header;  // 24 bytes

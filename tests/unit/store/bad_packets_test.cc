@@ -155,6 +155,72 @@ TEST_F(BadPackets, RecordPacketsThatBreakARuleChangeNothing) {
   EXPECT_EQ(w.sight(1, key).dmaster, 0u);
 }
 
+// How often the node asked its recoveryd for a recovery since the last time this was asked.
+size_t calls_for_recovery(World& w, uint32_t pnn) {
+  std::vector<Sent>& sent = w.node(pnn).to_recoveryd;
+  return std::erase_if(sent, [](const Sent& one) {
+    const auto control = parse_req_control(one.packet);
+    return one.operation() == Operation::REQ_CONTROL && control &&
+           (control->flags & CTDB_CONTROL_NOREPLY) != 0 &&
+           control->opcode == static_cast<uint32_t>(Control::SET_RECMODE) &&
+           load<uint32_t>(control->data.data()) == CTDB_RECOVERY_ACTIVE;
+  });
+}
+
+TEST_F(BadPackets, ABrokenRuleInAnOpenGenerationAsksForARecovery) {
+  const std::string key = w.key_of(1);
+  Bytes packet;
+  build(packet, from(2), ReplyDmaster{kDbId, 99, 0, as_bytes(key), as_bytes("forged")});
+  w.deliver(0, packet);
+  w.run();
+  EXPECT_EQ(calls_for_recovery(w, 0), 1u);
+  for (int i = 0; i < 100; ++i) w.deliver(0, packet);
+  w.pass(500 * kMillisecond);
+  EXPECT_EQ(calls_for_recovery(w, 0), 0u) << "not in a storm";
+  w.pass(3 * kSecond);
+  EXPECT_EQ(calls_for_recovery(w, 0), 3u) << "but until there is one";
+  w.recover(kGeneration + 1, kGeneration, {0, 1, 2});
+  w.pass(10 * kSecond);
+  EXPECT_EQ(calls_for_recovery(w, 0), 0u);
+}
+
+TEST_F(BadPackets, ACallThatALostRecordKeepsWaitingIsServedAfterTheRecovery) {
+  const std::string key = w.key_of(1);
+  w.call(0, 5, 1, key);
+  w.pass(kMillisecond);
+  ASSERT_TRUE(w.write(0, key, "mine"));
+  w.pass(kMillisecond);
+  w.on_link = [&](uint32_t, uint32_t to, ByteView packet) {
+    if (read_header(packet).operation != static_cast<uint32_t>(Operation::REPLY_DMASTER)) return true;
+    Bytes broken = to_bytes(packet);
+    store(broken.data() + 48, 0xfffffff0u);  // the length of the key
+    w.deliver(to, broken);
+    return false;
+  };
+  w.call(2, 5, 2, key, CTDB_FUNC_FETCH);
+  w.pass(kMillisecond);
+  w.on_link = [](auto, auto, auto) { return true; };
+  EXPECT_FALSE(w.answered(2, 5, 2));
+  EXPECT_EQ(calls_for_recovery(w, 2), 1u);
+  w.recover(kGeneration + 1, kGeneration, {0, 1, 2});
+  w.pass(kMillisecond);
+  const auto answer = w.answer(2, 5, 2);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(as_text(answer->data), "mine");
+}
+
+TEST_F(BadPackets, ABrokenPacketOfARecoveryIsNoReasonToAskForOne) {
+  w.begin(kGeneration + 1, kGeneration, {0, 1, 2});
+  Bytes packet;
+  Header header = from(1);
+  header.generation = kGeneration + 1;
+  header.operation = static_cast<uint32_t>(Operation::RECORD_CLAIMS);
+  build_own(packet, header, Bytes(3));
+  w.deliver(0, packet);
+  w.pass(5 * kSecond);
+  EXPECT_EQ(calls_for_recovery(w, 0), 0u);
+}
+
 TEST_F(BadPackets, ClaimsAndAssignmentsThatBreakARuleChangeNothing) {
   const std::string key = w.key_of(1);
   w.call(0, 5, 1, key);

@@ -53,6 +53,17 @@ void World::send(uint32_t from, uint32_t to, const Bytes& packet) {
   deliver(from, error);
 }
 
+// Whom this node's router would give the packet.
+static Server server_of(const Header& header, ByteView packet) {
+  if (header.operation == static_cast<uint32_t>(Operation::REQ_CONTROL)) {
+    const auto control = parse_req_control(packet);
+    const ControlRow* row = control ? find_control(control->opcode) : nullptr;
+    return row == nullptr ? Server::nobody : row->server;
+  }
+  const OperationRow* row = find_operation(header.operation);
+  return row == nullptr ? Server::nobody : row->server;
+}
+
 // What a router does with what its store says.
 void World::route(uint32_t from, Sent sent) {
   const Header header = sent.header();
@@ -71,8 +82,7 @@ void World::route(uint32_t from, Sent sent) {
     if (header.destnode < size()) send(from, header.destnode, sent.packet);
     return;
   }
-  const OperationRow* row = find_operation(header.operation);
-  if (row != nullptr && row->server == Server::recoveryd) {
+  if (server_of(header, sent.packet) == Server::recoveryd) {
     node(from).to_recoveryd.push_back(std::move(sent));
   } else {
     deliver(from, sent.packet);
