@@ -27,6 +27,7 @@ void Recovery::claim_slice() {
     Database* db = nullptr;
     RecordEntry* entry = walk_.next(ctx_.databases, db);
     if (entry == nullptr) return end_claims();
+    if (!pointers_counted_ && !empty_handed_) count_pointer(*entry);
     if (entry->in_file) add_claim(*db, *entry);
   }
 }
@@ -56,6 +57,7 @@ void Recovery::flush_claims(Member& to) {
 }
 
 void Recovery::end_claims() {
+  pointers_counted_ = true;
   for (Member& to : members_) {
     flush_claims(to);
     RecordEnd end;
@@ -163,7 +165,6 @@ void Recovery::decide(const ClaimedKey& key) {
   if (!winner->owns()) {
     ++statistics_.records_assigned;
     ++account(*key.db).assigned;
-    if (fell_back(*winner)) ++fallen_back_;
     assign(*key.db, entry, winner->holder, *winner);
   }
   for (uint32_t at = entry.first_claim; at != RecordEntry::kNoClaim; at = claims_[at].next) {
@@ -173,13 +174,6 @@ void Recovery::decide(const ClaimedKey& key) {
   entry.pointer_generation = ctx_.generation;
   // This node's own copy gets its new dmaster when its file has it.
   if (!ctx_.owns(entry) && winner->holder != ctx_.self) entry.dmaster = winner->holder;
-}
-
-// The newest copy names an owner who is not here any more, or came back without its records.
-bool Recovery::fell_back(const Claim& winner) {
-  if (winner.dmaster == CTDB_UNKNOWN_PNN) return false;
-  const Member* owner = member(winner.dmaster);
-  return owner == nullptr || owner->empty_handed;
 }
 
 void Recovery::assign(Database& db, const RecordEntry& entry, uint32_t holder, const Claim& winner) {
@@ -210,8 +204,7 @@ void Recovery::end_assignments() {
   }
 }
 
-// Entries for keys that nobody has a copy of: old hints are forgotten, and records whose lmaster we were and whose only
-// copy is gone with its owner are counted.
+// Entries for keys that nobody has a copy of: old hints are forgotten.
 void Recovery::tidy_slice() {
   std::array<std::pair<Database*, RecordEntry*>, kRecordsPerSlice> found;
   size_t count = 0;
@@ -231,14 +224,34 @@ void Recovery::tidy_slice() {
 }
 
 void Recovery::tidy(Database& db, RecordEntry& entry) {
-  const bool was_ours = ctx_.open_generation != CTDB_INVALID_GENERATION &&
-                        entry.pointer_generation == ctx_.open_generation &&
-                        open_placement_.lmaster_of_slot(entry.hash) == ctx_.self;
-  const Member* owner = member(entry.dmaster);
-  if (was_ours && (owner == nullptr || owner->empty_handed)) ++fallen_back_;
   entry.pointer_generation = 0;
   entry.dmaster = CTDB_UNKNOWN_PNN;
   if (entry.activity == nullptr) db.index.remove(entry);
+}
+
+// Nobody knows better than its lmaster who owns a record. An unknown owner was this node itself, before it was suspended.
+void Recovery::count_pointer(const RecordEntry& entry) {
+  const bool was_ours = entry.pointer_generation == ctx_.open_generation &&
+                        open_placement_.lmaster_of_slot(entry.hash) == ctx_.self;
+  if (was_ours && entry.dmaster != CTDB_UNKNOWN_PNN && !ctx_.owns(entry)) ++pointers_to_[entry.dmaster];
+}
+
+// Records whose newest data are lost, each counted by one node: by its lmaster of the last generation, whether a copy is
+// left or not; if that is gone too, by the holder of the copy that becomes the record, which names the owner it knew last.
+// Of a record without lmaster and without copy nobody knows.
+uint64_t Recovery::fallen_back() {
+  const auto lost = [this](uint32_t pnn) {
+    const Member* node = member(pnn);
+    return node == nullptr || node->empty_handed;
+  };
+  uint64_t count = 0;
+  if (!empty_handed_) {
+    for (const auto& [owner, records] : pointers_to_) count += lost(owner) ? records : 0;
+  }
+  for (const auto& [known, records] : promoted_) {
+    count += lost(known.first) && lost(known.second) ? records : 0;
+  }
+  return count;
 }
 
 void Recovery::take_assignments(Member& from, const RecordAssign& message, TimeNs now) {
@@ -255,6 +268,9 @@ void Recovery::take_assignments(Member& from, const RecordAssign& message, TimeN
     }
     const bool promote = assignment.dmaster == ctx_.self;
     if (promote && ctx_.owns(*entry)) continue;
+    if (promote && entry->dmaster != CTDB_UNKNOWN_PNN) {
+      ++promoted_[{entry->dmaster, open_placement_.lmaster_of_slot(entry->hash)}];
+    }
     Activity& activity = ctx_.activities.attach(*db, *entry);
     activity.job_dmaster = assignment.dmaster;
     activity.job_rsn = assignment.rsn;

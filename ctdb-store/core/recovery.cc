@@ -72,7 +72,8 @@ void Recovery::reset() {
   decided_ = 0;
   statistics_ = {};
   account_at_ = 0;
-  fallen_back_ = 0;
+  promoted_.clear();
+  if (!pointers_counted_) pointers_to_.clear();
   failed_ = false;
   walk_.stop();
   walk_job_ = HeaderJob::kNone;
@@ -188,13 +189,6 @@ void Recovery::prepared() {
   done(RecoveryStep::kPrepared);
   ctx_.phase = StorePhase::kPrepared;
   ctx_.prepared_generation = ctx_.generation;
-  ctx_.counts.records_fallen_back += fallen_back_;
-  if (fallen_back_ > 0) {
-    ctx_.out.log(
-        StoreLog::kWarning,
-        std::to_string(fallen_back_) +
-            " records have fallen back to an older copy or are gone: their owner left or lost its files");
-  }
   report(true, "");
 }
 
@@ -220,6 +214,13 @@ bool Recovery::open(const StoreOpen& order) {
     ctx_.refuse();
     return false;
   }
+  if (const uint64_t lost = fallen_back(); lost > 0) {
+    ctx_.counts.records_fallen_back += lost;
+    ctx_.out.log(StoreLog::kWarning, std::to_string(lost) +
+                                         " records have fallen back to an older copy or are gone: "
+                                         "their owner left or lost its files");
+  }
+  pointers_counted_ = false;
   reset();
   ctx_.phase = StorePhase::kOpen;
   ctx_.open_generation = ctx_.generation;

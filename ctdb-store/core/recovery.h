@@ -15,7 +15,9 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ctdb-store/core/migration.h"
@@ -113,11 +115,12 @@ class Recovery {
   bool keep_claim(Database& db, RecordEntry& entry, const Claim& claim);
   void decide_slice();
   void decide(const ClaimedKey& key);
-  bool fell_back(const Claim& winner);
   void assign(Database& db, const RecordEntry& entry, uint32_t holder, const Claim& winner);
   void flush_assignments(Member& to);
   void end_assignments();
   void tidy_slice();
+  void count_pointer(const RecordEntry& entry);
+  uint64_t fallen_back();
   void tidy(Database& db, RecordEntry& entry);
   void take_assignments(Member& from, const RecordAssign& message, TimeNs now);
   void take_end(bool Member::*ended, uint64_t batches_in, Member& from, const RecordEnd& end);
@@ -139,10 +142,15 @@ class Recovery {
   std::vector<ClaimedKey> keys_;
   size_t decided_ = 0;
   Placement open_placement_;  // of the generation this store was last open in
+  // For fallen_back(): how many records belong to whom, as this node knew it as their lmaster in the last open generation
+  // (looked at once, because every attempt overwrites it); and which owner the copies named that are promoted now, with
+  // their lmaster of then.
+  std::map<uint32_t, uint64_t> pointers_to_;
+  bool pointers_counted_ = false;
+  std::map<std::pair<uint32_t, uint32_t>, uint64_t> promoted_;
   RecoveryStatistics statistics_;
   TimeNs began_ = 0, now_ = 0;
   size_t account_at_ = 0;  // the last one asked for: work goes database by database
-  uint64_t fallen_back_ = 0;
 };
 
 }  // namespace ctdb
