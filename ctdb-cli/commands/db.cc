@@ -63,7 +63,10 @@ Result<void> run_traverse(Connection& connection, uint32_t db_id, Traverse& trav
   const Result<Bytes> started = connection.control(CTDB_PNN_CURRENT, Control::TRAVERSE_START_EXT, question);
   if (!started) return fail(started.error());
   if (Result<void> served = connection.service_until([&] { return traverse.done(); }); !served) return served;
-  if (traverse.malformed) return fail(ErrorCode::kInvalid, "a record of the traverse is malformed");
+  if (traverse.malformed)
+    return fail(ErrorCode::kInvalid,
+                "the traverse is not complete: a node left out records that were locked for long, "
+                "was too slow, or sent something malformed");
   return {};
 }
 

@@ -28,6 +28,7 @@
   X(packets_parked)          \
   X(traverses)               \
   X(traverse_timeouts)       \
+  X(traverses_incomplete)    \
   X(file_errors)
 
 namespace ctdb {

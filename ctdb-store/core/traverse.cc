@@ -76,10 +76,11 @@ bool Traverse::data(uint32_t node, ByteView element) {
   if (running == running_.end()) return false;
   const auto at = std::ranges::find(running->outstanding, node);
   if (at == running->outstanding.end()) return false;
-  if (key_size != 0 || value_size != 0) {
+  if (key_size != 0) {
     pass_on(*running, key, value);
     return true;
   }
+  if (value_size != 0) running->incomplete = true;
   running->outstanding.erase(at);
   if (running->outstanding.empty()) finish(running);
   return true;
@@ -93,6 +94,11 @@ void Traverse::pass_on(const Running& running, ByteView key, ByteView value) {
 }
 
 void Traverse::finish(std::list<Running>::iterator running) {
+  constexpr uint8_t kKey = 0;
+  if (running->incomplete) {
+    ++ctx_.counts.traverses_incomplete;
+    pass_on(*running, {&kKey, 1}, {});  // not even a record header
+  }
   pass_on(*running, {}, {});
   running_.erase(running);
 }
@@ -163,7 +169,18 @@ void Traverse::work(TimeNs now) {
   // Out of the list first: the end marker may start something new.
   std::list<Source> done;
   done.splice(done.begin(), sources_, std::prev(sources_.end()));
-  send_record(done.front(), {}, {});
+  end_of_source(done.front());
+}
+
+void Traverse::end_of_source(const Source& source) {
+  if (source.left_out == 0) return send_record(source, {}, {});
+  const Database* db = ctx_.databases.find(source.request.db_id);
+  ctx_.out.log(StoreLog::kWarning,
+               "a traverse of " + (db == nullptr ? std::string("a database") : db->name) + " leaves out " +
+                   std::to_string(source.left_out) +
+                   " records: their locks were held for 5 s, or no packet has room for them");
+  constexpr uint8_t kIncomplete[4] = {0xFF, 0xFF, 0xFF, 0xFF};
+  send_record(source, {}, kIncomplete);
 }
 
 bool Traverse::slice(Source& source, TimeNs now) {
@@ -176,9 +193,9 @@ bool Traverse::slice(Source& source, TimeNs now) {
       if (!read_record(*db, *entry)) {
         if (source.stalled_since == 0) source.stalled_since = now;
         if (now - source.stalled_since < kStallMax) return false;
-        ctx_.refuse();  // left out
+        ++source.left_out;
       } else if (ctx_.value.size() > kDataBytesMax) {
-        ctx_.refuse();  // so is what no packet has room for
+        ++source.left_out;  // no packet has room for it
       } else if (ctx_.value.size() > CTDB_RECORD_HEADER_SIZE ||
                  (source.request.with_empty && ctx_.value.size() == CTDB_RECORD_HEADER_SIZE)) {
         send_record(source, entry->key(), ctx_.value);
@@ -218,6 +235,7 @@ void Traverse::tick(TimeNs now) {
     if (now < here->deadline) continue;
     ++ctx_.counts.traverse_timeouts;
     send_kill(*here);
+    here->incomplete = true;
     finish(here);
   }
 }

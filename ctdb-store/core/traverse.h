@@ -4,7 +4,9 @@
 // slice at a time.
 //
 // A client gets exactly one end marker, when every member is done or has left. A record whose chain a client holds
-// is waited for; one whose chain stays locked for seconds is left out.
+// is waited for; one whose chain stays locked for seconds is left out. A client whose traverse is not complete (that, a
+// record too large for a packet, or the time was over) is told: what comes before the end marker is no record, which
+// smbd takes for an error (client-semantics §9). Between stores an end marker with a value says so.
 #ifndef CTDB_STORE_CORE_TRAVERSE_H_
 #define CTDB_STORE_CORE_TRAVERSE_H_
 
@@ -55,6 +57,7 @@ class Traverse {
     TraverseRequest request;
     uint32_t reqid = 0;  // ours
     std::vector<uint32_t> outstanding;
+    bool incomplete = false;
     TimeNs deadline = kNever;
   };
   struct Source {
@@ -63,6 +66,7 @@ class Traverse {
     TraverseRequest request;
     RecordWalk walk;
     TimeNs stalled_since = 0;
+    uint64_t left_out = 0;
   };
 
   void ask_outstanding(Running& running);
@@ -72,6 +76,7 @@ class Traverse {
   // false: the reader is finished or has to wait.
   bool slice(Source& source, TimeNs now);
   bool read_record(Database& db, const RecordEntry& entry);
+  void end_of_source(const Source& source);
   void send_record(const Source& source, ByteView key, ByteView value);
 
   StoreContext& ctx_;
