@@ -131,24 +131,27 @@ void LocalControls::get_vnnmap(const Origin& origin, const ReqControl&, TimeNs) 
   ok(origin, data);
 }
 
-Bytes LocalControls::nodemap(bool from_file) const {
+Bytes LocalControls::nodemap(const std::vector<RouterNode>& nodes,
+                             const std::function<uint32_t(uint32_t)>& flags) {
   Bytes data;
   Writer w(data);
-  w.u32(static_cast<uint32_t>(r_.nodes_.size()));
-  for (uint32_t pnn = 0; pnn < r_.nodes_.size(); ++pnn) {
-    const RouterNode& node = r_.nodes_[pnn];
+  w.u32(static_cast<uint32_t>(nodes.size()));
+  for (uint32_t pnn = 0; pnn < nodes.size(); ++pnn) {
     w.u32(pnn);
-    w.u32(from_file ? (node.deleted ? CTDB_NODE_DELETED : 0) : r_.flags_of(pnn));
-    w.bytes(node.address);
+    w.u32(flags(pnn));
+    w.bytes(nodes[pnn].address);
   }
   return data;
 }
 
 void LocalControls::get_nodemap(const Origin& origin, const ReqControl&, TimeNs) {
-  ok(origin, nodemap(false));
+  ok(origin, nodemap(r_.nodes_, [this](uint32_t pnn) { return r_.flags_of(pnn); }));
 }
 void LocalControls::get_nodes_file(const Origin& origin, const ReqControl&, TimeNs) {
-  ok(origin, nodemap(true));
+  std::vector<RouterNode> nodes;
+  const std::string wrong = r_.out_.nodes_file(nodes);
+  if (!wrong.empty()) return r_.reply(origin, -1, {}, wrong);
+  ok(origin, nodemap(nodes, [&](uint32_t pnn) { return nodes[pnn].deleted ? CTDB_NODE_DELETED : 0; }));
 }
 
 void LocalControls::get_debug(const Origin& origin, const ReqControl&, TimeNs) {

@@ -3,6 +3,8 @@
 #ifndef CTDB_ROUTER_CORE_LOCAL_CONTROLS_H_
 #define CTDB_ROUTER_CORE_LOCAL_CONTROLS_H_
 
+#include <functional>
+
 #include "ctdb-router/core/router.h"
 
 namespace ctdb {
@@ -56,7 +58,7 @@ class LocalControls {
   void not_public(const Origin&, const ReqControl&, TimeNs);
   void no_such_address(const Origin&, const ReqControl&, TimeNs);
 
-  Bytes nodemap(bool from_file) const;
+  static Bytes nodemap(const std::vector<RouterNode>& nodes, const std::function<uint32_t(uint32_t)>& flags);
   Bytes statistics_image() const;
 
   Router& r_;

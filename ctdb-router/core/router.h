@@ -56,6 +56,13 @@ struct OutsideFigures {
   CallCounts calls_elsewhere;
 };
 
+struct RouterNode {
+  Bytes address;  // sock_addr image, 28 bytes (wire-protocol §7.3); zeros for deleted nodes
+  bool deleted = false;
+  bool linked = false;
+  uint64_t session = 0;
+};
+
 class RouterOutput {
  public:
   virtual ~RouterOutput() = default;
@@ -75,16 +82,11 @@ class RouterOutput {
   virtual int log_level() = 0;
   virtual void set_log_level(int level) = 0;
   virtual OutsideFigures figures() = 0;
+  // The nodes file as it is now. Returns what is wrong with it, "" if nothing.
+  virtual std::string nodes_file(std::vector<RouterNode>& nodes) = 0;
   // Nanoseconds since 1970, for the statistics' time stamps.
   virtual int64_t wall_clock_ns() = 0;
   virtual void log(const std::string& text) = 0;
-};
-
-struct RouterNode {
-  Bytes address;  // sock_addr image, 28 bytes (wire-protocol §7.3); zeros for deleted nodes
-  bool deleted = false;
-  bool linked = false;
-  uint64_t session = 0;
 };
 
 struct RouterOptions {

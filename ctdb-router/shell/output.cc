@@ -101,6 +101,14 @@ OutsideFigures RouterShell::figures() {
   return out;
 }
 
+std::string RouterShell::nodes_file(std::vector<RouterNode>& nodes) {
+  std::vector<ConfigProblem> problems;
+  const Result<std::vector<NodeAddress>> read = load_nodes(context_.config.nodes_file, problems);
+  if (!read) return problems.empty() ? read.error().text() : problems.front().format();
+  nodes = router_nodes(*read, context_.config.port);
+  return "";
+}
+
 int64_t RouterShell::wall_clock_ns() {
   timespec now;
   clock_gettime(CLOCK_REALTIME, &now);

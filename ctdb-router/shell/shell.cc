@@ -14,13 +14,7 @@ RouterOptions router_options(const Config& config) {
   RouterOptions options;
   options.pnn = config.pnn;
   options.pid = static_cast<uint32_t>(getpid());
-  for (const NodeAddress& node : config.nodes) {
-    RouterNode entry;
-    // Deleted nodes show the address 0.0.0.0 (wire-protocol §7.4).
-    entry.address = address_image(make_address(node.deleted ? "0.0.0.0" : node.address, config.port));
-    entry.deleted = node.deleted;
-    options.nodes.push_back(std::move(entry));
-  }
+  options.nodes = router_nodes(config.nodes, config.port);
   return options;
 }
 
@@ -35,6 +29,18 @@ TcpOptions tcp_options(const Config& config, uint64_t boot_id) {
 }
 
 }  // namespace
+
+std::vector<RouterNode> router_nodes(const std::vector<NodeAddress>& nodes, uint16_t port) {
+  std::vector<RouterNode> out;
+  for (const NodeAddress& node : nodes) {
+    RouterNode entry;
+    // Deleted nodes show the address 0.0.0.0 (wire-protocol §7.4).
+    entry.address = address_image(make_address(node.deleted ? "0.0.0.0" : node.address, port));
+    entry.deleted = node.deleted;
+    out.push_back(std::move(entry));
+  }
+  return out;
+}
 
 RouterShell::RouterShell(DaemonContext& context, uint64_t boot_id)
     : context_(context),

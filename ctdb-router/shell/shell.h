@@ -22,6 +22,9 @@
 
 namespace ctdb {
 
+// What the core wants to know of each line of the nodes file.
+std::vector<RouterNode> router_nodes(const std::vector<NodeAddress>& nodes, uint16_t port);
+
 class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEvents, DaemonEvents {
  public:
   // `boot_id` is random, one per start of the router. The context outlives the shell.
@@ -49,6 +52,7 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   int log_level() override;
   void set_log_level(int level) override;
   OutsideFigures figures() override;
+  std::string nodes_file(std::vector<RouterNode>& nodes) override;
   int64_t wall_clock_ns() override;
   void log(const std::string& text) override;
 

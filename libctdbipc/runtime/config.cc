@@ -351,6 +351,14 @@ std::string ConfigProblem::format() const {
   return where + ": " + (fatal ? "" : "warning: ") + text + " (" + remedy + ")";
 }
 
+Result<std::vector<NodeAddress>> load_nodes(const std::string& file, std::vector<ConfigProblem>& problems) {
+  Result<std::string> text = read_file(file);
+  if (text) return parse_nodes(file, *text, problems);
+  problems.push_back({file, 0, std::strerror(text.error().saved_errno),
+                      "write the nodes file: one address a line, the same on every node"});
+  return fail(std::move(text.error()));
+}
+
 Result<std::vector<NodeAddress>> parse_nodes(const std::string& file, const std::string& text,
                                              std::vector<ConfigProblem>& problems) {
   std::vector<ConfigProblem> found;
@@ -418,16 +426,13 @@ Result<Config> load_config(const std::string& base, std::vector<ConfigProblem>& 
   }
   Result<Config> config = parse_config(base, file, text, problems);
   const std::string nodes_file = config ? config->nodes_file : base + "/nodes";
-  Result<std::string> nodes_text = read_file(nodes_file);
-  if (!nodes_text && !config) return config;  // a good configuration might name another nodes file
-  if (!nodes_text) {
-    problems.push_back({nodes_file, 0, std::strerror(nodes_text.error().saved_errno),
-                        "write the nodes file: one address a line, the same on every node"});
-    return fail(ErrorCode::kInvalid, "configuration has errors");
-  }
-  Result<std::vector<NodeAddress>> nodes = parse_nodes(nodes_file, *nodes_text, problems);
+  std::vector<ConfigProblem> found;
+  Result<std::vector<NodeAddress>> nodes = load_nodes(nodes_file, found);
+  // Without a good configuration a missing file says nothing: that might name another.
+  if (config || nodes || nodes.error().saved_errno == 0)
+    problems.insert(problems.end(), found.begin(), found.end());
   if (!config) return config;
-  if (!nodes) return fail(std::move(nodes.error()));
+  if (!nodes) return fail(ErrorCode::kInvalid, "configuration has errors");
   config->nodes = std::move(*nodes);
   const size_t before = problems.size();
   find_own_pnn(*config, file, problems);

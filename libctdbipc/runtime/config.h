@@ -72,6 +72,9 @@ struct Config {
 // appended to `problems`, warnings too; the Config is returned only when none is fatal.
 Result<Config> load_config(const std::string& base, std::vector<ConfigProblem>& problems);
 
+// Reads a nodes file as it is now.
+Result<std::vector<NodeAddress>> load_nodes(const std::string& file, std::vector<ConfigProblem>& problems);
+
 // The two parsers on text, for tests and fuzzers. `file` is only for messages.
 Result<std::vector<NodeAddress>> parse_nodes(const std::string& file, const std::string& text,
                                              std::vector<ConfigProblem>& problems);

@@ -72,6 +72,7 @@ class RouterProcess : public Process, public RouterOutput {
   int log_level() override { return 0; }
   void set_log_level(int) override {}
   OutsideFigures figures() override { return {}; }
+  std::string nodes_file(std::vector<RouterNode>&) override { return "the simulator has no files"; }
   int64_t wall_clock_ns() override { return queue_.now(); }
   void log(const std::string& text) override;
 

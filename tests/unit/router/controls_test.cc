@@ -110,9 +110,19 @@ TEST_F(Controls, NodemapShowsLinksAndStates) {
   EXPECT_EQ(load<uint32_t>(entry(2) + 4), CTDB_NODE_DISCONNECTED | CTDB_NODE_UNHEALTHY);
   EXPECT_EQ(load<uint32_t>(entry(3) + 4), CTDB_NODE_DELETED | CTDB_NODE_DISCONNECTED);
   EXPECT_EQ(*(entry(2) + 8), 2) << "its address";
+}
+
+TEST_F(Controls, TheNodesFileIsReadWhenItIsAskedFor) {
+  out.file_nodes = {{Bytes(28, 7), false}, {Bytes(28, 0), true}};
   const ReplyControl file = ask(Control::GET_NODES_FILE);
-  EXPECT_EQ(load<uint32_t>(file.data.data() + 4 + 2 * 36 + 4), 0u);
-  EXPECT_EQ(load<uint32_t>(file.data.data() + 4 + 3 * 36 + 4), CTDB_NODE_DELETED);
+  ASSERT_EQ(file.data.size(), 4u + 2 * 36);
+  EXPECT_EQ(load<uint32_t>(file.data.data() + 4 + 4), 0u);
+  EXPECT_EQ(file.data[4 + 8], 7u);
+  EXPECT_EQ(load<uint32_t>(file.data.data() + 4 + 36 + 4), CTDB_NODE_DELETED);
+  out.file_fault = "nodes:3: 'x' is no address (write one)";
+  const ReplyControl wrong = ask(Control::GET_NODES_FILE);
+  EXPECT_EQ(wrong.status, -1);
+  EXPECT_EQ(wrong.error, out.file_fault);
 }
 
 TEST_F(Controls, VnnmapAndRunstateComeFromTheClusterState) {

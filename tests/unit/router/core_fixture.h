@@ -52,6 +52,10 @@ class RecordingOutput : public RouterOutput {
   int log_level() override { return level; }
   void set_log_level(int value) override { level = value; }
   OutsideFigures figures() override { return outside; }
+  std::string nodes_file(std::vector<RouterNode>& nodes) override {
+    nodes = file_nodes;
+    return file_fault;
+  }
   int64_t wall_clock_ns() override { return 1234567890123456789; }
   void log(const std::string& text) override { lines.push_back(text); }
 
@@ -65,6 +69,8 @@ class RecordingOutput : public RouterOutput {
   bool stopped = false;
   int level = 3;
   OutsideFigures outside;
+  std::vector<RouterNode> file_nodes;
+  std::string file_fault;
 
  private:
   void add(Sent::Where where, uint32_t to, Lane lane, ByteView packet) {

@@ -114,6 +114,22 @@ TEST_F(ShellClients, AMessageThatCannotBeDeliveredIsReportedToNativeClientsOnly)
   EXPECT_GT(ask(classic_sender, control(Control::PING)), 0) << "the next packet is the answer to this";
 }
 
+TEST_F(ShellClients, TheNodesFileIsAnsweredAsItIsNow) {
+  PacketSocket client = classic();
+  EXPECT_EQ(ask(client, control(Control::GET_NODES_FILE)), -1) << "there is none";
+  std::ofstream(context.config.nodes_file) << "127.0.0.1\n127.0.0.2\n#127.0.0.3\n";
+  client.send(control(Control::GET_NODES_FILE));
+  std::optional<Bytes> answer = client.receive();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(parse_reply_control(*answer)->data.size(), 4u + 3 * 36);
+  std::ofstream(context.config.nodes_file) << "127.0.0.1\n127.0.0.2\nno address\n";
+  client.send(control(Control::GET_NODES_FILE));
+  answer = client.receive();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(parse_reply_control(*answer)->status, -1);
+  EXPECT_EQ(parse_reply_control(*answer)->error.find(context.config.nodes_file + ":3: "), 0u);
+}
+
 TEST_F(ShellClients, AFrameThatIsNoPacketCutsItsClientOnly) {
   ChannelPeer good = native();
   for (int round = 0; round < 3; ++round) {

@@ -144,6 +144,7 @@ class ShellTest : public testing::Test {
     config.socket_path = directory + "/ctdbd.socket";
     config.setup_socket_path = directory + "/setup.socket";
     config.cluster_name = "test";
+    config.nodes_file = directory + "/nodes";
     config.port = port;
     config.nodes = {{0, "127.0.0.1", false}, {1, "127.0.0.2", false}};
     context.loop = std::move(*EventLoop::create());
