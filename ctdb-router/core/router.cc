@@ -7,6 +7,7 @@
 
 #include "libctdbipc/base/assert.h"
 #include "libctdbipc/base/limits.h"
+#include "libctdbipc/wire/error_texts.h"
 
 namespace ctdb {
 namespace {
@@ -122,7 +123,7 @@ void Router::on_daemon(Server from, bool up, uint64_t instance, TimeNs) {
       resend_calls();
     } else {
       fail_traverses();
-      fail_requests(Asked::kStore, 0, "ctdb-store is not running");
+      fail_requests(Asked::kStore, 0, kStoreNotRunning);
     }
     tell_daemon_state();
   } else {

@@ -5,6 +5,7 @@
 #include "ctdb-router/core/local_controls.h"
 #include "ctdb-router/core/router.h"
 #include "libctdbipc/base/limits.h"
+#include "libctdbipc/wire/error_texts.h"
 
 namespace ctdb {
 namespace {
@@ -87,7 +88,7 @@ void Router::forward_control(const Origin& origin, Server server, MutableBytes p
   const bool to_store = server == Server::store;
   if (!(to_store ? store_up_ : recoveryd_up_)) {
     if (origin.noreply) ++counts_.undeliverable;
-    return reply(origin, -1, {}, to_store ? "ctdb-store is not running" : "ctdb-recoveryd is not running");
+    return reply(origin, -1, {}, to_store ? kStoreNotRunning : "ctdb-recoveryd is not running");
   }
   uint32_t reqid = 0;
   if (!origin.noreply) {

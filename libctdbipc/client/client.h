@@ -163,6 +163,7 @@ struct ctdb_client {
   void* undelivered_data = nullptr;
   std::vector<std::unique_ptr<ctdb_db>> databases;
   ctdb_stats stats{};
+  uint32_t stores_seen = 0;    // new stores since this client was made
   uint32_t hits_in_a_row = 0;  // local hits since this program last gave way to others
   std::string error_text;
   int spin_mode = CTDB_SPIN_NEVER;
@@ -218,6 +219,8 @@ inline int check_connected(ctdb_client* client) {
 }
 
 // ---- database.cc ----
+// A store has come: attaches that wait for one go on. No callbacks.
+void attach_again(ctdb_client& client);
 void free_database(ctdb_client& client, ctdb_db* db);
 // All stages of an attach, blocking; of a new database, or of one that is open (after a reconnect).
 int attach_blocking(ctdb_client& client, ctdb_db& db, const Deadline& deadline);

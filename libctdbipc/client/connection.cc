@@ -100,7 +100,8 @@ void ctdb_client::lose(std::string why) {
   requests.for_each([this](Request& request) {
     if (request.state == Request::State::kSent && request.sync) {
       request.step(*this, request, {CTDB_ERR_DISCONNECTED, 0, {}, {}});
-    } else if (request.state == Request::State::kSent || request.state == Request::State::kParked) {
+    } else if (request.state == Request::State::kSent || request.state == Request::State::kNoStore ||
+               request.state == Request::State::kParked) {
       make_ready(request, CTDB_ERR_DISCONNECTED);
     }
   });

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "libctdbipc/client/client.h"
+#include "libctdbipc/wire/error_texts.h"
 #include "libctdbipc/wire/reader.h"
 
 namespace ctdb {
@@ -12,6 +13,7 @@ namespace {
 
 constexpr uint32_t kStages = 3;
 constexpr size_t kNameBytesMax = 255;
+constexpr int kStoreRetryMs = 20;
 
 struct StageControl {
   Control opcode;
@@ -61,6 +63,7 @@ ctdb_db* new_database(ctdb_client& client, const char* name) {
 }
 
 int send_stage(ctdb_client& client, Request& request) {
+  request.call = client.stores_seen;
   const StageControl control = control_of(*request.db);
   return client.send_control(&request, CTDB_PNN_CURRENT, static_cast<uint32_t>(control.opcode), 0, 0,
                              control.data);
@@ -78,8 +81,20 @@ void finish_attach(ctdb_client& client, Request& request, int error) {
   user(&client, error, db, user_data);
 }
 
+// The stage is asked again when a store comes; at once if one has come since it was asked.
+int wait_for_store(ctdb_client& client, Request& request) {
+  if (request.call != client.stores_seen) return send_stage(client, request);
+  request.state = Request::State::kNoStore;
+  return 0;
+}
+
 void attach_step(ctdb_client& client, Request& request, const Answer& answer) {
   int error = answer.error;
+  if (error == 0 && answer.status < 0 && answer.text == kStoreNotRunning) {
+    error = wait_for_store(client, request);
+    if (error != 0 && request.state != Request::State::kReady) finish_attach(client, request, error);
+    return;
+  }
   if (error == 0 && answer.status < 0) error = client.fail(CTDB_ERR_REMOTE, std::string(answer.text));
   if (error == 0) error = take_answer(client, *request.db, answer.data);
   if (error == 0 && request.db->stage < kStages) {
@@ -109,6 +124,15 @@ int open_file(ctdb_client& client, ctdb_db& db) {
   return 0;
 }
 
+void attach_again(ctdb_client& client) {
+  client.requests.for_each([&](Request& request) {
+    if (request.state != Request::State::kNoStore) return;
+    request.state = Request::State::kSent;
+    const int error = send_stage(client, request);
+    if (error != 0 && request.state == Request::State::kSent) client.make_ready(request, error);
+  });
+}
+
 void free_database(ctdb_client& client, ctdb_db* db) {
   if (db->record.locked) unlock_record(db->record);
   client.requests.for_each([&](Request& request) {
@@ -127,6 +151,16 @@ int attach_blocking(ctdb_client& client, ctdb_db& db, const Deadline& deadline) 
   while (db.stage < kStages) {
     const StageControl control = control_of(db);
     int error = blocking_control(client, CTDB_PNN_CURRENT, control.opcode, 0, control.data, deadline);
+    if (error == CTDB_ERR_REMOTE && client.answer_text == kStoreNotRunning) {
+      const int left_ms = deadline.left_ms();
+      if (left_ms == 0) return client.fail(CTDB_ERR_TIMEOUT, std::string(kStoreNotRunning));
+      client.link.unkick();
+      if (client.link.sleep(left_ms < 0 ? kStoreRetryMs : std::min(left_ms, kStoreRetryMs)))
+        client.take_news();
+      client.settle();
+      if (client.link.up()) continue;
+      error = client.fail(CTDB_ERR_DISCONNECTED, client.link.why_down());
+    }
     if (error == 0) error = take_answer(client, db, client.answer_data);
     if (error != 0) return error;
   }

@@ -38,9 +38,10 @@ struct Answer {
 struct Request {
   enum class State : uint8_t {
     kFree,
-    kSent,    // a daemon has to answer
-    kReady,   // nothing to wait for: the next service() runs its step with `error`
-    kParked,  // waits for this process to unlock a record of the same file
+    kSent,     // a daemon has to answer
+    kReady,    // nothing to wait for: the next service() runs its step with `error`
+    kNoStore,  // an attach that is sent again when there is a store
+    kParked,   // waits for this process to unlock a record of the same file
   };
   // Takes an answer. It either sends the next packet or releases the entry and tells the program.
   using Step = void (*)(ctdb_client& client, Request& request, const Answer& answer);

@@ -63,7 +63,9 @@ void ctdb_client::take_news() {
         for (auto& db : databases) {
           if (db->file != nullptr && db->file->holder == nullptr) ctdb::open_file(*this, *db);
         }
+        ++stores_seen;
         resend_calls();
+        ctdb::attach_again(*this);
     }
   }
 }

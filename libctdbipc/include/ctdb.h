@@ -205,8 +205,9 @@ CTDB_API int ctdb_flush(ctdb_client* client, int timeout_ms);
 /* ---- Databases ------------------------------------------------------------------------------------------------- */
 
 /* Attaches to the volatile database `name` (creates it in the whole cluster when there is none) and opens its local
- * file. `flags` must be 0. While the cluster recovers the answer waits for the end of it.
- * Errors: CTDB_ERR_TIMEOUT, CTDB_ERR_BUSY, CTDB_ERR_REMOTE (the store refused or is not running), CTDB_ERR_DATABASE (the file cannot be opened),
+ * file. `flags` must be 0. While the cluster recovers the answer waits for the end of it, while ctdb-store is down for
+ * a new one.
+ * Errors: CTDB_ERR_TIMEOUT, CTDB_ERR_BUSY, CTDB_ERR_REMOTE (the store refused), CTDB_ERR_DATABASE (the file cannot be opened),
  * CTDB_ERR_PROTOCOL, CTDB_ERR_INVALID (also an empty name or one longer than 255 bytes). */
 CTDB_API int ctdb_attach(ctdb_client* client, const char* name, uint32_t flags, int timeout_ms, ctdb_db** db);
 

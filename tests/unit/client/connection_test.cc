@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "libctdbipc/wire/error_texts.h"
 #include "tests/unit/client/client_test.h"
 
 namespace ctdb::test {
@@ -120,6 +121,73 @@ TEST_F(ConnectionTest, ReconnectWaitsForTheStore) {
   node->start();
   ASSERT_EQ(ctdb_reconnect(client, kPatience), 0) << ctdb_error_text(client);
   EXPECT_EQ(node->seen().held_back, 3u);
+}
+
+// Says to every control that there is no store, until something is held.
+bool no_store(FakeDaemons& daemons, Peer peer, ByteView packet) {
+  if (peer != Peer::kRouter || !daemons.held.empty()) return false;
+  daemons.reply_control(read_header(packet).reqid, -1, {}, kStoreNotRunning);
+  return true;
+}
+void store_comes(FakeDaemons& daemons, char) {
+  daemons.held.emplace_back();
+  daemons.replace_store();
+}
+
+TEST_F(ConnectionTest, AttachWaitsForAStore) {
+  start([](FakeDaemons& daemons, Peer peer, ByteView packet) {
+    if (daemons.seen.controls == 3) daemons.held.emplace_back();
+    ++daemons.seen.controls;
+    return no_store(daemons, peer, packet);
+  });
+  ASSERT_EQ(ctdb_attach(client, "test.tdb", 0, kPatience, &db), 0) << ctdb_error_text(client);
+}
+
+TEST_F(ConnectionTest, AttachWaitsForAStoreAsLongAsItMay) {
+  start(no_store);
+  EXPECT_EQ(ctdb_attach(client, "test.tdb", 0, 50, &db), CTDB_ERR_TIMEOUT);
+  EXPECT_EQ(ctdb_attach(client, "test.tdb", 0, 0, &db), CTDB_ERR_TIMEOUT);
+}
+
+void attached(ctdb_client*, int error, ctdb_db* got, void* data) {
+  EXPECT_EQ(error, 0);
+  *static_cast<ctdb_db**>(data) = got;
+}
+
+TEST_F(ConnectionTest, AttachSentWhileThereIsNoStoreGoesToTheNextOne) {
+  start(no_store, store_comes);
+  ASSERT_EQ(ctdb_attach_send(client, "test.tdb", 0, attached, &db, nullptr), 0);
+  ASSERT_TRUE(eventually([&] { return node->seen().held_back == 1; }));
+  ctdb_service(client, 0);
+  EXPECT_EQ(db, nullptr);
+  node->command('s');
+  ASSERT_TRUE(loop_until([&] { return db != nullptr; }));
+}
+
+TEST_F(ConnectionTest, AttachIsNotForgottenWhenTheStoreComesBeforeTheAnswer) {
+  start(no_store, store_comes);
+  ASSERT_EQ(ctdb_attach_send(client, "test.tdb", 0, attached, &db, nullptr), 0);
+  ASSERT_TRUE(eventually([&] { return node->seen().held_back == 1; }));
+  node->command('s');  // the client sees this first
+  ASSERT_TRUE(loop_until([&] { return db != nullptr; }));
+}
+
+TEST_F(ConnectionTest, AttachThatWaitsForAStoreMayBeCancelledAndEndsWithTheConnection) {
+  start(no_store);
+  uint32_t id = 0;
+  const auto never = [](ctdb_client*, int, ctdb_db*, void*) { ADD_FAILURE(); };
+  ASSERT_EQ(ctdb_attach_send(client, "test.tdb", 0, never, nullptr, &id), 0);
+  ASSERT_TRUE(eventually([&] { return node->seen().held_back == 1; }));
+  ctdb_service(client, 0);
+  EXPECT_EQ(ctdb_cancel(client, id), 0);
+  int result = 0;
+  const auto lost = [](ctdb_client*, int error, ctdb_db*, void* data) { *static_cast<int*>(data) = error; };
+  ASSERT_EQ(ctdb_attach_send(client, "test.tdb", 0, lost, &result, nullptr), 0);
+  ASSERT_TRUE(eventually([&] { return node->seen().held_back == 2; }));
+  ctdb_service(client, 0);
+  node->kill();
+  ASSERT_TRUE(loop_until([&] { return result != 0; }));
+  EXPECT_EQ(result, CTDB_ERR_DISCONNECTED);
 }
 
 TEST_F(ConnectionTest, CallsWaitForAStoreThatIsNotThereYet) {
