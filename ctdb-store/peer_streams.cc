@@ -100,6 +100,14 @@ void PeerStreams::flush() {
   closed_.clear();
 }
 
+size_t PeerStreams::queued_bytes() const {
+  size_t most = 0;
+  for (const auto& [pnn, peer] : peers_) {
+    if (peer.stream != nullptr) most = std::max(most, peer.stream->queued_bytes());
+  }
+  return most;
+}
+
 std::vector<uint32_t> PeerStreams::nodes() const {
   std::vector<uint32_t> found;
   for (const auto& [pnn, peer] : peers_) {

@@ -50,6 +50,8 @@ class PeerStreams {
   Way send(uint32_t pnn, ByteView packet);
   void flush();
   std::vector<uint32_t> nodes() const;
+  // The largest queue of any stream.
+  size_t queued_bytes() const;
 
  private:
   struct Peer final : PacketStream::Owner {

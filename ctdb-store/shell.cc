@@ -172,6 +172,7 @@ void StoreShell::attach_client(SetupMessage& message) {
       [this, endpoint](const Channel::Frame& frame) { on_client_frame(endpoint, frame); },
       [this, endpoint](const char* why) { cut_client(endpoint, why); });
   if (channel) {
+    if (clients_held_) (*channel)->pause();
     clients_.insert_or_assign(endpoint, std::move(*channel));
   } else {
     log(StoreLog::kError,
@@ -261,6 +262,11 @@ void StoreShell::unlock_chain(uint64_t ticket) {
   workers_->unlock(ticket);
 }
 
+bool StoreShell::congested() const {
+  const size_t to_router = router_ == nullptr ? 0 : router_->queued_bytes();
+  return std::max(to_router, streams_.queued_bytes()) > kLinkQueueHighWaterBytes;
+}
+
 void StoreShell::log(StoreLog level, const std::string& text) {
   switch (level) {
     case StoreLog::kError:
@@ -298,9 +304,25 @@ void StoreShell::turn_page() {
 
 // ---- time and counters ----
 
+// What they send would end in the same queues. The classic clients' calls come through the router: those are bounded by
+// number and size, in the core.
+void StoreShell::hold_clients_back() {
+  const bool hold = congested();
+  if (hold == clients_held_) return;
+  clients_held_ = hold;
+  for (auto& [endpoint, client] : clients_) {
+    if (hold) {
+      client->pause();
+    } else {
+      client->resume();
+    }
+  }
+}
+
 void StoreShell::end_of_turn() {
   streams_.flush();
   adopted_.flush();
+  hold_clients_back();
   set_tick_timer();
   publish_soon();
 }

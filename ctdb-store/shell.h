@@ -7,7 +7,9 @@
 //     restart that takes its files up again.
 //  2. Client channels belong to one connection to the router and go with it; so does everything clients asked.
 //  3. Before anything is served the node page is looked at: past the lease, or when the keeper has fenced, the core stops.
-//  4. A client whose frames break the rules loses its channel; nobody else notices.
+//  4. While a peer or the router does not keep up, native clients are not read and the core's long work rests: queues
+//     end a little above kLinkQueueHighWaterBytes.
+//  5. A client whose frames break the rules loses its channel; nobody else notices.
 #ifndef CTDB_STORE_SHELL_H_
 #define CTDB_STORE_SHELL_H_
 
@@ -57,6 +59,7 @@ class StoreShell : public DaemonShell, StoreOutput {
   void unlock_chain(uint64_t ticket) override;
   void set_serving(bool on) override { page_.set_serving(on); }
   void log(StoreLog level, const std::string& text) override;
+  bool congested() const override;
 
   // The node page
   void on_new_keeper();
@@ -68,6 +71,7 @@ class StoreShell : public DaemonShell, StoreOutput {
 
   // Time and counters
   void end_of_turn();
+  void hold_clients_back();
   void set_tick_timer();
   bool work_a_slice();
   void publish_soon();
@@ -95,6 +99,7 @@ class StoreShell : public DaemonShell, StoreOutput {
   TimeNs published_at_ = 0;
   EventLoop::TimerId publish_timer_ = 0;
   uint64_t clients_cut_ = 0;
+  bool clients_held_ = false;
   std::string status_;
 };
 

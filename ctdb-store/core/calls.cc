@@ -25,9 +25,13 @@ void Migration::local_call(uint32_t endpoint, bool via_router, const Header& hea
   ++ctx_.counts.calls;
   Database* db = ctx_.databases.find(call.db_id);
   if (db == nullptr || call.key.size() > kKeyBytesMax) return refuse_call(endpoint, via_router, header.reqid);
-  uint32_t& in_flight = in_flight_[endpoint];
-  if (in_flight >= kClientRequestsInFlightMax) return refuse_call(endpoint, via_router, header.reqid);
-  ++in_flight;
+  InFlight& in_flight = in_flight_[endpoint];
+  if (in_flight.calls >= kClientRequestsInFlightMax ||
+      in_flight.bytes + call.data.size() > kClientSendQueueBytesMax) {
+    return refuse_call(endpoint, via_router, header.reqid);
+  }
+  ++in_flight.calls;
+  in_flight.bytes += call.data.size();
   Activity& activity = ctx_.activities.attach(*db, db->entry(call.key));
   Waiting* item = ctx_.waiting.take();
   item->kind = Waiting::Kind::kLocalCall;
@@ -165,7 +169,10 @@ void Migration::finish(Waiting* item) {
   if (item->kind == Waiting::Kind::kLocalCall) {
     --ctx_.counts.calls_pending;
     const auto in_flight = in_flight_.find(item->endpoint);
-    if (in_flight != in_flight_.end() && in_flight->second > 0) --in_flight->second;
+    if (in_flight != in_flight_.end() && in_flight->second.calls > 0) {
+      --in_flight->second.calls;
+      in_flight->second.bytes -= item->data.size();
+    }
   }
   ctx_.waiting.give_back(item);
 }

@@ -84,7 +84,11 @@ class Migration : public ChainLocks::User {
   void drop_all(WaitingList& list);
 
   StoreContext& ctx_;
-  std::unordered_map<uint32_t, uint32_t> in_flight_;  // calls per local client
+  struct InFlight {
+    uint32_t calls = 0;
+    size_t bytes = 0;  // of their data
+  };
+  std::unordered_map<uint32_t, InFlight> in_flight_;  // per local client
   Bytes with_header_;                                 // data of a FETCH_WITH_HEADER answer
 };
 

@@ -116,8 +116,9 @@ void Recovery::header_slice(TimeNs now) {
 }
 
 bool Recovery::has_work() const {
-  if (walk_job_ != HeaderJob::kNone || !self_queue_.empty()) return true;
-  return step_ == Step::kClaiming || step_ == Step::kDeciding || step_ == Step::kTidying;
+  if (walk_job_ != HeaderJob::kNone || !self_queue_.empty() || step_ == Step::kTidying) return true;
+  const bool sends = step_ == Step::kClaiming || step_ == Step::kDeciding;
+  return sends && !ctx_.out.congested();
 }
 
 RecoveredDatabase& Recovery::account(const Database& db) {

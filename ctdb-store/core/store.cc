@@ -18,6 +18,9 @@ namespace {
 // What may be kept for a generation that is not open yet; more than that no cluster of honest nodes sends.
 constexpr size_t kParkedBytesMax = 256u << 20;
 
+// Calls for databases that are not here yet, of all clients.
+constexpr size_t kParkedCallBytesMax = 64u << 20;
+
 // Between two requests for a recovery.
 constexpr TimeNs kCallInterval = kSecond;
 
@@ -87,6 +90,7 @@ class Store::Impl {
   size_t parked_bytes_ = 0;
   // Calls for a database that is not here yet while no generation is open: a recovery may bring it.
   std::deque<ParkedCall> parked_calls_;
+  size_t parked_call_bytes_ = 0;
   TimeNs call_for_recovery_at_ = kNever;
   TimeNs may_call_from_ = 0;
 };
@@ -113,6 +117,7 @@ void Store::Impl::on_router_down() {
   traverse_.all_clients_gone();
   controls_.all_clients_gone();
   parked_calls_.clear();
+  parked_call_bytes_ = 0;
   suspended(recovery_.stopped());
 }
 
@@ -168,6 +173,9 @@ void Store::Impl::local_call(uint32_t endpoint, bool via_router, ByteView packet
     return migration_.refuse_call(endpoint, via_router, header.reqid);
   }
   if (!ctx_.is_open() && ctx_.databases.find(call->db_id) == nullptr) {
+    if (parked_call_bytes_ + packet.size() > kParkedCallBytesMax)
+      return migration_.refuse_call(endpoint, via_router, header.reqid);
+    parked_call_bytes_ += packet.size();
     parked_calls_.push_back({endpoint, via_router, to_bytes(packet)});
     return;
   }
@@ -298,6 +306,7 @@ void Store::Impl::opened(TimeNs now) {
   unpark(false, now);
   const std::deque<ParkedCall> calls = std::move(parked_calls_);
   parked_calls_.clear();
+  parked_call_bytes_ = 0;
   for (const ParkedCall& call : calls) local_call(call.endpoint, call.via_router, call.packet, now);
   controls_.opened();
   traverse_.generation_opened();
@@ -319,7 +328,11 @@ void Store::Impl::on_client_gone(uint32_t endpoint) {
   migration_.client_gone(endpoint);
   traverse_.client_gone(endpoint);
   controls_.client_gone(endpoint);
-  std::erase_if(parked_calls_, [&](const ParkedCall& call) { return call.endpoint == endpoint; });
+  std::erase_if(parked_calls_, [&](const ParkedCall& call) {
+    if (call.endpoint != endpoint) return false;
+    parked_call_bytes_ -= call.packet.size();
+    return true;
+  });
 }
 
 void Store::Impl::stop_serving(bool fenced) {

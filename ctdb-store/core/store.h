@@ -53,6 +53,9 @@ class StoreOutput {
   // true: from now on files may say dmaster = self. false: none does any more. May say again what holds already.
   virtual void set_serving(bool on) = 0;
   virtual void log(StoreLog level, const std::string& text) = 0;
+  // So much waits for readers that what is not urgent (claims, records of a traverse) had better not add to it. When
+  // that ends has_work() is asked again.
+  virtual bool congested() const { return false; }
 };
 
 struct StoreOptions {

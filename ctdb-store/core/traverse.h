@@ -46,7 +46,7 @@ class Traverse {
   void read(uint32_t initiator, uint32_t reqid, const TraverseRequest& request);
   void kill(const TraverseRequest& request);
 
-  bool has_work() const { return !sources_.empty() && stalled_until_ == 0; }
+  bool has_work() const { return !sources_.empty() && stalled_until_ == 0 && !ctx_.out.congested(); }
   void work(TimeNs now);
   void tick(TimeNs now);
   TimeNs next_deadline() const;

@@ -221,6 +221,30 @@ TEST_F(BadPackets, ABrokenPacketOfARecoveryIsNoReasonToAskForOne) {
   EXPECT_EQ(calls_for_recovery(w, 0), 0u);
 }
 
+TEST_F(BadPackets, CallsThatWaitAreBoundedInBytes) {
+  const Bytes large(1u << 20, 'x');
+  const auto call = [&](uint32_t reqid, uint32_t db_id) {
+    Bytes packet;
+    build(packet, {0, 0, 0, 0, 0, reqid}, ReqCall{1, db_id, CTDB_FUNC_NULL, 0, as_bytes("k"), large});
+    w.store(0).on_client_packet(5, packet, w.now());
+    w.collect();
+  };
+  w.begin(kGeneration + 1, kGeneration, {0, 1, 2});
+  for (uint32_t reqid = 1; reqid <= 65; ++reqid) call(reqid, kDbId);
+  EXPECT_FALSE(w.answer(0, 5, 64));
+  EXPECT_EQ(w.answer(0, 5, 65)->status, -1);
+  for (uint32_t reqid = 101; reqid <= 165; ++reqid) call(reqid, 0x1234);  // may come with the recovery
+  EXPECT_EQ(w.answer(0, 5, 165)->status, -1);
+  w.run();
+  w.open(kGeneration + 1, {0, 1, 2});
+  w.pass(kMillisecond);
+  EXPECT_TRUE(w.answered(0, 5, 64));
+  EXPECT_TRUE(w.answered(0, 5, 101));
+  call(200, kDbId);
+  w.pass(kMillisecond);
+  EXPECT_EQ(w.answer(0, 5, 200)->status, 0) << "what was answered does not count any more";
+}
+
 TEST_F(BadPackets, ClaimsAndAssignmentsThatBreakARuleChangeNothing) {
   const std::string key = w.key_of(1);
   w.call(0, 5, 1, key);

@@ -544,6 +544,19 @@ TEST_F(Traverse, EndsWhenTheRecordItWaitedForHasLeft) {
   EXPECT_FALSE(w.store(0).has_work());
 }
 
+TEST_F(Traverse, RestsWhileNobodyReadsItsRecords) {
+  start();
+  for (uint32_t i = 0; i < 2000; ++i) take(2, "key" + std::to_string(i), "x");
+  w.control(0, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  w.collect();
+  w.node(2).full = true;
+  w.pass(kSecond);
+  EXPECT_TRUE(records(0, 7, 1).empty());
+  w.node(2).full = false;
+  w.run();
+  EXPECT_EQ(records(0, 7, 1).size(), 2001u);
+}
+
 TEST_F(Traverse, EndsByTimeWhenANodeSaysNothing) {
   start();
   take(0, "k", "x");

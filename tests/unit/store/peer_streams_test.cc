@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include "libctdbipc/base/limits.h"
+
 namespace ctdb {
 namespace {
 
@@ -158,6 +160,24 @@ TEST_F(PeerStreamsTest, BytesThatAreNoPacketEndTheStream) {
   say(as_bytes("GET / HTTP/1.0\r\n\r\n"));
   run();
   EXPECT_EQ(broken_.size(), 1u);
+}
+
+TEST_F(PeerStreamsTest, APeerThatDoesNotReadIsSeenInTheQueueUntilItReads) {
+  adopt();
+  generation_ = 11;
+  EXPECT_EQ(streams_->queued_bytes(), 0u);
+  const Bytes packet = call_from(kSelf, 11);
+  while (streams_->queued_bytes() <= kLinkQueueHighWaterBytes) {
+    ASSERT_EQ(streams_->send(kPeer, packet), Way::kSent);
+    streams_->flush();
+  }
+  EXPECT_TRUE(broken_.empty());
+  Bytes buffer(1u << 20);
+  while (streams_->queued_bytes() > kLinkQueueHighWaterBytes / 2) {
+    (void)!read(other_end_.get(), buffer.data(), buffer.size());
+    send(11);
+    streams_->flush();
+  }
 }
 
 TEST_F(PeerStreamsTest, AStreamThatTheGenerationDoesNotUseIsReported) {

@@ -430,6 +430,24 @@ TEST_F(Recovery, TakesRecordsAwayWhenSuspendedAndGivesThemBack) {
   EXPECT_EQ(w.store(0).counts().records_fallen_back, 0u);
 }
 
+TEST_F(Recovery, RestsWhileNobodyReadsItsClaims) {
+  for (int i = 0; i < 2000; ++i) take(0, "key" + std::to_string(i), "x");
+  w.node(0).full = true;
+  w.begin(11, 10, {0, 1, 2});
+  w.run();
+  EXPECT_EQ(w.store(0).phase(), StorePhase::kRecovering);
+  w.node(0).full = false;
+  w.run();
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) EXPECT_TRUE(w.recovered(pnn, 11));
+}
+
+TEST_F(Recovery, TakesRecordsAwayWhoeverReads) {
+  take(0, "key", "x");
+  w.node(0).full = true;
+  suspend(0, false);
+  EXPECT_EQ(w.header(0, "key")->dmaster, CTDB_UNKNOWN_PNN);
+}
+
 TEST_F(Recovery, WaitsForAClientsLockBeforeItTakesARecordAway) {
   const std::string key = w.key_of(1);
   take(0, key, "x");

@@ -56,6 +56,7 @@ class Node : public StoreOutput {
   bool serving = false;
   void set_serving(bool on) override { serving = on; }
   void log(StoreLog, const std::string& text) override { logs.push_back(text); }
+  bool congested() const override { return full; }
 
   static MemoryDatabase::Holder worker(uint64_t ticket) { return 1000000 + static_cast<uint32_t>(ticket); }
 
@@ -65,6 +66,7 @@ class Node : public StoreOutput {
   std::map<uint64_t, Bytes> tickets;  // what lock workers are asked for
   std::set<uint64_t> granted;         // and have
   std::vector<std::string> logs;
+  bool full = false;  // nobody reads what this node sends
   std::vector<Sent> to_clients;
   std::vector<Sent> to_recoveryd;
 };
