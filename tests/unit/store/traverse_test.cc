@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Traverse: every record once, one end, and a client that is told when something is missing.
+#include <set>
+
+#include "tests/unit/store/controls_fixture.h"
+
+namespace ctdb::test {
+namespace {
+
+class Traverse : public Controls {
+ protected:
+  Bytes request(uint32_t client_reqid, uint64_t srvid) {
+    Bytes out;
+    Writer writer(out);
+    writer.u32(kDbId);
+    writer.u32(client_reqid);
+    writer.u64(srvid);
+    return out;
+  }
+  struct Record {
+    std::string key;
+    std::string data;
+    bool end = false;
+    bool error = false;  // no record header: smbd gives up
+  };
+  // Messages to the client since the last call, decoded as smbd does it.
+  std::vector<Record> records(uint32_t pnn, uint64_t srvid, uint32_t client_reqid) {
+    std::vector<Record> out;
+    for (const Sent& sent : w.node(pnn).to_clients) {
+      if (sent.operation() != Operation::REQ_MESSAGE) continue;
+      EXPECT_EQ(sent.endpoint, kClient);
+      const auto message = parse_req_message(sent.packet);
+      EXPECT_EQ(message->srvid, srvid);
+      Reader r(message->data);
+      EXPECT_EQ(r.u32(), message->data.size());
+      EXPECT_EQ(r.u32(), client_reqid);
+      const uint32_t key = r.u32();
+      const uint32_t data = r.u32();
+      Record record;
+      record.key = as_text(r.bytes(key));
+      record.end = key == 0 && data == 0;
+      record.error = !record.end && data < 24;
+      if (record.error) r.skip(data);
+      if (!record.end && !record.error) {
+        r.skip(24);
+        record.data = as_text(r.bytes(data - 24));
+      }
+      EXPECT_TRUE(r.done());
+      out.push_back(record);
+    }
+    std::erase_if(w.node(pnn).to_clients,
+                  [](const Sent& s) { return s.operation() == Operation::REQ_MESSAGE; });
+    return out;
+  }
+};
+
+TEST_F(Traverse, BringsEveryRecordOnceAndOneEnd) {
+  start();
+  for (uint32_t i = 0; i < 900; ++i) take(i % 3, "key" + std::to_string(i), "data" + std::to_string(i));
+  w.control(1, kClient, 1, Control::TRAVERSE_START, request(9, 0xABC));
+  w.collect();
+  // The answer comes before everything else.
+  EXPECT_EQ(w.node(1).to_clients.front().operation(), Operation::REPLY_CONTROL);
+  w.run();
+  const std::vector<Record> got = records(1, 0xABC, 9);
+  ASSERT_EQ(got.size(), 901u);
+  std::set<std::string> keys;
+  for (size_t i = 0; i < 900; ++i) {
+    EXPECT_FALSE(got[i].end);
+    EXPECT_EQ(got[i].data, "data" + got[i].key.substr(3));
+    keys.insert(got[i].key);
+  }
+  EXPECT_EQ(keys.size(), 900u);
+  EXPECT_TRUE(got.back().end);
+  EXPECT_EQ(w.store(1).next_deadline(), kNever);
+}
+
+TEST_F(Traverse, LeavesEmptyRecordsOutUnlessAskedForThem) {
+  start();
+  take(0, "full", "x");
+  take(1, "empty", "");
+  EXPECT_EQ(status(Control::TRAVERSE_START, request(1, 7)), 0);
+  EXPECT_EQ(records(0, 7, 1).size(), 2u);
+  Bytes with_empty = request(1, 7);
+  with_empty.push_back(1);
+  with_empty.resize(24);
+  EXPECT_EQ(status(Control::TRAVERSE_START_EXT, with_empty), 0);
+  EXPECT_EQ(records(0, 7, 1).size(), 3u);
+}
+
+TEST_F(Traverse, WaitsForARecordAClientHolds) {
+  start();
+  take(0, "k", "x");
+  ASSERT_TRUE(w.db(0).lock(as_bytes("k"), 50));
+  w.control(0, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  w.pass(100 * kMillisecond);
+  EXPECT_TRUE(records(0, 7, 1).empty());
+  w.db(0).unlock(as_bytes("k"), 50);
+  w.pass(100 * kMillisecond);
+  EXPECT_EQ(records(0, 7, 1).size(), 2u);
+}
+
+TEST_F(Traverse, LeavesOutARecordWhoseHolderIsStuck) {
+  start();
+  take(0, "k", "x");
+  ASSERT_TRUE(w.db(0).lock(as_bytes("k"), 50));
+  w.control(0, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  w.pass(10 * kSecond);
+  const auto got = records(0, 7, 1);
+  ASSERT_EQ(got.size(), 2u);
+  EXPECT_TRUE(got[0].error) << "not complete, and it says so";
+  EXPECT_TRUE(got[1].end);
+  EXPECT_EQ(w.store(0).counts().traverses_incomplete, 1u);
+  EXPECT_EQ(w.store(0).counts().traverse_timeouts, 0u);
+  EXPECT_NE(w.node(0).logs.back().find("a traverse of test.tdb leaves out 1 records"), std::string::npos);
+}
+
+TEST_F(Traverse, SaysSoWhenAnotherNodeLeavesARecordOut) {
+  start();
+  take(0, "mine", "x");
+  take(2, "k", "x");
+  ASSERT_TRUE(w.db(2).lock(as_bytes("k"), 50));
+  w.control(0, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  w.pass(10 * kSecond);
+  const auto got = records(0, 7, 1);
+  ASSERT_EQ(got.size(), 3u);
+  EXPECT_EQ(got[0].key, "mine");
+  EXPECT_TRUE(got[1].error);
+  EXPECT_TRUE(got[2].end);
+}
+
+// The reader waits for a chain while the record moves away.
+TEST_F(Traverse, EndsWhenTheRecordItWaitedForHasLeft) {
+  start();
+  const std::string key = w.key_of(1);
+  take(0, key, "x");
+  ASSERT_TRUE(w.db(0).lock(as_bytes(key), 50));
+  w.control(0, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  w.pass(100 * kMillisecond);
+  EXPECT_TRUE(records(0, 7, 1).empty());
+  w.call(2, 5, 2, key);
+  w.pass(10 * kMillisecond);
+  w.db(0).unlock(as_bytes(key), 50);
+  w.serve_workers();  // the call was first: the record leaves before the reader looks again
+  EXPECT_EQ(w.owners(key), std::vector<uint32_t>{2});
+  w.pass(100 * kMillisecond);
+  const auto got = records(0, 7, 1);
+  ASSERT_FALSE(got.empty());
+  EXPECT_TRUE(got.back().end);
+  EXPECT_FALSE(w.store(0).has_work());
+}
+
+TEST_F(Traverse, RestsWhileNobodyReadsItsRecords) {
+  start();
+  for (uint32_t i = 0; i < 2000; ++i) take(2, "key" + std::to_string(i), "x");
+  w.control(0, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  w.collect();
+  w.node(2).full = true;
+  w.pass(kSecond);
+  EXPECT_TRUE(records(0, 7, 1).empty());
+  w.node(2).full = false;
+  w.run();
+  EXPECT_EQ(records(0, 7, 1).size(), 2001u);
+}
+
+TEST_F(Traverse, EndsByTimeWhenANodeSaysNothing) {
+  start();
+  take(0, "k", "x");
+  w.cut(0, 2);
+  w.control(0, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  w.pass(19 * kSecond);
+  EXPECT_EQ(records(0, 7, 1).size(), 1u);
+  w.pass(2 * kSecond);
+  const auto got = records(0, 7, 1);
+  ASSERT_EQ(got.size(), 2u);
+  EXPECT_TRUE(got[0].error) << "not to be taken for all there is";
+  EXPECT_TRUE(got[1].end);
+  EXPECT_EQ(w.store(0).counts().traverse_timeouts, 1u);
+}
+
+TEST_F(Traverse, GoesOnAfterARecoveryWithoutANodeThatLeft) {
+  start();
+  take(1, "k", "x");
+  w.on_link = [](uint32_t, uint32_t, ByteView packet) { return read_header(packet).operation != 7; };
+  w.control(0, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  w.pass(kSecond);
+  w.on_link = [](uint32_t, uint32_t, ByteView) { return true; };
+  w.stop(2);
+  w.recover(11, 10, {0, 1});
+  const auto got = records(0, 7, 1);
+  ASSERT_EQ(got.size(), 2u);
+  EXPECT_EQ(got[0].key, "k");
+  EXPECT_TRUE(got[1].end);
+}
+
+TEST_F(Traverse, IsKilledWhenItsClientGoes) {
+  start();
+  for (uint32_t i = 0; i < 2000; ++i) take(1, "key" + std::to_string(i), "x");
+  w.control(0, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  w.work_all();
+  ClientGone gone;
+  gone.endpoint = kClient;
+  w.order(0, Operation::CLIENT_GONE, gone.encode());
+  w.run();
+  for (const Record& record : records(0, 7, 1)) EXPECT_FALSE(record.end);
+  EXPECT_FALSE(w.store(1).has_work());
+  EXPECT_EQ(w.store(0).next_deadline(), kNever);
+}
+
+TEST_F(Traverse, IsKilledByControl) {
+  start();
+  for (uint32_t i = 0; i < 2000; ++i) take(1, "key" + std::to_string(i), "x");
+  w.control(0, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) w.control(pnn, 0, 0, Control::TRAVERSE_KILL, request(1, 7), 1, 0);
+  w.run();
+  for (const Record& record : records(0, 7, 1)) EXPECT_FALSE(record.end);
+  EXPECT_FALSE(w.store(1).has_work());
+}
+
+TEST_F(Traverse, RefusesRequestsThatCannotBe) {
+  start();
+  EXPECT_EQ(status(Control::TRAVERSE_START, Bytes(15)), -1);
+  EXPECT_EQ(status(Control::TRAVERSE_START, Bytes(16)), -1);  // no such database
+  EXPECT_EQ(status(Control::TRAVERSE_DATA, Bytes(16)), -1);
+  EXPECT_EQ(status(Control::TRAVERSE_ALL, Bytes(24)), -1);  // clients may not
+}
+
+}  // namespace
+}  // namespace ctdb::test
