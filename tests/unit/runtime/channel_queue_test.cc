@@ -67,6 +67,29 @@ std::string numbered(int number) {
   return text;
 }
 
+TEST_F(ChannelQueueTest, WhatAPeerSentBeforeItWentIsHandedOut) {
+  std::vector<std::string> got;
+  make(1 << 20, [&](const Channel::Frame& frame) { got.emplace_back(as_text(frame.packet)); });
+  queue_->pause();  // senders were held back when it went
+  std::vector<std::string> sent;
+  for (int i = 0; peer_->push({}, as_bytes(numbered(i))) == PushResult::kOk; ++i) sent.push_back(numbered(i));
+  ASSERT_GT(sent.size(), 5u);
+  peer_.reset();  // no bell, no turn of the loop
+  queue_->drain_last();
+  EXPECT_EQ(got, sent);
+}
+
+TEST_F(ChannelQueueTest, TheLastFramesMayDestroyTheQueue) {
+  int got = 0;
+  make(1 << 20, [&](const Channel::Frame&) {
+    ++got;
+    queue_.reset();
+  });
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(peer_->push({}, as_bytes(numbered(i))), PushResult::kOk);
+  queue_->drain_last();
+  EXPECT_EQ(got, 1);
+}
+
 TEST_F(ChannelQueueTest, FramesReachTheCallbackAndAnswersThePeer) {
   make(1 << 20, [&](const Channel::Frame& frame) { queue_->send(frame.info, frame.packet); });
   ASSERT_EQ(peer_->push({}, as_bytes("ping")), PushResult::kOk);
