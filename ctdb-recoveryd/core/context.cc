@@ -13,10 +13,14 @@ size_t Context::linked_count() const {
 
 bool Context::save(const DurableState& next) {
   if (next == durable) return true;
-  if (!out.persist(next.encode())) {
+  const bool written = out.persist(next.encode());
+  if (!written && !disk_failing) {
     log(RecoverydLog::kError, "the state of recoveryd cannot be written: this node neither votes nor leads");
-    return false;
+  } else if (written && disk_failing) {
+    log(RecoverydLog::kNotice, "the state of recoveryd can be written again");
   }
+  disk_failing = !written;
+  if (!written) return false;
   durable = next;
   return true;
 }

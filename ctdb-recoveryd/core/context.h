@@ -40,6 +40,7 @@ struct Context {
   bool router_up = false;
   std::vector<Link> links;
   DurableState durable;
+  bool disk_failing = false;  // the last save(): told once, not at every attempt
   RecoverydCounts counts;
   uint32_t stamp = CTDB_INVALID_GENERATION;  // generation in the headers of what we send
   bool announce = false;                     // something changed that the leader should hear of at once

@@ -7,7 +7,8 @@ namespace ctdb {
 namespace {
 
 constexpr unsigned kFailuresCounted = 4;  // back-off grows 16-fold at the most
-constexpr TimeNs kRetryAfterTrouble = 5 * kSecond;
+constexpr TimeNs kRetryWithoutTerms = 5 * kSecond;
+constexpr TimeNs kRetryWithoutDisk = kSecond;  // a node that could serve waits for it
 
 }  // namespace
 
@@ -52,7 +53,7 @@ void Election::start_trial() {
   if (term() >= kTermMax) {
     c_.log(RecoverydLog::kError,
            "election terms are used up: stop all nodes and remove their recoveryd.state");
-    campaign_at_ = c_.now + kRetryAfterTrouble;
+    campaign_at_ = c_.now + kRetryWithoutTerms;
     return;
   }
   role_ = Role::kTrial;
@@ -68,7 +69,7 @@ void Election::start_candidacy() {
   next.voted_for = c_.pnn();
   if (!c_.save(next)) {
     back_to_follower();
-    campaign_at_ = c_.now + kRetryAfterTrouble;
+    campaign_at_ = c_.now + kRetryWithoutDisk;
     return;
   }
   ++c_.counts.elections;
