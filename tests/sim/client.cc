@@ -104,7 +104,7 @@ void Client::send_control(uint32_t opcode, uint64_t srvid, uint32_t flags, ByteV
   if ((flags & CTDB_CONTROL_NOREPLY) == 0) waiting_for_ = reqid_;
   Bytes packet;
   build(packet, {0, 0, 0, CTDB_CURRENT_NODE, 0, reqid_}, ReqControl{opcode, srvid, 0, flags, data});
-  node_.router.from_client(endpoint_, packet);
+  node_.router.from_client(*this, endpoint_, packet);
 }
 
 // ---- operations ----

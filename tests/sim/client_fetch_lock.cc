@@ -142,7 +142,7 @@ void Client::call(uint32_t callid, uint32_t flags) {
 
 void Client::send_call() {
   call_lost_ = false;
-  if (!options_.native) return node_.router.from_client(endpoint_, call_packet_);
+  if (!options_.native) return node_.router.from_client(*this, endpoint_, call_packet_);
   if (channel_ == 0) {
     call_lost_ = true;
     return;

@@ -118,16 +118,20 @@ uint32_t RouterProcess::connect(Client& client) {
 
 // Not if the number is that of an earlier router's connection.
 void RouterProcess::client_died(const Client& client, uint32_t endpoint) {
-  const auto found = clients_.find(endpoint);
-  if (found == clients_.end() || found->second.client != &client) return;
+  if (!is_connected(client, endpoint)) return;
   input_at(queue_.now() + death_delay(node_.world().random), [this, endpoint] {
     if (clients_.erase(endpoint) > 0) core_->on_client_gone(endpoint, queue_.now());
   });
 }
 
-void RouterProcess::from_client(uint32_t endpoint, ByteView packet) {
+bool RouterProcess::is_connected(const Client& client, uint32_t endpoint) const {
   const auto found = clients_.find(endpoint);
-  if (found == clients_.end()) return;
+  return found != clients_.end() && found->second.client == &client;
+}
+
+void RouterProcess::from_client(const Client& client, uint32_t endpoint, ByteView packet) {
+  if (!is_connected(client, endpoint)) return;
+  const auto found = clients_.find(endpoint);
   input_at(found->second.to_router.arrival(), [this, endpoint, bytes = to_bytes(packet)]() mutable {
     if (clients_.count(endpoint) > 0) core_->on_client_packet(endpoint, bytes, queue_.now());
   });

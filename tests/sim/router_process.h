@@ -45,7 +45,9 @@ class RouterProcess : public Process, public RouterOutput {
   // ---- clients. 0: refused, try again ----
   uint32_t connect(Client& client);
   void client_died(const Client& client, uint32_t endpoint);
-  void from_client(uint32_t endpoint, ByteView packet);
+  // Numbers start again with every router: one that a client remembers may be somebody else's by now.
+  bool is_connected(const Client& client, uint32_t endpoint) const;
+  void from_client(const Client& client, uint32_t endpoint, ByteView packet);
 
   // An operator on this node sends a control without waiting for the answer.
   void operator_control(Control control, ByteView data);

@@ -260,6 +260,7 @@ void StoreProcess::keep_ownership(ByteView packet) {
 
 uint64_t StoreProcess::attach(Client& client, uint32_t endpoint) {
   if (!alive() || !core_ || !node_.router.linked(Server::store, link_)) return 0;
+  if (!node_.router.is_connected(client, endpoint)) return 0;
   Random& random = node_.world().random;
   const uint64_t channel = ++channels_;
   clients_.insert_or_assign(endpoint, Attached{&client, channel, Ring(queue_, random), Ring(queue_, random)});
