@@ -21,7 +21,7 @@
 namespace ctdb {
 namespace {
 
-constexpr TimeNs kRetryFirst = 20 * kMillisecond;
+constexpr TimeNs kRetryFirst = kMillisecond;  // a reset costs clients as little as can be
 constexpr TimeNs kRetryMax = kSecond;
 constexpr TimeNs kCheckInterval = 500 * kMillisecond;
 constexpr int kPingsUnanswered = 4;
