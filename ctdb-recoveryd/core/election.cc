@@ -75,6 +75,7 @@ void Election::start_candidacy() {
   ++c_.counts.elections;
   role_ = Role::kCandidate;
   give_up_at_ = c_.now + c_.timing().vote_timeout;
+  votes_asked_at_ = c_.now;
   grants_.clear();
   ask(term(), false);
   count_grant(c_.pnn());

@@ -29,6 +29,8 @@ class Election {
   bool leading() const { return role_ == Role::kLeader; }
   uint64_t term() const { return c_.durable.term; }
   uint32_t leader() const { return leader_; }  // CTDB_UNKNOWN_PNN: none known
+  // When the votes of the last candidacy were asked for: whoever gave one gave it later.
+  TimeNs votes_asked_at() const { return votes_asked_at_; }
   // A leader that others hear and this node does not, and who said so; both CTDB_UNKNOWN_PNN: not heard of any.
   struct Told {
     uint32_t leader = CTDB_UNKNOWN_PNN;
@@ -69,7 +71,8 @@ class Election {
   TimeNs heard_ = 0;             // last word of leader_
   TimeNs campaign_at_ = kNever;  // follower: when to start a trial
   TimeNs give_up_at_ = kNever;   // trial, candidate: when to stop waiting for votes
-  unsigned failures_ = 0;        // campaigns lost in a row: the back-off grows
+  TimeNs votes_asked_at_ = 0;
+  unsigned failures_ = 0;  // campaigns lost in a row: the back-off grows
   std::set<uint32_t> grants_;
   Told told_;
 };

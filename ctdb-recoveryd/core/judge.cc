@@ -58,8 +58,8 @@ bool Leader::may_leave(uint32_t pnn) {
   if (lease_over(peer) || c_.proved_gone(pnn)) return true;
   wait_until(peer.heard + t.member_silence);
   if (!patient) wait_until(peer.out_since + t.link_grace);
-  if (!c_.linked(pnn)) return false;  // its router may be dead while store and clients work on
-  if (!peer.answered) return false;
+  if (!c_.linked(pnn)) return false;    // its router may be dead while store and clients work on
+  if (!up_to_date(peer)) return false;  // that it stopped was true until it was told to serve again
   if (peer.reply.stopped) return true;
   if (!peer.reply
            .serving) {  // as long as after the end of a lease: what a client holds on to is not waited for

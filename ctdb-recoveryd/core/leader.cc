@@ -10,7 +10,12 @@ namespace ctdb {
 void Leader::start() {
   started_ = c_.now;
   std::fill(peers_.begin(), peers_.end(), Peer{});
-  for (Peer& peer : peers_) peer.heard = peer.acked_sent = peer.linked_at = c_.now;
+  for (Peer& peer : peers_) {
+    peer.heard = peer.linked_at = c_.now;
+    // A vote says that its giver followed when it was given, not when it was read: between the two others may have been
+    // elected, and count the leases of this term from their own votes on.
+    peer.acked_sent = election_.votes_asked_at();
+  }
   // Sequences of another term's leader must not look like ours: they grow over terms.
   sequence_ = election_.term() << 32;
   sent_.fill({});
@@ -52,9 +57,9 @@ void Leader::on_reply(uint32_t from, const HeartbeatReply& reply) {
 void Leader::take_reply(Peer& peer, const HeartbeatReply& reply) {
   const auto since = [this](TimeNs& when, bool holds) { when = !holds ? kNever : std::min(when, c_.now); };
   since(peer.store_down_since, !reply.store_up);
-  since(peer.suspended_since, !reply.serving);
   peer.answered = peer.fresh = true;
   peer.reply = reply;
+  since(peer.suspended_since, !reply.serving && up_to_date(peer));
 }
 
 void Leader::refresh_self() {

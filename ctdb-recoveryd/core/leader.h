@@ -48,10 +48,14 @@ class Leader {
     TimeNs linked_at = 0;
     uint64_t begun_instance = 0;  // of its store when the last attempt was begun, as far as known
     TimeNs heard = 0;             // last answer, at first the start of the term
-    TimeNs acked_sent = 0;        // when the newest heartbeat it answered was sent
-    TimeNs out_since = kNever;    // a member that would not be chosen now
+    // When the newest heartbeat it answered was sent; at first when votes were asked for.
+    TimeNs acked_sent = 0;
+    TimeNs out_since = kNever;  // a member that would not be chosen now
     TimeNs store_down_since = kNever;
     TimeNs suspended_since = kNever;  // it says that it does not serve
+    // It may serve since it was told to begin a generation. Answers to heartbeats before this one were written without
+    // knowing that: what they say about serving is of the past.
+    uint64_t may_serve_from = 0;
     TimeNs benched_until = 0;
     bool wanted = true;
     std::string reason;  // why it is not wanted
@@ -75,6 +79,10 @@ class Leader {
   bool eligible(uint32_t pnn) const;
   bool awaited(uint32_t pnn);
   bool may_leave(uint32_t pnn);
+  // Its newest answer was written after the last order that made it serve.
+  static bool up_to_date(const Peer& peer) {
+    return peer.answered && peer.reply.sequence >= peer.may_serve_from;
+  }
   bool lease_over(const Peer& peer) const { return c_.now >= peer.heard + c_.timing().member_silence; }
   void not_wanted(uint32_t pnn, bool unwanted, const std::string& why);
   void wait_until(TimeNs when);

@@ -123,6 +123,10 @@ void Leader::begin() {
   }
   if (contains(recovery_.members(), c_.pnn())) member_.on_begin(c_.pnn(), order);
   judge_from_ = sequence_ + 1;
+  for (uint32_t node : recovery_.members()) {
+    peers_[node].may_serve_from = judge_from_;
+    peers_[node].suspended_since = kNever;
+  }
   beat();
   wait_until(c_.now + c_.timing().recovery);
 }

@@ -111,6 +111,18 @@ TEST_F(OneNode, AsksFirstWhetherItWouldBeElectedAndOnlyThenRaisesItsTerm) {
   EXPECT_TRUE(election.leading());
 }
 
+// What its votes allow counts from there: another one may have been elected since they were given.
+TEST_F(OneNode, KnowsWhenItAskedForItsVotes) {
+  election.work(true);
+  wait(c.timing().backoff_max);
+  const TimeNs asked_at = c.now;
+  election.on_vote_reply(1, {1, true, true});
+  c.now += 5 * kSecond;  // it was stopped meanwhile, and the vote lay there unread
+  election.on_vote_reply(1, {1, true, false});
+  EXPECT_TRUE(election.leading());
+  EXPECT_EQ(election.votes_asked_at(), asked_at);
+}
+
 TEST_F(OneNode, ItsOwnVoteIsOnDiskBeforeItAsks) {
   election.work(true);
   wait(c.timing().backoff_max);
