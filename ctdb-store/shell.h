@@ -57,7 +57,7 @@ class StoreShell : public DaemonShell, StoreOutput {
   void to_client(uint32_t endpoint, ByteView packet) override;
   void lock_chain(uint64_t ticket, const RecordFile& file, ByteView key) override;
   void unlock_chain(uint64_t ticket) override;
-  void set_serving(bool on) override { page_.set_serving(on); }
+  void set_serving(bool on) override { page_.set_serving(on, gate_.known); }
   void log(StoreLog level, const std::string& text) override;
   bool congested() const override;
 

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,6 +36,12 @@ TimeNs boot_time() {
   return now.tv_sec * kSecond + now.tv_nsec;
 }
 
+// 0: there is no such file.
+ino_t inode_of(const std::string& path) {
+  struct stat info;
+  return stat(path.c_str(), &info) == 0 ? info.st_ino : 0;
+}
+
 class Keeper {
  public:
   Keeper(const KeeperOptions& options, NodePage& page, int store) : options_(options), page_(page) {
@@ -51,6 +58,7 @@ class Keeper {
   struct Fence {  // of one file
     std::string path;
     pid_t child = 0;  // 0: to be started (again)
+    ino_t inode = 0;  // of the file the child works on
   };
 
   void wait(TimeNs until);
@@ -175,13 +183,15 @@ void Keeper::begin_fence(uint64_t epoch) {
   page_.begin_fence(epoch);
   child_check_ = kChildCheckFirst;
   for (const std::string& name : volatile_names(options_.volatile_directory, options_.pnn)) {
-    fences_.push_back({volatile_path(options_.volatile_directory, options_.pnn, name), 0});
+    fences_.push_back({volatile_path(options_.volatile_directory, options_.pnn, name)});
   }
 }
 
 TimeNs Keeper::go_on_fencing(TimeNs now) {
   for (Fence& fence : fences_) {
     if (fence.child == 0) start_child(fence);
+    // A store that starts anew cuts a file it cannot empty in place. Who waits for a lock in there is never woken.
+    if (fence.child > 0 && inode_of(fence.path) != fence.inode) kill(fence.child, SIGKILL);
     int status = 0;
     if (fence.child <= 0 || waitpid(fence.child, &status, WNOHANG) == 0) continue;
     fence.child = 0;
@@ -200,6 +210,7 @@ TimeNs Keeper::go_on_fencing(TimeNs now) {
 
 void Keeper::start_child(Fence& fence) {
   const pid_t self = getpid();
+  fence.inode = inode_of(fence.path);
   fence.child = fork();
   if (fence.child < 0) fence.child = 0;
   if (fence.child != 0) return;

@@ -40,7 +40,6 @@ bool Recovery::begin(const StoreRecover& order, TimeNs now) {
   ctx_.generation = order.generation;
   ctx_.placement = Placement(order.members);
   stopped_ = false;
-  ctx_.out.set_serving(true);
   for (uint32_t pnn : order.members) {
     members_.emplace_back();
     members_.back().pnn = pnn;
@@ -175,7 +174,10 @@ void Recovery::advance() {
   }
 }
 
+// Only here does the node begin to serve anew: until the records of the past are taken away it is the old epoch that files
+// speak of, and a keeper that waits for a client's chain in the middle of its fence must not find it over.
 void Recovery::start_claiming() {
+  ctx_.out.set_serving(true);
   RecordDatabases databases;
   databases.generation = ctx_.generation;
   for (const auto& db : ctx_.databases.all()) databases.databases.push_back({db->name, db->flags});

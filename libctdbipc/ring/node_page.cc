@@ -141,11 +141,11 @@ NodePage::~NodePage() {
   munmap(words_, kBytes);
 }
 
-void NodePage::set_serving(bool on) {
+void NodePage::set_serving(bool on, uint64_t known_fence) {
   const uint64_t epoch = words_->serving_epoch.load(std::memory_order_relaxed);
   const bool odd = epoch % 2 == 1;
   // An epoch that the keeper has ended does not go on.
-  const bool ended = words_->fence_begun.load(std::memory_order_seq_cst) == epoch;
+  const bool ended = known_fence == epoch;
   if (on ? odd && !ended : !odd) return;
   words_->serving_epoch.store(epoch + (on && odd ? 2 : 1), std::memory_order_seq_cst);
 }

@@ -85,8 +85,10 @@ class NodePage {
   void set_serve_until(TimeNs when) { words_->serve_until.store(when, std::memory_order_release); }
 
   // ---- the store ----
-  // true: from now on files may say dmaster = self. false: none does any more.
-  void set_serving(bool on);
+  // true: from now on files may say dmaster = self. false: none does any more. `known_fence`: the newest fence the store has
+  // obeyed, and so taken its records away itself. Only that one's epoch may be followed by another: the keeper leaves the
+  // files alone when it finds a newer epoch than the one it is ending.
+  void set_serving(bool on, uint64_t known_fence);
   void beat(TimeNs now) { words_->store_beat.store(now, std::memory_order_relaxed); }
 
   // ---- the keeper ----

@@ -39,7 +39,7 @@ void Client::start() {
   set_state(State::kConnecting);
   endpoint_ = 0;
   channel_ = 0;
-  call_lost_ = cut_off_ = false;
+  call_lost_ = cut_off_ = file_cut_ = false;
   later(random_below(2 * kMillisecond), &Client::connect);
 }
 

@@ -37,6 +37,10 @@ class Client : public Process {
   // For faults: the next time it has the chain lock, it keeps it that long.
   void hold_next(TimeNs for_time) { hold_next_ = for_time; }
   bool holds_lock() const { return state_ == State::kWorking; }
+  // The store begins with empty files. A file whose chain a client keeps locked cannot be emptied in place: its inode is cut
+  // to nothing and another one takes the name (ARCHITECTURE.md §9). So locks of the old file are worth nothing, and a client
+  // that has one dies at its next look at the file.
+  void file_cut();
 
   // ---- from router and store ----
   void from_router(uint32_t endpoint, ByteView packet, TimeNs when);
@@ -66,6 +70,7 @@ class Client : public Process {
   // Fetch-lock.
   void lock();
   void locked();
+  bool dies_of_cut_file();
   bool usable() const;
   // The check of the node page that native clients make.
   bool page_allows() const;
@@ -109,9 +114,10 @@ class Client : public Process {
   Bytes value_;
   VersionId version_ = kNoVersion;
   TimeNs locked_at_ = 0;
-  bool cut_off_ = false;  // its router has died; it will see that in a moment
-  bool counts_ = false;   // its node was in the lineage then,
-  uint32_t life_ = 0;     // in this life
+  bool cut_off_ = false;   // its router has died; it will see that in a moment
+  bool file_cut_ = false;  // what it has locked is the file of before
+  bool counts_ = false;    // its node was in the lineage then,
+  uint32_t life_ = 0;      // in this life
   uint32_t db_id_ = 0;
   Bytes call_packet_;
   LostUpdates::Expectation expectation_;

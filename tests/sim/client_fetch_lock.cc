@@ -19,6 +19,21 @@ void Client::lock() {
   });
 }
 
+// Who waits for a chain waits on, until it hears that its router is dead.
+void Client::file_cut() {
+  if (!alive() || (state_ != State::kLocking && state_ != State::kWorking)) return;
+  node_.locks.drop(*node_.database(), key_bytes_, holder());
+  file_cut_ = true;
+}
+
+bool Client::dies_of_cut_file() {
+  if (!file_cut_) return false;
+  node_.world().trace.add(node_.pnn(), "client dies: its file was cut under its lock", number_);
+  kill();
+  start();
+  return true;
+}
+
 bool Client::usable() const {
   const std::optional<RecordHeader> header = read_record_header(value_);
   if (node_.mutator.is(Mutation::kNoHeaderCheck) && header && node_.world().random.one_in(20)) return true;
@@ -32,6 +47,7 @@ bool Client::page_allows() const {
 }
 
 void Client::locked() {
+  if (dies_of_cut_file()) return;
   set_state(State::kWorking);
   value_ = node_.database()->fetch(key_bytes_).value_or(Bytes());
   if (usable()) return own();
@@ -73,6 +89,7 @@ void Client::own() {
 }
 
 void Client::change() {
+  if (dies_of_cut_file()) return;
   World& world = node_.world();
   Checkers& checkers = world.checkers;
   if (node_.database()->fetch(key_bytes_) != value_) {
@@ -125,6 +142,7 @@ void Client::release() {
 }
 
 void Client::unlock() {
+  if (dies_of_cut_file()) return;
   record(HistoryEvent::Kind::kUnlock);
   release();
   completed();

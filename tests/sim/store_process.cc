@@ -60,7 +60,7 @@ void StoreProcess::on_deadline() {
 }
 
 void StoreProcess::set_serving(bool on) {
-  node_.page->set_serving(on);
+  node_.page->set_serving(on, gate_.known);
 }
 
 bool StoreProcess::connected_to_router() const {
@@ -136,6 +136,7 @@ void StoreProcess::connected() {
 void StoreProcess::empty_files() {
   node_.world().checkers.lives.store_cleared(node_.pnn());
   for (const std::string& name : node_.files.existing()) (void)node_.files.open(name, 0, false);
+  for (auto& client : node_.clients) client->file_cut();
 }
 
 void StoreProcess::kill() {

@@ -74,20 +74,33 @@ TEST_F(NodePageTest, AnotherStartOfTheMachineEmptiesIt) {
 
 TEST_F(NodePageTest, RecordsAreTakenByTheStoreOrByTheKeeper) {
   const auto page = open();
-  page->set_serving(true);
-  page->set_serving(true);
+  page->set_serving(true, 0);
+  page->set_serving(true, 0);
   EXPECT_FALSE(page->records_taken());
-  page->set_serving(false);
+  page->set_serving(false, 0);
   EXPECT_TRUE(page->records_taken());
-  page->set_serving(true);
+  page->set_serving(true, 0);
   const uint64_t epoch = page->serving_epoch();
   page->begin_fence(epoch);
   EXPECT_TRUE(page->fence_unfinished());
   EXPECT_FALSE(page->records_taken());
   page->end_fence(epoch);
   EXPECT_TRUE(page->records_taken());
-  page->set_serving(true);
+  page->set_serving(true, epoch);
   EXPECT_FALSE(page->records_taken()) << "a fence ends one epoch, not the next";
+}
+
+TEST_F(NodePageTest, AnEpochGoesOnUntilTheStoreKnowsThatItIsFenced) {
+  const auto page = open();
+  page->set_serving(true, 0);
+  const uint64_t epoch = page->serving_epoch();
+  page->begin_fence(epoch);
+  page->set_serving(true, 0);
+  EXPECT_EQ(page->serving_epoch(), epoch) << "the keeper would leave the records";
+  page->set_serving(true, epoch);
+  EXPECT_GT(page->serving_epoch(), epoch);
+  page->end_fence(epoch);
+  EXPECT_FALSE(page->records_taken());
 }
 
 TEST_F(NodePageTest, ADeadKeeperIsSeenBeforeItsDescriptorsAreClosed) {

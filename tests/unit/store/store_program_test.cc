@@ -202,6 +202,24 @@ TEST_F(StoreProgram, TheKeeperOutlivesItsStore) {
   EXPECT_EQ(dmaster_in(process.ask("fetch key")), "ffffffff");
 }
 
+// The next store cannot empty the file in place and cuts it; nobody would ever wake who waits for a lock in it.
+TEST_F(StoreProgram, TheKeeperDoesNotWaitForAFileThatWasCut) {
+  start_open();
+  TdbClient process(database_path(), kVolatileFlags);
+  EXPECT_EQ(process.ask("lock key"), "ok");
+  kill(process.pid(), SIGSTOP);
+  kill_store();
+  router_->set_lease(0);
+  ASSERT_TRUE(wait_until([this] { return router_->page().fence_unfinished(); }));
+  router_->set_lease(kNever / 2);
+  start();
+  ASSERT_TRUE(router_->accept_store(CTDB_INVALID_GENERATION));
+  ASSERT_TRUE(router_->open_generation(kGeneration + 1, CTDB_INVALID_GENERATION));
+  attach();
+  EXPECT_TRUE(wait_until([this] { return !router_->page().fence_unfinished(); }));
+  process.kill_it();
+}
+
 TEST_F(StoreProgram, ServesNativeClientsOnTheirOwnChannels) {
   start_open();
   const auto client = router_->attach_client(kClient);
