@@ -28,6 +28,7 @@ void KeeperProcess::start() {
 void KeeperProcess::kill() {
   if (!alive()) return;
   set_dead();
+  node_.note_deaths();
   if (on_duty_) node_.page->release_keeper_lock();
   on_duty_ = false;
   if (fencing_ != 0) end_fence();  // its lock of the files is free
@@ -42,6 +43,7 @@ void KeeperProcess::ring() {
 
 void KeeperProcess::ready(uint32_t router) {
   on_duty_ = node_.page->enter_duty(router, on_duty_);
+  if (on_duty_) node_.note_duty();
 }
 
 void KeeperProcess::step() {

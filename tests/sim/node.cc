@@ -44,7 +44,7 @@ TimeNs Node::world_now() const {
 }
 
 bool Node::may_serve() const {
-  return world_.now() < page->serve_until() && !page->records_taken() && !router_and_keeper_dead();
+  return world_.now() < page->serve_until() && !page->records_taken() && !proved_gone_;
 }
 
 TimeNs Node::lease_over_at() const {
@@ -53,7 +53,7 @@ TimeNs Node::lease_over_at() const {
 
 void Node::note_excluded() {
   excluded_lease_ = lease_over_at();
-  excluded_as_dead_ = router_and_keeper_dead();
+  excluded_as_dead_ = proved_gone_;
   excluded_paused_ = keeper.stopped();
 }
 

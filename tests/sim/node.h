@@ -57,6 +57,10 @@ class Node {
   // By the node page and the processes, not by what daemons believe: clients here may hold records.
   bool may_serve() const;
   bool router_and_keeper_dead() const { return !router.alive() && !keeper.alive(); }
+  // The router or the keeper was killed, or the keeper is on duty (again), or there is a new lease. While both were dead the wires
+  // ended: from then on the old lease is void, also when one of them is back, until a keeper on duty has dealt with it.
+  void note_deaths() { proved_gone_ = proved_gone_ || router_and_keeper_dead(); }
+  void note_duty() { proved_gone_ = false; }
   TimeNs lease_over_at() const;
   // The lease that lasted until `lease` was taken back now.
   void note_revoked(TimeNs lease) { revoked_at_ = std::min(lease, world_now()); }
@@ -82,6 +86,7 @@ class Node {
   TimeNs world_now() const;
   TimeNs boots_at_ = 0;
   TimeNs revoked_at_ = 0;
+  bool proved_gone_ = false;
   TimeNs excluded_lease_ = 0;      // when the lease was over with which the node was left out
   bool excluded_paused_ = false;   // it was left out while the whole machine stood still
   bool excluded_as_dead_ = false;  // it was left out because router and keeper were dead

@@ -92,6 +92,7 @@ void RecoverydProcess::set_serve_until(TimeNs when) {
   const TimeNs before = node_.page->serve_until();
   node_.page->set_serve_until(when);
   if (when == 0) node_.note_revoked(before);
+  if (when > before) node_.note_duty();
   if (before == 0 || when < before) node_.keeper.ring();
 }
 

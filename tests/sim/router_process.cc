@@ -35,6 +35,7 @@ void RouterProcess::start() {
 void RouterProcess::kill(bool power_lost) {
   if (!alive()) return;
   set_dead();
+  node_.note_deaths();
   core_.reset();
   Random& random = node_.world().random;
   if (store_link_) node_.store.router_died(store_link_->id, queue_.now() + death_delay(random));
