@@ -17,6 +17,7 @@
 
 #include "ctdb-store/backend/process_start.h"
 #include "ctdb-store/backend/tdb_file.h"
+#include "libctdbipc/ring/boot_time.h"
 #include "libctdbipc/runtime/log.h"
 #include "libctdbipc/runtime/setup_socket.h"
 
@@ -29,12 +30,6 @@ constexpr TimeNs kChildCheckFirst = 2 * kMillisecond;
 constexpr TimeNs kChildCheckMax = 50 * kMillisecond;
 constexpr int kBacklog = 16;
 constexpr int kStoreSocket = 3;
-
-TimeNs boot_time() {
-  timespec now;
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return now.tv_sec * kSecond + now.tv_nsec;
-}
 
 // 0: there is no such file.
 ino_t inode_of(const std::string& path) {

@@ -8,8 +8,6 @@
 #ifndef LIBCTDBIPC_CLIENT_LINK_H_
 #define LIBCTDBIPC_CLIENT_LINK_H_
 
-#include <time.h>
-
 #include <array>
 #include <deque>
 #include <memory>
@@ -20,6 +18,7 @@
 #include "libctdbipc/base/result.h"
 #include "libctdbipc/base/unique_fd.h"
 #include "libctdbipc/client/requests.h"
+#include "libctdbipc/ring/boot_time.h"
 #include "libctdbipc/ring/channel.h"
 #include "libctdbipc/ring/node_page.h"
 
@@ -43,11 +42,7 @@ class Link {
   uint32_t pnn() const { return pnn_; }
   // This node may serve now: what a record's header says under the chain lock is true. No system call. A page is kept when
   // the connection is lost: records that are locked then may still be written while it says so.
-  bool may_use_records() const {
-    timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return page_ != nullptr && page_->may_use(now.tv_sec * kSecond + now.tv_nsec);
-  }
+  bool may_use_records() const { return page_ != nullptr && page_->may_use(boot_time()); }
   const std::string& why_down() const { return why_down_; }
 
   // kFull: the queue behind the ring is full too. Without a store a packet for it is not sent at all (kOk):

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "libctdbipc/base/unique_fd.h"
+#include "libctdbipc/ring/boot_time.h"
 #include "libctdbipc/ring/channel.h"
 
 namespace ctdb {
@@ -23,12 +24,6 @@ constexpr int kEventsPerWait = 64;
 // A channel without traffic for this many sleeps is left armed while the process is awake; others are
 // disarmed on waking so that their peers do not ring a process that is awake.
 constexpr uint32_t kHotSleeps = 16;
-
-TimeNs boot_time() {
-  timespec now;
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return now.tv_sec * kSecond + now.tv_nsec;
-}
 
 // Events carry {generation, descriptor}: an event of a descriptor that was closed and whose number was used
 // again in the same batch must not reach the new owner.
