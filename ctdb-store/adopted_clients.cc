@@ -158,7 +158,7 @@ void AdoptedClients::give_back(uint32_t endpoint, Client& client) {
 }
 
 void AdoptedClients::set_pause() {
-  const bool pause = router_pauses_ || !handlers_.all_in_ring();
+  const bool pause = router_pauses_ || held_ || !handlers_.all_in_ring();
   if (pause == paused_) return;
   paused_ = pause;
   connections_.pause(pause);

@@ -5,7 +5,7 @@
 //
 // Invariants:
 //  1. The shared state of a connection is truthful at every instruction (ring/connection_states.h).
-//  2. While not everything for the router is in its ring, or the router says so, no connection is read.
+//  2. While not everything for the router is in its ring, or the router or the store says so, no connection is read.
 //  3. A connection whose last kPatience packets were no calls is returned.
 #ifndef CTDB_STORE_ADOPTED_CLIENTS_H_
 #define CTDB_STORE_ADOPTED_CLIENTS_H_
@@ -42,6 +42,11 @@ class AdoptedClients : ClassicConnections::Owner {
   bool answer(uint32_t endpoint, ByteView packet);
   // At the end of each turn: writes, and says what has become of the connections that moved.
   void flush();
+  // No connection is read while `hold`: the store has enough to do.
+  void hold(bool hold) {
+    held_ = hold;
+    set_pause();
+  }
   // The router is gone, and so are the clients.
   void drop_all();
   size_t size() const { return connections_.size(); }
@@ -81,6 +86,7 @@ class AdoptedClients : ClassicConnections::Owner {
   ConnectionTotals told_;
   uint64_t skipped_before_ = 0;  // this router
   bool router_pauses_ = false;
+  bool held_ = false;
   bool paused_ = false;
 };
 

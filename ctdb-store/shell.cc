@@ -304,12 +304,13 @@ void StoreShell::turn_page() {
 
 // ---- time and counters ----
 
-// What they send would end in the same queues. The classic clients' calls come through the router: those are bounded by
-// number and size, in the core.
+// What they send would end in the same queues. Calls of clients whose connection is with the router are bounded by number
+// and size, in the core.
 void StoreShell::hold_clients_back() {
   const bool hold = congested();
   if (hold == clients_held_) return;
   clients_held_ = hold;
+  adopted_.hold(hold);
   for (auto& [endpoint, client] : clients_) {
     if (hold) {
       client->pause();

@@ -7,7 +7,7 @@
 //     restart that takes its files up again.
 //  2. Client channels belong to one connection to the router and go with it; so does everything clients asked.
 //  3. Before anything is served the node page is looked at: past the lease, or when the keeper has fenced, the core stops.
-//  4. While a peer or the router does not keep up, native clients are not read and the core's long work rests: queues
+//  4. While a peer or the router does not keep up, clients are not read here and the core's long work rests: queues
 //     end a little above kLinkQueueHighWaterBytes.
 //  5. A client whose frames break the rules loses its channel; nobody else notices.
 #ifndef CTDB_STORE_SHELL_H_

@@ -260,6 +260,20 @@ TEST_F(AdoptedClientsTest, TheRouterPausesAndResumes) {
   EXPECT_EQ(sent_.size(), 1u);
 }
 
+TEST_F(AdoptedClientsTest, IsNotReadWhileTheStoreHasEnoughToDo) {
+  adopt();
+  clients_.hold(true);
+  order(ConnectionFrame::kPause);
+  ASSERT_TRUE(write_all(client_.get(), call(1)));
+  turn();
+  order(ConnectionFrame::kResume);
+  turn();
+  EXPECT_TRUE(calls_.empty()) << "two reasons, and one is left";
+  clients_.hold(false);
+  turn();
+  EXPECT_EQ(calls_.size(), 1u);
+}
+
 TEST_F(AdoptedClientsTest, AClientThatStopsCallingIsReturned) {
   adopt();
   for (int round = 0; round < 2; ++round) {
