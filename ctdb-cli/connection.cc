@@ -106,6 +106,21 @@ Result<std::vector<NodeAnswer>> Connection::nodes() {
   return std::move(*nodes);
 }
 
+Result<std::string> Connection::ask_all(Control opcode,
+                                        const std::function<bool(uint32_t node, ByteView answer)>& take) {
+  const Result<std::vector<NodeAnswer>> all = nodes();
+  if (!all) return fail(all.error());
+  std::string trouble;
+  for (const NodeAnswer& node : *all) {
+    if ((node.flags & (CTDB_NODE_DELETED | CTDB_NODE_DISCONNECTED)) != 0) continue;
+    const Result<Bytes> answer = control(node.pnn, opcode, {});
+    if (answer && take(node.pnn, *answer)) continue;
+    trouble += (trouble.empty() ? "node " : "; node ") + std::to_string(node.pnn) + ": " +
+               (answer ? "its answer is malformed" : answer.error().text());
+  }
+  return trouble;
+}
+
 Result<ctdb_db*> Connection::attach(const std::string& name) {
   ctdb_db* db = nullptr;
   const int code = ctdb_attach(client_, name.c_str(), 0, left_ms(), &db);

@@ -33,6 +33,10 @@ class Connection {
   Result<Bytes> control(uint32_t node, Control opcode, ByteView data);
   // All nodes with their states, as this node's router sees them.
   Result<std::vector<NodeAnswer>> nodes();
+  // Asks every node that can be reached; `take` gets each answer, false: it is malformed. Returns what went wrong with the
+  // others, "" if nothing. kDisconnected and the like: not even this node's router says who there is.
+  Result<std::string> ask_all(Control opcode,
+                              const std::function<bool(uint32_t node, ByteView answer)>& take);
   Result<ctdb_db*> attach(const std::string& name);
   // Runs ctdb_service() as packets arrive until `done` says so.
   Result<void> service_until(const std::function<bool()>& done);

@@ -6,30 +6,23 @@
 #include "ctdb-cli/databases.h"
 #include "ctdb-cli/recovery_picture.h"
 #include "ctdb-cli/text.h"
-#include "libctdbipc/wire/layout.h"
 
 namespace ctdb::cli {
 namespace {
 
 // The one who led it knows; leaders change, so everybody who can be reached is asked and the newest is it.
-Result<RecoveryRecord> newest(Connection& connection) {
-  const Result<std::vector<NodeAnswer>> nodes = connection.nodes();
-  if (!nodes) return fail(nodes.error());
+// `trouble`: what went wrong with nodes that did not say; a newer recovery may be theirs.
+Result<RecoveryRecord> newest(Connection& connection, std::string& trouble) {
   RecoveryRecord found;
-  std::string trouble;
-  for (const NodeAnswer& node : *nodes) {
-    if ((node.flags & (CTDB_NODE_DELETED | CTDB_NODE_DISCONNECTED)) != 0) continue;
-    const Result<Bytes> answer = connection.control(node.pnn, Control::GET_LAST_RECOVERY, {});
-    if (!answer) {
-      trouble = "node " + std::to_string(node.pnn) + ": " + answer.error().text();
-      continue;
-    }
-    const std::optional<RecoveryRecord> record = RecoveryRecord::decode(*answer);
-    if (!record)
-      return fail(ErrorCode::kInvalid, "node " + std::to_string(node.pnn) + ": its record is malformed");
-    if (record->generation == CTDB_INVALID_GENERATION) continue;
-    if (found.generation == CTDB_INVALID_GENERATION || record->generation > found.generation) found = *record;
-  }
+  const auto take = [&found](uint32_t, ByteView answer) {
+    const std::optional<RecoveryRecord> record = RecoveryRecord::decode(answer);
+    // INVALID, of a node that has led none, is smaller than any generation that was opened.
+    if (record && record->generation > found.generation) found = *record;
+    return record.has_value();
+  };
+  const Result<std::string> asked = connection.ask_all(Control::GET_LAST_RECOVERY, take);
+  if (!asked) return fail(asked.error());
+  trouble = *asked;
   if (found.generation != CTDB_INVALID_GENERATION) return found;
   return fail(
       ErrorCode::kNotFound,
@@ -100,12 +93,14 @@ Report report_of(const RecoveryRecord& record, const std::map<uint32_t, std::str
 Outcome recovery_last(const Invocation& invocation) {
   auto connection = Connection::open(invocation);
   if (!connection) return failed(connection.error());
-  const Result<RecoveryRecord> record = newest(**connection);
+  std::string trouble;
+  const Result<RecoveryRecord> record = newest(**connection, trouble);
   if (!record) return failed(record.error());
   const Result<std::map<uint32_t, std::string>> names = database_names(**connection);
   if (!names) return failed(names.error());
   Outcome outcome;
   outcome.report = report_of(*record, *names);
+  outcome.error = trouble;
   if (const std::optional<std::string> path = invocation.optional("PICTURE")) {
     std::ofstream out(*path);
     out << recovery_picture(*record, *names) << std::flush;
