@@ -61,8 +61,8 @@ bool Leader::may_leave(uint32_t pnn) {
   if (!c_.linked(pnn)) return false;    // its router may be dead while store and clients work on
   if (!up_to_date(peer)) return false;  // that it stopped was true until it was told to serve again
   if (peer.reply.stopped) return true;
-  if (!peer.reply
-           .serving) {  // as long as after the end of a lease: what a client holds on to is not waited for
+  // As long as after the end of a lease: what a client holds on to is not waited for.
+  if (!peer.reply.serving) {
     const TimeNs over = peer.suspended_since + t.member_silence - t.lease;
     wait_until(over);
     return c_.now >= over;

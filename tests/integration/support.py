@@ -3,6 +3,7 @@
 import os
 import socket
 import struct
+import subprocess
 import sys
 import time
 
@@ -30,6 +31,40 @@ def start_cluster(directory, cleanup, nodes=3, namespace=None):
     cluster.start()
     cluster.wait_healthy()
     return cluster
+
+
+class Increments:
+    """For tests that have `self.cluster` and a name for it in DATABASE: clients that count in one record (ctdb-increment)."""
+
+    DATABASE = "counter.tdb"
+
+    def start(self, node, api, key, count=1, **options):
+        at = self.cluster.nodes[node]
+        where = ["--setup", at.setup_socket] if api == "native" else ["--socket", at.classic_socket]
+        more = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        process = subprocess.Popen([f"{BIN}/ctdb-increment", *where, "--db", self.DATABASE, "--key", key,
+                                    "--count", str(count), *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        self.addCleanup(self.end, process)
+        return process
+
+    @staticmethod
+    def end(process):
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+    def finish(self, process):
+        out, err = process.communicate(timeout=300)
+        self.assertEqual(process.returncode, 0, err)
+        return int(out.split()[-1])
+
+    def add(self, node, api, key, count=1):
+        """The record's value afterwards."""
+        return self.finish(self.start(node, api, key, count))
+
+    def value(self, key, node=0):
+        return self.add(node, "native", key, 0)
 
 
 def wait_until(condition, what, seconds=30):

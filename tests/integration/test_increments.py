@@ -1,46 +1,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """No increment is lost: one counter, three nodes at once, through both APIs, with nodes and daemons dying meanwhile."""
-import subprocess
 import tempfile
 import threading
 import unittest
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from support import BIN, start_cluster, wait_until
+from support import Increments, start_cluster, wait_until
 
 COUNT = 10_000
 CHUNK = 1_000
 
 
-class IncrementsTest(unittest.TestCase):
+class IncrementsTest(Increments, unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.directory = tempfile.TemporaryDirectory(prefix="ctdb-inc-")
         cls.addClassCleanup(cls.directory.cleanup)
         cls.cluster = start_cluster(cls.directory.name, cls.addClassCleanup)
 
-    def start(self, node, api, key, count=COUNT):
-        at = self.cluster.nodes[node]
-        where = ["--setup", at.setup_socket] if api == "native" else ["--socket", at.classic_socket]
-        return subprocess.Popen([f"{BIN}/ctdb-increment", *where, "--db", "counter.tdb", "--key", key,
-                                 "--count", str(count)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-    def finish(self, process):
-        out, err = process.communicate(timeout=300)
-        self.assertEqual(process.returncode, 0, err)
-        return int(out.split()[-1])
-
-    def value(self, key, node=0):
-        return self.finish(self.start(node, "native", key, 0))
-
     def test_native(self):
-        runs = [self.start(node, "native", "native") for node in range(3)]
+        runs = [self.start(node, "native", "native", COUNT) for node in range(3)]
         for run in runs:
             self.finish(run)
         self.assertEqual(self.value("native"), 3 * COUNT)
 
     def test_classic(self):
-        runs = [self.start(node, "classic", "classic") for node in range(3)]
+        runs = [self.start(node, "classic", "classic", COUNT) for node in range(3)]
         for run in runs:
             self.finish(run)
         self.assertEqual(self.value("classic"), 3 * COUNT)

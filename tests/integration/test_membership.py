@@ -2,20 +2,21 @@
 """Who is a member when the network between nodes fails in parts, connections are reset, or a client holds a lock: what the
 classic daemon was measured to get wrong (cluster-semantics §20), on real processes."""
 import json
-import subprocess
 import tempfile
 import threading
 import time
 import unittest
 from xml.etree import ElementTree
 
-from support import BIN, NetworkFaults, NetworkNamespace, start_cluster, wait_until
+from support import Increments, NetworkFaults, NetworkNamespace, start_cluster, wait_until
 
 RESETS = 1000
 PROGRESS_S = 2  # the promise to clients
 
 
-class MembershipTest(unittest.TestCase):
+class MembershipTest(Increments, unittest.TestCase):
+    DATABASE = "member.tdb"
+
     def setUp(self):
         directory = tempfile.TemporaryDirectory(prefix="ctdb-member-")
         self.addCleanup(directory.cleanup)
@@ -43,37 +44,26 @@ class MembershipTest(unittest.TestCase):
     def takes_part(self, node):
         return self.status(node)["generation"] is not None
 
-    def command(self, node, key, api="native", count=1, **options):
-        at = self.cluster.nodes[node]
-        where = ["--setup", at.setup_socket] if api == "native" else ["--socket", at.classic_socket]
-        more = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-        return [f"{BIN}/ctdb-increment", *where, "--db", "member.tdb", "--key", key, "--count", str(count), *more]
-
-    def increment(self, node, key, api="native", count=1):
-        done = subprocess.run(self.command(node, key, api, count), capture_output=True, text=True, timeout=240)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return int(done.stdout)
-
     # ---- two nodes that cannot see each other ----
 
     def test_of_two_nodes_that_cannot_reach_each_other_one_stays_out_and_says_why(self):
         leader = self.status(0)["leader"]
         cut_off = (leader + 1) % 3
         third = 3 - leader - cut_off
-        self.increment(cut_off, "key")
+        self.add(cut_off, "native", "key")
         self.network.cut(leader, cut_off)
         wait_until(lambda: not self.takes_part(cut_off) and self.status(leader)["members"] == 2, "one stays out")
         wait_until(lambda: "cannot reach each other" in self.status(cut_off)["reason"], "it says why")
         self.assertEqual({self.status(node)["leader"] for node in (leader, third)}, {leader})
         # Those that are in go on; who is out waits, and nothing it does counts.
-        waiting = subprocess.Popen(self.command(cut_off, "key"), stdout=subprocess.PIPE, text=True)
-        before = self.increment(leader, "key", count=0)
-        self.increment(third, "key", count=100)
-        self.assertEqual(self.increment(leader, "key", count=100), before + 200)
+        waiting = self.start(cut_off, "native", "key")
+        before = self.value("key", leader)
+        self.add(third, "native", "key", 100)
+        self.assertEqual(self.add(leader, "native", "key", 100), before + 200)
         self.assertIsNone(waiting.poll(), "a client of the node that is out was let at the record")
         self.network.heal()
         self.cluster.wait_healthy()
-        self.assertEqual(int(waiting.communicate(timeout=60)[0]), before + 201)
+        self.assertEqual(self.finish(waiting), before + 201)
 
     def test_two_followers_that_cannot_reach_each_other(self):
         leader = self.status(0)["leader"]
@@ -89,10 +79,10 @@ class MembershipTest(unittest.TestCase):
     def test_a_node_that_hears_but_is_not_heard(self):
         leader = self.status(0)["leader"]
         mute = (leader + 1) % 3
-        self.increment(mute, "mute", count=10)
+        self.add(mute, "native", "mute", 10)
         self.network.drop(mute, *[node for node in range(3) if node != mute])
         wait_until(lambda: not self.takes_part(mute) and self.status(leader)["members"] == 2, "it stays out")
-        self.increment(leader, "mute", count=10)
+        self.add(leader, "native", "mute", 10)
         self.network.heal()
         self.cluster.wait_healthy()
 
@@ -106,7 +96,7 @@ class MembershipTest(unittest.TestCase):
             counts[node, api], longest[node, api] = 0, 0.0
             while not stop.is_set():
                 begun = time.monotonic()
-                self.increment(node, "hot", api, 100)
+                self.add(node, api, "hot", 100)
                 counts[node, api] += 100
                 longest[node, api] = max(longest[node, api], time.monotonic() - begun)
 
@@ -121,22 +111,22 @@ class MembershipTest(unittest.TestCase):
             for worker in workers:
                 worker.join()
         self.assertGreater(min(counts.values()), 0)
-        self.assertEqual(self.increment(0, "hot", count=0), sum(counts.values()), longest)
+        self.assertEqual(self.value("hot"), sum(counts.values()), longest)
 
     # ---- a client that holds a lock ----
 
     def test_a_held_chain_lock_delays_only_its_chain_and_bans_nobody(self):
-        self.increment(0, "held")
-        holder = subprocess.Popen(self.command(0, "held", hold=1), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.add(0, "native", "held")
+        holder = self.start(0, "native", "held", hold=1)
         self.assertEqual(holder.stdout.readline(), "locked\n")
         generation = self.status(1)["generation"]
         self.cluster.nodes[2].kill()
         wait_until(lambda: self.status(1)["generation"] != generation and self.status(1)["members"] == 2,
                    "the recovery goes on in spite of the lock")
         for number in range(20):
-            self.increment(number % 2, f"other-{number}")
+            self.add(number % 2, "native", f"other-{number}")
         self.check_last_recovery()
-        asking = subprocess.Popen(self.command(1, "held"), stdout=subprocess.PIPE, text=True)
+        asking = self.start(1, "native", "held")
         self.cluster.nodes[2].start()
         self.cluster.wait_healthy()
         self.assertIsNone(asking.poll(), "the record left while its chain was locked")
@@ -146,10 +136,8 @@ class MembershipTest(unittest.TestCase):
         self.assertEqual((locks[0]["key"], locks[0]["program"]), ("held", "ctdb-increment"))
         wait_until(lambda: f"(pid {holder.pid}) has kept the lock of key held" in self.store_log(0), "the log names it")
         self.assertEqual(self.states(0), ["OK"] * 3)
-        holder.stdin.close()
-        self.assertEqual(int(asking.communicate(timeout=60)[0]), 3)
-        self.assertEqual(holder.wait(timeout=60), 0)
-        holder.stdout.close()
+        self.finish(holder)  # ends its input
+        self.assertEqual(self.finish(asking), 3)
 
 
     def check_last_recovery(self):

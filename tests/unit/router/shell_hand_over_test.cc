@@ -283,7 +283,8 @@ TEST_F(ShellHandOver, AClientThatDoesNotReadIsCutWhereverItsConnectionIs) {
   std::atomic<bool> over = false;
   std::thread reader([&] {  // the store takes all and writes nothing
     while (!over) {
-      if (!store_->peer.channels[0]->pop()) usleep(100);
+      if (!store_->peer.channels[0]->pop())
+        usleep(100);  // nothing there yet: leaves the processor to the router
       store_->peer.channels[0]->flush();
     }
   });

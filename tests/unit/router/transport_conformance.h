@@ -38,6 +38,18 @@ class TransportConformance : public testing::TestWithParam<MakeCluster> {
     }
     return turn_until(nodes, condition);
   }
+  // `b` reads no more, and what `a` has for it passes the high-water mark. Returns how many packets that took.
+  uint32_t send_until_congested() {
+    b->frozen = true;
+    uint32_t sent = 0;
+    while (a->transport->queued_bytes() <= kLinkQueueHighWaterBytes) {
+      const bool queued = a->transport->send(1, Lane::kData, link_message(0, 1, ++sent, 100000));
+      EXPECT_TRUE(queued);
+      if (!queued) break;
+      a->turn();
+    }
+    return sent;
+  }
   // Ups and downs of `node` alternate, start with an up, never repeat a session, and frame all packets.
   static void expect_well_formed(const TransportNode& node) {
     std::map<uint32_t, uint64_t> up;
@@ -213,12 +225,7 @@ TEST_P(TransportConformance, APeerThatDoesNotReadFillsTheQueueAndIsCut) {
 
 TEST_P(TransportConformance, WhatWaitedForALinkThatEndedComesBack) {
   start_pair();
-  b->frozen = true;
-  uint32_t sent = 0;
-  while (a->transport->queued_bytes() <= kLinkQueueHighWaterBytes) {
-    ASSERT_TRUE(a->transport->send(1, Lane::kData, link_message(0, 1, ++sent, 100000)));
-    a->turn();
-  }
+  const uint32_t sent = send_until_congested();
   a->transport->set_quiet(true);
   ASSERT_EQ(a->downs(), 1u);
   ASSERT_FALSE(a->lost.empty());
@@ -231,12 +238,7 @@ TEST_P(TransportConformance, WhatWaitedForALinkThatEndedComesBack) {
 
 TEST_P(TransportConformance, QueuesDrainWhenThePeerReadsAgain) {
   start_pair();
-  b->frozen = true;
-  uint32_t sent = 0;
-  while (a->transport->queued_bytes() <= kLinkQueueHighWaterBytes) {
-    ASSERT_TRUE(a->transport->send(1, Lane::kData, link_message(0, 1, ++sent, 100000)));
-    a->turn();
-  }
+  const uint32_t sent = send_until_congested();
   b->frozen = false;
   EXPECT_TRUE(until([&] { return b->packets() == sent; }));
   EXPECT_EQ(a->transport->queued_bytes(), 0u);

@@ -17,6 +17,13 @@ class Traverse : public Controls {
     writer.u64(srvid);
     return out;
   }
+  // The chain of the only record, "k", is a client's.
+  void traverse_a_held_record() {
+    start();
+    take(0, "k", "x");
+    ASSERT_TRUE(w.db(0).lock(as_bytes("k"), 50));
+    w.control(0, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  }
   struct Record {
     std::string key;
     std::string data;
@@ -89,10 +96,7 @@ TEST_F(Traverse, LeavesEmptyRecordsOutUnlessAskedForThem) {
 }
 
 TEST_F(Traverse, WaitsForARecordAClientHolds) {
-  start();
-  take(0, "k", "x");
-  ASSERT_TRUE(w.db(0).lock(as_bytes("k"), 50));
-  w.control(0, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  ASSERT_NO_FATAL_FAILURE(traverse_a_held_record());
   w.pass(100 * kMillisecond);
   EXPECT_TRUE(records(0, 7, 1).empty());
   w.db(0).unlock(as_bytes("k"), 50);
@@ -101,10 +105,7 @@ TEST_F(Traverse, WaitsForARecordAClientHolds) {
 }
 
 TEST_F(Traverse, LeavesOutARecordWhoseHolderIsStuck) {
-  start();
-  take(0, "k", "x");
-  ASSERT_TRUE(w.db(0).lock(as_bytes("k"), 50));
-  w.control(0, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  ASSERT_NO_FATAL_FAILURE(traverse_a_held_record());
   w.pass(10 * kSecond);
   const auto got = records(0, 7, 1);
   ASSERT_EQ(got.size(), 2u);
