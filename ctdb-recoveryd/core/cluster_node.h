@@ -56,8 +56,10 @@ class RecoverydOutput {
 };
 
 struct RecoverydTiming {
-  TimeNs heartbeat = 100 * kMillisecond;
-  TimeNs leader_silence = 1 * kSecond;     // a follower suspects a leader that is linked but says nothing
+  TimeNs heartbeat = 200 * kMillisecond;  // news is told at once, whatever this is
+  // A follower suspects a leader that is linked but says nothing. Its lease is then lease - heartbeat old at most: enough is left
+  // of it for an election, so that a silent leader costs no node its records.
+  TimeNs leader_silence = 700 * kMillisecond;
   TimeNs backoff_min = 10 * kMillisecond;  // before a campaign, random
   TimeNs backoff_max = 80 * kMillisecond;
   TimeNs vote_timeout = 150 * kMillisecond;
