@@ -64,6 +64,7 @@ Outcome show(const Invocation& invocation, Target& target) {
   report.field("bytes", static_cast<uint64_t>(value.size()));
   report.field("dmaster", static_cast<uint64_t>(header->dmaster));
   report.field("rsn", header->rsn);
+  report.field("may_be_older", (header->flags & CTDB_RECORD_MAY_BE_OLDER) != 0);
   return outcome;
 }
 

@@ -47,6 +47,7 @@ struct Activity {
   HeaderJob job = HeaderJob::kNone;
   uint32_t job_dmaster = 0;
   uint64_t job_rsn = 0;
+  bool job_older = false;  // kPromote: the newest data are lost
 
   bool on_chain = false;  // waits for the chain lock
   Activity* chain_next = nullptr;

@@ -112,6 +112,7 @@ void Migration::req_dmaster(const Header& header, const ReqDmaster& packet, Time
     return ctx_.rule_broken();
   Activity& activity = ctx_.activities.attach(*db, entry);
   set_pointer(entry, packet.dmaster == ctx_.self ? header.srcnode : packet.dmaster);
+  entry.gave_generation = 0;
   if (packet.dmaster != ctx_.self) {
     send_reply_dmaster(activity, packet.dmaster, header.reqid, packet.rsn, packet.record_flags, packet.data);
     return process(activity, now);

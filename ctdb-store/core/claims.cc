@@ -8,6 +8,7 @@
 #include "ctdb-store/core/recovery.h"
 #include "libctdbipc/base/hash.h"
 #include "libctdbipc/base/limits.h"
+#include "libctdbipc/base/printable.h"
 
 namespace ctdb {
 namespace {
@@ -16,9 +17,10 @@ constexpr uint32_t kRecordsPerSlice = 512;
 constexpr uint32_t kKeysPerSlice = 256;
 constexpr size_t kBatchBytes = 32u << 10;
 constexpr size_t kClaimBytes = 24;       // beside the key
-constexpr size_t kAssignmentBytes = 16;  // beside the key
+constexpr size_t kAssignmentBytes = 20;  // beside the key
 // Keys come in no order: without looking ahead every step would wait for memory, twice or more.
 constexpr size_t kFarAhead = 8, kNearAhead = 4;
+constexpr size_t kKeysNamed = 20;  // in the log, of records that have fallen back in one recovery
 
 }  // namespace
 
@@ -27,7 +29,7 @@ void Recovery::claim_slice() {
     Database* db = nullptr;
     RecordEntry* entry = walk_.next(ctx_.databases, db);
     if (entry == nullptr) return end_claims();
-    if (!pointers_counted_ && !empty_handed_) count_pointer(*entry);
+    if (!owners_known_) remember_owner(*entry);
     if (entry->in_file) add_claim(*db, *entry);
   }
 }
@@ -57,7 +59,7 @@ void Recovery::flush_claims(Member& to) {
 }
 
 void Recovery::end_claims() {
-  pointers_counted_ = true;
+  owners_known_ = true;
   for (Member& to : members_) {
     flush_claims(to);
     RecordEnd end;
@@ -167,6 +169,7 @@ void Recovery::decide(const ClaimedKey& key) {
     ++account(*key.db).assigned;
     assign(*key.db, entry, winner->holder, *winner);
   }
+  entry.lost = false;
   for (uint32_t at = entry.first_claim; at != RecordEntry::kNoClaim; at = claims_[at].next) {
     const Claim& claim = claims_[at].claim;
     if (claim.holder != winner->holder && claim.owns()) assign(*key.db, entry, claim.holder, *winner);
@@ -180,7 +183,8 @@ void Recovery::assign(Database& db, const RecordEntry& entry, uint32_t holder, c
   Member& to = *member(holder);
   if (to.assignments.db_id != db.id) flush_assignments(to);
   to.assignments.db_id = db.id;
-  to.assignments.assignments.push_back({to_bytes(entry.key()), winner.rsn, winner.holder});
+  to.assignments.assignments.push_back(
+      {to_bytes(entry.key()), winner.rsn, winner.holder, is_lost(entry.last_owner)});
   to.assignment_bytes += entry.key_size + kAssignmentBytes;
   if (to.assignment_bytes >= kBatchBytes) flush_assignments(to);
 }
@@ -216,6 +220,7 @@ void Recovery::tidy_slice() {
       step_ = Step::kAwaitingAssignments;
       break;
     }
+    if (is_lost(entry->last_owner)) note_fallen_back(*db, *entry);
     if (entry->in_file || entry->pointer_generation == ctx_.generation) continue;
     db->index.will_find_soon(entry->hash);
     found[count++] = {db, entry};
@@ -226,32 +231,57 @@ void Recovery::tidy_slice() {
 void Recovery::tidy(Database& db, RecordEntry& entry) {
   entry.pointer_generation = 0;
   entry.dmaster = CTDB_UNKNOWN_PNN;
-  if (entry.activity == nullptr) db.index.remove(entry);
+  if (is_lost(entry.last_owner) && ctx_.lmaster(entry) == ctx_.self) entry.lost = true;
+  const bool known = entry.lost || entry.last_owner != CTDB_UNKNOWN_PNN;
+  if (entry.activity == nullptr && !known) db.index.remove(entry);
 }
 
-// Nobody knows better than its lmaster who owns a record. An unknown owner was this node itself, before it was suspended.
-void Recovery::count_pointer(const RecordEntry& entry) {
-  const bool was_ours = entry.pointer_generation == ctx_.open_generation &&
+// Nobody knows better than its lmaster who owns a record. Looked at once: every attempt overwrites pointers. An unknown
+// owner was this node itself, before it was suspended.
+void Recovery::remember_owner(RecordEntry& entry) {
+  const bool was_ours = !empty_handed_ && entry.pointer_generation == ctx_.open_generation &&
                         open_placement_.lmaster_of_slot(entry.hash) == ctx_.self;
-  if (was_ours && entry.dmaster != CTDB_UNKNOWN_PNN && !ctx_.owns(entry)) ++pointers_to_[entry.dmaster];
+  entry.last_owner = was_ours && !ctx_.owns(entry) ? entry.dmaster : CTDB_UNKNOWN_PNN;
+}
+
+// What that node owned is not there any more. Known when all claims have ended.
+bool Recovery::is_lost(uint32_t owner) {
+  if (owner == CTDB_UNKNOWN_PNN) return false;
+  const Member* node = member(owner);
+  return node == nullptr || node->empty_handed;
+}
+
+void Recovery::note_fallen_back(const Database& db, const RecordEntry& entry) {
+  ++fallen_back_;
+  if (named_.size() < kKeysNamed) named_.push_back(db.name + " " + argument_from_bytes(entry.key()));
 }
 
 // Records whose newest data are lost, each counted by one node: by its lmaster of the last generation, whether a copy is
-// left or not; if that is gone too, by the holder of the copy that becomes the record, which names the owner it knew last.
-// Of a record without lmaster and without copy nobody knows.
-uint64_t Recovery::fallen_back() {
-  const auto lost = [this](uint32_t pnn) {
-    const Member* node = member(pnn);
-    return node == nullptr || node->empty_handed;
-  };
-  uint64_t count = 0;
-  if (!empty_handed_) {
-    for (const auto& [owner, records] : pointers_to_) count += lost(owner) ? records : 0;
+// left or not; if that is gone too, by the holder of the copy that becomes the record. The holder knows to whom it gave the
+// record. If that was in the last generation and that node is there, the record was on its way and the copy is the newest;
+// if it was earlier, others have had the record. Of a record without lmaster and without copy nobody knows.
+void Recovery::look_at_promotions() {
+  ctx_.activities.for_each_used([this](Activity& activity) {
+    if (activity.job != HeaderJob::kPromote) return;
+    const RecordEntry& entry = *activity.entry;
+    const bool was_here = entry.dmaster == CTDB_UNKNOWN_PNN;  // until this node was suspended
+    const bool on_its_way = entry.gave_generation == base_generation_ && !is_lost(entry.dmaster);
+    if (was_here || on_its_way) return;
+    activity.job_older = true;
+    if (is_lost(open_placement_.lmaster_of_slot(entry.hash))) note_fallen_back(*activity.db, entry);
+  });
+}
+
+void Recovery::tell_fallen_back() {
+  if (fallen_back_ == 0) return;
+  ctx_.counts.records_fallen_back += fallen_back_;
+  ctx_.out.log(StoreLog::kWarning, std::to_string(fallen_back_) +
+                                       " records have fallen back to an older copy or are gone: "
+                                       "their owner left or lost its files");
+  for (const std::string& name : named_) ctx_.out.log(StoreLog::kWarning, "fallen back or gone: " + name);
+  if (fallen_back_ > named_.size()) {
+    ctx_.out.log(StoreLog::kWarning, "and " + std::to_string(fallen_back_ - named_.size()) + " more of them");
   }
-  for (const auto& [known, records] : promoted_) {
-    count += lost(known.first) && lost(known.second) ? records : 0;
-  }
-  return count;
 }
 
 void Recovery::take_assignments(Member& from, const RecordAssign& message, TimeNs now) {
@@ -268,12 +298,10 @@ void Recovery::take_assignments(Member& from, const RecordAssign& message, TimeN
     }
     const bool promote = assignment.dmaster == ctx_.self;
     if (promote && ctx_.owns(*entry)) continue;
-    if (promote && entry->dmaster != CTDB_UNKNOWN_PNN) {
-      ++promoted_[{entry->dmaster, open_placement_.lmaster_of_slot(entry->hash)}];
-    }
     Activity& activity = ctx_.activities.attach(*db, *entry);
     activity.job_dmaster = assignment.dmaster;
     activity.job_rsn = assignment.rsn;
+    activity.job_older = assignment.older;
     set_header_job(ctx_, activity, promote ? HeaderJob::kPromote : HeaderJob::kPoint);
     migration_.process(activity, now);
   }

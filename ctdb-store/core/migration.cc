@@ -24,6 +24,11 @@ uint64_t storing_calls(const WaitingList& calls) {
   return count;
 }
 
+// Who makes a record anew that is gone with its owner is told so.
+uint32_t unborn_flags(const RecordEntry& entry) {
+  return entry.lost ? CTDB_RECORD_MAY_BE_OLDER : 0;
+}
+
 }  // namespace
 
 void Migration::process(Activity& activity, TimeNs now) {
@@ -70,7 +75,7 @@ bool Migration::step_local(Activity& activity, bool& held, TimeNs now) {
   }
   if (unborn_here(entry)) {
     if (!lock(activity, held, now)) return false;
-    return become_owner(activity, {0, ctx_.self, 0}, {}, now) || retry_later(activity, now);
+    return become_owner(activity, {0, ctx_.self, unborn_flags(entry)}, {}, now) || retry_later(activity, now);
   }
   Waiting* call = activity.queue.pop();
   if (activity.migrating) {
@@ -189,6 +194,7 @@ bool Migration::become_owner(Activity& activity, const RecordHeader& arrived, By
   }
   activity.migrating = false;
   entry.granted = 0;
+  entry.lost = false;
   answer_locals(activity, calls, rsn, data, now);
   return true;
 }
@@ -249,6 +255,7 @@ bool Migration::give_up(Activity& activity, const Waiting& call) {
   const bool ok = kept.keep ? write_record(ctx_, activity, kept.header, data) : remove_record(ctx_, activity);
   if (!ok) return false;
   set_pointer(entry, call.node);
+  entry.gave_generation = ctx_.generation;
   end_hold(activity);
   ++ctx_.counts.migrations_out;
   const Answer to = whom_to_answer(ctx_.self, lmaster, call.node);
@@ -266,7 +273,8 @@ bool Migration::give_up(Activity& activity, const Waiting& call) {
 void Migration::give_unborn(Activity& activity, const Waiting& call) {
   set_pointer(*activity.entry, call.node);
   ++ctx_.counts.migrations_out;
-  send_reply_dmaster(activity, call.node, call.reqid, 1, 0, {});
+  send_reply_dmaster(activity, call.node, call.reqid, 1, unborn_flags(*activity.entry), {});
+  activity.entry->lost = false;
 }
 
 void Migration::send_reply_dmaster(const Activity& activity, uint32_t node, uint32_t reqid, uint64_t rsn,

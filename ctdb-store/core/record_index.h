@@ -6,8 +6,9 @@
 //
 // Invariants:
 //  1. dmaster == self of the node: the record is in the file with a header that says the same.
-//  2. in_file: the file has a record with this rsn, dmaster and flags. Otherwise rsn is 0 and dmaster is the lmaster's
-//     pointer (pointer_generation == the open generation) or a hint that may be wrong.
+//  2. in_file: the file has a record with this rsn, dmaster and flags (but CTDB_RECORD_MAY_BE_OLDER, which clients take
+//     away: read_data() looks). Otherwise rsn is 0 and dmaster is the lmaster's pointer (pointer_generation == the open
+//     generation) or a hint that may be wrong.
 //  3. Entries do not move. A cursor that stands on an entry which is removed moves on to the next one.
 #ifndef CTDB_STORE_CORE_RECORD_INDEX_H_
 #define CTDB_STORE_CORE_RECORD_INDEX_H_
@@ -41,7 +42,11 @@ struct RecordEntry {
   uint32_t chain = 0;
   uint32_t key_size = 0;
   uint32_t first_claim = kNoClaim;  // during a recovery, at the lmaster
+  uint32_t gave_generation =
+      0;  // in which this node gave it away and, if it is the lmaster, nobody else has since
+  uint32_t last_owner = CTDB_UNKNOWN_PNN;  // at its lmaster of the last open generation: who had it then
   bool in_file = false;
+  bool lost = false;  // at the lmaster: it is gone with its owner, the next who makes it is to be told
   uint8_t hold_doublings = 0;  // of the grant hold, see grant_hold.cc
 
   // How often it came here in one second (the last bits of its number), for the statistics.

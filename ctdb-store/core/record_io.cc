@@ -25,8 +25,11 @@ bool written(StoreContext& context, Database& db, const Result<void>& result) {
 }  // namespace
 
 ByteView read_data(StoreContext& context, Activity& activity) {
-  if (!activity.entry->in_file || !activity.db->file->fetch(activity.entry->key(), context.value)) return {};
-  if (context.value.size() <= CTDB_RECORD_HEADER_SIZE) return {};
+  RecordEntry& entry = *activity.entry;
+  if (!entry.in_file || !activity.db->file->fetch(entry.key(), context.value)) return {};
+  const std::optional<RecordHeader> header = read_record_header(context.value);
+  if (!header) return {};
+  if ((header->flags & CTDB_RECORD_MAY_BE_OLDER) == 0) entry.flags &= ~CTDB_RECORD_MAY_BE_OLDER;
   return ByteView(context.value).subspan(CTDB_RECORD_HEADER_SIZE);
 }
 
@@ -55,11 +58,6 @@ bool remove_record(StoreContext& context, Activity& activity) {
   return true;
 }
 
-bool write_header(StoreContext& context, Activity& activity, const RecordHeader& header) {
-  const ByteView data = read_data(context, activity);
-  return write_record(context, activity, header, data);
-}
-
 void set_header_job(StoreContext& context, Activity& activity, HeaderJob job) {
   cancel_header_job(context, activity);
   activity.job = job;
@@ -74,31 +72,33 @@ void cancel_header_job(StoreContext& context, Activity& activity) {
 
 bool run_header_job(StoreContext& context, Activity& activity) {
   RecordEntry& entry = *activity.entry;
+  if (activity.job == HeaderJob::kNone) return true;
+  if (activity.job == HeaderJob::kDiscard) {
+    if (entry.in_file && !remove_record(context, activity)) return false;
+    entry.dmaster = CTDB_UNKNOWN_PNN;
+    entry.pointer_generation = 0;
+    cancel_header_job(context, activity);
+    return true;
+  }
+  const ByteView data = read_data(context, activity);
   RecordHeader header{entry.rsn, entry.dmaster, entry.flags};
+  bool changes = true;
   switch (activity.job) {
-    case HeaderJob::kNone:
-      return true;
-    case HeaderJob::kDiscard:
-      if (entry.in_file && !remove_record(context, activity)) return false;
-      entry.dmaster = CTDB_UNKNOWN_PNN;
-      entry.pointer_generation = 0;
-      break;
     case HeaderJob::kTakeAway:
+      changes = context.owns(entry);
       header.dmaster = CTDB_UNKNOWN_PNN;
-      if (context.owns(entry) && !write_header(context, activity, header)) return false;
       break;
     case HeaderJob::kPoint:
       header.dmaster = activity.job_dmaster;
-      if (!write_header(context, activity, header)) return false;
-      entry.pointer_generation = context.generation;
       break;
-    case HeaderJob::kPromote:
+    default:  // kPromote
       header.dmaster = context.self;
       header.rsn = std::max(entry.rsn, activity.job_rsn) + 1;
       header.flags &= ~kReadOnlyFlags;
-      if (!write_header(context, activity, header)) return false;
-      break;
+      if (activity.job_older) header.flags |= CTDB_RECORD_MAY_BE_OLDER;
   }
+  if (changes && !write_record(context, activity, header, data)) return false;
+  if (activity.job == HeaderJob::kPoint) entry.pointer_generation = context.generation;
   cancel_header_job(context, activity);
   return true;
 }

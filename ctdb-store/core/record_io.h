@@ -12,13 +12,12 @@ namespace ctdb {
 // How long after a failed write it is tried again (disk full, most likely).
 inline constexpr TimeNs kFileRetry = 100 * kMillisecond;
 
-// The record's data, a loan in context.value; empty when there is no record or it is too short to have data.
+// The record's data, a loan in context.value; empty when there is no record or it is too short to have data. The entry's
+// flags are what the file has afterwards.
 ByteView read_data(StoreContext& context, Activity& activity);
 // false: the write failed.
 bool write_record(StoreContext& context, Activity& activity, const RecordHeader& header, ByteView data);
 bool remove_record(StoreContext& context, Activity& activity);
-// Keeps the data as it is.
-bool write_header(StoreContext& context, Activity& activity, const RecordHeader& header);
 // Sets what is to be done to the record's header next, instead of what was to be done before.
 void set_header_job(StoreContext& context, Activity& activity, HeaderJob job);
 void cancel_header_job(StoreContext& context, Activity& activity);

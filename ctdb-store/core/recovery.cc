@@ -40,14 +40,15 @@ bool Recovery::begin(const StoreRecover& order, TimeNs now) {
   ctx_.generation = order.generation;
   ctx_.placement = Placement(order.members);
   stopped_ = false;
+  base_generation_ = order.base_generation;
   for (uint32_t pnn : order.members) {
     members_.emplace_back();
     members_.back().pnn = pnn;
   }
-  empty_handed_ =
+  must_discard_ =
       must_discard_ || std::max(ctx_.open_generation, ctx_.prepared_generation) < order.base_generation;
-  if (empty_handed_) {
-    must_discard_ = true;
+  if (must_discard_) {
+    empty_handed_ = true;
     step_ = Step::kDiscarding;
     start_header_walk(HeaderJob::kDiscard);
     header_slice(now);
@@ -71,8 +72,8 @@ void Recovery::reset() {
   decided_ = 0;
   statistics_ = {};
   account_at_ = 0;
-  promoted_.clear();
-  if (!pointers_counted_) pointers_to_.clear();
+  fallen_back_ = 0;
+  named_.clear();
   failed_ = false;
   walk_.stop();
   walk_job_ = HeaderJob::kNone;
@@ -217,13 +218,9 @@ bool Recovery::open(const StoreOpen& order) {
     ctx_.refuse();
     return false;
   }
-  if (const uint64_t lost = fallen_back(); lost > 0) {
-    ctx_.counts.records_fallen_back += lost;
-    ctx_.out.log(StoreLog::kWarning, std::to_string(lost) +
-                                         " records have fallen back to an older copy or are gone: "
-                                         "their owner left or lost its files");
-  }
-  pointers_counted_ = false;
+  look_at_promotions();
+  tell_fallen_back();
+  owners_known_ = empty_handed_ = false;
   reset();
   ctx_.phase = StorePhase::kOpen;
   ctx_.open_generation = ctx_.generation;

@@ -15,9 +15,7 @@
 
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "ctdb-store/core/migration.h"
@@ -119,8 +117,11 @@ class Recovery {
   void flush_assignments(Member& to);
   void end_assignments();
   void tidy_slice();
-  void count_pointer(const RecordEntry& entry);
-  uint64_t fallen_back();
+  void remember_owner(RecordEntry& entry);
+  bool is_lost(uint32_t owner);
+  void note_fallen_back(const Database& db, const RecordEntry& entry);
+  void look_at_promotions();
+  void tell_fallen_back();
   void tidy(Database& db, RecordEntry& entry);
   void take_assignments(Member& from, const RecordAssign& message, TimeNs now);
   void take_end(bool Member::*ended, uint64_t batches_in, Member& from, const RecordEnd& end);
@@ -132,7 +133,9 @@ class Recovery {
   bool must_take_ = false;  // what the index believes to own must be taken away before anything is claimed
   bool must_discard_ = false;
   bool stopped_ = false;
-  bool empty_handed_ = false;
+  bool empty_handed_ = false;  // it has discarded its records since it was last open, in whichever attempt
+  uint32_t base_generation_ =
+      CTDB_INVALID_GENERATION;  // the newest that was decided: in it, or never, a record moved last
   bool failed_ = false;
   HeaderJob walk_job_ = HeaderJob::kNone;  // what the walk under way does to every record
   RecordWalk walk_;
@@ -141,13 +144,10 @@ class Recovery {
   std::vector<KeptClaim> claims_;
   std::vector<ClaimedKey> keys_;
   size_t decided_ = 0;
-  Placement open_placement_;  // of the generation this store was last open in
-  // For fallen_back(): how many records belong to whom, as this node knew it as their lmaster in the last open generation
-  // (looked at once, because every attempt overwrites it); and which owner the copies named that are promoted now, with
-  // their lmaster of then.
-  std::map<uint32_t, uint64_t> pointers_to_;
-  bool pointers_counted_ = false;
-  std::map<std::pair<uint32_t, uint32_t>, uint64_t> promoted_;
+  Placement open_placement_;        // of the generation this store was last open in
+  bool owners_known_ = false;       // RecordEntry::last_owner is of the last open generation
+  uint64_t fallen_back_ = 0;        // records that have, in this attempt,
+  std::vector<std::string> named_;  // and the first of them
   RecoveryStatistics statistics_;
   TimeNs began_ = 0, now_ = 0;
   size_t account_at_ = 0;  // the last one asked for: work goes database by database

@@ -26,6 +26,11 @@ bool may_change(ByteView value, uint32_t pnn) {
   return header && header->dmaster == pnn && (header->flags & CTDB_RECORD_RO_HAVE_DELEGATIONS) == 0;
 }
 
+// Of a value that has a header.
+uint32_t record_flags(ByteView value) {
+  return load<uint32_t>(value.data() + CTDB_OFF_RECORD_FLAGS);
+}
+
 int file_error(ctdb_db& db) {
   return db.client->fail(CTDB_ERR_DATABASE, db.file->error());
 }
@@ -166,10 +171,14 @@ int write_record(ctdb_record& record, ctdb::ByteView data) {
   if (!client.link.may_use_records()) {
     return client.fail(CTDB_ERR_FENCED, "this node was excluded while the record was locked");
   }
-  const auto header = ctdb::ByteView(record.value).first(CTDB_RECORD_HEADER_SIZE);
+  const auto old_header = ctdb::MutableBytes(record.value).first(CTDB_RECORD_HEADER_SIZE);
+  uint8_t header[CTDB_RECORD_HEADER_SIZE];
+  std::copy(old_header.begin(), old_header.end(), header);
+  ctdb::store(header + CTDB_OFF_RECORD_FLAGS, ctdb::record_flags(old_header) & ~CTDB_RECORD_MAY_BE_OLDER);
   if (!record.db->file->store(record.key, header, data)) {
     return record.db->client->fail(CTDB_ERR_DATABASE, record.db->file->error());
   }
+  std::copy(std::begin(header), std::end(header), old_header.begin());
   // `data` may be part of the old value: then it is not longer, and nothing moves before it is copied.
   const size_t bytes = CTDB_RECORD_HEADER_SIZE + data.size();
   if (record.value.size() < bytes) record.value.resize(bytes);
@@ -227,6 +236,11 @@ ctdb_blob ctdb_record_data(const ctdb_record* record) {
 
 ctdb_blob ctdb_record_key(const ctdb_record* record) {
   return check_locked(record) != 0 ? ctdb_blob{nullptr, 0} : ctdb::blob(record->key);
+}
+
+int ctdb_record_may_be_older(const ctdb_record* record) {
+  if (const int error = check_locked(record); error != 0) return error;
+  return (ctdb::record_flags(record->value) & CTDB_RECORD_MAY_BE_OLDER) != 0 ? 1 : 0;
 }
 
 int ctdb_store(ctdb_record* record, ctdb_blob data) {

@@ -247,6 +247,18 @@ CTDB_API int ctdb_fetch_lock_send(ctdb_db* db, ctdb_blob key, ctdb_record_fn don
 CTDB_API ctdb_blob ctdb_record_data(const ctdb_record* record);
 CTDB_API ctdb_blob ctdb_record_key(const ctdb_record* record);
 
+/* 1 when the locked record's value may be older than one that was read or written before: the node that had the record was
+ * lost with what it had changed last, and the newest copy that was left has become the record (or none was left, and it is
+ * empty). 0 otherwise. The mark stays with the record, also when it moves, until a program of this library stores or deletes
+ * it; programs that use the file on their own keep it. The store's log names such records. Not marked is a record of which no
+ * copy is left when also the node is lost that knew who had it.
+ * Whoever reads without locking finds the same in the header that CTDB_CALL_FETCH_WITH_HEADER returns: bit
+ * CTDB_RECORD_MAY_BE_OLDER of the 32-bit flags at byte CTDB_OFF_RECORD_FLAGS.
+ * Errors: CTDB_ERR_NOT_LOCKED. */
+CTDB_API int ctdb_record_may_be_older(const ctdb_record* record);
+#define CTDB_RECORD_MAY_BE_OLDER 0x00100000u
+#define CTDB_OFF_RECORD_FLAGS 16
+
 /* Replaces the value of the locked record, at once and in one piece: a program that dies here leaves the old value or
  * the new one. The record stays locked. `data` may be the record's own old data. Never waits for a daemon.
  * Errors: CTDB_ERR_NOT_LOCKED, CTDB_ERR_TOO_BIG, CTDB_ERR_DATABASE (the old value is still there), CTDB_ERR_FENCED (the

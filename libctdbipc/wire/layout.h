@@ -55,9 +55,13 @@
 
 /* Record header, §5: u64 rsn, u32 dmaster, u32 reserved, u32 flags, 4 bytes padding */
 #define CTDB_RECORD_HEADER_SIZE 24
+#define CTDB_OFF_RECORD_FLAGS 16
 #define CTDB_RECORD_MIGRATED_WITH_DATA 0x00010000u
 #define CTDB_RECORD_VACUUM_MIGRATED 0x00020000u
 #define CTDB_RECORD_AUTOMATIC 0x00040000u
+/* Ours: the copy that became the record when its owner was lost; the next store of a native client takes it away. Also in
+ * ctdb.h. */
+#define CTDB_RECORD_MAY_BE_OLDER 0x00100000u
 #define CTDB_RECORD_RO_HAVE_DELEGATIONS 0x01000000u
 #define CTDB_RECORD_RO_HAVE_READONLY 0x02000000u
 #define CTDB_RECORD_RO_REVOKING_READONLY 0x04000000u

@@ -522,6 +522,7 @@ Bytes RecordAssign::encode() const {
   for (const RecordAssignment& assignment : assignments) {
     w.u64(assignment.rsn);
     w.u32(assignment.dmaster);
+    w.u32(assignment.older ? 1 : 0);
     w.counted_bytes(assignment.key);
   }
   return out;
@@ -532,12 +533,13 @@ std::optional<RecordAssign> RecordAssign::decode(ByteView payload) {
   m.generation = r.u32();
   m.db_id = r.u32();
   const uint32_t count = r.u32();
-  if (!plausible(r, count, 16)) return std::nullopt;
+  if (!plausible(r, count, 20)) return std::nullopt;
   m.assignments.reserve(count);
   for (uint32_t i = 0; i < count; ++i) {
     RecordAssignment assignment;
     assignment.rsn = r.u64();
     assignment.dmaster = r.u32();
+    assignment.older = r.u32() != 0;
     assignment.key = to_bytes(r.counted_bytes());
     m.assignments.push_back(std::move(assignment));
   }

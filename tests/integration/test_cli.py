@@ -64,7 +64,7 @@ ctdb-recoveryd  alive .*
             self.assertGreater(got["rsn"], rsn)
             rsn = got["rsn"]
         text = self.cli(0, "record", "get", "cli-move.tdb", "greeting").stdout
-        self.assertRegex(text, r"\Avalue: hello\nbytes: 5\ndmaster: 0\nrsn: \d+\n\Z")
+        self.assertRegex(text, r"\Avalue: hello\nbytes: 5\ndmaster: 0\nrsn: \d+\nmay_be_older: no\n\Z")
 
     def test_bytes_that_are_no_text(self):
         self.cli(0, "record", "put", "cli-bytes.tdb", "hex:00ff0a", "hex:de00ad")

@@ -72,7 +72,16 @@ void Client::own() {
   counts_ = world.checkers.lives.valid(node_.pnn());
   life_ = world.checkers.lives.life(node_.pnn());
   world.checkers.single_owner.used(node_.pnn(), key_, may_be_used());
+  const uint64_t fallbacks = world.checkers.history.fallbacks(key_);
   version_ = world.checkers.lost_updates.owned(node_.pnn(), key_, data);
+  // A store that is killed while it discards, because its node is stopped, does not know afterwards that it has.
+  const bool fallen_back = world.checkers.history.fallbacks(key_) != fallbacks && !data.empty() &&
+                           !world.checkers.lives.anything_discarded();
+  if (fallen_back && (header.flags & CTDB_RECORD_MAY_BE_OLDER) == 0) {
+    world.checkers.verdict.violation("may_be_older", "key " + std::to_string(key_) + " on node " +
+                                                         std::to_string(node_.pnn()) +
+                                                         " has fallen back and does not say so");
+  }
   record(HistoryEvent::Kind::kLocked, counts_, version_);
   const uint64_t made_under = world.checkers.history.version(version_).rsn;
   if (counts_) world.checkers.sequence_numbers.seen(node_.pnn(), key_, header.rsn, made_under, data.empty());
@@ -119,6 +128,10 @@ void Client::change() {
   const VersionId made = checkers.history.add(key_, version_, node_.pnn(), rsn, data, counts);
   record(HistoryEvent::Kind::kWrote, counts, made, version_);
   Bytes value = to_bytes(header);
+  if (options_.native) {
+    const uint32_t flags = load<uint32_t>(header.data() + CTDB_OFF_RECORD_FLAGS);
+    ctdb::store(value.data() + CTDB_OFF_RECORD_FLAGS, flags & ~CTDB_RECORD_MAY_BE_OLDER);
+  }
   value.insert(value.end(), data.begin(), data.end());
   node_.database()->store(key_bytes_, value);
   world.points.reach(data.empty() ? Point::kClientDeletes : Point::kClientChanges, node_.pnn());

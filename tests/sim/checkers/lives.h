@@ -41,7 +41,10 @@ class Lives {
   void store_claims(uint32_t node, uint32_t generation);
   void store_cleared(uint32_t node);
   // The node is stopped or banned: its records are invalid from now on.
-  void records_discarded(uint32_t node) { nodes_[node].discarding = true; }
+  void records_discarded(uint32_t node) {
+    nodes_[node].discarding = true;
+    anything_discarded_ = true;
+  }
   void store_restarted(uint32_t node) { nodes_[node].store_restarted = true; }
 
   // ---- what checkers ask ----
@@ -58,6 +61,7 @@ class Lives {
   void generation_opened(uint32_t generation) { newest_opened_ = std::max(newest_opened_, generation); }
   uint32_t newest_opened() const { return newest_opened_; }
   uint64_t lives_ended() const { return ends_.size(); }
+  bool anything_discarded() const { return anything_discarded_; }
 
  private:
   struct Node {
@@ -76,6 +80,7 @@ class Lives {
   std::vector<Node> nodes_;
   Watcher& watcher_;
   std::map<uint32_t, Made> made_;
+  bool anything_discarded_ = false;
   uint32_t newest_effect_ = 0;
   uint32_t newest_opened_ = 0;
   std::vector<Ended> ends_;

@@ -67,6 +67,33 @@ TEST_F(RecordTest, AttachSurvivesShortAnswersAndMissingFiles) {
   EXPECT_NE(std::string(ctdb_error_text(client)).find("/nonexistent/test.tdb"), std::string::npos);
 }
 
+TEST_F(RecordTest, SaysThatARecordMayBeOlderUntilItIsStored) {
+  start_attached({}, [](FakeDaemons& daemons, char) {
+    daemons.put_record(as_bytes("fresh"), kPnn, as_bytes("x"));
+    for (const char* key : {"stored", "deleted"})
+      daemons.put_record(as_bytes(key), kPnn, as_bytes("x"), CTDB_RECORD_MAY_BE_OLDER | 0x10000);
+  });
+  node->command('r');
+  ctdb_record* record = lock("fresh");
+  EXPECT_EQ(ctdb_record_may_be_older(record), 0);
+  ctdb_unlock(record);
+  EXPECT_EQ(ctdb_record_may_be_older(record), CTDB_ERR_NOT_LOCKED);
+  for (const char* key : {"stored", "deleted"}) {
+    record = lock(key);
+    EXPECT_EQ(ctdb_record_may_be_older(record), 1);
+    EXPECT_EQ(key[0] == 's' ? ctdb_store(record, blob_of("y")) : ctdb_delete(record), 0);
+    EXPECT_EQ(ctdb_record_may_be_older(record), 0);
+    ctdb_unlock(record);
+    record = lock(key);
+    EXPECT_EQ(ctdb_record_may_be_older(record), 0);
+    ctdb_unlock(record);
+    ctdb_reply reply{};
+    ASSERT_EQ(ctdb_request(db, blob_of(key), CTDB_CALL_FETCH_WITH_HEADER, {}, 0, &reply), 0);
+    EXPECT_EQ(load<uint32_t>(static_cast<const uint8_t*>(reply.data.data) + CTDB_OFF_RECORD_FLAGS), 0x10000u)
+        << "nothing else of the header is changed";
+  }
+}
+
 TEST_F(RecordTest, AttachesFromAnEventLoop) {
   start();
   const auto attached = [](ctdb_client*, int error, ctdb_db* got, void* data) {

@@ -6,7 +6,6 @@
 #include <map>
 
 #include "libctdbipc/base/random.h"
-#include "libctdbipc/wire/placement.h"
 #include "tests/unit/store/store_world.h"
 
 namespace ctdb::test {
@@ -123,77 +122,6 @@ TEST_F(Recovery, CountsARecordThatIsGoneWithItsOwner) {
   EXPECT_EQ(w.store(1).counts().records_fallen_back, 1u);
   EXPECT_EQ(fetch(2, key), "");
   EXPECT_EQ(w.owners(key), std::vector<uint32_t>{2});
-}
-
-class FallenBack : public ::testing::Test {
- protected:
-  FallenBack() : w(4) {}
-  void start(const std::vector<uint32_t>& members) {
-    w.recover(10, CTDB_INVALID_GENERATION, members);
-    w.attach(members[0]);
-  }
-  void take(uint32_t pnn, std::string_view key, std::string_view data) {
-    w.call(pnn, 5, 1, key);
-    w.pass(kMillisecond);
-    ASSERT_TRUE(w.answered(pnn, 5, 1));
-    ASSERT_TRUE(w.write(pnn, key, data));
-    w.pass(2 * kMillisecond);
-  }
-  uint64_t counted() {
-    uint64_t sum = 0;
-    for (uint32_t pnn = 1; pnn < 4; ++pnn) sum += w.store(pnn).counts().records_fallen_back;
-    return sum;
-  }
-  // A key whose lmaster changes like this.
-  static std::string key_that_moves(const std::vector<uint32_t>& members, uint32_t from,
-                                    const std::vector<uint32_t>& next, uint32_t to) {
-    for (uint32_t i = 0;; ++i) {
-      const std::string key = "moves" + std::to_string(i);
-      if (Placement(members).lmaster(as_bytes(key)) == from && Placement(next).lmaster(as_bytes(key)) == to)
-        return key;
-    }
-  }
-  void owner_leaves(uint32_t before);
-  World w;
-};
-
-// The key's lmaster was `before`; its owner, node 0, leaves.
-void FallenBack::owner_leaves(uint32_t before) {
-  start({0, 1, 2});
-  const std::string key = key_that_moves({0, 1, 2}, before, {1, 2, 3}, 3);
-  take(2, key, "older");
-  take(0, key, "newest");
-  w.stop(0);
-  w.recover(11, 10, {1, 2, 3});
-  EXPECT_EQ(w.owners(key), std::vector<uint32_t>{2});
-  EXPECT_EQ(counted(), 1u);
-}
-
-TEST_F(FallenBack, IsCountedOnceWhenTheLmasterChangesToo) {
-  owner_leaves(1);
-}
-
-TEST_F(FallenBack, IsCountedWhenTheLmasterLeavesWithTheOwner) {
-  owner_leaves(0);
-}
-
-TEST_F(FallenBack, IsCountedWhenItOpensHoweverManyAttemptsThatTakes) {
-  start({0, 1, 2});
-  const std::string key = w.key_of(1);
-  const std::string without_copy = w.key_of(1, "alone");
-  take(2, key, "older");
-  take(0, key, "newest");
-  take(0, without_copy, "only");
-  w.stop(0);
-  for (uint32_t generation = 11; generation < 14; ++generation) {
-    w.begin(generation, 10, {1, 2});
-    w.run();
-  }
-  EXPECT_EQ(counted(), 0u) << "nothing is decided yet";
-  w.recover(14, 10, {1, 2});
-  EXPECT_EQ(counted(), 2u);
-  w.recover(15, 14, {1, 2, 3});
-  EXPECT_EQ(counted(), 2u);
 }
 
 TEST_F(Recovery, DoesNotCountARecordThatWasOnItsWay) {

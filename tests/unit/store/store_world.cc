@@ -258,6 +258,14 @@ bool World::write(uint32_t pnn, std::string_view key, std::string_view data) {
   return true;
 }
 
+// Takes CTDB_RECORD_MAY_BE_OLDER away behind the store, as native clients do when they store.
+void World::clear_mark(uint32_t pnn, std::string_view key) {
+  Bytes value = *db(pnn).fetch(as_bytes(key));
+  uint8_t* flags = value.data() + CTDB_OFF_RECORD_FLAGS;
+  ctdb::store(flags, load<uint32_t>(flags) & ~CTDB_RECORD_MAY_BE_OLDER);
+  db(pnn).store(as_bytes(key), value);
+}
+
 std::optional<RecordHeader> World::header(uint32_t pnn, std::string_view key) {
   const std::optional<Bytes> value = db(pnn).fetch(as_bytes(key));
   return value ? read_record_header(*value) : std::nullopt;

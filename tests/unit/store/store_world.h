@@ -130,6 +130,7 @@ class World {
   }
   // What a client does with a record it owns: takes the lock, changes the data, lets go. false: not its own, or locked.
   bool write(uint32_t pnn, std::string_view key, std::string_view data);
+  void clear_mark(uint32_t pnn, std::string_view key);
   std::optional<RecordHeader> header(uint32_t pnn, std::string_view key);
   std::optional<std::string> data(uint32_t pnn, std::string_view key);
   RecordSight sight(uint32_t pnn, std::string_view key);

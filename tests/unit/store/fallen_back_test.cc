@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Records whose newest data are lost with their owner: they are counted, named and marked.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "libctdbipc/wire/placement.h"
+#include "tests/unit/store/store_world.h"
+
+namespace ctdb::test {
+namespace {
+
+class FallenBack : public ::testing::Test {
+ protected:
+  FallenBack() : w(4) {}
+  void start(const std::vector<uint32_t>& members) {
+    w.recover(10, CTDB_INVALID_GENERATION, members);
+    w.attach(members[0]);
+  }
+  void take(uint32_t pnn, std::string_view key, std::string_view data) {
+    w.call(pnn, 5, 1, key);
+    w.pass(kMillisecond);
+    ASSERT_TRUE(w.answered(pnn, 5, 1));
+    ASSERT_TRUE(w.write(pnn, key, data));
+    w.pass(2 * kMillisecond);
+  }
+  std::string fetch(uint32_t pnn, std::string_view key) {
+    w.call(pnn, 6, 2, key, CTDB_FUNC_FETCH);
+    w.pass(kMillisecond);
+    const auto reply = w.answer(pnn, 6, 2);
+    return reply ? std::string(as_text(reply->data)) : "no answer";
+  }
+  uint64_t counted() {
+    uint64_t sum = 0;
+    for (uint32_t pnn = 1; pnn < 4; ++pnn) sum += w.store(pnn).counts().records_fallen_back;
+    return sum;
+  }
+  // A key whose lmaster changes like this.
+  static std::string key_that_moves(const std::vector<uint32_t>& members, uint32_t from,
+                                    const std::vector<uint32_t>& next, uint32_t to) {
+    for (uint32_t i = 0;; ++i) {
+      const std::string key = "moves" + std::to_string(i);
+      if (Placement(members).lmaster(as_bytes(key)) == from && Placement(next).lmaster(as_bytes(key)) == to)
+        return key;
+    }
+  }
+  // A key whose lmaster among nodes 0 to 2, and among 1 and 2, is `lmaster`.
+  static std::string key_of(uint32_t lmaster, const std::string& prefix = "key") {
+    for (uint32_t i = 0;; ++i) {
+      const std::string key = prefix + std::to_string(i);
+      if (Placement({0, 1, 2}).lmaster(as_bytes(key)) == lmaster) return key;
+    }
+  }
+  void owner_leaves(uint32_t before);
+  World w;
+};
+
+bool may_be_older(const std::optional<RecordHeader>& header) {
+  return header && (header->flags & CTDB_RECORD_MAY_BE_OLDER) != 0;
+}
+
+TEST_F(FallenBack, MarksTheCopyThatBecomesTheRecordWhereverItGoes) {
+  start({0, 1, 2});
+  const std::string key = key_of(1);
+  take(2, key, "older");
+  take(0, key, "newest");
+  EXPECT_FALSE(may_be_older(w.header(0, key)));
+  w.stop(0);
+  w.recover(11, 10, {1, 2});
+  EXPECT_TRUE(may_be_older(w.header(2, key)));
+  EXPECT_EQ(fetch(1, key), "older");
+  EXPECT_TRUE(may_be_older(w.header(1, key)));
+  // A store with the mark taken away, as a native client makes it.
+  w.clear_mark(1, key);
+  w.call(1, 7, 1, key);  // the store writes the header anew
+  w.pass(kMillisecond);
+  EXPECT_FALSE(may_be_older(w.header(1, key)));
+  EXPECT_EQ(fetch(2, key), "older");
+  EXPECT_FALSE(may_be_older(w.header(2, key)));
+}
+
+TEST_F(FallenBack, NamesAndMarksARecordThatIsGone) {
+  start({0, 1, 2});
+  const std::string here = key_of(1), there = key_of(1, "there");
+  take(0, here, "only copy");
+  take(0, there, "only copy");
+  w.stop(0);
+  w.recover(11, 10, {1, 2});
+  EXPECT_TRUE(std::ranges::any_of(w.node(1).logs, [&](const std::string& line) {
+    return line == "fallen back or gone: test.tdb " + here;
+  }));
+  EXPECT_EQ(fetch(1, here), "");
+  EXPECT_TRUE(may_be_older(w.header(1, here)));
+  EXPECT_EQ(fetch(2, there), "");
+  EXPECT_TRUE(may_be_older(w.header(2, there)));
+  EXPECT_EQ(fetch(2, "never seen"), "");
+  EXPECT_FALSE(may_be_older(w.header(2, "never seen")));
+}
+
+TEST_F(FallenBack, ARecordThatComesBackWithItsOwnerIsNotMarked) {
+  start({0, 1, 2});
+  const std::string key = key_of(1);
+  take(0, key, "x");
+  w.begin(11, 10, {1, 2});  // an attempt without its owner
+  w.run();
+  w.recover(12, 10, {0, 1, 2});
+  EXPECT_EQ(fetch(2, key), "x");
+  EXPECT_FALSE(may_be_older(w.header(2, key)));
+}
+
+// An attempt in which a node discards is given up; in the next one it has nothing to discard any more.
+TEST_F(FallenBack, IsMarkedWhenTheOwnerCameBackEmptyInAnEarlierAttempt) {
+  start({0, 1, 2});
+  const std::string key = key_of(1);
+  take(2, key, "older");
+  take(0, key, "newest");
+  w.start(0);
+  w.begin(11, 10, {0, 1, 2});
+  w.run();
+  w.recover(12, 10, {0, 1, 2});
+  EXPECT_EQ(w.store(1).counts().records_fallen_back, 1u);
+  EXPECT_EQ(fetch(1, key), "older");
+  EXPECT_TRUE(may_be_older(w.header(1, key)));
+}
+
+// Node 2 passes the record on as its location master, holding an older copy; the giver is lost.
+TEST_F(FallenBack, IsMarkedWhenTheRecordIsLostOnItsWayThroughItsLmaster) {
+  start({0, 1, 2});
+  const std::string key = key_of(2);
+  take(2, key, "older");
+  take(0, key, "newest");
+  w.call(1, 5, 1, key);
+  while (w.carry_one(1, 2)) {
+  }
+  while (w.carry_one(2, 0)) {
+  }
+  while (w.carry_one(0, 2)) {
+  }
+  w.link(2, 1).clear();
+  w.stop(0);
+  w.recover(11, 10, {1, 2});
+  EXPECT_EQ(fetch(2, key), "older");
+  EXPECT_TRUE(may_be_older(w.header(2, key)));
+}
+
+// The key's lmaster was `before`; its owner, node 0, leaves.
+void FallenBack::owner_leaves(uint32_t before) {
+  start({0, 1, 2});
+  const std::string key = key_that_moves({0, 1, 2}, before, {1, 2, 3}, 3);
+  take(2, key, "older");
+  take(0, key, "newest");
+  w.stop(0);
+  w.recover(11, 10, {1, 2, 3});
+  EXPECT_EQ(w.owners(key), std::vector<uint32_t>{2});
+  EXPECT_EQ(counted(), 1u);
+  EXPECT_TRUE(may_be_older(w.header(2, key)));
+}
+
+TEST_F(FallenBack, IsCountedOnceWhenTheLmasterChangesToo) {
+  owner_leaves(1);
+}
+
+TEST_F(FallenBack, IsCountedWhenTheLmasterLeavesWithTheOwner) {
+  owner_leaves(0);
+}
+
+TEST_F(FallenBack, IsCountedWhenItOpensHoweverManyAttemptsThatTakes) {
+  start({0, 1, 2});
+  const std::string key = w.key_of(1);
+  const std::string without_copy = w.key_of(1, "alone");
+  take(2, key, "older");
+  take(0, key, "newest");
+  take(0, without_copy, "only");
+  w.stop(0);
+  for (uint32_t generation = 11; generation < 14; ++generation) {
+    w.begin(generation, 10, {1, 2});
+    w.run();
+  }
+  EXPECT_EQ(counted(), 0u) << "nothing is decided yet";
+  w.recover(14, 10, {1, 2});
+  EXPECT_EQ(counted(), 2u);
+  w.recover(15, 14, {1, 2, 3});
+  EXPECT_EQ(counted(), 2u);
+}
+
+}  // namespace
+}  // namespace ctdb::test
