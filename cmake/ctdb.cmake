@@ -2,6 +2,7 @@
 
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 pkg_check_modules(TDB REQUIRED IMPORTED_TARGET tdb)
 
 set(CTDB_WARNINGS -Wall -Wextra -Wconversion -Werror)

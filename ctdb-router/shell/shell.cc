@@ -6,6 +6,7 @@
 #include "ctdb-router/transport/tcp/address.h"
 #include "ctdb-router/transport/tcp/tcp_transport.h"
 #include "libctdbipc/base/limits.h"
+#include "libctdbipc/runtime/log.h"
 
 namespace ctdb {
 namespace {
@@ -18,13 +19,14 @@ RouterOptions router_options(const Config& config) {
   return options;
 }
 
-TcpOptions tcp_options(const Config& config, uint64_t boot_id) {
+TcpOptions tcp_options(const Config& config, uint64_t boot_id, ClusterKey key) {
   TcpOptions options;
   options.pnn = config.pnn;
   options.nodes = config.nodes;
   options.port = config.port;
   options.cluster_name = config.cluster_name;
   options.boot_id = boot_id;
+  options.key = std::move(key);
   return options;
 }
 
@@ -42,11 +44,11 @@ std::vector<RouterNode> router_nodes(const std::vector<NodeAddress>& nodes, uint
   return out;
 }
 
-RouterShell::RouterShell(DaemonContext& context, uint64_t boot_id)
+RouterShell::RouterShell(DaemonContext& context, uint64_t boot_id, ClusterKey key)
     : context_(context),
       loop_(*context.loop),
       router_(new Router(router_options(context.config), *this)),
-      transport_(make_tcp_transport(tcp_options(context.config, boot_id), loop_, *this)),
+      transport_(make_tcp_transport(tcp_options(context.config, boot_id, std::move(key)), loop_, *this)),
       daemons_(loop_, *this, context.config.pnn, boot_id),
       classic_(loop_, ids_, *this, daemons_),
       native_(loop_, ids_, *this, daemons_, context.config.pnn, context.config.node_page_path()),
@@ -59,7 +61,17 @@ RouterShell::~RouterShell() {
 }
 
 Result<std::unique_ptr<RouterShell>> RouterShell::create(DaemonContext& context, uint64_t boot_id) {
-  auto shell = std::unique_ptr<RouterShell>(new RouterShell(context, boot_id));
+  ClusterKey key;
+  if (const std::string& file = context.config.key_file; file.empty()) {
+    log_warning(
+        "links are neither authenticated nor encrypted: no [cluster] key file, so whoever can take a node's "
+        "address can act as it");
+  } else if (Result<ClusterKey> loaded = ClusterKey::load(file); loaded) {
+    key = std::move(*loaded);
+  } else {
+    return fail(std::move(loaded.error()));
+  }
+  auto shell = std::unique_ptr<RouterShell>(new RouterShell(context, boot_id, std::move(key)));
   if (Result<void> started = shell->start(); !started) return fail(std::move(started.error()));
   return shell;
 }

@@ -17,6 +17,7 @@
 #include "ctdb-router/shell/daemons.h"
 #include "ctdb-router/shell/native_clients.h"
 #include "ctdb-router/shell/setup_server.h"
+#include "ctdb-router/transport/cluster_key.h"
 #include "ctdb-router/transport/transport.h"
 #include "libctdbipc/runtime/daemon.h"
 
@@ -32,7 +33,7 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   ~RouterShell() override;
 
  private:
-  RouterShell(DaemonContext& context, uint64_t boot_id);
+  RouterShell(DaemonContext& context, uint64_t boot_id, ClusterKey key);
   Result<void> start();
   void end_of_turn();
   void hold_senders_back();

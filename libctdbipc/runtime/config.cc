@@ -5,6 +5,7 @@
 #include <ini.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <charconv>
@@ -159,6 +160,7 @@ const std::map<std::string, Setter>& options() {
       {"cluster/leader capability", bool_option(&Config::leader_capability)},
       {"cluster/quorum", set_quorum},
       {"cluster/port", set_port},
+      {"cluster/key file", text_option(&Config::key_file)},
       {"cluster/transport", set_transport},
       {"database/volatile database directory", text_option(&Config::volatile_directory)},
       {"database/persistent database directory", text_option(&Config::persistent_directory)},
@@ -325,6 +327,30 @@ bool address_is_local(const std::string& address) {
   return probe.valid() && bind(probe.get(), reinterpret_cast<sockaddr*>(&storage), size) == 0;
 }
 
+// What can be told without reading it: only the router needs to be allowed that.
+void check_key_file(Config& config, const std::string& base, std::vector<ConfigProblem>& problems) {
+  const bool named = !config.key_file.empty();
+  if (!named) config.key_file = base + "/cluster.key";
+  const auto problem = [&](const std::string& text, const std::string& remedy) {
+    problems.push_back({config.key_file, 0, text, remedy});
+  };
+  struct stat status {};
+  if (stat(config.key_file.c_str(), &status) != 0) {
+    if (errno == ENOENT && !named) return config.key_file.clear();
+    return problem("the key file cannot be used: " + std::string(std::strerror(errno)),
+                   "make one on one node and copy it to the others: head -c 48 /dev/urandom | base64");
+  }
+  if (!S_ISREG(status.st_mode)) return problem("the key file is not a regular file", "name another");
+  if ((status.st_mode & 027) != 0)
+    return problem("others may read the key file, or its group may change it",
+                   "make a new key and chmod 640 it");
+  if (status.st_size < static_cast<off_t>(kClusterKeyBytesMin) ||
+      status.st_size > static_cast<off_t>(kClusterKeyBytesMax))
+    problem("the key file has " + std::to_string(status.st_size) + " bytes",
+            "put " + std::to_string(kClusterKeyBytesMin) + " to " + std::to_string(kClusterKeyBytesMax) +
+                " random ones there");
+}
+
 void find_own_pnn(Config& config, const std::string& file, std::vector<ConfigProblem>& problems) {
   for (const NodeAddress& node : config.nodes) {
     if (node.deleted) continue;
@@ -436,6 +462,7 @@ Result<Config> load_config(const std::string& base, std::vector<ConfigProblem>& 
   config->nodes = std::move(*nodes);
   const size_t before = problems.size();
   find_own_pnn(*config, file, problems);
+  check_key_file(*config, base, problems);
   if (problems.size() > before) return fail(ErrorCode::kInvalid, "configuration has errors");
   return config;
 }

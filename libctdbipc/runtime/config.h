@@ -13,6 +13,9 @@
 namespace ctdb {
 
 inline constexpr int kExitConfig = 78;
+// Of the cluster's key file.
+inline constexpr size_t kClusterKeyBytesMin = 32;
+inline constexpr size_t kClusterKeyBytesMax = 4096;
 
 // One thing wrong with a file. line 0: the file as a whole.
 struct ConfigProblem {
@@ -41,6 +44,8 @@ struct Config {
   bool leader_capability = true;      // "leader capability"
   Quorum quorum = Quorum::kMajority;  // "quorum" (ours): majority | none
   uint16_t port = 4379;               // "port" (ours)
+  std::string
+      key_file;  // "key file" (ours): the secret of all nodes; default <base>/cluster.key, if there is one
   // [database]
   std::string volatile_directory;    // default <base>/volatile
   std::string persistent_directory;  // default <base>/persistent

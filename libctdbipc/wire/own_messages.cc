@@ -23,6 +23,12 @@ std::string take_text(Reader& reader) {
   return std::string(as_text(reader.counted_bytes()));
 }
 
+template <size_t N>
+void take_array(Reader& reader, std::array<uint8_t, N>& out) {
+  const ByteView bytes = reader.bytes(N);
+  std::copy(bytes.begin(), bytes.end(), out.begin());
+}
+
 void put_pnns(Writer& writer, const std::vector<uint32_t>& pnns) {
   writer.u32(static_cast<uint32_t>(pnns.size()));
   for (uint32_t pnn : pnns) writer.u32(pnn);
@@ -73,6 +79,8 @@ Bytes Hello::encode() const {
   w.u64(boot_id);
   w.u64(session);
   put_text(w, cluster_name);
+  w.bytes(nonce);
+  w.bytes(proof);
   return out;
 }
 std::optional<Hello> Hello::decode(ByteView payload) {
@@ -84,7 +92,19 @@ std::optional<Hello> Hello::decode(ByteView payload) {
   m.boot_id = r.u64();
   m.session = r.u64();
   m.cluster_name = take_text(r);
+  take_array(r, m.nonce);
+  take_array(r, m.proof);
   if (m.version_min > m.version_max) r.fail();
+  return checked(r, m);
+}
+
+Bytes HelloProof::encode() const {
+  return Bytes(proof.begin(), proof.end());
+}
+std::optional<HelloProof> HelloProof::decode(ByteView payload) {
+  Reader r(payload);
+  HelloProof m;
+  take_array(r, m.proof);
   return checked(r, m);
 }
 

@@ -26,6 +26,10 @@ inline constexpr uint64_t kHelloRecordStream = 1;
 // The same for the link's keeper wire (§5).
 inline constexpr uint64_t kHelloKeeperWire = 2;
 
+// A random number that nobody has used before, and what proves that its maker knows the cluster's key. All zeros: no key.
+using HelloNonce = std::array<uint8_t, 16>;
+using Proof = std::array<uint8_t, 32>;
+
 // First packet in each direction of a link; Header.srcnode is the sender's node id, destnode whom it believes to
 // have reached.
 struct Hello {
@@ -35,8 +39,17 @@ struct Hello {
   uint64_t boot_id = 0;  // random, one per start of the router
   uint64_t session = 0;  // counts up with every connection of the sender
   std::string cluster_name;
+  HelloNonce nonce{};
+  Proof proof{};  // over both node ids, this HELLO and the one it answers
   Bytes encode() const;
   static std::optional<Hello> decode(ByteView payload);
+};
+
+// The opener's last word where there is a key: it has seen the answer to its HELLO, so it is no recording.
+struct HelloProof {
+  Proof proof{};
+  Bytes encode() const;
+  static std::optional<HelloProof> decode(ByteView payload);
 };
 
 struct HelloRefused {

@@ -5,6 +5,7 @@ Node i lives in DIR/node<i> and listens on 127.0.0.(i+1). Each daemon is supervi
 ends without being asked is started again after 100 ms, unless it does so too often or says that its configuration is
 wrong. Standard library only.
 """
+import base64
 import errno
 import os
 import select
@@ -178,7 +179,8 @@ class Node:
             with open(path) as old:
                 if not old.readline().startswith(MARK):
                     raise ClusterError(f"{path} was not written by run-cluster; choose another --dir")
-        sections = {"cluster": {"node address": self.address, "port": self.cluster.port}}
+        sections = {"cluster": {"node address": self.address, "port": self.cluster.port,
+                                "key file": self.cluster.key_file}}
         for section, options in self.cluster.options.items():
             sections.setdefault(section, {}).update(options)
         with open(path, "w") as out:
@@ -333,8 +335,15 @@ class Cluster:
                                            "(another cluster? 'ss -ltnp' shows it); stop it or choose --port") from None
                     raise ClusterError(f"{node.address} port {self.port}: {problem.strerror}") from None
 
+    @property
+    def key_file(self):
+        return os.path.join(self.directory, "cluster.key")
+
     def write_configuration(self):
         os.makedirs(self.directory, exist_ok=True)
+        if not os.path.exists(self.key_file):
+            with open(os.open(self.key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+                out.write(base64.b64encode(os.urandom(48)) + b"\n")
         for node in self.nodes:
             node.write_configuration()
 

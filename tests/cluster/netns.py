@@ -3,6 +3,7 @@
 
 Unix sockets and pids are shared with everybody, so clients need not be inside.
 """
+import ctypes
 import os
 import subprocess
 
@@ -20,6 +21,12 @@ class NetworkNamespace:
     def wrap(self, command):
         """The command line that runs `command` inside."""
         return ["nsenter", f"--net=/proc/{self._holder.pid}/ns/net", "--"] + list(command)
+
+    def enter(self):
+        """Moves the calling process inside, for good: for a child that was forked for it."""
+        with open(f"/proc/{self._holder.pid}/ns/net") as namespace:
+            if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0) != 0:
+                raise OSError(ctypes.get_errno(), "setns")
 
     def close(self):
         if self._holder.poll() is None:

@@ -83,9 +83,13 @@ void fields(Line& line, const ReqTunnel& p) {
 void fields(Line& line, const Hello& m) {
   line.number("version_min", m.version_min).number("version_max", m.version_max).hex("features", m.features);
   line.number("boot_id", m.boot_id).number("session", m.session).text("cluster_name", m.cluster_name);
+  line.bytes("nonce", m.nonce).bytes("proof", m.proof);
 }
 void fields(Line& line, const HelloRefused& m) {
   line.text("reason", m.reason);
+}
+void fields(Line& line, const HelloProof& m) {
+  line.bytes("proof", m.proof);
 }
 void fields(Line& line, const LinkPing& m) {
   line.number("sent_ns", m.sent_ns);

@@ -10,7 +10,10 @@ namespace ctdb {
 
 // sample<Hello>() and so on; the argument only picks the overload.
 inline Hello sample(Hello*) {
-  return {1, 3, 0x8000000000000001ull, 42, 7, "cluster"};
+  return {1, 3, 0x8000000000000001ull, 42, 7, "cluster", {1, 2, 3}, {4, 5, 6}};
+}
+inline HelloProof sample(HelloProof*) {
+  return {{7, 8, 9}};
 }
 inline HelloRefused sample(HelloRefused*) {
   return {"wrong cluster name"};

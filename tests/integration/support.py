@@ -84,8 +84,8 @@ MAGIC = 0x43544442
 CURRENT_NODE = 0xF0000001
 
 
-def packet(operation, body, destnode=CURRENT_NODE, reqid=1, generation=0, version=1, magic=MAGIC):
-    return HEADER.pack(32 + len(body), magic, version, generation, operation, destnode, 0, reqid) + body
+def packet(operation, body, destnode=CURRENT_NODE, srcnode=0, reqid=1, generation=0, version=1, magic=MAGIC):
+    return HEADER.pack(32 + len(body), magic, version, generation, operation, destnode, srcnode, reqid) + body
 
 
 def control(opcode, data=b"", srvid=0, flags=0, **header):

@@ -2,14 +2,16 @@
 // Peers, sessions, HELLO, pings and re-connecting. What a connection is: packet_stream.h; what a HELLO must say:
 // hello.h.
 //
-// Life of a link: (connecting →) hello → up → dead. A node with the higher number opens, the other accepts; the
-// opener says HELLO, the acceptor checks it and answers with its own, so it is up first.
+// Life of a link: (connecting →) hello → (proof →) up → dead. A node with the higher number opens, the other accepts; the
+// opener says HELLO, the acceptor checks it and answers with its own. With a cluster key it is up when the opener has proved that
+// it saw the answer, else at once.
 #include "ctdb-router/transport/tcp/tcp_transport.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "ctdb-router/transport/listener.h"
+#include "ctdb-router/transport/tcp/handshake.h"
 #include "ctdb-router/transport/tcp/hello.h"
 #include "ctdb-router/transport/tcp/keeper_wires.h"
 #include "ctdb-router/transport/tcp/sockets.h"
@@ -50,7 +52,7 @@ class TcpTransport : public Transport {
   uint64_t new_session() override { return (options_.boot_id << 32) | ++connections_; }
 
  private:
-  enum class Phase : uint8_t { kConnecting, kHello, kUp, kDead };
+  enum class Phase : uint8_t { kConnecting, kHello, kProof, kUp, kDead };
   // What a connection is to be: the link itself, or one of those beside it, which are given away after HELLO.
   enum class Use : uint8_t { kRecords, kKeeper, kLink };
   static constexpr size_t kSides = 2;
@@ -70,7 +72,8 @@ class TcpTransport : public Transport {
     const bool incoming;
     Use use = Use::kLink;  // ours from the start, a peer's once it said HELLO
     Phase phase = Phase::kHello;
-    TimeNs deadline = kNever;  // of connecting and hello
+    TimeNs deadline = kNever;  // of connecting, hello and proof
+    Handshake handshake;
     uint64_t session = 0;
     uint64_t peer_boot_id = 0;
     uint64_t peer_session = 0;
@@ -111,9 +114,12 @@ class TcpTransport : public Transport {
   void accept_one(UniqueFd socket, const std::string& address);
   void refuse_socket(int socket, uint32_t peer, const std::string& why);
   void on_connected(Link& link);
+  Bytes own_hello(Link& link, uint64_t session);
   void say_hello(Link& link, uint64_t session);
   void on_packet(Link& link, MutableBytes packet);
   void on_hello(Link& link, ByteView packet);
+  void on_proof(Link& link, ByteView packet);
+  bool newer_is_up(const Link& link) const;
   bool link_packet(Link& link, const Header& header, ByteView packet);
   void send_own(Link& link, Operation operation, const Bytes& payload);
   void refuse(Link& link, const std::string& why);
@@ -189,6 +195,7 @@ TcpTransport::Link& TcpTransport::add_link(UniqueFd socket, uint32_t peer, bool 
       std::make_unique<Link>(*this, std::make_unique<PlainStream>(std::move(socket)), peer, incoming));
   Link& link = *links_.back();
   link.session = new_session();
+  link.handshake = Handshake(options_.key);
   arm_check();
   return link;
 }
@@ -241,16 +248,20 @@ void TcpTransport::on_connected(Link& link) {
   const Link* up = peers_[link.peer].up;
   const bool side = link.use != Use::kLink;
   if (side && up == nullptr) return end(link, "the link is down");
+  if (side) link.handshake = Handshake(up->handshake.key_for_sides());
   say_hello(link, side ? up->session : link.session);
   // The answer has the same size, and whatever follows it is for the store.
   if (side) link.connection.read_at_most(built_.size());
 }
 
+Bytes TcpTransport::own_hello(Link& link, uint64_t session) {
+  Hello hello{kLinkVersionMin,  kLinkVersionMax, feature_of(link.use),
+              options_.boot_id, session,         options_.cluster_name};
+  return link.handshake.say(options_.pnn, link.peer, std::move(hello)).encode();
+}
+
 void TcpTransport::say_hello(Link& link, uint64_t session) {
-  send_own(link, Operation::HELLO,
-           Hello{kLinkVersionMin, kLinkVersionMax, feature_of(link.use), options_.boot_id, session,
-                 options_.cluster_name}
-               .encode());
+  send_own(link, Operation::HELLO, own_hello(link, session));
 }
 
 // ---- accepting ----
@@ -266,7 +277,8 @@ void TcpTransport::accept_one(UniqueFd socket, const std::string& address) {
   tcp_adopt(socket.get());
   std::vector<Link*> waiting;
   for (const auto& link : links_) {
-    if (link->peer == *peer && link->phase == Phase::kHello) waiting.push_back(link.get());
+    if (link->peer == *peer && (link->phase == Phase::kHello || link->phase == Phase::kProof))
+      waiting.push_back(link.get());
   }
   if (waiting.size() >= kHellosPerPeerMax) end(*waiting.front(), "too many connections without HELLO");
   Link& link = add_link(std::move(socket), *peer, true);
@@ -292,10 +304,11 @@ void TcpTransport::send_own(Link& link, Operation operation, const Bytes& payloa
 
 void TcpTransport::on_packet(Link& link, MutableBytes packet) {
   if (link.phase == Phase::kHello) return on_hello(link, packet);
+  if (link.phase == Phase::kProof) return on_proof(link, packet);
   if (link.phase != Phase::kUp) return;
   const Header header = read_header(packet);
   const bool of_links = header.operation >= static_cast<uint32_t>(Operation::HELLO) &&
-                        header.operation <= static_cast<uint32_t>(Operation::LINK_PONG);
+                        header.operation <= static_cast<uint32_t>(Operation::HELLO_PROOF);
   const bool good = of_links ? link_packet(link, header, packet) : events_.on_packet(link.peer, packet);
   if (!good) end(link, "it sent a packet that breaks the rules of links");
 }
@@ -329,16 +342,35 @@ void TcpTransport::on_hello(Link& link, ByteView packet) {
     return end(link, hello.error().context);
   }
   if (link.use != Use::kLink || hello->features != 0) return on_side_hello(link, *hello);
+  if (const Result<void> heard = link.handshake.hear(link.peer, options_.pnn, *hello); !heard)
+    return refuse(link, heard.error().context);
   link.peer_boot_id = hello->boot_id;
   link.peer_session = hello->session;
-  if (Link* old = peers_[link.peer].up; old != nullptr) {
-    // An old connection attempt that comes late must not replace the newer one.
-    if (old->peer_boot_id == hello->boot_id && old->peer_session >= hello->session) {
-      return refuse(link, "a newer connection of this node is up");
-    }
-    end(*old, "replaced by a newer connection");
+  if (newer_is_up(link)) return refuse(link, "a newer connection of this node is up");
+  if (link.incoming) say_hello(link, link.session);
+  if (!link.handshake.keyed()) return bring_up(link);
+  if (link.incoming) {
+    link.phase = Phase::kProof;
+    return;
   }
+  send_own(link, Operation::HELLO_PROOF, HelloProof{link.handshake.last_word()}.encode());
   bring_up(link);
+}
+
+void TcpTransport::on_proof(Link& link, ByteView packet) {
+  std::optional<HelloProof> said;
+  if (read_header(packet).operation == static_cast<uint32_t>(Operation::HELLO_PROOF))
+    said = HelloProof::decode(own_payload(packet));
+  if (!said || !same_proof(said->proof, link.handshake.last_word()))
+    return refuse(link, "it has not proved that it knows this cluster's key");
+  if (newer_is_up(link)) return refuse(link, "a newer connection of this node is up");
+  bring_up(link);
+}
+
+// An old connection attempt that comes late must not replace the newer one.
+bool TcpTransport::newer_is_up(const Link& link) const {
+  const Link* up = peers_[link.peer].up;
+  return up != nullptr && up->peer_boot_id == link.peer_boot_id && up->peer_session >= link.peer_session;
 }
 
 void TcpTransport::refuse(Link& link, const std::string& why) {
@@ -349,10 +381,10 @@ void TcpTransport::refuse(Link& link, const std::string& why) {
 }
 
 void TcpTransport::bring_up(Link& link) {
+  if (Link* old = peers_[link.peer].up; old != nullptr) end(*old, "replaced by a newer connection");
   link.phase = Phase::kUp;
   link.deadline = kNever;
   link.connection.accept_all();
-  if (link.incoming) say_hello(link, link.session);
   Peer& peer = peers_[link.peer];
   peer.up = &link;
   peer.retry_delay = kRetryFirst;
@@ -443,6 +475,8 @@ void TcpTransport::on_side_hello(Link& link, const Hello& hello) {
     if (up == nullptr || hello.session != up->session || hello.features != feature_of(link.use)) {
       return end(link, "the answer to HELLO does not fit");
     }
+    if (const Result<void> heard = link.handshake.hear(link.peer, options_.pnn, hello); !heard)
+      return end(link, heard.error().context);
     return hand_over(link);
   }
   if (hello.features != kHelloRecordStream && hello.features != kHelloKeeperWire)
@@ -452,12 +486,13 @@ void TcpTransport::on_side_hello(Link& link, const Hello& hello) {
   if (up == nullptr || up->peer_boot_id != hello.boot_id || up->peer_session != hello.session) {
     return refuse(link, "it belongs to a link that is not up");
   }
+  link.handshake = Handshake(up->handshake.key_for_sides());
+  if (const Result<void> heard = link.handshake.hear(link.peer, options_.pnn, hello); !heard)
+    return refuse(link, heard.error().context);
   if (link.use == Use::kKeeper) {
     // The answer says that the keeper has the wire: KeeperWires gives it when that is so.
     build_own(built_, {0, 0, static_cast<uint32_t>(Operation::HELLO), link.peer, options_.pnn, 0},
-              Hello{kLinkVersionMin, kLinkVersionMax, kHelloKeeperWire, options_.boot_id, hello.session,
-                    options_.cluster_name}
-                  .encode());
+              own_hello(link, hello.session));
     return hand_over(link);
   }
   say_hello(link, hello.session);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "ctdb-router/transport/cluster_key.h"
 #include "ctdb-router/transport/transport.h"
 #include "libctdbipc/runtime/config.h"
 #include "libctdbipc/runtime/event_loop.h"
@@ -18,6 +19,7 @@ struct TcpOptions {
   uint16_t port = 4379;
   std::string cluster_name;
   uint64_t boot_id = 0;
+  ClusterKey key;
 };
 
 std::unique_ptr<Transport> make_tcp_transport(TcpOptions options, EventLoop& loop, TransportEvents& events);

@@ -72,7 +72,9 @@ class SupervisorTest(StandIns):
         self.cluster.start()
         with open(os.path.join(self.dir, "node1", "ctdb.conf")) as source:
             self.assertEqual(source.read().split("\n", 1)[1],
-                             f"[cluster]\n  node address = 127.0.0.2\n  port = {self.port}\n")
+                             f"[cluster]\n  node address = 127.0.0.2\n  port = {self.port}\n  key file = {self.dir}/cluster.key\n")
+        self.assertEqual(os.stat(f"{self.dir}/cluster.key").st_mode & 0o777, 0o600)
+        self.assertGreaterEqual(os.stat(f"{self.dir}/cluster.key").st_size, 32)
         with open(os.path.join(self.dir, "node1", "nodes")) as source:
             self.assertEqual(source.read(), "127.0.0.1\n127.0.0.2\n")
 

@@ -25,23 +25,27 @@ inline uint16_t free_port() {
   return ntohs(address.sin_port);
 }
 
-inline TcpOptions tcp_options(uint32_t pnn, uint64_t boot_id, uint16_t port) {
+inline ClusterKey test_key(const std::string& text = "the secret of the nodes of this test cluster") {
+  return ClusterKey(Bytes(text.begin(), text.end()));
+}
+
+inline TcpOptions tcp_options(uint32_t pnn, uint64_t boot_id, uint16_t port, ClusterKey key = {}) {
   TcpOptions options;
   options.pnn = pnn;
   for (uint32_t node = 0; node < 3; ++node) options.nodes.push_back({node, tcp_node_address(node), false});
   options.port = port;
   options.cluster_name = "test";
   options.boot_id = boot_id;
+  options.key = std::move(key);
   return options;
 }
 
-inline MakeTransport make_tcp_cluster() {
+inline MakeTransport make_tcp_cluster(const ClusterKey& key) {
   const uint16_t port = free_port();
-  return [port](uint32_t pnn, uint64_t boot_id, EventLoop& loop, TransportEvents& events) {
-    return make_tcp_transport(tcp_options(pnn, boot_id, port), loop, events);
+  return [port, key](uint32_t pnn, uint64_t boot_id, EventLoop& loop, TransportEvents& events) {
+    return make_tcp_transport(tcp_options(pnn, boot_id, port, key), loop, events);
   };
 }
-
 }  // namespace ctdb::test
 
 #endif  // CTDB_TESTS_UNIT_ROUTER_TCP_CLUSTER_H_

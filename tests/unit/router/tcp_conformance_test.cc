@@ -5,7 +5,15 @@
 namespace ctdb::test {
 namespace {
 
-INSTANTIATE_TEST_SUITE_P(Tcp, TransportConformance, testing::Values(&make_tcp_cluster));
+MakeTransport plain() {
+  return make_tcp_cluster({});
+}
+MakeTransport keyed() {
+  return make_tcp_cluster(test_key());
+}
+
+INSTANTIATE_TEST_SUITE_P(Tcp, TransportConformance, testing::Values(&plain));
+INSTANTIATE_TEST_SUITE_P(TcpWithKey, TransportConformance, testing::Values(&keyed));
 
 }  // namespace
 }  // namespace ctdb::test

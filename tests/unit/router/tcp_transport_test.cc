@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "ctdb-router/transport/tcp/handshake.h"
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/wire/frame_reader.h"
 #include "tests/unit/router/tcp_cluster.h"
@@ -62,10 +63,10 @@ class RawPeer {
 // Node 0 is real; the test is node 1 or 2 by hand.
 class TcpPeer : public testing::Test {
  protected:
-  TcpPeer() : port(free_port()) {
+  explicit TcpPeer(const ClusterKey& key = {}) : port(free_port()) {
     node = std::make_unique<TransportNode>(
-        0, 50, [this](uint32_t pnn, uint64_t boot, EventLoop& loop, auto& events) {
-          return make_tcp_transport(tcp_options(pnn, boot, port), loop, events);
+        0, 50, [this, key](uint32_t pnn, uint64_t boot, EventLoop& loop, auto& events) {
+          return make_tcp_transport(tcp_options(pnn, boot, port, key), loop, events);
         });
   }
   RawPeer dial(const std::string& from = "127.0.0.2") {
@@ -246,16 +247,103 @@ TEST_F(TcpPeer, SilentConnectionsAreBounded) {
   EXPECT_FALSE(peers.back().closed());
 }
 
+// A local process that takes the address of a node that is down, but has no key.
+class KeyedTcpPeer : public TcpPeer {
+ protected:
+  KeyedTcpPeer() : TcpPeer(test_key()) {}
+  Bytes keyed_hello(Handshake& handshake, uint64_t session = 1) {
+    return own(Operation::HELLO, handshake.say(1, 0, Hello{1, 1, 0, 9, session, "test"}).encode());
+  }
+  Bytes last_word(const Proof& proof) { return own(Operation::HELLO_PROOF, HelloProof{proof}.encode()); }
+  // Up to the answer to HELLO.
+  RawPeer half_way(Handshake& handshake, uint64_t session = 1) {
+    RawPeer peer = dial();
+    peer.send(keyed_hello(handshake, session));
+    EXPECT_TRUE(until([&] { return peer.has(Operation::HELLO); }));
+    EXPECT_TRUE(handshake.hear(0, 1, *Hello::decode(own_payload(*peer.find(Operation::HELLO)))));
+    return peer;
+  }
+};
+
+TEST_F(KeyedTcpPeer, ALinkStandsAfterTheLastWordOnly) {
+  Handshake handshake(test_key());
+  RawPeer peer = half_way(handshake);
+  EXPECT_EQ(node->ups(), 0u);
+  peer.send(last_word(handshake.last_word()));
+  EXPECT_TRUE(until([&] { return node->ups() == 1; }));
+}
+
+TEST_F(KeyedTcpPeer, APoserIsRefusedAndNamed) {
+  EXPECT_NE(refusal_of(hello()).find("it has no cluster key"), std::string::npos);
+  Handshake wrong(test_key("what somebody guessed, of the right length"));
+  EXPECT_NE(refusal_of(keyed_hello(wrong)).find("does not know this cluster's key"), std::string::npos);
+  EXPECT_EQ(node->transport->figures().refused, 2u);
+}
+
+TEST_F(KeyedTcpPeer, ARecordedHelloMakesNoLink) {
+  Handshake honest(test_key());
+  const Bytes recorded = keyed_hello(honest);
+  for (const Bytes& next : {last_word(Proof{}), own(Operation::LINK_PING, LinkPing{}.encode()), recorded,
+                            link_message(1, 0, 1, 100)}) {
+    RawPeer peer = dial();
+    peer.send(recorded);
+    EXPECT_TRUE(until([&] { return peer.has(Operation::HELLO); }));
+    peer.send(next);
+    EXPECT_TRUE(until([&] { return peer.closed(); }));
+    EXPECT_NE(peer.refusal().find("has not proved"), std::string::npos);
+  }
+  EXPECT_EQ(node->ups(), 0u);
+}
+
+TEST_F(KeyedTcpPeer, APoserDoesNotEndTheLinkThatIsUp) {
+  Handshake honest(test_key());
+  RawPeer peer = half_way(honest);
+  peer.send(last_word(honest.last_word()));
+  EXPECT_TRUE(until([&] { return node->ups() == 1; }));
+  Handshake recorded(test_key());
+  RawPeer poser = dial();
+  poser.send(keyed_hello(recorded, 2));
+  EXPECT_TRUE(until([&] { return poser.has(Operation::HELLO); }));
+  poser.send(last_word(Proof{}));
+  EXPECT_TRUE(until([&] { return poser.closed(); }));
+  EXPECT_EQ(node->downs(), 0u);
+  EXPECT_FALSE(peer.closed());
+}
+
+TEST_F(KeyedTcpPeer, ConnectionsBesideALinkNeedItsKey) {
+  node->transport->want_record_streams(true);
+  Handshake honest(test_key());
+  RawPeer peer = half_way(honest);
+  peer.send(last_word(honest.last_word()));
+  EXPECT_TRUE(until([&] { return node->ups() == 1; }));
+  for (const uint64_t use : {kHelloRecordStream, kHelloKeeperWire}) {
+    const Hello said{1, 1, use, 9, 1, "test"};
+    RawPeer without = dial();
+    without.send(own(Operation::HELLO, said.encode()));
+    EXPECT_TRUE(until([&] { return without.closed(); }));
+    EXPECT_NE(without.refusal().find("it has no cluster key"), std::string::npos);
+    RawPeer outside = dial();
+    outside.send(own(Operation::HELLO, Handshake(test_key()).say(1, 0, said).encode()));
+    EXPECT_TRUE(until([&] { return outside.closed(); }));
+    EXPECT_NE(outside.refusal().find("does not know"), std::string::npos);
+  }
+  RawPeer stream = dial();
+  Handshake beside(honest.key_for_sides());
+  stream.send(
+      own(Operation::HELLO, beside.say(1, 0, Hello{1, 1, kHelloRecordStream, 9, 1, "test"}).encode()));
+  EXPECT_TRUE(until([&] { return stream.has(Operation::HELLO); }));
+}
+
 // The real node is number 1 and dials us.
 class TcpDialler : public testing::Test {
  protected:
-  TcpDialler() : port(free_port()) {
+  explicit TcpDialler(const ClusterKey& key = {}) : port(free_port()) {
     Result<UniqueFd> listening = tcp_listen(make_address("127.0.0.1", port));
     EXPECT_TRUE(listening);
     listener = std::move(*listening);
     node = std::make_unique<TransportNode>(
-        1, 50, [this](uint32_t pnn, uint64_t boot, EventLoop& loop, auto& events) {
-          return make_tcp_transport(tcp_options(pnn, boot, port), loop, events);
+        1, 50, [this, key](uint32_t pnn, uint64_t boot, EventLoop& loop, auto& events) {
+          return make_tcp_transport(tcp_options(pnn, boot, port, key), loop, events);
         });
   }
   bool until(const std::function<bool()>& condition) { return turn_until({node.get()}, condition); }
@@ -310,6 +398,28 @@ TEST_F(TcpDialler, TriesAgainWithAnotherSessionAfterEveryKindOfFailure) {
   peer.send(answer(1));
   EXPECT_TRUE(until([&] { return node->ups() == 1; }));
   EXPECT_EQ(node->downs(), 0u);
+}
+
+class KeyedTcpDialler : public TcpDialler {
+ protected:
+  KeyedTcpDialler() : TcpDialler(test_key()) {}
+};
+
+TEST_F(KeyedTcpDialler, AListenerAtTheAddressOfANodeThatIsDownGetsNoLink) {
+  RawPeer poser = accept_one();
+  EXPECT_TRUE(until([&] { return poser.has(Operation::HELLO); }));
+  poser.send(answer(1));
+  EXPECT_TRUE(until([&] { return poser.closed(); }));
+  EXPECT_EQ(node->ups(), 0u);
+  RawPeer honest = accept_one();
+  EXPECT_TRUE(until([&] { return honest.has(Operation::HELLO); }));
+  Handshake handshake(test_key());
+  EXPECT_TRUE(handshake.hear(1, 0, *Hello::decode(own_payload(*honest.find(Operation::HELLO)))));
+  Bytes packet;
+  build_own(packet, {0, 0, static_cast<uint32_t>(Operation::HELLO), 1, 0, 0},
+            handshake.say(0, 1, Hello{1, 1, 0, 77, 1, "test"}).encode());
+  honest.send(packet);
+  EXPECT_TRUE(until([&] { return node->ups() == 1 && honest.has(Operation::HELLO_PROOF); }));
 }
 
 }  // namespace

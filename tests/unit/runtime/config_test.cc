@@ -307,6 +307,29 @@ TEST_F(LoadConfig, AnotherNodesFileMayBeNamed) {
   EXPECT_EQ(problems_.size(), 1u) << text_;  // nothing about a file that nobody named
 }
 
+TEST_F(LoadConfig, AKeyFileIsCheckedWhereThereIsOne) {
+  write("nodes", "127.0.0.1\n");
+  ASSERT_TRUE(load()) << text_;
+  EXPECT_EQ(load()->key_file, "");
+  write("cluster.key", std::string(32, 'k'));
+  std::filesystem::permissions(base_ + "/cluster.key", std::filesystem::perms(0640));
+  ASSERT_TRUE(load()) << text_;
+  EXPECT_EQ(load()->key_file, base_ + "/cluster.key");
+  for (const unsigned mode : {0644u, 0660u, 0641u, 0642u}) {
+    std::filesystem::permissions(base_ + "/cluster.key", std::filesystem::perms(mode));
+    EXPECT_FALSE(load()) << mode;
+    EXPECT_NE(text_.find("others may read the key file"), std::string::npos) << text_;
+  }
+  std::filesystem::permissions(base_ + "/cluster.key", std::filesystem::perms(0600));
+  write("cluster.key", "short");
+  EXPECT_FALSE(load());
+  EXPECT_NE(text_.find(base_ + "/cluster.key: the key file has 5 bytes (put 32 to 4096"), std::string::npos)
+      << text_;
+  write("ctdb.conf", "[cluster]\nkey file = " + base_ + "/none\n");
+  EXPECT_FALSE(load());
+  EXPECT_NE(text_.find("/none: the key file cannot be used: No such file"), std::string::npos) << text_;
+}
+
 TEST_F(LoadConfig, AFileThatCannotBeReadIsNamed) {
   std::filesystem::create_directory(base_ + "/nodes");
   EXPECT_FALSE(load());

@@ -231,7 +231,7 @@ TEST(Operations, EveryPacketTypeOfTheProtocolIsInTheTable) {
 }
 
 TEST(Operations, NumbersTheProtocolDoesNotHaveAreNotFound) {
-  for (const uint32_t number : {6u, 11u, 12u, 0xFFFu, 0x1004u, 0x103Fu, 0x1045u, 0xFFFFFFFFu}) {
+  for (const uint32_t number : {6u, 11u, 12u, 0xFFFu, 0x1005u, 0x103Fu, 0x1045u, 0xFFFFFFFFu}) {
     EXPECT_EQ(find_operation(number), nullptr) << number;
   }
   for (const uint32_t number : {163u, 164u, 0xFFFu, 0x1004u, 0xFFFFFFFFu}) {
