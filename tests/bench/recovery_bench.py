@@ -3,9 +3,9 @@
 """run-bench recovery: what clients see of a node's death, Debian's three-node ctdbd beside ours, in one run.
 
 For each number of records, filled in equal parts by the three nodes: on both surviving nodes watchers increment random
-ones of them, and one works on records that nobody else asks for. All daemons of a node are killed with SIGKILL. Per run
-two figures: how long after the kill some client was waiting all the time, and the longest stall of those who work on
-records of their own.
+ones of them, and one works on records that nobody else asks for. All daemons of a node are killed with SIGKILL, or stopped
+with SIGSTOP ("hung"). Per run two figures: how long after it some client was waiting all the time, and the longest stall of
+those who work on records of their own. --growth instead: what one recovery costs as nodes grow (recovery_growth.py).
 """
 import argparse
 import json
@@ -21,6 +21,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
 
+import recovery_growth  # noqa: E402
 from classic import ClassicCluster  # noqa: E402
 from cluster import Cluster  # noqa: E402
 from netns import NetworkNamespace  # noqa: E402
@@ -34,10 +35,12 @@ SETTLE_S = 1.0
 STALL_S = 0.02  # an operation that takes longer has waited for somebody
 QUIET_S = 3.0   # nobody has stalled for so long: it is over
 GIVE_UP_S = 180
+VICTIMS = ("other", "leader", "hung")
 
 
 class Classic:
     name = "classic"
+    quiet_s = {"other": 5 * QUIET_S, "leader": 5 * QUIET_S, "hung": 60.0}  # it notices a hung node after 25 to 30 s
 
     def __init__(self, directory, _namespace, _build):
         self.cluster = ClassicCluster(directory, NODES)
@@ -56,12 +59,19 @@ class Classic:
         for pid in self.pids(node):
             os.kill(pid, signal.SIGKILL)
 
+    def hang(self, node):
+        for pid in self.pids(node):
+            os.kill(pid, signal.SIGSTOP)
+
     def stop(self):
+        for pid in self.pids():
+            os.kill(pid, signal.SIGCONT)
         self.cluster.stop()
 
 
 class Ours:
     name = "ours"
+    quiet_s = dict.fromkeys(VICTIMS, 2 * QUIET_S)
 
     def __init__(self, directory, namespace, build):
         self.cluster = Cluster(directory, nodes=NODES, bin_dir=os.path.join(build, "bin"), wrap=namespace.wrap)
@@ -84,6 +94,10 @@ class Ours:
         self.cluster.nodes[node].begin_stop(signal.SIGKILL)  # and they are not started again
         for pid in children:
             os.kill(pid, signal.SIGKILL)
+
+    def hang(self, node):
+        for daemon in self.cluster.nodes[node].daemons.values():
+            daemon.signal(signal.SIGSTOP)
 
     def stop(self):
         self.cluster.stop()
@@ -153,20 +167,23 @@ class Watchers:
         return found
 
 
-def one_run(kind, victim_is_leader, records, build):
+def one_run(kind, victim_kind, records, build):
     with tempfile.TemporaryDirectory(prefix="ctdb-recovery-") as directory, NetworkNamespace() as namespace:
         system = kind(directory, namespace, build)
         try:
             fill(system, build, records)
             leader = system.leader()
-            victim = leader if victim_is_leader else (leader + 1) % NODES
+            victim = leader if victim_kind == "leader" else (leader + 1) % NODES
             survivors = [node for node in range(NODES) if node != victim]
             before = sum(memory_bytes(system.pids(node)) for node in survivors) / len(survivors)
             watchers = Watchers(system, build, survivors, records)
             time.sleep(SETTLE_S)  # the rate before the kill is not measured, but clients must be under way
             killed = time.monotonic()
-            system.kill(victim)
-            time.sleep(QUIET_S if kind is not Classic else 5 * QUIET_S)
+            if victim_kind == "hung":
+                system.hang(victim)
+            else:
+                system.kill(victim)
+            time.sleep(kind.quiet_s[victim_kind])
             stalls = watchers.stop()
             peak = max(peak_memory_bytes(system.pids(node)) for node in survivors)
         finally:
@@ -189,12 +206,12 @@ def measure(arguments):
     kinds = {"classic": Classic, "ours": Ours, "socket": OursThroughTheSocket}
     rows = []
     for records in arguments.records:
-        for leader in (False, True):
-            row = {"records": records, "victim": "leader" if leader else "other", "systems": {}}
+        for victim in arguments.victims:
+            row = {"records": records, "victim": victim, "systems": {}}
             samples = {name: [] for name in arguments.systems}
             for _ in range(arguments.rounds):
                 for name in arguments.systems:
-                    samples[name].append(one_run(kinds[name], leader, records, arguments.build))
+                    samples[name].append(one_run(kinds[name], victim, records, arguments.build))
             for name, runs in samples.items():
                 row["systems"][name] = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
             rows.append(row)
@@ -202,8 +219,12 @@ def measure(arguments):
     return rows
 
 
+def what_happened(victim):
+    return {"other": "a node killed", "leader": "the leader killed", "hung": "a node stopped"}[victim]
+
+
 def format_row(row):
-    parts = [f"{row['records']:>9,} records, {row['victim']:<6} killed:"]
+    parts = [f"{row['records']:>9,} records, {what_happened(row['victim'])}:"]
     for name, values in row["systems"].items():
         parts.append(f"{name} served again after {values['served_s']:.3f} s (own records: "
                      f"{values['own_stall_s'] * 1000:.0f} ms, {values['memory_before'] / 1e6:.0f} -> "
@@ -217,6 +238,9 @@ def format_row(row):
 def parse_arguments(words):
     parser = argparse.ArgumentParser(prog="run-bench recovery", description=__doc__.splitlines()[0])
     parser.add_argument("--records", default="0,100000,1000000", help="numbers of records (default 0,100000,1000000)")
+    parser.add_argument("--victims", default=",".join(VICTIMS), help=f"of {', '.join(VICTIMS)} (all)")
+    parser.add_argument("--growth", metavar="NODES", help="instead: one recovery's cost with so many nodes, e.g. 3,5,9,16")
+    parser.add_argument("--picture", metavar="FILE", help="with --growth: a plot, SVG")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--systems", default="classic,ours", help="of classic, ours, socket (ours, classic clients)")
     parser.add_argument("--json", metavar="FILE", help="write the results there, too")
@@ -224,12 +248,22 @@ def parse_arguments(words):
     arguments = parser.parse_args(words)
     arguments.records = [int(part) for part in arguments.records.split(",")]
     arguments.systems = arguments.systems.split(",")
+    arguments.victims = arguments.victims.split(",")
+    for victim in arguments.victims:
+        if victim not in VICTIMS:
+            parser.error(f"--victims {victim}: of {', '.join(VICTIMS)}")
     return arguments
 
 
 def main(words):
     arguments = parse_arguments(words)
-    rows = measure(arguments)
+    if arguments.growth:
+        rows = recovery_growth.measure([int(part) for part in arguments.growth.split(",")], arguments.build,
+                                       arguments.rounds)
+        if arguments.picture:
+            recovery_growth.draw(rows, arguments.picture)
+    else:
+        rows = measure(arguments)
     if arguments.json:
         with open(arguments.json, "w") as out:
             json.dump({"schema": 1, "rounds": arguments.rounds, "rows": rows}, out, indent=1)

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one recovery costs as nodes grow: packets and bytes on the wire per node, and how long it takes.
+
+All nodes share one network namespace, so what its loopback interface carried between the kill of a node and half a second
+after the recovery, less what it carries in as long a time without one, is what the recovery cost. Packets are those of TCP.
+"""
+import json
+import os
+import signal
+import statistics
+import subprocess
+import tempfile
+import time
+
+from cluster import Cluster
+from netns import NetworkNamespace
+
+RECORDS_PER_NODE = 1000
+AFTER_S = 0.5
+PATIENCE_S = 60
+
+
+def carried(namespace):
+    """(packets, bytes) that loopback has carried so far."""
+    text = subprocess.run(namespace.wrap(["cat", "/proc/net/dev"]), stdout=subprocess.PIPE, text=True, check=True).stdout
+    fields = next(line for line in text.splitlines() if line.strip().startswith("lo:")).split()
+    return int(fields[2]), int(fields[1])
+
+
+def counter(node, name):
+    return json.loads(node.cli("-o", "json", "stats", check=True).stdout)["counters"][name]
+
+
+def difference(later, earlier):
+    return tuple(a - b for a, b in zip(later, earlier))
+
+
+def fill(cluster, build):
+    clients = [subprocess.Popen([os.path.join(build, "bin", "ctdb-recovery-client"), "--native", node.setup_socket, "fill",
+                                 str(node.index * RECORDS_PER_NODE), str(RECORDS_PER_NODE)], stdout=subprocess.DEVNULL)
+               for node in cluster.nodes]
+    if any(client.wait() != 0 for client in clients):
+        raise RuntimeError("the records could not be made")
+
+
+def recovered(nodes, before):
+    """Every survivor has finished a recovery more than before."""
+    return all(counter(node, "recoveryd_recoveries") > count for node, count in zip(nodes, before))
+
+
+def one_run(count, build):
+    with tempfile.TemporaryDirectory(prefix="ctdb-growth-") as directory, NetworkNamespace() as namespace:
+        with Cluster(directory, nodes=count, bin_dir=os.path.join(build, "bin"), wrap=namespace.wrap) as cluster:
+            fill(cluster, build)
+            survivors = cluster.nodes[:-1]
+            before = [counter(node, "recoveryd_recoveries") for node in survivors]
+            start, begun = carried(namespace), time.monotonic()
+            cluster.nodes[-1].begin_stop(signal.SIGKILL)
+            cluster.nodes[-1].kill_keeper()
+            while not recovered(survivors, before):
+                if time.monotonic() > begun + PATIENCE_S:
+                    raise RuntimeError(f"{count} nodes: no recovery in {PATIENCE_S} s")
+                time.sleep(0.01)
+            time.sleep(AFTER_S)
+            spent, seconds = difference(carried(namespace), start), time.monotonic() - begun
+            idle_start = carried(namespace)
+            time.sleep(seconds)
+            idle = difference(carried(namespace), idle_start)
+            lasted = max(counter(node, "recoveryd_recovery_last_us") for node in survivors)
+    packets, size = (max(0, a - b) / len(survivors) for a, b in zip(spent, idle))
+    return {"packets": packets, "bytes": size, "ms": lasted / 1000}
+
+
+def measure(counts, build, rounds):
+    rows = []
+    for count in counts:
+        runs = [one_run(count, build) for _ in range(rounds)]
+        row = {"nodes": count, **{key: statistics.median(run[key] for run in runs) for key in runs[0]}}
+        rows.append(row)
+        print(f"{count:>3} nodes, {RECORDS_PER_NODE:,} records each: {row['packets']:,.0f} packets and "
+              f"{row['bytes'] / 1000:,.0f} kB per surviving node, {row['ms']:.0f} ms", flush=True)
+    return rows
+
+
+WIDTH, HEIGHT, LEFT, BOTTOM = 640, 320, 70, 50
+
+
+def draw(rows, path):
+    """Bytes per node over nodes."""
+    most_nodes, most = max(row["nodes"] for row in rows), max(row["bytes"] for row in rows) * 1.15
+
+    def at(nodes, size):
+        return (LEFT + (WIDTH - LEFT - 20) * nodes / most_nodes, HEIGHT - BOTTOM - (HEIGHT - BOTTOM - 30) * size / most)
+
+    points = [at(row["nodes"], row["bytes"]) for row in rows]
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" font-family="sans-serif" font-size="12">',
+             f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
+             f'<text x="{LEFT}" y="18">kB on the wire per surviving node, one recovery, {RECORDS_PER_NODE:,} records a node</text>',
+             f'<line x1="{LEFT}" y1="{HEIGHT - BOTTOM}" x2="{WIDTH - 20}" y2="{HEIGHT - BOTTOM}" stroke="black"/>',
+             f'<line x1="{LEFT}" y1="30" x2="{LEFT}" y2="{HEIGHT - BOTTOM}" stroke="black"/>',
+             '<polyline fill="none" stroke="#2060b0" stroke-width="2" points="'
+             + " ".join(f"{x:.1f},{y:.1f}" for x, y in points) + '"/>']
+    for row, (x, y) in zip(rows, points):
+        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="#2060b0"/>',
+                  f'<text x="{x:.1f}" y="{y - 8:.1f}" text-anchor="middle">{row["bytes"] / 1000:.0f}</text>',
+                  f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{row["nodes"]}</text>']
+    parts += [f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 10}" text-anchor="middle">nodes</text>', "</svg>"]
+    with open(path, "w") as out:
+        out.write("\n".join(parts) + "\n")
