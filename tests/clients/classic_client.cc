@@ -64,6 +64,12 @@ Result<void> ClassicClient::send_packet() {
   return {};
 }
 
+bool ClassicClient::connected() const {
+  uint8_t byte = 0;
+  const ssize_t got = ::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
 Result<void> ClassicClient::read_socket() {
   const MutableBytes room = reader_.room();
   ssize_t got = 0;

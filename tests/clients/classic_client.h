@@ -41,6 +41,8 @@ class ClassicClient {
   ~ClassicClient();
 
   uint32_t pnn() const { return pnn_; }
+  // False: the daemon has ended the connection. A local hit does not show that; smbd sees it in its event loop, and ends.
+  bool connected() const;
   // REQ_CALLs sent so far: how often a record was not here.
   uint64_t calls() const { return calls_; }
 

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // ctdb-increment: adds one to a counter record under fetch-lock, as often as told, and prints the final value.
-//   ctdb-increment --setup PATH | --socket PATH  --db NAME --key KEY [--count N] [--hold 1]
+//   ctdb-increment --setup PATH | --socket PATH  --db NAME --key KEY [--count N] [--hold 1] [--history FILE]
 // --setup takes the C API, --socket the classic socket. The counter is 8 bytes, host order; a record that is empty or does
 // not exist counts as 0. Restarts of daemons are ridden out: when the connection is lost, or a daemon refuses, it connects
 // again and goes on; an increment is made under the local lock, so it is known whether it happened. Gives up when
 // nothing succeeds for two minutes. --hold 1: with the record locked it prints "locked" and goes on when its standard input
-// ends.
+// ends. --history FILE: increments until its standard input ends, a thousand a second at most, and adds a line "VALUE BEGUN
+// ENDED" for each: the value written, and between which times (ns, CLOCK_MONOTONIC) the record was surely locked.
+#include <poll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -33,10 +36,20 @@ class Counter {
   virtual std::string add(uint64_t by, uint64_t* value) = 0;
 
   void hold() { hold_ = true; }
+  int64_t begun() const { return begun_; }
+  int64_t ended() const { return ended_; }
 
  protected:
+  static int64_t now() {
+    timespec at{};
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return int64_t{at.tv_sec} * 1000000000 + at.tv_nsec;
+  }
+  // Called right before the record is unlocked.
+  void unlocking() { ended_ = now(); }
   // Called with the record locked.
   void locked() {
+    begun_ = now();
     if (!std::exchange(hold_, false)) return;
     std::printf("locked\n");
     std::fflush(stdout);
@@ -47,6 +60,7 @@ class Counter {
 
  private:
   bool hold_ = false;
+  int64_t begun_ = 0, ended_ = 0;
 };
 
 uint64_t number_in(ByteView data) {
@@ -77,6 +91,7 @@ class NativeCounter : public Counter {
     *value = number_in({static_cast<const uint8_t*>(old.data), old.size}) + by;
     error = by == 0 ? 0 : ctdb_store(record, {value, sizeof *value});
     const std::string failure = error == 0 ? "" : text(error);
+    unlocking();
     ctdb_unlock(record);
     return failure;
   }
@@ -108,6 +123,7 @@ class ClassicCounter : public Counter {
   }
 
   std::string add(uint64_t by, uint64_t* value) override {
+    if (!client_->connected()) return "the daemon has ended the connection";
     if (Result<void> got = client_->fetch_lock(*db_, as_bytes(key_)); !got) return got.error().text();
     locked();
     *value = number_in(ByteView(db_->value).subspan(CTDB_RECORD_HEADER_SIZE)) + by;
@@ -117,6 +133,7 @@ class ClassicCounter : public Counter {
       store(bytes, *value);
       if (Result<void> stored = client_->store(*db_, bytes); !stored) failure = stored.error().text();
     }
+    unlocking();
     client_->unlock(*db_);
     return failure;
   }
@@ -126,6 +143,32 @@ class ClassicCounter : public Counter {
   std::unique_ptr<ClassicClient> client_;
   ClassicClient::Database* db_ = nullptr;
 };
+
+bool input_ended() {
+  pollfd input{STDIN_FILENO, POLLIN, 0};
+  return ::poll(&input, 1, 0) > 0;
+}
+
+// Until standard input ends.
+int write_history(Counter& counter, const std::string& file) {
+  std::FILE* const out = std::fopen(file.c_str(), "a");
+  if (out == nullptr) {
+    std::perror(file.c_str());
+    return 1;
+  }
+  bool opened = false;
+  while (!input_ended()) {
+    uint64_t value = 0;
+    opened = (opened || counter.open().empty()) && counter.add(1, &value).empty();
+    if (opened) {
+      std::fprintf(out, "%llu %lld %lld\n", static_cast<unsigned long long>(value),
+                   static_cast<long long>(counter.begun()), static_cast<long long>(counter.ended()));
+      std::fflush(out);
+    }
+    usleep(opened ? 1000 : 20000);
+  }
+  return std::fclose(out) == 0 ? 0 : 1;
+}
 
 // Runs until `count` increments have been made; one more visit of 0 reads the value.
 int run(Counter& counter, uint64_t count) {
@@ -155,12 +198,13 @@ int run(Counter& counter, uint64_t count) {
 int usage() {
   std::fprintf(
       stderr,
-      "usage: ctdb-increment --setup PATH | --socket PATH  --db NAME --key KEY [--count N] [--hold 1]\n");
+      "usage: ctdb-increment --setup PATH | --socket PATH  --db NAME --key KEY [--count N] [--hold 1] "
+      "[--history FILE]\n");
   return 2;
 }
 
 int main_of(int argc, char** argv) {
-  std::string setup, socket, database, key;
+  std::string setup, socket, database, key, history;
   uint64_t count = 1;
   bool hold = false;
   for (int i = 1; i < argc; ++i) {
@@ -178,6 +222,8 @@ int main_of(int argc, char** argv) {
       key = value;
     } else if (word == "--count") {
       count = std::strtoull(value, nullptr, 10);
+    } else if (word == "--history") {
+      history = value;
     } else if (word == "--hold") {
       hold = std::strcmp(value, "1") == 0;
     } else {
@@ -192,7 +238,7 @@ int main_of(int argc, char** argv) {
     counter = std::make_unique<ClassicCounter>(socket, database, key);
   }
   if (hold) counter->hold();
-  return run(*counter, count);
+  return history.empty() ? run(*counter, count) : write_history(*counter, history);
 }
 
 }  // namespace
