@@ -130,6 +130,7 @@ Result<void> RecoverydShell::try_connect() {
 Result<std::unique_ptr<ChannelQueue>> RecoverydShell::open_channel(ChannelFds fds, RecoverydLane lane) {
   const auto on_frame = [this, lane](const Channel::Frame& frame) {
     ++events_;
+    hooks_.arrived(frame.packet);
     core_->on_packet(lane, frame.info.endpoint, frame.packet, loop_.now());
   };
   const auto on_dead = [this, connection = connections_](const char* why) {

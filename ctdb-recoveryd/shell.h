@@ -11,6 +11,7 @@
 #include "ctdb-recoveryd/state_file.h"
 #include "libctdbipc/runtime/channel_queue.h"
 #include "libctdbipc/runtime/daemon.h"
+#include "libctdbipc/runtime/hook_points.h"
 #include "libctdbipc/runtime/setup_socket.h"
 
 namespace ctdb {
@@ -45,6 +46,7 @@ class RecoverydShell : public DaemonShell, public RecoverydOutput {
 
   DaemonContext& context_;
   EventLoop& loop_;
+  const HookPoints hooks_{"ctdb-recoveryd"};
   StateFile file_;
   std::unique_ptr<Random> random_;
   std::unique_ptr<ClusterNode> core_;

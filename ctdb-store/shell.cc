@@ -135,6 +135,7 @@ void StoreShell::on_router_frame(const Channel::Frame& frame) {
   ++events_;
   obey_page();
   if (frame.info.flags != 0) return adopted_.on_router_frame(frame.info, frame.packet);
+  hooks_.arrived(frame.packet);
   store_->on_router_packet(frame.info.endpoint, frame.packet, loop_.now());
 }
 
@@ -209,6 +210,7 @@ PeerStreams::Handlers StoreShell::stream_handlers() {
   return {[this](MutableBytes packet) {
             ++events_;
             obey_page();
+            hooks_.arrived(packet);
             store_->on_router_packet(0, packet, loop_.now());
           },
           [this](uint32_t pnn, const std::string& why) {

@@ -27,6 +27,7 @@
 #include "ctdb-store/router_link.h"
 #include "libctdbipc/runtime/channel_queue.h"
 #include "libctdbipc/runtime/daemon.h"
+#include "libctdbipc/runtime/hook_points.h"
 
 namespace ctdb {
 
@@ -80,6 +81,7 @@ class StoreShell : public DaemonShell, StoreOutput {
 
   DaemonContext& context_;
   EventLoop& loop_;
+  const HookPoints hooks_{"ctdb-store"};
   NodePage& page_;
   FenceGate gate_;
   KeeperLink keeper_;

@@ -167,6 +167,7 @@ void RouterShell::on_stream_report(uint32_t pnn, bool broken) {
 }
 
 bool RouterShell::on_packet(uint32_t pnn, MutableBytes packet) {
+  hooks_.arrived(packet);
   return router_->on_link_packet(pnn, packet, loop_.now());
 }
 
@@ -205,6 +206,7 @@ void RouterShell::on_store_cut_client(uint32_t id) {
 }
 
 void RouterShell::on_daemon_packet(Server from, uint32_t endpoint, MutableBytes packet) {
+  hooks_.arrived(packet);
   router_->on_daemon_packet(from, endpoint, packet, loop_.now());
 }
 

@@ -20,6 +20,7 @@
 #include "ctdb-router/transport/cluster_key.h"
 #include "ctdb-router/transport/transport.h"
 #include "libctdbipc/runtime/daemon.h"
+#include "libctdbipc/runtime/hook_points.h"
 
 namespace ctdb {
 
@@ -83,6 +84,7 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
 
   DaemonContext& context_;
   EventLoop& loop_;
+  const HookPoints hooks_{"ctdb-router"};
   std::unique_ptr<Router> router_;
   std::unique_ptr<Transport> transport_;
   EndpointIds ids_;

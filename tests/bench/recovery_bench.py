@@ -224,7 +224,7 @@ def what_happened(victim):
 
 
 def format_row(row):
-    parts = [f"{row['records']:>9,} records, {what_happened(row['victim'])}:"]
+    parts = [f"{row['records']:>9,} records, {what_happened(row['victim'])}"]
     for name, values in row["systems"].items():
         parts.append(f"{name} served again after {values['served_s']:.3f} s (own records: "
                      f"{values['own_stall_s'] * 1000:.0f} ms, {values['memory_before'] / 1e6:.0f} -> "

@@ -154,8 +154,6 @@ class Chaos:
             counts[name] += 1
             self.injected += 1
             self.rest()
-            for node in self.cluster.nodes:  # whom the supervisor has given up, after many kills
-                node.start()
         return counts
 
     def go_on(self):
@@ -230,7 +228,8 @@ def check_history(key, lines, unknown, late=0):
 def run_chaos(build, nodes, seconds, seed, say=lambda text: None):
     """Returns one line of figures; raises AssertionError when a promise is broken."""
     with tempfile.TemporaryDirectory(prefix="ctdb-chaos-") as directory, NetworkNamespace() as namespace:
-        with Cluster(directory, nodes=nodes, bin_dir=os.path.join(build, "bin"), wrap=namespace.wrap) as cluster:
+        with Cluster(directory, nodes=nodes, bin_dir=os.path.join(build, "bin"), wrap=namespace.wrap,
+                     restarts_max=1000) as cluster:
             chaos = Chaos(cluster, namespace, seed, say)
             try:
                 counts = chaos.run(seconds)

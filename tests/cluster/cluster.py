@@ -49,11 +49,12 @@ class Daemon:
     the process, because the kernel ends the process with it (setpriv --pdeathsig): nothing is left behind when the
     supervisor itself is killed."""
 
-    def __init__(self, name, command, log_path, say):
+    def __init__(self, name, command, log_path, say, restarts_max=RESTARTS_MAX):
         self.name = name
         self.command = command
         self.log_path = log_path
         self.say = say
+        self.restarts_max = restarts_max
         self.restarts = 0
         self.failed = None  # why it is not started again
         self._lock = threading.Lock()
@@ -133,7 +134,7 @@ class Daemon:
     def _verdict(self, returncode, ends):
         if returncode == EXIT_CONFIG:
             return f"its configuration is wrong, not started again, see {self.log_path}"
-        if ends > RESTARTS_MAX:
+        if ends > self.restarts_max:
             return f"that was too often, not started again, see {self.log_path}"
         return None
 
@@ -165,9 +166,10 @@ class Node:
         self.daemons = {name: self._daemon(name) for name in DAEMONS}
 
     def _daemon(self, name):
-        command = ["setpriv", "--pdeathsig", "TERM", "--", self.cluster.program(name), "--base", self.base]
+        command = ["env", f"CTDB_HOOKS={self.hooks}"] if self.cluster.hooks else []
+        command += ["setpriv", "--pdeathsig", "TERM", "--", self.cluster.program(name), "--base", self.base]
         return Daemon(name, self.cluster.wrap(command), self.log_path(name),
-                      lambda text: self.cluster.say(f"node {self.index}: {text}"))
+                      lambda text: self.cluster.say(f"node {self.index}: {text}"), self.cluster.restarts_max)
 
     def log_path(self, daemon):
         return os.path.join(self.base, f"log.{daemon}")
@@ -248,6 +250,19 @@ class Node:
         """Lets one daemon die; the supervisor starts it again."""
         self.daemons[name].signal(number)
 
+    @property
+    def hooks(self):
+        return os.path.join(self.base, "hooks")
+
+    def die_at(self, name, operation):
+        """Lets a daemon kill itself when the next `operation` (a name of messages.def) reaches it; only with hooks=True.
+        Returns a function that tells whether it has done so."""
+        os.makedirs(self.hooks, exist_ok=True)
+        hook = os.path.join(self.hooks, f"{name}.{operation}")
+        with open(hook, "w"):
+            pass
+        return lambda: not os.path.exists(hook)
+
     def running(self):
         return all(daemon.pid for daemon in self.daemons.values())
 
@@ -292,13 +307,17 @@ class Node:
 
 class Cluster:
     """`wrap` turns a command line into one that runs in the network the daemons shall live in (default: ours);
-    `options` is {section: {option: value}} for every ctdb.conf; `say` is told what the supervisor does."""
+    `options` is {section: {option: value}} for every ctdb.conf; `say` is told what the supervisor does; `hooks`: daemons can
+    be made to die at a step of the protocol (Node.die_at); `restarts_max`: so often in 10 s a daemon is started again."""
 
-    def __init__(self, directory, nodes=3, bin_dir=None, wrap=None, port=DEFAULT_PORT, options=None, say=None):
+    def __init__(self, directory, nodes=3, bin_dir=None, wrap=None, port=DEFAULT_PORT, options=None, say=None,
+                 hooks=False, restarts_max=RESTARTS_MAX):
         self.directory = os.path.abspath(directory)
         self.bin_dir = bin_dir or os.path.join(ROOT, "build", "release", "bin")
         self.port = port
         self.options = options or {}
+        self.hooks = hooks
+        self.restarts_max = restarts_max
         self.say = say or (lambda text: None)
         self._own_network = wrap is None
         self.wrap = wrap or (lambda command: list(command))

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each daemon dies by SIGKILL in each step of a recovery that concerns it, on the leader and on another node: the recovery starts
+again, everybody goes on, and nothing that was acknowledged is lost without a word."""
+import json
+import struct
+import subprocess
+import tempfile
+import unittest
+
+from support import BIN, Increments, RawClient, start_cluster, wait_until
+
+SET_RECMODE, RECOVERY_ACTIVE = 16, struct.pack("<I", 1)
+
+# The steps in their order (ARCHITECTURE §5); who dies when the packet reaches it.
+ON_EVERY_MEMBER = {
+    "ctdb-recoveryd": ["STORE_RECOVERED", "HEARTBEAT", "RECOVERY_COMMIT"],
+    "ctdb-store": ["STORE_RECOVER", "RECORD_DATABASES", "RECORD_CLAIMS", "RECORD_CLAIMS_END", "RECORD_ASSIGN_END",
+                   "STORE_OPEN"],
+    "ctdb-router": ["STORE_RECOVER", "STORE_RECOVERED", "CLUSTER_STATE", "STORE_OPEN"],
+}
+ON_THE_LEADER = {
+    "ctdb-recoveryd": ["RECOVERY_REPORT", "HEARTBEAT_REPLY"],
+    "ctdb-router": ["RECOVERY_BEGIN", "RECOVERY_REPORT", "RECOVERY_COMMIT"],
+}
+NEVER_AT_THE_LEADER = {"HEARTBEAT", "RECOVERY_COMMIT"}  # it does not send these to itself
+
+
+class PhasesTest(Increments, unittest.TestCase):
+    DATABASE = "phases.tdb"
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="ctdb-phases-")
+        self.addCleanup(directory.cleanup)
+        self.cluster = start_cluster(directory.name, self.addCleanup, hooks=True, restarts_max=100)
+        # Many records, so that every node is the lmaster of some.
+        subprocess.run([f"{BIN}/ctdb-recovery-client", "--native", self.cluster.nodes[0].setup_socket, "fill", "0", "300"],
+                       check=True, stdout=subprocess.DEVNULL)
+
+    def leader(self):
+        return json.loads(self.cluster.nodes[0].cli("-o", "json", "status", check=True).stdout)["leader"]
+
+    def recover(self, node):
+        with RawClient(self.cluster.nodes[node].classic_socket) as client:
+            self.assertEqual(client.ask(SET_RECMODE, RECOVERY_ACTIVE)[0], 0)
+
+    def told(self):
+        """Some store has said that records fell back."""
+        for node in self.cluster.nodes:
+            with open(node.log_path("ctdb-store")) as log:
+                if "fallen back" in log.read():
+                    return True
+        return False
+
+    def dies(self, daemon, operation, on_leader):
+        leader = self.leader()
+        victim = leader if on_leader else (leader + 1) % 3
+        bystander = next(node for node in range(3) if node not in (leader, victim))
+        for node in range(3):
+            self.expected[f"{node}"] = self.add(node, "native", f"{node}", 5)
+        died = self.cluster.nodes[victim].die_at(daemon, operation)
+        self.recover(bystander)
+        wait_until(died, f"{daemon} of node {victim} dies at {operation}")
+        self.cluster.wait_healthy()
+        for node in range(3):
+            value = self.add((node + 1) % 3, "native", f"{node}", 1)
+            if value != self.expected[f"{node}"] + 1:
+                self.assertTrue(self.told(), f"record {node}: {value}, {self.expected}")
+
+    def all(self, steps, on_leader, never=()):
+        self.expected = {}
+        for daemon, operations in steps.items():
+            for operation in operations:
+                if operation in never and daemon == "ctdb-recoveryd":
+                    continue
+                with self.subTest(daemon=daemon, operation=operation, on_leader=on_leader):
+                    self.dies(daemon, operation, on_leader)
+
+    def test_on_another_member(self):
+        self.all(ON_EVERY_MEMBER, False)
+
+    def test_on_the_leader(self):
+        self.all(ON_EVERY_MEMBER, True, NEVER_AT_THE_LEADER)
+        self.all(ON_THE_LEADER, True)
+
+
+if __name__ == "__main__":
+    unittest.main()
