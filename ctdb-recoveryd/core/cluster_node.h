@@ -75,7 +75,10 @@ struct RecoverydTiming {
   TimeNs fence_check = 5 * kMillisecond;    // while records are being taken away; doubles up to 20 times that
   TimeNs store_query = 500 * kMillisecond;  // STORE_QUERY is repeated until the store answers
   TimeNs recovery = 30 * kSecond;           // a member that is not prepared by then is left out for a while
-  TimeNs bench = 10 * kSecond;              // how long a node whose store failed a recovery is left out
+  // How long a node whose store failed a recovery is left out: twice as long each time, up to bench_max; a node that has been
+  // well for that long begins anew.
+  TimeNs bench = 10 * kSecond;
+  TimeNs bench_max = 300 * kSecond;
 };
 
 struct RecoverydOptions {

@@ -57,6 +57,7 @@ class Leader {
     // knowing that: what they say about serving is of the past.
     uint64_t may_serve_from = 0;
     TimeNs benched_until = 0;
+    TimeNs benched_for = 0;  // the last time
     bool wanted = true;
     std::string reason;  // why it is not wanted
   };

@@ -198,9 +198,13 @@ void Leader::check_slow_members() {
 
 // Left out for a while: one broken store must not keep everybody else waiting.
 void Leader::bench(uint32_t pnn, const std::string& why) {
-  c_.log(RecoverydLog::kWarning, "node " + std::to_string(pnn) + " is left out: " + why);
-  peers_[pnn].benched_until = c_.now + c_.timing().bench;
-  peers_[pnn].reason = why;
+  Peer& peer = peers_[pnn];
+  const RecoverydTiming& t = c_.timing();
+  const bool anew = peer.benched_for == 0 || c_.now >= peer.benched_until + t.bench_max;
+  peer.benched_for = anew ? t.bench : std::min(2 * peer.benched_for, t.bench_max);
+  peer.benched_until = c_.now + peer.benched_for;
+  peer.reason = "left out for " + std::to_string(peer.benched_for / kSecond) + " seconds: " + why;
+  c_.log(RecoverydLog::kWarning, "node " + std::to_string(pnn) + " is " + peer.reason);
   dirty_ = true;
 }
 
