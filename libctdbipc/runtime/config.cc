@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
-#include <fstream>
 #include <functional>
 #include <iterator>
 #include <map>
@@ -22,50 +21,7 @@
 namespace ctdb {
 namespace {
 
-constexpr size_t kFileBytesMax = 1u << 20;
-constexpr size_t kLineBytesMax = 4096;
 constexpr size_t kProblemsMax = 100;  // nobody reads more, and each costs a search for the nearest option
-
-std::string trimmed(const std::string& text) {
-  const size_t first = text.find_first_not_of(" \t\r");
-  if (first == std::string::npos) return "";
-  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
-}
-
-// What both parsers refuse before they look at lines.
-bool text_is_sane(const std::string& file, const std::string& text, std::vector<ConfigProblem>& problems) {
-  if (text.size() > kFileBytesMax) {
-    problems.push_back(
-        {file, 0, "file is larger than 1 MiB", "this does not look like a configuration file"});
-    return false;
-  }
-  int line = 1;
-  size_t line_start = 0;
-  for (size_t i = 0; i <= text.size(); ++i) {
-    if (i == text.size() || text[i] == '\n') {
-      if (i - line_start > kLineBytesMax) {
-        problems.push_back({file, line, "line is longer than 4096 bytes", "shorten it"});
-        return false;
-      }
-      ++line;
-      line_start = i + 1;
-    } else if (text[i] == '\0') {
-      problems.push_back({file, line, "line has a NUL byte", "save the file as plain UTF-8 text"});
-      return false;
-    }
-  }
-  return true;
-}
-
-// The address in the form inet_ntop prints, or empty.
-std::string canonical_address(const std::string& text) {
-  char buffer[INET6_ADDRSTRLEN];
-  in_addr four;
-  in6_addr six;
-  if (inet_pton(AF_INET, text.c_str(), &four) == 1) return inet_ntop(AF_INET, &four, buffer, sizeof buffer);
-  if (inet_pton(AF_INET6, text.c_str(), &six) == 1) return inet_ntop(AF_INET6, &six, buffer, sizeof buffer);
-  return "";
-}
 
 bool parse_bool(const std::string& value, bool& out) {
   std::string low = value;
@@ -297,19 +253,6 @@ void fill_defaults(Config& config, const std::string& base) {
   set(config.setup_socket_path, config.run_directory + "/setup.socket");
 }
 
-bool any_fatal(const std::vector<ConfigProblem>& problems) {
-  return std::any_of(problems.begin(), problems.end(), [](const ConfigProblem& p) { return p.fatal; });
-}
-
-Result<std::string> read_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return fail_errno(path);
-  std::string text(kFileBytesMax + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(in.gcount()));
-  return text;
-}
-
 bool address_is_local(const std::string& address) {
   sockaddr_storage storage{};
   socklen_t size;
@@ -372,63 +315,14 @@ void find_own_pnn(Config& config, const std::string& file, std::vector<ConfigPro
 
 }  // namespace
 
-std::string ConfigProblem::format() const {
-  std::string where = line > 0 ? file + ":" + std::to_string(line) : file;
-  return where + ": " + (fatal ? "" : "warning: ") + text + " (" + remedy + ")";
-}
-
-Result<std::vector<NodeAddress>> load_nodes(const std::string& file, std::vector<ConfigProblem>& problems) {
-  Result<std::string> text = read_file(file);
-  if (text) return parse_nodes(file, *text, problems);
-  problems.push_back({file, 0, std::strerror(text.error().saved_errno),
-                      "write the nodes file: one address a line, the same on every node"});
-  return fail(std::move(text.error()));
-}
-
-Result<std::vector<NodeAddress>> parse_nodes(const std::string& file, const std::string& text,
-                                             std::vector<ConfigProblem>& problems) {
-  std::vector<ConfigProblem> found;
-  std::vector<NodeAddress> nodes;
-  std::map<std::string, int> lines;
-  if (text_is_sane(file, text, found)) {
-    std::istringstream in(text);
-    std::string raw;
-    for (int line = 1; std::getline(in, raw); ++line) {
-      const std::string word = trimmed(raw);
-      if (word.empty()) continue;  // blank lines take no pnn (cluster-semantics §12)
-      const uint32_t pnn = static_cast<uint32_t>(nodes.size());
-      if (word[0] == '#') {
-        nodes.push_back({pnn, "", true});
-        continue;
-      }
-      const std::string address = canonical_address(word);
-      if (address.empty()) {
-        found.push_back(
-            {file, line, "'" + word.substr(0, 64) + "' is not an IP address", "write one address a line"});
-      } else if (auto [at, fresh] = lines.emplace(address, line); !fresh) {
-        found.push_back({file, line, address + " stands in line " + std::to_string(at->second) + " already",
-                         "each node needs its own address"});
-      }
-      nodes.push_back({pnn, address, false});
-    }
-    if (nodes.size() > kNodesMax) found.push_back({file, 0, "more than 1024 nodes", "remove some"});
-    if (lines.empty() && found.empty()) {
-      found.push_back({file, 0, "no node addresses in this file", "write one address a line"});
-    }
-  }
-  const bool bad = any_fatal(found);
-  problems.insert(problems.end(), found.begin(), found.end());
-  if (bad) return fail(ErrorCode::kInvalid, file + " is not usable");
-  return nodes;
-}
-
 Result<Config> parse_config(const std::string& base, const std::string& file, const std::string& text,
                             std::vector<ConfigProblem>& problems) {
   std::vector<ConfigProblem> found;
   Parser parser{Config{}, file, &found, {}};
   if (text_is_sane(file, text, found)) {
     LineSource source{std::istringstream(text), 0, &parser};
-    ini_max_line = static_cast<int>(kLineBytesMax) + 8;  // its default of 200 would cut long lines silently
+    ini_max_line =
+        static_cast<int>(kConfigLineBytesMax) + 8;  // its default of 200 would cut long lines silently
     const int bad_line = ini_parse_stream(next_line, &source, on_ini, &source);
     if (bad_line > 0) {
       found.push_back({file, bad_line, "line is neither [section] nor key = value", "correct or remove it"});
@@ -444,7 +338,7 @@ Result<Config> parse_config(const std::string& base, const std::string& file, co
 Result<Config> load_config(const std::string& base, std::vector<ConfigProblem>& problems) {
   const std::string file = base + "/ctdb.conf";
   std::string text;
-  if (Result<std::string> read = read_file(file)) {
+  if (Result<std::string> read = read_config_file(file)) {
     text = std::move(*read);
   } else if (read.error().saved_errno != ENOENT) {
     problems.push_back({file, 0, read.error().text(), "make it readable"});

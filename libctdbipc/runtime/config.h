@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
-// Configuration: the classic ctdb.conf (ini) and nodes files (cluster-semantics §12, §15), with a checker
+// Configuration: the classic ctdb.conf (ini; cluster-semantics §15) and the nodes file (nodes_file.h), with a checker
 // that names file, line and remedy. Nothing starts on a wrong configuration (exit status 78, EX_CONFIG).
 #ifndef LIBCTDBIPC_RUNTIME_CONFIG_H_
 #define LIBCTDBIPC_RUNTIME_CONFIG_H_
@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "libctdbipc/base/result.h"
+#include "libctdbipc/runtime/config_text.h"
+#include "libctdbipc/runtime/nodes_file.h"
 
 namespace ctdb {
 
@@ -16,22 +18,6 @@ inline constexpr int kExitConfig = 78;
 // Of the cluster's key file.
 inline constexpr size_t kClusterKeyBytesMin = 32;
 inline constexpr size_t kClusterKeyBytesMax = 4096;
-
-// One thing wrong with a file. line 0: the file as a whole.
-struct ConfigProblem {
-  std::string file;
-  int line = 0;
-  std::string text;    // what is wrong
-  std::string remedy;  // what to do
-  bool fatal = true;   // false: a warning (unknown option of the classic daemon that has no meaning here)
-  std::string format() const;  // "file:line: text (remedy)"
-};
-
-struct NodeAddress {
-  uint32_t pnn = 0;
-  std::string address;  // canonical text, without port; empty when deleted
-  bool deleted = false;
-};
 
 enum class Quorum : uint8_t { kMajority, kNone };
 
@@ -77,12 +63,7 @@ struct Config {
 // appended to `problems`, warnings too; the Config is returned only when none is fatal.
 Result<Config> load_config(const std::string& base, std::vector<ConfigProblem>& problems);
 
-// Reads a nodes file as it is now.
-Result<std::vector<NodeAddress>> load_nodes(const std::string& file, std::vector<ConfigProblem>& problems);
-
-// The two parsers on text, for tests and fuzzers. `file` is only for messages.
-Result<std::vector<NodeAddress>> parse_nodes(const std::string& file, const std::string& text,
-                                             std::vector<ConfigProblem>& problems);
+// The parser on text, for tests and fuzzers. `file` is only for messages.
 Result<Config> parse_config(const std::string& base, const std::string& file, const std::string& text,
                             std::vector<ConfigProblem>& problems);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// ctdb.conf and nodes files: every form that is accepted, and for everything else file, line, text and remedy.
+// ctdb.conf, and both files together: every form that is accepted, and for everything else file, line, text and remedy.
 #include "libctdbipc/runtime/config.h"
 
 #include <gtest/gtest.h>
@@ -7,8 +7,6 @@
 
 #include <filesystem>
 #include <fstream>
-
-#include "libctdbipc/base/limits.h"
 
 namespace ctdb {
 namespace {
@@ -29,22 +27,6 @@ Parsed config_of(const std::string& text) {
   Result<Config> config = parse_config("/b", "c", text, parsed.problems);
   parsed.good = config.has_value();
   if (config) parsed.config = *config;
-  return parsed;
-}
-
-struct ParsedNodes {
-  bool good = false;
-  std::vector<NodeAddress> nodes;
-  std::string text;
-};
-
-ParsedNodes nodes_of(const std::string& text) {
-  ParsedNodes parsed;
-  std::vector<ConfigProblem> problems;
-  Result<std::vector<NodeAddress>> nodes = parse_nodes("n", text, problems);
-  parsed.good = nodes.has_value();
-  if (nodes) parsed.nodes = *nodes;
-  for (const ConfigProblem& problem : problems) parsed.text += problem.format() + "\n";
   return parsed;
 }
 
@@ -195,44 +177,6 @@ TEST(Config, RefusesWhatIsNoTextFile) {
 
 TEST(Config, AddressesBecomeCanonical) {
   EXPECT_EQ(config_of("[cluster]\nnode address = fd00:0:0::1\n").config.node_address, "fd00::1");
-}
-
-// ---- nodes files ----
-
-TEST(Nodes, LineNumberIsPnnDeletedOnesCountBlankOnesDoNot) {
-  const ParsedNodes parsed = nodes_of("10.0.0.1\n\n  10.0.0.2  \n#10.0.0.3\n \t\n# deleted\r\nfd00::5\r\n");
-  ASSERT_TRUE(parsed.good) << parsed.text;
-  ASSERT_EQ(parsed.nodes.size(), 5u);
-  EXPECT_EQ(parsed.nodes[0].address, "10.0.0.1");
-  EXPECT_EQ(parsed.nodes[1].address, "10.0.0.2");
-  EXPECT_TRUE(parsed.nodes[2].deleted);
-  EXPECT_EQ(parsed.nodes[2].address, "");
-  EXPECT_TRUE(parsed.nodes[3].deleted);
-  EXPECT_EQ(parsed.nodes[4].address, "fd00::5");
-  for (uint32_t pnn = 0; pnn < 5; ++pnn) EXPECT_EQ(parsed.nodes[pnn].pnn, pnn);
-}
-
-TEST(Nodes, NoNewlineAtTheEndIsNeeded) {
-  EXPECT_EQ(nodes_of("10.0.0.1\n10.0.0.2").nodes.size(), 2u);
-}
-
-TEST(Nodes, ProblemsNameFileLineAndRemedy) {
-  EXPECT_EQ(nodes_of("10.0.0.1\nhost-b\n").text,
-            "n:2: 'host-b' is not an IP address (write one address a line)\n");
-  EXPECT_EQ(nodes_of("10.0.0.1 # me\n").text,
-            "n:1: '10.0.0.1 # me' is not an IP address (write one address a line)\n");
-  EXPECT_EQ(nodes_of("10.0.0.300\n").text,
-            "n:1: '10.0.0.300' is not an IP address (write one address a line)\n");
-  EXPECT_EQ(nodes_of("fd00::1\n\nfd00:0::1\n").text,
-            "n:3: fd00::1 stands in line 1 already (each node needs its own address)\n");
-  EXPECT_EQ(nodes_of("").text, "n: no node addresses in this file (write one address a line)\n");
-  EXPECT_EQ(nodes_of("#10.0.0.1\n").text, "n: no node addresses in this file (write one address a line)\n");
-  EXPECT_EQ(nodes_of(std::string("10.0.0.1\n\0\n", 11)).text,
-            "n:2: line has a NUL byte (save the file as plain UTF-8 text)\n");
-  std::string many;
-  for (size_t i = 0; i <= kNodesMax; ++i)
-    many += "10.0." + std::to_string(i / 250) + "." + std::to_string(i % 250) + "\n";
-  EXPECT_EQ(nodes_of(many).text, "n: more than 1024 nodes (remove some)\n");
 }
 
 // ---- both files together ----

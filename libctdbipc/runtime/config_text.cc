@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+#include "libctdbipc/runtime/config_text.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <fstream>
+
+namespace ctdb {
+
+std::string trimmed(const std::string& text) {
+  const size_t first = text.find_first_not_of(" \t\r");
+  if (first == std::string::npos) return "";
+  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
+}
+
+bool text_is_sane(const std::string& file, const std::string& text, std::vector<ConfigProblem>& problems) {
+  if (text.size() > kConfigFileBytesMax) {
+    problems.push_back(
+        {file, 0, "file is larger than 1 MiB", "this does not look like a configuration file"});
+    return false;
+  }
+  int line = 1;
+  size_t line_start = 0;
+  for (size_t i = 0; i <= text.size(); ++i) {
+    if (i == text.size() || text[i] == '\n') {
+      if (i - line_start > kConfigLineBytesMax) {
+        problems.push_back({file, line, "line is longer than 4096 bytes", "shorten it"});
+        return false;
+      }
+      ++line;
+      line_start = i + 1;
+    } else if (text[i] == '\0') {
+      problems.push_back({file, line, "line has a NUL byte", "save the file as plain UTF-8 text"});
+      return false;
+    }
+  }
+  return true;
+}
+
+std::string canonical_address(const std::string& text) {
+  char buffer[INET6_ADDRSTRLEN];
+  in_addr four;
+  in6_addr six;
+  if (inet_pton(AF_INET, text.c_str(), &four) == 1) return inet_ntop(AF_INET, &four, buffer, sizeof buffer);
+  if (inet_pton(AF_INET6, text.c_str(), &six) == 1) return inet_ntop(AF_INET6, &six, buffer, sizeof buffer);
+  return "";
+}
+
+bool any_fatal(const std::vector<ConfigProblem>& problems) {
+  return std::any_of(problems.begin(), problems.end(), [](const ConfigProblem& p) { return p.fatal; });
+}
+
+Result<std::string> read_config_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return fail_errno(path);
+  std::string text(kConfigFileBytesMax + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(in.gcount()));
+  return text;
+}
+
+std::string ConfigProblem::format() const {
+  std::string where = line > 0 ? file + ":" + std::to_string(line) : file;
+  return where + ": " + (fatal ? "" : "warning: ") + text + " (" + remedy + ")";
+}
+
+}  // namespace ctdb

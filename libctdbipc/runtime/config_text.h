@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+// What the parsers of ctdb.conf and of the nodes file share: problems that are told with file, line and remedy, and text.
+#ifndef LIBCTDBIPC_RUNTIME_CONFIG_TEXT_H_
+#define LIBCTDBIPC_RUNTIME_CONFIG_TEXT_H_
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "libctdbipc/base/result.h"
+
+namespace ctdb {
+
+inline constexpr size_t kConfigFileBytesMax = 1u << 20;
+inline constexpr size_t kConfigLineBytesMax = 4096;
+
+// One thing wrong with a file. line 0: the file as a whole.
+struct ConfigProblem {
+  std::string file;
+  int line = 0;
+  std::string text;    // what is wrong
+  std::string remedy;  // what to do
+  bool fatal = true;   // false: a warning (unknown option of the classic daemon that has no meaning here)
+  std::string format() const;  // "file:line: text (remedy)"
+};
+
+bool any_fatal(const std::vector<ConfigProblem>& problems);
+// Without blanks at both ends.
+std::string trimmed(const std::string& text);
+// What is refused before lines are looked at: NUL bytes, lines and files too long.
+bool text_is_sane(const std::string& file, const std::string& text, std::vector<ConfigProblem>& problems);
+// The address in the form inet_ntop prints, or empty.
+std::string canonical_address(const std::string& text);
+// One byte more than kConfigFileBytesMax at the most.
+Result<std::string> read_config_file(const std::string& path);
+
+}  // namespace ctdb
+
+#endif  // LIBCTDBIPC_RUNTIME_CONFIG_TEXT_H_
