@@ -20,7 +20,7 @@ constexpr size_t kQueueBytesMax = 64u << 20;
 RecoverydOptions options_of(const Config& config) {
   RecoverydOptions options;
   options.pnn = config.pnn;
-  for (const NodeAddress& node : config.nodes) options.deleted.push_back(node.deleted);
+  options.nodes = node_list(config.nodes);
   options.majority_quorum = config.quorum == Quorum::kMajority;
   options.leader_capability = config.leader_capability;
   options.lmaster_capability = config.lmaster_capability;

@@ -11,7 +11,9 @@
 #include "ctdb-recoveryd/core/leader.h"
 #include "ctdb-recoveryd/core/member.h"
 #include "ctdb-recoveryd/core/node_state.h"
+#include "ctdb-recoveryd/core/nodes_files.h"
 #include "libctdbipc/base/assert.h"
+#include "libctdbipc/base/limits.h"
 #include "libctdbipc/wire/reader.h"
 
 namespace ctdb {
@@ -21,11 +23,12 @@ struct ClusterNode::Parts {
       : c(std::move(options), random, output, now),
         node(c.options.start_as_stopped, c.options.start_as_disabled, c.options.leader_capability,
              c.options.lmaster_capability),
+        files(c),
         election(c),
         member(c),
-        leader(c, election, member, node),
+        leader(c, election, member, node, files),
         controls(c, node, member, leader) {
-    CTDB_ASSERT(c.voters.is_voter(c.pnn()));
+    CTDB_ASSERT(in_list(c.nodes, c.pnn()));
     take_durable(durable);
     member.start();
   }
@@ -39,11 +42,14 @@ struct ClusterNode::Parts {
   bool left_behind() const;
   std::string reason() const;
   std::string why_no_leader() const;
+  std::string remark() const;
+  std::string no_quorum(size_t linked) const;
 
   void control_packet(const Header& header, ByteView packet);
   void own_packet(const Header& header, ByteView payload);
   void peer_packet(const Header& header, ByteView payload);
   void link_state(const LinkState& link);
+  void nodes_changed(const NodeList& list);
   void learn_from_store(uint32_t generation);
   void store_recovered(const StoreRecovered& report);
   void heartbeat(uint32_t from, const Heartbeat& beat);
@@ -63,6 +69,7 @@ struct ClusterNode::Parts {
 
   Context c;
   NodeState node;
+  NodesFiles files;
   Election election;
   Member member;
   Leader leader;
@@ -79,15 +86,7 @@ struct ClusterNode::Parts {
 void ClusterNode::Parts::take_durable(ByteView bytes) {
   if (bytes.empty()) return;
   std::optional<DurableState> state = DurableState::decode(bytes);
-  if (state && c.voters.valid_members(state->decided_members)) {
-    c.durable = std::move(*state);
-    return;
-  }
-  if (state) {  // the nodes file has changed: who the members were cannot be expressed any more
-    c.durable = std::move(*state);
-    c.durable.decided_members.clear();
-    return;
-  }
+  if (state) return c.remember(std::move(*state));
   c.log(RecoverydLog::kError,
         "the saved state of recoveryd is unreadable; this node starts without votes and history");
 }
@@ -98,7 +97,7 @@ void ClusterNode::Parts::control_packet(const Header& header, ByteView packet) {
   const ByteView payload = own_payload(packet);
   if (header.srcnode == c.pnn()) return own_packet(header, payload);
   // A link that went down takes with it what came over it and was not read yet.
-  if (!c.voters.is_voter(header.srcnode) || !c.linked(header.srcnode)) return c.refuse();
+  if (!c.known(header.srcnode) || !c.linked(header.srcnode)) return c.refuse();
   peer_packet(header, payload);
 }
 
@@ -110,6 +109,8 @@ void ClusterNode::Parts::own_packet(const Header& header, ByteView payload) {
       return with<DaemonState>(payload, [this](const DaemonState& m) {
         if (m.role == DaemonRole::kStore) member.on_store(m.up, m.instance);
       });
+    case Operation::NODE_LIST:
+      return with<NodeListMessage>(payload, [this](const NodeListMessage& m) { nodes_changed(m.nodes); });
     case Operation::STORE_HELLO:
       return with<StoreHello>(payload, [this](const StoreHello& m) {
         member.on_store_hello(m);
@@ -140,6 +141,11 @@ void ClusterNode::Parts::peer_packet(const Header& header, ByteView payload) {
       return with<RecoveryBegin>(payload, [&](const RecoveryBegin& m) { recovery_begin(from, m); });
     case Operation::RECOVERY_COMMIT:
       return with<RecoveryCommit>(payload, [&](const RecoveryCommit& m) { recovery_commit(from, m); });
+    case Operation::NODE_LIST:
+      return with<NodeListMessage>(payload, [&](const NodeListMessage& m) {
+        files.on_list(from, m);
+        if (election.leading()) leader.on_nodes();
+      });
     case Operation::RECOVERY_REPORT:
       return with<RecoveryReport>(payload, [&](const RecoveryReport& m) {
         if (!election.leading()) return c.refuse();
@@ -151,10 +157,22 @@ void ClusterNode::Parts::peer_packet(const Header& header, ByteView payload) {
 }
 
 void ClusterNode::Parts::link_state(const LinkState& link) {
-  if (!c.voters.is_voter(link.pnn) || link.pnn == c.pnn()) return c.refuse();
+  // That of a node which has just been removed goes down.
+  if (link.pnn >= c.lines() || link.pnn == c.pnn() || (link.up && !c.known(link.pnn))) return c.refuse();
   c.links[link.pnn] = {link.up, link.session, link.gone && !link.up, c.durable.decided_generation};
   c.announce = true;
+  files.on_link(link.pnn, link.up);
   if (election.leading()) leader.on_link(link.pnn, link.up);
+}
+
+void ClusterNode::Parts::nodes_changed(const NodeList& list) {
+  if (!in_list(list, c.pnn())) return c.refuse();
+  if (list == c.nodes) return;
+  const std::vector<uint32_t> before = c.voters.numbers();
+  c.set_nodes(list);
+  files.tell_all();
+  if (c.voters.numbers() != before) election.start_over();
+  leader.on_nodes();
 }
 
 // The state file was lost but the store remembers: that generation had been decided, and this node may have voted or
@@ -166,6 +184,7 @@ void ClusterNode::Parts::learn_from_store(uint32_t generation) {
   DurableState next = c.durable;
   next.decided_generation = generation;
   next.decided_members.clear();
+  next.voters = c.voters.numbers();
   if (c.save(next)) election.saw_term(term_of_generation(generation) + 1);
 }
 
@@ -179,7 +198,9 @@ void ClusterNode::Parts::store_recovered(const StoreRecovered& report) {
 bool ClusterNode::Parts::believable(uint32_t from, const Heartbeat& beat) const {
   const ClusterState& state = beat.state;
   if (state.leader != from && state.leader != CTDB_UNKNOWN_PNN) return false;
-  if (state.node_flags.size() > c.voters.lines() || !c.voters.valid_members(state.members)) return false;
+  if (state.voters.empty() || !is_part(state.voters, state.voters) || state.voters.back() >= kNodesMax)
+    return false;
+  if (!is_part(state.members, state.voters)) return false;
   return state.generation == CTDB_INVALID_GENERATION || term_of_generation(state.generation) <= beat.term;
 }
 
@@ -188,11 +209,12 @@ bool ClusterNode::Parts::learn_decided(const Heartbeat& beat) {
   const uint32_t known = c.durable.decided_generation;
   const uint32_t told = beat.state.generation;
   if (told == CTDB_INVALID_GENERATION || (known != CTDB_INVALID_GENERATION && told < known)) return true;
-  if (told == known && (beat.state.members.empty() || beat.state.members == c.durable.decided_members))
-    return true;
+  const bool same = beat.state.members == c.durable.decided_members && beat.state.voters == c.durable.voters;
+  if (told == known && (beat.state.members.empty() || same)) return true;
   DurableState next = c.durable;
   next.decided_generation = told;
   next.decided_members = beat.state.members;
+  next.voters = beat.state.voters;
   return c.save(next);
 }
 
@@ -217,7 +239,8 @@ void ClusterNode::Parts::heartbeat(uint32_t from, const Heartbeat& beat) {
 
 void ClusterNode::Parts::heartbeat_reply(uint32_t from, const HeartbeatReply& reply) {
   if (reply.term > election.term()) return election.saw_term(reply.term);
-  const auto known = [this](uint32_t pnn) { return c.voters.is_voter(pnn); };
+  // A node whose nodes file is newer may reach some that are not known here.
+  const auto known = [](uint32_t pnn) { return pnn < kNodesMax; };
   if (!election.leading() || reply.term != election.term() ||
       !std::all_of(reply.reachable.begin(), reply.reachable.end(), known)) {
     return c.refuse();
@@ -253,7 +276,7 @@ void ClusterNode::Parts::message(ByteView packet) {
   const uint32_t pnn = reader.u32();
   reader.skip(4);
   const uint64_t srvid = reader.u64();
-  if (!reader.ok() || !c.voters.is_voter(pnn)) return c.refuse();
+  if (!reader.ok() || !c.known(pnn)) return c.refuse();
   if (srvid == 0) return;
   uint8_t answer[4];
   store(answer, c.pnn());
@@ -291,19 +314,36 @@ bool ClusterNode::Parts::left_behind() const {
 }
 
 std::string ClusterNode::Parts::reason() const {
-  if (member.open()) return "";
+  if (member.open()) return remark();
   if (node.inactive()) return node.why_inactive();
   if (!member.store_up()) return "ctdb-store is not running";
   const size_t linked = c.linked_count();
-  if (!c.voters.enough(linked)) {
-    return "no quorum: " + std::to_string(linked) + " of " + std::to_string(c.voters.count()) +
-           " nodes reachable";
+  if (!c.voters.enough(linked)) return no_quorum(linked);
+  if (!election.live_leader()) {
+    const std::string differing = files.remark();
+    return why_no_leader() + (differing.empty() ? "" : "; ") + differing;
   }
-  if (!election.live_leader()) return why_no_leader();
   if (member.serving()) return "a recovery is running";
+  if (files.odd(c.pnn()) || files.differs(election.leader())) return files.remark();
   if (election.leading() && !leader.reason().empty()) return leader.reason();
   if (!member.store_ready()) return "ctdb-store has not answered yet";
   return member.why_suspended();
+}
+
+std::string ClusterNode::Parts::no_quorum(size_t linked) const {
+  std::string why =
+      "no quorum: " + std::to_string(linked) + " of " + std::to_string(c.voters.count()) + " nodes reachable";
+  if (c.voters.numbers() == numbers_of(c.nodes)) return why;
+  why += " (by the last decision those that vote are";
+  for (uint32_t pnn : c.voters.numbers()) why += " " + std::to_string(pnn);
+  return why + "; the nodes file has others, which count when they agree)";
+}
+
+// It serves, and yet not all is as it should be.
+std::string ClusterNode::Parts::remark() const {
+  std::string differing = files.remark();
+  if (!election.leading() || leader.why_not_voters().empty()) return differing;
+  return leader.why_not_voters() + (differing.empty() ? "" : "; ") + differing;
 }
 
 std::string ClusterNode::Parts::why_no_leader() const {
@@ -321,13 +361,14 @@ ClusterState ClusterNode::Parts::view() const {
   s.leader = election.leader();
   s.term = election.term();
   s.node_flags = election.leading() ? leader.node_flags() : heard_flags;
-  s.node_flags.resize(c.voters.lines(), CTDB_NODE_UNHEALTHY);
-  for (uint32_t pnn = 0; pnn < c.voters.lines(); ++pnn) {
-    if (c.voters.is_deleted(pnn)) s.node_flags[pnn] = CTDB_NODE_DELETED | CTDB_NODE_DISCONNECTED;
+  s.node_flags.resize(c.lines(), CTDB_NODE_UNHEALTHY);
+  for (uint32_t pnn = 0; pnn < c.lines(); ++pnn) {
+    if (!c.known(pnn)) s.node_flags[pnn] = CTDB_NODE_DELETED | CTDB_NODE_DISCONNECTED;
   }
   s.node_flags[c.pnn()] = node.flags();
   s.members = member.open_members();
   s.reason = reason();
+  s.voters = c.voters.numbers();
   return s;
 }
 
@@ -356,6 +397,7 @@ void ClusterNode::Parts::announce() {
 void ClusterNode::Parts::after_event() {
   work();
   member.publish_lease();
+  files.work();
   announce();
   publish();
 }
@@ -370,6 +412,7 @@ ClusterNode::~ClusterNode() = default;
 void ClusterNode::on_router_up(TimeNs now) {
   parts_->c.now = now;
   parts_->c.router_up = true;
+  parts_->c.router_up_at = now;
   parts_->member.on_router_up();
   parts_->have_published = false;
   parts_->after_event();
@@ -381,6 +424,7 @@ void ClusterNode::on_router_down(TimeNs now) {
   p.c.router_up = false;
   for (Link& link : p.c.links) link.up = link.gone = false;
   p.member.on_router_down();
+  p.files.on_router_down();
   p.election.resign();
   p.election.forget_leader();
   p.after_event();
@@ -411,7 +455,7 @@ void ClusterNode::tick(TimeNs now) {
 
 TimeNs ClusterNode::next_deadline() const {
   const Parts& p = *parts_;
-  TimeNs next = std::min(p.node.ban_until(), p.member.next_deadline());
+  TimeNs next = std::min({p.node.ban_until(), p.member.next_deadline(), p.files.next_deadline()});
   if (!p.c.router_up) return next;
   next = std::min(next, p.election.next_deadline());
   return p.election.leading() ? std::min(next, p.leader.next_deadline()) : next;

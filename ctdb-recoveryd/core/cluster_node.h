@@ -62,6 +62,7 @@ struct RecoverydTiming {
   TimeNs leader_silence = 700 * kMillisecond;
   TimeNs backoff_min = 10 * kMillisecond;  // before a campaign, random
   TimeNs backoff_max = 80 * kMillisecond;
+  TimeNs first_start = 300 * kMillisecond;  // where nothing was ever decided, links to all are waited for
   TimeNs vote_timeout = 150 * kMillisecond;
   TimeNs gather = 100 * kMillisecond;        // a new leader waits this long for all linked nodes to answer
   TimeNs link_grace = 60 * kMillisecond;     // a cut that ends sooner costs nobody its membership
@@ -83,7 +84,7 @@ struct RecoverydTiming {
 
 struct RecoverydOptions {
   uint32_t pnn = 0;
-  std::vector<bool> deleted;    // deleted[pnn]; its size is the number of lines of the nodes file
+  NodeList nodes;               // the nodes file as it is at the start; the router tells of changes
   bool majority_quorum = true;  // false: "quorum = none"
   bool leader_capability = true;
   bool lmaster_capability = true;

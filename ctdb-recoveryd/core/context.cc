@@ -1,14 +1,38 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ctdb-recoveryd/core/context.h"
 
+#include <algorithm>
+
 namespace ctdb {
 
 size_t Context::linked_count() const {
   size_t count = 0;
-  for (uint32_t node = 0; node < voters.lines(); ++node) {
-    if (voters.is_voter(node) && linked(node)) ++count;
+  for (uint32_t node : voters.numbers()) {
+    if (linked(node)) ++count;
   }
   return count;
+}
+
+bool Context::all_linked() const {
+  const std::vector<uint32_t> all = numbers_of(nodes);
+  return std::all_of(all.begin(), all.end(), [this](uint32_t node) { return linked(node); });
+}
+
+void Context::set_nodes(const NodeList& list) {
+  nodes = list;
+  count_voters();
+}
+
+void Context::remember(DurableState state) {
+  durable = std::move(state);
+  count_voters();
+}
+
+void Context::count_voters() {
+  const bool decided = durable.decided_generation != CTDB_INVALID_GENERATION && !durable.voters.empty();
+  voters = Voters(decided ? durable.voters : numbers_of(nodes), options.majority_quorum);
+  const size_t voting = voters.numbers().empty() ? 0 : voters.numbers().back() + size_t{1};
+  links.resize(std::max({links.size(), nodes.size(), voting}));
 }
 
 bool Context::save(const DurableState& next) {
@@ -21,7 +45,7 @@ bool Context::save(const DurableState& next) {
   }
   disk_failing = !written;
   if (!written) return false;
-  durable = next;
+  remember(next);
   return true;
 }
 

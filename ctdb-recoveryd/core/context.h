@@ -26,20 +26,26 @@ struct Link {
 struct Context {
   Context(RecoverydOptions given, Random& random_in, RecoverydOutput& output, TimeNs now_in)
       : options(std::move(given)),
-        voters(options.deleted, options.majority_quorum),
+        nodes(options.nodes),
+        voters({}, options.majority_quorum),
         random(random_in),
         out(output),
-        now(now_in),
-        links(voters.lines()) {}
+        now(now_in) {
+    count_voters();
+  }
 
   const RecoverydOptions options;
-  const Voters voters;
+  NodeList nodes;  // the nodes file as the router reads it: whom there are links to
+  Voters voters;   // of the newest decided generation known here; before there is one: all of the nodes file
   Random& random;
   RecoverydOutput& out;
   TimeNs now;
   bool router_up = false;
-  std::vector<Link> links;
+  std::vector<Link> links;  // by pnn; never fewer than nodes and voters need
   DurableState durable;
+  TimeNs router_up_at = 0;
+  // Some node has heard of a decided generation; while this one has not, the cluster is not starting for the first time.
+  bool decided_elsewhere = false;
   bool disk_failing = false;  // the last save(): told once, not at every attempt
   RecoverydCounts counts;
   uint32_t stamp = CTDB_INVALID_GENERATION;  // generation in the headers of what we send
@@ -57,7 +63,18 @@ struct Context {
     return !link.up && link.gone && link.gone_generation == durable.decided_generation &&
            contains(durable.decided_members, pnn());
   }
-  // Nodes this one can talk to, itself included.
+  // Numbers of nodes are below.
+  uint32_t lines() const { return static_cast<uint32_t>(links.size()); }
+  // It has a share in this cluster: by the nodes file, or it still votes.
+  bool known(uint32_t node) const { return in_list(nodes, node) || voters.is_voter(node); }
+  // It knows of no decision.
+  bool fresh() const { return durable.decided_generation == CTDB_INVALID_GENERATION; }
+  bool all_linked() const;
+  bool votes() const { return voters.is_voter(pnn()); }
+  void set_nodes(const NodeList& list);
+  // What was on disk at the start.
+  void remember(DurableState state);
+  // Voters this one can talk to, itself included.
   size_t linked_count() const;
 
   // Makes `next` durable, then current. false: it could not be written; nothing has changed.
@@ -69,6 +86,7 @@ struct Context {
   void log(RecoverydLog level, const std::string& text) { out.log(level, text); }
 
  private:
+  void count_voters();
   Bytes built_;
 };
 

@@ -25,7 +25,6 @@ const Controls::Row* Controls::find(uint32_t opcode) {
       // Steps of the classic leader's recovery; ours has its own.
       {C::START_RECOVERY, 0, &H::accept},
       {C::END_RECOVERY, 0, &H::accept},
-      {C::RELOAD_NODES_FILE, 0, &H::accept},
       {C::GET_CAPABILITIES, -1, &H::get_capabilities},
       {C::START_PERSISTENT_UPDATE, -1, &H::accept},
       {C::CANCEL_PERSISTENT_UPDATE, -1, &H::accept},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What a node must not forget when its recoveryd is killed: its vote (else it could vote twice in a term) and
 // the newest decided generation with its members (else a majority that was restarted could take old copies
-// for new ones).
+// for new ones) and its voters (else two majorities could decide).
 #ifndef CTDB_RECOVERYD_CORE_DURABLE_STATE_H_
 #define CTDB_RECOVERYD_CORE_DURABLE_STATE_H_
 
@@ -19,6 +19,7 @@ struct DurableState {
   uint32_t voted_for = CTDB_UNKNOWN_PNN;  // in `term`
   uint32_t decided_generation = CTDB_INVALID_GENERATION;
   std::vector<uint32_t> decided_members;  // empty with a valid generation: known only that it exists
+  std::vector<uint32_t> voters;           // of that generation; empty: those of the nodes file
 
   Bytes encode() const;
   // nullopt: damaged, truncated or of another version.

@@ -17,6 +17,12 @@ bool Election::live_leader() const {
   return leader_ != CTDB_UNKNOWN_PNN && c_.linked(leader_) && c_.now < heard_ + c_.timing().leader_silence;
 }
 
+// Nodes that are new to a cluster must not take themselves for one that starts for the first time.
+bool Election::must_wait() const {
+  if (!c_.fresh()) return false;
+  return c_.decided_elsewhere || (!c_.all_linked() && c_.now < c_.router_up_at + c_.timing().first_start);
+}
+
 void Election::work(bool may_lead) {
   if (role_ == Role::kTrial || role_ == Role::kCandidate) {
     if (may_lead && c_.now < give_up_at_) return;
@@ -25,7 +31,7 @@ void Election::work(bool may_lead) {
   }
   if (leading()) return;
   if (leader_ != CTDB_UNKNOWN_PNN && !live_leader()) forget_leader();
-  if (!may_lead || live_leader() || !c_.voters.enough(c_.linked_count())) {
+  if (!may_lead || !c_.votes() || must_wait() || live_leader() || !c_.voters.enough(c_.linked_count())) {
     campaign_at_ = kNever;
     return;
   }
@@ -45,6 +51,10 @@ TimeNs Election::next_deadline() const {
   if (role_ == Role::kTrial || role_ == Role::kCandidate) return give_up_at_;
   if (leading()) return kNever;
   if (leader_ != CTDB_UNKNOWN_PNN) return std::min(campaign_at_, heard_ + c_.timing().leader_silence);
+  if (campaign_at_ == kNever && c_.fresh() && !c_.decided_elsewhere) {
+    const TimeNs waits = c_.router_up_at + c_.timing().first_start;
+    return waits > c_.now ? waits : kNever;
+  }
   return campaign_at_;
 }
 
@@ -82,14 +92,15 @@ void Election::start_candidacy() {
 }
 
 void Election::ask(uint64_t term, bool trial) {
-  const Bytes request = VoteRequest{term, c_.durable.decided_generation, trial}.encode();
-  for (uint32_t node = 0; node < c_.voters.lines(); ++node) {
-    if (node != c_.pnn() && c_.voters.is_voter(node) && c_.linked(node))
-      c_.send(node, Operation::VOTE_REQUEST, request);
+  const Bytes request =
+      VoteRequest{term, c_.durable.decided_generation, trial, node_list_digest(c_.nodes)}.encode();
+  for (uint32_t node : c_.voters.numbers()) {
+    if (node != c_.pnn() && c_.linked(node)) c_.send(node, Operation::VOTE_REQUEST, request);
   }
 }
 
 void Election::count_grant(uint32_t from) {
+  if (!c_.voters.is_voter(from)) return;
   grants_.insert(from);
   if (!c_.voters.enough(grants_.size())) return;
   if (role_ == Role::kTrial) return start_candidacy();
@@ -115,6 +126,10 @@ void Election::answer(uint32_t to, bool granted, bool trial, uint64_t term) {
 bool Election::bound_elsewhere(uint32_t from, const VoteRequest& request) const {
   if (live_leader() && leader_ != from) return true;
   const uint32_t decided = c_.durable.decided_generation;
+  // Before anything is decided the nodes file says whose votes count: where it differs, so do the majorities.
+  if (request.generation == CTDB_INVALID_GENERATION &&
+      (c_.decided_elsewhere || request.nodes != node_list_digest(c_.nodes)))
+    return true;
   return decided != CTDB_INVALID_GENERATION && request.generation < decided;
 }
 
@@ -180,6 +195,11 @@ void Election::saw_term(uint64_t seen) {
   if (!c_.save(next)) return;
   if (role_ != Role::kFollower) back_to_follower();
   leader_ = CTDB_UNKNOWN_PNN;
+}
+
+void Election::start_over() {
+  back_to_follower();
+  if (leader_ == c_.pnn()) leader_ = CTDB_UNKNOWN_PNN;
 }
 
 void Election::resign() {

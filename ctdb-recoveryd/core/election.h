@@ -55,8 +55,11 @@ class Election {
   void saw_term(uint64_t term);
   // Leading ends here.
   void resign();
+  // Whose votes count is not what it was when they were asked for.
+  void start_over();
 
  private:
+  bool must_wait() const;
   void start_trial();
   void start_candidacy();
   void ask(uint64_t term, bool trial);

@@ -12,9 +12,38 @@ void Leader::wait_until(TimeNs when) {
 
 bool Leader::eligible(uint32_t pnn) const {
   const Peer& peer = peers_[pnn];
-  return c_.voters.is_voter(pnn) && c_.linked(pnn) && peer.answered && peer.fresh && !lease_over(peer) &&
-         peer.reply.store_up && (peer.reply.flags & (CTDB_NODE_STOPPED | CTDB_NODE_BANNED)) == 0 &&
-         c_.now >= peer.benched_until;
+  return contains(voters_.numbers, pnn) && !left_out(pnn) && c_.linked(pnn) && peer.answered && peer.fresh &&
+         !lease_over(peer) && peer.reply.store_up &&
+         (peer.reply.flags & (CTDB_NODE_STOPPED | CTDB_NODE_BANNED)) == 0 && c_.now >= peer.benched_until;
+}
+
+// A member whose nodes file differs goes on: the lists differ for a moment at every change, and who votes does not follow from
+// them. One that was started anew is let in only when they are the same.
+bool Leader::left_out(uint32_t pnn) const {
+  const bool in = contains(c_.durable.decided_members, pnn) &&
+                  peers_[pnn].reply.open_generation != CTDB_INVALID_GENERATION;
+  return !in && files_.odd(pnn);
+}
+
+// One voter at a time, and only after this term has had a generation decided by those who vote now: two majorities then
+// always share a node, and an earlier leader's change that few have heard of cannot come back.
+void Leader::think_about_voters() {
+  const std::vector<uint32_t>& now = c_.voters.numbers();
+  confirm_ = false;
+  if (c_.durable.decided_generation == CTDB_INVALID_GENERATION) {
+    voters_ = {now, ""};
+    return;
+  }
+  std::vector<VoterFacts> facts(peers_.size());
+  for (uint32_t node = 0; node < peers_.size(); ++node) {
+    facts[node] = {contains(c_.durable.decided_members, node),
+                   c_.linked(node) && peers_[node].answered && peers_[node].fresh,
+                   node != c_.pnn() && files_.differs(node)};
+  }
+  voters_ = next_voters(now, numbers_of(c_.nodes), facts);
+  if (voters_.numbers == now || opened_ == c_.durable.decided_generation) return;
+  voters_.numbers = now;
+  confirm_ = !recovery_.active();
 }
 
 // What it said before its link broke may be true no longer: if its router was restarted, its store is only just being
@@ -29,6 +58,7 @@ bool Leader::awaited(uint32_t pnn) {
 std::string Leader::why_not_chosen(uint32_t pnn) const {
   const Peer& peer = peers_[pnn];
   if (c_.now < peer.benched_until) return peer.reason;
+  if (left_out(pnn)) return "its nodes file differs from that of others";
   for (uint32_t other : target_) {
     const std::vector<uint32_t>& theirs = peers_[other].reply.reachable;
     const std::vector<uint32_t>& own = peer.reply.reachable;
@@ -80,6 +110,7 @@ bool Leader::may_leave(uint32_t pnn) {
 void Leader::judge() {
   dirty_ = false;
   judge_at_ = kNever;
+  think_about_voters();
   std::vector<MemberCandidate> candidates(peers_.size());
   for (uint32_t node = 0; node < peers_.size(); ++node) {
     const Peer& peer = peers_[node];
@@ -90,7 +121,7 @@ void Leader::judge() {
   target_ = choose_members(candidates, c_.pnn());
   waiting_ = false;
   for (uint32_t node = 0; node < peers_.size(); ++node) {
-    if (!c_.voters.is_voter(node)) continue;
+    if (!c_.known(node)) continue;
     Peer& peer = peers_[node];
     if (awaited(node)) waiting_ = true;
     if (contains(target_, node)) {
@@ -100,7 +131,7 @@ void Leader::judge() {
       if (!may_leave(node)) waiting_ = true;
     } else {
       peer.out_since = kNever;
-      const bool left_over = candidates[node].eligible || c_.now < peer.benched_until;
+      const bool left_over = candidates[node].eligible || c_.now < peer.benched_until || left_out(node);
       not_wanted(node, left_over, left_over ? why_not_chosen(node) : "");
     }
   }

@@ -9,7 +9,7 @@ namespace ctdb {
 
 void Leader::start() {
   started_ = c_.now;
-  std::fill(peers_.begin(), peers_.end(), Peer{});
+  peers_.assign(c_.lines(), Peer{});
   for (Peer& peer : peers_) {
     peer.heard = peer.linked_at = c_.now;
     // A vote says that its giver followed when it was given, not when it was read: between the two others may have been
@@ -21,6 +21,8 @@ void Leader::start() {
   sent_.fill({});
   node_flags_.clear();
   target_.clear();
+  voters_ = {c_.voters.numbers(), ""};
+  opened_ = CTDB_INVALID_GENERATION;
   waiting_ = false;
   recovery_.give_up();
   attempts_ = 0;
@@ -35,6 +37,18 @@ void Leader::on_link(uint32_t pnn, bool up) {
   peers_[pnn].fresh = false;
   peers_[pnn].linked_at = c_.now;
   if (up) beat_now_ = true;
+}
+
+void Leader::on_nodes() {
+  dirty_ = true;
+  for (uint32_t node = static_cast<uint32_t>(peers_.size()); node < c_.lines(); ++node) {
+    peers_.push_back({});
+    peers_.back().heard = peers_.back().linked_at = c_.now;
+  }
+  // A number that is used again is another node.
+  for (uint32_t node = 0; node < peers_.size(); ++node) {
+    if (!c_.known(node)) peers_[node] = {};
+  }
 }
 
 void Leader::on_reply(uint32_t from, const HeartbeatReply& reply) {
@@ -94,7 +108,7 @@ TimeNs Leader::majority_acked_sent() const {
 void Leader::update_flags() {
   std::vector<uint32_t> flags;
   for (uint32_t node = 0; node < peers_.size(); ++node) {
-    if (c_.voters.is_deleted(node)) {
+    if (!c_.known(node)) {
       flags.push_back(CTDB_NODE_DELETED | CTDB_NODE_DISCONNECTED);
     } else {
       flags.push_back(peers_[node].answered ? peers_[node].reply.flags : CTDB_NODE_UNHEALTHY);
@@ -115,13 +129,14 @@ void Leader::beat() {
   beat.sequence = sequence_;
   beat.state.generation = c_.durable.decided_generation;
   beat.state.members = c_.durable.decided_members;
+  beat.state.voters = c_.voters.numbers();
   beat.state.recovery_mode = recovery_.active() ? CTDB_RECOVERY_ACTIVE : CTDB_RECOVERY_NORMAL;
   beat.state.leader = election_.leader();
   beat.state.term = beat.term;
   beat.state.node_flags = node_flags_;
   const TimeNs followed = majority_acked_sent();
   for (uint32_t node = 0; node < peers_.size(); ++node) {
-    if (node == c_.pnn() || !c_.voters.is_voter(node) || !c_.linked(node)) continue;
+    if (node == c_.pnn() || !c_.known(node) || !c_.linked(node)) continue;
     beat.acked = peers_[node].answered ? peers_[node].reply.sequence : 0;
     beat.late = static_cast<uint64_t>(std::max<TimeNs>(0, peers_[node].heard - followed));
     beat.wanted = peers_[node].wanted;
@@ -141,15 +156,16 @@ void Leader::resign(const std::string& why) {
   beat.sequence = ++sequence_;
   beat.state.generation = c_.durable.decided_generation;
   beat.state.members = c_.durable.decided_members;
+  beat.state.voters = c_.voters.numbers();
   beat.state.term = term;
   const Bytes payload = beat.encode();
   for (uint32_t node = 0; node < peers_.size(); ++node) {
-    if (node != c_.pnn() && c_.voters.is_voter(node) && c_.linked(node))
-      c_.send(node, Operation::HEARTBEAT, payload);
+    if (node != c_.pnn() && c_.known(node) && c_.linked(node)) c_.send(node, Operation::HEARTBEAT, payload);
   }
 }
 
 void Leader::work() {
+  if (!c_.votes()) return resign("it has no vote any more");
   if (!node_.may_lead()) return resign("it is not active or has no leader capability");
   if (member_.quorum_lost() || !majority_answers()) return resign("no quorum follows it");
   refresh_self();

@@ -16,24 +16,28 @@
 #include "ctdb-recoveryd/core/member.h"
 #include "ctdb-recoveryd/core/membership.h"
 #include "ctdb-recoveryd/core/node_state.h"
+#include "ctdb-recoveryd/core/nodes_files.h"
 #include "ctdb-recoveryd/core/recovery.h"
 
 namespace ctdb {
 
 class Leader {
  public:
-  Leader(Context& context, Election& election, Member& member, NodeState& node)
-      : c_(context), election_(election), member_(member), node_(node) {}
+  Leader(Context& context, Election& election, Member& member, NodeState& node, const NodesFiles& files)
+      : c_(context), election_(election), member_(member), node_(node), files_(files) {}
 
   void start();  // this node was just elected
   void on_reply(uint32_t from, const HeartbeatReply& reply);
   void on_report(uint32_t from, const RecoveryReport& report);
   void on_link(uint32_t pnn, bool up);
+  void on_nodes();  // a nodes file has changed, this node's or another's
   // After every event while this node leads; it may resign in here.
   void work();
   TimeNs next_deadline() const;
 
   const std::vector<uint32_t>& node_flags() const { return node_flags_; }
+  // What keeps the nodes file from being fulfilled; empty: nothing.
+  const std::string& why_not_voters() const { return voters_.why_not; }
   // Why there is no open generation, or why this node is not in it; for people.
   const std::string& reason() const { return peers_[c_.pnn()].reason; }
   bool recovering() const { return recovery_.active(); }
@@ -77,6 +81,8 @@ class Leader {
 
   // judge.cc
   void judge();
+  void think_about_voters();
+  bool left_out(uint32_t pnn) const;
   bool eligible(uint32_t pnn) const;
   bool awaited(uint32_t pnn);
   bool may_leave(uint32_t pnn);
@@ -108,7 +114,8 @@ class Leader {
   Election& election_;
   Member& member_;
   NodeState& node_;
-  std::vector<Peer> peers_ = std::vector<Peer>(c_.voters.lines());
+  const NodesFiles& files_;
+  std::vector<Peer> peers_ = std::vector<Peer>(c_.lines());
   std::vector<uint32_t> node_flags_;
   TimeNs started_ = 0;
   uint64_t sequence_ = 0;
@@ -118,12 +125,15 @@ class Leader {
   bool dirty_ = false;            // something judge() looks at has changed
   TimeNs judge_at_ = kNever;      // or will, by time alone
   std::vector<uint32_t> target_;  // who should be members
+  NextVoters voters_;             // and who should vote; at most one voter from those who do
+  bool confirm_ = false;          // voters are to change, but this term has decided nothing yet
   bool waiting_ = false;          // somebody's membership is undecided: begin nothing now
   Recovery recovery_;
-  RecoveryRecord record_;  // of the attempt under way
-  RecoveryRecord last_;    // survives the end of leading
-  uint32_t given_up_ = 0;  // attempts since the last recovery
-  uint32_t attempts_ = 0;  // in this term
+  RecoveryRecord record_;                      // of the attempt under way
+  RecoveryRecord last_;                        // survives the end of leading
+  uint32_t given_up_ = 0;                      // attempts since the last recovery
+  uint32_t attempts_ = 0;                      // in this term
+  uint32_t opened_ = CTDB_INVALID_GENERATION;  // the last one that this term has opened
   TimeNs retry_at_ = 0;
   // Answers to older heartbeats were written before the last order was carried out: they say nothing about
   // it.

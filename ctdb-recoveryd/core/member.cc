@@ -64,7 +64,9 @@ bool Member::must_empty_files(uint32_t base) const {
 }
 
 bool Member::on_begin(uint32_t leader, const RecoveryBegin& begin) {
-  if (!c_.voters.valid_members(begin.members) || !contains(begin.members, c_.pnn())) return false;
+  if (!is_part(begin.members, begin.voters) || !contains(begin.members, c_.pnn())) return false;
+  const auto known = [this](uint32_t node) { return c_.known(node); };
+  if (!std::all_of(begin.members.begin(), begin.members.end(), known)) return false;
   if (term_of_generation(begin.generation) != begin.term || begin.generation == CTDB_INVALID_GENERATION)
     return false;
   // Strictly newer than anything begun here: a packet that was delayed or doubled has no effect.
@@ -228,8 +230,8 @@ HeartbeatReply Member::reply(uint64_t term, uint64_t sequence, uint32_t flags, u
   r.store_instance = store_instance_;
   r.open_generation = open_generation_;
   r.prepared_generation = prepared_generation_;
-  for (uint32_t node = 0; node < c_.voters.lines(); ++node) {
-    if (!c_.voters.is_voter(node) || !c_.linked(node)) continue;
+  for (uint32_t node = 0; node < c_.lines(); ++node) {
+    if (!c_.known(node) || !c_.linked(node)) continue;
     r.reachable.push_back(node);
     r.sessions.push_back(c_.links[node].session);
   }

@@ -1,38 +1,51 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Who may vote and how many votes decide: the configured nodes that are not deleted, and a majority of them.
-// Pure. Administratively stopped nodes go on voting: their recoveryd lives, and leaving them out would need a
-// second decision protocol for the voter set.
+// Whose votes count and how many decide: a majority of the voters. Who they are is decided with each generation
+// (ARCHITECTURE §5, "Who votes"); the nodes file is what an administrator wishes, and next_voters() the way there, one
+// voter at a time. Pure. Administratively stopped nodes go on voting: their recoveryd lives.
 #ifndef CTDB_RECOVERYD_CORE_QUORUM_H_
 #define CTDB_RECOVERYD_CORE_QUORUM_H_
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace ctdb {
 
 class Voters {
  public:
-  // `majority` false is "quorum = none": one vote decides. For tests and single nodes.
-  Voters(std::vector<bool> deleted, bool majority);
+  // `numbers` ascend. `majority` false is "quorum = none": one vote decides. For tests and single nodes.
+  Voters(std::vector<uint32_t> numbers, bool majority) : numbers_(std::move(numbers)), majority_(majority) {}
 
-  bool is_voter(uint32_t pnn) const { return pnn < deleted_.size() && !deleted_[pnn]; }
-  bool is_deleted(uint32_t pnn) const { return pnn < deleted_.size() && deleted_[pnn]; }
-  size_t count() const { return count_; }
-  // Lines of the nodes file: pnns are below.
-  uint32_t lines() const { return static_cast<uint32_t>(deleted_.size()); }
-  size_t needed() const { return majority_ ? count_ / 2 + 1 : 1; }
+  bool is_voter(uint32_t pnn) const;
+  size_t count() const { return numbers_.size(); }
+  const std::vector<uint32_t>& numbers() const { return numbers_; }
+  size_t needed() const { return majority_ ? numbers_.size() / 2 + 1 : 1; }
   bool enough(size_t votes) const { return votes >= needed(); }
-  // Ascending, no doubles, voters only. What a packet says about members is believed only then.
-  bool valid_members(const std::vector<uint32_t>& members) const;
 
  private:
-  std::vector<bool> deleted_;
-  size_t count_ = 0;
+  std::vector<uint32_t> numbers_;
   bool majority_;
 };
 
 bool contains(const std::vector<uint32_t>& ascending, uint32_t pnn);
+// Ascending, no doubles, all of them in `all`.
+bool is_part(const std::vector<uint32_t>& part, const std::vector<uint32_t>& all);
+
+// What the leader knows of a node when it thinks about voters.
+struct VoterFacts {
+  bool member = false;      // of the newest decided generation
+  bool present = false;     // linked, and it answers
+  bool other_list = false;  // its nodes file is not the leader's
+};
+struct NextVoters {
+  std::vector<uint32_t> numbers;  // at most one more or one less than now
+  std::string why_not;            // what keeps the wish from being fulfilled, if anything does
+};
+// Nothing moves while a node that takes part, and is to go on, has another list. A node goes when it takes part no more, and comes when it is
+// present; those that go first, because they can no longer vote.
+NextVoters next_voters(const std::vector<uint32_t>& now, const std::vector<uint32_t>& wish,
+                       const std::vector<VoterFacts>& facts);
 
 }  // namespace ctdb
 

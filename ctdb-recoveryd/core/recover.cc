@@ -20,9 +20,9 @@ bool Leader::gathered() const {
   size_t answered = 0;
   bool missing = false;
   for (uint32_t node = 0; node < peers_.size(); ++node) {
-    if (!c_.voters.is_voter(node)) continue;
+    if (!c_.known(node)) continue;
     if (peers_[node].answered) {
-      ++answered;
+      answered += c_.voters.is_voter(node) ? 1 : 0;
     } else if (c_.linked(node)) {
       missing = true;
     }
@@ -45,6 +45,8 @@ bool Leader::unsettled(uint32_t pnn) const {
 }
 
 bool Leader::recovery_needed() const {
+  if (confirm_ || voters_.numbers != (recovery_.active() ? recovery_.voters() : c_.voters.numbers()))
+    return true;
   if (target_ != (recovery_.active() ? recovery_.members() : c_.durable.decided_members)) return true;
   return std::any_of(target_.begin(), target_.end(), [this](uint32_t node) { return unsettled(node); });
 }
@@ -80,6 +82,14 @@ std::string Leader::why_recovery() const {
                : " is not in the generation"));
     }
   }
+  const std::vector<uint32_t>& voted = c_.voters.numbers();
+  for (uint32_t node : voters_.numbers) {
+    if (!contains(voted, node)) add("node " + std::to_string(node) + " votes from now on");
+  }
+  for (uint32_t node : voted) {
+    if (!contains(voters_.numbers, node)) add("node " + std::to_string(node) + " votes no more");
+  }
+  if (confirm_) add("voters are to change");
   return why;
 }
 
@@ -108,7 +118,7 @@ void Leader::begin() {
   if (attempts_ == kAttemptsPerTermMax) return resign("the attempts of this term are used up");
   const uint32_t generation = make_generation(election_.term(), ++attempts_);
   begin_record(generation);
-  recovery_.begin(generation, target_, c_.now);
+  recovery_.begin(generation, target_, voters_.numbers, c_.now);
   for (Peer& peer : peers_) peer.begun_instance = peer.reply.store_instance;
   c_.log(RecoverydLog::kNotice, "recovery begins: generation " + std::to_string(generation) + ", members " +
                                     names(target_) + ", base " +
@@ -116,7 +126,8 @@ void Leader::begin() {
   // One heartbeat before, so that everybody's lease is as long as it can be; one after, whose answers are the
   // first that say something about this attempt.
   beat();
-  const RecoveryBegin order{election_.term(), generation, c_.durable.decided_generation, target_};
+  const RecoveryBegin order{election_.term(), generation, c_.durable.decided_generation, target_,
+                            voters_.numbers};
   const Bytes payload = order.encode();
   for (uint32_t node : recovery_.members()) {
     if (node != c_.pnn()) c_.send(node, Operation::RECOVERY_BEGIN, payload);
@@ -148,6 +159,7 @@ void Leader::decide() {
   DurableState next = c_.durable;
   next.decided_generation = recovery_.generation();
   next.decided_members = recovery_.members();
+  next.voters = recovery_.voters();
   if (!c_.save(next)) {
     recovery_.give_up();
     retry_at_ = c_.now + kSecond;
@@ -170,6 +182,7 @@ void Leader::commit() {
     if (member_.on_commit(order)) node_.opened();
   }
   recovery_.finish();
+  opened_ = order.generation;
   end_record();
   judge_from_ = sequence_ + 1;
   beat_now_ = dirty_ = true;

@@ -5,10 +5,12 @@
 
 namespace ctdb {
 
-void Recovery::begin(uint32_t generation, std::vector<uint32_t> members, TimeNs now) {
+void Recovery::begin(uint32_t generation, std::vector<uint32_t> members, std::vector<uint32_t> voters,
+                     TimeNs now) {
   phase_ = Phase::kPreparing;
   generation_ = generation;
   members_ = std::move(members);
+  voters_ = std::move(voters);
   prepared_.clear();
   decided_.clear();
   began_ = now;

@@ -19,7 +19,7 @@ class Recovery {
  public:
   enum class Phase : uint8_t { kIdle, kPreparing, kDeciding };
 
-  void begin(uint32_t generation, std::vector<uint32_t> members, TimeNs now);
+  void begin(uint32_t generation, std::vector<uint32_t> members, std::vector<uint32_t> voters, TimeNs now);
   void give_up() { phase_ = Phase::kIdle; }
 
   // A member is prepared. True when it was the last one.
@@ -33,6 +33,7 @@ class Recovery {
   Phase phase() const { return phase_; }
   uint32_t generation() const { return generation_; }
   const std::vector<uint32_t>& members() const { return members_; }
+  const std::vector<uint32_t>& voters() const { return voters_; }  // from this generation on
   bool waits_for(uint32_t pnn) const;
   TimeNs began() const { return began_; }
 
@@ -40,6 +41,7 @@ class Recovery {
   Phase phase_ = Phase::kIdle;
   uint32_t generation_ = CTDB_INVALID_GENERATION;
   std::vector<uint32_t> members_;
+  std::vector<uint32_t> voters_;
   std::set<uint32_t> prepared_;
   std::set<uint32_t> decided_;
   TimeNs began_ = 0;

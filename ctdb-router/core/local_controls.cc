@@ -63,6 +63,8 @@ const LocalControls::Row* LocalControls::find(uint32_t opcode) {
       {C::GET_RUNSTATE, 0, &L::get_runstate},
       {C::GET_NODES_FILE, 0, &L::get_nodes_file},
       {C::CHECK_PID_SRVID, 12, &L::check_pid_srvid},
+      {C::RELOAD_NODES_FILE, 0, &L::reload_nodes_file},
+      {C::EDIT_NODES_FILE, -1, &L::edit_nodes_file},
       {C::TUNNEL_REGISTER, 0, &L::tunnel_register},
       {C::TUNNEL_DEREGISTER, 0, &L::tunnel_deregister},
       {C::ECHO_DATA, -1, &L::echo_data},
@@ -151,7 +153,25 @@ void LocalControls::get_nodes_file(const Origin& origin, const ReqControl&, Time
   std::vector<RouterNode> nodes;
   const std::string wrong = r_.out_.nodes_file(nodes);
   if (!wrong.empty()) return r_.reply(origin, -1, {}, wrong);
+  // Tools take a number that the node knows and the file does not for a mistake (cluster-semantics §12).
+  while (nodes.size() < r_.nodes_.size()) nodes.push_back(r_.deleted_node());
   ok(origin, nodemap(nodes, [&](uint32_t pnn) { return nodes[pnn].deleted ? CTDB_NODE_DELETED : 0; }));
+}
+
+void LocalControls::reload_nodes_file(const Origin& origin, const ReqControl&, TimeNs) {
+  const std::string wrong = r_.reload_nodes();
+  if (wrong.empty()) return ok(origin);
+  r_.out_.log("the nodes file is not taken over: " + wrong);
+  r_.reply(origin, -1, {}, wrong);
+}
+
+void LocalControls::edit_nodes_file(const Origin& origin, const ReqControl& control, TimeNs) {
+  const std::optional<EditNodes> edit = EditNodes::decode(control.data);
+  if (!edit) return status(origin, -1);
+  std::string wrong = r_.why_not_edit(*edit);
+  if (wrong.empty()) wrong = r_.out_.edit_nodes_file(*edit);
+  if (!wrong.empty()) return r_.reply(origin, -1, {}, wrong);
+  ok(origin);
 }
 
 void LocalControls::get_debug(const Origin& origin, const ReqControl&, TimeNs) {

@@ -32,6 +32,8 @@ class LocalControls {
   void get_vnnmap(const Origin&, const ReqControl&, TimeNs);
   void get_nodemap(const Origin&, const ReqControl&, TimeNs);
   void get_nodes_file(const Origin&, const ReqControl&, TimeNs);
+  void reload_nodes_file(const Origin&, const ReqControl&, TimeNs);
+  void edit_nodes_file(const Origin&, const ReqControl&, TimeNs);
   void get_debug(const Origin&, const ReqControl&, TimeNs);
   void set_debug(const Origin&, const ReqControl&, TimeNs);
   void dump_memory(const Origin&, const ReqControl&, TimeNs);

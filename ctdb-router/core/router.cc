@@ -29,6 +29,9 @@ Router::Router(RouterOptions options, RouterOutput& output)
       nodes_(std::move(options.nodes)),
       statistics_start_ns_(output.wall_clock_ns()) {
   CTDB_ASSERT(pnn_ < nodes_.size());
+  for (uint32_t pnn = 0; pnn < nodes_.size(); ++pnn) {
+    peers_.push_back(nodes_[pnn].deleted || pnn == pnn_ ? "" : nodes_[pnn].text);
+  }
 }
 
 void Router::on_client(uint32_t client, int32_t pid) {
@@ -129,6 +132,7 @@ void Router::on_daemon(Server from, bool up, uint64_t instance, TimeNs) {
   } else {
     recoveryd_up_ = up;
     if (up) {
+      tell_recoveryd_nodes();
       tell_recoveryd_links();
       tell_daemon_state();
     } else {
@@ -337,6 +341,7 @@ bool Router::link_own(MutableBytes packet, const Header& header) {
     case Operation::VOTE_REPLY:
     case Operation::HEARTBEAT:
     case Operation::HEARTBEAT_REPLY:
+    case Operation::NODE_LIST:
     case Operation::RECOVERY_BEGIN:
     case Operation::RECOVERY_REPORT:
     case Operation::RECOVERY_COMMIT:

@@ -61,6 +61,7 @@ struct RouterNode {
   bool deleted = false;
   bool linked = false;
   uint64_t session = 0;
+  std::string text;  // the address as the nodes file has it
 };
 
 class RouterOutput {
@@ -84,6 +85,10 @@ class RouterOutput {
   virtual OutsideFigures figures() = 0;
   // The nodes file as it is now. Returns what is wrong with it, "" if nothing.
   virtual std::string nodes_file(std::vector<RouterNode>& nodes) = 0;
+  // Changes it on disk, or says whether that could be done. Returns why not, "" if it is done.
+  virtual std::string edit_nodes_file(const EditNodes& edit) = 0;
+  // From now on there are to be links to the nodes with these addresses.
+  virtual void set_peers(const NodeList& peers) = 0;
   // Nanoseconds since 1970, for the statistics' time stamps.
   virtual int64_t wall_clock_ns() = 0;
   virtual void log(const std::string& text) = 0;
@@ -168,13 +173,25 @@ class Router {
   void send_leader_message(uint32_t client);
 
   // Nodes.
-  bool known_node(uint32_t pnn) const { return pnn < nodes_.size() && !nodes_[pnn].deleted; }
+  // One that was removed counts while its link lasts: it may still have a vote.
+  bool known_node(uint32_t pnn) const {
+    return pnn < nodes_.size() && (!nodes_[pnn].deleted || nodes_[pnn].linked);
+  }
   uint32_t flags_of(uint32_t pnn) const;
   // The nodes of a broadcast address; good until the next call.
   const std::vector<uint32_t>& broadcast_targets(uint32_t address);
   MutableBytes whole(MutableBytes packet);
   bool send_to_link(uint32_t pnn, Lane lane, MutableBytes packet);
   void take_cluster_state(MutableBytes packet);
+  // router_nodes.cc
+  NodeList node_list() const;
+  RouterNode deleted_node() const;
+  bool takes_part(uint32_t pnn) const;
+  std::string why_not_reload(const std::vector<RouterNode>& fresh) const;
+  std::string reload_nodes();
+  std::string why_not_edit(const EditNodes& edit) const;
+  void set_peers();
+  void tell_recoveryd_nodes();
   void tell_recoveryd_links();
   void tell_link_state(uint32_t pnn, bool gone = false);
   void tell_daemon_state();
@@ -193,6 +210,7 @@ class Router {
   const uint32_t pid_;
   RouterOutput& out_;
   std::vector<RouterNode> nodes_;
+  NodeList peers_;  // as the transport knows them
   Services services_;
   Requests requests_;
   Traverses traverses_;

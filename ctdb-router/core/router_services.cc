@@ -182,7 +182,9 @@ void Router::send_leader_message(uint32_t client) {
 uint32_t Router::flags_of(uint32_t pnn) const {
   if (nodes_[pnn].deleted) return CTDB_NODE_DELETED | CTDB_NODE_DISCONNECTED;
   uint32_t flags = CTDB_NODE_UNHEALTHY;
-  if (have_state_ && pnn < state_.node_flags.size()) flags = state_.node_flags[pnn] & ~CTDB_NODE_DISCONNECTED;
+  // Links and the nodes file are this router's own knowledge.
+  constexpr uint32_t kOwn = CTDB_NODE_DISCONNECTED | CTDB_NODE_DELETED;
+  if (have_state_ && pnn < state_.node_flags.size()) flags = state_.node_flags[pnn] & ~kOwn;
   if (pnn != pnn_ && !nodes_[pnn].linked) flags |= CTDB_NODE_DISCONNECTED | CTDB_NODE_UNHEALTHY;
   return flags;
 }
@@ -206,6 +208,7 @@ void Router::take_cluster_state(MutableBytes packet) {
   const uint32_t old_leader = state_.leader;
   state_ = std::move(*state);
   have_state_ = true;
+  set_peers();
   const bool member = std::binary_search(state_.members.begin(), state_.members.end(), pnn_);
   if (member && state_.recovery_mode == CTDB_RECOVERY_NORMAL) open_generation_ = state_.generation;
   if (state_.leader != old_leader) send_leader_messages(false);
@@ -222,7 +225,7 @@ void Router::tell_link_state(uint32_t pnn, bool gone) {
 
 void Router::tell_recoveryd_links() {
   for (uint32_t pnn = 0; pnn < nodes_.size(); ++pnn) {
-    if (pnn != pnn_ && !nodes_[pnn].deleted) tell_link_state(pnn);
+    if (pnn != pnn_ && known_node(pnn)) tell_link_state(pnn);
   }
 }
 

@@ -109,6 +109,34 @@ std::string RouterShell::nodes_file(std::vector<RouterNode>& nodes) {
   return "";
 }
 
+std::string RouterShell::edit_nodes_file(const EditNodes& edit) {
+  const std::string& file = context_.config.nodes_file;
+  const Result<std::string> text = read_config_file(file);
+  if (!text) return text.error().text();
+  std::vector<ConfigProblem> problems;
+  const Result<std::vector<NodeAddress>> now = parse_nodes(file, *text, problems);
+  if (!now) return problems.empty() ? now.error().text() : problems.front().format();
+  if (node_list_digest(node_list(*now)) != edit.digest)
+    return file + " was changed and is not in use yet: reload it";
+  const Result<std::string> changed = edit_nodes(*text, {edit.add, edit.pnn, edit.address});
+  if (!changed) return changed.error().context;
+  if (!edit.write) return "";
+  const Result<void> written = replace_nodes_file(file, *changed);
+  if (!written) return written.error().text();
+  log_notice(file + ": node " + std::to_string(edit.pnn) + (edit.add ? " added" : " removed"));
+  return "";
+}
+
+// Not at once, as above.
+void RouterShell::set_peers(const NodeList& peers) {
+  peers_ = peers;
+  if (linked_.size() < peers_.size()) linked_.resize(peers_.size());
+  loop_.at(loop_.now(), [this] {
+    ++changes_;
+    transport_->set_peers(peers_);
+  });
+}
+
 int64_t RouterShell::wall_clock_ns() {
   timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
@@ -134,10 +162,7 @@ void RouterShell::publish() {
 std::string RouterShell::status_text() const {
   std::string up;
   std::string down;
-  for (const NodeAddress& node : context_.config.nodes) {
-    if (node.deleted || node.pnn == context_.config.pnn) continue;
-    (linked_[node.pnn] ? up : down) += " " + std::to_string(node.pnn);
-  }
+  for (const uint32_t pnn : numbers_of(peers_)) (linked_[pnn] ? up : down) += " " + std::to_string(pnn);
   std::string text = quiet_ ? "quiet: links closed on request" : "";
   if (!quiet_ && up.empty() && down.empty()) text = "single node";
   if (!quiet_ && !up.empty()) text = "links to" + up;

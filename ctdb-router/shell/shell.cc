@@ -39,6 +39,7 @@ std::vector<RouterNode> router_nodes(const std::vector<NodeAddress>& nodes, uint
     // Deleted nodes show the address 0.0.0.0 (wire-protocol §7.4).
     entry.address = address_image(make_address(node.deleted ? "0.0.0.0" : node.address, port));
     entry.deleted = node.deleted;
+    entry.text = node.address;
     out.push_back(std::move(entry));
   }
   return out;
@@ -54,7 +55,10 @@ RouterShell::RouterShell(DaemonContext& context, uint64_t boot_id, ClusterKey ke
       native_(loop_, ids_, *this, daemons_, context.config.pnn, context.config.node_page_path()),
       setup_(loop_, native_, daemons_, [this] { return router_->open_generation(); }),
       publisher_(loop_, *context.counters, [this] { publish(); }),
-      linked_(context.config.nodes.size(), false) {}
+      peers_(node_list(context.config.nodes)),
+      linked_(context.config.nodes.size(), false) {
+  peers_[context.config.pnn].clear();
+}
 
 RouterShell::~RouterShell() {
   loop_.cancel(tick_timer_);

@@ -55,6 +55,8 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   void set_log_level(int level) override;
   OutsideFigures figures() override;
   std::string nodes_file(std::vector<RouterNode>& nodes) override;
+  std::string edit_nodes_file(const EditNodes& edit) override;
+  void set_peers(const NodeList& peers) override;
   int64_t wall_clock_ns() override;
   void log(const std::string& text) override;
 
@@ -93,7 +95,8 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   NativeClients native_;
   SetupServer setup_;
   CountersPublisher publisher_;
-  std::vector<bool> linked_;  // by pnn
+  NodeList peers_;            // nodes there are to be links to
+  std::vector<bool> linked_;  // by pnn; never fewer than there are peers
   bool quiet_ = false;
   bool held_back_ = false;
   uint64_t changes_ = 0;  // of links, clients and daemons

@@ -61,6 +61,8 @@ class Transport {
   virtual void flush() = 0;
   // The largest queue of any link, in bytes.
   virtual size_t queued_bytes() const = 0;
+  // Links are wanted to the nodes with these addresses, by pnn; others end. The own address is as it was at the start.
+  virtual void set_peers(const NodeList& peers) = 0;
   // Quiet: all links down, none accepted, none opened.
   virtual void set_quiet(bool quiet) = 0;
   virtual const TransportFigures& figures() const = 0;

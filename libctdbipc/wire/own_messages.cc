@@ -2,6 +2,7 @@
 #include "libctdbipc/wire/own_messages.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 
 #include "libctdbipc/base/limits.h"
@@ -45,6 +46,11 @@ std::vector<uint32_t> take_pnns(Reader& reader) {
   return pnns;
 }
 
+// No doubles.
+bool ascending(const std::vector<uint32_t>& pnns) {
+  return std::adjacent_find(pnns.begin(), pnns.end(), std::greater_equal<>()) == pnns.end();
+}
+
 void put_state(Writer& w, const ClusterState& s) {
   w.u32(s.generation);
   w.u32(s.recovery_mode);
@@ -54,6 +60,7 @@ void put_state(Writer& w, const ClusterState& s) {
   put_pnns(w, s.node_flags);
   put_pnns(w, s.members);
   put_text(w, s.reason);
+  put_pnns(w, s.voters);
 }
 ClusterState take_state(Reader& r) {
   ClusterState s;
@@ -65,6 +72,7 @@ ClusterState take_state(Reader& r) {
   s.node_flags = take_pnns(r);
   s.members = take_pnns(r);
   s.reason = take_text(r);
+  s.voters = take_pnns(r);
   return s;
 }
 
@@ -138,6 +146,7 @@ Bytes VoteRequest::encode() const {
   w.u64(term);
   w.u32(generation);
   w.u32(trial ? 1 : 0);
+  w.u64(nodes);
   return out;
 }
 std::optional<VoteRequest> VoteRequest::decode(ByteView payload) {
@@ -146,6 +155,7 @@ std::optional<VoteRequest> VoteRequest::decode(ByteView payload) {
   m.term = r.u64();
   m.generation = r.u32();
   m.trial = r.u32() != 0;
+  m.nodes = r.u64();
   return checked(r, m);
 }
 
@@ -241,6 +251,7 @@ Bytes RecoveryBegin::encode() const {
   w.u32(generation);
   w.u32(base_generation);
   put_pnns(w, members);
+  put_pnns(w, voters);
   return out;
 }
 std::optional<RecoveryBegin> RecoveryBegin::decode(ByteView payload) {
@@ -250,10 +261,8 @@ std::optional<RecoveryBegin> RecoveryBegin::decode(ByteView payload) {
   m.generation = r.u32();
   m.base_generation = r.u32();
   m.members = take_pnns(r);
-  if (m.members.empty()) r.fail();
-  for (size_t i = 1; i < m.members.size(); ++i) {
-    if (m.members[i - 1] >= m.members[i]) r.fail();
-  }
+  m.voters = take_pnns(r);
+  if (m.members.empty() || !ascending(m.members) || !ascending(m.voters)) r.fail();
   return checked(r, m);
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "libctdbipc/base/bytes.h"
+#include "libctdbipc/wire/node_list.h"
 #include "libctdbipc/wire/packet.h"
 #include "libctdbipc/wire/tunables.h"
 
@@ -97,6 +98,7 @@ struct ClusterState {
   std::vector<uint32_t> node_flags;
   std::vector<uint32_t> members;  // active nodes of `generation`, ascending (the vnnmap)
   std::string reason;             // why not healthy, for people; empty when all is well
+  std::vector<uint32_t> voters;   // whose votes count, ascending (ARCHITECTURE.md §5, "Who votes")
   Bytes encode() const;
   static std::optional<ClusterState> decode(ByteView payload);
 };
@@ -135,6 +137,7 @@ struct VoteRequest {
   uint64_t term = 0;
   uint32_t generation = 0;  // newest decided generation the candidate knows; one that knows less gets no vote
   bool trial = false;  // "would you vote for me?": binds nobody, so a node that is cut off moves no terms
+  uint64_t nodes = 0;  // digest of the candidate's nodes file: counts while no generation has been decided
   Bytes encode() const;
   static std::optional<VoteRequest> decode(ByteView payload);
 };
@@ -150,7 +153,7 @@ struct VoteReply {
   static std::optional<VoteReply> decode(ByteView payload);
 };
 
-// Leader -> everyone it has a link to. state.generation and state.members are the newest decided generation: the
+// Leader -> everyone it has a link to. state.generation, members and voters are the newest decided generation: the
 // receiver keeps them on disk before it answers. state.leader unknown: the sender resigns. state.runstate is
 // ignored, state.reason says why the receiver is not wanted.
 struct Heartbeat {
@@ -189,6 +192,17 @@ struct HeartbeatReply {
   static std::optional<HeartbeatReply> decode(ByteView payload);
 };
 
+// What a nodes file says. Router -> own recoveryd, first when it connects and at every change; and between recoveryds when
+// their link comes up or their own has changed, so that both sides of a difference can name it.
+struct NodeListMessage {
+  bool asks = false;  // the receiver is to tell its own
+  uint32_t decided_generation =
+      CTDB_INVALID_GENERATION;  // between recoveryds: the newest one the sender has on disk
+  NodeList nodes;
+  Bytes encode() const;
+  static std::optional<NodeListMessage> decode(ByteView payload);
+};
+
 // ---- recovery ----
 
 // Leader -> members. Also the payload of STORE_RECOVER (recoveryd -> own store).
@@ -201,6 +215,7 @@ struct RecoveryBegin {
   // that anybody could have seen.
   uint32_t base_generation = CTDB_INVALID_GENERATION;
   std::vector<uint32_t> members;  // ascending; the new lmaster placement follows from it
+  std::vector<uint32_t> voters;   // from this generation on; for recoveryds
   Bytes encode() const;
   static std::optional<RecoveryBegin> decode(ByteView payload);
 };
@@ -274,7 +289,19 @@ struct StoreHello {
   static std::optional<StoreHello> decode(ByteView payload);
 };
 
-// ---- answers to our own controls ----
+// ---- our own controls ----
+
+// EDIT_NODES_FILE: a node is added to or removed from the nodes file of the node that is asked, which does not read it anew by
+// that. Refused unless its file and the list it works with have this digest.
+struct EditNodes {
+  bool write = false;  // false: would it be possible?
+  bool add = true;
+  uint32_t pnn = 0;
+  std::string address;  // of a node that is added
+  uint64_t digest = 0;
+  Bytes encode() const;
+  static std::optional<EditNodes> decode(ByteView payload);
+};
 
 // One member in the leader's record of a recovery.
 struct RecoveryMember {

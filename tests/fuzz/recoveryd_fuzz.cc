@@ -67,7 +67,7 @@ class World {
   void start(Bytes durable) {
     RecoverydOptions options;
     options.pnn = kSelf;
-    options.deleted = {false, false, false};
+    options.nodes = {"10.0.0.1", "10.0.0.2", "10.0.0.3"};
     options.majority_quorum = quorum_;
     output_.up = false;
     node_ = std::make_unique<ClusterNode>(options, random_, output_, durable, now_);

@@ -37,6 +37,8 @@ class Output : public RouterOutput {
   void set_log_level(int) override {}
   OutsideFigures figures() override { return {}; }
   std::string nodes_file(std::vector<RouterNode>&) override { return "there is none"; }
+  std::string edit_nodes_file(const EditNodes&) override { return "there is none"; }
+  void set_peers(const NodeList&) override {}
   int64_t wall_clock_ns() override { return 1; }
   void log(const std::string&) override {}
 
@@ -48,7 +50,8 @@ class Output : public RouterOutput {
 RouterOptions options() {
   RouterOptions out;
   out.pnn = kSelf;
-  for (uint32_t pnn = 0; pnn < kNodes; ++pnn) out.nodes.push_back({Bytes(28, 1), pnn == 3});
+  for (uint32_t pnn = 0; pnn < kNodes; ++pnn)
+    out.nodes.push_back({Bytes(28, 1), pnn == 3, false, 0, pnn == 3 ? "" : "10.0.0.1"});
   return out;
 }
 

@@ -105,7 +105,7 @@ void fields(Line& line, const ClusterState& m) {
       .number("recovery_mode", m.recovery_mode)
       .number("runstate", m.runstate);
   line.number("leader", m.leader).number("term", m.term).list("node_flags", m.node_flags);
-  line.list("members", m.members).text("reason", m.reason);
+  line.list("members", m.members).text("reason", m.reason).list("voters", m.voters);
 }
 void fields(Line& line, const TunablesMessage& m) {
   line.list("values", m.values);
@@ -118,6 +118,7 @@ void fields(Line& line, const ClientGone& m) {
 }
 void fields(Line& line, const VoteRequest& m) {
   line.number("term", m.term).number("generation", m.generation).number("trial", m.trial);
+  line.hex("nodes", m.nodes);
 }
 void fields(Line& line, const VoteReply& m) {
   line.number("term", m.term)
@@ -146,7 +147,11 @@ void fields(Line& line, const HeartbeatReply& m) {
 }
 void fields(Line& line, const RecoveryBegin& m) {
   line.number("term", m.term).number("generation", m.generation).number("base_generation", m.base_generation);
-  line.list("members", m.members);
+  line.list("members", m.members).list("voters", m.voters);
+}
+void fields(Line& line, const NodeListMessage& m) {
+  line.number("asks", m.asks).number("decided_generation", m.decided_generation);
+  for (const std::string& address : m.nodes) line.text("node", address);
 }
 void fields(Line& line, const StoreRecovered& m) {
   line.number("generation", m.generation)

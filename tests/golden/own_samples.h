@@ -28,7 +28,9 @@ inline DaemonState sample(DaemonState*) {
   return {DaemonRole::kRecoveryd, true, 4};
 }
 inline ClusterState sample(ClusterState*) {
-  return {77, CTDB_RECOVERY_NORMAL, CTDB_RUNSTATE_RUNNING, 2, 5, {0, 2, 0x20}, {0, 1}, "waiting for quorum"};
+  return {
+      77,       CTDB_RECOVERY_NORMAL, CTDB_RUNSTATE_RUNNING, 2, 5, {0, 2, 0x20}, {0, 1}, "waiting for quorum",
+      {0, 1, 2}};
 }
 inline TunablesMessage sample(TunablesMessage*) {
   TunablesMessage tunables;
@@ -42,7 +44,7 @@ inline ClientGone sample(ClientGone*) {
   return {123};
 }
 inline VoteRequest sample(VoteRequest*) {
-  return {8, 77, true};
+  return {8, 77, true, 0x1122334455667788ull};
 }
 inline VoteReply sample(VoteReply*) {
   return {8, true, true, 4};
@@ -58,8 +60,14 @@ inline HeartbeatReply sample(HeartbeatReply*) {
   reply.open = true;
   return reply;
 }
+inline NodeListMessage sample(NodeListMessage*) {
+  return {true, 77, {"10.0.0.1", "", "fd00::3"}};
+}
+inline EditNodes sample(EditNodes*) {
+  return {true, true, 3, "10.0.0.4", 0x1122334455667788ull};
+}
 inline RecoveryBegin sample(RecoveryBegin*) {
-  return {8, 79, 77, {0, 2, 5}};
+  return {8, 79, 77, {0, 2, 5}, {0, 1, 2, 5}};
 }
 inline StoreRecovered sample(StoreRecovered*) {
   return {79, false, {1, 2, 3, 4, {10, 20, 30, 40, 50, 60}, {{0x7a19d84d, 5, 6, 7, 11, 45}}}, "disk is full"};

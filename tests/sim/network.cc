@@ -30,6 +30,7 @@ Network::Network(EventQueue& queue, Random& random, Trace& trace, NetworkEvents&
       ends_(size_t{nodes} * nodes),
       wires_(size_t{nodes} * nodes),
       paths_(size_t{nodes} * nodes),
+      peers_(size_t{nodes} * nodes, true),
       connecting_(size_t{nodes} * nodes) {}
 
 void Network::start() {
@@ -208,6 +209,7 @@ void Network::plan_connect(uint32_t a, uint32_t b, TimeNs delay) {
 
 void Network::try_connect(uint32_t opener, uint32_t acceptor) {
   if (!accepts(hosts_[opener]) || is_up(opener, acceptor)) return;
+  if (!listed(opener, acceptor) || !listed(acceptor, opener)) return;  // set_peers() plans the next
   const bool possible = can_connect(hosts_[opener]) && can_connect(hosts_[acceptor]) &&
                         passes(opener, acceptor) && passes(acceptor, opener);
   if (!possible) {
@@ -269,6 +271,17 @@ void Network::set_listening(uint32_t node, bool listening, bool silent) {
   if (!listening) return;
   for (uint32_t peer = 0; peer < nodes_; ++peer) {
     if (peer != node) plan_connect(node, peer, static_cast<TimeNs>(random_.below(10 * kMillisecond)));
+  }
+}
+
+void Network::set_peers(uint32_t node, const std::vector<uint32_t>& peers) {
+  for (uint32_t peer = 0; peer < nodes_; ++peer) {
+    if (peer == node) continue;
+    const bool now = std::find(peers.begin(), peers.end(), peer) != peers.end();
+    if (now == listed(node, peer)) continue;
+    peers_[index(node, peer)] = now;
+    if (!now) end_down(node, peer, true);
+    if (now) plan_connect(node, peer, static_cast<TimeNs>(random_.below(10 * kMillisecond)));
   }
 }
 

@@ -63,6 +63,8 @@ class Network {
   // silent: no FIN reaches the peers (power lost), they notice by the missing keepalives.
   void set_listening(uint32_t node, bool listening, bool silent);
   void set_quiet(uint32_t node, bool quiet);
+  // Whom its router has in its nodes file, by which it makes and accepts connections.
+  void set_peers(uint32_t node, const std::vector<uint32_t>& peers);
   // It has no descriptor for another connection.
   void set_full(uint32_t node, bool full) { hosts_[node].full = full; }
   // A stopped router answers no keepalive.
@@ -133,6 +135,7 @@ class Network {
   size_t index(uint32_t from, uint32_t to) const { return static_cast<size_t>(from) * nodes_ + to; }
   static bool accepts(const Host& host) { return host.listening && !host.quiet; }
   static bool can_connect(const Host& host) { return accepts(host) && host.responsive && !host.full; }
+  bool listed(uint32_t by, uint32_t peer) const { return peers_[index(by, peer)]; }
   bool passes(uint32_t from, uint32_t to) const { return !paths_[index(from, to)].blocked; }
   static constexpr uint64_t kNoStream = ~uint64_t{0};
   static bool is_record(ByteView packet);
@@ -164,6 +167,7 @@ class Network {
   std::vector<End> ends_;
   std::vector<Wire> wires_;
   std::vector<Path> paths_;
+  std::vector<bool> peers_;       // by index(node, peer)
   std::vector<bool> connecting_;  // by index(opener, acceptor): an attempt is planned
   uint64_t connections_ = 0;
 };

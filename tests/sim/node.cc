@@ -17,6 +17,7 @@ Node::Node(World& world, uint32_t pnn)
       locks(world.queue, world.random),
       mutator(world.options().mutation, pnn, world.options().nodes) {
   const WorldOptions& options = world.options();
+  for (uint32_t node = 0; node < options.nodes; ++node) nodes_file.push_back(address_of(node));
   for (uint32_t i = 0; i < options.clients_per_node; ++i) {
     ClientOptions client;
     client.native = world.random.one_in(2);

@@ -29,6 +29,7 @@ class Node {
  public:
   Node(World& world, uint32_t pnn);
 
+  static std::string address_of(uint32_t pnn) { return "10.0.0." + std::to_string(pnn + 1); }
   uint32_t pnn() const { return pnn_; }
   World& world() { return world_; }
 
@@ -78,7 +79,8 @@ class Node {
   MemoryFiles files;
   LockTable locks;
   Mutator mutator;
-  Bytes durable;  // what recoveryd has on disk
+  Bytes durable;        // what recoveryd has on disk
+  NodeList nodes_file;  // a router reads it when it starts or is told to
   std::vector<std::unique_ptr<Client>> clients;
 
  private:

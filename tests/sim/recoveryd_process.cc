@@ -15,7 +15,7 @@ void RecoverydProcess::start() {
   set_alive();
   RecoverydOptions options;
   options.pnn = node_.pnn();
-  options.deleted.assign(node_.world().node_count(), false);
+  options.nodes = node_.nodes_file;
   mutate_recoveryd(node_.world().options().mutation, options, node_.durable);
   core_ = std::make_unique<ClusterNode>(options, random_, *this, node_.durable, queue_.now());
   connect();

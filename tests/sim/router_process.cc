@@ -24,9 +24,9 @@ void RouterProcess::start() {
   RouterOptions options;
   options.pnn = node_.pnn();
   options.pid = 1000 + node_.pnn();
-  options.nodes.resize(node_.world().node_count());
-  for (RouterNode& peer : options.nodes) peer.address.assign(28, 0);
+  (void)nodes_file(options.nodes);
   core_ = std::make_unique<Router>(std::move(options), *this);
+  node_.world().network.set_peers(node_.pnn(), numbers_of(node_.nodes_file));
   instances_ = 0;
   endpoints_ = 0;
   node_.world().network.set_listening(node_.pnn(), true, false);
@@ -178,6 +178,22 @@ void RouterProcess::link_packet(uint32_t peer, Bytes packet) {
                                                "a packet of our own daemons is refused by the peer's router");
     }
   });
+}
+
+std::string RouterProcess::nodes_file(std::vector<RouterNode>& nodes) {
+  nodes.clear();
+  for (const std::string& address : node_.nodes_file) {
+    RouterNode node;
+    node.address.assign(28, 0);
+    node.deleted = address.empty();
+    node.text = address;
+    nodes.push_back(node);
+  }
+  return "";
+}
+
+void RouterProcess::set_peers(const NodeList& peers) {
+  queue_.after(0, [this, peers] { node_.world().network.set_peers(node_.pnn(), numbers_of(peers)); });
 }
 
 bool RouterProcess::to_link(uint32_t pnn, Lane lane, ByteView packet) {

@@ -74,7 +74,9 @@ class RouterProcess : public Process, public RouterOutput {
   int log_level() override { return 0; }
   void set_log_level(int) override {}
   OutsideFigures figures() override { return {}; }
-  std::string nodes_file(std::vector<RouterNode>&) override { return "the simulator has no files"; }
+  std::string nodes_file(std::vector<RouterNode>& nodes) override;
+  std::string edit_nodes_file(const EditNodes&) override { return "the simulator changes files itself"; }
+  void set_peers(const NodeList& peers) override;
   int64_t wall_clock_ns() override { return queue_.now(); }
   void log(const std::string& text) override;
 

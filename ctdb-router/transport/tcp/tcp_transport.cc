@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Peers, sessions, HELLO, pings and re-connecting. What a connection is: packet_stream.h; what a HELLO must say:
-// hello.h.
+// Peers, sessions, HELLO, pings and re-connecting.
 //
 // Life of a link: (connecting →) hello → (proof →) up → dead. A node with the higher number opens, the other accepts; the
 // opener says HELLO, the acceptor checks it and answers with its own. With a cluster key it is up when the opener has proved that
@@ -10,11 +9,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "ctdb-router/transport/listener.h"
-#include "ctdb-router/transport/tcp/handshake.h"
-#include "ctdb-router/transport/tcp/hello.h"
-#include "ctdb-router/transport/tcp/keeper_wires.h"
 #include "ctdb-router/transport/tcp/sockets.h"
+#include "ctdb-router/transport/tcp/tcp_links.h"
 #include "libctdbipc/base/assert.h"
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/runtime/log.h"
@@ -23,7 +19,6 @@
 namespace ctdb {
 namespace {
 
-constexpr TimeNs kRetryFirst = kMillisecond;  // a reset costs clients as little as can be
 constexpr TimeNs kRetryMax = kSecond;
 constexpr TimeNs kCheckInterval = 500 * kMillisecond;
 constexpr int kPingsUnanswered = 4;
@@ -33,122 +28,7 @@ constexpr TimeNs kHelloTimeout = 5 * kSecond;
 // A peer that dials again while its older attempts still wait; more are not needed by an honest one.
 constexpr size_t kHellosPerPeerMax = 4;
 
-class TcpTransport : public Transport {
- public:
-  TcpTransport(TcpOptions options, EventLoop& loop, TransportEvents& events);
-  ~TcpTransport() override;
-
-  Result<void> start() override;
-  bool send(uint32_t pnn, Lane lane, ByteView packet) override;
-  void flush() override;
-  size_t queued_bytes() const override;
-  void set_quiet(bool quiet) override;
-  const TransportFigures& figures() const override { return figures_; }
-  void want_record_streams(bool wanted) override;
-  void remake_record_stream(uint32_t pnn) override;
-  void keeper_holds(uint32_t pnn, uint32_t number) override { wires_.held(pnn, number); }
-  void give_keeper_wires() override;
-  // Told apart from the sessions of an earlier life of this router too.
-  uint64_t new_session() override { return (options_.boot_id << 32) | ++connections_; }
-
- private:
-  enum class Phase : uint8_t { kConnecting, kHello, kProof, kUp, kDead };
-  // What a connection is to be: the link itself, or one of those beside it, which are given away after HELLO.
-  enum class Use : uint8_t { kRecords, kKeeper, kLink };
-  static constexpr size_t kSides = 2;
-
-  struct Link final : PacketStream::Owner {
-    Link(TcpTransport& owner, std::unique_ptr<ByteStream> stream, uint32_t pnn, bool in)
-        : transport(owner), connection(owner.loop_, std::move(stream), *this), peer(pnn), incoming(in) {}
-    void on_connected(PacketStream&) override { transport.on_connected(*this); }
-    void on_connection_packet(PacketStream&, MutableBytes packet) override {
-      transport.on_packet(*this, packet);
-    }
-    void on_broken(PacketStream&, const std::string& why) override { transport.end(*this, why); }
-
-    TcpTransport& transport;
-    PacketStream connection;
-    const uint32_t peer;
-    const bool incoming;
-    Use use = Use::kLink;  // ours from the start, a peer's once it said HELLO
-    Phase phase = Phase::kHello;
-    TimeNs deadline = kNever;  // of connecting, hello and proof
-    Handshake handshake;
-    uint64_t session = 0;
-    uint64_t peer_boot_id = 0;
-    uint64_t peer_session = 0;
-    int pings_unanswered = 0;
-    bool sent = false;  // something, since the last check
-    bool dirty = false;
-    bool overflowed = false;
-  };
-
-  struct Peer {
-    SocketAddress address;  // size 0: deleted
-    Link* up = nullptr;
-    TimeNs retry_delay = kRetryFirst;
-    EventLoop::TimerId retry_timer = 0;
-    std::string last_failure;  // logged once, not at every attempt
-    struct Side {
-      TimeNs delay = kRetryFirst;
-      EventLoop::TimerId timer = 0;
-    } sides[kSides];
-  };
-
-  static uint64_t feature_of(Use use) {
-    return use == Use::kLink ? 0 : use == Use::kRecords ? kHelloRecordStream : kHelloKeeperWire;
-  }
-  std::string name(uint32_t peer) const;
-  Link& add_link(UniqueFd socket, uint32_t peer, bool incoming);
-  void mark_dirty(Link& link);
-  void dial(uint32_t peer);
-  void dial_later(uint32_t peer);
-  void dial_all();
-  void dial_side(uint32_t peer, Use use);
-  void dial_side_later(uint32_t peer, Use use);
-  void on_side_hello(Link& link, const Hello& hello);
-  void hand_over(Link& link);
-  void on_wire_end(uint32_t peer, bool gone);
-  void drop_streams(uint32_t peer);
-  void attempt_failed(uint32_t peer, const std::string& why);
-  void accept_one(UniqueFd socket, const std::string& address);
-  void refuse_socket(int socket, uint32_t peer, const std::string& why);
-  void on_connected(Link& link);
-  Bytes own_hello(Link& link, uint64_t session);
-  void say_hello(Link& link, uint64_t session);
-  void on_packet(Link& link, MutableBytes packet);
-  void on_hello(Link& link, ByteView packet);
-  void on_proof(Link& link, ByteView packet);
-  bool newer_is_up(const Link& link) const;
-  bool link_packet(Link& link, const Header& header, ByteView packet);
-  void send_own(Link& link, Operation operation, const Bytes& payload);
-  void refuse(Link& link, const std::string& why);
-  void bring_up(Link& link);
-  void bury(Link& link);
-  void end(Link& link, const std::string& why);
-  void arm_check();
-  void check_links();
-  void check_link(Link& link);
-
-  TcpOptions options_;
-  EventLoop& loop_;
-  TransportEvents& events_;
-  HelloRules rules_;
-  KeeperWires wires_;
-  SocketAddress own_address_;
-  std::unique_ptr<Listener> listener_;
-  std::vector<Peer> peers_;
-  std::vector<std::unique_ptr<Link>> links_;
-  std::vector<std::unique_ptr<Link>> graveyard_;  // ended links that a callback may still stand in
-  std::vector<Link*> dirty_;
-  uint64_t connections_ = 0;
-  EventLoop::TimerId check_timer_ = 0;
-  bool quiet_ = false;
-  bool streams_wanted_ = false;
-  std::string last_refused_;  // a stranger who dials again and again is logged once
-  Bytes built_;
-  TransportFigures figures_;
-};
+}  // namespace
 
 TcpTransport::TcpTransport(TcpOptions options, EventLoop& loop, TransportEvents& events)
     : options_(std::move(options)),
@@ -158,10 +38,9 @@ TcpTransport::TcpTransport(TcpOptions options, EventLoop& loop, TransportEvents&
       wires_(loop, [this](uint32_t peer, bool gone) { on_wire_end(peer, gone); }) {
   CTDB_ASSERT(options_.pnn < options_.nodes.size());
   own_address_ = make_address(options_.nodes[options_.pnn].address, 0);
+  peers_.resize(options_.nodes.size());
   for (const NodeAddress& node : options_.nodes) {
-    Peer peer;
-    if (!node.deleted) peer.address = make_address(node.address, options_.port);
-    peers_.push_back(peer);
+    if (!node.deleted) peers_[node.pnn].address = make_address(node.address, options_.port);
   }
 }
 
@@ -231,6 +110,7 @@ void TcpTransport::dial(uint32_t peer) {
 
 void TcpTransport::dial_later(uint32_t peer) {
   Peer& p = peers_[peer];
+  if (p.address.size == 0) return;
   loop_.cancel(p.retry_timer);
   p.retry_timer = loop_.at(loop_.now() + p.retry_delay, [this, peer] { dial(peer); });
   p.retry_delay = std::min(2 * p.retry_delay, kRetryMax);
@@ -573,6 +453,44 @@ size_t TcpTransport::queued_bytes() const {
   return most;
 }
 
+void TcpTransport::set_peers(const NodeList& peers) {
+  for (uint32_t pnn = 0; pnn < std::max(peers.size(), peers_.size()); ++pnn) {
+    const std::string wanted = in_list(peers, pnn) ? peers[pnn] : "";
+    const std::string now = pnn < options_.nodes.size() ? options_.nodes[pnn].address : "";
+    if (pnn == options_.pnn || wanted == now) continue;
+    if (!now.empty()) drop_peer(pnn);
+    if (!wanted.empty()) add_peer(pnn, wanted);
+  }
+}
+
+void TcpTransport::add_peer(uint32_t pnn, const std::string& address) {
+  for (uint32_t next = static_cast<uint32_t>(peers_.size()); next <= pnn; ++next) {
+    peers_.push_back({});
+    options_.nodes.push_back({next, "", true});
+  }
+  options_.nodes[pnn] = {pnn, address, false};
+  rules_.nodes = options_.nodes;
+  peers_[pnn].address = make_address(address, options_.port);
+  peers_[pnn].retry_delay = kRetryFirst;
+  peers_[pnn].last_failure.clear();
+  if (pnn < options_.pnn && !quiet_) dial(pnn);
+}
+
+// First nobody is to be dialled, then all ends.
+void TcpTransport::drop_peer(uint32_t pnn) {
+  peers_[pnn].address = {};
+  loop_.cancel(peers_[pnn].retry_timer);
+  peers_[pnn].retry_timer = 0;
+  std::vector<Link*> links;
+  for (const auto& link : links_) {
+    if (link->peer == pnn) links.push_back(link.get());
+  }
+  for (Link* link : links) end(*link, "it is not in the nodes file any more");
+  wires_.drop(pnn);
+  options_.nodes[pnn] = {pnn, "", true};
+  rules_.nodes = options_.nodes;
+}
+
 void TcpTransport::set_quiet(bool quiet) {
   if (quiet == quiet_) return;
   quiet_ = quiet;
@@ -615,8 +533,6 @@ void TcpTransport::check_link(Link& link) {
   ++figures_.keepalives_out;
   send_own(link, Operation::LINK_PING, LinkPing{static_cast<uint64_t>(loop_.now())}.encode());
 }
-
-}  // namespace
 
 std::unique_ptr<Transport> make_tcp_transport(TcpOptions options, EventLoop& loop, TransportEvents& events) {
   return std::make_unique<TcpTransport>(std::move(options), loop, events);

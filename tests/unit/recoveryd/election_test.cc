@@ -49,7 +49,7 @@ class OneNode : public ::testing::Test {
   static RecoverydOptions options(uint32_t nodes) {
     RecoverydOptions o;
     o.pnn = 0;
-    o.deleted.assign(nodes, false);
+    for (uint32_t node = 0; node < nodes; ++node) o.nodes.push_back("10.0.0." + std::to_string(node + 1));
     return o;
   }
   void wait(TimeNs duration) {
@@ -64,7 +64,7 @@ class OneNode : public ::testing::Test {
   VoteReply asked(uint32_t from, uint64_t term, bool trial = false,
                   uint32_t generation = CTDB_INVALID_GENERATION) {
     out.sent.clear();
-    election.on_vote_request(from, {term, generation, trial});
+    election.on_vote_request(from, {term, generation, trial, node_list_digest(c.nodes)});
     if (out.sent.size() != 1 || out.sent[0].to != from || out.sent[0].operation != Operation::VOTE_REPLY)
       return {};
     return *VoteReply::decode(out.sent[0].payload);

@@ -41,10 +41,11 @@ class Malformed : public ::testing::Test {
     beat.state.leader = leader;
     beat.state.generation = generation;
     beat.state.members = {0, 1, 2};
+    beat.state.voters = {0, 1, 2};
     beat.state.node_flags = {0, 0, 0};
     return beat;
   }
-  RecoveryBegin begin() const { return {term, make_generation(term, 9), generation, {0, 1, 2}}; }
+  RecoveryBegin begin() const { return {term, make_generation(term, 9), generation, {0, 1, 2}, {0, 1, 2}}; }
 
   World world;
   uint32_t leader = 0, victim = 0, generation = 0;
@@ -58,6 +59,7 @@ TEST_F(Malformed, EveryOperationCutAnywhere) {
       {Operation::HEARTBEAT, heartbeat().encode()},
       {Operation::HEARTBEAT_REPLY, HeartbeatReply{}.encode()},
       {Operation::RECOVERY_BEGIN, begin().encode()},
+      {Operation::NODE_LIST, NodeListMessage{true, 257, {"10.0.0.1", "10.0.0.2", "10.0.0.3"}}.encode()},
       {Operation::RECOVERY_REPORT, RecoveryReport{}.encode()},
       {Operation::RECOVERY_COMMIT, RecoveryCommit{term, generation}.encode()},
   };
@@ -97,7 +99,11 @@ TEST_F(Malformed, HeartbeatsThatClaimTheImpossible) {
   refuse([](Heartbeat& b) { b.state.members = {0, 1, 7}; });
   refuse([](Heartbeat& b) { b.state.members = {1, 0}; });
   refuse([](Heartbeat& b) { b.state.members = {1, 1}; });
-  refuse([](Heartbeat& b) { b.state.node_flags.assign(4, 0); });
+  refuse([](Heartbeat& b) { b.state.node_flags.assign(1025, 0); });
+  refuse([](Heartbeat& b) { b.state.voters = {0, 1}; });
+  refuse([](Heartbeat& b) { b.state.voters.clear(); });
+  refuse([](Heartbeat& b) { b.state.voters = {2, 1, 0}; });
+  refuse([](Heartbeat& b) { b.state.voters = {0, 1, 2, CTDB_UNKNOWN_PNN}; });
   refuse([this](Heartbeat& b) { b.state.leader = victim; });
   refuse([this](Heartbeat& b) { b.state.generation = make_generation(term + 1, 1); });
   refuse([](Heartbeat& b) { b.term = kTermMax + 1; });
@@ -128,6 +134,9 @@ TEST_F(Malformed, RecoveriesThatCannotBe) {
   refuse(leader, [&](RecoveryBegin& b) { b.members = {leader, 5}; });
   refuse(leader, [&](RecoveryBegin& b) { b.members = {leader}; });
   refuse(leader, [](RecoveryBegin& b) { b.members = {2, 1, 0}; });
+  refuse(leader, [](RecoveryBegin& b) { b.voters = {0, 1}; });
+  refuse(leader, [](RecoveryBegin& b) { b.voters = {2, 1, 0}; });
+  refuse(leader, [](RecoveryBegin& b) { b.members = b.voters = {0, 1, 2, 3}; });
   refuse(leader, [](RecoveryBegin& b) { b.members.assign(5000, 0); });
 }
 
@@ -157,7 +166,7 @@ TEST_F(Malformed, RepliesFromTheFutureOrAboutNodesThatAreNot) {
   reply.sequence = 0;
   expect_refused(leader, victim, Operation::HEARTBEAT_REPLY, reply.encode());
   reply.sequence = term << 32;
-  reply.reachable = {0, 9};
+  reply.reachable = {0, 1024};
   reply.sessions = {1, 1};
   expect_refused(leader, victim, Operation::HEARTBEAT_REPLY, reply.encode());
 }

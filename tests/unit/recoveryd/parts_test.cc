@@ -9,40 +9,88 @@
 #include "ctdb-recoveryd/core/node_state.h"
 #include "ctdb-recoveryd/core/quorum.h"
 #include "ctdb-recoveryd/core/recovery.h"
+#include "libctdbipc/base/hash.h"
+#include "libctdbipc/wire/reader.h"
 
 namespace ctdb {
 namespace {
 
 using Set = std::vector<uint32_t>;
 
-TEST(Quorum, IsAMajorityOfTheNodesThatAreNotDeleted) {
-  EXPECT_EQ(Voters({false}, true).needed(), 1u);
-  EXPECT_EQ(Voters({false, false}, true).needed(), 2u);
-  EXPECT_EQ(Voters({false, false, false}, true).needed(), 2u);
-  EXPECT_EQ(Voters({false, false, false, false}, true).needed(), 3u);
-  EXPECT_EQ(Voters({false, true, false, true, false}, true).needed(), 2u);
-  EXPECT_EQ(Voters({false, false, false, false, false}, false).needed(), 1u);
+TEST(Quorum, IsAMajorityOfTheVoters) {
+  EXPECT_EQ(Voters({0}, true).needed(), 1u);
+  EXPECT_EQ(Voters({0, 1}, true).needed(), 2u);
+  EXPECT_EQ(Voters({0, 1, 2}, true).needed(), 2u);
+  EXPECT_EQ(Voters({0, 1, 2, 3}, true).needed(), 3u);
+  EXPECT_EQ(Voters({0, 2, 4}, true).needed(), 2u);
+  EXPECT_EQ(Voters({0, 1, 2, 3, 4}, false).needed(), 1u);
+  EXPECT_TRUE(Voters({0, 2, 4}, true).is_voter(4));
+  EXPECT_FALSE(Voters({0, 2, 4}, true).is_voter(1));
 }
 
-TEST(Quorum, BelievesOnlyAscendingListsOfConfiguredNodes) {
-  const Voters voters({false, false, true, false}, true);
-  EXPECT_TRUE(voters.valid_members({}));
-  EXPECT_TRUE(voters.valid_members({0, 1, 3}));
-  EXPECT_FALSE(voters.valid_members({1, 0}));
-  EXPECT_FALSE(voters.valid_members({0, 0}));
-  EXPECT_FALSE(voters.valid_members({0, 2})) << "deleted";
-  EXPECT_FALSE(voters.valid_members({0, 4})) << "not configured";
-  EXPECT_FALSE(voters.valid_members({CTDB_UNKNOWN_PNN}));
+TEST(Quorum, BelievesOnlyAscendingPartsOfTheVoters) {
+  const Set voters = {0, 1, 3};
+  EXPECT_TRUE(is_part({}, voters));
+  EXPECT_TRUE(is_part({0, 1, 3}, voters));
+  EXPECT_FALSE(is_part({1, 0}, voters));
+  EXPECT_FALSE(is_part({0, 0}, voters));
+  EXPECT_FALSE(is_part({0, 2}, voters));
+  EXPECT_FALSE(is_part({CTDB_UNKNOWN_PNN}, voters));
+}
+
+// ---- the way from those who vote to those of the nodes file ----
+
+constexpr VoterFacts kMember = {true, true, false};
+constexpr VoterFacts kPresent = {false, true, false};
+constexpr VoterFacts kAway = {false, false, false};
+
+TEST(NextVoters, NothingToDoWhenTheyAreThose) {
+  const NextVoters next = next_voters({0, 1, 2}, {0, 1, 2}, {kMember, {true, true, true}, kMember});
+  EXPECT_EQ(next.numbers, (Set{0, 1, 2}));
+  EXPECT_EQ(next.why_not, "");
+}
+
+TEST(NextVoters, OneAtATimeThoseWhoGoFirst) {
+  const std::vector<VoterFacts> facts = {kMember, kMember, kAway, kAway, kPresent, kPresent};
+  Set now = {0, 1, 2, 3};
+  const Set wish = {0, 1, 4, 5};
+  std::vector<Set> way;
+  while (now != wish && way.size() < 10) way.push_back(now = next_voters(now, wish, facts).numbers);
+  EXPECT_EQ(way, (std::vector<Set>{{0, 1, 3}, {0, 1}, {0, 1, 4}, {0, 1, 4, 5}}));
+}
+
+TEST(NextVoters, ANodeThatTakesPartKeepsItsVote) {
+  const NextVoters next = next_voters({0, 1, 2}, {0, 1}, {kMember, kMember, kMember});
+  EXPECT_EQ(next.numbers, (Set{0, 1, 2}));
+  EXPECT_EQ(next.why_not, "node 2 is in the nodes file no more but takes part: stop it");
+}
+
+TEST(NextVoters, ANewNodeVotesWhenItIsThereWithTheSameList) {
+  const auto fourth = [](VoterFacts facts) {
+    return next_voters({0, 1, 2}, {0, 1, 2, 3}, {kMember, kMember, kMember, facts});
+  };
+  EXPECT_EQ(fourth(kAway).numbers, (Set{0, 1, 2}));
+  EXPECT_EQ(fourth(kAway).why_not, "node 3 is new in the nodes file and not there yet: start it");
+  EXPECT_EQ(fourth({false, true, true}).why_not, "node 3 is new in the nodes file and has another one");
+  EXPECT_EQ(fourth(kPresent).numbers, (Set{0, 1, 2, 3}));
+  EXPECT_EQ(fourth(kPresent).why_not, "");
+}
+
+TEST(NextVoters, WaitsForMembersThatHaveNotReadTheNewList) {
+  const NextVoters next =
+      next_voters({0, 1, 2}, {0, 1, 2, 3}, {kMember, {true, true, true}, kMember, kPresent});
+  EXPECT_EQ(next.numbers, (Set{0, 1, 2}));
+  EXPECT_EQ(next.why_not, "node 1 has another nodes file: reload it there as well");
 }
 
 TEST(DurableStateBytes, ComeBackAsTheyWere) {
-  const DurableState state{71, 2, 18177, {0, 2, 5}};
+  const DurableState state{71, 2, 18177, {0, 2, 5}, {0, 1, 2, 5}};
   EXPECT_EQ(DurableState::decode(state.encode()), state);
   EXPECT_EQ(DurableState::decode(DurableState{}.encode()), DurableState{});
 }
 
 TEST(DurableStateBytes, AnyChangedOrMissingByteIsNoticed) {
-  const Bytes good = DurableState{71, 2, 18177, {0, 2, 5}}.encode();
+  const Bytes good = DurableState{71, 2, 18177, {0, 2, 5}, {0, 1, 2, 5}}.encode();
   for (size_t i = 0; i < good.size(); ++i) {
     for (const int flip : {0x01, 0x80}) {
       Bytes bad = good;
@@ -54,6 +102,15 @@ TEST(DurableStateBytes, AnyChangedOrMissingByteIsNoticed) {
   Bytes longer = good;
   longer.push_back(0);
   EXPECT_FALSE(DurableState::decode(longer).has_value());
+}
+
+// "RCS1": written before voters were kept.
+TEST(DurableStateBytes, OfTheVersionBeforeAreRead) {
+  Bytes bytes;
+  Writer w(bytes);
+  for (const uint32_t word : {0x31534352u, 71u, 0u, 2u, 18177u, 2u, 0u, 5u}) w.u32(word);
+  w.u32(jenkins_hash(bytes));
+  EXPECT_EQ(DurableState::decode(bytes), (DurableState{71, 2, 18177, {0, 5}, {}}));
 }
 
 TEST(Generations, GrowWithTermAndAttemptAndAreNeverTheInvalidOnes) {
@@ -152,10 +209,10 @@ TEST(NodeStateOf, CanBeConfiguredStoppedDisabledAndWithoutRoles) {
 // ---- an attempt ----
 
 TEST(Attempt, IsPreparedOnceByAllAndDecidedByAMajority) {
-  const Voters voters({false, false, false}, true);
+  const Voters voters({0, 1, 2}, true);
   Recovery recovery;
   EXPECT_FALSE(recovery.prepared(0, 0));
-  recovery.begin(300, {0, 2}, 0);
+  recovery.begin(300, {0, 2}, {0, 1, 2}, 0);
   EXPECT_TRUE(recovery.waits_for(2));
   EXPECT_FALSE(recovery.prepared(0, 300));
   EXPECT_FALSE(recovery.prepared(0, 300)) << "told twice";

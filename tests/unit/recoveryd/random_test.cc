@@ -28,10 +28,18 @@ class Storm {
                            : dice_.one_in(2) ? 5 * kMillisecond
                                              : 300 * kMillisecond;
       world_.run(static_cast<TimeNs>(dice_.below(static_cast<uint64_t>(pause))));
+      decided_ = decided_ || world_.open_all();
       strike();
     }
     heal();
     EXPECT_TRUE(world_.until([&] { return world_.open_all(); }, 30 * kSecond));
+    if (world_.open_all()) return;
+    for (uint32_t pnn = 0; pnn < nodes_; ++pnn) {
+      std::string voters;
+      for (uint32_t voter : world_.state(pnn).voters) voters += " " + std::to_string(voter);
+      world_.log.push_back("in the end node " + std::to_string(pnn) + ", voters" + voters + ": " +
+                           world_.state(pnn).reason);
+    }
   }
 
  private:
@@ -39,7 +47,7 @@ class Storm {
     const auto pnn = static_cast<uint32_t>(dice_.below(nodes_));
     const auto other = static_cast<uint32_t>((pnn + 1 + dice_.below(nodes_ - 1)) % nodes_);
     const bool running = world_.running(pnn);
-    const uint64_t blow = dice_.below(10);
+    const uint64_t blow = dice_.below(12);
     world_.log.push_back(std::to_string(world_.now() / kMillisecond) + " ms blow " + std::to_string(blow) +
                          " on " + std::to_string(pnn) + ", " + std::to_string(other));
     switch (blow) {
@@ -65,24 +73,45 @@ class Storm {
         if (!running) return;
         world_.control(pnn, dice_.one_in(2) ? Control::STOP_NODE : Control::CONTINUE_NODE);
         return;
-      default:
+      case 9:
         return running ? world_.rejoin(pnn) : void();
+      default:
+        return change_files(pnn);
+    }
+  }
+
+  // `pnn` is taken out of the files or put in again; some nodes hear of it, some do not yet.
+  // Not before all know a decision: until then a file that names a node alone makes it a cluster of its own.
+  void change_files(uint32_t pnn) {
+    if (!decided_) return;
+    wish_[pnn] = !wish_[pnn];
+    for (uint32_t node = 0; node < nodes_; ++node) {
+      std::vector<uint32_t> numbers;
+      for (uint32_t other = 0; other < nodes_; ++other) {
+        if (wish_[other] || other == node) numbers.push_back(other);
+      }
+      if (!dice_.one_in(4)) world_.set_nodes(node, numbers);
     }
   }
 
   void heal() {
+    std::vector<uint32_t> all;
+    for (uint32_t pnn = 0; pnn < nodes_; ++pnn) all.push_back(pnn);
     for (uint32_t pnn = 0; pnn < nodes_; ++pnn) {
       if (!world_.running(pnn)) world_.start(pnn);
       if (!world_.store(pnn).up) world_.start_store(pnn);
       world_.control(pnn, Control::CONTINUE_NODE);
       for (uint32_t other = 0; other < nodes_; ++other) world_.silence(pnn, other, false);
+      world_.set_nodes(pnn, all);
     }
     for (uint32_t pnn = 0; pnn < nodes_; ++pnn) world_.rejoin(pnn);
   }
 
   Random dice_;
   uint32_t nodes_;
+  std::vector<bool> wish_ = std::vector<bool>(nodes_, true);
   World world_;
+  bool decided_ = false;
 };
 
 TEST(Storms, EndInAnOpenCluster) {

@@ -48,7 +48,8 @@ TEST_F(StateFileTest, IsEmptyAtFirstThenWhatWasWrittenLast) {
 }
 
 TEST_F(StateFileTest, HoldsTheLargestStateThereCanBe) {
-  DurableState state{kNodesMax, 1, 1000, std::vector<uint32_t>(kNodesMax, 7)};
+  DurableState state{kNodesMax, 1, 1000, std::vector<uint32_t>(kNodesMax, 7), {}};
+  for (uint32_t pnn = 0; pnn < kNodesMax; ++pnn) state.voters.push_back(pnn);
   Result<StateFile> file = open();
   ASSERT_TRUE(file->replace(state.encode()));
   EXPECT_EQ(DurableState::decode(open()->contents()), state);

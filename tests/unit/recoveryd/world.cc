@@ -49,7 +49,12 @@ World::World(uint32_t nodes, uint64_t seed) : World(nodes, seed, [](RecoverydOpt
 
 World::World(uint32_t nodes, uint64_t seed, const std::function<void(RecoverydOptions&)>& adjust)
     : random_(seed), adjust_(adjust), nodes_(nodes) {
-  for (uint32_t pnn = 0; pnn < nodes; ++pnn) nodes_[pnn].output = std::make_unique<Output>(*this, pnn);
+  std::vector<uint32_t> all;
+  for (uint32_t pnn = 0; pnn < nodes; ++pnn) all.push_back(pnn);
+  for (uint32_t pnn = 0; pnn < nodes; ++pnn) {
+    nodes_[pnn].output = std::make_unique<Output>(*this, pnn);
+    nodes_[pnn].nodes_file = list_of(all);
+  }
 }
 
 World::~World() {
@@ -117,7 +122,7 @@ void World::start(uint32_t pnn) {
   ++node.store.instance;
   start_recoveryd(pnn);
   for (uint32_t peer = 0; peer < nodes_.size(); ++peer) {
-    if (peer != pnn && nodes_[peer].router) set_link(pnn, peer, true);
+    if (peer != pnn) join(pnn, peer);
   }
 }
 
@@ -147,7 +152,7 @@ void World::start_recoveryd(uint32_t pnn) {
   Node& node = nodes_[pnn];
   RecoverydOptions options;
   options.pnn = pnn;
-  options.deleted.assign(nodes_.size(), false);
+  options.nodes = node.nodes_file;
   adjust_(options);
   ++node.recoveryd_life;
   node.random = std::make_unique<Random>(random_.next());
@@ -180,6 +185,46 @@ void World::tell_link(uint32_t pnn, uint32_t peer, bool gone) {
   own(pnn, Operation::LINK_STATE, LinkState{peer, w.up, w.session, gone}.encode());
 }
 
+NodeList World::list_of(const std::vector<uint32_t>& numbers) {
+  NodeList list;
+  for (uint32_t pnn : numbers) {
+    list.resize(std::max<size_t>(list.size(), pnn + 1));
+    list[pnn] = "10.0.0." + std::to_string(pnn + 1);
+  }
+  return list;
+}
+
+bool World::listed(uint32_t by, uint32_t pnn) const {
+  return in_list(nodes_[by].nodes_file, pnn) && nodes_[by].nodes_file[pnn] == list_of({pnn})[pnn];
+}
+
+void World::set_nodes(uint32_t pnn, const std::vector<uint32_t>& numbers) {
+  set_nodes(pnn, list_of(numbers));
+}
+
+void World::set_nodes(uint32_t pnn, NodeList list) {
+  nodes_[pnn].nodes_file = std::move(list);
+  own(pnn, Operation::NODE_LIST,
+      NodeListMessage{false, CTDB_INVALID_GENERATION, nodes_[pnn].nodes_file}.encode());
+  for (uint32_t peer = 0; peer < nodes_.size(); ++peer) {
+    if (peer != pnn) join(pnn, peer);
+  }
+}
+
+bool World::removed(uint32_t by, uint32_t pnn) const {
+  const std::vector<uint32_t>& voters = nodes_[by].state.voters;
+  return !listed(by, pnn) && !std::binary_search(voters.begin(), voters.end(), pnn);
+}
+
+void World::drop_removed(uint32_t pnn) {
+  for (uint32_t peer = 0; peer < nodes_.size(); ++peer) {
+    if (peer == pnn || !removed(pnn, peer)) continue;
+    later(0, [this, pnn, peer] {
+      if (removed(pnn, peer)) cut(pnn, peer);
+    });
+  }
+}
+
 void World::set_link(uint32_t a, uint32_t b, bool up, bool gone) {
   if (wire(a, b).up == up) return;
   ++sessions_;
@@ -193,7 +238,7 @@ void World::cut(uint32_t a, uint32_t b) {
   set_link(a, b, false);
 }
 void World::join(uint32_t a, uint32_t b) {
-  if (nodes_[a].router && nodes_[b].router) set_link(a, b, true);
+  if (nodes_[a].router && nodes_[b].router && listed(a, b) && listed(b, a)) set_link(a, b, true);
 }
 void World::reset(uint32_t a, uint32_t b) {
   cut(a, b);
@@ -251,6 +296,7 @@ void World::from_core(uint32_t pnn, RecoverydLane lane, uint32_t endpoint, ByteV
     ASSERT_TRUE(state.has_value());
     nodes_[pnn].state = *state;
     nodes_[pnn].states.push_back(*state);
+    drop_removed(pnn);
     return;
   }
   to_store(pnn, header, packet);

@@ -67,6 +67,11 @@ class World {
   void isolate(uint32_t pnn);
   void rejoin(uint32_t pnn);
   void silence(uint32_t from, uint32_t to, bool on);  // packets vanish, the link stays up
+  // Its nodes file, as its router reads it when it starts and when this is called. All begin with a file of all nodes. There
+  // are links between nodes that have each other in their files; a removed one keeps its links while it has a vote.
+  void set_nodes(uint32_t pnn, const std::vector<uint32_t>& numbers);
+  void set_nodes(uint32_t pnn, NodeList list);
+  static NodeList list_of(const std::vector<uint32_t>& numbers);
 
   // ---- what an operator or a client does; returns the status, and the data in `reply_data` ----
   int32_t control(uint32_t pnn, Control opcode, ByteView data = {});
@@ -112,6 +117,7 @@ class World {
     bool router = false;
     FakeStore store;
     Bytes durable;
+    NodeList nodes_file;
     TimeNs lease = 0;  // in the node page
     ClusterState state;
     std::vector<ClusterState> states;
@@ -143,6 +149,9 @@ class World {
   void store_hello(uint32_t pnn);
   void finish_recoveries();
   void tell_link(uint32_t pnn, uint32_t peer, bool gone = false);
+  bool removed(uint32_t by, uint32_t pnn) const;
+  void drop_removed(uint32_t pnn);
+  bool listed(uint32_t by, uint32_t pnn) const;
   void set_link(uint32_t a, uint32_t b, bool up, bool gone = false);
   void check_leaders();
   void check_fences(const std::vector<uint32_t>& members);

@@ -42,6 +42,8 @@ class CountingOutput : public RouterOutput {
   void set_log_level(int) override {}
   OutsideFigures figures() override { return {}; }
   std::string nodes_file(std::vector<RouterNode>&) override { return "there is none"; }
+  std::string edit_nodes_file(const EditNodes&) override { return "there is none"; }
+  void set_peers(const NodeList&) override {}
   int64_t wall_clock_ns() override { return 0; }
   void log(const std::string&) override {}
 
@@ -58,7 +60,7 @@ class Allocations : public testing::Test {
  protected:
   static RouterOptions options() {
     RouterOptions out;
-    for (uint32_t pnn = 0; pnn < 3; ++pnn) out.nodes.push_back({Bytes(28), false});
+    for (uint32_t pnn = 0; pnn < 3; ++pnn) out.nodes.push_back({Bytes(28), false, false, 0, "10.0.0.1"});
     return out;
   }
   Allocations() : router(options(), output) {

@@ -113,12 +113,13 @@ TEST_F(Controls, NodemapShowsLinksAndStates) {
 }
 
 TEST_F(Controls, TheNodesFileIsReadWhenItIsAskedFor) {
-  out.file_nodes = {{Bytes(28, 7), false}, {Bytes(28, 0), true}};
+  out.file_nodes = {{Bytes(28, 7), false, false, 0, "10.0.0.1"}, {Bytes(28, 0), true, false, 0, ""}};
   const ReplyControl file = ask(Control::GET_NODES_FILE);
-  ASSERT_EQ(file.data.size(), 4u + 2 * 36);
+  ASSERT_EQ(file.data.size(), 4u + kNodes * 36) << "numbers that the node knows are not missing";
   EXPECT_EQ(load<uint32_t>(file.data.data() + 4 + 4), 0u);
   EXPECT_EQ(file.data[4 + 8], 7u);
   EXPECT_EQ(load<uint32_t>(file.data.data() + 4 + 36 + 4), CTDB_NODE_DELETED);
+  EXPECT_EQ(load<uint32_t>(file.data.data() + 4 + 3 * 36 + 4), CTDB_NODE_DELETED);
   out.file_fault = "nodes:3: 'x' is no address (write one)";
   const ReplyControl wrong = ask(Control::GET_NODES_FILE);
   EXPECT_EQ(wrong.status, -1);

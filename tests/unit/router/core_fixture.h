@@ -56,6 +56,11 @@ class RecordingOutput : public RouterOutput {
     nodes = file_nodes;
     return file_fault;
   }
+  std::string edit_nodes_file(const EditNodes& edit) override {
+    edits.push_back(edit);
+    return edit_fault;
+  }
+  void set_peers(const NodeList& list) override { peers.push_back(list); }
   int64_t wall_clock_ns() override { return 1234567890123456789; }
   void log(const std::string& text) override { lines.push_back(text); }
 
@@ -71,6 +76,9 @@ class RecordingOutput : public RouterOutput {
   OutsideFigures outside;
   std::vector<RouterNode> file_nodes;
   std::string file_fault;
+  std::vector<EditNodes> edits;
+  std::string edit_fault;
+  std::vector<NodeList> peers;
 
  private:
   void add(Sent::Where where, uint32_t to, Lane lane, ByteView packet) {
@@ -87,12 +95,13 @@ class CoreTest : public testing::Test {
   static constexpr uint32_t kClient = 77;
   static constexpr uint32_t kOther = 78;
 
+  static std::string text_of(uint32_t pnn) { return pnn == 3 ? "" : "10.0.0." + std::to_string(pnn + 1); }
   static RouterOptions options() {
     RouterOptions out;
     out.pnn = kSelf;
     out.pid = 4711;
     for (uint32_t pnn = 0; pnn < kNodes; ++pnn)
-      out.nodes.push_back({Bytes(28, static_cast<uint8_t>(pnn)), pnn == 3});
+      out.nodes.push_back({Bytes(28, static_cast<uint8_t>(pnn)), pnn == 3, false, 0, text_of(pnn)});
     return out;
   }
 

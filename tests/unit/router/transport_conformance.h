@@ -318,6 +318,42 @@ TEST_P(TransportConformance, PingsKeepAnIdleLinkUpAndFindADeadPeer) {
   expect_well_formed(*b);
 }
 
+// ---- nodes that come and go ----
+
+TEST_P(TransportConformance, APeerThatIsWantedNoMoreIsCutAndStaysAway) {
+  start_pair();
+  a->transport->set_peers({"", ""});
+  ASSERT_TRUE(until([&] { return a->downs() == 1 && b->downs() == 1; }));
+  EXPECT_FALSE(a->transport->send(1, Lane::kData, link_message(0, 1, 1, 10)));
+  const uint64_t refused = a->transport->figures().refused;
+  ASSERT_TRUE(until([&] { return a->transport->figures().refused >= refused + 3; })) << "it dials in vain";
+  EXPECT_EQ(a->ups(), 1u);
+  a->transport->set_peers({"", "127.0.0.2"});
+  ASSERT_TRUE(until([&] { return a->ups() == 2 && b->ups() == 2; })) << "it is wanted again";
+  expect_well_formed(*a);
+  expect_well_formed(*b);
+}
+
+TEST_P(TransportConformance, APeerThatWasWantedNoMoreIsNotDialled) {
+  start_pair();
+  b->transport->set_peers({"", ""});
+  ASSERT_TRUE(until([&] { return a->downs() == 1 && b->downs() == 1; }));
+  b->transport->set_peers({"127.0.0.1", ""});
+  ASSERT_TRUE(until([&] { return a->ups() == 2 && b->ups() == 2; }));
+}
+
+TEST_P(TransportConformance, ANumberThatWasNotThereAtTheStartGetsALink) {
+  start_pair();
+  a->transport->set_peers({"", "127.0.0.2", "127.0.0.3", "127.0.0.4"});
+  b->transport->set_peers({"127.0.0.1", "", "", "", "127.0.0.5"});
+  a->turn();
+  b->turn();
+  EXPECT_EQ(a->downs() + b->downs(), 0u) << "the others are left alone";
+  c = start(2);
+  EXPECT_TRUE(until([&] { return c->ups() == 1 && a->ups() == 2; }));
+  EXPECT_EQ(b->ups(), 1u) << "it has node 2 in its list no more";
+}
+
 }  // namespace ctdb::test
 
 #endif  // CTDB_TESTS_UNIT_ROUTER_TRANSPORT_CONFORMANCE_H_

@@ -260,7 +260,7 @@ TEST(Operations, NamesAreUnique) {
     if (row == nullptr) continue;
     EXPECT_TRUE(names.insert(row->name).second) << row->name;
   }
-  EXPECT_EQ(names.size(), std::size(kControls) + 4);
+  EXPECT_EQ(names.size(), std::size(kControls) + 5);
 }
 
 }  // namespace

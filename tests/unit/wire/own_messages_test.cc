@@ -17,8 +17,9 @@ class OwnMessage : public testing::Test {};
 using Messages =
     testing::Types<Hello, HelloRefused, HelloProof, LinkPing, LinkState, DaemonState, ClusterState,
                    ClientGone, MessageFailed, TunablesMessage, VoteRequest, VoteReply, Heartbeat,
-                   HeartbeatReply, RecoveryBegin, StoreRecovered, RecoveryCommit, StoreSuspend, StoreHello,
-                   LockWaits, RecoveryRecord, RecordDatabases, RecordClaims, RecordEnd, RecordAssign>;
+                   HeartbeatReply, NodeListMessage, EditNodes, RecoveryBegin, StoreRecovered, RecoveryCommit,
+                   StoreSuspend, StoreHello, LockWaits, RecoveryRecord, RecordDatabases, RecordClaims,
+                   RecordEnd, RecordAssign>;
 TYPED_TEST_SUITE(OwnMessage, Messages);
 
 TYPED_TEST(OwnMessage, ComesBackAsItWas) {
