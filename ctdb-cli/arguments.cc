@@ -43,16 +43,14 @@ std::vector<Word> words_of(const char* arguments) {
   std::vector<Word> words;
   std::istringstream in(arguments);
   for (std::string text; in >> text;) {
-    Word word;
-    if (text.starts_with("--")) {
-      const size_t equals = text.find('=');
-      word = {text.substr(2, equals - 2), text.substr(equals + 1), true, true};
-    } else if (text.starts_with("[")) {
-      word = {text.substr(1, text.size() - 2), "", false, false};
-    } else {
-      word = {text, "", false, true};
+    const bool required = !text.starts_with("[");
+    if (!required) text = text.substr(1, text.size() - 2);
+    if (!text.starts_with("--")) {
+      words.push_back({text, "", false, required});
+      continue;
     }
-    words.push_back(word);
+    const size_t equals = text.find('=');
+    words.push_back({text.substr(2, equals - 2), text.substr(equals + 1), true, required});
   }
   return words;
 }

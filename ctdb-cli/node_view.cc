@@ -177,8 +177,8 @@ std::vector<std::string> NodeView::why_not_ready() const {
 std::vector<std::string> NodeView::why_not_healthy() const {
   std::vector<std::string> why = why_not_ready();
   if (why.empty() && nodes && cluster->members != *nodes) {
-    why.push_back("only " + std::to_string(cluster->members) + " of " + std::to_string(*nodes) +
-                  " nodes take part");
+    why.push_back(explained(*this, "only " + std::to_string(cluster->members) + " of " +
+                                       std::to_string(*nodes) + " nodes take part"));
   }
   return why;
 }

@@ -190,8 +190,18 @@ class Node:
             for section, options in sections.items():
                 out.write(f"[{section}]\n")
                 out.writelines(f"  {key} = {value}\n" for key, value in options.items())
-        with open(os.path.join(self.base, "nodes"), "w") as out:
-            out.writelines(f"{node.address}\n" for node in self.cluster.nodes)
+
+    @property
+    def nodes_file(self):
+        return os.path.join(self.base, "nodes")
+
+    def write_nodes_file(self, text):
+        with open(self.nodes_file, "w") as out:
+            out.write(text)
+
+    def read_nodes_file(self):
+        with open(self.nodes_file) as source:
+            return source.read()
 
     def start(self):
         """Starts the daemons that do not run."""
@@ -338,6 +348,15 @@ class Cluster:
             raise ClusterError(f"{longest} is longer than the {SOCKET_PATH_MAX} bytes a unix socket may have; "
                                "choose a shorter --dir")
 
+    def add_node(self):
+        """One more, for a cluster that grows while it runs: configured, with node 0's nodes file, not started."""
+        self._check_size(len(self.nodes) + 1)
+        node = Node(self, len(self.nodes))
+        node.write_configuration()
+        node.write_nodes_file(self.nodes[0].read_nodes_file())
+        self.nodes.append(node)
+        return node
+
     def check_ports(self):
         """Raises ClusterError naming the first address somebody listens on already."""
         if not self._own_network:
@@ -365,6 +384,7 @@ class Cluster:
                 out.write(base64.b64encode(os.urandom(48)) + b"\n")
         for node in self.nodes:
             node.write_configuration()
+            node.write_nodes_file("".join(f"{each.address}\n" for each in self.nodes))
 
     def start(self):
         """Starts every daemon; returns at once. Raises ClusterError, with nothing left running, if it cannot be."""

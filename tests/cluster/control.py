@@ -19,6 +19,8 @@ def _serve_one(cluster, connection):
         try:
             request = json.loads(stream.readline(REQUEST_BYTES_MAX))
             index, action = request["node"], request["action"]
+            if action == "start" and index == len(cluster.nodes):
+                cluster.add_node()
             node = dict(enumerate(cluster.nodes))[index]
             if action not in ACTIONS:
                 raise ClusterError(f"unknown action {action!r}")

@@ -18,7 +18,8 @@ from cluster import DEFAULT_PORT, ROOT, Cluster, ClusterError
 EPILOG = """\
 acting on a node of a running cluster:
   run-cluster node INDEX start|stop|kill|quiet|active --dir DIR
-    start    start its daemons            stop     end them in good order
+    start    start its daemons; INDEX may be one more than the last: a new node, after 'ctdb-cli node add'
+    stop     end them in good order
     kill     kill -9 them, they stay down
     quiet    drop off the links, stay alive        active   take the links up again
 

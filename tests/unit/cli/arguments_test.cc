@@ -17,6 +17,7 @@ const std::vector<Command>& commands() {
       {"record put", "DB KEY VALUE", "change one", "", nothing},
       {"ping", "[NODE]", "sign of life", "", nothing},
       {"wait", "--for=CONDITION", "wait for it", "", nothing},
+      {"node add", "ADDRESS [--id=N]", "one more", "", nothing},
   };
   return table;
 }
@@ -51,6 +52,13 @@ TEST(Arguments, FindsCommandOfNounAndVerb) {
   EXPECT_STREQ(line.command->name, "record put");
   const std::map<std::string, std::string> expected = {{"DB", "a.tdb"}, {"KEY", "key"}, {"VALUE", "value"}};
   EXPECT_EQ(line.arguments, expected);
+}
+
+TEST(Arguments, AnOptionOfACommandMayBeLeftOut) {
+  using Map = std::map<std::string, std::string>;
+  EXPECT_EQ(good({"node", "add", "10.0.0.4"}).arguments, (Map{{"ADDRESS", "10.0.0.4"}}));
+  EXPECT_EQ(good({"node", "add", "--id", "7", "10.0.0.4"}).arguments,
+            (Map{{"ADDRESS", "10.0.0.4"}, {"id", "7"}}));
 }
 
 TEST(Arguments, TakesGeneralOptionsAnywhere) {
