@@ -45,6 +45,7 @@ constexpr FaultRow kRows[] = {
     {Fault::kBanNode, "ban-node", false, false},
     {Fault::kDisableNode, "disable-node", false, false},
     {Fault::kRecover, "recover", false, false},
+    {Fault::kRemoveNode, "remove-node", false, false},
     {Fault::kKillClient, "kill-client", false, false},
     {Fault::kStopClient, "stop-client", false, false},
     {Fault::kLongHold, "long-hold", false, false},
@@ -65,7 +66,10 @@ std::optional<Fault> fault_by_name(std::string_view name) {
 }
 
 Faults::Faults(World& world)
-    : world_(world), commanded_(world.node_count(), false), hits_(kPointCount * kFaultCount, 0) {
+    : world_(world),
+      commanded_(world.node_count(), false),
+      removed_(world.node_count(), false),
+      hits_(kPointCount * kFaultCount, 0) {
   world_.points.set_observer([this](Point point, uint32_t k, uint32_t node) { reached(point, k, node); });
 }
 
@@ -320,6 +324,9 @@ void Faults::command(const FaultEvent& event) {
     case Fault::kDisableNode:
       router.operator_control(Control::DISABLE_NODE, {});
       return later(Control::ENABLE_NODE, {});
+    case Fault::kRemoveNode:
+      remove_node(event);
+      return later(Control::CONTINUE_NODE, {});
     default: {
       Bytes data;
       Writer(data).u32(CTDB_RECOVERY_ACTIVE);
@@ -328,7 +335,41 @@ void Faults::command(const FaultEvent& event) {
   }
 }
 
+// As an administrator does it: first the node is stopped, and has some time for that.
+void Faults::remove_node(const FaultEvent& event) {
+  constexpr TimeNs kStopTakes = 200 * kMillisecond;
+  const uint64_t where = event.detail & (kNotStopped - 1);
+  if ((event.detail & kNotStopped) == 0)
+    world_.node(event.node).router.operator_control(Control::STOP_NODE, {});
+  world_.queue.after(kStopTakes, [this, event, where] {
+    if (!active_) return;
+    removed_[event.node] = true;
+    write_nodes_files(where == 0 ? ~uint64_t{0} : where);
+  });
+  undo_after(std::max(event.time, kStopTakes), [this, event] {
+    removed_[event.node] = false;
+    write_nodes_files(~uint64_t{0});
+  });
+}
+
+// Every file names the node whose it is: without that its router would not start.
+void Faults::write_nodes_files(uint64_t where) {
+  for (uint32_t pnn = 0; pnn < world_.node_count(); ++pnn) {
+    if ((where >> pnn & 1) == 0) continue;
+    Node& node = world_.node(pnn);
+    NodeList list;
+    for (uint32_t other = 0; other < world_.node_count(); ++other) {
+      list.push_back(removed_[other] && other != pnn ? "" : Node::address_of(other));
+    }
+    if (list == node.nodes_file) continue;
+    node.nodes_file = list;
+    node.router.operator_control(Control::RELOAD_NODES_FILE, {});
+  }
+}
+
 void Faults::continue_nodes() {
+  removed_.assign(removed_.size(), false);
+  write_nodes_files(~uint64_t{0});
   for (uint32_t pnn = 0; pnn < world_.node_count(); ++pnn) {
     if (!commanded_[pnn]) continue;
     RouterProcess& router = world_.node(pnn).router;

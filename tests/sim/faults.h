@@ -57,12 +57,17 @@ enum class Fault : uint8_t {
   kBanNode,
   kDisableNode,
   kRecover,
+  // Stopped and taken out of the nodes files, later put in again. detail: bits of those whose file is changed, none: all; and
+  // kNotStopped.
+  kRemoveNode,
   // Clients. detail: which, unless one holds a chain lock.
   kKillClient,
   kStopClient,
   kLongHold,  // it keeps its next chain lock for `time`
   kCount
 };
+// kRemoveNode: the administrator forgets to stop it. Routers that are running then keep it.
+inline constexpr uint64_t kNotStopped = uint64_t{1} << 32;
 inline constexpr size_t kFaultCount = static_cast<size_t>(Fault::kCount);
 
 struct FaultRow {
@@ -130,6 +135,8 @@ class Faults {
   void break_several(const FaultEvent& event);
   void break_machine(const FaultEvent& event);
   void command(const FaultEvent& event);
+  void remove_node(const FaultEvent& event);
+  void write_nodes_files(uint64_t where);
   void break_client(const FaultEvent& event);
   void cut(uint32_t a, uint32_t b, bool there, bool back, TimeNs for_time);
   void stop(Node& node, Process& process, TimeNs time);
@@ -138,6 +145,7 @@ class Faults {
   World& world_;
   std::vector<Armed> armed_;
   std::vector<bool> commanded_;  // nodes that an operator has stopped, banned or disabled
+  std::vector<bool> removed_;    // from the nodes files
   bool active_ = true;
   uint32_t turn_ = 0;
   uint64_t injected_ = 0;

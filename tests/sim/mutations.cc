@@ -28,6 +28,7 @@ constexpr std::string_view kNames[] = {
     "lose-votes",
     "vote-counted-twice",
     "vote-unasked",
+    "voters-by-file",
     "decision-not-kept",
     "store-ignores-page",
     "keeper-sleeps",
@@ -93,6 +94,13 @@ void mutate_recoveryd(Mutation mutation, RecoverydOptions& options, Bytes& durab
   if (mutation == Mutation::kLoseVotes) durable.clear();
   if (mutation == Mutation::kEndlessLease) options.timing.lease = 3600 * kSecond;
   if (mutation == Mutation::kHastyLeader) options.timing.member_silence = 200 * kMillisecond;
+  if (mutation == Mutation::kVotersByFile) {
+    if (std::optional<DurableState> kept = DurableState::decode(durable)) {
+      kept->voters.clear();
+      std::erase_if(kept->decided_members, [&](uint32_t pnn) { return !in_list(options.nodes, pnn); });
+      durable = kept->encode();
+    }
+  }
   if (mutation == Mutation::kNoMajority) options.majority_quorum = false;
 }
 

@@ -37,6 +37,7 @@ enum class Mutation : uint8_t {
   kLoseVotes,         // recoveryd's durable state is lost with the process
   kVoteCountedTwice,  // a vote counts as another node's as well
   kVoteUnasked,       // a refused vote counts as given
+  kVotersByFile,      // whose votes count is what the nodes file says when recoveryd starts
   kDecisionNotKept,   // recoveryd says that the decided generation is on its disk, and it is not
   // Fencing.
   kStoreIgnoresPage,  // the store serves past the end of its lease, whatever the keeper does

@@ -56,6 +56,10 @@ class Draw {
     event.time = time_of(event.fault);
     if (event.fault == Fault::kSlowLink) event.detail = 2 + random_.below(200);
     if (event.fault == Fault::kSplit) event.detail = 1 + random_.below((1u << nodes_) - 1);
+    if (event.fault == Fault::kRemoveNode) {
+      if (random_.one_in(2)) event.detail = random_.below(1u << nodes_);
+      if (random_.one_in(4)) event.detail |= kNotStopped;
+    }
     if (event.fault == Fault::kKillDaemons) event.detail = random_.below(2);
     if (event.fault >= Fault::kKillClient) event.detail = random_.below(3);
     return event;
