@@ -59,6 +59,7 @@ class StoreShell : public DaemonShell, StoreOutput {
   void lock_chain(uint64_t ticket, const RecordFile& file, ByteView key) override;
   void unlock_chain(uint64_t ticket) override;
   void set_serving(bool on) override { page_.set_serving(on, gate_.known); }
+  uint64_t serving_epoch() const override { return page_.serving_epoch(); }
   void log(StoreLog level, const std::string& text) override;
   bool congested() const override;
 

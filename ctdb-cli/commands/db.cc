@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 
 #include "ctdb-cli/answers.h"
@@ -90,16 +91,28 @@ Outcome db_list(const Invocation& invocation) {
 
 Outcome db_attach(const Invocation& invocation) {
   const std::string& name = invocation.argument("DB");
+  const std::string wanted = invocation.optional("copies").value_or("0");
+  uint32_t copies = 0;
+  const auto parsed = std::from_chars(wanted.data(), wanted.data() + wanted.size(), copies);
+  const bool number = parsed.ec == std::errc() && parsed.ptr == wanted.data() + wanted.size();
+  if (!number || copies > CTDB_COPIES_MAX || (copies == 0 && invocation.optional("copies"))) {
+    return failed(Exit::kUsage, "--copies " + wanted + ": a number from 1 to " +
+                                    std::to_string(CTDB_COPIES_MAX) + " is expected");
+  }
   auto connection = Connection::open(invocation);
   if (!connection) return failed(connection.error());
-  const Result<ctdb_db*> db = (*connection)->attach(name);
+  const Result<ctdb_db*> db = (*connection)->attach(name, copies);
   if (!db) return failed(db.error());
   uint32_t id = 0;
   if (const int code = ctdb_db_id(*db, &id); code != 0) return failed((*connection)->error(code, name));
   Outcome outcome;
-  outcome.report.headline.push_back(name + " is attached, id " + id_text(id));
+  if (const int code = ctdb_db_copies(*db, &copies); code != 0)
+    return failed((*connection)->error(code, name));
+  const std::string kept = copies > 1 ? ", " + std::to_string(copies) + " copies of each record" : "";
+  outcome.report.headline.push_back(name + " is attached, id " + id_text(id) + kept);
   outcome.report.json_field("name", name);
   outcome.report.json_field("id", id_text(id));
+  outcome.report.json_field("copies", static_cast<uint64_t>(copies));
   return outcome;
 }
 

@@ -334,6 +334,8 @@ bool Router::link_own(MutableBytes packet, const Header& header) {
     case Operation::RECORD_CLAIMS_END:
     case Operation::RECORD_ASSIGN:
     case Operation::RECORD_ASSIGN_END:
+    case Operation::RECORD_COPY:
+    case Operation::RECORD_COPIED:
       // Without a store they are lost; the recovery that its return causes sends calls again.
       if (!store_up_ || !out_.to_store(0, packet)) ++counts_.undeliverable;
       return true;

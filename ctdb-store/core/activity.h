@@ -49,6 +49,16 @@ struct Activity {
   uint64_t job_rsn = 0;
   bool job_older = false;  // kPromote: the newest data are lost
 
+  // Copies (copies.cc).
+  WaitingList covered;   // pushes that the one under way is for
+  bool pushing = false;  // copies are out
+  bool leaving = false;  // and when they have arrived `grant` goes out for the call at the front of the queue
+  uint8_t push_nodes = 0;  // how many were to get one
+  uint32_t push_reqid = 0;
+  uint64_t push_print = 0;        // fingerprint of the data
+  std::vector<uint32_t> awaited;  // nodes that have not answered
+  Bytes grant;
+
   bool on_chain = false;  // waits for the chain lock
   Activity* chain_next = nullptr;
 
@@ -59,7 +69,7 @@ struct Activity {
   Timer timer{Timer::Owner::kActivity, this};  // look at this record again
 
   bool idle() const {
-    return queue.empty() && joined.empty() && !migrating && job == HeaderJob::kNone && !on_chain;
+    return queue.empty() && joined.empty() && !migrating && !pushing && job == HeaderJob::kNone && !on_chain;
   }
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ctdb-store/core/controls.h"
+#include "libctdbipc/base/limits.h"
 
 namespace ctdb {
 namespace {
@@ -44,11 +45,23 @@ void StoreControls::attach_now(const ControlOrigin& origin, const std::string& n
     Bytes with_nul = to_bytes(as_bytes(name));
     with_nul.push_back(0);
     broadcast(Control::DB_ATTACH, with_nul);
-    if (ctx_.is_open()) recovery_.tell_of_database(**db);  // on the way that calls for it take
+    if (ctx_.is_open()) migration_.tell_of_database(**db);  // on the way that calls for it take
   }
   uint8_t id[4];
   store(id, (*db)->id);
   ok(origin, id);
+}
+
+// On how many nodes the records are: never less than was said before. 0 asks only.
+void StoreControls::db_copies(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
+  Database* db = database(origin, control);
+  if (db == nullptr) return;
+  const uint32_t copies = load<uint32_t>(control.data.data() + 4);
+  if (copies > kCopiesMax) return refuse(origin, "at most " + std::to_string(kCopiesMax) + " copies");
+  migration_.raise_copies(*db, copies);
+  uint8_t now_has[4];
+  store(now_has, uint32_t{db->copies});
+  ok(origin, now_has);
 }
 
 void StoreControls::attach_unsupported(const ControlOrigin& origin, const ReqControl&, TimeNs) {

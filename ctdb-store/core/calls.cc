@@ -18,6 +18,8 @@ void keep_data(Waiting& item, ByteView data) {
   item.data.assign(data.begin(), data.end());
 }
 
+constexpr size_t kCopyCallBytes = 12;
+
 }  // namespace
 
 void Migration::local_call(uint32_t endpoint, bool via_router, const Header& header, const ReqCall& call,
@@ -25,6 +27,11 @@ void Migration::local_call(uint32_t endpoint, bool via_router, const Header& hea
   ++ctx_.counts.calls;
   Database* db = ctx_.databases.find(call.db_id);
   if (db == nullptr || call.key.size() > kKeyBytesMax) return refuse_call(endpoint, via_router, header.reqid);
+  const bool push = call.callid == CTDB_FUNC_COPY;
+  if (push && (call.data.size() < kCopyCallBytes || ctx_.phase == StorePhase::kSuspended))
+    return refuse_call(endpoint, via_router, header.reqid);
+  if (push)
+    raise_copies(*db, load<uint32_t>(call.data.data() + 8));  // a store that was restarted may not know
   InFlight& in_flight = in_flight_[endpoint];
   if (in_flight.calls >= kClientRequestsInFlightMax ||
       in_flight.bytes + call.data.size() > kClientSendQueueBytesMax) {
@@ -34,7 +41,8 @@ void Migration::local_call(uint32_t endpoint, bool via_router, const Header& hea
   in_flight.bytes += call.data.size();
   Activity& activity = ctx_.activities.attach(*db, db->entry(call.key));
   Waiting* item = ctx_.waiting.take();
-  item->kind = Waiting::Kind::kLocalCall;
+  item->kind = push ? Waiting::Kind::kPush : Waiting::Kind::kLocalCall;
+  item->epoch = push ? load<uint64_t>(call.data.data()) : 0;
   item->endpoint = endpoint;
   item->via_router = via_router;
   item->reqid = header.reqid;
@@ -153,10 +161,7 @@ void Migration::reply_error(const Header& header, const ReplyErrorPacket& packet
   });
   if (asked == nullptr || !ctx_.is_member(header.srcnode)) return ctx_.refuse();
   if (!asked->told && packet.text.starts_with(kUnknownDatabase)) {
-    RecordDatabases message;
-    message.generation = ctx_.generation;
-    message.databases.push_back({asked->db->name, asked->db->flags});
-    ctx_.send_own(header.srcnode, Operation::RECORD_DATABASES, message.encode());
+    tell_of_database(*asked->db, header.srcnode);
     ask(*asked, *asked->joined.front());
     asked->told = true;
     return;
@@ -167,7 +172,8 @@ void Migration::reply_error(const Header& header, const ReplyErrorPacket& packet
 }
 
 void Migration::finish(Waiting* item) {
-  if (item->kind == Waiting::Kind::kLocalCall) {
+  if (item->kind == Waiting::Kind::kPush && item->endpoint == 0) --renewals_;
+  if (item->is_clients()) {
     --ctx_.counts.calls_pending;
     const auto in_flight = in_flight_.find(item->endpoint);
     if (in_flight != in_flight_.end() && in_flight->second.calls > 0) {
@@ -181,24 +187,25 @@ void Migration::finish(Waiting* item) {
 void Migration::client_gone(uint32_t endpoint) {
   in_flight_.erase(endpoint);
   ctx_.waiting.for_each_used([&](Waiting& item) {
-    if (item.kind == Waiting::Kind::kLocalCall && item.endpoint == endpoint) item.gone = true;
+    if (item.is_clients() && item.endpoint == endpoint) item.gone = true;
   });
 }
 
 void Migration::all_clients_gone() {
   in_flight_.clear();
   ctx_.waiting.for_each_used([&](Waiting& item) {
-    if (item.kind == Waiting::Kind::kLocalCall) item.gone = true;
+    if (item.is_clients()) item.gone = true;
   });
 }
 
 void Migration::close() {
   ctx_.activities.for_each_used([&](Activity& activity) {
+    end_pushes(activity);
     activity.queue.take_in_front(activity.joined);
     WaitingList kept;
     while (!activity.queue.empty()) {
       Waiting* item = activity.queue.pop();
-      if (item->kind == Waiting::Kind::kLocalCall && !item->gone) {
+      if (item->is_clients() && !item->gone) {
         kept.push(item);
       } else {
         finish(item);
@@ -214,12 +221,14 @@ void Migration::close() {
 
 void Migration::open(TimeNs now) {
   ctx_.activities.for_each_used([&](Activity& activity) { process(activity, now); });
+  for (const auto& db : ctx_.databases.all()) db->told_generation = ctx_.generation;  // the recovery has told
+  renew_copies();
 }
 
 void Migration::drop_all(WaitingList& list) {
   while (!list.empty()) {
     Waiting* item = list.pop();
-    if (item->kind == Waiting::Kind::kLocalCall && !item->gone) reply(*item, -1, {});
+    if (item->is_clients() && !item->gone) reply(*item, -1, {});
     finish(item);
   }
 }
@@ -228,6 +237,7 @@ void Migration::drop_database(Database& database) {
   ctx_.chains.forget(database);
   ctx_.activities.for_each_used([&](Activity& activity) {
     if (activity.db != &database) return;
+    end_pushes(activity);
     drop_all(activity.queue);
     drop_all(activity.joined);
     activity.migrating = false;

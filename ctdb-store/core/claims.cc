@@ -93,19 +93,12 @@ std::string Recovery::attach_databases(const RecordDatabases& message) {
       continue;
     }
     (*db)->flags |= entry.flags;
+    if (entry.copies <= (*db)->copies) continue;
+    (*db)->copies = static_cast<uint8_t>(std::min<uint32_t>(entry.copies, kCopiesMax));
+    if (ctx_.is_open()) migration_.renew_copies();
   }
   ctx_.counts.databases = ctx_.databases.all().size();
   return error;
-}
-
-void Recovery::tell_of_database(const Database& db) {
-  RecordDatabases message;
-  message.generation = ctx_.generation;
-  message.databases.push_back({db.name, db.flags});
-  const Bytes payload = message.encode();
-  for (uint32_t pnn : ctx_.placement.members()) {
-    if (pnn != ctx_.self) ctx_.send_own(pnn, Operation::RECORD_DATABASES, payload);
-  }
 }
 
 void Recovery::take_claims(Member& from, const RecordClaims& message) {

@@ -61,6 +61,7 @@ const StoreControls::Row* StoreControls::find(uint32_t opcode) {
       {C::DB_VACUUM, 5, &S::no_vacuum},
       {C::PUSH_RECORD, -1, &S::not_persistent},
       {C::GET_LOCK_WAITS, 0, &S::get_lock_waits},
+      {C::DB_COPIES, 8, &S::db_copies},
   };
   for (const Row& row : kRows) {
     if (static_cast<uint32_t>(row.control) == opcode) return &row;

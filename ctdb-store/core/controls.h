@@ -64,6 +64,7 @@ class StoreControls {
   void db_attach(const ControlOrigin&, const ReqControl&, TimeNs);
   void attach_now(const ControlOrigin& origin, const std::string& name);
   void db_detach(const ControlOrigin&, const ReqControl&, TimeNs);
+  void db_copies(const ControlOrigin&, const ReqControl&, TimeNs);
   void attach_unsupported(const ControlOrigin&, const ReqControl&, TimeNs);
   void enable_seqnum(const ControlOrigin&, const ReqControl&, TimeNs);
   void update_seqnum(const ControlOrigin&, const ReqControl&, TimeNs);

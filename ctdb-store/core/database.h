@@ -23,7 +23,9 @@ struct ChainWait;
 struct Database {
   std::string name;
   uint32_t id = 0;
-  uint8_t flags = 0;  // CTDB_DB_*
+  uint8_t flags = 0;             // CTDB_DB_*
+  uint8_t copies = 1;            // on how many nodes a record is; only grows
+  uint32_t told_generation = 0;  // in which the other members have been told of it
   std::unique_ptr<RecordFile> file;
   RecordIndex index;
   std::vector<ChainWait*> chain_waits;  // chains somebody else holds and we wait for

@@ -55,7 +55,7 @@ bool Migration::step(Activity& activity, bool& held, TimeNs now) {
     if (!lock(activity, held, now)) return false;
     return run_header_job(ctx_, activity) || retry_later(activity, now);
   }
-  if (!ctx_.is_open() || activity.queue.empty()) return false;
+  if (!ctx_.is_open() || activity.queue.empty() || activity.leaving) return false;
   switch (activity.queue.front()->kind) {
     case Waiting::Kind::kLocalCall:
       return step_local(activity, held, now);
@@ -63,6 +63,10 @@ bool Migration::step(Activity& activity, bool& held, TimeNs now) {
       return step_remote(activity, held, now);
     case Waiting::Kind::kArrival:
       return step_arrival(activity, held, now);
+    case Waiting::Kind::kPush:
+      return step_push(activity, held, now);
+    case Waiting::Kind::kCopy:
+      return step_copy(activity, held, now);
   }
   return false;
 }
@@ -102,8 +106,9 @@ bool Migration::step_remote(Activity& activity, bool& held, TimeNs now) {
     return true;
   }
   if (ctx_.owns(entry)) {
-    if (on_hold(activity, held, now) || !lock(activity, held, now)) return false;
+    if (activity.pushing || on_hold(activity, held, now) || !lock(activity, held, now)) return false;
     if (!give_up(activity, call)) return retry_later(activity, now);
+    if (activity.leaving) return false;
   } else if (unborn_here(entry)) {
     give_unborn(activity, call);
   } else {
@@ -195,6 +200,7 @@ bool Migration::become_owner(Activity& activity, const RecordHeader& arrived, By
   activity.migrating = false;
   entry.granted = 0;
   entry.lost = false;
+  if (activity.db->copies > 1) note_arrived_copies(activity, data);
   answer_locals(activity, calls, rsn, data, now);
   return true;
 }
@@ -238,8 +244,8 @@ void Migration::reply(const Waiting& call, int32_t status, ByteView data) {
   }
 }
 
-// The record leaves. What stays behind is a copy that names the new owner, or nothing (wire-protocol §5). false: the
-// file could not be written.
+// The record leaves. What stays behind is a copy that names the new owner, or nothing (wire-protocol §5). It leaves later
+// (activity.leaving) when its copies have to go out first. false: the file could not be written.
 bool Migration::give_up(Activity& activity, const Waiting& call) {
   RecordEntry& entry = *activity.entry;
   const ByteView data = read_data(ctx_, activity);
@@ -249,7 +255,11 @@ bool Migration::give_up(Activity& activity, const Waiting& call) {
     return true;
   }
   RecordHeader header{entry.rsn, call.node, entry.flags & ~kReadOnlyFlags};
-  if (!data.empty()) header.flags |= CTDB_RECORD_MIGRATED_WITH_DATA;
+  // Where there are copies a deletion must outlive them.
+  if (!data.empty() || activity.db->copies > 1) header.flags |= CTDB_RECORD_MIGRATED_WITH_DATA;
+  const bool push = activity.db->copies > 1 && needs_push(activity, data);
+  const uint64_t copies_rsn = header.rsn;
+  if (push) ++header.rsn;
   const uint32_t lmaster = ctx_.lmaster(entry);
   const Kept kept = server_store_rule(header, !data.empty(), lmaster == ctx_.self, ctx_.self);
   const bool ok = kept.keep ? write_record(ctx_, activity, kept.header, data) : remove_record(ctx_, activity);
@@ -259,13 +269,20 @@ bool Migration::give_up(Activity& activity, const Waiting& call) {
   end_hold(activity);
   ++ctx_.counts.migrations_out;
   const Answer to = whom_to_answer(ctx_.self, lmaster, call.node);
+  const Header grant = ctx_.header_to(to.node, call.reqid);
+  const uint32_t db_id = activity.db->id;
   if (to.direct) {
-    send_reply_dmaster(activity, to.node, call.reqid, header.rsn, header.flags, data);
+    build(ctx_.built, grant, ReplyDmaster{db_id, header.rsn, header.flags, entry.key(), data});
+  } else {
+    build(ctx_.built, grant, ReqDmaster{db_id, header.rsn, call.node, header.flags, entry.key(), data});
+  }
+  if (!push) {
+    ctx_.out.to_router(0, ctx_.built);
     return true;
   }
-  build(ctx_.built, ctx_.header_to(to.node, call.reqid),
-        ReqDmaster{activity.db->id, header.rsn, call.node, header.flags, entry.key(), data});
-  ctx_.out.to_router(0, ctx_.built);
+  activity.grant = ctx_.built;
+  activity.leaving = true;
+  send_copies(activity, copies_rsn, header.flags, data);
   return true;
 }
 

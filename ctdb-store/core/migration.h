@@ -16,7 +16,9 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "ctdb-store/core/record_walk.h"
 #include "ctdb-store/core/store_context.h"
+#include "libctdbipc/wire/own_messages.h"
 
 namespace ctdb {
 
@@ -30,6 +32,8 @@ class Migration : public ChainLocks::User {
   void req_dmaster(const Header& header, const ReqDmaster& packet, TimeNs now);
   void reply_dmaster(const Header& header, const ReplyDmaster& packet, TimeNs now);
   void reply_error(const Header& header, const ReplyErrorPacket& packet, TimeNs now);
+  void record_copy(const Header& header, const RecordCopy& packet, TimeNs now);
+  void record_copied(const Header& header, const RecordCopied& packet, TimeNs now);
   // Answers a call that is not served.
   void refuse_call(uint32_t endpoint, bool via_router, uint32_t reqid);
 
@@ -43,6 +47,17 @@ class Migration : public ChainLocks::User {
   // Works off what can be worked off now. The activity may be released.
   void process(Activity& activity, TimeNs now);
   void on_chain_held(Activity& activity, TimeNs now) override { process(activity, now); }
+  // This node serves no more: clients that wait for copies are told that nobody knows.
+  void refuse_pushes();
+  // The database's records are to be on so many nodes; less than now is ignored.
+  void raise_copies(Database& db, uint32_t copies);
+  // What this node owns gets its copies anew, as far as it has to.
+  void renew_copies();
+  // A client has made this database: the other members of the open generation are told.
+  void tell_of_database(Database& db);
+  // Renewal.
+  bool has_work() const;
+  void work(TimeNs now);
   // The database is going away: its requests are answered with an error.
   void drop_database(Database& database);
 
@@ -52,6 +67,8 @@ class Migration : public ChainLocks::User {
   bool step_local(Activity& activity, bool& held, TimeNs now);
   bool step_remote(Activity& activity, bool& held, TimeNs now);
   bool step_arrival(Activity& activity, bool& held, TimeNs now);
+  bool step_push(Activity& activity, bool& held, TimeNs now);
+  bool step_copy(Activity& activity, bool& held, TimeNs now);
   bool lock(Activity& activity, bool& held, TimeNs now);
   bool retry_later(Activity& activity, TimeNs now);
 
@@ -73,6 +90,16 @@ class Migration : public ChainLocks::User {
   void send_reply_dmaster(const Activity& activity, uint32_t node, uint32_t reqid, uint64_t rsn,
                           uint32_t flags, ByteView data);
 
+  // Copies.
+  void tell_of_database(const Database& db, uint32_t node);
+  bool change_may_be_lost(const Waiting& push) const;
+  bool needs_push(const Activity& activity, ByteView data) const;
+  void send_copies(Activity& activity, uint64_t rsn, uint32_t flags, ByteView data);
+  void end_push(Activity& activity, TimeNs now);
+  void pushed(Activity& activity);
+  static void end_pushes(Activity& activity);
+  void note_arrived_copies(Activity& activity, ByteView data);
+
   // The grant hold: true while the record must stay for its local clients; it will be looked at again.
   bool on_hold(Activity& activity, bool& held, TimeNs now);
   bool client_had_turn(Activity& activity);
@@ -89,7 +116,10 @@ class Migration : public ChainLocks::User {
     size_t bytes = 0;  // of their data
   };
   std::unordered_map<uint32_t, InFlight> in_flight_;  // per local client
-  Bytes with_header_;                                 // data of a FETCH_WITH_HEADER answer
+  RecordWalk renewal_walk_;
+  bool renewing_ = false;
+  uint32_t renewals_ = 0;  // pushes of it in the queues
+  Bytes with_header_;      // data of a FETCH_WITH_HEADER answer
 };
 
 }  // namespace ctdb

@@ -45,6 +45,10 @@ struct RecordEntry {
   uint32_t gave_generation =
       0;  // in which this node gave it away and, if it is the lmaster, nobody else has since
   uint32_t last_owner = CTDB_UNKNOWN_PNN;  // at its lmaster of the last open generation: who had it then
+  // The last data that are known to be at the nodes which hold copies (copies.cc).
+  uint64_t copied_print = 0;
+  uint32_t copied_generation = 0;
+  uint8_t copied_nodes = 0;
   bool in_file = false;
   bool lost = false;  // at the lmaster: it is gone with its owner, the next who makes it is to be told
   uint8_t hold_doublings = 0;  // of the grant hold, see grant_hold.cc

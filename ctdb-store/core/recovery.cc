@@ -83,6 +83,7 @@ void Recovery::reset() {
 void Recovery::suspend(bool discard, bool fenced) {
   reset();
   migration_.close();
+  migration_.refuse_pushes();
   ctx_.phase = StorePhase::kSuspended;
   stopped_ = discard;
   must_take_ = must_take_ || fenced;
@@ -159,6 +160,9 @@ void Recovery::advance() {
   const bool headers_done = walk_job_ == HeaderJob::kNone && ctx_.header_jobs == 0;
   if (step_ == Step::kDiscarding && headers_done) {
     must_discard_ = must_take_ = false;
+    // What was changed before is gone, and clients that wait to hear whether it is kept must not take the time from now on
+    // for the time of their change.
+    if (empty_handed_) ctx_.out.set_serving(false);
     done(RecoveryStep::kDiscarded);
     start_claiming();
   }
@@ -181,7 +185,8 @@ void Recovery::start_claiming() {
   ctx_.out.set_serving(true);
   RecordDatabases databases;
   databases.generation = ctx_.generation;
-  for (const auto& db : ctx_.databases.all()) databases.databases.push_back({db->name, db->flags});
+  for (const auto& db : ctx_.databases.all())
+    databases.databases.push_back({db->name, db->flags, db->copies});
   const Bytes payload = databases.encode();
   for (const Member& to : members_) send(to.pnn, Operation::RECORD_DATABASES, payload);
   walk_.start(ctx_.databases);

@@ -38,8 +38,6 @@ class Recovery {
   void send_hello();
   // Attaches what another member has; returns what went wrong, "" if nothing.
   std::string attach_databases(const RecordDatabases& message);
-  // A client has made this database: the other members of the open generation are told.
-  void tell_of_database(const Database& db);
   // RECORD_* of the generation being made, from a member.
   void record_packet(Operation operation, uint32_t node, ByteView payload, TimeNs now);
 

@@ -28,7 +28,7 @@ constexpr TimeNs kCallInterval = kSecond;
 constexpr TimeNs kSeqnumIntervalMin = 10 * kMillisecond;
 
 bool is_recovery_packet(Operation operation) {
-  return operation > Operation::REPLY_ERROR && is_record_operation(static_cast<uint32_t>(operation));
+  return operation >= Operation::RECORD_DATABASES && operation <= Operation::RECORD_ASSIGN_END;
 }
 
 }  // namespace
@@ -52,7 +52,7 @@ class Store::Impl {
   void stop_serving(bool fenced);
   void tick(TimeNs now);
   TimeNs next_deadline() const;
-  bool has_work() const { return recovery_.has_work() || traverse_.has_work(); }
+  bool has_work() const { return recovery_.has_work() || traverse_.has_work() || migration_.has_work(); }
   void work(TimeNs now);
 
  private:
@@ -229,6 +229,14 @@ void Store::Impl::serve_node_packet(const Header& header, ByteView packet, TimeN
     case Operation::REPLY_ERROR:
       if (const auto error = parse_reply_error(packet)) return migration_.reply_error(header, *error, now);
       break;
+    case Operation::RECORD_COPY:
+      if (const auto copy = RecordCopy::decode(own_payload(packet)))
+        return migration_.record_copy(header, *copy, now);
+      break;
+    case Operation::RECORD_COPIED:
+      if (const auto copied = RecordCopied::decode(own_payload(packet)))
+        return migration_.record_copied(header, *copied, now);
+      break;
     default:  // REPLY_CALL: only read-only copies are answered so, and nobody asks for any
       break;
   }
@@ -368,6 +376,7 @@ TimeNs Store::Impl::next_deadline() const {
 void Store::Impl::work(TimeNs now) {
   if (recovery_.has_work()) recovery_.work(now);
   if (traverse_.has_work()) traverse_.work(now);
+  if (migration_.has_work()) migration_.work(now);
 }
 
 Store::Store(const StoreOptions& options, RecordFiles& files, StoreOutput& output)

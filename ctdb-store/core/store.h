@@ -52,6 +52,8 @@ class StoreOutput {
   virtual void unlock_chain(uint64_t ticket) = 0;
   // true: from now on files may say dmaster = self. false: none does any more. May say again what holds already.
   virtual void set_serving(bool on) = 0;
+  // Of the node page: another one after this node has not served for a while.
+  virtual uint64_t serving_epoch() const { return 1; }
   virtual void log(StoreLog level, const std::string& text) = 0;
   // So much waits for readers that what is not urgent (claims, records of a traverse) had better not add to it. When
   // that ends has_work() is asked again.

@@ -29,6 +29,8 @@
   X(traverses)               \
   X(traverse_timeouts)       \
   X(traverses_incomplete)    \
+  X(copies_pushed)           \
+  X(copies_held)             \
   X(file_errors)
 
 namespace ctdb {

@@ -16,18 +16,27 @@
 namespace ctdb {
 
 struct Waiting {
-  enum class Kind : uint8_t { kLocalCall, kRemoteCall, kArrival };
+  enum class Kind : uint8_t {
+    kLocalCall,
+    kRemoteCall,
+    kArrival,
+    kPush,  // the data are to go to the nodes that hold copies; a client's call, or (endpoint 0) renewal
+    kCopy,  // of another node's record, to be held here
+  };
+  // A local client waits for an answer.
+  bool is_clients() const { return kind == Kind::kLocalCall || (kind == Kind::kPush && endpoint != 0); }
   Waiting* next = nullptr;
   Kind kind = Kind::kLocalCall;
   bool used = false;
-  bool via_router = false;  // kLocalCall: answered over the router, else over the client's own channel
-  bool gone = false;        // kLocalCall: the client has disconnected, nobody wants the answer
-  uint32_t endpoint = 0;    // kLocalCall
-  uint32_t node = 0;        // kRemoteCall: who asks
+  bool via_router = false;  // is_clients(): answered over the router, else over the client's own channel
+  bool gone = false;        // is_clients(): the client has disconnected, nobody wants the answer
+  uint32_t endpoint = 0;    // is_clients()
+  uint32_t node = 0;        // kRemoteCall: who asks; kCopy: the owner
   uint32_t reqid = 0;
   uint32_t call_flags = 0, callid = 0, hopcount = 0;  // calls
-  uint64_t rsn = 0;                                   // kArrival
-  uint32_t record_flags = 0;                          // kArrival
+  uint64_t rsn = 0;                                   // kArrival, kCopy
+  uint32_t record_flags = 0;                          // kArrival, kCopy
+  uint64_t epoch = 0;                                 // kPush: in which the client changed the record
   Bytes data;                                         // call data, or the arrived record's data
 };
 

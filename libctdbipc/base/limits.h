@@ -19,6 +19,8 @@ inline constexpr size_t kNodesMax = 1024;      // lines of the nodes file, delet
 inline constexpr size_t kClientsMax = 65536;   // per node, both kinds
 inline constexpr size_t kDatabasesMax = 1024;  // per node
 
+inline constexpr uint32_t kCopiesMax = 8;  // of a record, the owner's included
+
 // Rings: powers of two. A frame may take at most half a ring, so that a full ring always drains.
 inline constexpr size_t kClientRingBytes = 256u << 10;
 inline constexpr size_t kDaemonRingBytes = 4u << 20;

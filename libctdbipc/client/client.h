@@ -74,6 +74,8 @@ int guarded(Body body) {
 struct ctdb_record {
   ctdb_db* db = nullptr;
   bool locked = false;
+  bool changed = false;           // since it was locked,
+  uint64_t changed_in_epoch = 0;  // for the first time in this serving epoch of the node
   ctdb::Bytes key;
   ctdb::Bytes value;  // record header and data; shorter than a header: there is no record
 };
@@ -84,6 +86,7 @@ struct ctdb_db {
   uint32_t id = 0;
   std::string path;
   uint32_t tdb_flags = 0;
+  uint32_t copies = 0;              // wanted; from the store's answer on: what the database has
   ctdb::LocalFile* file = nullptr;  // nullptr while attaching
   ctdb_record record;
   ctdb::Bytes value;   // copy of a record that is looked at without locking it
@@ -236,6 +239,11 @@ int refusal(ctdb_client& client, int32_t status);
 
 // ---- record.cc ----
 void unlock_record(ctdb_record& record);
+
+// ---- copies.cc ----
+// What ctdb_unlock_copied() and ctdb_unlock_send() do with a locked record.
+int unlock_and_copy(ctdb_record& record, int timeout_ms, uint32_t* copies);
+int unlock_send(ctdb_record& record, ctdb_unlock_fn done, void* private_data, uint32_t* id);
 
 // ---- message.cc ----
 int register_again(ctdb_client& client, const Deadline& deadline);

@@ -222,6 +222,8 @@ const char* ctdb_strerror(int error) {
       return "exists already";
     case CTDB_ERR_FENCED:
       return "the node may not serve now: nothing was written";
+    case CTDB_ERR_NOT_COPIED:
+      return "the change may be on no other node";
     case CTDB_ERR_NOT_FOUND:
       return "not found";
     default:

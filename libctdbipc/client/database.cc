@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
-// Attaching: three controls (client-semantics §4), then the local file is opened. The stages are described
+// Attaching: the controls of client-semantics §4 and one that sets or asks for the number of copies, then the local file is opened. The stages are described
 // once and driven by the blocking twin and by the answers of ctdb_attach_send().
 #include <algorithm>
 #include <cstring>
@@ -11,7 +11,7 @@
 namespace ctdb {
 namespace {
 
-constexpr uint32_t kStages = 3;
+constexpr uint32_t kStages = 4;
 constexpr size_t kNameBytesMax = 255;
 constexpr int kStoreRetryMs = 20;
 
@@ -28,8 +28,11 @@ StageControl control_of(const ctdb_db& db) {
     writer.u8(0);
     return control;
   }
-  control.opcode = db.stage == 1 ? Control::GETDBPATH : Control::DB_OPEN_FLAGS;
+  constexpr Control kOpcodes[] = {Control::DB_ATTACH, Control::DB_COPIES, Control::GETDBPATH,
+                                  Control::DB_OPEN_FLAGS};
+  control.opcode = kOpcodes[db.stage];
   writer.u32(db.id);
+  if (control.opcode == Control::DB_COPIES) writer.u32(db.copies);
   return control;
 }
 
@@ -41,7 +44,11 @@ int take_answer(ctdb_client& client, ctdb_db& db, ByteView data) {
       if (data.size() < 4) return malformed();
       db.id = load<uint32_t>(data.data());
       return 0;
-    case 1: {
+    case 1:
+      if (data.size() < 4) return malformed();
+      db.copies = load<uint32_t>(data.data());
+      return 0;
+    case 2: {
       const std::string_view text = as_text(data);
       db.path = text.substr(0, text.find('\0'));
       return db.path.empty() ? malformed() : 0;
@@ -53,8 +60,9 @@ int take_answer(ctdb_client& client, ctdb_db& db, ByteView data) {
   }
 }
 
-ctdb_db* new_database(ctdb_client& client, const char* name) {
+ctdb_db* new_database(ctdb_client& client, const char* name, uint32_t copies) {
   auto db = std::make_unique<ctdb_db>();
+  db->copies = copies;
   db->client = &client;
   db->name = name;
   db->record.db = db.get();
@@ -108,7 +116,7 @@ void attach_step(ctdb_client& client, Request& request, const Answer& answer) {
 
 int check_attach(ctdb_client* client, const char* name, uint32_t flags) {
   if (const int error = check_connected(client); error != 0) return error;
-  if (name == nullptr || *name == '\0' || std::strlen(name) > kNameBytesMax || flags != 0)
+  if (name == nullptr || *name == '\0' || std::strlen(name) > kNameBytesMax || flags > CTDB_COPIES_MAX)
     return CTDB_ERR_INVALID;
   return 0;
 }
@@ -175,7 +183,7 @@ int ctdb_attach(ctdb_client* client, const char* name, uint32_t flags, int timeo
   return ctdb::guarded([&]() -> int {
     if (const int error = ctdb::check_attach(client, name, flags); error != 0) return error;
     if (db == nullptr || timeout_ms < -1) return CTDB_ERR_INVALID;
-    ctdb_db* made = ctdb::new_database(*client, name);
+    ctdb_db* made = ctdb::new_database(*client, name, flags);
     const int error = ctdb::attach_blocking(*client, *made, ctdb::Deadline(timeout_ms));
     if (error != 0) {
       ctdb::free_database(*client, made);
@@ -197,7 +205,7 @@ int ctdb_attach_send(ctdb_client* client, const char* name, uint32_t flags, ctdb
     request->step = ctdb::attach_step;
     request->user = reinterpret_cast<void (*)()>(done);
     request->user_data = private_data;
-    request->db = ctdb::new_database(*client, name);
+    request->db = ctdb::new_database(*client, name, flags);
     const uint32_t new_id = request->id;
     error = ctdb::send_stage(*client, *request);
     if (error != 0) return client->give_up(new_id, error);
@@ -208,6 +216,13 @@ int ctdb_attach_send(ctdb_client* client, const char* name, uint32_t flags, ctdb
 
 void ctdb_detach(ctdb_db* db) {
   if (ctdb::check(db) == 0) ctdb::free_database(*db->client, db);
+}
+
+int ctdb_db_copies(const ctdb_db* db, uint32_t* copies) {
+  if (const int error = ctdb::check(db); error != 0) return error;
+  if (copies == nullptr) return CTDB_ERR_INVALID;
+  *copies = db->copies;
+  return 0;
 }
 
 int ctdb_db_id(const ctdb_db* db, uint32_t* id) {

@@ -43,6 +43,7 @@ class Link {
   // This node may serve now: what a record's header says under the chain lock is true. No system call. A page is kept when
   // the connection is lost: records that are locked then may still be written while it says so.
   bool may_use_records() const { return page_ != nullptr && page_->may_use(boot_time()); }
+  uint64_t serving_epoch() const { return page_ == nullptr ? 0 : page_->serving_epoch(); }
   const std::string& why_down() const { return why_down_; }
 
   // kFull: the queue behind the ring is full too. Without a store a packet for it is not sent at all (kOk):

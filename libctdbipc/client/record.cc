@@ -54,6 +54,7 @@ int lock_if_here(ctdb_db& db, ByteView key) {
   }
   record.key.assign(key.begin(), key.end());
   record.locked = true;
+  record.changed = false;
   file.holder = &record;
   ++db.client->records_locked;
   return 1;
@@ -172,12 +173,14 @@ int write_record(ctdb_record& record, ctdb::ByteView data) {
     return client.fail(CTDB_ERR_FENCED, "this node was excluded while the record was locked");
   }
   const auto old_header = ctdb::MutableBytes(record.value).first(CTDB_RECORD_HEADER_SIZE);
+  if (record.db->copies > 1 && !record.changed) record.changed_in_epoch = client.link.serving_epoch();
   uint8_t header[CTDB_RECORD_HEADER_SIZE];
   std::copy(old_header.begin(), old_header.end(), header);
   ctdb::store(header + CTDB_OFF_RECORD_FLAGS, ctdb::record_flags(old_header) & ~CTDB_RECORD_MAY_BE_OLDER);
   if (!record.db->file->store(record.key, header, data)) {
     return record.db->client->fail(CTDB_ERR_DATABASE, record.db->file->error());
   }
+  record.changed = true;
   std::copy(std::begin(header), std::end(header), old_header.begin());
   // `data` may be part of the old value: then it is not longer, and nothing moves before it is copied.
   const size_t bytes = CTDB_RECORD_HEADER_SIZE + data.size();
@@ -264,8 +267,27 @@ int ctdb_delete(ctdb_record* record) {
 int ctdb_unlock(ctdb_record* record) {
   return ctdb::guarded([&]() -> int {
     if (const int error = check_locked(record); error != 0) return error;
-    ctdb::unlock_record(*record);
-    return 0;
+    uint32_t copies = 0;
+    return ctdb::unlock_and_copy(*record, -1, &copies);
+  });
+}
+
+int ctdb_unlock_copied(ctdb_record* record, int timeout_ms, uint32_t* copies) {
+  return ctdb::guarded([&]() -> int {
+    if (const int error = check_locked(record); error != 0) return error;
+    if (timeout_ms < -1 || copies == nullptr) return CTDB_ERR_INVALID;
+    uint32_t made = 0;
+    const int error = ctdb::unlock_and_copy(*record, timeout_ms, &made);
+    if (error == 0) *copies = made;
+    return error;
+  });
+}
+
+int ctdb_unlock_send(ctdb_record* record, ctdb_unlock_fn done, void* private_data, uint32_t* id) {
+  return ctdb::guarded([&]() -> int {
+    if (const int error = check_locked(record); error != 0) return error;
+    if (done == nullptr) return CTDB_ERR_INVALID;
+    return ctdb::unlock_send(*record, done, private_data, id);
   });
 }
 

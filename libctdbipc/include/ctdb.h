@@ -92,7 +92,9 @@ enum {
   CTDB_ERR_EXISTS = -15,      /* there is one already */
   CTDB_ERR_NOT_FOUND = -16,   /* there is none */
   CTDB_ERR_FENCED =
-      -17 /* the node lost the right to serve while the record was locked; nothing was written */
+      -17, /* the node lost the right to serve while the record was locked; nothing was written */
+  CTDB_ERR_NOT_COPIED =
+      -18 /* the change was written, but this node stopped serving before it was on other nodes: it may be lost */
 };
 
 /* A short English name of `error`, never NULL, static. 0 is "success". */
@@ -205,7 +207,7 @@ CTDB_API int ctdb_flush(ctdb_client* client, int timeout_ms);
 /* ---- Databases ------------------------------------------------------------------------------------------------- */
 
 /* Attaches to the volatile database `name` (creates it in the whole cluster when there is none) and opens its local
- * file. `flags` must be 0. While the cluster recovers the answer waits for the end of it, while ctdb-store is down for
+ * file. `flags` is 0 or CTDB_ATTACH_COPIES(k), see ctdb_unlock(). While the cluster recovers the answer waits for the end of it, while ctdb-store is down for
  * a new one.
  * Errors: CTDB_ERR_TIMEOUT, CTDB_ERR_BUSY, CTDB_ERR_REMOTE (the store refused), CTDB_ERR_DATABASE (the file cannot be opened),
  * CTDB_ERR_PROTOCOL, CTDB_ERR_INVALID (also an empty name or one longer than 255 bytes). */
@@ -220,6 +222,15 @@ CTDB_API int ctdb_attach_send(ctdb_client* client, const char* name, uint32_t fl
 /* Unlocks what is locked in it, withdraws its pending requests without calling their callbacks, closes the local file
  * and frees the database. NULL is ignored. The database goes on to exist in the cluster. */
 CTDB_API void ctdb_detach(ctdb_db* db);
+
+/* On how many nodes a changed record is to be, the node that has it included: 1 to CTDB_COPIES_MAX. A property of the database
+ * in the whole cluster: it is set by whoever asks for more than there are, and never becomes less while the database exists.
+ * Programs that attached before it was raised go on with what was there then: let all programs of a database name the same. */
+#define CTDB_ATTACH_COPIES(k) ((uint32_t)(k))
+#define CTDB_COPIES_MAX 8u
+
+/* The number of copies as it was when the database was attached. */
+CTDB_API int ctdb_db_copies(const ctdb_db* db, uint32_t* copies);
 
 /* The cluster-wide number of the database. */
 CTDB_API int ctdb_db_id(const ctdb_db* db, uint32_t* id);
@@ -270,8 +281,21 @@ CTDB_API int ctdb_store(ctdb_record* record, ctdb_blob data);
  * stays locked. Never waits for a daemon. Errors: CTDB_ERR_NOT_LOCKED, CTDB_ERR_DATABASE, CTDB_ERR_FENCED. */
 CTDB_API int ctdb_delete(ctdb_record* record);
 
-/* Lets the record go. The pointer may not be used any more. Errors: CTDB_ERR_NOT_LOCKED, CTDB_ERR_DATABASE. */
+/* Lets the record go. The pointer may not be used any more, whatever is returned.
+ * In a database with k > 1 copies (CTDB_ATTACH_COPIES), when the record was stored or deleted, this returns when the change
+ * is on k nodes, or on all that take part if they are fewer: then the death of any k - 1 nodes at once does not lose it. It costs
+ * one round trip to the other nodes. The lock is let go first: others on this node may see the change before it is safe,
+ * other nodes only when it is. The library waits without limit for a cluster that recovers; other records may stay locked.
+ * Errors: CTDB_ERR_NOT_LOCKED, CTDB_ERR_DATABASE; with copies also CTDB_ERR_NOT_COPIED, CTDB_ERR_DISCONNECTED, CTDB_ERR_FULL:
+ * the change was made here, and whether it lasts is not known. */
 CTDB_API int ctdb_unlock(ctdb_record* record);
+/* The same with a limit for the wait (then also CTDB_ERR_TIMEOUT); *copies: on how many nodes the record is now. It is 1 in a
+ * database without copies and when nothing was changed. */
+CTDB_API int ctdb_unlock_copied(ctdb_record* record, int timeout_ms, uint32_t* copies);
+/* The same for event loops: the record is unlocked when this returns, also with an error; `done` is told when the change is
+ * where it has to be. */
+typedef void (*ctdb_unlock_fn)(ctdb_client* client, int error, uint32_t copies, void* private_data);
+CTDB_API int ctdb_unlock_send(ctdb_record* record, ctdb_unlock_fn done, void* private_data, uint32_t* id);
 
 /* Reads a record without locking it. If this node has it (or a read-only copy) this makes no system call; otherwise
  * it comes here. timeout_ms 0 as in ctdb_fetch_lock(). Errors: those of ctdb_fetch_lock(). */

@@ -48,6 +48,9 @@
 #define CTDB_FUNC_NULL 0xFF000001u
 #define CTDB_FUNC_FETCH 0xFF000002u
 #define CTDB_FUNC_FETCH_WITH_HEADER 0xFF000003u
+/* Ours: the record's data to the nodes that hold copies of it. Data: u64 serving epoch in which the caller changed it, u32
+ * copies its database has, as it knows. Status: nodes that have it now; negative: the change may be lost. */
+#define CTDB_FUNC_COPY 0xFF000010u
 
 /* Control flags, §4.7 */
 #define CTDB_CONTROL_NOREPLY 0x1u

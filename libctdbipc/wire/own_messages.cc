@@ -471,6 +471,7 @@ Bytes RecordDatabases::encode() const {
   w.u32(static_cast<uint32_t>(databases.size()));
   for (const DatabaseEntry& entry : databases) {
     w.u8(entry.flags);
+    w.u8(entry.copies);
     put_text(w, entry.name);
   }
   return out;
@@ -480,10 +481,11 @@ std::optional<RecordDatabases> RecordDatabases::decode(ByteView payload) {
   RecordDatabases m;
   m.generation = r.u32();
   const uint32_t count = r.u32();
-  if (count > kDatabasesMax || !plausible(r, count, 5)) return std::nullopt;
+  if (count > kDatabasesMax || !plausible(r, count, 6)) return std::nullopt;
   for (uint32_t i = 0; i < count; ++i) {
     DatabaseEntry entry;
     entry.flags = r.u8();
+    entry.copies = r.u8();
     entry.name = take_text(r);
     m.databases.push_back(std::move(entry));
   }

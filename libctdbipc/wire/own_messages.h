@@ -344,7 +344,8 @@ struct LockWaits {
 
 struct DatabaseEntry {
   std::string name;
-  uint8_t flags = 0;  // CTDB_DB_*
+  uint8_t flags = 0;   // CTDB_DB_*
+  uint8_t copies = 1;  // on how many nodes a record is, the owner's included
 };
 // To every member, first: databases the sender has, so that all have the same before claims arrive.
 struct RecordDatabases {
@@ -394,6 +395,26 @@ struct RecordAssign {
   std::vector<RecordAssignment> assignments;
   Bytes encode() const;
   static std::optional<RecordAssign> decode(ByteView payload);
+};
+
+// ---- store to store in an open generation: copies of records (ARCHITECTURE §4). The header's reqid joins question and
+// answer. Views are loans of the payload. ----
+
+// Owner -> another node: keep this. The header of the copy names the sender as dmaster.
+struct RecordCopy {
+  uint32_t db_id = 0;
+  uint64_t rsn = 0;
+  uint32_t flags = 0;
+  ByteView key, data;  // data empty: a deletion
+  Bytes encode() const;
+  static std::optional<RecordCopy> decode(ByteView payload);
+};
+// It is in the file.
+struct RecordCopied {
+  uint32_t db_id = 0;
+  ByteView key;
+  Bytes encode() const;
+  static std::optional<RecordCopied> decode(ByteView payload);
 };
 
 }  // namespace ctdb

@@ -26,6 +26,8 @@ class Placement {
 
   uint32_t lmaster(ByteView key) const;
   uint32_t lmaster_of_slot(uint32_t slot) const { return owner_[slot % kSlots]; }
+  // The members beside `node` that hold copies of its records of that slot, best first; fewer when there are not so many.
+  std::vector<uint32_t> nodes_beside(uint32_t slot, uint32_t node, size_t count) const;
   static uint32_t slot_of(ByteView key);
   const std::vector<uint32_t>& members() const { return members_; }
   bool is_member(uint32_t pnn) const;

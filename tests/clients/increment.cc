@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // ctdb-increment: adds one to a counter record under fetch-lock, as often as told, and prints the final value.
-//   ctdb-increment --setup PATH | --socket PATH  --db NAME --key KEY [--count N] [--hold 1] [--history FILE]
+//   ctdb-increment --setup PATH | --socket PATH  --db NAME --key KEY [--count N] [--hold 1] [--history FILE] [--copies K]
 // --setup takes the C API, --socket the classic socket. The counter is 8 bytes, host order; a record that is empty or does
 // not exist counts as 0. Restarts of daemons are ridden out: when the connection is lost, or a daemon refuses, it connects
 // again and goes on; an increment is made under the local lock, so it is known whether it happened. Gives up when
 // nothing succeeds for two minutes. --hold 1: with the record locked it prints "locked" and goes on when its standard input
 // ends. --history FILE: increments until its standard input ends, a thousand a second at most, and adds a line "VALUE BEGUN
-// ENDED" for each: the value written, and between which times (ns, CLOCK_MONOTONIC) the record was surely locked.
+// ENDED" for each: the value written, and between which times (ns, CLOCK_MONOTONIC) the record was surely locked. --copies K
+// (with --setup): the database has K copies, and each increment is told on standard output: + it is on K nodes, ? it is made
+// and nobody knows whether it lasts.
 #include <poll.h>
 #include <time.h>
 #include <unistd.h>
@@ -69,8 +71,8 @@ uint64_t number_in(ByteView data) {
 
 class NativeCounter : public Counter {
  public:
-  NativeCounter(std::string setup, std::string database, std::string key)
-      : setup_(std::move(setup)), database_(std::move(database)), key_(std::move(key)) {}
+  NativeCounter(std::string setup, std::string database, std::string key, uint32_t copies)
+      : setup_(std::move(setup)), database_(std::move(database)), key_(std::move(key)), copies_(copies) {}
   ~NativeCounter() override { ctdb_disconnect(client_); }
 
   std::string open() override {
@@ -78,7 +80,8 @@ class NativeCounter : public Counter {
     client_ = nullptr;
     if (const int error = ctdb_connect(setup_.c_str(), kCallTimeoutMs, &client_); error != 0)
       return text(error);
-    const int error = ctdb_attach(client_, database_.c_str(), 0, kCallTimeoutMs, &db_);
+    const int error =
+        ctdb_attach(client_, database_.c_str(), CTDB_ATTACH_COPIES(copies_), kCallTimeoutMs, &db_);
     return error == 0 ? "" : text(error);
   }
 
@@ -90,10 +93,15 @@ class NativeCounter : public Counter {
     const ctdb_blob old = ctdb_record_data(record);
     *value = number_in({static_cast<const uint8_t*>(old.data), old.size}) + by;
     error = by == 0 ? 0 : ctdb_store(record, {value, sizeof *value});
-    const std::string failure = error == 0 ? "" : text(error);
+    if (error != 0) {
+      const std::string failure = text(error);
+      ctdb_unlock(record);
+      return failure;
+    }
     unlocking();
-    ctdb_unlock(record);
-    return failure;
+    error = ctdb_unlock(record);
+    if (copies_ > 0 && by != 0) tell(error == 0 ? "+\n" : "?\n");
+    return error == 0 ? "" : text(error);
   }
 
  private:
@@ -101,7 +109,14 @@ class NativeCounter : public Counter {
     return std::string(ctdb_strerror(error)) + ": " + ctdb_error_text(client_);
   }
 
+  // At once: this process may be killed.
+  static void tell(const char* what) {
+    std::fputs(what, stdout);
+    std::fflush(stdout);
+  }
+
   std::string setup_, database_, key_;
+  const uint32_t copies_;
   ctdb_client* client_ = nullptr;
   ctdb_db* db_ = nullptr;
 };
@@ -199,13 +214,14 @@ int usage() {
   std::fprintf(
       stderr,
       "usage: ctdb-increment --setup PATH | --socket PATH  --db NAME --key KEY [--count N] [--hold 1] "
-      "[--history FILE]\n");
+      "[--history FILE] [--copies K]\n");
   return 2;
 }
 
 int main_of(int argc, char** argv) {
   std::string setup, socket, database, key, history;
   uint64_t count = 1;
+  uint32_t copies = 0;
   bool hold = false;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
@@ -224,6 +240,8 @@ int main_of(int argc, char** argv) {
       count = std::strtoull(value, nullptr, 10);
     } else if (word == "--history") {
       history = value;
+    } else if (word == "--copies") {
+      copies = static_cast<uint32_t>(std::strtoul(value, nullptr, 10));
     } else if (word == "--hold") {
       hold = std::strcmp(value, "1") == 0;
     } else {
@@ -233,7 +251,7 @@ int main_of(int argc, char** argv) {
   if (setup.empty() == socket.empty() || database.empty() || key.empty()) return usage();
   std::unique_ptr<Counter> counter;
   if (socket.empty()) {
-    counter = std::make_unique<NativeCounter>(setup, database, key);
+    counter = std::make_unique<NativeCounter>(setup, database, key, copies);
   } else {
     counter = std::make_unique<ClassicCounter>(socket, database, key);
   }

@@ -193,6 +193,16 @@ void fields(Line& line, const RecordAssign& m) {
     line.bytes("key", assignment.key).number("rsn", assignment.rsn).number("dmaster", assignment.dmaster);
   }
 }
+void fields(Line& line, const RecordCopy& m) {
+  line.hex("db_id", m.db_id)
+      .number("rsn", m.rsn)
+      .hex("flags", m.flags)
+      .bytes("key", m.key)
+      .bytes("data", m.data);
+}
+void fields(Line& line, const RecordCopied& m) {
+  line.hex("db_id", m.db_id).bytes("key", m.key);
+}
 
 // Calls visit(decoded) with what the packet carries; visit is not called for operations without a codec. False:
 // malformed.

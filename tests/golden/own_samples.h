@@ -107,6 +107,15 @@ inline RecordEnd sample(RecordEnd*) {
 inline RecordAssign sample(RecordAssign*) {
   return {79, 0x7a19d84d, {{{1, 2, 3}, 10, 1}, {{}, 0, 0}}};
 }
+// Theirs are loans.
+inline constexpr uint8_t kSampleKey[] = {1, 2, 3};
+inline constexpr uint8_t kSampleData[] = {9, 8, 7, 6};
+inline RecordCopy sample(RecordCopy*) {
+  return {0x7a19d84d, 10, CTDB_RECORD_MIGRATED_WITH_DATA, kSampleKey, kSampleData};
+}
+inline RecordCopied sample(RecordCopied*) {
+  return {0x7a19d84d, kSampleKey};
+}
 
 template <typename Message>
 Message sample() {

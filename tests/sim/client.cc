@@ -19,8 +19,8 @@ Client::Client(Node& node, uint32_t number, ClientOptions options)
 
 void Client::set_state(State state) {
   static const char* const kDoing[] = {
-      "connects",           "attaches",          "thinks",   "waits for a chain lock", "works on a record",
-      "waits for a record", "waits for a value", "traverses"};
+      "connects",           "attaches",          "thinks",    "waits for a chain lock", "works on a record",
+      "waits for a record", "waits for a value", "traverses", "waits for copies"};
   state_ = state;
   node_.world().checkers.progress.doing(progress_, kDoing[static_cast<size_t>(state)]);
 }
@@ -79,7 +79,7 @@ void Client::store_channel_lost(uint64_t channel) {
   input_at(queue_.now() + random_below(200 * kMicrosecond), [this, channel] {
     if (channel_ != channel) return;
     channel_ = 0;
-    call_lost_ = state_ == State::kCalling || state_ == State::kReading;
+    call_lost_ = state_ == State::kCalling || state_ == State::kReading || state_ == State::kCopying;
   });
 }
 
@@ -94,6 +94,7 @@ void Client::store_returned() {
 
 void Client::attach() {
   set_state(State::kAttaching);
+  told_copies_ = false;
   Bytes name = to_bytes(as_bytes(World::database_name()));
   name.push_back(0);
   send_control(static_cast<uint32_t>(Control::DB_ATTACH), 0, 0, name);
@@ -190,6 +191,12 @@ void Client::from_router(uint32_t endpoint, ByteView packet, TimeNs when) {
 }
 
 void Client::from_store(uint64_t channel, ByteView packet, TimeNs when) {
+  // The promise is made when it is sent.
+  if (channel == channel_ && state_ == State::kCopying && read_header(packet).reqid == waiting_for_) {
+    const std::optional<ReplyCall> reply = parse_reply_call(packet);
+    const bool kept = counts_ && reply && reply->status > 1;
+    if (kept) node_.world().checkers.copies.acknowledged(key_, made_, static_cast<uint32_t>(reply->status));
+  }
   input_at(when, [this, channel, bytes = to_bytes(packet)] {
     if (channel == channel_) on_packet(bytes);
   });
@@ -213,6 +220,7 @@ void Client::on_packet(ByteView packet) {
   }
   const std::optional<ReplyCall> reply = parse_reply_call(packet);
   if (state_ == State::kCalling) return lock();
+  if (state_ == State::kCopying) return completed();
   if (state_ != State::kReading || !reply) return;
   Checkers& checkers = node_.world().checkers;
   checkers.lost_updates.read(node_.pnn(), key_, reply->data, expectation_);
@@ -227,8 +235,16 @@ void Client::on_control_reply(const ReplyControl& reply) {
     if (reply.status != 0 || reply.data.size() != 4 || node_.database() == nullptr) {
       return later(20 * kMillisecond + random_below(80 * kMillisecond), &Client::attach);
     }
+    const uint32_t copies = node_.world().options().copies;
+    if (told_copies_) return think();
     db_id_ = load<uint32_t>(reply.data.data());
-    return think();
+    if (copies == 1) return think();
+    told_copies_ = true;
+    Bytes data;
+    Writer w(data);
+    w.u32(db_id_);
+    w.u32(copies);
+    return send_control(static_cast<uint32_t>(Control::DB_COPIES), 0, 0, data);
   }
   // A traverse that could not begin is over.
   if (state_ == State::kTraversing && reply.status != 0) completed();

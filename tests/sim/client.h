@@ -58,7 +58,8 @@ class Client : public Process {
     kWorking,
     kCalling,
     kReading,
-    kTraversing
+    kTraversing,
+    kCopying
   };
   enum class Work : uint8_t { kRead, kIncrement, kDelete };
 
@@ -80,7 +81,8 @@ class Client : public Process {
   void schedule_for_deletion(ByteView header);
   void release();
   void unlock();
-  void call(uint32_t callid, uint32_t flags);
+  void call(uint32_t callid, uint32_t flags, ByteView data = {});
+  void copy();
   void send_call();
   // Others.
   void traverse();
@@ -107,12 +109,15 @@ class Client : public Process {
   uint64_t channel_ = 0;   // to the store, native
   uint32_t reqid_ = 0;
   uint32_t waiting_for_ = 0;  // reqid of the request it waits for
-  bool call_lost_ = false;    // the store died with it: to be sent again
+  bool told_copies_ = false;
+  bool call_lost_ = false;  // the store died with it: to be sent again
   uint32_t key_ = 0;
   Bytes key_bytes_;
   // What it found under the chain lock.
   Bytes value_;
   VersionId version_ = kNoVersion;
+  VersionId made_ = kNoVersion;  // by it, since it took the lock
+  uint64_t made_in_epoch_ = 0;
   TimeNs locked_at_ = 0;
   bool cut_off_ = false;   // its router has died; it will see that in a moment
   bool file_cut_ = false;  // what it has locked is the file of before

@@ -67,6 +67,7 @@ bool Client::may_be_used() {
 // The record is here and the chain is locked.
 void Client::own() {
   World& world = node_.world();
+  made_ = kNoVersion;
   const ByteView data = ByteView(value_).subspan(CTDB_RECORD_HEADER_SIZE);
   const RecordHeader header = *read_record_header(value_);
   counts_ = world.checkers.lives.valid(node_.pnn());
@@ -82,6 +83,7 @@ void Client::own() {
                                                          std::to_string(node_.pnn()) +
                                                          " has fallen back and does not say so");
   }
+  world.checkers.copies.seen(node_.pnn(), key_, version_);
   record(HistoryEvent::Kind::kLocked, counts_, version_);
   const uint64_t made_under = world.checkers.history.version(version_).rsn;
   if (counts_) world.checkers.sequence_numbers.seen(node_.pnn(), key_, header.rsn, made_under, data.empty());
@@ -126,6 +128,9 @@ void Client::change() {
   }
   const uint64_t rsn = load<uint64_t>(header.data());
   const VersionId made = checkers.history.add(key_, version_, node_.pnn(), rsn, data, counts);
+  made_ = made;
+  made_in_epoch_ = node_.page->serving_epoch();
+  counts_ = counts;
   record(HistoryEvent::Kind::kWrote, counts, made, version_);
   Bytes value = to_bytes(header);
   if (options_.native) {
@@ -158,16 +163,28 @@ void Client::unlock() {
   if (dies_of_cut_file()) return;
   record(HistoryEvent::Kind::kUnlock);
   release();
+  if (made_ != kNoVersion && options_.native && node_.world().options().copies > 1) return copy();
   completed();
 }
 
-void Client::call(uint32_t callid, uint32_t flags) {
-  set_state(callid == CTDB_FUNC_FETCH ? State::kReading : State::kCalling);
+// As a native client's unlock: done when the change is on other nodes too.
+void Client::copy() {
+  Bytes data;
+  Writer w(data);
+  w.u64(made_in_epoch_);
+  w.u32(node_.world().options().copies);
+  call(CTDB_FUNC_COPY, 0, data);
+}
+
+void Client::call(uint32_t callid, uint32_t flags, ByteView data) {
+  set_state(callid == CTDB_FUNC_FETCH  ? State::kReading
+            : callid == CTDB_FUNC_COPY ? State::kCopying
+                                       : State::kCalling);
   waiting_for_ = ++reqid_;
   node_.world().points.reach(Point::kClientAsks, node_.pnn());
   node_.world().trace.add(node_.pnn(), "client asks client/key/reqid", number_, key_, reqid_);
   build(call_packet_, {0, 0, 0, CTDB_CURRENT_NODE, 0, reqid_},
-        ReqCall{flags, db_id_, callid, 0, key_bytes_, {}});
+        ReqCall{flags, db_id_, callid, 0, key_bytes_, data});
   send_call();
 }
 

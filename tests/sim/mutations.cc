@@ -45,6 +45,8 @@ constexpr std::string_view kNames[] = {
     "owner-keeps",
     "rsn-goes-back",
     "old-data",
+    "copy-not-awaited",
+    "old-copies",
     "no-chain-lock",
     "no-header-check",
 };
@@ -204,6 +206,9 @@ bool Mutator::store_output(Bytes& packet, Random& random) {
       return mutation_ != Mutation::kLostCall || !random.one_in(100);
     case Operation::REPLY_DMASTER:
       return migration_output(packet, random);
+    case Operation::RECORD_COPY:
+      if (mutation_ == Mutation::kOldCopies) old_copy(packet);
+      return mutation_ != Mutation::kCopyNotAwaited || !random.one_in(4);
     default:
       return true;
   }
@@ -226,19 +231,34 @@ bool Mutator::migration_output(Bytes& packet, Random& random) {
   return true;
 }
 
+const Bytes* Mutator::first_data(ByteView key_view, ByteView data) {
+  const Bytes key = to_bytes(key_view);
+  const auto found = std::find_if(first_data_.begin(), first_data_.end(),
+                                  [&key](const auto& entry) { return entry.first == key; });
+  if (found != first_data_.end()) return &found->second;
+  first_data_.emplace_back(key, to_bytes(data));
+  return nullptr;
+}
+
 void Mutator::old_data(Bytes& packet) {
   std::optional<ReplyDmaster> reply = parse_reply_dmaster(packet);
   if (!reply || reply->data.empty()) return;
-  const Bytes key = to_bytes(reply->key);
-  const auto found = std::find_if(first_data_.begin(), first_data_.end(),
-                                  [&key](const auto& entry) { return entry.first == key; });
-  if (found == first_data_.end()) {
-    first_data_.emplace_back(key, to_bytes(reply->data));
-    return;
-  }
-  reply->data = found->second;
+  const Bytes* first = first_data(reply->key, reply->data);
+  if (first == nullptr) return;
+  reply->data = *first;
   Bytes changed;
   build(changed, read_header(packet), *reply);
+  packet = changed;
+}
+
+void Mutator::old_copy(Bytes& packet) {
+  std::optional<RecordCopy> copy = RecordCopy::decode(own_payload(packet));
+  if (!copy || copy->data.empty()) return;
+  const Bytes* first = first_data(copy->key, copy->data);
+  if (first == nullptr) return;
+  copy->data = *first;
+  Bytes changed;
+  build_own(changed, read_header(packet), copy->encode());
   packet = changed;
 }
 

@@ -57,6 +57,9 @@ enum class Mutation : uint8_t {
   kOwnerKeeps,      // who gives a record away goes on as its owner
   kRsnGoesBack,     // a record is granted with its first rsn
   kOldData,         // a record is granted with the data of an earlier grant
+  // Copies.
+  kCopyNotAwaited,  // a copy counts as held when it is sent, and some are lost
+  kOldCopies,       // a copy that is held is an earlier one
   // Clients.
   kNoChainLock,    // a client works without the chain lock
   kNoHeaderCheck,  // a client works on a record that is not its node's
@@ -91,6 +94,9 @@ class Mutator {
  private:
   bool migration_output(Bytes& packet, Random& random);
   void old_data(Bytes& packet);
+  void old_copy(Bytes& packet);
+  // The first data that were sent under this key, or nothing when these are.
+  const Bytes* first_data(ByteView key, ByteView data);
 
   const Mutation mutation_;
   const uint32_t pnn_, nodes_;

@@ -91,10 +91,7 @@ void Network::deliver(uint32_t from, uint32_t to, uint64_t connection, Bytes pac
 // ---- record streams ----
 
 bool Network::is_record(ByteView packet) {
-  const uint32_t operation = read_header(packet).operation;
-  return operation <= static_cast<uint32_t>(Operation::REPLY_ERROR) ||
-         (operation >= static_cast<uint32_t>(Operation::RECORD_DATABASES) &&
-          operation <= static_cast<uint32_t>(Operation::RECORD_ASSIGN_END));
+  return is_record_operation(read_header(packet).operation);
 }
 
 void Network::open_stream(uint32_t node, uint32_t peer, uint64_t connection) {

@@ -43,6 +43,8 @@ constexpr PointRow kRows[] = {
     {Point::kClientDeletes, "client-deletes", false},
     {Point::kChainTaken, "chain-taken", false},
     {Point::kTraverse, "traverse", false},
+    {Point::kCopySent, "copy-sent", false},
+    {Point::kCopyHeld, "copy-held", false},
 };
 static_assert(std::size(kRows) == kPointCount);
 
@@ -65,6 +67,10 @@ std::optional<Point> point_of(Operation operation) {
       return Point::kAssigned;
     case Operation::RECORD_ASSIGN_END:
       return Point::kAssignEnded;
+    case Operation::RECORD_COPY:
+      return Point::kCopySent;
+    case Operation::RECORD_COPIED:
+      return Point::kCopyHeld;
     case Operation::RECOVERY_REPORT:
       return Point::kPrepared;
     case Operation::RECOVERY_COMMIT:

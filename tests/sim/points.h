@@ -50,9 +50,12 @@ enum class Point : uint8_t {
   kClientDeletes,
   kChainTaken,  // a lock worker of the store has got a chain that a client had
   kTraverse,    // a store asks the others for their records, for a traverse
+  kCopySent,    // the owner sends a copy
+  kCopyHeld,    // and another node says that it has it
   kCount
 };
 inline constexpr size_t kPointCount = static_cast<size_t>(Point::kCount);
+inline constexpr size_t kPointsWithoutCopies = static_cast<size_t>(Point::kCopySent);
 
 struct PointRow {
   Point point;

@@ -8,7 +8,8 @@ namespace {
 
 class Draw {
  public:
-  Draw(uint64_t seed, uint32_t nodes) : random_(seed * 2), nodes_(nodes), lonely_(is_lonely(seed)) {}
+  Draw(uint64_t seed, uint32_t nodes, bool copies)
+      : random_(seed * 2), nodes_(nodes), lonely_(is_lonely(seed)), copies_(copies) {}
 
   FaultPlan plan() {
     FaultPlan plan;
@@ -68,7 +69,7 @@ class Draw {
   FaultEvent aimed_event() {
     FaultEvent aimed = event();
     Moment at;
-    at.point = static_cast<Point>(random_.below(kPointCount));
+    at.point = static_cast<Point>(random_.below(copies_ ? kPointCount : kPointsWithoutCopies));
     if (point_row(at.point).by_generation && random_.one_in(2)) {
       at.k = 1 + static_cast<uint32_t>(random_.below(random_.one_in(2) ? nodes_ : 2 * nodes_));
     }
@@ -130,13 +131,14 @@ class Draw {
   Random random_;
   const uint32_t nodes_;
   const bool lonely_;
+  const bool copies_;
   std::vector<Fault> kinds_;
 };
 
 }  // namespace
 
-FaultPlan draw_faults(uint64_t seed, uint32_t nodes) {
-  return Draw(seed, nodes).plan();
+FaultPlan draw_faults(uint64_t seed, uint32_t nodes, bool copies) {
+  return Draw(seed, nodes, copies).plan();
 }
 
 }  // namespace ctdb::sim

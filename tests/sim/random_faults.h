@@ -22,7 +22,8 @@ inline bool is_lonely(uint64_t seed) {
   return seed % 6 == 0;
 }
 
-FaultPlan draw_faults(uint64_t seed, uint32_t nodes);
+// copies: points of pushes are aimed at too.
+FaultPlan draw_faults(uint64_t seed, uint32_t nodes, bool copies);
 
 }  // namespace ctdb::sim
 

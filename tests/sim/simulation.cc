@@ -38,6 +38,9 @@ WorldOptions draw_world(uint64_t seed) {
     options.clients_pinned = false;
     options.clients_local = true;
   }
+  // Dice of their own: seeds without copies are what they were before there were any.
+  Random copies(seed ^ 0xC0B1E5);
+  if (options.nodes > 1 && copies.one_in(4)) options.copies = 2 + static_cast<uint32_t>(copies.below(2));
   options.network.latency =
       whole_us(20 * kMicrosecond + static_cast<TimeNs>(random.below(300 * kMicrosecond)));
   options.network.tail = 20 + random.below(1000);
@@ -224,6 +227,7 @@ class Run {
     figures.add("operations", world_.checkers.progress.total());
     figures.add("changes", world_.checkers.history.size());
     figures.add("faults", faults_.injected());
+    figures.add("acknowledged copies", world_.checkers.copies.acknowledgements());
     figures.add("fall-backs", world_.checkers.history.fallbacks());
     figures.add("lives ended", world_.checkers.lives.lives_ended());
     figures.add("stale packets", world_.checkers.old_generations.seen());
@@ -268,7 +272,7 @@ Scenario scenario_of_seed(uint64_t seed, Mutation mutation) {
   scenario.name = "seed " + std::to_string(seed);
   scenario.world = draw_world(seed);
   scenario.world.mutation = mutation;
-  const FaultPlan plan = draw_faults(seed, scenario.world.nodes);
+  const FaultPlan plan = draw_faults(seed, scenario.world.nodes, scenario.world.copies > 1);
   for (const FaultEvent& event : plan.events) {
     Statement statement;
     statement.kind = Statement::Kind::kAt;

@@ -63,6 +63,10 @@ void StoreProcess::set_serving(bool on) {
   node_.page->set_serving(on, gate_.known);
 }
 
+uint64_t StoreProcess::serving_epoch() const {
+  return node_.page->serving_epoch();
+}
+
 bool StoreProcess::connected_to_router() const {
   return core_ != nullptr && node_.router.linked(Server::store, link_);
 }
@@ -199,7 +203,10 @@ void StoreProcess::handle(uint32_t endpoint, Bytes packet) {
   }
   if (header.operation == static_cast<uint32_t>(Operation::STORE_SUSPEND)) {
     const std::optional<StoreSuspend> suspend = StoreSuspend::decode(own_payload(packet));
-    if (suspend && suspend->discard) world.checkers.lives.records_discarded(node_.pnn());
+    if (suspend && suspend->discard) {
+      world.checkers.lives.records_discarded(node_.pnn());
+      world.checkers.copies.node_lost(node_.pnn());
+    }
   }
   OldGenerations& checker = world.checkers.old_generations;
   if (OldGenerations::concerns(header, node_.pnn(), core_->generation())) {
@@ -234,12 +241,29 @@ void StoreProcess::to_router(uint32_t endpoint, ByteView packet) {
   Bytes changed;
   if (node_.mutator.active()) {
     changed = to_bytes(packet);
+    if (node_.mutator.is(Mutation::kCopyNotAwaited)) count_as_held(changed);
     if (!node_.mutator.store_output(changed, world.random)) return;
     if (node_.mutator.is(Mutation::kOwnerKeeps)) keep_ownership(changed);
     packet = changed;
   }
   world.sent(node_.pnn(), packet);
   node_.router.from_daemon(Server::store, link_, 0, endpoint, packet);
+}
+
+// Mutation: the answer is there before the question is sent.
+void StoreProcess::count_as_held(ByteView packet) {
+  Header header = read_header(packet);
+  const std::optional<RecordCopy> copy = header.operation == static_cast<uint32_t>(Operation::RECORD_COPY)
+                                             ? RecordCopy::decode(own_payload(packet))
+                                             : std::nullopt;
+  if (!copy) return;
+  std::swap(header.srcnode, header.destnode);
+  header.operation = static_cast<uint32_t>(Operation::RECORD_COPIED);
+  Bytes answer;
+  build_own(answer, header, RecordCopied{copy->db_id, copy->key}.encode());
+  input_at(queue_.now() + kMicrosecond, [this, answer]() mutable {
+    if (core_) core_->on_router_packet(0, answer, queue_.now());
+  });
 }
 
 // Mutation: the record has just been given away, its file is put back.

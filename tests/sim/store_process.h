@@ -59,12 +59,14 @@ class StoreProcess : public Process, public StoreOutput {
   void lock_chain(uint64_t ticket, const RecordFile& file, ByteView key) override;
   void unlock_chain(uint64_t ticket) override;
   void set_serving(bool on) override;
+  uint64_t serving_epoch() const override;
   void log(StoreLog level, const std::string& text) override;
 
   void connect();
   void connected();
   void empty_files();
   void keep_ownership(ByteView packet);
+  void count_as_held(ByteView packet);
   void handle(uint32_t endpoint, Bytes packet);
   void note_recovery(const Header& header, ByteView packet, uint32_t newest_before);
   uint32_t newest_generation() const;

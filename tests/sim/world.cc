@@ -14,8 +14,10 @@ constexpr uint64_t kStepsPerInstantMax = 100000;
 World::World(WorldOptions options)
     : random(options.seed),
       trace(queue, options.print_trace),
-      checkers(options.nodes, options.keys, *this,
-               [this](uint32_t node, uint32_t key) { return header_on(node, key); }),
+      checkers(
+          options.nodes, options.keys, *this,
+          [this](uint32_t node, uint32_t key) { return header_on(node, key); },
+          [this](uint32_t node, uint32_t key) { return data_on(node, key); }),
       network(queue, random, trace, *this, options.nodes, options.network),
       options_(options) {
   for (uint32_t pnn = 0; pnn < options.nodes; ++pnn) nodes_.push_back(std::make_unique<Node>(*this, pnn));
@@ -46,11 +48,20 @@ Bytes World::key_bytes(uint32_t key) const {
   return bytes;
 }
 
-std::optional<RecordHeader> World::header_on(uint32_t node, uint32_t key) {
+std::optional<Bytes> World::value_on(uint32_t node, uint32_t key) {
   const MemoryDatabase* database = nodes_[node]->database();
-  if (database == nullptr) return std::nullopt;
-  const std::optional<Bytes> value = database->fetch(key_bytes(key));
+  return database == nullptr ? std::nullopt : database->fetch(key_bytes(key));
+}
+
+std::optional<RecordHeader> World::header_on(uint32_t node, uint32_t key) {
+  const std::optional<Bytes> value = value_on(node, key);
   return value ? read_record_header(*value) : std::nullopt;
+}
+
+std::optional<Bytes> World::data_on(uint32_t node, uint32_t key) {
+  const std::optional<Bytes> value = value_on(node, key);
+  if (!value || value->size() < CTDB_RECORD_HEADER_SIZE) return std::nullopt;
+  return Bytes(value->begin() + CTDB_RECORD_HEADER_SIZE, value->end());
 }
 
 uint32_t World::leader() const {
@@ -104,6 +115,7 @@ bool World::may_serve(uint32_t pnn) {
 
 void World::life_ended(uint32_t pnn) {
   nodes_[pnn]->note_excluded();
+  checkers.copies.node_lost(pnn);
 }
 
 void World::wrongly_excluded(uint32_t pnn) {

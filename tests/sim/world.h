@@ -26,6 +26,7 @@ struct WorldOptions {
   uint32_t clients_per_node = 3;
   uint32_t keys = 6;
   uint32_t chains = 4;  // chain locks of a file
+  uint32_t copies = 1;  // of a record
   TimeNs think_time = 4 * kMillisecond;
   bool clients_pinned = false;  // a client stays with one key
   bool clients_local = false;   // it mostly uses keys that are its node's own
@@ -77,7 +78,9 @@ class World : private NetworkEvents, private Lives::Watcher {
   bool may_serve(uint32_t node) override;
   void wrongly_excluded(uint32_t node) override;
   void life_ended(uint32_t node) override;
+  std::optional<Bytes> value_on(uint32_t node, uint32_t key);
   std::optional<RecordHeader> header_on(uint32_t node, uint32_t key);
+  std::optional<Bytes> data_on(uint32_t node, uint32_t key);
 
   const WorldOptions options_;
   std::vector<std::unique_ptr<Node>> nodes_;

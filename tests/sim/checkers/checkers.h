@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "tests/sim/checkers/copies.h"
 #include "tests/sim/checkers/history.h"
 #include "tests/sim/checkers/linearizability.h"
 #include "tests/sim/checkers/lives.h"
@@ -19,11 +20,13 @@
 namespace ctdb::sim {
 
 struct Checkers {
-  Checkers(uint32_t nodes, uint32_t keys, Lives::Watcher& watcher, SingleOwner::Sight sight)
+  Checkers(uint32_t nodes, uint32_t keys, Lives::Watcher& watcher, SingleOwner::Sight sight,
+           Copies::Sight data_sight)
       : lives(nodes, watcher),
         history(nodes, keys, lives),
         sequence_numbers(keys, lives, verdict),
         lost_updates(lives, history, verdict),
+        copies(keys, lives, history, std::move(data_sight), verdict),
         single_owner(lives, std::move(sight), verdict),
         old_generations(verdict),
         linearizability(lives, history, verdict),
@@ -35,6 +38,7 @@ struct Checkers {
   History history;
   SequenceNumbers sequence_numbers;
   LostUpdates lost_updates;
+  Copies copies;
   SingleOwner single_owner;
   OldGenerations old_generations;
   Linearizability linearizability;

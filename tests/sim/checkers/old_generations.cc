@@ -17,6 +17,8 @@ bool OldGenerations::concerns(const Header& header, uint32_t own_pnn, uint32_t s
     case Operation::RECORD_CLAIMS_END:
     case Operation::RECORD_ASSIGN:
     case Operation::RECORD_ASSIGN_END:
+    case Operation::RECORD_COPY:
+    case Operation::RECORD_COPIED:
       return true;
     default:
       return false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tests/sim/checkers/quiescence.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -100,6 +101,7 @@ void check_quiescence(World& world) {
   for (uint32_t pnn : members) check_node(world, world.node(pnn), generation);
   const Placement placement(members);
   for (uint32_t key = 0; key < world.options().keys; ++key) check_key(world, placement, key);
+  world.checkers.copies.at_rest(std::min(world.options().copies, world.node_count()));
 }
 
 }  // namespace ctdb::sim

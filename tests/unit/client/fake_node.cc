@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -155,6 +156,9 @@ void FakeDaemons::serve_control(const Header& header, const ReqControl& control)
   switch (static_cast<Control>(control.opcode)) {
     case Control::DB_ATTACH:
       return reply_control(header.reqid, 0, number_bytes(database_id("test.tdb")));
+    case Control::DB_COPIES:
+      copies = std::max(copies, load<uint32_t>(control.data.data() + 4));
+      return reply_control(header.reqid, 0, number_bytes(copies));
     case Control::GETDBPATH:
       return reply_control(header.reqid, 0, text_with_nul(folder + "/test.tdb.1"));
     case Control::DB_OPEN_FLAGS:
@@ -179,6 +183,11 @@ void FakeDaemons::serve_control(const Header& header, const ReqControl& control)
 
 void FakeDaemons::serve_call(const Header& header, const ReqCall& call) {
   ++seen.calls;
+  if (call.callid == CTDB_FUNC_COPY) {
+    ++seen.copied;
+    check(load<uint64_t>(call.data.data()) == page->serving_epoch());
+    return reply_call(header.reqid, static_cast<int32_t>(copies));
+  }
   Bytes value = get_record(call.key);
   if (value.size() < CTDB_RECORD_HEADER_SIZE) value.assign(CTDB_RECORD_HEADER_SIZE, 0);
   const Bytes data(value.begin() + CTDB_RECORD_HEADER_SIZE, value.end());

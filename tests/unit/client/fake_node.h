@@ -34,6 +34,7 @@ struct Seen {
   std::atomic<uint32_t> calls{0};
   std::atomic<uint32_t> controls{0};
   std::atomic<uint32_t> messages{0};
+  std::atomic<uint32_t> copied{0};  // calls for copies
   std::atomic<uint32_t> deletions{0};
   std::atomic<uint32_t> held_back{0};  // packets the script swallowed
   std::atomic<uint32_t> commands{0};
@@ -70,6 +71,7 @@ class FakeDaemons {
   std::string folder;
   Seen& seen;
   std::unique_ptr<NodePage> page;  // a lease without end, and this process is the keeper
+  uint32_t copies = 1;             // of the database
   bool without_store = false;      // set-up replies carry the router's channel only
   std::vector<Bytes> held;         // for scripts
 

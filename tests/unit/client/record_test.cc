@@ -37,7 +37,7 @@ TEST_F(RecordTest, AttachRefusesNonsense) {
   EXPECT_EQ(ctdb_attach(client, nullptr, 0, 0, &db), CTDB_ERR_INVALID);
   EXPECT_EQ(ctdb_attach(client, "", 0, 0, &db), CTDB_ERR_INVALID);
   EXPECT_EQ(ctdb_attach(client, std::string(256, 'x').c_str(), 0, 0, &db), CTDB_ERR_INVALID);
-  EXPECT_EQ(ctdb_attach(client, "test.tdb", 1, 0, &db), CTDB_ERR_INVALID);
+  EXPECT_EQ(ctdb_attach(client, "test.tdb", CTDB_COPIES_MAX + 1, 0, &db), CTDB_ERR_INVALID);
   EXPECT_EQ(ctdb_attach(client, "test.tdb", 0, 0, nullptr), CTDB_ERR_INVALID);
   EXPECT_EQ(ctdb_attach_send(client, "test.tdb", 0, nullptr, nullptr, nullptr), CTDB_ERR_INVALID);
 }

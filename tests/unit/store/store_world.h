@@ -55,6 +55,8 @@ class Node : public StoreOutput {
   }
   bool serving = false;
   void set_serving(bool on) override { serving = on; }
+  uint64_t epoch = 1;
+  uint64_t serving_epoch() const override { return epoch; }
   void log(StoreLog, const std::string& text) override { logs.push_back(text); }
   bool congested() const override { return full; }
 

@@ -231,7 +231,7 @@ TEST(Operations, EveryPacketTypeOfTheProtocolIsInTheTable) {
 }
 
 TEST(Operations, NumbersTheProtocolDoesNotHaveAreNotFound) {
-  for (const uint32_t number : {6u, 11u, 12u, 0xFFFu, 0x1005u, 0x103Fu, 0x1045u, 0xFFFFFFFFu}) {
+  for (const uint32_t number : {6u, 11u, 12u, 0xFFFu, 0x1005u, 0x103Fu, 0x1047u, 0xFFFFFFFFu}) {
     EXPECT_EQ(find_operation(number), nullptr) << number;
   }
   for (const uint32_t number : {163u, 164u, 0xFFFu, 0x1004u, 0xFFFFFFFFu}) {
@@ -249,6 +249,7 @@ TEST(Operations, OwnOperationsAreFoundByNumber) {
 // The lanes of a link are told apart by number: what membership needs must stay below 0x1040.
 TEST(Operations, RecordsTravelOnTheDataLane) {
   EXPECT_GE(static_cast<uint32_t>(Operation::RECORD_DATABASES), 0x1040u);
+  EXPECT_TRUE(is_record_operation(static_cast<uint32_t>(Operation::RECORD_COPIED)));
   EXPECT_LT(static_cast<uint32_t>(Operation::STORE_SUSPEND), 0x1040u);
   EXPECT_LT(static_cast<uint32_t>(Operation::HEARTBEAT), 0x1040u);
 }
@@ -260,7 +261,7 @@ TEST(Operations, NamesAreUnique) {
     if (row == nullptr) continue;
     EXPECT_TRUE(names.insert(row->name).second) << row->name;
   }
-  EXPECT_EQ(names.size(), std::size(kControls) + 5);
+  EXPECT_EQ(names.size(), std::size(kControls) + 6);
 }
 
 }  // namespace

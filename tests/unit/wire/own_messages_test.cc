@@ -19,7 +19,7 @@ using Messages =
                    ClientGone, MessageFailed, TunablesMessage, VoteRequest, VoteReply, Heartbeat,
                    HeartbeatReply, NodeListMessage, EditNodes, RecoveryBegin, StoreRecovered, RecoveryCommit,
                    StoreSuspend, StoreHello, LockWaits, RecoveryRecord, RecordDatabases, RecordClaims,
-                   RecordEnd, RecordAssign>;
+                   RecordEnd, RecordAssign, RecordCopy, RecordCopied>;
 TYPED_TEST_SUITE(OwnMessage, Messages);
 
 TYPED_TEST(OwnMessage, ComesBackAsItWas) {
