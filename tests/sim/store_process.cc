@@ -308,8 +308,12 @@ void StoreProcess::client_died(uint64_t channel, uint32_t endpoint) {
   const auto found = clients_.find(endpoint);
   if (found == clients_.end() || found->second.channel != channel) return;
   const TimeNs when = queue_.now() + static_cast<TimeNs>(node_.world().random.below(300 * kMicrosecond));
-  input_at(when, [this, endpoint] {
-    if (clients_.erase(endpoint) > 0 && core_) core_->on_client_gone(endpoint, queue_.now());
+  input_at(when, [this, channel, endpoint] {
+    // The next router may have given its number to another client by now.
+    const auto still = clients_.find(endpoint);
+    if (still == clients_.end() || still->second.channel != channel) return;
+    clients_.erase(still);
+    if (core_) core_->on_client_gone(endpoint, queue_.now());
   });
 }
 
