@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "ctdb-recoveryd/core/quorum.h"
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/wire/layout.h"
 
@@ -21,6 +22,11 @@ struct DurableState {
   std::vector<uint32_t> decided_members;  // empty with a valid generation: known only that it exists
   std::vector<uint32_t> voters;           // of that generation; empty: those of the nodes file
 
+  // Of a generation that is only known to exist anybody may be a member.
+  bool may_have_member(uint32_t pnn) const {
+    return contains(decided_members, pnn) ||
+           (decided_members.empty() && decided_generation != CTDB_INVALID_GENERATION);
+  }
   Bytes encode() const;
   // nullopt: damaged, truncated or of another version.
   static std::optional<DurableState> decode(ByteView bytes);

@@ -127,7 +127,7 @@ void Leader::judge() {
     if (contains(target_, node)) {
       peer.out_since = kNever;
       not_wanted(node, false, "");
-    } else if (contains(c_.durable.decided_members, node)) {
+    } else if (c_.durable.may_have_member(node)) {
       if (!may_leave(node)) waiting_ = true;
     } else {
       peer.out_since = kNever;

@@ -259,6 +259,23 @@ TEST_F(Opened, ANodeWhoseStateFileIsLostGoesOnWithWhatItsStoreKnows) {
   EXPECT_EQ(world.store(0).base, generation);
 }
 
+// The third node hears nobody and serves on until its lease ends. (The world complains of a generation without it.)
+TEST_F(Opened, WhoKnowsOnlyThatAGenerationExistsLeavesNobodyOutBeforeItsLeaseIsOver) {
+  World world(3);
+  open(world);
+  const uint32_t generation = world.generation(0);
+  for (uint32_t pnn = 0; pnn < 2; ++pnn) {
+    world.kill_recoveryd(pnn);
+    world.forget(pnn);
+    world.silence(2, pnn, true);
+    world.silence(pnn, 2, true);
+  }
+  for (uint32_t pnn = 0; pnn < 2; ++pnn) world.start_recoveryd(pnn);
+  ASSERT_TRUE(world.until([&] { return world.open_together({0, 1}); }, 5 * kSecond));
+  EXPECT_EQ(world.store(0).base, generation);
+  EXPECT_GE(world.now(), world.lease(2));
+}
+
 // ---- deaths at the worst moment ----
 
 // Kills `victim` when the first packet of that kind is on its way in the recovery that node 4's return causes.
