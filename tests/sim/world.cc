@@ -84,6 +84,10 @@ void World::sent(uint32_t node, ByteView packet) {
   if (operation == Operation::RECORD_CLAIMS_END || operation == Operation::STORE_RECOVERED) {
     checkers.lives.store_claims(node, header.generation);
   }
+  if (operation == Operation::STORE_RECOVERED) {
+    const std::optional<StoreRecovered> report = StoreRecovered::decode(own_payload(packet));
+    if (report && report->ok) checkers.lives.store_prepared(node, report->generation);
+  }
   points.sent(node, packet);
 }
 

@@ -28,7 +28,9 @@ void Lives::generation_takes_effect(uint32_t generation) {
   if (found == made_.end()) return;
   for (uint32_t pnn = 0; pnn < nodes_.size(); ++pnn) {
     const bool member = std::ranges::binary_search(found->second.members, pnn);
-    if (member || nodes_[pnn].recovering >= generation) continue;
+    // The base of a recovery may be older than an attempt that was given up. Who was prepared for that one keeps its records;
+    // who only began it does not.
+    if (member || nodes_[pnn].prepared >= generation) continue;
     const bool was_member = std::ranges::binary_search(before, pnn);
     // It may have died, and come back, between the decision and what shows it.
     const bool serves = found->second.served[pnn] && watcher_.may_serve(pnn);
@@ -52,9 +54,14 @@ void Lives::store_claims(uint32_t pnn, uint32_t generation) {
   if (nodes_[pnn].recovering == generation && generation >= newest_effect_) nodes_[pnn].valid = true;
 }
 
+void Lives::store_restarted(uint32_t pnn) {
+  nodes_[pnn].store_restarted = true;
+  nodes_[pnn].prepared = 0;
+}
+
 void Lives::store_cleared(uint32_t pnn) {
   end(pnn);
-  nodes_[pnn].recovering = 0;
+  nodes_[pnn].recovering = nodes_[pnn].prepared = 0;
 }
 
 }  // namespace ctdb::sim

@@ -39,13 +39,15 @@ class Lives {
   void store_recovers(uint32_t node, uint32_t generation, bool discards);
   // It claims its records, or has nothing left to claim.
   void store_claims(uint32_t node, uint32_t generation);
+  // It has reported that it is prepared: it keeps its records through every recovery whose base is not newer.
+  void store_prepared(uint32_t node, uint32_t generation) { nodes_[node].prepared = generation; }
   void store_cleared(uint32_t node);
   // The node is stopped or banned: its records are invalid from now on.
   void records_discarded(uint32_t node) {
     nodes_[node].discarding = true;
     anything_discarded_ = true;
   }
-  void store_restarted(uint32_t node) { nodes_[node].store_restarted = true; }
+  void store_restarted(uint32_t node);
 
   // ---- what checkers ask ----
   bool valid(uint32_t node) const { return nodes_[node].valid; }
@@ -68,6 +70,7 @@ class Lives {
     bool valid = false;
     uint32_t life = 0;
     uint32_t recovering = 0;  // generation its store last began to make
+    uint32_t prepared = 0;    // and was last prepared for, as far as it remembers
     bool store_restarted = false;
     bool discarding = false;
   };
