@@ -32,6 +32,7 @@ class RecoverydShell : public DaemonShell, public RecoverydOutput {
   TimeNs serve_until() override { return context_.node_page->serve_until(); }
   void set_serve_until(TimeNs when) override;
   bool records_taken() override { return context_.node_page->records_taken(); }
+  bool being_fenced() override { return context_.node_page->being_fenced(); }
   TimeNs store_beat() override { return context_.node_page->store_beat(); }
   int64_t wall_clock_ns() override;
   void log(RecoverydLog level, const std::string& text) override;

@@ -48,6 +48,8 @@ class RecoverydOutput {
   virtual void set_serve_until(TimeNs when) = 0;
   // No file of this node says dmaster = self: store or keeper have seen to it.
   virtual bool records_taken() = 0;
+  // The keeper is taking them away: who has no chain lock yet gets none.
+  virtual bool being_fenced() = 0;
   // When the store's loop was last seen turning.
   virtual TimeNs store_beat() = 0;
   // Nanoseconds since 1970; for UPTIME only, never for decisions.
@@ -72,8 +74,10 @@ struct RecoverydTiming {
   // without an answer of it. The difference is what its keeper has to take the records away.
   TimeNs lease = 1200 * kMillisecond;
   TimeNs member_silence = 1600 * kMillisecond;
-  TimeNs store_hangs = 1 * kSecond;         // its loop has not turned for so long
-  TimeNs fence_check = 5 * kMillisecond;    // while records are being taken away; doubles up to 20 times that
+  TimeNs store_hangs = 1 * kSecond;       // its loop has not turned for so long
+  TimeNs fence_check = 5 * kMillisecond;  // while records are being taken away; doubles up to 20 times that
+  TimeNs nobody_fences =
+      250 * kMillisecond;  // so long after the lease its clients are cut off, if nobody fences them
   TimeNs store_query = 500 * kMillisecond;  // STORE_QUERY is repeated until the store answers
   TimeNs recovery = 30 * kSecond;           // a member that is not prepared by then is left out for a while
   // How long a node whose store failed a recovery is left out: twice as long each time, up to bench_max; a node that has been

@@ -10,7 +10,9 @@ void Member::start() {
   lease_until_ = told_lease_ = c_.out.serve_until();
   taken_ = c_.out.records_taken();
   if (lease_until_ > c_.now) standing_ = Standing::kRecovering;
-  if (!stopped()) look_at_ = c_.now;
+  if (stopped()) return;
+  look_at_ = c_.now;
+  cut_at_ = c_.now + c_.timing().nobody_fences;
 }
 
 void Member::on_store(bool up, uint64_t instance) {
@@ -148,6 +150,7 @@ void Member::suspend(bool discard, const std::string& reason) {
   taken_ = false;
   look_at_ = c_.now;
   look_after_ = 0;
+  cut_at_ = c_.now + c_.timing().nobody_fences;
   publish_lease();
   if (store_up_ && hello_) tell_suspended();
 }
@@ -176,6 +179,20 @@ void Member::look_at_files() {
   const TimeNs first = c_.timing().fence_check;
   look_after_ = std::clamp(2 * look_after_, first, 20 * first);
   look_at_ = taken || serving() ? kNever : c_.now + look_after_;
+  cut_clients_off();
+}
+
+// Once: who connects later gets no record while there is no store. Without a router they have lost their connections already.
+void Member::cut_clients_off() {
+  if (serving() || taken_ || cut_at_ == kNever) return;
+  if (c_.now < cut_at_) {
+    look_at_ = std::min(look_at_, cut_at_);
+  } else if (c_.router_up && !c_.out.being_fenced()) {
+    cut_at_ = kNever;
+    c_.log(RecoverydLog::kError,
+           "neither ctdb-store nor its keeper takes the records away: clients are cut off");
+    c_.send(c_.pnn(), Operation::CUT_CLIENTS, {});
+  }
 }
 
 void Member::work() {

@@ -10,7 +10,9 @@
 //     stopped or banned, and when the leader does not want it.
 //  3. The lease stands in the node page before the store is told to recover, and is revoked there before it is told to
 //     stop: store and keeper obey the page although nobody can reach them.
-//  4. The node says that it stopped only when the page says that no file of its names it any more.
+//  4. When nobody takes the records away, because store and keeper are dead or stopped, the clients that look at nothing but
+//     the files are cut off before others may go on.
+//  5. The node says that it stopped only when the page says that no file of its names it any more.
 #ifndef CTDB_RECOVERYD_CORE_MEMBER_H_
 #define CTDB_RECOVERYD_CORE_MEMBER_H_
 
@@ -85,6 +87,7 @@ class Member {
   bool must_empty_files(uint32_t base) const;
   void look_at_store();
   void look_at_files();
+  void cut_clients_off();
   bool majority_linked() const { return c_.voters.enough(c_.linked_count()); }
 
   struct Begun {
@@ -118,6 +121,7 @@ class Member {
   bool taken_ = true;            // no file says dmaster = self, as far as known; asked while suspended
   TimeNs look_at_ = kNever;      // when the files are asked about again
   TimeNs look_after_ = 0;        // and how long after that
+  TimeNs cut_at_ = kNever;       // when clients are cut off if nobody has begun to take the records away
   TimeNs majority_lost_at_ = 0;  // kNever: it is linked
   std::array<Sent, 64> sent_;    // answers by heartbeat sequence: leases need no more than the last few
   bool discard_ = false;         // the last suspension said so

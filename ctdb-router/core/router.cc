@@ -159,6 +159,8 @@ void Router::on_daemon_packet(Server from, uint32_t endpoint, MutableBytes packe
       return out_.to_client(endpoint, packet);
     case Operation::CLUSTER_STATE:
       return from == Server::recoveryd ? take_cluster_state(packet) : bad_packet();
+    case Operation::CUT_CLIENTS:
+      return from == Server::recoveryd ? out_.close_classic_clients() : bad_packet();
     case Operation::REPLY_CALL:
       if (endpoint != 0) return daemon_reply(from, endpoint, packet, header);
       return route_own(packet, header);

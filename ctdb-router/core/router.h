@@ -78,6 +78,8 @@ class RouterOutput {
   virtual bool to_link(uint32_t pnn, Lane lane, ByteView packet) = 0;
   // Ends a client's connection; its on_client_gone comes later.
   virtual void close_client(uint32_t client) { (void)client; }
+  // Ends the connections of all clients that use records without looking at the node page.
+  virtual void close_classic_clients() {}
   virtual void set_quiet(bool quiet) = 0;
   virtual void shutdown() = 0;
   virtual int log_level() = 0;

@@ -102,6 +102,12 @@ void ClassicClients::close(uint32_t id, const char* why) {
   shutdown(found->second.fd.get(), SHUT_RDWR);
 }
 
+void ClassicClients::close_all(const char* why) {
+  std::vector<uint32_t> ids;
+  for (const auto& [id, client] : clients_) ids.push_back(id);
+  for (const uint32_t id : ids) close(id, why);
+}
+
 void ClassicClients::pause(bool paused) {
   paused_ = paused;
   connections_.pause(paused);

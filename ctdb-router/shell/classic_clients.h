@@ -41,6 +41,7 @@ class ClassicClients : ClassicConnections::Owner {
   void flush();
   // Ends a client's connection; ids of others are ignored.
   void close(uint32_t id, const char* why);
+  void close_all(const char* why);
   // Stops and resumes reading from all, wherever their connections are; sending goes on.
   void pause(bool paused);
 

@@ -55,6 +55,10 @@ void RouterShell::close_client(uint32_t client) {
   });
 }
 
+void RouterShell::close_classic_clients() {
+  loop_.at(loop_.now(), [this] { classic_.close_all("nobody on this node can take its records away"); });
+}
+
 // Not at once: links that go down are events, and this is called from inside the core.
 void RouterShell::set_quiet(bool quiet) {
   loop_.at(loop_.now() + kFarewell, [this, quiet] {

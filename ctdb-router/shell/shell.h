@@ -49,6 +49,7 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   bool to_recoveryd(Lane lane, uint32_t endpoint, ByteView packet) override;
   bool to_link(uint32_t pnn, Lane lane, ByteView packet) override;
   void close_client(uint32_t client) override;
+  void close_classic_clients() override;
   void set_quiet(bool quiet) override;
   void shutdown() override;
   int log_level() override;

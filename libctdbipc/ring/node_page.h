@@ -75,6 +75,8 @@ class NodePage {
   TimeNs store_beat() const { return words_->store_beat.load(std::memory_order_relaxed); }
   uint64_t serving_epoch() const { return words_->serving_epoch.load(std::memory_order_acquire); }
   uint64_t fence_begun() const { return words_->fence_begun.load(std::memory_order_acquire); }
+  // The keeper is at it: who has no chain lock yet gets none.
+  bool being_fenced() const { return keeper_on_duty() && fence_begun() == serving_epoch(); }
   // The keeper is at it, or died in the middle.
   bool fence_unfinished() const {
     return fence_begun() != words_->fence_done.load(std::memory_order_acquire);

@@ -24,6 +24,7 @@ class Output : public RecoverydOutput {
   TimeNs serve_until() override { return 0; }
   void set_serve_until(TimeNs) override {}
   bool records_taken() override { return true; }
+  bool being_fenced() override { return false; }
   TimeNs store_beat() override { return kNever / 2; }
   int64_t wall_clock_ns() override { return 1; }
   void log(RecoverydLog, const std::string&) override {}

@@ -2,12 +2,16 @@
 """A node that cannot be told to stop is fenced before others take its records over (ARCHITECTURE §5): by its lease, by
 its store, by its keeper, by its native clients themselves."""
 import signal
+import struct
 import tempfile
 import threading
 import time
 import unittest
 
-from support import Increments, NetworkFaults, NetworkNamespace, start_cluster, wait_until
+from support import HEADER, Increments, NetworkFaults, NetworkNamespace, RawClient, packet, start_cluster, wait_until
+
+DB_ATTACH = 18
+NULL_CALL, IMMEDIATE_MIGRATION = 0xFF000001, 1  # a call that only brings the record here
 
 
 class FencingTest(Increments, unittest.TestCase):
@@ -104,6 +108,38 @@ class FencingTest(Increments, unittest.TestCase):
         node.daemons["ctdb-store"].start()
         self.finish(blocked)
         self.assertEqual(self.add(1, "native", "left", 0), taken + 11)
+
+    def connection_with_the_store(self, node, key):
+        """A classic client that has made a call: the store reads its connection now."""
+        client = RawClient(self.cluster.nodes[node].classic_socket)
+        self.addCleanup(client.close)
+        status, db_id, error = client.ask(DB_ATTACH, self.DATABASE.encode() + b"\0")
+        self.assertEqual(status, 0, error)
+        client.send(packet(0, struct.pack("<IIIIII", IMMEDIATE_MIGRATION, *struct.unpack("<I", db_id), NULL_CALL, 0,
+                                          len(key), 0) + key))
+        self.assertEqual(HEADER.unpack_from(client.receive())[4], 1)
+        return client
+
+    def test_nobody_is_left_to_fence(self):
+        """The store is stopped or dead and so is its keeper: classic clients are cut off before others go on."""
+        for how in (signal.SIGSTOP, signal.SIGKILL):
+            with self.subTest(how=how):
+                node = self.cluster.nodes[0]
+                key = f"alone-{how.name}"
+                wait_until(node.keeper_pid, "a keeper on duty")
+                self.add(0, "classic", key, 10)
+                quiet = RawClient(node.classic_socket)
+                self.addCleanup(quiet.close)
+                busy = self.connection_with_the_store(0, key.encode())
+                store = node.daemons["ctdb-store"]
+                store.end(how) if how == signal.SIGKILL else node.kill_daemon("ctdb-store", how)
+                node.kill_keeper()
+                taken = self.add(1, "native", key)
+                self.assertEqual([quiet.receive(), busy.receive()], [None, None])
+                self.assertTrue(self.said("ctdb-recoveryd", 0, "clients are cut off"))
+                store.start() if how == signal.SIGKILL else node.kill_daemon("ctdb-store", signal.SIGCONT)
+                self.cluster.wait_healthy()
+                self.assertEqual(self.add(0, "classic", key, 10), taken + 10)
 
     @staticmethod
     def alive(pid):

@@ -36,6 +36,7 @@ class Client : public Process {
   bool idle() const { return state_ == State::kIdle || !alive(); }
   // For faults: the next time it has the chain lock, it keeps it that long.
   void hold_next(TimeNs for_time) { hold_next_ = for_time; }
+  bool native() const { return options_.native; }
   bool holds_lock() const { return state_ == State::kWorking; }
   // The store begins with empty files. A file whose chain a client keeps locked cannot be emptied in place: its inode is cut
   // to nothing and another one takes the name (ARCHITECTURE.md §9). So locks of the old file are worth nothing, and a client

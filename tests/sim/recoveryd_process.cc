@@ -100,6 +100,10 @@ bool RecoverydProcess::records_taken() {
   return node_.page->records_taken();
 }
 
+bool RecoverydProcess::being_fenced() {
+  return node_.page->being_fenced();
+}
+
 TimeNs RecoverydProcess::store_beat() {
   return node_.page->store_beat();
 }

@@ -35,6 +35,7 @@ class RecoverydProcess : public Process, public RecoverydOutput {
   TimeNs serve_until() override;
   void set_serve_until(TimeNs when) override;
   bool records_taken() override;
+  bool being_fenced() override;
   TimeNs store_beat() override;
   int64_t wall_clock_ns() override { return queue_.now(); }
   void log(RecoverydLog level, const std::string& text) override;

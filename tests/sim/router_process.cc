@@ -156,6 +156,14 @@ void RouterProcess::operator_control(Control control, ByteView data) {
   });
 }
 
+void RouterProcess::close_classic_clients() {
+  node_.world().trace.add(node_.pnn(), "classic clients are cut off");
+  for (auto& [endpoint, attached] : clients_) {
+    if (attached.client->native()) continue;
+    attached.client->connection_lost(endpoint, queue_.now() + death_delay(node_.world().random));
+  }
+}
+
 // ---- network ----
 
 void RouterProcess::link_changed(uint32_t peer, bool up, uint64_t session) {

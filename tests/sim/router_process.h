@@ -69,6 +69,7 @@ class RouterProcess : public Process, public RouterOutput {
   bool to_store(uint32_t endpoint, ByteView packet) override;
   bool to_recoveryd(Lane lane, uint32_t endpoint, ByteView packet) override;
   bool to_link(uint32_t pnn, Lane lane, ByteView packet) override;
+  void close_classic_clients() override;
   void set_quiet(bool quiet) override;
   void shutdown() override {}
   int log_level() override { return 0; }

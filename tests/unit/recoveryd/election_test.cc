@@ -14,6 +14,7 @@ struct Recorder : RecoverydOutput {
   TimeNs serve_until() override { return lease; }
   void set_serve_until(TimeNs when) override { lease = when; }
   bool records_taken() override { return true; }
+  bool being_fenced() override { return false; }
   TimeNs store_beat() override { return kNever / 2; }
   TimeNs lease = 0;
   struct Sent {

@@ -235,6 +235,35 @@ TEST_F(Opened, AStoreThatDoesNotComeBackIsLeftOut) {
   ASSERT_TRUE(world.until([&] { return world.open_all(); }, kSecond));
 }
 
+// The world complains of a generation without the node before its clients are cut off.
+TEST_F(Opened, WhereNobodyTakesTheRecordsAwayClientsAreCutOffBeforeOthersGoOn) {
+  for (const bool killed : {true, false}) {
+    World world(3);
+    open(world);
+    const uint32_t victim = follower(world);
+    world.store(victim).unkept = true;
+    if (killed) {
+      world.kill_store(victim);
+    } else {
+      world.store(victim).hangs = true;
+    }
+    ASSERT_TRUE(world.until([&] { return world.open_together(all_but(3, victim)); }, 5 * kSecond));
+    EXPECT_EQ(world.store(victim).clients_cut, 1);
+    world.run(2 * kSecond);
+    EXPECT_EQ(world.store(victim).clients_cut, 1) << "once is enough";
+  }
+}
+
+TEST_F(Opened, WhereTheKeeperTakesTheRecordsAwayNobodyIsCutOff) {
+  World world(3);
+  open(world);
+  const uint32_t victim = follower(world);
+  world.store(victim).hangs = true;
+  ASSERT_TRUE(world.until([&] { return world.open_together(all_but(3, victim)); }, 5 * kSecond));
+  world.run(kSecond);
+  EXPECT_EQ(world.store(victim).clients_cut, 0);
+}
+
 TEST_F(Opened, TheWholeClusterIsSwitchedOffAndOnAndNumbersGoOnGrowing) {
   World world(3);
   open(world);

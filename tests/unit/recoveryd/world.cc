@@ -29,11 +29,12 @@ struct World::Output : RecoverydOutput {
   }
   TimeNs serve_until() override { return node().lease; }
   void set_serve_until(TimeNs when) override { node().lease = when; }
-  // The keeper is there, whatever happens to the store.
+  // The keeper does it, whatever happens to the store.
   bool records_taken() override {
-    if (world.now_ >= node().lease + kKeeperDelay) node().store.serving = false;
+    if (world.now_ >= node().lease + kKeeperDelay && !node().store.unkept) node().store.serving = false;
     return !node().store.serving;
   }
+  bool being_fenced() override { return false; }
   TimeNs store_beat() override { return node().store.up && !node().store.hangs ? world.now_ : 0; }
   Node& node() { return world.nodes_[pnn]; }
   int64_t wall_clock_ns() override { return 1700000000 * kSecond + world.now_; }
@@ -299,6 +300,11 @@ void World::from_core(uint32_t pnn, RecoverydLane lane, uint32_t endpoint, ByteV
     drop_removed(pnn);
     return;
   }
+  if (header.operation == static_cast<uint32_t>(Operation::CUT_CLIENTS)) {
+    ++nodes_[pnn].store.clients_cut;
+    nodes_[pnn].store.serving = false;  // nobody is left to use a record
+    return;
+  }
   to_store(pnn, header, packet);
 }
 
@@ -345,7 +351,7 @@ int32_t World::control(uint32_t pnn, Control opcode, ByteView data) {
 
 void World::to_store(uint32_t pnn, const Header& header, ByteView packet) {
   FakeStore& store = nodes_[pnn].store;
-  if (!store.up) return;
+  if (!store.up || store.hangs) return;
   const ByteView payload = own_payload(packet);
   switch (static_cast<Operation>(header.operation)) {
     case Operation::STORE_RECOVER:

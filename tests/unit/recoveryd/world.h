@@ -37,6 +37,8 @@ struct FakeStore {
   bool slow = false;    // no recovery ends
   bool deaf = false;    // does not answer STORE_QUERY
   bool hangs = false;   // its loop does not turn
+  bool unkept = false;  // there is no keeper
+  int clients_cut = 0;  // how often all classic clients of this node were
 };
 
 class World {

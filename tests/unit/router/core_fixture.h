@@ -47,6 +47,7 @@ class RecordingOutput : public RouterOutput {
     return true;
   }
   void close_client(uint32_t client) override { closed.push_back(client); }
+  void close_classic_clients() override { ++classic_closed; }
   void set_quiet(bool value) override { quiet = value; }
   void shutdown() override { stopped = true; }
   int log_level() override { return level; }
@@ -70,6 +71,7 @@ class RecordingOutput : public RouterOutput {
   uint32_t native = 0;  // the one native client
   std::vector<std::string> lines;
   std::vector<uint32_t> closed;
+  int classic_closed = 0;
   bool quiet = false;
   bool stopped = false;
   int level = 3;

@@ -96,11 +96,21 @@ TEST_F(DaemonsTest, ClientsMaySendFourOperationsOnly) {
   daemons_up();
   for (const Operation operation :
        {Operation::REPLY_CALL, Operation::REQ_DMASTER, Operation::REPLY_DMASTER, Operation::REPLY_CONTROL,
-        Operation::CLUSTER_STATE, Operation::STORE_OPEN, Operation::HELLO, Operation::HEARTBEAT}) {
+        Operation::CLUSTER_STATE, Operation::CUT_CLIENTS, Operation::STORE_OPEN, Operation::HELLO,
+        Operation::HEARTBEAT}) {
     from_client(own(operation, kSelf));
   }
   EXPECT_TRUE(out.take().empty());
-  EXPECT_EQ(router.counts().bad_packets, 8u);
+  EXPECT_EQ(router.counts().bad_packets, 9u);
+  EXPECT_EQ(out.classic_closed, 0);
+}
+
+TEST_F(DaemonsTest, RecoverydAloneHasClassicClientsCutOff) {
+  daemons_up();
+  from_store(own(Operation::CUT_CLIENTS, kSelf));
+  EXPECT_EQ(out.classic_closed, 0);
+  from_recoveryd(own(Operation::CUT_CLIENTS, kSelf));
+  EXPECT_EQ(out.classic_closed, 1);
 }
 
 TEST_F(DaemonsTest, ControlsOfADaemonThatIsAwayAreAnswered) {
