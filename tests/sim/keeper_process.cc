@@ -28,9 +28,9 @@ void KeeperProcess::start() {
 void KeeperProcess::kill() {
   if (!alive()) return;
   set_dead();
-  node_.note_deaths();
   if (on_duty_) node_.page->release_keeper_lock();
   on_duty_ = false;
+  node_.note_deaths();
   if (fencing_ != 0) end_fence();  // its lock of the files is free
   node_.world().network.keeper_died(node_.pnn());
 }

@@ -19,6 +19,7 @@ class KeeperProcess : public Process {
   void ring();
   // It holds all wires now.
   void ready(uint32_t router);
+  bool on_duty() const { return on_duty_; }
 
  private:
   TimeNs next_deadline() const override { return look_at_; }

@@ -57,7 +57,8 @@ class Node {
   // ---- fencing ----
   // By the node page and the processes, not by what daemons believe: clients here may hold records.
   bool may_serve() const;
-  bool router_and_keeper_dead() const { return !router.alive() && !keeper.alive(); }
+  // A keeper that is not on duty (yet) holds no wires, and native clients do not rely on it.
+  bool router_and_keeper_dead() const { return !router.alive() && !keeper.on_duty(); }
   // The router or the keeper was killed, or the keeper is on duty (again), or there is a new lease. While both were dead the wires
   // ended: from then on the old lease is void, also when one of them is back, until a keeper on duty has dealt with it.
   void note_deaths() { proved_gone_ = proved_gone_ || router_and_keeper_dead(); }
