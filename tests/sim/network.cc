@@ -2,6 +2,7 @@
 #include "tests/sim/network.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "libctdbipc/base/assert.h"
 #include "libctdbipc/wire/packet.h"
@@ -186,7 +187,7 @@ void Network::end_up(uint32_t node, uint32_t peer, uint64_t connection) {
   end.session = ++hosts_[node].sessions;
   Wire& wire = wires_[index(node, peer)];
   wire.armed = wire.ended = 0;  // of the link before
-  let_go(node, peer, &Wire::router);
+  wire.given_up = std::max(wire.given_up, std::exchange(wire.router, 0));
   trace_.add(node, "link up", peer, end.session);
   paths_[index(node, peer)].stream_from = kNoStream;
   open_stream(node, peer, connection);

@@ -115,6 +115,7 @@ class Network {
     uint64_t router = 0, keeper = 0;  // what they hold
     uint64_t armed = 0;               // the router here knows that the peer's keeper holds its end
     uint64_t ended = 0;               // it has seen the end of that one
+    uint64_t given_up = 0;            // up to here the router here, alive, has let go: they end with a reset
   };
   struct Held {
     uint64_t connection;

@@ -49,7 +49,7 @@ void Network::let_go(uint32_t node, uint32_t peer, uint64_t Wire::*holder) {
 // If nobody on the node holds it any more.
 void Network::send_wire_end(uint32_t node, uint32_t peer, uint64_t connection) {
   const Wire& wire = wires_[index(node, peer)];
-  if (connection == 0 || wire.router == connection || wire.keeper == connection) return;
+  if (connection <= wire.given_up || wire.router == connection || wire.keeper == connection) return;
   const Path& path = paths_[index(node, peer)];
   const TimeNs when = std::max(queue_.now() + latency(path), path.stalled_until);
   queue_.at(when, [=, this] { wire_ended(peer, node, connection); });

@@ -14,6 +14,15 @@ namespace {
 
 constexpr uint8_t kArmed = 'K';
 
+// A router that lives says so with a reset: it must not look like the end of one that died, not even when its keeper is dead,
+// or is the last to let go (the option belongs to the connection, not to the descriptor).
+void let_go(UniqueFd& socket) {
+  const linger reset{1, 0};
+  if (setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset) != 0)
+    log_error("a keeper wire cannot be ended with a reset");
+  socket.reset();
+}
+
 }  // namespace
 
 KeeperWires::~KeeperWires() {
@@ -55,7 +64,10 @@ void KeeperWires::held(uint32_t pnn, uint32_t number) {
 void KeeperWires::drop(uint32_t pnn) {
   const auto found = wires_.find(pnn);
   if (found == wires_.end()) return;
-  if (found->second.socket.valid()) loop_.unwatch(found->second.socket.get());
+  if (UniqueFd& socket = found->second.socket; socket.valid()) {
+    loop_.unwatch(socket.get());
+    let_go(socket);
+  }
   wires_.erase(found);
 }
 
@@ -85,7 +97,7 @@ void KeeperWires::on_readable(uint32_t pnn) {
 void KeeperWires::end(uint32_t pnn, bool gone) {
   Wire& wire = wires_[pnn];
   loop_.unwatch(wire.socket.get());
-  wire.socket.reset();
+  let_go(wire.socket);
   wire.gone = gone;
   on_end_(pnn, gone);
 }

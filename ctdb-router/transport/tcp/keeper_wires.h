@@ -3,8 +3,10 @@
 // node's router and its keeper. Nobody sends anything on it, so the kernel closes it in order (FIN) when the last of
 // the two lets go, also when both are killed. That, and only that, proves that they are dead. Used by the TCP transport.
 //
-// Invariant: an end counts as proof only when the other side has said that its keeper holds the wire: the acceptor with its
-// answer to HELLO, the opener with one byte after it.
+// Invariants:
+//  1. An end counts as proof only when the other side has said that its keeper holds the wire: the acceptor with its answer to
+//     HELLO, the opener with one byte after it.
+//  2. A router that lives lets go of a wire with a reset only, which is no proof.
 #ifndef CTDB_ROUTER_TRANSPORT_TCP_KEEPER_WIRES_H_
 #define CTDB_ROUTER_TRANSPORT_TCP_KEEPER_WIRES_H_
 

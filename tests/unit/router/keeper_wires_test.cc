@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Keeper wires between two real transports: what proves that a node is gone, and what does not.
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <cerrno>
+
+#include "ctdb-router/transport/tcp/keeper_wires.h"
 #include "tests/unit/router/tcp_cluster.h"
 #include "tests/unit/router/transport_world.h"
 
@@ -98,6 +103,37 @@ TEST_F(KeeperWire, BeforeTheKeeperHoldsItItProvesNothing) {
   EXPECT_TRUE(turn_until({a.get()}, [&] { return a->downs() == 1; }));
   turn_for({a.get()}, 50 * kMillisecond);
   EXPECT_TRUE(a->gone.empty());
+}
+
+// Both ends of a TCP connection.
+std::pair<UniqueFd, UniqueFd> connected() {
+  Result<UniqueFd> listener = tcp_listen(make_address("127.0.0.1", 0));
+  EXPECT_TRUE(listener);
+  sockaddr_in address{};
+  socklen_t size = sizeof address;
+  EXPECT_EQ(getsockname(listener->get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  UniqueFd near(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(connect(near.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+  UniqueFd far;
+  while (!far.valid()) far.reset(accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC));
+  return {std::move(near), std::move(far)};
+}
+
+// The link has come up anew on this side, while the other may still be without one.
+TEST(KeeperWiresOfALivingRouter, EndWithAReset) {
+  for (const bool keeper_lives_longer : {false, true}) {
+    const std::unique_ptr<EventLoop> loop = *EventLoop::create();
+    KeeperWires wires(*loop, [](uint32_t, bool) {});
+    auto [near, far] = connected();
+    UniqueFd keeper(fcntl(near.get(), F_DUPFD_CLOEXEC, 0));
+    wires.add(1, std::move(near), {});
+    if (!keeper_lives_longer) keeper.reset();
+    wires.drop(1);
+    keeper.reset();
+    uint8_t byte = 0;
+    EXPECT_EQ(recv(far.get(), &byte, 1, 0), -1) << "not in order";
+    EXPECT_EQ(errno, ECONNRESET);
+  }
 }
 
 TEST_F(KeeperWire, ANewLinkBringsANewWire) {
