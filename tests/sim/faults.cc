@@ -135,6 +135,14 @@ void Faults::undo_after(TimeNs delay, EventQueue::Action action) {
   });
 }
 
+// On a machine that is paused nothing starts or goes on.
+void Faults::undo_on(Node& node, TimeNs delay, EventQueue::Action action) {
+  undo_after(delay, [this, &node, action = std::move(action)] {
+    if (node.paused()) return undo_on(node, node.paused_until() - world_.now(), action);
+    action();
+  });
+}
+
 // ---- network ----
 
 void Faults::cut(uint32_t a, uint32_t b, bool there, bool back, TimeNs for_time) {
@@ -215,7 +223,7 @@ void Faults::stop(Node& node, Process& process, TimeNs time) {
   if (process.stopped()) return;
   process.stop();
   node.router_changed();
-  undo_after(time, [this, &process, &node] { go_on(node, process); });
+  undo_on(node, time, [this, &process, &node] { go_on(node, process); });
 }
 
 void Faults::break_process(const FaultEvent& event) {
@@ -223,23 +231,23 @@ void Faults::break_process(const FaultEvent& event) {
   switch (event.fault) {
     case Fault::kKillRouter:
       node.kill_router();
-      return undo_after(event.time, [&node] { node.start_router(); });
+      return undo_on(node, event.time, [&node] { node.start_router(); });
     case Fault::kKillStore:
       node.kill_store();
-      return undo_after(event.time, [&node] { node.start_store(); });
+      return undo_on(node, event.time, [&node] { node.start_store(); });
     case Fault::kKillRecoveryd:
       node.kill_recoveryd();
-      return undo_after(event.time, [&node] { node.start_recoveryd(); });
+      return undo_on(node, event.time, [&node] { node.start_recoveryd(); });
     case Fault::kKillRouters:
       for (uint32_t n = 0; n < world_.node_count(); ++n) {
         Node& each = world_.node(n);
         each.kill_router();
-        undo_after(event.time * (n + 1) / world_.node_count(), [&each] { each.start_router(); });
+        undo_on(each, event.time * (n + 1) / world_.node_count(), [&each] { each.start_router(); });
       }
       return;
     case Fault::kPowerLoss:
       node.kill_all();
-      return undo_after(std::max(event.time, Node::kBootTime), [&node] { node.start_all(); });
+      return undo_on(node, std::max(event.time, Node::kBootTime), [&node] { node.start_all(); });
     case Fault::kStopRouter:
       return stop(node, node.router, event.time);
     case Fault::kStopStore:
@@ -256,15 +264,15 @@ void Faults::break_several(const FaultEvent& event) {
       return node.kill_keeper();
     case Fault::kKillDaemons:
       node.kill_daemons(event.detail % 2 == 0);
-      return undo_after(event.time, [&node] { node.start_all(); });
+      return undo_on(node, event.time, [&node] { node.start_all(); });
     case Fault::kStopStoreKillRouter:
       stop(node, node.store, event.time);
       node.kill_router();
-      return undo_after(event.time, [&node] { node.start_router(); });
+      return undo_on(node, event.time, [&node] { node.start_router(); });
     default:
       cut(event.node, event.peer, true, false, event.time);
       node.kill_router();
-      return undo_after(event.time, [&node] { node.start_router(); });
+      return undo_on(node, event.time, [&node] { node.start_router(); });
   }
 }
 
@@ -281,14 +289,17 @@ void Faults::break_machine(const FaultEvent& event) {
       node.set_descriptors_left(false);
       return undo_after(event.time, [&node] { node.set_descriptors_left(true); });
     default:
+      if (node.paused()) return;
+      node.pause(event.time);
       for (Process* daemon :
            std::initializer_list<Process*>{&node.router, &node.store, &node.recoveryd, &node.keeper}) {
         stop(node, *daemon, event.time);
       }
       for (auto& each : node.clients) {
         Client* client = each.get();
+        if (client->stopped()) continue;
         client->stop();
-        undo_after(event.time, [client] { client->go_on(); });
+        undo_on(node, event.time, [client] { client->go_on(); });
       }
   }
 }
@@ -391,12 +402,12 @@ void Faults::break_client(const FaultEvent& event) {
   switch (event.fault) {
     case Fault::kKillClient:
       client->kill();
-      return undo_after(event.time, [client] {
+      return undo_on(node, event.time, [client] {
         if (!client->alive()) client->start();
       });
     case Fault::kStopClient:
       client->stop();
-      return undo_after(event.time, [client] { client->go_on(); });
+      return undo_on(node, event.time, [client] { client->go_on(); });
     default:
       return client->hold_next(event.time);
   }

@@ -55,7 +55,7 @@ TimeNs Node::lease_over_at() const {
 void Node::note_excluded() {
   excluded_lease_ = lease_over_at();
   excluded_as_dead_ = proved_gone_;
-  excluded_paused_ = keeper.stopped();
+  excluded_paused_ = paused();
 }
 
 bool Node::excused(TimeNs locked_at, bool cut_off) {
@@ -153,12 +153,14 @@ void Node::kill_all() {
   page = std::move(*NodePage::in_memory());
   world_.checkers.lives.store_cleared(pnn_);
   boots_at_ = world_.now() + kBootTime;
+  paused_until_ = 0;
   router_changed();
 }
 
 void Node::repair() {
   if (!booted()) return world_.queue.at(boots_at_, [this] { repair(); });
   if (router.stopped()) world_.network.set_responsive(pnn_, true);
+  paused_until_ = 0;
   files.set_no_room(false);
   recoveryd.set_can_persist(true);
   set_descriptors_left(true);

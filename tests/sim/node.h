@@ -45,6 +45,10 @@ class Node {
   // needs some time to boot: until then nothing starts.
   void kill_all();
   static constexpr TimeNs kBootTime = 2500 * kMillisecond;
+  // Everything here stands still for so long; Faults stops it and lets it go on.
+  void pause(TimeNs for_time) { paused_until_ = world_now() + for_time; }
+  bool paused() const { return world_now() < paused_until_; }
+  TimeNs paused_until() const { return paused_until_; }
   void start_router();
   void start_store();
   void start_recoveryd();
@@ -88,6 +92,7 @@ class Node {
   bool booted() const;
   TimeNs world_now() const;
   TimeNs boots_at_ = 0;
+  TimeNs paused_until_ = 0;
   TimeNs revoked_at_ = 0;
   bool proved_gone_ = false;
   TimeNs excluded_lease_ = 0;      // when the lease was over with which the node was left out
