@@ -32,8 +32,11 @@ constexpr std::string_view kNames[] = {
     "decision-not-kept",
     "store-ignores-page",
     "keeper-sleeps",
+    "serving-denied",
+    "clients-not-cut",
     "links-are-proof",
     "resets-are-proof",
+    "wires-end-in-order",
     "native-unchecked",
     "hide-short-resets",
     "ignore-sessions",
@@ -90,6 +93,7 @@ void mutate_world(Mutation mutation, NetworkOptions& network) {
   network.duplicate = mutation == Mutation::kDuplicatePackets;
   network.links_are_proof = mutation == Mutation::kLinksAreProof;
   network.resets_are_proof = mutation == Mutation::kResetsAreProof;
+  network.wires_end_in_order = mutation == Mutation::kWiresEndInOrder;
 }
 
 void mutate_recoveryd(Mutation mutation, RecoverydOptions& options, Bytes& durable) {
@@ -141,11 +145,15 @@ void Mutator::recoveryd_input(Bytes& packet, std::vector<Bytes>& more) {
   }
 }
 
-void Mutator::recoveryd_output(ByteView packet) {
-  if (operation_of(packet) == Operation::HEARTBEAT_REPLY) {
-    const std::optional<HeartbeatReply> reply = HeartbeatReply::decode(own_payload(packet));
-    if (reply) answered_ = reply->sequence;
-  }
+bool Mutator::recoveryd_output(Bytes& packet) {
+  const Operation operation = operation_of(packet);
+  if (operation == Operation::CUT_CLIENTS) return mutation_ != Mutation::kClientsNotCut;
+  if (operation != Operation::HEARTBEAT_REPLY) return true;
+  alter<HeartbeatReply>(packet, [this](HeartbeatReply& reply) {
+    answered_ = reply.sequence;
+    if (mutation_ == Mutation::kServingDenied) reply.stopped = !reply.serving;
+  });
+  return true;
 }
 
 // ---- store ----

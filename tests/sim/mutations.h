@@ -42,8 +42,11 @@ enum class Mutation : uint8_t {
   // Fencing.
   kStoreIgnoresPage,  // the store serves past the end of its lease, whatever the keeper does
   kKeeperSleeps,      // the keeper does not fence
+  kServingDenied,     // a node says that it stopped before its records are taken away
+  kClientsNotCut,     // classic clients keep their connections where nobody can take the records away
   kLinksAreProof,     // a node whose link goes down is taken for dead
   kResetsAreProof,    // a node whose link is reset is
+  kWiresEndInOrder,   // a router that lives lets go of a keeper wire as if it had died
   kNativeUnchecked,   // native clients do not look at the node page
   // Links.
   kHideShortResets,   // a link that comes back within 50 ms is not reported as reset
@@ -85,7 +88,8 @@ class Mutator {
   bool is(Mutation mutation) const { return mutation_ == mutation; }
   // What recoveryd gets from its router; `more`: what it gets behind it.
   void recoveryd_input(Bytes& packet, std::vector<Bytes>& more);
-  void recoveryd_output(ByteView packet);
+  // What recoveryd sends. false: it does not send it.
+  bool recoveryd_output(Bytes& packet);
   // What a store gets from its router. false: it does not get it.
   bool store_input(Bytes& packet, uint32_t store_generation, uint32_t store_newest, Random& random);
   // What a store sends. false: it does not send it.

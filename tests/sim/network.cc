@@ -187,7 +187,11 @@ void Network::end_up(uint32_t node, uint32_t peer, uint64_t connection) {
   end.session = ++hosts_[node].sessions;
   Wire& wire = wires_[index(node, peer)];
   wire.armed = wire.ended = 0;  // of the link before
-  wire.given_up = std::max(wire.given_up, std::exchange(wire.router, 0));
+  if (options_.wires_end_in_order) {
+    let_go(node, peer, &Wire::router);
+  } else {
+    wire.given_up = std::max(wire.given_up, std::exchange(wire.router, 0));
+  }
   trace_.add(node, "link up", peer, end.session);
   paths_[index(node, peer)].stream_from = kNoStream;
   open_stream(node, peer, connection);

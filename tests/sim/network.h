@@ -46,10 +46,11 @@ struct NetworkOptions {
   TimeNs reconnect_delay_max = 200 * kMillisecond;
   // For the mutation tests: connections that come back within this time are not reported as reset.
   TimeNs hide_resets_shorter_than = 0;
-  bool links_are_proof = false;   // a link that goes down proves its node dead
-  bool resets_are_proof = false;  // one that is reset does
-  bool reorder = false;           // packets of a lane overtake each other
-  bool duplicate = false;         // some arrive twice
+  bool links_are_proof = false;     // a link that goes down proves its node dead
+  bool resets_are_proof = false;    // one that is reset does
+  bool wires_end_in_order = false;  // also when a router that lives lets go of them
+  bool reorder = false;             // packets of a lane overtake each other
+  bool duplicate = false;           // some arrive twice
 };
 
 class Network {

@@ -69,7 +69,12 @@ void RecoverydProcess::handle(RecoverydLane lane, uint32_t endpoint, ByteView pa
 
 void RecoverydProcess::to_router(RecoverydLane lane, uint32_t endpoint, ByteView packet) {
   if (link_ == 0) return;
-  if (node_.mutator.active()) node_.mutator.recoveryd_output(packet);
+  Bytes changed;
+  if (node_.mutator.active()) {
+    changed = to_bytes(packet);
+    if (!node_.mutator.recoveryd_output(changed)) return;
+    packet = changed;
+  }
   node_.world().sent(node_.pnn(), packet);
   const Lane own = lane == RecoverydLane::kControl ? Lane::kControl : Lane::kData;
   node_.router.from_daemon(Server::recoveryd, link_, static_cast<size_t>(own), endpoint, packet);
