@@ -533,11 +533,13 @@ TEST_F(Opened, ABrokenStoreIsTriedLessAndLessOften) {
   world.store(1).broken = true;
   EXPECT_EQ(world.control(0, Control::SET_RECMODE, Bytes{1, 0, 0, 0}), 0);
   ASSERT_TRUE(world.until([&] { return world.open_together({0, 2}); }, 2 * kSecond));
-  EXPECT_NE(world.state(1).reason.find("left out for 10 seconds"), std::string::npos) << world.state(1).reason;
+  EXPECT_NE(world.state(1).reason.find("left out for 10 seconds"), std::string::npos)
+      << world.state(1).reason;
   const uint32_t generation = world.generation(0);
   world.run(145 * kSecond);  // tried after 10, 30, 70 and 150 seconds
   EXPECT_EQ(world.generation(0), generation + 2 * 3) << "each time one attempt with it and one without";
-  EXPECT_NE(world.state(1).reason.find("left out for 80 seconds"), std::string::npos) << world.state(1).reason;
+  EXPECT_NE(world.state(1).reason.find("left out for 80 seconds"), std::string::npos)
+      << world.state(1).reason;
   world.store(1).broken = false;
   ASSERT_TRUE(world.until([&] { return world.open_all(); }, 12 * kSecond));
 }
