@@ -190,6 +190,7 @@ class Router {
   RouterNode deleted_node() const;
   bool takes_part(uint32_t pnn) const;
   std::string why_not_reload(const std::vector<RouterNode>& fresh) const;
+  void warn_of_many_new(const std::vector<RouterNode>& fresh);
   std::string reload_nodes();
   std::string why_not_edit(const EditNodes& edit) const;
   void set_peers();

@@ -57,6 +57,11 @@ std::string Router::why_not_reload(const std::vector<RouterNode>& fresh) const {
              ": remove the node, reload, and add it again";
     }
   }
+  return "";
+}
+
+// No reason to refuse: they may have voted before, and one node that becomes three is a cluster's usual beginning.
+void Router::warn_of_many_new(const std::vector<RouterNode>& fresh) {
   size_t listed = 0;
   size_t fresh_ones = 0;
   for (uint32_t pnn = 0; pnn < fresh.size(); ++pnn) {
@@ -64,10 +69,10 @@ std::string Router::why_not_reload(const std::vector<RouterNode>& fresh) const {
     ++listed;
     if (!std::binary_search(state_.voters.begin(), state_.voters.end(), pnn)) ++fresh_ones;
   }
-  if (!state_.voters.empty() && fresh_ones > listed / 2)
-    return std::to_string(fresh_ones) + " of " + std::to_string(listed) +
-           " nodes are new, which could take themselves for a cluster of their own: add fewer at a time";
-  return "";
+  if (state_.voters.empty() || fresh_ones <= listed / 2) return;
+  out_.log(std::to_string(fresh_ones) + " of " + std::to_string(listed) +
+           " nodes are new and have no vote yet: do not start them where they cannot reach the others, or they "
+           "take themselves for a cluster of their own");
 }
 
 // Returns why it was not done.
@@ -75,6 +80,7 @@ std::string Router::reload_nodes() {
   std::vector<RouterNode> fresh;
   if (std::string wrong = out_.nodes_file(fresh); !wrong.empty()) return wrong;
   if (std::string wrong = why_not_reload(fresh); !wrong.empty()) return wrong;
+  warn_of_many_new(fresh);
   std::vector<uint32_t> added;
   std::vector<uint32_t> removed;
   const size_t size = std::max(nodes_.size(), fresh.size());
