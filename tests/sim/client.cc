@@ -195,7 +195,10 @@ void Client::from_store(uint64_t channel, ByteView packet, TimeNs when) {
   if (channel == channel_ && state_ == State::kCopying && read_header(packet).reqid == waiting_for_) {
     const std::optional<ReplyCall> reply = parse_reply_call(packet);
     const bool kept = counts_ && reply && reply->status > 1;
-    if (kept) node_.world().checkers.copies.acknowledged(key_, made_, static_cast<uint32_t>(reply->status));
+    if (kept) {
+      node_.world().checkers.copies.acknowledged(key_, made_, static_cast<uint32_t>(reply->status),
+                                                 losses_when_made_);
+    }
   }
   input_at(when, [this, channel, bytes = to_bytes(packet)] {
     if (channel == channel_) on_packet(bytes);

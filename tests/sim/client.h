@@ -119,6 +119,7 @@ class Client : public Process {
   VersionId version_ = kNoVersion;
   VersionId made_ = kNoVersion;  // by it, since it took the lock
   uint64_t made_in_epoch_ = 0;
+  uint32_t losses_when_made_ = 0;
   TimeNs locked_at_ = 0;
   bool cut_off_ = false;   // its router has died; it will see that in a moment
   bool file_cut_ = false;  // what it has locked is the file of before

@@ -130,6 +130,7 @@ void Client::change() {
   const VersionId made = checkers.history.add(key_, version_, node_.pnn(), rsn, data, counts);
   made_ = made;
   made_in_epoch_ = node_.page->serving_epoch();
+  losses_when_made_ = node_.world().checkers.copies.losses();
   counts_ = counts;
   record(HistoryEvent::Kind::kWrote, counts, made, version_);
   Bytes value = to_bytes(header);

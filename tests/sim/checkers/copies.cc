@@ -6,14 +6,14 @@
 
 namespace ctdb::sim {
 
-void Copies::acknowledged(uint32_t key, VersionId version, uint32_t nodes) {
+void Copies::acknowledged(uint32_t key, VersionId version, uint32_t nodes, uint32_t losses_before) {
   ++acknowledgements_;
   Key& known = keys_[key];
   if (known.version != kNoVersion && known.version != version &&
       history_.is_ancestor_or_self(version, known.version)) {
     return;
   }
-  known = {version, nodes, 0, false};
+  known = {version, nodes, losses_before, false};
 }
 
 // A file without the record has it as empty as one with an empty record; only `strict` that is no copy.
@@ -30,12 +30,12 @@ uint32_t Copies::holders(uint32_t key, uint32_t without, bool strict) const {
 }
 
 void Copies::node_lost(uint32_t node) {
+  ++losses_;
   for (uint32_t key = 0; key < keys_.size(); ++key) {
     Key& known = keys_[key];
     if (known.version == kNoVersion) continue;
-    ++known.losses;
     if (known.excused || holders(key, node, true) > 0) continue;
-    if (known.losses >= known.nodes) {
+    if (losses_ - known.losses_before >= known.nodes) {
       known.excused = true;
       continue;
     }

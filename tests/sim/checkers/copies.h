@@ -22,8 +22,11 @@ class Copies {
   Copies(uint32_t keys, const Lives& lives, const History& history, Sight sight, Verdict& verdict)
       : keys_(keys), lives_(lives), history_(history), sight_(std::move(sight)), verdict_(verdict) {}
 
-  // The store tells a client that `version` is on so many nodes.
-  void acknowledged(uint32_t key, VersionId version, uint32_t nodes);
+  // How many nodes have lost what they had so far.
+  uint32_t losses() const { return losses_; }
+  // The store tells a client that `version` is on so many nodes. One may have lost its copy before the answer arrived: losses
+  // count from `losses_before`, those at the time when the client asked.
+  void acknowledged(uint32_t key, VersionId version, uint32_t nodes, uint32_t losses_before);
   // What this node has does not count any more, from now on.
   void node_lost(uint32_t node);
   // A client that owns the record sees `version`.
@@ -36,7 +39,7 @@ class Copies {
   struct Key {
     VersionId version = kNoVersion;  // the newest that was acknowledged
     uint32_t nodes = 0;              // on so many nodes
-    uint32_t losses = 0;             // since then
+    uint32_t losses_before = 0;      // of all nodes, when it was made
     bool excused = false;            // it may be lost
   };
   uint32_t holders(uint32_t key, uint32_t without, bool strict) const;
@@ -47,6 +50,7 @@ class Copies {
   const Sight sight_;
   Verdict& verdict_;
   uint64_t acknowledgements_ = 0;
+  uint32_t losses_ = 0;
 };
 
 }  // namespace ctdb::sim
