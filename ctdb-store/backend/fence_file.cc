@@ -40,7 +40,11 @@ bool fence_file(const std::string& path, int tdb_flags, uint32_t pnn, const Node
   if (!file) {
     if (access(path.c_str(), F_OK) != 0) return true;
     log_warning("fencing " + path + ": " + file.error().text());
-    return false;
+    if (file.error().code != ErrorCode::kCorrupt) return false;
+    // What a store leaves that dies while it makes the file. The next one makes it anew.
+    const Result<std::string> kept = put_aside(path);
+    log_warning(kept ? "the damaged file is kept as " + *kept : kept.error().text());
+    return kept.has_value();
   }
   tdb_context* tdb = file->tdb.get();
   if (tdb_lockall(tdb) != 0) return false;

@@ -124,17 +124,6 @@ Result<void> retire(const std::string& path) {
   return {};
 }
 
-Result<std::string> put_aside(const std::string& path) {
-  const std::string kept = free_name(path);
-  if (!has_openers(path)) {
-    if (rename(path.c_str(), kept.c_str()) != 0) return fail_errno("renaming " + path + " to " + kept);
-    return kept;
-  }
-  if (Result<void> copied = copy_file(path, kept); !copied) return fail(std::move(copied.error()));
-  if (Result<void> retired = retire(path); !retired) return fail(std::move(retired.error()));
-  return kept;
-}
-
 // The number of chains of a file with good records, 0 for others. Before the process has the file open. Takes
 // no lock, so a record that a client is changing may look wrong: it is looked at again.
 uint32_t chains_if_sound(const std::string& path, int guard) {
@@ -308,6 +297,17 @@ std::vector<std::string> TdbFiles::existing() {
 }
 
 }  // namespace
+
+Result<std::string> put_aside(const std::string& path) {
+  const std::string kept = free_name(path);
+  if (!has_openers(path)) {
+    if (rename(path.c_str(), kept.c_str()) != 0) return fail_errno("renaming " + path + " to " + kept);
+    return kept;
+  }
+  if (Result<void> copied = copy_file(path, kept); !copied) return fail(std::move(copied.error()));
+  if (Result<void> retired = retire(path); !retired) return fail(std::move(retired.error()));
+  return kept;
+}
 
 Result<SharedTdb> open_shared(const std::string& path, int tdb_flags) {
   Result<UniqueFd> guard = take_guard(path);

@@ -43,6 +43,8 @@ struct SharedTdb {
 Result<SharedTdb> open_shared(const std::string& path, int tdb_flags);
 // The flags all openers of volatile files use.
 int volatile_tdb_flags(bool mutexes);
+// Takes a damaged file out of the way, as `<path>.corrupted.<time>Z`, which is returned; whoever has it open fails at the next access.
+Result<std::string> put_aside(const std::string& path);
 // Names of the volatile databases of this node that have a file.
 std::vector<std::string> volatile_names(const std::string& directory, uint32_t pnn);
 std::string volatile_path(const std::string& directory, uint32_t pnn, const std::string& name);

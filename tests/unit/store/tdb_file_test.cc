@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "ctdb-store/backend/keeper_process.h"
 #include "libctdbipc/base/random.h"
 #include "libctdbipc/wire/layout.h"
 #include "tests/unit/store/record_file_conformance.h"
@@ -84,6 +85,23 @@ class TdbFile : public testing::TestWithParam<bool> {
 };
 INSTANTIATE_TEST_SUITE_P(Mutexes, TdbFile, testing::Bool(),
                          [](const auto& info) { return info.param ? "On" : "Off"; });
+
+// Fencing a node must not wait for ever for a file that nobody can open (found by chaos on real processes).
+TEST_P(TdbFile, AFileThatWasNeverFinishedIsPutAsideByTheKeeper) {
+  ASSERT_TRUE(open(false));
+  put("k", "v");
+  file_.reset();
+  fs::resize_file(path(), 300);
+  const auto page = NodePage::in_memory();
+  ASSERT_TRUE(page);
+  EXPECT_TRUE(fence_file(path(), volatile_tdb_flags(GetParam()), 0, **page, (*page)->serving_epoch()));
+  EXPECT_EQ(kept_aside().size(), 1u);
+  EXPECT_FALSE(fs::exists(path()));
+  EXPECT_TRUE(fence_file(path(), volatile_tdb_flags(GetParam()), 0, **page, (*page)->serving_epoch()));
+  restart();
+  ASSERT_TRUE(open(true)) << error_.text();
+  EXPECT_EQ(get("k"), "(none)");
+}
 
 TEST_P(TdbFile, SaysTheFlagsClientsKnow) {
   ASSERT_TRUE(open(false));
