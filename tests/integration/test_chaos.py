@@ -16,10 +16,10 @@ class ChaosTest(unittest.TestCase):
             self.fail(f"{nodes} nodes, seed {seed}: {broken}")
 
     def test_three_nodes(self):
-        self.some(3, 20)
+        self.some(3, 12)
 
     def test_five_nodes(self):
-        self.some(5, 15)
+        self.some(5, 8)
 
 
 class CheckerTest(unittest.TestCase):
