@@ -70,9 +70,10 @@ void Router::warn_of_many_new(const std::vector<RouterNode>& fresh) {
     if (!std::binary_search(state_.voters.begin(), state_.voters.end(), pnn)) ++fresh_ones;
   }
   if (state_.voters.empty() || fresh_ones <= listed / 2) return;
-  out_.log(std::to_string(fresh_ones) + " of " + std::to_string(listed) +
-           " nodes are new and have no vote yet: do not start them where they cannot reach the others, or they "
-           "take themselves for a cluster of their own");
+  out_.log(
+      std::to_string(fresh_ones) + " of " + std::to_string(listed) +
+      " nodes are new and have no vote yet: do not start them where they cannot reach the others, or they "
+      "take themselves for a cluster of their own");
 }
 
 // Returns why it was not done.
