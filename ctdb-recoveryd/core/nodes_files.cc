@@ -81,10 +81,11 @@ const NodeList& NodesFiles::prevailing() const {
   for (const auto& [pnn, list] : lists_) known += c_.voters.is_voter(pnn) ? 1 : 0;
   for (const auto& [pnn, one] : lists_) {
     if (!c_.voters.is_voter(pnn) || one.difference.empty()) continue;
+    const NodeList& list = one.list;
     const auto same = static_cast<size_t>(std::count_if(lists_.begin(), lists_.end(), [&](const auto& other) {
-      return c_.voters.is_voter(other.first) && node_list_difference(one.list, other.second.list).empty();
+      return c_.voters.is_voter(other.first) && node_list_difference(list, other.second.list).empty();
     }));
-    if (2 * same > known) return one.list;
+    if (2 * same > known) return list;
   }
   return c_.nodes;
 }
