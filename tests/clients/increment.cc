@@ -180,7 +180,9 @@ int write_history(Counter& counter, const std::string& file) {
                    static_cast<long long>(counter.begun()), static_cast<long long>(counter.ended()));
       std::fflush(out);
     }
-    usleep(opened ? 1000 : 20000);
+    usleep(opened
+               ? 1000
+               : 20000);  // others shall have the record too; a daemon that is gone needs time to come back
   }
   return std::fclose(out) == 0 ? 0 : 1;
 }

@@ -3,10 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <fstream>
 
 #include "tests/unit/router/tcp_cluster.h"
+#include "tests/unit/store/temporary_directory.h"
 
 namespace ctdb {
 namespace {
@@ -130,16 +130,12 @@ TEST(HandshakeTest, ConnectionsBesideALinkBelongToThatLinkAlone) {
 
 class KeyFile : public testing::Test {
  protected:
-  KeyFile() {
-    std::string pattern = testing::TempDir() + "key-XXXXXX";
-    directory = mkdtemp(pattern.data());
-  }
-  ~KeyFile() override { std::filesystem::remove_all(directory); }
   Result<ClusterKey> load(const std::string& text) {
-    std::ofstream(directory + "/key") << text;
-    return ClusterKey::load(directory + "/key");
+    std::ofstream(path) << text;
+    return ClusterKey::load(path);
   }
-  std::string directory;
+  TemporaryDirectory directory;
+  const std::string path = directory.path() + "/key";
 };
 
 TEST_F(KeyFile, WhiteSpaceAtTheEndDoesNotCount) {
@@ -153,10 +149,10 @@ TEST_F(KeyFile, WhiteSpaceAtTheEndDoesNotCount) {
 TEST_F(KeyFile, WhatIsWrongWithItIsNamed) {
   const Result<ClusterKey> shorter = load(std::string(31, 'k') + "\n");
   ASSERT_FALSE(shorter);
-  EXPECT_EQ(shorter.error().context, "key file " + directory + "/key has less than 32 bytes");
-  const Result<ClusterKey> missing = ClusterKey::load(directory + "/none");
+  EXPECT_EQ(shorter.error().context, "key file " + path + " has less than 32 bytes");
+  const Result<ClusterKey> missing = ClusterKey::load(path + "-none");
   ASSERT_FALSE(missing);
-  EXPECT_NE(missing.error().text().find(directory + "/none"), std::string::npos);
+  EXPECT_NE(missing.error().text().find(path + "-none"), std::string::npos);
 }
 
 TEST(ClusterKeyTest, WhereAPartEndsCounts) {

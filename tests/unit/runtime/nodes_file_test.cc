@@ -5,11 +5,11 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 
 #include "libctdbipc/base/limits.h"
+#include "tests/unit/store/temporary_directory.h"
 
 namespace ctdb {
 namespace {
@@ -138,9 +138,8 @@ TEST(NodesEdit, RefusesWithAReason) {
 }
 
 TEST(NodesEdit, TheFileIsReplacedWholeAndKeepsItsMode) {
-  char name[] = "/tmp/ctdb-nodes-XXXXXX";
-  const std::string directory = mkdtemp(name);
-  const std::string file = directory + "/nodes";
+  const TemporaryDirectory directory;
+  const std::string file = directory.path() + "/nodes";
   std::ofstream(file) << "10.0.0.1\n";
   ASSERT_EQ(chmod(file.c_str(), 0640), 0);
   ASSERT_TRUE(replace_nodes_file(file, "10.0.0.2\n"));
@@ -149,8 +148,7 @@ TEST(NodesEdit, TheFileIsReplacedWholeAndKeepsItsMode) {
   struct stat status {};
   ASSERT_EQ(stat(file.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0640u);
-  EXPECT_FALSE(replace_nodes_file(directory + "/none/nodes", "x"));
-  std::filesystem::remove_all(directory);
+  EXPECT_FALSE(replace_nodes_file(directory.path() + "/none/nodes", "x"));
 }
 
 }  // namespace
