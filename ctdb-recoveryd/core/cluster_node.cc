@@ -327,6 +327,8 @@ std::string ClusterNode::Parts::reason() const {
   if (files.odd(c.pnn()) || files.differs(election.leader())) return files.remark();
   if (election.leading() && !leader.reason().empty()) return leader.reason();
   if (!member.store_ready()) return "ctdb-store has not answered yet";
+  // What keeps it out now; what it was suspended for may be over since.
+  if (!wanted && !election.leading() && !unwanted_reason.empty()) return unwanted_reason;
   return member.why_suspended();
 }
 

@@ -273,6 +273,14 @@ class Node:
             pass
         return lambda: not os.path.exists(hook)
 
+    def live_on(self, name, operation):
+        """Takes back what die_at() has set up; False: too late, it has done so."""
+        try:
+            os.unlink(os.path.join(self.hooks, f"{name}.{operation}"))
+        except FileNotFoundError:
+            return False
+        return True
+
     def running(self):
         return all(daemon.pid for daemon in self.daemons.values())
 

@@ -37,7 +37,8 @@ class PhasesTest(Increments, unittest.TestCase):
                        check=True, stdout=subprocess.DEVNULL)
 
     def leader(self):
-        return json.loads(self.cluster.nodes[0].cli("-o", "json", "status", check=True).stdout)["leader"]
+        """As node 0 knows it; None: it knows none now."""
+        return json.loads(self.cluster.nodes[0].cli("-o", "json", "status").stdout)["leader"]
 
     def recover(self, node):
         with RawClient(self.cluster.nodes[node].classic_socket) as client:
@@ -51,15 +52,21 @@ class PhasesTest(Increments, unittest.TestCase):
                     return True
         return False
 
-    def dies(self, daemon, operation, on_leader):
-        leader = self.leader()
+    def dies_in_its_role(self, daemon, operation, on_leader):
+        """Whether it did; False: another node has become the leader before, and the packet may never have come."""
+        leader = self.leader()  # the cluster is healthy
         victim = leader if on_leader else (leader + 1) % 3
         bystander = next(node for node in range(3) if node not in (leader, victim))
-        for node in range(3):
-            self.expected[f"{node}"] = self.add(node, "native", f"{node}", 5)
         died = self.cluster.nodes[victim].die_at(daemon, operation)
         self.recover(bystander)
-        wait_until(died, f"{daemon} of node {victim} dies at {operation}")
+        wait_until(lambda: died() or self.leader() not in (leader, None), f"{daemon} of node {victim} dies at {operation}")
+        return died() or not self.cluster.nodes[victim].live_on(daemon, operation)
+
+    def dies(self, daemon, operation, on_leader):
+        for node in range(3):
+            self.expected[f"{node}"] = self.add(node, "native", f"{node}", 5)
+        while not self.dies_in_its_role(daemon, operation, on_leader):
+            self.cluster.wait_healthy()
         self.cluster.wait_healthy()
         for node in range(3):
             value = self.add((node + 1) % 3, "native", f"{node}", 1)

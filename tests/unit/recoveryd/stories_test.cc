@@ -450,6 +450,24 @@ TEST_F(Opened, TwoFollowersThatCannotReachEachOtherAreNotMembersTogether) {
   ASSERT_TRUE(world.until([&] { return world.open_all(); }, kSecond));
 }
 
+// Its lease ended for another reason before the leader could say that it does not want it.
+TEST_F(Opened, ANodeSaysWhatKeepsItOutNowAndNotWhyItWasSuspended) {
+  World world(3);
+  open(world);
+  const uint32_t leader = world.leader();
+  const Set followers = all_but(3, leader);
+  world.silence(leader, followers[1], true);
+  ASSERT_TRUE(world.until([&] { return world.store(followers[1]).suspended; }, 5 * kSecond));
+  world.cut(followers[0], followers[1]);
+  world.silence(leader, followers[1], false);
+  const auto says = [&](const char* text) {
+    return world.state(followers[1]).reason.find(text) != std::string::npos;
+  };
+  ASSERT_TRUE(world.until([&] { return world.open_together(all_but(3, followers[1])); }, 5 * kSecond));
+  EXPECT_TRUE(world.until([&] { return says("cannot reach each other"); }, 5 * kSecond))
+      << world.state(followers[1]).reason;
+}
+
 TEST_F(Opened, AFollowerCutOffFromTheLeaderOnlyIsWaitedForThenLeftOutAndDeposesNobody) {
   World world(3);
   open(world);
