@@ -61,6 +61,8 @@ def layer_problem(parts, name):
 
 
 def licence_of(path):
+    if path.startswith("wireshark/"):
+        return "GPL-2.0-or-later"  # Wireshark's own
     return "LGPL-3.0-or-later" if path.startswith("libctdbipc/") else "GPL-3.0-or-later"
 
 
