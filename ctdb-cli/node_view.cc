@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "libctdbipc/runtime/last_end.h"
 #include "libctdbipc/wire/layout.h"
 
 namespace ctdb::cli {
@@ -23,6 +24,8 @@ DaemonView look_at_daemon(const NodePlace& place, const std::string& name) {
     view.liveness = Liveness::kUnknown;
     view.problem = counters.error().text();
   }
+  if (view.liveness == Liveness::kDead || view.liveness == Liveness::kAbsent)
+    view.last_end = last_end(place.run_directory, name);
   return view;
 }
 
@@ -40,11 +43,11 @@ std::string daemon_trouble(const DaemonView& daemon) {
   const std::string pid = daemon.counters ? " (pid " + std::to_string(daemon.counters->pid) + ")" : "";
   switch (daemon.liveness) {
     case Liveness::kAbsent:
-      return daemon.name + " has not been started";
+      return daemon.name + (daemon.last_end.empty() ? " has not been started" : ": " + daemon.last_end);
     case Liveness::kUnknown:
       return daemon.name + ": " + daemon.problem;
     case Liveness::kDead:
-      return daemon.name + " is dead" + pid;
+      return daemon.name + " is dead" + pid + (daemon.last_end.empty() ? "" : ", " + daemon.last_end);
     case Liveness::kStopped:
       return daemon.name + " is stopped" + pid;
     case Liveness::kAlive:

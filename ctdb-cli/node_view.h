@@ -29,6 +29,7 @@ struct DaemonView {
   Liveness liveness = Liveness::kAbsent;
   std::optional<CountersSnapshot> counters;  // of the last run when the daemon is dead
   std::string problem;                       // kUnknown: why
+  std::string last_end;  // of a daemon that does not run; empty: unknown, or in good order
 };
 
 // Membership as the node's recoveryd last wrote it.

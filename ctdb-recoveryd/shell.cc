@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ctdb-recoveryd/shell.h"
 
-#include <sys/epoll.h>
 #include <sys/random.h>
 #include <time.h>
 
-#include <algorithm>
+#include <iterator>
 
 #include "libctdbipc/runtime/log.h"
 
 namespace ctdb {
 namespace {
 
-constexpr TimeNs kRetryMin = 20 * kMillisecond;
-constexpr TimeNs kRetryMax = 1 * kSecond;
-constexpr int kSetupTimeoutMs = 1000;
 constexpr size_t kQueueBytesMax = 64u << 20;
 
 RecoverydOptions options_of(const Config& config) {
@@ -53,13 +49,16 @@ std::string status_line(const ClusterState& state) {
 }  // namespace
 
 RecoverydShell::RecoverydShell(DaemonContext& context, StateFile file)
-    : context_(context), loop_(*context.loop), file_(std::move(file)), retry_after_(kRetryMin) {}
-
-RecoverydShell::~RecoverydShell() {
-  if (setup_.valid()) loop_.unwatch(setup_.get());
-}
+    : context_(context),
+      loop_(*context.loop),
+      file_(std::move(file)),
+      link_(loop_, context.config.setup_socket_path, DaemonRole::kRecoveryd, context.config.pnn,
+            {[this](SetupMessage& reply) { return on_router_up(reply); },
+             [this](SetupMessage& message) { on_setup_message(message); }, [this] { on_router_down(); }}) {}
 
 Result<std::unique_ptr<RecoverydShell>> RecoverydShell::create(DaemonContext& context) {
+  if (Result<void> made = make_directory(context.config.state_directory); !made)
+    return fail(std::move(made.error()));
   Result<StateFile> file = StateFile::open(context.config.state_directory, "recoveryd.state");
   if (!file) return fail(std::move(file.error()));
   auto shell = std::unique_ptr<RecoverydShell>(new RecoverydShell(context, std::move(*file)));
@@ -74,40 +73,14 @@ void RecoverydShell::start() {
                                         loop_.now());
   loop_.add_flush_hook([this] { end_of_turn(); });
   publish_counters();
-  connect();
+  link_.start();
 }
 
 // ---- the router ----
 
-void RecoverydShell::connect() {
-  Result<void> connected = try_connect();
-  if (connected) {
-    retry_after_ = kRetryMin;
-    complained_ = false;
-    log_notice("connected to the router");
-    ++events_;
-    core_->on_router_up(loop_.now());
-    return;
-  }
-  if (!complained_) log_warning("no router yet: " + connected.error().text());
-  complained_ = true;
-  control_.reset();
-  data_.reset();
-  loop_.at(loop_.now() + retry_after_, [this] { connect(); });
-  retry_after_ = std::min(2 * retry_after_, kRetryMax);
-}
-
-Result<void> RecoverydShell::try_connect() {
-  Result<SetupConnection> connection =
-      connect_setup(context_.config.setup_socket_path, DaemonRole::kRecoveryd, kSetupTimeoutMs);
-  if (!connection) return fail(std::move(connection.error()));
-  std::vector<ChannelFds>& channels = connection->reply.channels;
+Result<void> RecoverydShell::on_router_up(SetupMessage& reply) {
+  std::vector<ChannelFds>& channels = reply.channels;
   if (channels.size() != 2) return fail(ErrorCode::kInvalid, "the router handed out no two channels");
-  if (connection->reply.pnn != context_.config.pnn) {
-    return fail(ErrorCode::kRefused, "the router is node " + std::to_string(connection->reply.pnn) +
-                                         ", this is node " + std::to_string(context_.config.pnn) +
-                                         " (use one configuration for both)");
-  }
   ++connections_;
   // The loop drains channels in the order they came: what is urgent first.
   Result<std::unique_ptr<ChannelQueue>> control =
@@ -115,15 +88,11 @@ Result<void> RecoverydShell::try_connect() {
   if (!control) return fail(std::move(control.error()));
   Result<std::unique_ptr<ChannelQueue>> data = open_channel(std::move(channels[0]), RecoverydLane::kData);
   if (!data) return fail(std::move(data.error()));
-  const int socket = connection->socket.get();
-  if (Result<void> watched =
-          loop_.watch(socket, EPOLLIN | EPOLLRDHUP, [this](uint32_t) { on_setup_readable(); });
-      !watched) {
-    return watched;
-  }
-  setup_ = std::move(connection->socket);
   control_ = std::move(*control);
   data_ = std::move(*data);
+  ++events_;
+  core_->on_router_up(loop_.now());
+  context_.service->ready();
   return {};
 }
 
@@ -134,27 +103,23 @@ Result<std::unique_ptr<ChannelQueue>> RecoverydShell::open_channel(ChannelFds fd
     core_->on_packet(lane, frame.info.endpoint, frame.packet, loop_.now());
   };
   const auto on_dead = [this, connection = connections_](const char* why) {
-    if (connection == connections_ && setup_.valid())
-      router_gone(std::string("a channel of the router is dead: ") + why);
+    if (connection == connections_) link_.give_up(std::string("its channel is dead: ") + why);
   };
   return ChannelQueue::create(loop_, std::move(fds), ChannelSide::kClient, kQueueBytesMax, on_frame, on_dead);
 }
 
-void RecoverydShell::on_setup_readable() {
-  Result<std::optional<SetupMessage>> message = receive_setup(setup_.get());
-  if (message) return;  // the router has nothing more to say to recoveryd; newer ones may
-  router_gone(message.error().text());
+// The router has nothing else to say to recoveryd; newer ones may.
+void RecoverydShell::on_setup_message(const SetupMessage& message) {
+  if (message.kind != SetupKind::kShutdown) return;
+  log_notice("the router was asked to shut this node down");
+  loop_.stop();
 }
 
-void RecoverydShell::router_gone(const std::string& why) {
-  log_warning("the router is gone: " + why);
-  loop_.unwatch(setup_.get());
-  setup_.reset();
+void RecoverydShell::on_router_down() {
   control_.reset();
   data_.reset();
   ++events_;
   core_->on_router_down(loop_.now());
-  loop_.at(loop_.now() + retry_after_, [this] { connect(); });
 }
 
 // ---- RecoverydOutput ----
@@ -235,7 +200,9 @@ void RecoverydShell::publish_counters() {
                static_cast<uint64_t>(counts.last_recovery / kMicrosecond));
   counters.set(Counter::recoveryd_elections, counts.elections);
   counters.set(Counter::recoveryd_refused, counts.refused);
-  counters.set_status(status_line(state));
+  const std::string status = status_line(state);
+  counters.set_status(status);
+  context_.service->status(status);
 }
 
 }  // namespace ctdb

@@ -12,7 +12,7 @@
 #include "libctdbipc/runtime/channel_queue.h"
 #include "libctdbipc/runtime/daemon.h"
 #include "libctdbipc/runtime/hook_points.h"
-#include "libctdbipc/runtime/setup_socket.h"
+#include "libctdbipc/runtime/router_link.h"
 
 namespace ctdb {
 
@@ -20,7 +20,6 @@ class RecoverydShell : public DaemonShell, public RecoverydOutput {
  public:
   // `context` must outlive the shell.
   static Result<std::unique_ptr<RecoverydShell>> create(DaemonContext& context);
-  ~RecoverydShell() override;
 
  private:
   RecoverydShell(DaemonContext& context, StateFile file);
@@ -37,11 +36,10 @@ class RecoverydShell : public DaemonShell, public RecoverydOutput {
   int64_t wall_clock_ns() override;
   void log(RecoverydLog level, const std::string& text) override;
 
-  void connect();
-  Result<void> try_connect();
+  Result<void> on_router_up(SetupMessage& reply);
   Result<std::unique_ptr<ChannelQueue>> open_channel(ChannelFds fds, RecoverydLane lane);
-  void on_setup_readable();
-  void router_gone(const std::string& why);
+  void on_setup_message(const SetupMessage& message);
+  void on_router_down();
   void end_of_turn();
   void publish_counters();
 
@@ -51,12 +49,10 @@ class RecoverydShell : public DaemonShell, public RecoverydOutput {
   StateFile file_;
   std::unique_ptr<Random> random_;
   std::unique_ptr<ClusterNode> core_;
-  UniqueFd setup_;
+  RouterLink link_;
   std::unique_ptr<ChannelQueue> control_;
   std::unique_ptr<ChannelQueue> data_;
   uint64_t connections_ = 0;  // to tell the last connection's death notices from this one's
-  TimeNs retry_after_;
-  bool complained_ = false;  // about not reaching the router
   EventLoop::TimerId timer_ = 0;
   TimeNs timer_deadline_ = kNever;
   uint64_t events_ = 0;     // of the core, since start

@@ -3,9 +3,6 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-
-#include <cerrno>
 
 #include "ctdb-store/shell.h"
 #include "libctdbipc/runtime/daemon.h"
@@ -13,16 +10,6 @@
 namespace {
 
 using ctdb::Result;
-
-// Owner only: the files hold what is in all shares.
-Result<void> make_directory(const std::string& path) {
-  for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
-    const std::string part = path.substr(0, slash);
-    if (mkdir(part.c_str(), 0700) != 0 && errno != EEXIST)
-      return ctdb::fail_errno("making directory " + part);
-    if (slash == std::string::npos) return {};
-  }
-}
 
 void prepare_process() {
   // Every native client costs descriptors; what the administrator allows is used.
@@ -40,9 +27,8 @@ void prepare_process() {
 Result<void> start(ctdb::DaemonContext& context) {
   prepare_process();
   const ctdb::Config& config = context.config;
-  for (const std::string& path :
-       {config.volatile_directory, config.persistent_directory, config.state_directory}) {
-    if (Result<void> made = make_directory(path); !made) return made;
+  for (const std::string& path : {config.volatile_directory, config.persistent_directory}) {
+    if (Result<void> made = ctdb::make_directory(path); !made) return made;
   }
   Result<std::unique_ptr<ctdb::StoreShell>> shell = ctdb::StoreShell::create(context);
   if (!shell) return ctdb::fail(std::move(shell.error()));

@@ -55,7 +55,7 @@ StoreShell::StoreShell(DaemonContext& context)
       page_(*context.node_page),
       gate_{&page_, page_.fence_begun()},
       keeper_(loop_, page_, keeper_options(context.config), [this] { on_new_keeper(); }),
-      link_(loop_, context.config.setup_socket_path,
+      link_(loop_, context.config.setup_socket_path, DaemonRole::kStore, context.config.pnn,
             {[this](SetupMessage& reply) { return on_router_up(reply); },
              [this](SetupMessage& message) { on_setup_message(message); }, [this] { on_router_down(); }}),
       streams_(loop_, context.config.pnn, stream_handlers()),
@@ -106,11 +106,6 @@ Result<void> StoreShell::start() {
 // ---- the router ----
 
 Result<void> StoreShell::on_router_up(SetupMessage& reply) {
-  const uint32_t pnn = context_.config.pnn;
-  if (reply.pnn != pnn) {
-    return fail(ErrorCode::kRefused, "the router is node " + std::to_string(reply.pnn) + ", this is node " +
-                                         std::to_string(pnn) + " (use one configuration for both)");
-  }
   if (reply.channels.size() != 1) return fail(ErrorCode::kInvalid, "the router handed out no channel");
   Result<std::unique_ptr<ChannelQueue>> channel = ChannelQueue::create(
       loop_, std::move(reply.channels[0]), ChannelSide::kClient, kRouterQueueBytesMax,
@@ -120,7 +115,7 @@ Result<void> StoreShell::on_router_up(SetupMessage& reply) {
   router_ = std::move(*channel);
   if (store_ == nullptr) {
     StoreOptions options;
-    options.pnn = pnn;
+    options.pnn = context_.config.pnn;
     options.open_generation = reply.generation;
     store_.reset(new Store(options, *files_, *this));  // only here is this a StoreOutput
     if (page_.fence_unfinished()) store_->stop_serving(true, loop_.now());
@@ -128,6 +123,7 @@ Result<void> StoreShell::on_router_up(SetupMessage& reply) {
   ++events_;
   store_->on_router_up(loop_.now());
   tell_router(SetupKind::kKeeperReady, 0);
+  context_.service->ready();
   return {};
 }
 
@@ -141,7 +137,10 @@ void StoreShell::on_router_frame(const Channel::Frame& frame) {
 
 void StoreShell::on_setup_message(SetupMessage& message) {
   ++events_;
-  if (message.kind == SetupKind::kClientAttached && message.channels.size() == 1) {
+  if (message.kind == SetupKind::kShutdown) {
+    log_notice("the router was asked to shut this node down");
+    loop_.stop();
+  } else if (message.kind == SetupKind::kClientAttached && message.channels.size() == 1) {
     attach_client(message);
   } else if (message.kind == SetupKind::kClientDetached) {
     clients_.erase(message.endpoint);
@@ -376,6 +375,7 @@ void StoreShell::publish() {
   }
   std::string status = status_text();
   if (status == status_) return;
+  context_.service->status(status);
   counters.set_status(status);
   status_ = std::move(status);
 }

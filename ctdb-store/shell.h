@@ -24,10 +24,10 @@
 #include "ctdb-store/core/store.h"
 #include "ctdb-store/keeper_link.h"
 #include "ctdb-store/peer_streams.h"
-#include "ctdb-store/router_link.h"
 #include "libctdbipc/runtime/channel_queue.h"
 #include "libctdbipc/runtime/daemon.h"
 #include "libctdbipc/runtime/hook_points.h"
+#include "libctdbipc/runtime/router_link.h"
 
 namespace ctdb {
 

@@ -125,6 +125,8 @@ class Router {
   bool on_link_packet(uint32_t pnn, MutableBytes packet, TimeNs now);
   // They count as if they had come by here.
   void on_calls_elsewhere(const CallCounts& counts);
+  // Reads the nodes file again. What is wrong with it, in words; then nothing has changed.
+  std::string reload_nodes();
   void tick(TimeNs now);
   TimeNs next_deadline() const;
 
@@ -191,7 +193,6 @@ class Router {
   bool takes_part(uint32_t pnn) const;
   std::string why_not_reload(const std::vector<RouterNode>& fresh) const;
   void warn_of_many_new(const std::vector<RouterNode>& fresh);
-  std::string reload_nodes();
   std::string why_not_edit(const EditNodes& edit) const;
   void set_peers();
   void tell_recoveryd_nodes();

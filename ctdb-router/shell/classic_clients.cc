@@ -8,6 +8,7 @@
 
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/runtime/log.h"
+#include "libctdbipc/runtime/service.h"
 #include "libctdbipc/runtime/setup_socket.h"
 #include "libctdbipc/wire/packet.h"
 
@@ -27,7 +28,7 @@ bool is_call(ByteView packet) {
 }  // namespace
 
 Result<void> ClassicClients::listen(const std::string& path) {
-  Result<UniqueFd> socket = listen_unix(path, SOCK_STREAM, kSocketMode, kBacklog);
+  Result<UniqueFd> socket = service_socket(path, SOCK_STREAM, kSocketMode, kBacklog);
   if (!socket) return fail(std::move(socket.error()));
   Result<std::unique_ptr<Listener>> listener = Listener::create(
       loop_, std::move(*socket), [this](UniqueFd fd, const sockaddr_storage&) { accept_one(std::move(fd)); });

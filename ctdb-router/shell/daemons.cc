@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ctdb-router/shell/daemons.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include <string>
@@ -23,8 +22,10 @@ const char* name_of(Server who) {
 
 Result<void> Daemons::may_connect(Server who, const SetupPeer& connection) {
   const PeerCredentials& peer = connection.credentials();
-  if (peer.uid != 0 && peer.uid != geteuid()) {
-    return fail(ErrorCode::kRefused, std::string(name_of(who)) + " must run as root or as the router's user");
+  // Users of their own share the router's group; whoever else may open the socket is in it as a guest at most.
+  if (peer.uid != 0 && peer.uid != geteuid() && peer.gid != getegid()) {
+    return fail(ErrorCode::kRefused,
+                std::string(name_of(who)) + " must run as root, as the router's user or in its group");
   }
   Port& old = port(who);
   if (old.setup == nullptr) return {};
@@ -165,9 +166,12 @@ void Daemons::end(Server who, uint64_t instance, const char* why) {
   events_.on_daemon(who, false, instance);
 }
 
-void Daemons::terminate() {
+// Not by a signal: they may be of other users.
+void Daemons::shutdown() {
   for (Port* p : {&store_, &recoveryd_}) {
-    if (p->setup != nullptr && !p->setup->ended()) kill(p->setup->credentials().pid, SIGTERM);
+    SetupMessage message;
+    message.kind = SetupKind::kShutdown;
+    if (p->setup != nullptr) p->setup->send(std::move(message));
   }
 }
 

@@ -35,8 +35,8 @@ class Daemons {
   // For the keeper to hold; and that it has all there are.
   void give_keeper_wire(uint32_t pnn, uint32_t number, UniqueFd wire);
   void keeper_ready();
-  // SIGTERM to both.
-  void terminate();
+  // Both end.
+  void shutdown();
 
  private:
   struct Port {

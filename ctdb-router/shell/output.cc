@@ -71,7 +71,7 @@ void RouterShell::set_quiet(bool quiet) {
 void RouterShell::shutdown() {
   log_notice("shutdown was asked for: this node stops");
   loop_.at(loop_.now() + kFarewell, [this] {
-    daemons_.terminate();
+    daemons_.shutdown();
     loop_.stop();
   });
 }
@@ -159,7 +159,9 @@ void RouterShell::publish() {
   shell.clients_cut = classic_.cut() + native_.cut();
   shell.skipped_packets = classic_.skipped();
   publisher_.put(*router_, transport_->figures(), shell);
-  publisher_.put_status(status_text());
+  const std::string status = status_text();
+  publisher_.put_status(status);
+  context_.service->status(status);
 }
 
 // "links to 1 2, no link to 3; ctdb-store connected; ctdb-recoveryd missing"

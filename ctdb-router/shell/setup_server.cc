@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include "libctdbipc/runtime/log.h"
+#include "libctdbipc/runtime/service.h"
 
 namespace ctdb {
 namespace {
@@ -15,7 +16,7 @@ constexpr size_t kStrangersMax = 256;  // beyond that the oldest is sent away
 }  // namespace
 
 Result<void> SetupServer::listen(const std::string& path) {
-  Result<UniqueFd> socket = listen_unix(path, SOCK_SEQPACKET, kSocketMode, kBacklog);
+  Result<UniqueFd> socket = service_socket(path, SOCK_SEQPACKET, kSocketMode, kBacklog);
   if (!socket) return fail(std::move(socket.error()));
   Result<std::unique_ptr<Listener>> listener = Listener::create(
       loop_, std::move(*socket), [this](UniqueFd fd, const sockaddr_storage&) { accept_one(std::move(fd)); });

@@ -7,6 +7,7 @@
 #include "ctdb-router/transport/tcp/tcp_transport.h"
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/runtime/log.h"
+#include "libctdbipc/runtime/service.h"
 
 namespace ctdb {
 namespace {
@@ -84,9 +85,18 @@ Result<void> RouterShell::start() {
   if (Result<void> r = classic_.listen(context_.config.socket_path); !r) return r;
   if (Result<void> r = setup_.listen(context_.config.setup_socket_path); !r) return r;
   if (Result<void> r = transport_->start(); !r) return r;
+  if (const std::string others = unclaimed_sockets(); !others.empty())
+    log_warning("sockets opened by the service manager are of no use here: " + others +
+                " (let the paths in its socket units and in [ipc] be the same)");
   loop_.add_flush_hook([this] { end_of_turn(); });
   publish();
+  context_.service->ready();
   return {};
+}
+
+std::string RouterShell::reload() {
+  ++changes_;
+  return router_->reload_nodes();
 }
 
 void RouterShell::end_of_turn() {

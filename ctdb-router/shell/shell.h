@@ -32,6 +32,7 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   // `boot_id` is random, one per start of the router. The context outlives the shell.
   static Result<std::unique_ptr<RouterShell>> create(DaemonContext& context, uint64_t boot_id);
   ~RouterShell() override;
+  std::string reload() override;  // the nodes file
 
  private:
   RouterShell(DaemonContext& context, uint64_t boot_id, ClusterKey key);

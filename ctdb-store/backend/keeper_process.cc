@@ -30,6 +30,13 @@ constexpr TimeNs kChildCheckFirst = 2 * kMillisecond;
 constexpr TimeNs kChildCheckMax = 50 * kMillisecond;
 constexpr int kBacklog = 16;
 constexpr int kStoreSocket = 3;
+// Recoveryd, of the same group, rings; only a store of this user is taken for one.
+constexpr mode_t kSocketMode = 0660;
+
+bool of_this_user(int socket) {
+  const Result<PeerCredentials> peer = peer_credentials(socket);
+  return peer && (peer->uid == 0 || peer->uid == geteuid());
+}
 
 // 0: there is no such file.
 ino_t inode_of(const std::string& path) {
@@ -80,7 +87,7 @@ class Keeper {
 };
 
 bool Keeper::listen() {
-  Result<UniqueFd> listener = listen_unix(options_.socket_path, SOCK_SEQPACKET, 0600, kBacklog);
+  Result<UniqueFd> listener = listen_unix(options_.socket_path, SOCK_SEQPACKET, kSocketMode, kBacklog);
   if (!listener) {
     log_warning("no second keeper: " + listener.error().text());
     return false;
@@ -129,7 +136,7 @@ bool Keeper::read_all(Connection& connection) {
 void Keeper::take(Connection& connection, SetupMessage& message) {
   switch (message.kind) {
     case SetupKind::kRequest:
-      connection.is_store = message.role == DaemonRole::kStore;
+      connection.is_store = message.role == DaemonRole::kStore && of_this_user(connection.socket.get());
       return;
     case SetupKind::kKeeperWire:
       if (connection.is_store) wires_[message.endpoint] = std::move(message.descriptor);

@@ -59,7 +59,8 @@ tl::unexpected<Error> unusable(const char* what) {
 // Whole from the start: it takes its name when its size is right.
 Result<void> make_file(const std::string& path) {
   const std::string fresh = path + "." + std::to_string(getpid());
-  UniqueFd fd(open(fresh.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  // The group too, if the umask lets it: the daemons may be of several users.
+  UniqueFd fd(open(fresh.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0664));
   if (!fd.valid()) return fail_errno("making " + fresh);
   // Allocated, not only sized: on a full disk a store to a hole would be a SIGBUS.
   errno = posix_fallocate(fd.get(), 0, NodePage::kBytes);

@@ -240,15 +240,20 @@ int on_ini(void* user, const char* section, const char* key, const char* value) 
   return 1;
 }
 
+constexpr std::string_view kEtc = "/etc/";
+
 void fill_defaults(Config& config, const std::string& base) {
   const auto set = [](std::string& field, const std::string& value) {
     if (field.empty()) field = value;
   };
+  const bool installed = base.starts_with(kEtc);
+  const std::string name = installed ? base.substr(kEtc.size()) : "";
+  const std::string files = installed ? "/var/lib/" + name : base;
   set(config.nodes_file, base + "/nodes");
-  set(config.volatile_directory, base + "/volatile");
-  set(config.persistent_directory, base + "/persistent");
-  set(config.state_directory, base + "/state");
-  set(config.run_directory, base);
+  set(config.volatile_directory, files + "/volatile");
+  set(config.persistent_directory, files + "/persistent");
+  set(config.state_directory, files + "/state");
+  set(config.run_directory, installed ? "/run/" + name : base);
   set(config.socket_path, config.run_directory + "/ctdbd.socket");
   set(config.setup_socket_path, config.run_directory + "/setup.socket");
 }
@@ -294,19 +299,26 @@ void check_key_file(Config& config, const std::string& base, std::vector<ConfigP
                 " random ones there");
 }
 
-void find_own_pnn(Config& config, const std::string& file, std::vector<ConfigProblem>& problems) {
+// What the router wrote; empty when there is no such word.
+std::string address_said(const Config& config) {
+  const Result<std::string> text = read_config_file(config.address_path());
+  return text ? canonical_address(text->substr(0, text->find('\n'))) : "";
+}
+
+void find_own_pnn(Config& config, const std::string& file, const std::string& said,
+                  std::vector<ConfigProblem>& problems) {
   for (const NodeAddress& node : config.nodes) {
     if (node.deleted) continue;
-    const bool own =
-        config.node_address.empty() ? address_is_local(node.address) : node.address == config.node_address;
-    if (!own) continue;
+    const bool mine = config.node_address.empty() ? address_is_local(node.address) || node.address == said
+                                                  : node.address == config.node_address;
+    if (!mine) continue;
     config.pnn = node.pnn;
     config.node_address = node.address;
     return;
   }
   if (config.node_address.empty()) {
     problems.push_back({config.nodes_file, 0, "no address of this file is an address of this machine",
-                        "add this node's address, or bring its interface up"});
+                        "add this node's address, or bring its interface up", true, true});
   } else {
     problems.push_back({file, 0, "node address " + config.node_address + " is not in " + config.nodes_file,
                         "add it there, on the same line on every node"});
@@ -335,7 +347,7 @@ Result<Config> parse_config(const std::string& base, const std::string& file, co
   return std::move(parser.config);
 }
 
-Result<Config> load_config(const std::string& base, std::vector<ConfigProblem>& problems) {
+Result<Config> load_config(const std::string& base, std::vector<ConfigProblem>& problems, OwnAddress own) {
   const std::string file = base + "/ctdb.conf";
   std::string text;
   if (Result<std::string> read = read_config_file(file)) {
@@ -355,7 +367,8 @@ Result<Config> load_config(const std::string& base, std::vector<ConfigProblem>& 
   if (!nodes) return fail(ErrorCode::kInvalid, "configuration has errors");
   config->nodes = std::move(*nodes);
   const size_t before = problems.size();
-  find_own_pnn(*config, file, problems);
+  const bool asks = own == OwnAddress::kOrAsRouterSaid;
+  find_own_pnn(*config, file, asks ? address_said(*config) : "", problems);
   check_key_file(*config, base, problems);
   if (problems.size() > before) return fail(ErrorCode::kInvalid, "configuration has errors");
   return config;

@@ -45,13 +45,15 @@ struct Config {
   std::string log_location = "stderr";  // stderr | syslog | journal | file:PATH
   std::string log_level = "NOTICE";     // ERROR WARNING NOTICE INFO DEBUG
   // Where the node lives: all derived from <base>, the directory of ctdb.conf, unless [ipc] says otherwise
-  // (ours).
+  // (ours). What is configured in /etc/NAME has its databases in /var/lib/NAME and runs in /run/NAME.
   std::string run_directory;      // default <base>
   std::string socket_path;        // classic socket, default <run>/ctdbd.socket
   std::string setup_socket_path;  // default <run>/setup.socket
   std::string counters_path(const std::string& daemon) const {
     return run_directory + "/" + daemon + ".counters";
   }
+  // Where the router says which address this node has, for daemons that do not see the network.
+  std::string address_path() const { return run_directory + "/ctdb-router.address"; }
   std::string node_page_path() const { return run_directory + "/ctdb-node.page"; }
   std::string keeper_socket_path() const { return run_directory + "/keeper.sock"; }
 
@@ -59,9 +61,18 @@ struct Config {
   uint32_t pnn = 0;                // which line is this node
 };
 
+// How a process knows which line of the nodes file is its own, when "node address" does not say.
+enum class OwnAddress : uint8_t {
+  kOfThisMachine,  // the router
+  kOrAsRouterSaid  // all others: they may have no network, or live in another namespace
+};
+
 // Reads <base>/ctdb.conf (a missing file means all defaults) and the nodes file. All problems found are
 // appended to `problems`, warnings too; the Config is returned only when none is fatal.
-Result<Config> load_config(const std::string& base, std::vector<ConfigProblem>& problems);
+Result<Config> load_config(const std::string& base, std::vector<ConfigProblem>& problems,
+                           OwnAddress own = OwnAddress::kOrAsRouterSaid);
+// Options in which the two differ, by their names in ctdb.conf; the log level and the nodes file's contents left out.
+std::vector<std::string> changed_options(const Config& before, const Config& now);
 
 // The parser on text, for tests and fuzzers. `file` is only for messages.
 Result<Config> parse_config(const std::string& base, const std::string& file, const std::string& text,

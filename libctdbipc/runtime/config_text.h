@@ -21,6 +21,8 @@ struct ConfigProblem {
   std::string text;    // what is wrong
   std::string remedy;  // what to do
   bool fatal = true;   // false: a warning (unknown option of the classic daemon that has no meaning here)
+  bool may_pass =
+      false;  // it may be well later without a change of any file: an address that is not there yet
   std::string format() const;  // "file:line: text (remedy)"
 };
 

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 #include "libctdbipc/runtime/daemon.h"
 
-#include <systemd/sd-daemon.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
 
+#include "libctdbipc/runtime/last_end.h"
 #include "libctdbipc/runtime/log.h"
+#include "libctdbipc/runtime/reload.h"
 #include "libctdbipc/runtime/scheduling.h"
 
 namespace ctdb {
@@ -15,11 +20,18 @@ namespace {
 struct Arguments {
   std::string base = "/etc/ctdb";
   bool check = false;
+  bool wait = false;
+  bool ended = false;
 };
+
+constexpr TimeNs kAddressInterval = 200 * kMillisecond;
 
 // false: the process ends with `status`.
 bool parse_arguments(const std::string& name, int argc, char** argv, Arguments& arguments, int& status) {
   CLI::App app(name + ": a daemon of the CTDB suite");
+  app.add_flag("--wait-for-address", arguments.wait,
+               "do not fail when no address of the nodes file is on this machine: wait for it");
+  app.add_flag("--ended", arguments.ended, "for the unit: note for ctdb-cli how this daemon has ended");
   app.set_version_flag("--version", name + " 0.1.0");
   app.add_option("--base", arguments.base, "directory of ctdb.conf and nodes")->capture_default_str();
   app.add_flag("--check", arguments.check, "check the configuration and exit (0 good, 78 bad)");
@@ -32,11 +44,41 @@ bool parse_arguments(const std::string& name, int argc, char** argv, Arguments& 
   return true;
 }
 
-Result<Config> checked_config(const std::string& base) {
-  std::vector<ConfigProblem> problems;
-  Result<Config> config = load_config(base, problems);
+void print(const std::vector<ConfigProblem>& problems) {
   for (const ConfigProblem& problem : problems) std::fprintf(stderr, "%s\n", problem.format().c_str());
-  return config;
+}
+
+bool all_may_pass(const std::vector<ConfigProblem>& problems) {
+  return any_fatal(problems) && std::ranges::all_of(problems, [](const auto& problem) {
+           return problem.may_pass || !problem.fatal;
+         });
+}
+
+std::string first_fatal(const std::vector<ConfigProblem>& problems) {
+  const auto found = std::ranges::find_if(problems, &ConfigProblem::fatal);
+  return found == problems.end() ? "" : found->format();
+}
+
+// Reads it again and again while all that is wrong may pass, if the administrator wants that.
+Result<Config> awaited_config(const Arguments& arguments, OwnAddress own) {
+  std::string told;
+  for (;;) {
+    std::vector<ConfigProblem> problems;
+    Result<Config> config = load_config(arguments.base, problems, own);
+    const std::string wrong = first_fatal(problems);
+    if (config || !arguments.wait || !all_may_pass(problems)) {
+      print(problems);
+      if (!config) tell_service_manager("wrong configuration: " + wrong);
+      return config;
+    }
+    if (wrong != told) {
+      print(problems);
+      tell_service_manager("waiting: " + wrong);
+    }
+    told = wrong;
+    const timespec pause{0, kAddressInterval};
+    nanosleep(&pause, nullptr);
+  }
 }
 
 Result<void> prepare(DaemonContext& context) {
@@ -54,37 +96,53 @@ Result<void> prepare(DaemonContext& context) {
   Result<std::unique_ptr<NodePage>> page = NodePage::open(context.config.node_page_path());
   if (!page) return fail(std::move(page.error()));
   context.node_page = std::move(*page);
+  context.service = std::make_unique<Service>(*context.loop);
+  context.loop->on_reload([&context] { reload(context); });
   return {};
 }
 
 }  // namespace
 
+Result<void> make_directory(const std::string& path) {
+  for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
+    const std::string part = path.substr(0, slash);
+    if (mkdir(part.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno("making directory " + part);
+    if (slash == std::string::npos) return {};
+  }
+}
+
 int daemon_main(const std::string& name, int argc, char** argv,
-                const std::function<Result<void>(DaemonContext&)>& start) {
+                const std::function<Result<void>(DaemonContext&)>& start, OwnAddress own_address) {
   Arguments arguments;
   int status = 0;
   if (!parse_arguments(name, argc, argv, arguments, status)) return status;
-  Result<Config> config = checked_config(arguments.base);
+  Result<Config> config = awaited_config(arguments, own_address);
   if (!config) {
     std::fprintf(stderr, "%s: %s; nothing started\n", name.c_str(), config.error().text().c_str());
     return kExitConfig;
   }
   if (arguments.check) return 0;
+  if (arguments.ended) return note_end_as_systemd_saw_it(*config, name), 0;
   DaemonContext context;
   context.name = name;
+  context.base = arguments.base;
+  context.own_address = own_address;
   context.config = std::move(*config);
   Result<void> ready = prepare(context);
   if (ready) ready = start(context);
   if (!ready) {
     std::fprintf(stderr, "%s: %s\n", name.c_str(), ready.error().text().c_str());
+    tell_service_manager("not started: " + ready.error().text());
+    note_end(context.config, name, "not started: " + ready.error().text());
     return 1;
   }
-  sd_notify(0, "READY=1");
+  forget_end(context.config, name);
   log_notice(name + " started, node " + std::to_string(context.config.pnn));
   if (Result<void> ran = context.loop->run(); !ran) {
     log_error(ran.error().text());
     return 1;
   }
+  context.service->stopping();
   log_notice(name + " stopped");
   return 0;
 }

@@ -46,6 +46,7 @@ enum class SetupKind : uint32_t {
   kKeeperWire = 12,
   // store -> router: there is a keeper, hand over all wires. router -> store -> keeper: these were all.
   kKeeperReady = 13,
+  kShutdown = 14,  // router -> store and recoveryd: end, this node was told to
 };
 
 struct SetupMessage {

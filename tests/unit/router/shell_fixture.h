@@ -148,6 +148,7 @@ class ShellTest : public testing::Test {
     config.port = port;
     config.nodes = {{0, "127.0.0.1", false}, {1, "127.0.0.2", false}};
     context.loop = std::move(*EventLoop::create());
+    context.service = std::make_unique<Service>(*context.loop);
     context.counters = std::move(*Counters::create(config.counters_path(context.name)));
     context.node_page = std::move(*NodePage::open(config.node_page_path()));
     context.shell = std::move(*RouterShell::create(context, 0xb007));

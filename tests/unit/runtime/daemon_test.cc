@@ -124,22 +124,115 @@ TEST_F(DaemonTest, EndsWithTheLoop) {
   EXPECT_EQ(counters->status, "started");
 }
 
-TEST_F(DaemonTest, SaysReadyAndEndsOnSigterm) {
-  const std::string path = base_ + "/notify";
-  const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::copy(path.begin(), path.end(), address.sun_path);
-  ASSERT_EQ(bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  const pid_t child = start({"--base", base_}, {"NOTIFY_SOCKET=" + path});
-  char text[64] = {};
-  ASSERT_GT(recv(socket.get(), text, sizeof text - 1, 0), 0);
-  EXPECT_STREQ(text, "READY=1");
-  ASSERT_EQ(kill(child, SIGTERM), 0);
+// What the daemon tells systemd arrives at a socket of ours.
+class ServiceTest : public DaemonTest {
+ protected:
+  ServiceTest() {
+    const std::string path = base_ + "/notify";
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::copy(path.begin(), path.end(), address.sun_path);
+    EXPECT_EQ(bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  }
+  void start_managed(std::vector<std::string> environment = {}, std::vector<std::string> more = {}) {
+    environment.push_back("NOTIFY_SOCKET=" + base_ + "/notify");
+    more.insert(more.end(), {"--base", base_});
+    child_ = start(more, environment);
+  }
+  std::string told() {
+    char text[1024] = {};
+    EXPECT_GT(recv(socket_.get(), text, sizeof text - 1, 0), 0);
+    return text;
+  }
+  // Reads until a message holds `wanted`; a hang is ended by the test's time limit.
+  void wait_for(const std::string& wanted) {
+    while (told().find(wanted) == std::string::npos) {
+    }
+  }
+  int end(int signal) {
+    EXPECT_EQ(kill(child_, signal), 0);
+    int status = 0;
+    EXPECT_EQ(waitpid(child_, &status, 0), child_);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+  }
+
+  const UniqueFd socket_{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  pid_t child_ = 0;
+};
+
+TEST_F(ServiceTest, SaysReadyAndEndsOnSigterm) {
+  start_managed();
+  EXPECT_EQ(told(), "STATUS=started");
+  EXPECT_EQ(told(), "READY=1");
+  EXPECT_EQ(end(SIGTERM), 0);
+  EXPECT_EQ(told(), "STOPPING=1");
+}
+
+TEST_F(ServiceTest, TheLoopFeedsTheWatchdog) {
+  start_managed({"WATCHDOG_USEC=40000"});
+  for (int i = 0; i < 3; ++i) wait_for("WATCHDOG=1");
+  EXPECT_EQ(end(SIGTERM), 0);
+}
+
+TEST_F(ServiceTest, WhatEndsItIsTold) {
+  start_managed({"TEST_DAEMON_MODE=refuse"});
+  EXPECT_EQ(told(), "STATUS=not started: not today");
   int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(waitpid(child_, &status, 0), child_);
+  write("ctdb.conf", "[cluster]\nport = 70000\n");
+  start_managed();
+  const std::string text = told();
+  EXPECT_EQ(text.rfind("STATUS=wrong configuration: " + base_ + "/ctdb.conf:2: ", 0), 0u) << text;
+  EXPECT_EQ(waitpid(child_, &status, 0), child_);
+  EXPECT_EQ(WEXITSTATUS(status), 78);
+}
+
+TEST_F(ServiceTest, ReloadUsesWhatItCanAndNamesTheRest) {
+  start_managed();
+  wait_for("READY=1");
+  write("ctdb.conf",
+        "[cluster]\nnode address = 127.0.0.1\nport = 4000\nquorum = none\n[logging]\nlog level = DEBUG\n");
+  EXPECT_EQ(kill(child_, SIGHUP), 0);
+  wait_for("RELOADING=1");
+  EXPECT_EQ(told(), "STATUS=started; needs a restart to use the new port");
+  wait_for("READY=1");
+  EXPECT_NE(output("stderr").find("log level set to DEBUG"), std::string::npos);
+  EXPECT_EQ(end(SIGTERM), 0);
+}
+
+TEST_F(ServiceTest, ReloadOfAWrongConfigurationChangesNothing) {
+  start_managed();
+  wait_for("READY=1");
+  write("ctdb.conf", "[cluster]\nport = 70000\n");
+  EXPECT_EQ(kill(child_, SIGHUP), 0);
+  wait_for("started; reload refused, the old configuration stays: " + base_ + "/ctdb.conf:2: ");
+  wait_for("READY=1");
+  EXPECT_EQ(end(SIGTERM), 0);
+}
+
+TEST_F(ServiceTest, WaitsForAnAddressThatIsNotThereYet) {
+  write("ctdb.conf", "[cluster]\nquorum = none\n");
+  write("nodes", "192.0.2.1\n");
+  start_managed({}, {"--wait-for-address"});
+  const std::string text = told();
+  EXPECT_EQ(text.rfind("STATUS=waiting: " + base_ + "/nodes: no address of this file", 0), 0u) << text;
+  write("nodes", "127.0.0.1\n");  // it is read again
+  wait_for("READY=1");
+  EXPECT_EQ(end(SIGTERM), 0);
+}
+
+TEST_F(ServiceTest, WithoutTheOptionAMissingAddressIsAMistake) {
+  write("ctdb.conf", "[cluster]\nquorum = none\n");
+  write("nodes", "192.0.2.1\n");
+  EXPECT_EQ(run({"--base", base_}), 78);
+}
+
+TEST_F(ServiceTest, TheRouterSaysWhichAddressIsOurs) {
+  write("ctdb.conf", "[cluster]\nquorum = none\n");
+  write("nodes", "192.0.2.1\n192.0.2.2\n");
+  write("ctdb-router.address", "192.0.2.2\n");
+  EXPECT_EQ(run({"--base", base_}, {"TEST_DAEMON_MODE=end"}), 0);
+  EXPECT_NE(output("stderr").find("test-daemon started, node 1"), std::string::npos) << output("stderr");
 }
 
 TEST_F(DaemonTest, AMissingRunDirectoryIsExplained) {

@@ -24,6 +24,8 @@ Result<void> start(DaemonContext& context) {
   if (mode != nullptr && std::strcmp(mode, "refuse") == 0) return fail(ErrorCode::kRefused, "not today");
   if (mode != nullptr && std::strcmp(mode, "end") == 0) context.loop->stop();
   context.counters->set_status("started");
+  context.service->status("started");
+  context.service->ready();
   context.shell = std::make_unique<Shell>(*context.loop);
   return {};
 }

@@ -108,7 +108,7 @@ TEST_F(StoreProgram, SaysWhatItHasAndMakesItsDirectories) {
   ASSERT_TRUE(hello.has_value());
   EXPECT_EQ(hello->open_generation, CTDB_INVALID_GENERATION);
   EXPECT_EQ(hello->databases, 0u);
-  for (const char* name : {"/volatile", "/persistent", "/state"}) {
+  for (const char* name : {"/volatile", "/persistent"}) {
     struct stat info;
     ASSERT_EQ(stat((base() + name).c_str(), &info), 0) << name;
     EXPECT_EQ(info.st_mode & 0777, 0700u) << name;

@@ -1,8 +1,10 @@
-// SPDX-License-Identifier: GPL-3.0-or-later
-// The store's set-up connection: finds the router, again and again until it answers, and hands on what it says. Its
-// end is the router's end. Used by the store's shell from its loop.
-#ifndef CTDB_STORE_ROUTER_LINK_H_
-#define CTDB_STORE_ROUTER_LINK_H_
+// SPDX-License-Identifier: LGPL-3.0-or-later
+// A daemon's set-up connection to its router: finds the router, again and again until it answers, and hands on what it
+// says. Its end is the router's end. Used by the shells of store and recoveryd from their loops.
+//
+// Nothing waits here: with socket activation a connection is made at once and answered when there is a router.
+#ifndef LIBCTDBIPC_RUNTIME_ROUTER_LINK_H_
+#define LIBCTDBIPC_RUNTIME_ROUTER_LINK_H_
 
 #include <functional>
 #include <string>
@@ -21,14 +23,15 @@ class RouterLink {
     // Once per on_up that was good. From here on there is no connection, a new one is being looked for.
     std::function<void()> on_down;
   };
-  RouterLink(EventLoop& loop, std::string path, Handlers handlers);
+  // `pnn` is this node's: a router of another node is not taken.
+  RouterLink(EventLoop& loop, std::string path, DaemonRole role, uint32_t pnn, Handlers handlers);
   ~RouterLink();
   RouterLink(const RouterLink&) = delete;
   RouterLink& operator=(const RouterLink&) = delete;
 
   // Tries at once.
   void start() { connect(); }
-  bool up() const { return socket_.valid(); }
+  bool up() const { return up_; }
   // Best effort: a router that does not read will end the connection anyway.
   void send(const SetupMessage& message);
   // The router broke the rules: drops the connection as if it had ended.
@@ -39,11 +42,17 @@ class RouterLink {
   Result<void> try_connect();
   void retry_later();
   void on_readable();
+  Result<void> on_first(SetupMessage& reply);
+  void complain(const std::string& why);
+  void drop();
 
   EventLoop& loop_;
   const std::string path_;
+  const DaemonRole role_;
+  const uint32_t pnn_;
   Handlers handlers_;
   UniqueFd socket_;
+  bool up_ = false;  // it has answered
   EventLoop::TimerId retry_timer_ = 0;
   TimeNs retry_after_;
   bool complained_ = false;  // about a router that is not there
@@ -51,4 +60,4 @@ class RouterLink {
 
 }  // namespace ctdb
 
-#endif  // CTDB_STORE_ROUTER_LINK_H_
+#endif  // LIBCTDBIPC_RUNTIME_ROUTER_LINK_H_
