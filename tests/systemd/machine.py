@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A machine that boots systemd: systemd-nspawn with a network of its own. Its files vanish with it."""
+import os
+import signal
+import subprocess
+import tempfile
+import time
+
+from root import BUILD, installed_root
+
+BOOT_SECONDS = 60
+COMMAND_SECONDS = 120
+TOOLS = "/opt/ctdb-tests"  # where the test programs of the build are
+
+
+def children(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as listed:
+            return [int(word) for word in listed.read().split()]
+    except OSError:
+        return []
+
+
+def wait_until(condition, what, seconds=60):
+    """Waits for a condition; the deadline is generous, its only use is to end a hung test."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s in vain: {what() if callable(what) else what}")
+        time.sleep(0.02)
+
+
+class Machine:
+    def __init__(self):
+        self._directory = tempfile.TemporaryDirectory(prefix="ctdb-systemd-")
+        self._console = open(os.path.join(self._directory.name, "console"), "w+b")
+        # kill -9 of nspawn would leave the container: the pid namespace takes it along.
+        self._nspawn = subprocess.Popen(
+            ["unshare", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "systemd-nspawn", "--quiet",
+             f"--directory={installed_root()}", "--boot", "--register=no", "--keep-unit", "--private-network",
+             f"--bind-ro={BUILD}/bin:{TOOLS}", "--volatile=overlay", "--console=read-only", "--machine=ctdb-test", "--link-journal=no",
+             "systemd.unit=multi-user.target"],
+            env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+            stdin=subprocess.DEVNULL, stdout=self._console, stderr=self._console)
+        self._init = wait_until(self._find_init, lambda: "the machine starts\n" + self.console(), BOOT_SECONDS)
+        wait_until(lambda: self.run("systemctl", "is-system-running", check=False).strip() in ("running", "degraded"),
+                   lambda: "systemd is up\n" + self.console(), BOOT_SECONDS)
+
+    def console(self):
+        with open(self._console.name, errors="replace") as text:
+            return text.read()
+
+    def _find_init(self):
+        """The machine's process 1, seen from here."""
+        if self._nspawn.poll() is not None:
+            raise RuntimeError("systemd-nspawn ended\n" + self.console())
+        waiting = [self._nspawn.pid]
+        while waiting:
+            pid = waiting.pop()
+            try:
+                with open(f"/proc/{pid}/status") as status:
+                    pids = [line.split()[1:] for line in status if line.startswith("NSpid:")][0]
+                with open(f"/proc/{pid}/comm") as comm:
+                    if pids[-1] == "1" and comm.read().strip() == "systemd":
+                        return pid
+            except OSError:
+                pass
+            waiting += children(pid)
+        return None
+
+    def _command(self, command):
+        return ["nsenter", "--target", str(self._init), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--",
+                *command]
+
+    def run(self, *command, check=True, stdin=None):
+        """What it prints; with check an error raises, with all it said."""
+        done = subprocess.run(self._command(command), input=stdin, capture_output=True, text=True,
+                              timeout=COMMAND_SECONDS, cwd="/", env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+        if check and done.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)}: status {done.returncode}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def status_of(self, *command):
+        return subprocess.run(self._command(command), capture_output=True, cwd="/", timeout=COMMAND_SECONDS).returncode
+
+    def start(self, *command):
+        return subprocess.Popen(self._command(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True, cwd="/")
+
+    def write(self, path, text, mode="644"):
+        self.run("sh", "-c", f"cat >{path} && chmod {mode} {path}", stdin=text)
+
+    def show(self, unit, *names):
+        """Properties of a unit: one as text, several as a list."""
+        out = self.run("systemctl", "show", unit, *[f"--property={name}" for name in names])
+        values = dict(line.split("=", 1) for line in out.strip().split("\n"))
+        return values[names[0]] if len(names) == 1 else [values[name] for name in names]
+
+    def pid_of(self, unit):
+        return int(self.show(unit, "MainPID"))
+
+    def kill(self, unit, number=signal.SIGKILL):
+        self.run("kill", f"-{int(number)}", str(self.pid_of(unit)))
+
+    def journal(self, *arguments):
+        return self.run("journalctl", "--no-pager", "--output=cat", *arguments, check=False)
+
+    def close(self):
+        self._nspawn.kill()  # its pid namespace goes with it
+        self._nspawn.wait()
+        self._console.close()
+        self._directory.cleanup()

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One node of ours on a Machine: the plain one, or one of several in a network namespace each."""
+import json
+
+from machine import TOOLS, wait_until
+
+DAEMONS = ("router", "recoveryd", "store")
+
+
+class Node:
+    def __init__(self, machine, instance=""):
+        self.machine = machine
+        self._at = f"@{instance}" if instance else ""
+        self.name = f"ctdb-{instance}" if instance else "ctdb"
+        self.base = f"/etc/{self.name}"
+        self.run_directory = f"/run/{self.name}"
+        self.target = f"ctdb{self._at}.target"
+
+    def unit(self, daemon):
+        return f"ctdb-{daemon}{self._at}.service"
+
+    def units(self):
+        return [self.unit(daemon) for daemon in DAEMONS]
+
+    def start(self):
+        self.machine.run("systemctl", "start", self.target)
+
+    def stop(self):
+        """The target alone would not wait for the daemons."""
+        self.machine.run("systemctl", "stop", self.target, *self.units())
+
+    def cli(self, *arguments, check=True):
+        return self.machine.run("ctdb-cli", "--base", self.base, *arguments, check=check)
+
+    def wait(self, condition="healthy"):
+        self.cli("wait", f"--for={condition}", "--timeout", "60")
+
+    def status(self):
+        return json.loads(self.cli("status", "-o", "json", check=False))
+
+    def status_text(self, daemon):
+        return self.machine.show(self.unit(daemon), "StatusText")
+
+    def pid(self, daemon):
+        return self.machine.pid_of(self.unit(daemon))
+
+    def restarts(self, daemon):
+        return int(self.machine.show(self.unit(daemon), "NRestarts"))
+
+    def wait_for_another(self, daemon, old):
+        """Another process than `old` serves as that daemon."""
+        def there():
+            pid, state = self.machine.show(self.unit(daemon), "MainPID", "ActiveState")
+            return state == "active" and int(pid) not in (0, old)
+        wait_until(there, lambda: f"{daemon} is back\n" + self.machine.journal("-n", "40"))
+
+    def increments(self, key, count, api="native"):
+        """A client that adds `count` to a record; started, not waited for."""
+        return self._counter(key, api, "--count", str(count))
+
+    def counting(self, key, api="native"):
+        """A client that adds to a record until it is told to stop."""
+        return Counting(self, key, api)
+
+    def _counter(self, key, api, *more):
+        where = ["--setup", f"{self.run_directory}/setup.socket"] if api == "native" else \
+            ["--socket", f"{self.run_directory}/ctdbd.socket"]
+        return self.machine.start(f"{TOOLS}/ctdb-increment", *where, "--db", "count.tdb", "--key", key, *more)
+
+    def value(self, key):
+        return int(finish(self.increments(key, 0)).split()[-1])
+
+
+class Counting:
+    """Load: what it has done is a history of its own, so that nothing a daemon forgets goes unnoticed."""
+
+    def __init__(self, node, key, api):
+        self.node, self.key = node, key
+        self._history = f"/tmp/history-{node.name}-{key}"
+        self._client = node._counter(key, api, "--history", self._history)
+
+    def done(self):
+        text = self.node.machine.run("cat", self._history, check=False)
+        return [int(line.split()[0]) for line in text.split("\n")[:-1]]
+
+    def wait_for_more(self):
+        before = len(self.done())
+        wait_until(lambda: len(self.done()) > before + 20, f"the client of {self.node.name} goes on")
+
+    def stop(self):
+        """All values it wrote, in order."""
+        finish(self._client)
+        return self.done()
+
+
+def finish(client):
+    """What the client said when it had done all; a client that fails is a failure."""
+    out, err = client.communicate(timeout=300)
+    if client.returncode != 0:
+        raise AssertionError(f"a client ended with {client.returncode}: {out}{err}")
+    return out

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The life of one node under systemd: boot without its address, readiness, load while its daemons are killed and
+stopped, reload, mistakes, crash loops, the end."""
+import signal
+import unittest
+
+from machine import Machine, wait_until
+from node import DAEMONS, Node
+
+ADDRESS = "10.1.0.1"
+
+
+class OneNodeTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.machine = Machine()
+        cls.addClassCleanup(cls.machine.close)
+        cls.node = Node(cls.machine)
+        cls.machine.write("/etc/ctdb/nodes", ADDRESS + "\n")
+        cls.machine.run("ip", "link", "set", "lo", "up")
+
+    def setUp(self):
+        self.configure("")
+        self.node.stop()
+        self.machine.run("sh", "-c", "systemctl reset-failed; rm -f /run/ctdb/*.ended", check=False)
+
+    def start(self):
+        self.machine.run("ip", "addr", "replace", f"{ADDRESS}/32", "dev", "lo")
+        self.node.start()
+        self.node.wait()
+
+    def configure(self, text):
+        self.machine.write("/etc/ctdb/ctdb.conf", text)
+
+    def active(self, unit):
+        return self.machine.show(unit, "ActiveState")
+
+    def test_waits_for_its_address_and_says_so(self):
+        self.machine.run("ip", "addr", "flush", "dev", "lo")
+        self.machine.run("systemctl", "start", "--no-block", "ctdb.target", "ctdb-healthy.target")
+        wait_until(lambda: "no address of this file" in self.node.status_text("router"), "the router says what is missing")
+        self.assertTrue(self.node.status_text("router").startswith("waiting: /etc/ctdb/nodes: "))
+        self.assertEqual(self.active("ctdb-router.service"), "activating")
+        self.assertNotEqual(self.active("ctdb-healthy.target"), "active")
+        self.machine.run("ip", "addr", "add", f"{ADDRESS}/32", "dev", "lo")
+        wait_until(lambda: self.active("ctdb-healthy.target") == "active", "the node takes part")
+        self.assertTrue(self.node.status()["healthy"])
+
+    def test_when_the_start_is_over_it_serves(self):
+        self.start()
+        self.assertEqual(self.node.value("fresh"), 0)
+        self.assertEqual(self.active("ctdb.target"), "active")
+        self.assertEqual({unit: self.active(unit) for unit in self.node.units()},
+                         {unit: "active" for unit in self.node.units()})
+        wait_until(lambda: self.node.status_text("recoveryd").startswith("RUNNING, leader 0"), "recoveryd says so")
+        wait_until(lambda: "ctdb-store connected; ctdb-recoveryd connected" in self.node.status_text("router"), "the router")
+
+    def test_each_daemon_has_its_own_user(self):
+        self.start()
+        for daemon in DAEMONS:
+            user = self.machine.run("ps", "-o", "user:32=", "-p", str(self.node.pid(daemon))).strip()
+            self.assertEqual(user, f"ctdb-{daemon}")
+
+    def test_a_killed_store_takes_its_records_up_again(self):
+        self.start()
+        load = self.node.counting("store")
+        others = {daemon: self.node.pid(daemon) for daemon in ("router", "recoveryd")}
+        for _ in range(3):
+            load.wait_for_more()
+            old = self.node.pid("store")
+            self.machine.kill("ctdb-store.service")
+            self.node.wait_for_another("store", old)
+        load.wait_for_more()
+        values = load.stop()
+        self.assertEqual(values, list(range(1, len(values) + 1)), "a change was lost")
+        self.assertEqual({daemon: self.node.pid(daemon) for daemon in others}, others)
+        self.node.wait()
+
+    def test_clients_do_not_notice_the_death_of_recoveryd(self):
+        self.start()
+        load = self.node.counting("recoveryd")
+        load.wait_for_more()
+        old = self.node.pid("recoveryd")
+        self.machine.kill("ctdb-recoveryd.service")
+        self.node.wait_for_another("recoveryd", old)
+        load.wait_for_more()
+        values = load.stop()
+        self.assertEqual(values, list(range(1, len(values) + 1)))
+        self.node.wait()
+
+    def test_clients_of_a_killed_router_connect_again_and_nothing_is_lost(self):
+        self.start()
+        loads = [self.node.counting("native"), self.node.counting("classic", "classic")]
+        for load in loads:
+            load.wait_for_more()
+        old = self.node.pid("router")
+        self.machine.kill("ctdb-router.service")
+        self.node.wait_for_another("router", old)
+        for load in loads:
+            load.wait_for_more()
+            values = load.stop()
+            self.assertEqual(values, list(range(1, len(values) + 1)))
+        self.node.wait()
+
+    def test_daemons_that_hang_are_replaced(self):
+        self.start()
+        old = {daemon: self.node.pid(daemon) for daemon in DAEMONS}
+        for daemon in DAEMONS:
+            self.machine.kill(self.node.unit(daemon), signal.SIGSTOP)
+        for daemon in DAEMONS:
+            self.node.wait_for_another(daemon, old[daemon])
+            self.assertEqual(self.node.restarts(daemon), 1)
+        self.assertIn("Watchdog timeout", self.machine.journal("-u", "ctdb-store.service"))
+        self.node.wait()
+        self.assertEqual(self.node.value("after"), 0)
+
+    def test_reload_says_what_needs_a_restart(self):
+        self.start()
+        self.configure("[cluster]\nport = 4400\n[logging]\nlog level = INFO\n")
+        self.machine.run("systemctl", "reload", *self.node.units())
+        for daemon in DAEMONS:
+            wait_until(lambda: "needs a restart to use the new port" in self.node.status_text(daemon), daemon)
+        self.configure("[cluster]\nport = many\n")
+        self.machine.run("systemctl", "reload", *self.node.units())
+        for daemon in DAEMONS:
+            wait_until(lambda: "ctdb.conf:2: 'many' is not a port" in self.node.status_text(daemon), daemon)
+        self.configure("")
+        self.machine.run("systemctl", "reload", *self.node.units())
+        for daemon in DAEMONS:
+            wait_until(lambda: "reload refused" not in self.node.status_text(daemon), daemon)
+        self.assertTrue(self.node.status()["healthy"])
+
+    def test_a_wrong_configuration_is_not_tried_again(self):
+        self.configure("[cluster]\nquorum = sometimes\n")
+        self.machine.run("systemctl", "start", "ctdb.target", check=False)
+        for daemon in DAEMONS:
+            unit = self.node.unit(daemon)
+            self.assertEqual(self.machine.show(unit, "ActiveState", "ExecMainStatus", "NRestarts"), ["failed", "78", "0"])
+            self.assertIn("ctdb.conf:2: 'sometimes' is not a quorum rule", self.node.status_text(daemon))
+        self.assertIn("ctdb.conf:2: ", self.machine.run("sh", "-c", "ctdb-cli status 2>&1", check=False))
+
+    def test_a_crash_loop_stops_and_says_why(self):
+        self.start()
+        self.node.stop()
+        self.machine.run("sh", "-c", "cd /run/ctdb; echo nonsense >ctdb-node.page; chmod 664 ctdb-node.page")
+        self.addCleanup(self.machine.run, "rm", "/run/ctdb/ctdb-node.page")
+        self.machine.run("systemctl", "start", "--no-block", "ctdb.target")
+        why = "the node page is unusable"
+        for daemon in DAEMONS:
+            unit = self.node.unit(daemon)
+            wait_until(lambda: self.machine.show(unit, "ActiveState") == "failed",
+                       lambda: self.machine.run("systemctl", "status", unit, check=False))
+            shown = self.machine.run("systemctl", "status", "--no-pager", unit, check=False)
+            self.assertIn(f'Status: "not started: {why}', shown)
+            self.assertIn("Start request repeated too quickly", shown)
+        reasons = self.node.status()["reason"]
+        for daemon in DAEMONS:
+            self.assertIn(f"ctdb-{daemon} is dead", reasons)
+        self.assertIn(why, reasons)
+        self.assertIn("exit status 1", reasons)
+
+    def test_stop_leaves_nothing_behind(self):
+        self.start()
+        self.node.stop()
+        wait_until(lambda: not self.machine.run("pgrep", "-u", "ctdb-store,ctdb-router,ctdb-recoveryd", check=False),
+                   "all processes, the keeper too, end")
+        for unit in self.node.units():
+            self.assertEqual(self.machine.show(unit, "ActiveState", "Result"), ["inactive", "success"])
+
+    def test_whoever_needs_the_router_starts_it(self):
+        self.start()
+        old = self.node.pid("router")
+        self.machine.kill("ctdb-router.service", signal.SIGTERM)
+        self.node.wait_for_another("router", old)
+        self.node.wait()
+
+
+if __name__ == "__main__":
+    unittest.main()

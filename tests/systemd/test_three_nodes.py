@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cluster of three nodes on one machine, each in a network namespace of its own (ctdb@NAME.target), under load."""
+import json
+import unittest
+
+from machine import Machine, wait_until
+from node import DAEMONS, Node
+
+NAMES = ("a", "b", "c")
+NETWORK = """
+ip link add bridge type bridge && ip link set bridge up
+number=1
+for name in a b c; do
+  ip netns add $name
+  ip link add to-$name type veth peer name eth0 netns $name
+  ip link set to-$name master bridge up
+  ip -n $name link set lo up
+  ip -n $name link set eth0 up
+  ip -n $name addr add 10.2.0.$number/24 dev eth0
+  install -d -m 775 -g ctdb-router /etc/ctdb-$name
+  printf '10.2.0.1\\n10.2.0.2\\n10.2.0.3\\n' >/etc/ctdb-$name/nodes
+  (umask 027; echo 0123456789012345678901234567890123456789 >/etc/ctdb-$name/cluster.key)
+  chgrp ctdb-router /etc/ctdb-$name/cluster.key
+  number=$((number + 1))
+done
+"""
+CUT = """
+table inet cut {
+  chain input {
+    type filter hook input priority 0
+    iifname eth0 drop
+  }
+}
+"""
+
+
+class ThreeNodesTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.machine = Machine()
+        cls.addClassCleanup(cls.machine.close)
+        cls.machine.run("sh", "-e", "-c", NETWORK)
+        cls.nodes = [Node(cls.machine, name) for name in NAMES]
+        cls.machine.run("systemctl", "start", *[node.target for node in cls.nodes])
+        for node in cls.nodes:
+            node.wait()
+
+    def setUp(self):
+        self.machine.run("systemctl", "reset-failed")
+        self.loads = []
+
+    def begin_load(self, key):
+        self.loads = [node.counting(key) for node in self.nodes]
+        self.wait_for_more()
+
+    def wait_for_more(self):
+        for load in self.loads:
+            load.wait_for_more()
+
+    def fallen_back(self):
+        """Records of which this cluster has said that an older copy had to be taken."""
+        return sum(json.loads(node.cli("stats", "-o", "json"))["counters"]["store_records_fallen_back"]
+                   for node in self.nodes)
+
+    def end_load(self):
+        """Nothing was lost, or it was reported."""
+        self.wait_for_more()
+        values = sorted(value for load in self.loads for value in load.stop())
+        if self.fallen_back() == 0:
+            self.assertEqual(values, list(range(1, len(values) + 1)))
+        for node in self.nodes:
+            node.wait()
+
+    def test_a_record_moves(self):
+        for turn, node in enumerate(self.nodes, 1):
+            node.cli("record", "put", "move.tdb", "key", str(turn))
+        self.assertIn("3", self.nodes[0].cli("record", "get", "move.tdb", "key"))
+
+    def test_daemons_are_killed_under_load(self):
+        self.begin_load("killed")
+        for node, daemon in zip(self.nodes, DAEMONS):
+            old = node.pid(daemon)
+            self.machine.kill(node.unit(daemon))
+            node.wait_for_another(daemon, old)
+            for other in self.nodes:
+                other.wait()
+            self.wait_for_more()
+        self.end_load()
+
+    def test_programs_are_replaced_one_after_another(self):
+        self.begin_load("upgrade")
+        self.machine.run("sh", "-e", "-c", "cd /usr/sbin; for program in ctdb-router ctdb-store ctdb-recoveryd; do "
+                         "cp $program $program.new; mv $program.new $program; done")
+        for node in self.nodes:
+            for daemon in DAEMONS:
+                self.machine.run("systemctl", "restart", node.unit(daemon))
+                for other in self.nodes:
+                    other.wait()
+                self.wait_for_more()
+        self.end_load()
+        for node in self.nodes:
+            for daemon in DAEMONS:
+                program = self.machine.run("readlink", f"/proc/{node.pid(daemon)}/exe").strip()
+                self.assertEqual(program, f"/usr/sbin/ctdb-{daemon}", "it runs the old one")
+
+    def test_a_node_that_is_cut_off_stops_serving_and_comes_back(self):
+        alone, rest = self.nodes[2], self.nodes[:2]
+        alone.increments("cut", 1).communicate()
+        self.machine.run("ip", "netns", "exec", "c", "nft", "-f", "-", stdin=CUT)
+        wait_until(lambda: alone.status()["recovering"] and not alone.status()["healthy"], "it knows that it is alone")
+        self.assertNotEqual(alone.status()["reason"], "")
+        wait_until(lambda: all(node.status()["members"] == 2 for node in rest), "the others go on as two")
+        load = rest[0].counting("go-on")
+        load.wait_for_more()
+        load.stop()
+        self.machine.run("ip", "netns", "exec", "c", "nft", "delete", "table", "inet", "cut")
+        for node in self.nodes:
+            node.wait()
+        self.assertEqual(self.nodes[2].value("go-on"), len(load.done()))
+
+    def test_a_node_stops_and_starts_again(self):
+        node = self.nodes[1]
+        node.stop()
+        wait_until(lambda: self.nodes[0].status()["members"] == 2, "the others go on as two")
+        self.assertFalse(self.nodes[0].status()["healthy"])
+        node.start()
+        for each in self.nodes:
+            each.wait()
+
+
+if __name__ == "__main__":
+    unittest.main()
