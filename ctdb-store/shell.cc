@@ -19,6 +19,10 @@ constexpr size_t kRouterQueueBytesMax = 256u << 20;
 constexpr TimeNs kPublishInterval = 100 * kMillisecond;
 // Recoveryd takes a store whose beat is a second old for hung.
 constexpr TimeNs kBeatInterval = 350 * kMillisecond;
+// A store that ends hands its records over, this long at most; then what is on its way gets this much time to arrive.
+constexpr TimeNs kLeavingMax = 3 * kSecond;
+constexpr TimeNs kLeavingStep = 5 * kMillisecond;
+constexpr TimeNs kFarewell = 100 * kMillisecond;
 
 int64_t wall_clock_ns() {
   timespec now;
@@ -96,6 +100,7 @@ Result<void> StoreShell::start() {
                            .mutexes = config.tdb_mutexes,
                            .gate = &gate_});
   turn_page();
+  loop_.on_terminate([this] { leave(); });
   loop_.add_flush_hook([this] { end_of_turn(); });
   loop_.add_idle_hook([this] { return work_a_slice(); });
   publish();
@@ -301,6 +306,35 @@ void StoreShell::turn_page() {
   const TimeNs lease = page_.serve_until();
   const TimeNs next = now + kBeatInterval;
   page_timer_ = loop_.at(lease > now ? std::min(lease, next) : next, [this] { turn_page(); });
+}
+
+// ---- the end ----
+
+// A second request ends it at once.
+void StoreShell::leave() {
+  if (leaving_since_ != 0 || store_ == nullptr) return loop_.stop();
+  leaving_since_ = loop_.now();
+  go_on_leaving();
+}
+
+void StoreShell::go_on_leaving() {
+  const TimeNs now = loop_.now();
+  ++events_;
+  obey_page();
+  const bool done = !link_.up() || store_->hand_over(now);
+  if (now - leaving_since_ > kLeavingMax) {
+    log_warning("not all records could be handed over in time; the others take the copies they have");
+    return loop_.stop();
+  }
+  if (!done) {
+    gave_records_ = true;
+    loop_.at(now + kLeavingStep, [this] { go_on_leaving(); });
+  } else if (gave_records_) {
+    log_notice("all records are handed over");
+    loop_.at(now + kFarewell, [this] { loop_.stop(); });
+  } else {
+    loop_.stop();
+  }
 }
 
 // ---- time and counters ----

@@ -71,6 +71,10 @@ class StoreShell : public DaemonShell, StoreOutput {
   void stop_serving();
   void turn_page();
 
+  // The end: records first
+  void leave();
+  void go_on_leaving();
+
   // Time and counters
   void end_of_turn();
   void hold_clients_back();
@@ -101,6 +105,8 @@ class StoreShell : public DaemonShell, StoreOutput {
   uint64_t published_events_ = 0;  // events_ when the counters were last written
   TimeNs published_at_ = 0;
   EventLoop::TimerId publish_timer_ = 0;
+  TimeNs leaving_since_ = 0;  // 0: not yet
+  bool gave_records_ = false;
   uint64_t clients_cut_ = 0;
   bool clients_held_ = false;
   std::string status_;

@@ -6,6 +6,7 @@
 #include <deque>
 
 #include "ctdb-store/core/controls.h"
+#include "ctdb-store/core/hand_over.h"
 #include "ctdb-store/core/migration.h"
 #include "ctdb-store/core/recovery.h"
 #include "ctdb-store/core/store_context.h"
@@ -40,6 +41,7 @@ class Store::Impl {
         migration_(ctx_),
         recovery_(ctx_, migration_),
         traverse_(ctx_),
+        hand_over_(ctx_, migration_),
         controls_(ctx_, migration_, recovery_, traverse_) {
     take_up_files();
   }
@@ -85,6 +87,7 @@ class Store::Impl {
   Migration migration_;
   Recovery recovery_;
   Traverse traverse_;
+  HandOver hand_over_;
   StoreControls controls_;
   std::deque<Parked> parked_;
   size_t parked_bytes_ = 0;
@@ -420,6 +423,10 @@ bool Store::has_work() const {
 }
 void Store::work(TimeNs now) {
   impl_->work(now);
+}
+
+bool Store::hand_over(TimeNs now) {
+  return impl_->hand_over_.step(now);
 }
 
 const StoreCounts& Store::counts() const {

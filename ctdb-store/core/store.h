@@ -129,6 +129,10 @@ class Store {
   bool has_work() const;
   void work(TimeNs now);
 
+  // Before a store ends in good order: gives a bounded number of its records to other members. Call it again, with other
+  // events between, until it returns true: nothing is left to give, or nobody is there. (hand_over.h)
+  bool hand_over(TimeNs now);
+
   // ---- what shell and simulator ask ----
   const StoreCounts& counts() const;
   StorePhase phase() const;

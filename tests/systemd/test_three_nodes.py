@@ -57,10 +57,13 @@ class ThreeNodesTest(unittest.TestCase):
         for load in self.loads:
             load.wait_for_more()
 
+    @staticmethod
+    def counters(node):
+        return json.loads(node.cli("stats", "-o", "json"))["counters"]
+
     def fallen_back(self):
         """Records of which this cluster has said that an older copy had to be taken."""
-        return sum(json.loads(node.cli("stats", "-o", "json"))["counters"]["store_records_fallen_back"]
-                   for node in self.nodes)
+        return sum(self.counters(node)["store_records_fallen_back"] for node in self.nodes)
 
     def end_load(self):
         """Nothing was lost, or it was reported."""
@@ -118,11 +121,20 @@ class ThreeNodesTest(unittest.TestCase):
             node.wait()
         self.assertEqual(self.nodes[2].value("go-on"), len(load.done()))
 
-    def test_a_node_stops_and_starts_again(self):
-        node = self.nodes[1]
+    def test_a_node_that_stops_gives_its_records_away_first(self):
+        node, other = self.nodes[1], self.nodes[0]
+        keys = [f"only-here-{number}" for number in range(10)]
+        for key in keys:
+            node.cli("record", "put", "stop.tdb", key, f"value of {key}")
+        before = self.fallen_back()
         node.stop()
-        wait_until(lambda: self.nodes[0].status()["members"] == 2, "the others go on as two")
-        self.assertFalse(self.nodes[0].status()["healthy"])
+        wait_until(lambda: other.status()["members"] == 2, "the others go on as two")
+        self.assertFalse(other.status()["healthy"])
+        for key in keys:
+            got = json.loads(other.cli("record", "get", "stop.tdb", key, "-o", "json"))
+            self.assertEqual(got["value"], f"value of {key}")
+        self.assertEqual(sum(self.counters(each)["store_records_fallen_back"] for each in self.nodes if each != node),
+                         before - self.counters(node)["store_records_fallen_back"])
         node.start()
         for each in self.nodes:
             each.wait()

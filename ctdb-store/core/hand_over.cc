@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-store/core/hand_over.h"
+
+namespace ctdb {
+namespace {
+
+constexpr uint32_t kRecordsPerStep = 1024;
+
+}  // namespace
+
+bool HandOver::step(TimeNs now) {
+  if (!ctx_.is_open() || ctx_.placement.members().size() < 2) return true;
+  if (!walking_) {
+    walk_.start(ctx_.databases);
+    owned_ = false;
+  }
+  walking_ = true;
+  for (uint32_t i = 0; i < kRecordsPerStep && !ctx_.out.congested(); ++i) {
+    Database* db = nullptr;
+    RecordEntry* entry = walk_.next(ctx_.databases, db);
+    if (entry == nullptr) {
+      walking_ = false;
+      return !owned_;
+    }
+    if (!ctx_.owns(*entry) || (db->flags & CTDB_DB_PERSISTENT) != 0) continue;
+    owned_ = true;
+    // One that is being worked on is met again in the next walk.
+    if (entry->activity == nullptr) give(*db, *entry, now);
+  }
+  return false;
+}
+
+// To the lmaster where that is another node: then it is one packet away.
+void HandOver::give(Database& db, const RecordEntry& entry, TimeNs now) {
+  if (db.told_generation != ctx_.generation) migration_.tell_of_database(db);
+  const uint32_t lmaster = ctx_.lmaster(entry);
+  const uint32_t node =
+      lmaster == ctx_.self ? ctx_.placement.nodes_beside(entry.hash, ctx_.self, 1).front() : lmaster;
+  const Bytes key = to_bytes(entry.key());
+  Header header = ctx_.header_to(ctx_.self, ctx_.new_reqid());
+  header.srcnode = node;
+  migration_.remote_call(header, ReqCall{CTDB_CALL_IMMEDIATE_MIGRATION, db.id, CTDB_FUNC_NULL, 0, key, {}},
+                         now);
+}
+
+}  // namespace ctdb

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A store that ends gives its records to others first, so that nobody has to take an older copy: as if their lmaster, or
+// where that is this node another member, had asked for each. Used by the store's core only.
+#ifndef CTDB_STORE_CORE_HAND_OVER_H_
+#define CTDB_STORE_CORE_HAND_OVER_H_
+
+#include "ctdb-store/core/migration.h"
+#include "ctdb-store/core/record_walk.h"
+#include "ctdb-store/core/store_context.h"
+
+namespace ctdb {
+
+class HandOver {
+ public:
+  HandOver(StoreContext& context, Migration& migration) : ctx_(context), migration_(migration) {}
+
+  // A bounded piece. true: this node owns nothing any more, or nobody is there to take it.
+  bool step(TimeNs now);
+
+ private:
+  void give(Database& db, const RecordEntry& entry, TimeNs now);
+
+  StoreContext& ctx_;
+  Migration& migration_;
+  RecordWalk walk_;
+  bool walking_ = false;
+  bool owned_ = false;  // the walk has met a record of ours
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_STORE_CORE_HAND_OVER_H_
