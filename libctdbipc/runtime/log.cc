@@ -5,15 +5,20 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/sinks/syslog_sink.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <memory>
+#include <string>
 
 namespace ctdb {
 namespace {
 
 std::atomic<int> current_level{static_cast<int>(LogLevel::kNotice)};
+bool journal_lines = false;
 
 std::shared_ptr<spdlog::logger>& logger() {
   static auto instance =
@@ -35,6 +40,30 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
       return spdlog::level::trace;
   }
   return spdlog::level::info;
+}
+
+// Standard error is a stream of journald, which knows time and process itself and reads the priority from the line.
+bool stderr_is_journal() {
+  const char* stream = std::getenv("JOURNAL_STREAM");
+  struct stat status;
+  if (stream == nullptr || fstat(STDERR_FILENO, &status) != 0) return false;
+  return stream == std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
+}
+
+const char* journal_priority(LogLevel level) {
+  switch (level) {
+    case LogLevel::kError:
+      return "<3>";
+    case LogLevel::kWarning:
+      return "<4>";
+    case LogLevel::kNotice:
+      return "<5>";
+    case LogLevel::kInfo:
+      return "<6>";
+    case LogLevel::kDebug:
+      return "<7>";
+  }
+  return "<6>";
 }
 
 Result<spdlog::sink_ptr> make_sink(const std::string& program, const std::string& location) {
@@ -62,7 +91,8 @@ Result<void> log_open(const std::string& program, const std::string& location, L
   if (!sink) return fail(std::move(sink.error()));
   logger() = std::make_shared<spdlog::logger>(program, *sink);
   logger()->set_level(spdlog::level::trace);
-  logger()->set_pattern("%Y-%m-%dT%H:%M:%S.%e %n[%P] %l: %v");
+  journal_lines = location == "stderr" && stderr_is_journal();
+  logger()->set_pattern(journal_lines ? "%v" : "%Y-%m-%dT%H:%M:%S.%e %n[%P] %l: %v");
   logger()->flush_on(spdlog::level::trace);
   log_set_level(level);
   return {};
@@ -94,6 +124,7 @@ bool parse_log_level(std::string_view word, LogLevel& level) {
 
 void log_line(LogLevel level, std::string_view text) {
   if (static_cast<int>(level) > current_level.load(std::memory_order_relaxed)) return;
+  if (journal_lines) return logger()->log(spdlog_level(level), journal_priority(level) + std::string(text));
   logger()->log(spdlog_level(level), spdlog::string_view_t(text.data(), text.size()));
 }
 
