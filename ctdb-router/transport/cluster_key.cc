@@ -7,6 +7,8 @@
 #include <openssl/hmac.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "libctdbipc/base/assert.h"
 #include "libctdbipc/base/unique_fd.h"
 #include "libctdbipc/runtime/config.h"
@@ -22,6 +24,10 @@ bool is_space(uint8_t byte) {
 
 Result<ClusterKey> ClusterKey::load(const std::string& path) {
   const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid() && errno == EACCES)
+    return fail(ErrorCode::kSystem,
+                "key file " + path + " may not be read by the router's user (chgrp it to a group of that " +
+                    "user, ctdb-router, and chmod 640 it)");
   if (!file.valid()) return fail_errno("key file " + path);
   Bytes secret(kClusterKeyBytesMax);
   const ssize_t got = read(file.get(), secret.data(), secret.size());

@@ -79,6 +79,17 @@ class ThreeNodesTest(unittest.TestCase):
             node.cli("record", "put", "move.tdb", "key", str(turn))
         self.assertIn("3", self.nodes[0].cli("record", "get", "move.tdb", "key"))
 
+    def test_the_routers_may_change_their_nodes_files(self):
+        files = [f"/etc/ctdb-{name}/nodes" for name in NAMES]
+        before = self.machine.run("cat", *files)
+        self.nodes[0].cli("node", "add", "10.2.0.4")
+        self.assertEqual(self.machine.run("cat", *files).count("10.2.0.4"), 3)
+        self.nodes[0].cli("node", "remove", "3")
+        self.assertNotIn("\n10.2.0.4", self.machine.run("cat", *files))
+        self.assertEqual(before.count("10.2.0.3"), 3)
+        for node in self.nodes:
+            node.wait()
+
     def test_daemons_are_killed_under_load(self):
         self.begin_load("killed")
         for node, daemon in zip(self.nodes, DAEMONS):
