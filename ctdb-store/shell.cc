@@ -326,23 +326,22 @@ void StoreShell::go_on_leaving() {
     log_warning("not all records could be handed over in time; the others take the copies they have");
     return loop_.stop();
   }
-  if (!done) {
-    gave_records_ = true;
-    loop_.at(now + kLeavingStep, [this] { go_on_leaving(); });
-  } else if (gave_records_) {
-    log_notice("all records are handed over");
-    loop_.at(now + kFarewell, [this] { loop_.stop(); });
-  } else {
-    loop_.stop();
+  gave_records_ = gave_records_ || !done;
+  if (!done) clean_since_ = 0;
+  if (done && clean_since_ == 0) clean_since_ = now;
+  if (done && (!gave_records_ || now - clean_since_ >= kFarewell)) {
+    if (gave_records_) log_notice("all records are handed over");
+    return loop_.stop();
   }
+  loop_.at(now + kLeavingStep, [this] { go_on_leaving(); });
 }
 
 // ---- time and counters ----
 
-// What they send would end in the same queues. Calls of clients whose connection is with the router are bounded by number
+// What they send would end in the same queues; or would bring back what is being given away. Calls of clients whose connection is with the router are bounded by number
 // and size, in the core.
 void StoreShell::hold_clients_back() {
-  const bool hold = congested();
+  const bool hold = congested() || leaving_since_ != 0;
   if (hold == clients_held_) return;
   clients_held_ = hold;
   adopted_.hold(hold);

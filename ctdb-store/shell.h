@@ -107,6 +107,7 @@ class StoreShell : public DaemonShell, StoreOutput {
   EventLoop::TimerId publish_timer_ = 0;
   TimeNs leaving_since_ = 0;  // 0: not yet
   bool gave_records_ = false;
+  TimeNs clean_since_ = 0;  // 0: this node owns something
   uint64_t clients_cut_ = 0;
   bool clients_held_ = false;
   std::string status_;
