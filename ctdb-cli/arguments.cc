@@ -34,7 +34,8 @@ constexpr double kTimeoutSecondsMax = 86400;
 // One word of a command's argument list.
 struct Word {
   std::string name;   // "KEY", "for"
-  std::string shown;  // "CONDITION" of --for=CONDITION
+  std::string shown;  // "CONDITION" of --for=CONDITION; "": a flag
+  std::string spelt;  // "--for", "-w,--write", "KEY"
   bool option = false;
   bool required = true;
 };
@@ -45,12 +46,14 @@ std::vector<Word> words_of(const char* arguments) {
   for (std::string text; in >> text;) {
     const bool required = !text.starts_with("[");
     if (!required) text = text.substr(1, text.size() - 2);
-    if (!text.starts_with("--")) {
-      words.push_back({text, "", false, required});
+    if (!text.starts_with("-")) {
+      words.push_back({text, "", text, false, required});
       continue;
     }
     const size_t equals = text.find('=');
-    words.push_back({text.substr(2, equals - 2), text.substr(equals + 1), true, required});
+    const std::string spelt = text.substr(0, equals);
+    const std::string shown = equals == std::string::npos ? "" : text.substr(equals + 1);
+    words.push_back({spelt.substr(spelt.rfind("--") + 2), shown, spelt, true, required});
   }
   return words;
 }
@@ -86,8 +89,11 @@ void add_command(CLI::App& top, Entry& entry) {
   entry.values.resize(entry.words.size());
   for (size_t i = 0; i < entry.words.size(); ++i) {
     const Word& word = entry.words[i];
-    CLI::Option* option = entry.app->add_option(word.option ? "--" + word.name : word.name, entry.values[i]);
-    option->required(word.required)->type_name(word.option ? word.shown : "");
+    const bool flag = word.option && word.shown.empty();
+    CLI::Option* option =
+        flag ? entry.app->add_flag(word.spelt) : entry.app->add_option(word.spelt, entry.values[i]);
+    option->required(word.required);
+    if (!flag) option->type_name(word.shown);
     option->description(word.option ? "see below" : "");
   }
 }

@@ -65,7 +65,7 @@ void PeerStreams::on_packet(Peer& peer, MutableBytes packet) {
   if (!is_record_operation(header.operation) || !source_fits(packet, header, peer.pnn, self_)) {
     return on_broken(peer, "it sent a packet that breaks the rules of record streams");
   }
-  handlers_.on_packet(packet);
+  handlers_.on_packet(peer.pnn, packet);
 }
 
 PeerStreams::Way PeerStreams::send(uint32_t pnn, ByteView packet) {

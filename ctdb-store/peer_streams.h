@@ -26,7 +26,7 @@ namespace ctdb {
 class PeerStreams {
  public:
   struct Handlers {
-    std::function<void(MutableBytes packet)> on_packet;
+    std::function<void(uint32_t pnn, MutableBytes packet)> on_packet;
     // A stream has ended by itself; it is gone already.
     std::function<void(uint32_t pnn, const std::string& why)> on_broken;
     // A stream has waited a while and the generation under way does not use it.

@@ -59,6 +59,7 @@ StoreShell::StoreShell(DaemonContext& context)
       page_(*context.node_page),
       gate_{&page_, page_.fence_begun()},
       keeper_(loop_, page_, keeper_options(context.config), [this] { on_new_keeper(); }),
+      capture_(loop_, context.config.pnn),
       link_(loop_, context.config.setup_socket_path, DaemonRole::kStore, context.config.pnn,
             {[this](SetupMessage& reply) { return on_router_up(reply); },
              [this](SetupMessage& message) { on_setup_message(message); }, [this] { on_router_down(); }}),
@@ -99,6 +100,7 @@ Result<void> StoreShell::start() {
                            .pnn = config.pnn,
                            .mutexes = config.tdb_mutexes,
                            .gate = &gate_});
+  if (Result<void> r = capture_.listen(capture_socket(config.run_directory, "ctdb-store")); !r) return r;
   turn_page();
   loop_.on_terminate([this] { leave(); });
   loop_.add_flush_hook([this] { end_of_turn(); });
@@ -189,6 +191,7 @@ void StoreShell::on_client_frame(uint32_t endpoint, const Channel::Frame& frame)
   ++events_;
   if (check_header(frame.packet) != HeaderFault::kNone) return cut_client(endpoint, "it sent no packet");
   obey_page();
+  capture_.copy(CaptureLink::kNativeClient, false, 0, endpoint, frame.packet);
   store_->on_client_packet(endpoint, frame.packet, loop_.now());
 }
 
@@ -211,10 +214,11 @@ void StoreShell::tell_router(SetupKind kind, uint32_t endpoint, uint32_t number)
 }
 
 PeerStreams::Handlers StoreShell::stream_handlers() {
-  return {[this](MutableBytes packet) {
+  return {[this](uint32_t pnn, MutableBytes packet) {
             ++events_;
             obey_page();
             hooks_.arrived(packet);
+            capture_.copy(CaptureLink::kRecordStream, false, pnn, 0, packet);
             store_->on_router_packet(0, packet, loop_.now());
           },
           [this](uint32_t pnn, const std::string& why) {
@@ -230,6 +234,7 @@ AdoptedClients::Handlers StoreShell::adopted_handlers() {
   return {[this](uint32_t endpoint, MutableBytes packet) {
             ++events_;
             obey_page();
+            capture_.copy(CaptureLink::kClassicClient, false, 0, endpoint, packet);
             store_->on_client_packet(endpoint, packet, loop_.now());
           },
           [this](FrameInfo info, ByteView packet) {
@@ -250,14 +255,22 @@ void StoreShell::on_router_down() {
 // ---- StoreOutput ----
 
 void StoreShell::to_router(uint32_t endpoint, ByteView packet) {
-  if (endpoint == 0 && streams_.send(read_header(packet).destnode, packet) != PeerStreams::Way::kRouter)
-    return;
+  if (endpoint == 0) {
+    const uint32_t node = read_header(packet).destnode;
+    const PeerStreams::Way way = streams_.send(node, packet);
+    if (way == PeerStreams::Way::kSent) capture_.copy(CaptureLink::kRecordStream, true, node, 0, packet);
+    if (way != PeerStreams::Way::kRouter) return;
+  }
   if (router_ != nullptr) router_->send({endpoint, 0}, packet);
 }
 
 void StoreShell::to_client(uint32_t endpoint, ByteView packet) {
-  if (adopted_.answer(endpoint, packet)) return;
-  if (const auto found = clients_.find(endpoint); found != clients_.end()) found->second->send({}, packet);
+  if (adopted_.answer(endpoint, packet)) {
+    capture_.copy(CaptureLink::kClassicClient, true, 0, endpoint, packet);
+  } else if (const auto found = clients_.find(endpoint); found != clients_.end()) {
+    found->second->send({}, packet);
+    capture_.copy(CaptureLink::kNativeClient, true, 0, endpoint, packet);
+  }
 }
 
 void StoreShell::lock_chain(uint64_t ticket, const RecordFile& file, ByteView key) {

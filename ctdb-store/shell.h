@@ -24,6 +24,7 @@
 #include "ctdb-store/core/store.h"
 #include "ctdb-store/keeper_link.h"
 #include "ctdb-store/peer_streams.h"
+#include "libctdbipc/runtime/capture_tap.h"
 #include "libctdbipc/runtime/channel_queue.h"
 #include "libctdbipc/runtime/daemon.h"
 #include "libctdbipc/runtime/hook_points.h"
@@ -96,6 +97,7 @@ class StoreShell : public DaemonShell, StoreOutput {
   std::unique_ptr<Store> store_;
   std::unique_ptr<ChannelQueue> router_;
   std::unordered_map<uint32_t, std::unique_ptr<ChannelQueue>> clients_;
+  CaptureTap capture_;
   RouterLink link_;
   PeerStreams streams_;
   AdoptedClients adopted_;

@@ -6,6 +6,8 @@
 namespace ctdbx {
 namespace {
 
+constexpr int64_t kSameRequestNs = 50000000;
+
 bool is_broadcast(uint32_t node) {
   return node >= CTDB_BROADCAST_ALL && node <= CTDB_MULTICAST;
 }
@@ -73,8 +75,11 @@ Exchange* Exchanges::find(const Key& key) {
 Place Exchanges::place_call(const Arrival& a) {
   const auto key = key_of(a, kREQ_CALL, a.srcnode, 0);
   Exchange* exchange = find(key);
-  if (exchange == nullptr || exchange->reply_frame != 0 || (a.hopcount == 0 && exchange->hopcount > 0))
-    return {open(key, a), Part::kRequest};
+  if (exchange == nullptr || exchange->reply_frame != 0 || (a.hopcount == 0 && exchange->hopcount > 0)) {
+    exchange = open(key, a);
+    exchange->wants_reply = a.hopcount == 0;  // of one that only came by here the reply may go past
+    return {exchange, Part::kRequest};
+  }
   Place place{exchange, Part::kStep};
   place.hop_back = a.hopcount < exchange->hopcount;
   exchange->hopcount = a.hopcount;
@@ -83,7 +88,15 @@ Place Exchanges::place_call(const Arrival& a) {
 }
 
 Place Exchanges::place_request(const Arrival& a) {
-  Exchange* exchange = open(key_of(a, a.operation, a.srcnode, a.destnode), a);
+  const auto key = key_of(a, a.operation, a.srcnode, a.destnode);
+  Exchange* exchange = find(key);
+  // A router's capture shows it where it came in and where it went out.
+  if (exchange != nullptr && exchange->reply_frame == 0 &&
+      a.time_ns - exchange->request_ns < kSameRequestNs) {
+    exchange->steps.push_back(a.frame);
+    return {exchange, Part::kStep};
+  }
+  exchange = open(key, a);
   if (a.operation == kREQ_CONTROL)
     exchange->wants_reply = (a.control_flags & CTDB_CONTROL_NOREPLY) == 0 && !is_broadcast(a.destnode);
   return {exchange, Part::kRequest};

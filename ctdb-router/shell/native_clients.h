@@ -35,6 +35,7 @@ class NativeClients {
   Result<void> connect(std::unique_ptr<SetupPeer>& connection);
   // false: no native client has this id.
   bool send(uint32_t id, ByteView packet);
+  bool has(uint32_t id) const { return clients_.contains(id); }
   // A new store is there: every client gets a new channel to it.
   void attach_all();
   // Ends a client's connection; ids of others are ignored.

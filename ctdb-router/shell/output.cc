@@ -28,23 +28,33 @@ uint64_t memory_bytes() {
 }  // namespace
 
 void RouterShell::to_client(uint32_t client, ByteView packet) {
-  if (!native_.send(client, packet)) classic_.send(client, packet);
+  if (native_.send(client, packet)) {
+    capture_.copy(CaptureLink::kNativeClient, true, 0, client, packet);
+  } else if (classic_.send(client, packet)) {
+    capture_.copy(CaptureLink::kClassicClient, true, 0, client, packet);
+  }
 }
 
 bool RouterShell::to_native_client(uint32_t client, ByteView packet) {
-  return native_.send(client, packet);
+  if (!native_.send(client, packet)) return false;
+  capture_.copy(CaptureLink::kNativeClient, true, 0, client, packet);
+  return true;
 }
 
 bool RouterShell::to_store(uint32_t endpoint, ByteView packet) {
+  capture_.copy(CaptureLink::kStore, true, 0, endpoint, packet);
   return daemons_.to_store({endpoint, 0}, packet);
 }
 
 bool RouterShell::to_recoveryd(Lane lane, uint32_t endpoint, ByteView packet) {
+  capture_.copy(CaptureLink::kRecoveryd, true, 0, endpoint, packet);
   return daemons_.to_recoveryd(lane, endpoint, packet);
 }
 
 bool RouterShell::to_link(uint32_t pnn, Lane lane, ByteView packet) {
-  return transport_->send(pnn, lane, packet);
+  if (!transport_->send(pnn, lane, packet)) return false;
+  capture_.copy(CaptureLink::kLink, true, pnn, 0, packet);
+  return true;
 }
 
 // Not at once: a client that goes is an event, and this is called from inside the core.

@@ -51,6 +51,7 @@ RouterShell::RouterShell(DaemonContext& context, uint64_t boot_id, ClusterKey ke
       loop_(*context.loop),
       router_(new Router(router_options(context.config), *this)),
       transport_(make_tcp_transport(tcp_options(context.config, boot_id, std::move(key)), loop_, *this)),
+      capture_(loop_, context.config.pnn),
       daemons_(loop_, *this, context.config.pnn, boot_id),
       classic_(loop_, ids_, *this, daemons_),
       native_(loop_, ids_, *this, daemons_, context.config.pnn, context.config.node_page_path()),
@@ -84,6 +85,8 @@ Result<std::unique_ptr<RouterShell>> RouterShell::create(DaemonContext& context,
 Result<void> RouterShell::start() {
   if (Result<void> r = classic_.listen(context_.config.socket_path); !r) return r;
   if (Result<void> r = setup_.listen(context_.config.setup_socket_path); !r) return r;
+  if (Result<void> r = capture_.listen(capture_socket(context_.config.run_directory, "ctdb-router")); !r)
+    return r;
   if (Result<void> r = transport_->start(); !r) return r;
   if (const std::string others = unclaimed_sockets(); !others.empty())
     log_warning("sockets opened by the service manager are of no use here: " + others +
@@ -182,6 +185,7 @@ void RouterShell::on_stream_report(uint32_t pnn, bool broken) {
 
 bool RouterShell::on_packet(uint32_t pnn, MutableBytes packet) {
   hooks_.arrived(packet);
+  capture_.copy(CaptureLink::kLink, false, pnn, 0, packet);
   return router_->on_link_packet(pnn, packet, loop_.now());
 }
 
@@ -191,6 +195,10 @@ void RouterShell::on_client(uint32_t id, int32_t pid) {
 }
 
 void RouterShell::on_client_packet(uint32_t id, MutableBytes packet) {
+  if (capture_.on()) {
+    const CaptureLink link = native_.has(id) ? CaptureLink::kNativeClient : CaptureLink::kClassicClient;
+    capture_.copy(link, false, 0, id, packet);
+  }
   router_->on_client_packet(id, packet, loop_.now());
 }
 
@@ -221,6 +229,8 @@ void RouterShell::on_store_cut_client(uint32_t id) {
 
 void RouterShell::on_daemon_packet(Server from, uint32_t endpoint, MutableBytes packet) {
   hooks_.arrived(packet);
+  capture_.copy(from == Server::store ? CaptureLink::kStore : CaptureLink::kRecoveryd, false, 0, endpoint,
+                packet);
   router_->on_daemon_packet(from, endpoint, packet, loop_.now());
 }
 

@@ -19,6 +19,7 @@
 #include "ctdb-router/shell/setup_server.h"
 #include "ctdb-router/transport/cluster_key.h"
 #include "ctdb-router/transport/transport.h"
+#include "libctdbipc/runtime/capture_tap.h"
 #include "libctdbipc/runtime/daemon.h"
 #include "libctdbipc/runtime/hook_points.h"
 
@@ -91,6 +92,7 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   const HookPoints hooks_{"ctdb-router"};
   std::unique_ptr<Router> router_;
   std::unique_ptr<Transport> transport_;
+  CaptureTap capture_;
   EndpointIds ids_;
   Daemons daemons_;
   ClassicClients classic_;

@@ -30,7 +30,7 @@ class PeerStreamsTest : public testing::Test {
     loop_ = std::move(*loop);
     streams_ = std::make_unique<PeerStreams>(
         *loop_, kSelf,
-        PeerStreams::Handlers{[this](MutableBytes packet) {
+        PeerStreams::Handlers{[this](uint32_t, MutableBytes packet) {
                                 received_.push_back(to_bytes(packet));
                                 loop_->stop();
                               },

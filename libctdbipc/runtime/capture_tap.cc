@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+#include "libctdbipc/runtime/capture_tap.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <vector>
+
+#include "libctdbipc/base/time.h"
+#include "libctdbipc/runtime/log.h"
+#include "libctdbipc/runtime/setup_socket.h"
+
+namespace ctdb {
+namespace {
+
+constexpr mode_t kSocketMode = 0700;
+constexpr int kBacklog = 8;
+constexpr size_t kSessionsMax = 8;
+constexpr size_t kWriteBytesMax = 1u << 20;  // of one turn, so that packets do not wait for us
+
+int64_t wall_clock_ns() {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec * kSecond + now.tv_nsec;
+}
+
+// What was sent; nullopt: the other side is gone.
+std::optional<size_t> send_bytes(int fd, ByteView bytes) {
+  const ssize_t done = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (done >= 0) return static_cast<size_t>(done);
+  return errno == EAGAIN || errno == EINTR ? std::optional<size_t>(0) : std::nullopt;
+}
+
+}  // namespace
+
+CaptureTap::~CaptureTap() {
+  if (listening_.valid()) loop_.unwatch(listening_.get());
+  for (const auto& [fd, session] : sessions_) loop_.unwatch(fd);
+}
+
+Result<void> CaptureTap::listen(const std::string& path) {
+  Result<UniqueFd> socket = listen_unix(path, SOCK_STREAM, kSocketMode, kBacklog);
+  if (!socket) return fail(std::move(socket.error()));
+  listening_ = std::move(*socket);
+  loop_.add_flush_hook([this] { flush(); });
+  return loop_.watch(listening_.get(), EPOLLIN, [this](uint32_t) { accept_one(); });
+}
+
+void CaptureTap::accept_one() {
+  UniqueFd fd(accept4(listening_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (!fd.valid() || sessions_.size() >= 2 * kSessionsMax) return;
+  const Result<PeerCredentials> who = peer_credentials(fd.get());
+  if (!who) return;
+  const int number = fd.get();
+  if (!loop_.watch(number, EPOLLIN, [this, number](uint32_t events) { on_event(number, events); })) return;
+  Session& session = sessions_[number];
+  session.fd = std::move(fd);
+  session.allowed = who->uid == 0 || who->uid == geteuid();
+  if (session.allowed) return;
+  log_warning("capture: refused process " + std::to_string(who->pid) + " of user " +
+              std::to_string(who->uid));
+  session.answer = encode_capture_answer(CaptureAnswer::kNotAllowed, pnn_);
+  session.ending = true;
+}
+
+void CaptureTap::on_event(int fd, uint32_t events) {
+  const auto found = sessions_.find(fd);
+  if (found == sessions_.end()) return;
+  Session& session = found->second;
+  if ((events & (EPOLLHUP | EPOLLERR)) != 0) return end(fd);
+  if ((events & EPOLLIN) != 0) read_some(session);
+  if (!write_some(session)) end(fd);
+}
+
+void CaptureTap::read_some(Session& session) {
+  std::array<uint8_t, kCaptureRequestBytes> room;
+  const ssize_t got = recv(session.fd.get(), room.data(), room.size(), MSG_DONTWAIT);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (got <= 0) {
+    session.ending = true;
+    return;
+  }
+  if (session.buffer || session.ending) return;  // nothing more is to be said
+  session.request.insert(session.request.end(), room.begin(), room.begin() + got);
+  if (session.request.size() >= kCaptureRequestBytes) take_request(session);
+}
+
+void CaptureTap::take_request(Session& session) {
+  const std::optional<CaptureOptions> options = CaptureOptions::decode(session.request);
+  CaptureAnswer answer = CaptureAnswer::kOk;
+  if (!options) answer = CaptureAnswer::kBadRequest;
+  if (options && capturing_ >= static_cast<int>(kSessionsMax)) answer = CaptureAnswer::kTooMany;
+  session.answer = encode_capture_answer(answer, pnn_);
+  session.ending = answer != CaptureAnswer::kOk;
+  if (session.ending) return;
+  session.buffer.emplace(*options);
+  ++capturing_;
+  log_notice("capture: begun");
+}
+
+// false: the session is over.
+bool CaptureTap::write_some(Session& session) {
+  size_t left = kWriteBytesMax;
+  bool blocked = false;
+  while (!blocked && left > 0) {
+    const bool greeting = !session.answer.empty();
+    const ByteView waiting = greeting         ? ByteView(session.answer)
+                             : session.buffer ? session.buffer->unsent()
+                                              : ByteView();
+    if (waiting.empty()) break;
+    const std::optional<size_t> done =
+        send_bytes(session.fd.get(), waiting.first(std::min(waiting.size(), left)));
+    if (!done) return false;
+    if (greeting)
+      session.answer.erase(session.answer.begin(), session.answer.begin() + static_cast<ptrdiff_t>(*done));
+    if (!greeting) session.buffer->sent(*done);
+    blocked = *done == 0;
+    left -= *done;
+  }
+  const bool waits = !session.answer.empty() || (session.buffer && !session.buffer->unsent().empty());
+  if (session.ending && !waits) return false;
+  if (waits == session.write_wanted && !session.ending) return true;
+  session.write_wanted = waits;
+  // One that has said its last word would be readable for ever.
+  const uint32_t read = session.ending ? 0 : static_cast<uint32_t>(EPOLLIN);
+  return loop_.rewatch(session.fd.get(), waits ? read | EPOLLOUT : read).has_value();
+}
+
+void CaptureTap::end(int fd) {
+  const auto found = sessions_.find(fd);
+  loop_.unwatch(fd);
+  if (found->second.buffer) {
+    --capturing_;
+    log_notice("capture: ended, " + std::to_string(found->second.buffer->copied()) + " packets copied, " +
+               std::to_string(found->second.buffer->dropped()) + " dropped");
+  }
+  sessions_.erase(found);
+}
+
+void CaptureTap::flush() {
+  if (sessions_.empty()) return;
+  std::vector<int> over;
+  for (auto& [fd, session] : sessions_) {
+    if (!session.write_wanted && !write_some(session)) over.push_back(fd);
+  }
+  for (const int fd : over) end(fd);
+}
+
+void CaptureTap::copy_to_all(CaptureLink link, bool outgoing, uint32_t number, uint32_t client,
+                             ByteView packet) {
+  CapturedPacket seen;
+  seen.link = link;
+  seen.outgoing = outgoing;
+  seen.number = number;
+  seen.client = client;
+  seen.wall_ns = wall_clock_ns();
+  seen.bytes = packet;
+  for (auto& [fd, session] : sessions_) {
+    if (session.buffer && !session.ending) session.buffer->offer(seen);
+  }
+}
+
+}  // namespace ctdb

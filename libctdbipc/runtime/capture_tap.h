@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+// Copies packets that a daemon handles to programs that ask for them on a socket of their own (<run>/<daemon>.capture). Only root
+// and the daemon's own user may. While nobody asks it costs one comparison a packet; while somebody does, what the
+// program does not read fast enough is dropped and counted: routing never waits.
+#ifndef LIBCTDBIPC_RUNTIME_CAPTURE_TAP_H_
+#define LIBCTDBIPC_RUNTIME_CAPTURE_TAP_H_
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "libctdbipc/base/unique_fd.h"
+#include "libctdbipc/runtime/event_loop.h"
+#include "libctdbipc/wire/capture.h"
+
+namespace ctdb {
+
+class CaptureTap {
+ public:
+  CaptureTap(EventLoop& loop, uint32_t pnn) : loop_(loop), pnn_(pnn) {}
+  ~CaptureTap();
+  CaptureTap(const CaptureTap&) = delete;
+  CaptureTap& operator=(const CaptureTap&) = delete;
+
+  Result<void> listen(const std::string& path);
+  bool on() const { return capturing_ > 0; }
+  void copy(CaptureLink link, bool outgoing, uint32_t number, uint32_t client, ByteView packet) {
+    if (on()) [[unlikely]]
+      copy_to_all(link, outgoing, number, client, packet);
+  }
+
+ private:
+  struct Session {
+    UniqueFd fd;
+    bool allowed = false;
+    bool ending = false;  // wants no more; gets what is left
+    bool write_wanted = false;
+    Bytes request;
+    Bytes answer;  // not sent yet
+    std::optional<CaptureBuffer> buffer;
+  };
+  void accept_one();
+  void on_event(int fd, uint32_t events);
+  void read_some(Session& session);
+  void take_request(Session& session);
+  bool write_some(Session& session);
+  void end(int fd);
+  void flush();
+  void copy_to_all(CaptureLink link, bool outgoing, uint32_t number, uint32_t client, ByteView packet);
+
+  EventLoop& loop_;
+  const uint32_t pnn_;
+  UniqueFd listening_;
+  std::map<int, Session> sessions_;
+  int capturing_ = 0;
+};
+
+}  // namespace ctdb
+
+#endif  // LIBCTDBIPC_RUNTIME_CAPTURE_TAP_H_

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Live capture: ctdb-cli capture and the extcap program against a cluster of real processes."""
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+from tshark import NOBODY, ROOT, Home
+
+sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
+from support import BIN, NetworkNamespace, start_cluster  # noqa: E402
+
+EXTCAP = os.path.join(ROOT, "wireshark", "extcap", "ctdb-node")
+SUMMARY = re.compile(r"(\d+) packets, (\d+) dropped")
+
+
+class Capture(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.directory.cleanup)
+        cls.namespace = NetworkNamespace()
+        cls.addClassCleanup(cls.namespace.close)
+        cls.cluster = start_cluster(os.path.join(cls.directory.name, "cluster"), cls.addClassCleanup, namespace=cls.namespace)
+        os.makedirs(os.path.join(cls.directory.name, "home"))
+        cls.home = Home(os.path.join(cls.directory.name, "home"))
+        os.chmod(cls.directory.name, 0o755)
+        cls.node = cls.cluster.nodes[0]
+
+    def begin(self, *options, name="live.pcapng", node=None):
+        """A capture that has begun: its file, or the pipe it writes to, has the packets from now on."""
+        path = os.path.join(self.home.path, name)
+        log = self.log_of(node or self.node)
+        begun = log().count("capture: begun")
+        process = subprocess.Popen([f"{BIN}/ctdb-cli", "--base", (node or self.node).base, "capture", "-w", path, *options],
+                                   stderr=subprocess.PIPE, text=True)
+        self.addCleanup(lambda: process.poll() is None and process.kill())
+        self.until(lambda: log().count("capture: begun") > begun)
+        return process, path
+
+    @staticmethod
+    def until(condition):
+        deadline = time.monotonic() + 60
+        while not condition():
+            if time.monotonic() > deadline:
+                raise AssertionError("it does not happen")
+            time.sleep(0.02)
+
+    def log_of(self, node):
+        def text():
+            with open(node.log_path("ctdb-router"), encoding="utf-8", errors="replace") as log:
+                return log.read()
+        return text
+
+    def finish(self, process):
+        """(packets, dropped) as the program says when it is interrupted."""
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0, said)
+        return tuple(int(number) for number in SUMMARY.search(said).groups())
+
+    def cli(self, *words, node=None):
+        subprocess.run([f"{BIN}/ctdb-cli", "--base", (node or self.node).base, *words], check=True, capture_output=True)
+
+    def increment(self, node, key, count="5", api="native"):
+        where = ["--setup", node.setup_socket] if api == "native" else ["--socket", node.classic_socket]
+        subprocess.run([f"{BIN}/ctdb-increment", *where, "--db", "capture.tdb", "--key", key, "--count", count], check=True,
+                       capture_output=True, stdin=subprocess.DEVNULL)
+
+    def lines(self, path, fields, *options):
+        os.chmod(path, 0o644)
+        return self.home.lines(path, fields, *options)
+
+    def test_each_packet_is_there_once_on_each_way_it_takes(self):
+        process, path = self.begin()
+        for _ in range(20):
+            self.cli("ping", "1")
+        packets, dropped = self.finish(process)
+        found = self.lines(path, ["frame.interface_name", "frame.packet_flags_direction", "ctdbx.operation"], "-Y",
+                           "ctdbx.req_control.opcode == 3 || ctdbx.control == 3")
+        for row in (["node0-native", "0x00000001", "7"], ["node0-link-node1", "0x00000002", "7"], ["node0-link-node1", "0x00000001", "8"],
+                    ["node0-native", "0x00000002", "8"]):
+            self.assertEqual(found.count(row), 20, row)
+        self.assertEqual(len(found), 80)
+        self.assertEqual(dropped, 0)
+        self.assertEqual(len(self.lines(path, ["frame.number"])), packets)
+
+    def test_records_that_go_from_store_to_store_are_there_too(self):
+        process, path = self.begin()
+        for number in range(10):
+            for api in ("native", "classic"):
+                for node in self.cluster.nodes:
+                    self.increment(node, f"key{number}", api=api)
+        self.finish(process)
+        found = [name for name, in self.lines(path, ["frame.interface_name"], "-Y", "ctdbx.operation in {0,2,3}")]
+        for name in ("node0-records-node1", "node0-records-node2", "node0-native", "node0-classic"):
+            self.assertIn(name, found)
+        wrong = " || ".join(f"ctdbx.expert.{name}" for name in ("too_short", "unexplained", "granted_twice", "rsn_back", "second_reply"))
+        self.assertEqual(self.lines(path, ["frame.number", "_ws.expert.message"], "-2", "-Y", wrong), [])
+
+    def test_under_load_the_file_and_the_daemons_count_the_same(self):
+        load = [subprocess.Popen([f"{BIN}/ctdb-increment", "--setup", node.setup_socket, "--db", "capture.tdb", "--key", key, "--count", "1000000000"],
+                                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                for node in self.cluster.nodes for key in ("a", "b")]
+        for process in load:
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+        process, path = self.begin("--seconds=5")
+        _, said = process.communicate(timeout=120)
+        packets, dropped = (int(number) for number in SUMMARY.search(said).groups())
+        ended = re.compile(r"capture: ended, (\d+) packets copied, (\d+) dropped")
+        counted = []
+        for daemon in ("ctdb-router", "ctdb-store"):
+            with open(self.node.log_path(daemon), encoding="utf-8", errors="replace") as log:
+                counted.append([int(number) for number in ended.findall(log.read())[-1]])
+        self.assertEqual([sum(column) for column in zip(*counted)], [packets, dropped])
+        self.assertEqual(len(self.lines(path, ["frame.number"])), packets)
+        self.assertGreater(packets, 500)
+
+    def test_filters_snap_length_and_redaction(self):
+        self.increment(self.node, "secret-key")
+        rows = (["--operation=REQ_CALL", "--redact"], ["--db=capture.tdb", "--snap=60"], ["--node=2", "--operation=HEARTBEAT_REPLY"])
+        captures = [self.begin(*options, name=f"filtered{number}.pcapng") for number, options in enumerate(rows)]
+        for node in self.cluster.nodes:
+            self.increment(node, "secret-key")
+        self.increment(self.node, "secret-key")
+        self.until(lambda: os.path.getsize(captures[2][1]) > 1000)
+        for process, _ in captures:
+            self.finish(process)
+        calls = self.lines(captures[0][1], ["ctdbx.operation", "ctdbx.key"])
+        self.assertTrue(calls)
+        self.assertEqual({line[0] for line in calls}, {"0"})
+        self.assertEqual({line[1].strip("0") for line in calls}, {""})
+        with open(captures[0][1], "rb") as whole:
+            self.assertNotIn(b"secret", whole.read())
+        of_database = self.lines(captures[1][1], ["ctdbx.operation", "frame.cap_len", "frame.len"])
+        self.assertTrue({line[0] for line in of_database} <= {"0", "2", "3"})
+        self.assertTrue(all(int(cut) < int(whole) for _, cut, whole in of_database))
+        for operation, source, destination in self.lines(captures[2][1], ["ctdbx.operation", "ctdbx.src", "ctdbx.dst"]):
+            self.assertEqual(operation, "4131")
+            self.assertIn("2", (source, destination))
+
+    def test_a_reader_that_does_not_read_stops_nobody(self):
+        with subprocess.Popen([f"{BIN}/ctdb-cli", "--base", self.node.base, "capture", "-w", "-", "--buffer=1"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as process:
+            self.assertEqual(process.stdout.read(4), struct.pack("<I", 0x0A0D0D0A))
+            process.send_signal(signal.SIGSTOP)
+            # ECHO-like load: large values from node to node
+            for number in range(30):
+                self.cli("record", "put", "capture.tdb", f"big{number % 3}", "x" * 60000, node=self.cluster.nodes[number % 3])
+            process.send_signal(signal.SIGCONT)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+        self.assertRegex(said.decode(), SUMMARY)
+
+    def test_strangers_are_refused(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs another user")
+        for daemon in ("ctdb-router", "ctdb-store"):
+            path = os.path.join(self.node.base, f"{daemon}.capture")
+            self.assertEqual(os.stat(path).st_mode & 0o777, 0o700)
+        # Also when somebody has opened the door: what counts is who it is.
+        for folder in (os.path.dirname(self.node.base), self.node.base):
+            os.chmod(folder, 0o755)
+        os.chmod(os.path.join(self.node.base, "ctdb-router.capture"), 0o777)
+        script = ("import socket,sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
+                  "print(s.recv(100).hex(), s.recv(100).hex() == '')")
+        done = subprocess.run(["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "/usr/bin/python3", "-c", script,
+                               os.path.join(self.node.base, "ctdb-router.capture")], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.stdout.split(), ["434341500100000000000000", "True"], done.stderr)
+
+    def test_what_makes_no_sense_is_named(self):
+        for words, problem in ((["--operation=NOTHING"], "there is no 'NOTHING'"), (["--node=x"], "--node: 'x'"), (["--db=0xzz"], "neither a name")):
+            done = subprocess.run([f"{BIN}/ctdb-cli", "--base", self.node.base, "capture", "-w", "/dev/null", *words], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(problem, done.stderr)
+
+    def test_the_extcap_program_answers_and_captures(self):
+        # Wireshark runs extcap programs of a user's folder for that user only, so the program itself is asked what Wireshark asks it.
+        environment = dict(os.environ, CTDB_BASE=self.node.base, PATH=f"{BIN}:{os.environ['PATH']}")
+
+        def extcap(*words, **options):
+            return subprocess.run([EXTCAP, *words], capture_output=True, text=True, env=environment, timeout=60, **options)
+        self.assertIn("interface {value=ctdb-node}", extcap("--extcap-interfaces", "--extcap-version=4.0").stdout)
+        self.assertIn("dlt {number=252}", extcap("--extcap-interface", "ctdb-node", "--extcap-dlts").stdout)
+        self.assertIn("{call=--redact}", extcap("--extcap-interface", "ctdb-node", "--extcap-config").stdout)
+        fifo = os.path.join(self.home.path, "fifo")
+        os.mkfifo(fifo)
+        process = subprocess.Popen([EXTCAP, "--capture", "--extcap-interface", "ctdb-node", "--fifo", fifo, "--operation", "HEARTBEAT_REPLY"],
+                                   env=environment, stderr=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        with open(fifo, "rb") as pipe:
+            out = subprocess.run(["tshark", "-r", "-", "-c", "5", "-T", "fields", "-e", "frame.interface_name"], stdin=pipe, capture_output=True,
+                                 text=True, timeout=60).stdout
+        self.assertEqual(len(out.splitlines()), 5)
+
+
+if __name__ == "__main__":
+    unittest.main()
