@@ -108,7 +108,7 @@ PcapngWriter::PcapngWriter(uint32_t pnn) : pnn_(pnn) {
 }
 
 std::string PcapngWriter::name_of(const Name& name) const {
-  const std::string here = "node" + std::to_string(pnn_) + "-";
+  std::string here = "node" + std::to_string(pnn_) + "-";
   switch (name.first) {
     case CaptureLink::kLink:
       return here + "link-node" + std::to_string(name.second);

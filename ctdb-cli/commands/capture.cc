@@ -227,7 +227,7 @@ class Output {
 class Capture {
  public:
   Capture(std::vector<Source> sources, Plan plan, uint32_t pnn, Output output)
-      : sources_(std::move(sources)), plan_(std::move(plan)), writer_(pnn), output_(std::move(output)) {}
+      : sources_(std::move(sources)), plan_(plan), writer_(pnn), output_(std::move(output)) {}
 
   // Until all is there. Returns what went wrong, "" if nothing.
   std::string run() {
@@ -237,7 +237,7 @@ class Capture {
       for (Source& source : sources_) {
         if (!source.ended) read_some(source);
       }
-      if (const std::string problem = write_what_is_there(); !problem.empty()) return problem;
+      if (std::string problem = write_what_is_there(); !problem.empty()) return problem;
     }
     writer_.finish(wall_clock_ns());
     return output_.write_all(writer_.bytes()) || errno == EPIPE
