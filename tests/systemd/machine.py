@@ -37,11 +37,13 @@ class Machine:
     def __init__(self):
         self._directory = tempfile.TemporaryDirectory(prefix="ctdb-systemd-")
         self._console = open(os.path.join(self._directory.name, "console"), "w+b")
-        # kill -9 of nspawn would leave the container: the pid namespace takes it along.
+        # kill -9 of nspawn would leave the container: the pid namespace takes it along. It ends with this process too.
         self._nspawn = subprocess.Popen(
-            ["unshare", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "systemd-nspawn", "--quiet",
-             f"--directory={installed_root()}", "--boot", "--register=no", "--keep-unit", "--private-network",
-             f"--bind-ro={BUILD}/bin:{TOOLS}", "--volatile=overlay", "--console=read-only", "--machine=ctdb-test", "--link-journal=no",
+            ["setpriv", "--pdeathsig", "KILL",
+             "unshare", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc",
+             "systemd-nspawn", "--quiet", f"--directory={installed_root()}", "--boot", "--register=no", "--keep-unit", "--private-network",
+             f"--bind-ro={BUILD}/bin:{TOOLS}", "--volatile=overlay", "--console=read-only", "--machine=ctdb-test",
+             "--link-journal=no",
              "systemd.unit=multi-user.target"],
             env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
             stdin=subprocess.DEVNULL, stdout=self._console, stderr=self._console)
