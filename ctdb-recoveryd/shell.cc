@@ -18,6 +18,7 @@ RecoverydOptions options_of(const Config& config) {
   options.pnn = config.pnn;
   options.nodes = node_list(config.nodes);
   options.majority_quorum = config.quorum == Quorum::kMajority;
+  options.lock_quorum = config.quorum == Quorum::kLock;
   options.leader_capability = config.leader_capability;
   options.lmaster_capability = config.lmaster_capability;
   options.start_as_stopped = config.start_as_stopped;
@@ -52,6 +53,15 @@ RecoverydShell::RecoverydShell(DaemonContext& context, StateFile file)
     : context_(context),
       loop_(*context.loop),
       file_(std::move(file)),
+      lock_(context.config, loop_,
+            {[this](LockState state, const std::string& why) {
+               ++events_;
+               core_->on_lock(state, why, loop_.now());
+             },
+             [this](const RegisterAnswer& answer) {
+               ++events_;
+               core_->on_register(answer, loop_.now());
+             }}),
       link_(loop_, context.config.setup_socket_path, DaemonRole::kRecoveryd, context.config.pnn,
             {[this](SetupMessage& reply) { return on_router_up(reply); },
              [this](SetupMessage& message) { on_setup_message(message); }, [this] { on_router_down(); }}) {}

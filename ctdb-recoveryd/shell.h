@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "ctdb-recoveryd/core/cluster_node.h"
+#include "ctdb-recoveryd/lock_link.h"
 #include "ctdb-recoveryd/state_file.h"
 #include "libctdbipc/runtime/channel_queue.h"
 #include "libctdbipc/runtime/daemon.h"
@@ -34,6 +35,8 @@ class RecoverydShell : public DaemonShell, public RecoverydOutput {
   bool being_fenced() override { return context_.node_page->being_fenced(); }
   TimeNs store_beat() override { return context_.node_page->store_beat(); }
   int64_t wall_clock_ns() override;
+  void want_lock(bool wanted) override { lock_.want(wanted); }
+  void access_register(uint64_t ticket, ByteView slot) override { lock_.access(ticket, slot); }
   void log(RecoverydLog level, const std::string& text) override;
 
   Result<void> on_router_up(SetupMessage& reply);
@@ -47,6 +50,7 @@ class RecoverydShell : public DaemonShell, public RecoverydOutput {
   EventLoop& loop_;
   const HookPoints hooks_{"ctdb-recoveryd"};
   StateFile file_;
+  LockLink lock_;
   std::unique_ptr<Random> random_;
   std::unique_ptr<ClusterNode> core_;
   RouterLink link_;

@@ -5,62 +5,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
 
-#include "libctdbipc/base/hash.h"
-#include "libctdbipc/wire/reader.h"
+#include "ctdb-recoveryd/state_slot.h"
 
 namespace ctdb {
 namespace {
-
-constexpr uint32_t kMagic = 0x31465352;  // "RSF1"
-constexpr size_t kSlotBytes = 8192;      // whole sectors and pages: the slots do not share any
-constexpr size_t kSlots = 2;
-
-struct Slot {
-  uint64_t sequence = 0;
-  Bytes payload;
-};
-
-Bytes encode(const Slot& slot) {
-  Bytes out;
-  Writer w(out);
-  w.u32(kMagic);
-  w.u32(static_cast<uint32_t>(slot.payload.size()));
-  w.u64(slot.sequence);
-  w.bytes(slot.payload);
-  w.u32(jenkins_hash(out));
-  return out;
-}
-
-std::optional<Slot> decode(ByteView bytes) {
-  Reader r(bytes);
-  Slot slot;
-  const uint32_t magic = r.u32();
-  const uint32_t size = r.u32();
-  slot.sequence = r.u64();
-  slot.payload = to_bytes(r.bytes(size));
-  const size_t hashed = bytes.size() - r.left();
-  const uint32_t sum = r.u32();
-  if (!r.ok() || magic != kMagic || sum != jenkins_hash(bytes.first(hashed))) return std::nullopt;
-  return slot;
-}
-
-Result<void> write_at(int fd, ByteView bytes, size_t offset, const std::string& path) {
-  size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t wrote =
-        pwrite(fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) return fail_errno("writing " + path);
-    done += static_cast<size_t>(wrote);
-  }
-  return {};
-}
 
 Result<void> sync_directory(const std::string& directory) {
   UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -93,7 +45,7 @@ Result<void> StateFile::open_or_create(const std::string& directory) {
   struct stat status {};
   if (fstat(fd_.get(), &status) != 0) return fail_errno("looking at " + path_);
   if (status.st_size != 0) return {};
-  if (Result<void> written = write_at(fd_.get(), Bytes(kSlots * kSlotBytes), 0, path_); !written)
+  if (Result<void> written = write_all_at(fd_.get(), Bytes(StateSlot::kPairBytes), 0, path_); !written)
     return written;
   if (fsync(fd_.get()) != 0) return fail_errno("syncing " + path_);
   return sync_directory(directory);
@@ -101,30 +53,23 @@ Result<void> StateFile::open_or_create(const std::string& directory) {
 
 // false: there is something, but no whole slot.
 Result<bool> StateFile::load() {
-  Bytes bytes(kSlots * kSlotBytes);
+  Bytes bytes(StateSlot::kPairBytes);
   const ssize_t got = pread(fd_.get(), bytes.data(), bytes.size(), 0);
   if (got < 0) return fail_errno("reading " + path_);
   bytes.resize(static_cast<size_t>(got));
-  bool found = false;
-  for (size_t at = 0; at < bytes.size(); at += kSlotBytes) {
-    std::optional<Slot> slot = decode(ByteView(bytes).subspan(at, std::min(kSlotBytes, bytes.size() - at)));
-    if (!slot || (found && slot->sequence < sequence_)) continue;
-    found = true;
-    sequence_ = slot->sequence;
-    contents_ = std::move(slot->payload);
-  }
-  const auto blank = [](uint8_t byte) { return byte == 0; };
-  return found || std::all_of(bytes.begin(), bytes.end(), blank);
+  std::optional<StateSlot> slot = StateSlot::newest(bytes);
+  if (!slot) return is_blank(bytes);
+  sequence_ = slot->sequence;
+  contents_ = std::move(slot->payload);
+  return true;
 }
 
 Result<void> StateFile::replace(ByteView bytes) {
   if (bytes.size() > kPayloadBytesMax)
     return fail(ErrorCode::kLimit, "more state than " + path_ + " can hold");
-  const Slot slot{sequence_ + 1, to_bytes(bytes)};
-  if (Result<void> written = write_at(fd_.get(), encode(slot), slot.sequence % kSlots * kSlotBytes, path_);
-      !written) {
-    return written;
-  }
+  const StateSlot slot{sequence_ + 1, to_bytes(bytes)};
+  const size_t place = slot.sequence % StateSlot::kCount * StateSlot::kBytes;
+  if (Result<void> written = write_all_at(fd_.get(), slot.encode(), place, path_); !written) return written;
   if (fdatasync(fd_.get()) != 0) return fail_errno("syncing " + path_);
   sequence_ = slot.sequence;
   contents_ = slot.payload;

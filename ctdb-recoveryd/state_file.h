@@ -2,9 +2,7 @@
 // The file that keeps recoveryd's durable state. Used by the shell, in every election and recovery, so it must be fast: two
 // slots, written in turn and in place into a file whose size never changes. One fdatasync then has no metadata to
 // write (a file written beside and renamed costs two journal commits, hundreds of times as long), and a full disk
-// does not matter. A write that was cut off leaves the other slot as it was.
-//
-// Slot: magic, payload length, sequence, payload, hash of all that. A slot that is not whole is empty.
+// does not matter. state_slot.h says what is in them.
 #ifndef CTDB_RECOVERYD_STATE_FILE_H_
 #define CTDB_RECOVERYD_STATE_FILE_H_
 

@@ -349,6 +349,7 @@ std::string ClusterNode::Parts::remark() const {
 }
 
 std::string ClusterNode::Parts::why_no_leader() const {
+  if (election.lock().used()) return "no leader: " + election.lock().why_not();
   const Election::Told& told = election.told();
   if (told.leader == CTDB_UNKNOWN_PNN || !c.linked(told.by)) return "no leader: an election is under way";
   return "the cluster goes on without this node: the leader, node " + std::to_string(told.leader) +
@@ -447,6 +448,20 @@ void ClusterNode::on_packet(RecoverydLane lane, uint32_t endpoint, ByteView pack
   } else {
     p.c.refuse();
   }
+  p.after_event();
+}
+
+void ClusterNode::on_lock(LockState state, const std::string& why, TimeNs now) {
+  parts_->c.now = now;
+  parts_->election.on_lock(state, why);
+  parts_->after_event();
+}
+
+void ClusterNode::on_register(const RegisterAnswer& answer, TimeNs now) {
+  Parts& p = *parts_;
+  p.c.now = now;
+  p.election.on_register(answer);
+  if (p.was_leading && p.election.leading()) p.leader.on_registered();
   p.after_event();
 }
 

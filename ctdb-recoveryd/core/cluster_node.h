@@ -33,6 +33,20 @@ enum class RecoverydLane : uint8_t { kData = 0, kControl = 1 };
 
 enum class RecoverydLog : uint8_t { kError, kWarning, kNotice, kInfo };
 
+// What is heard of the cluster lock.
+enum class LockState : uint8_t { kHeld, kElsewhere, kFailed, kLost };
+
+// What an access to the register of the cluster lock came to.
+struct RegisterAnswer {
+  struct Slot {
+    uint32_t pnn = 0;
+    Bytes bytes;  // as a node wrote them last
+  };
+  uint64_t ticket = 0;
+  std::string fault;        // why nothing is known; empty: all went well
+  std::vector<Slot> slots;  // those that were ever written, read after the write was durable
+};
+
 class RecoverydOutput {
  public:
   virtual ~RecoverydOutput() = default;
@@ -54,6 +68,12 @@ class RecoverydOutput {
   virtual TimeNs store_beat() = 0;
   // Nanoseconds since 1970; for UPTIME only, never for decisions.
   virtual int64_t wall_clock_ns() = 0;
+  // ---- the cluster lock; only with lock_quorum ----
+  // on_lock() tells what becomes of it. Letting it go ends all of that.
+  virtual void want_lock(bool wanted) = 0;
+  // Writes this node's slot of the register, unless `slot` is empty, makes it durable, and then reads all slots;
+  // on_register() gets the answer, or nothing when it hangs. Accesses of one node happen in the order they were asked for.
+  virtual void access_register(uint64_t ticket, ByteView slot) = 0;
   virtual void log(RecoverydLog level, const std::string& text) = 0;
 };
 
@@ -66,6 +86,7 @@ struct RecoverydTiming {
   TimeNs backoff_max = 80 * kMillisecond;
   TimeNs first_start = 300 * kMillisecond;  // where nothing was ever decided, links to all are waited for
   TimeNs vote_timeout = 150 * kMillisecond;
+  TimeNs lock_timeout = 10 * kSecond;        // a helper that says nothing is given up after so long
   TimeNs gather = 100 * kMillisecond;        // a new leader waits this long for all linked nodes to answer
   TimeNs link_grace = 60 * kMillisecond;     // a cut that ends sooner costs nobody its membership
   TimeNs suspend_grace = 20 * kMillisecond;  // links to a majority gone this long: the store is suspended
@@ -89,12 +110,13 @@ struct RecoverydTiming {
 struct RecoverydOptions {
   uint32_t pnn = 0;
   NodeList nodes;               // the nodes file as it is at the start; the router tells of changes
-  bool majority_quorum = true;  // false: "quorum = none"
+  bool majority_quorum = true;  // false: "quorum = none", or by lock
+  bool lock_quorum = false;     // "quorum = lock": who holds the cluster lock leads
   bool leader_capability = true;
   bool lmaster_capability = true;
   bool start_as_stopped = false;
   bool start_as_disabled = false;
-  std::string cluster_lock;  // reported by GET_RECLOCK_FILE, nothing else
+  std::string cluster_lock;  // as configured; for GET_RECLOCK_FILE
   RecoverydTiming timing;
 };
 
@@ -119,6 +141,8 @@ class ClusterNode {
   void on_router_up(TimeNs now);  // both channels are open; the router tells LINK_STATE and DAEMON_STATE next
   void on_router_down(TimeNs now);
   void on_packet(RecoverydLane lane, uint32_t endpoint, ByteView packet, TimeNs now);
+  void on_lock(LockState state, const std::string& why, TimeNs now);
+  void on_register(const RegisterAnswer& answer, TimeNs now);
   void tick(TimeNs now);         // call when now >= next_deadline()
   TimeNs next_deadline() const;  // kNever: nothing to wait for
 

@@ -30,7 +30,8 @@ void Context::remember(DurableState state) {
 
 void Context::count_voters() {
   const bool decided = durable.decided_generation != CTDB_INVALID_GENERATION && !durable.voters.empty();
-  voters = Voters(decided ? durable.voters : numbers_of(nodes), options.majority_quorum);
+  voters =
+      Voters(decided ? durable.voters : numbers_of(nodes), options.majority_quorum && !options.lock_quorum);
   const size_t voting = voters.numbers().empty() ? 0 : voters.numbers().back() + size_t{1};
   links.resize(std::max({links.size(), nodes.size(), voting}));
 }

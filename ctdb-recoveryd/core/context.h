@@ -27,7 +27,7 @@ struct Context {
   Context(RecoverydOptions given, Random& random_in, RecoverydOutput& output, TimeNs now_in)
       : options(std::move(given)),
         nodes(options.nodes),
-        voters({}, options.majority_quorum),
+        voters({}, options.majority_quorum && !options.lock_quorum),
         random(random_in),
         out(output),
         now(now_in) {

@@ -27,6 +27,19 @@ struct DurableState {
     return contains(decided_members, pnn) ||
            (decided_members.empty() && decided_generation != CTDB_INVALID_GENERATION);
   }
+  // It knows more of what was decided.
+  bool newer_decision_than(const DurableState& other) const {
+    if (decided_generation == CTDB_INVALID_GENERATION) return false;
+    if (other.decided_generation == CTDB_INVALID_GENERATION) return true;
+    return decided_generation > other.decided_generation ||
+           (decided_generation == other.decided_generation && other.decided_members.empty() &&
+            !decided_members.empty());
+  }
+  void take_decision_of(const DurableState& other) {
+    decided_generation = other.decided_generation;
+    decided_members = other.decided_members;
+    voters = other.voters;
+  }
   Bytes encode() const;
   // nullopt: damaged, truncated or of another version.
   static std::optional<DurableState> decode(ByteView bytes);

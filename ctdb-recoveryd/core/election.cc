@@ -19,15 +19,14 @@ bool Election::live_leader() const {
 
 // Nodes that are new to a cluster must not take themselves for one that starts for the first time.
 bool Election::must_wait() const {
-  if (!c_.fresh()) return false;
+  if (!c_.fresh() || lock_.used()) return false;  // the register tells what was decided
   return c_.decided_elsewhere || (!c_.all_linked() && c_.now < c_.router_up_at + c_.timing().first_start);
 }
 
 void Election::work(bool may_lead) {
   if (role_ == Role::kTrial || role_ == Role::kCandidate) {
     if (may_lead && c_.now < give_up_at_) return;
-    ++failures_;
-    back_to_follower();
+    lose();
   }
   if (leading()) return;
   if (leader_ != CTDB_UNKNOWN_PNN && !live_leader()) forget_leader();
@@ -67,6 +66,10 @@ void Election::start_trial() {
     return;
   }
   role_ = Role::kTrial;
+  if (lock_.used()) {
+    give_up_at_ = c_.now + c_.timing().lock_timeout;
+    return lock_.want();
+  }
   give_up_at_ = c_.now + c_.timing().vote_timeout;
   grants_.clear();
   ask(term() + 1, true);
@@ -104,6 +107,10 @@ void Election::count_grant(uint32_t from) {
   grants_.insert(from);
   if (!c_.voters.enough(grants_.size())) return;
   if (role_ == Role::kTrial) return start_candidacy();
+  become_leader();
+}
+
+void Election::become_leader() {
   role_ = Role::kLeader;
   leader_ = c_.pnn();
   told_ = {};
@@ -111,7 +118,13 @@ void Election::count_grant(uint32_t from) {
   give_up_at_ = kNever;
 }
 
+void Election::lose() {
+  ++failures_;
+  back_to_follower();
+}
+
 void Election::back_to_follower() {
+  lock_.let_go();
   role_ = Role::kFollower;
   campaign_at_ = give_up_at_ = kNever;
   grants_.clear();
@@ -134,7 +147,7 @@ bool Election::bound_elsewhere(uint32_t from, const VoteRequest& request) const 
 }
 
 void Election::on_vote_request(uint32_t from, const VoteRequest& request) {
-  if (request.term == 0 || request.term > kTermMax) return c_.refuse();
+  if (lock_.used() || request.term == 0 || request.term > kTermMax) return c_.refuse();
   const bool too_old = request.trial ? request.term <= term() : request.term < term();
   if (too_old || bound_elsewhere(from, request)) return answer(from, false, request.trial, term());
   if (request.trial) return answer(from, true, true, request.term);
@@ -152,6 +165,7 @@ void Election::on_vote_request(uint32_t from, const VoteRequest& request) {
 }
 
 void Election::on_vote_reply(uint32_t from, const VoteReply& reply) {
+  if (lock_.used()) return c_.refuse();
   if (!reply.granted) {
     if (reply.leader != CTDB_UNKNOWN_PNN && reply.leader != c_.pnn()) told_ = {reply.leader, from};
     return saw_term(reply.term);
@@ -165,7 +179,7 @@ bool Election::accept_leader(uint32_t from, uint64_t claimed) {
   if (claimed < term() || claimed == 0 || claimed > kTermMax) return false;
   if (claimed == term() && leader_ != CTDB_UNKNOWN_PNN && leader_ != from) {
     // Two leaders in one term exist only without a quorum rule; the lower pnn goes on.
-    if (c_.options.majority_quorum || from > leader_) return false;
+    if (c_.options.majority_quorum || lock_.used() || from > leader_) return false;
   }
   if (claimed > term()) {
     DurableState next = c_.durable;

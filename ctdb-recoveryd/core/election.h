@@ -9,12 +9,14 @@
 // Invariants:
 //  1. The term never goes back, also over restarts.
 //  2. A vote is durable before it is told; one vote per term.
-//  3. role() is kLeader only with the votes of a majority in term().
+//  3. role() is kLeader only with the votes of a majority in term(); with a cluster lock only when the register has given
+//     it the term.
 #ifndef CTDB_RECOVERYD_CORE_ELECTION_H_
 #define CTDB_RECOVERYD_CORE_ELECTION_H_
 
 #include <set>
 
+#include "ctdb-recoveryd/core/cluster_lock.h"
 #include "ctdb-recoveryd/core/context.h"
 
 namespace ctdb {
@@ -23,7 +25,7 @@ enum class Role : uint8_t { kFollower, kTrial, kCandidate, kLeader };
 
 class Election {
  public:
-  explicit Election(Context& context) : c_(context) {}
+  explicit Election(Context& context) : c_(context), lock_(context) {}
 
   Role role() const { return role_; }
   bool leading() const { return role_ == Role::kLeader; }
@@ -46,6 +48,17 @@ class Election {
 
   void on_vote_request(uint32_t from, const VoteRequest& request);
   void on_vote_reply(uint32_t from, const VoteReply& reply);
+  // ---- with a cluster lock (race.cc) ----
+  const ClusterLock& lock() const { return lock_; }
+  void on_lock(LockState state, const std::string& why);
+  void on_register(const RegisterAnswer& answer);
+  // Writes what is durable here into the register, and asks it whether this node still leads.
+  void renew() { lock_.write(); }
+  // When the newest question was asked that the register has answered so.
+  TimeNs confirmed_at() const { return confirmed_at_; }
+  // The newest decided generation that the register is known to have from this leader.
+  uint32_t registered() const { return registered_; }
+
   // A heartbeat or recovery order of somebody who claims to lead in `term`. false: refused, it is no leader
   // of ours.
   bool accept_leader(uint32_t from, uint64_t term);
@@ -62,6 +75,11 @@ class Election {
   bool must_wait() const;
   void start_trial();
   void start_candidacy();
+  void lose();
+  void become_leader();
+  void ask_for_term(const ClusterLock::Seen& seen);
+  void take_term(const ClusterLock::Seen& seen);
+  void confirm(const ClusterLock::Seen& seen);
   void ask(uint64_t term, bool trial);
   void count_grant(uint32_t from);
   void back_to_follower();
@@ -69,6 +87,9 @@ class Election {
   bool bound_elsewhere(uint32_t from, const VoteRequest& request) const;
 
   Context& c_;
+  ClusterLock lock_;
+  TimeNs confirmed_at_ = 0;
+  uint32_t registered_ = CTDB_INVALID_GENERATION;
   Role role_ = Role::kFollower;
   uint32_t leader_ = CTDB_UNKNOWN_PNN;
   TimeNs heard_ = 0;             // last word of leader_

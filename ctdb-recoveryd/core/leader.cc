@@ -65,7 +65,12 @@ void Leader::on_reply(uint32_t from, const HeartbeatReply& reply) {
   if (news) dirty_ = true;
   // As good as its report, should that have been lost between two lives of a recoveryd.
   if (recovery_.prepared(from, reply.prepared_generation)) decide();
-  if (recovery_.decided(from, reply.decided_generation, c_.voters)) commit();
+  if (!by_lock() && recovery_.decided(from, reply.decided_generation, c_.voters)) commit();
+}
+
+void Leader::on_registered() {
+  if (recovery_.phase() == Recovery::Phase::kDeciding && election_.registered() == recovery_.generation())
+    commit();
 }
 
 void Leader::take_reply(Peer& peer, const HeartbeatReply& reply) {
@@ -86,7 +91,9 @@ void Leader::refresh_self() {
   self.heard = self.acked_sent = c_.now;
 }
 
+// Where a cluster lock decides, the register is the majority.
 bool Leader::majority_answers() const {
+  if (by_lock()) return c_.now < election_.confirmed_at() + c_.timing().leader_silence;
   size_t alive = 0;
   for (uint32_t node = 0; node < peers_.size(); ++node) {
     if (c_.voters.is_voter(node) && c_.now < peers_[node].heard + c_.timing().leader_silence) ++alive;
@@ -96,6 +103,7 @@ bool Leader::majority_answers() const {
 
 // The time at which a majority is known to have followed this leader: its own lease counts from then.
 TimeNs Leader::majority_acked_sent() const {
+  if (by_lock()) return election_.confirmed_at();
   std::vector<TimeNs> times;
   for (uint32_t node = 0; node < peers_.size(); ++node) {
     if (c_.voters.is_voter(node)) times.push_back(peers_[node].acked_sent);
@@ -122,6 +130,7 @@ void Leader::update_flags() {
 void Leader::beat() {
   beat_now_ = false;
   next_beat_ = c_.now + c_.timing().heartbeat;
+  if (by_lock()) election_.renew();
   ++sequence_;
   sent_[sequence_ % sent_.size()] = {sequence_, c_.now};
   Heartbeat beat;
@@ -167,7 +176,10 @@ void Leader::resign(const std::string& why) {
 void Leader::work() {
   if (!c_.votes()) return resign("it has no vote any more");
   if (!node_.may_lead()) return resign("it is not active or has no leader capability");
-  if (member_.quorum_lost() || !majority_answers()) return resign("no quorum follows it");
+  if (by_lock() && !election_.lock().held()) return resign(election_.lock().why_not());
+  if (member_.quorum_lost() || !majority_answers()) {
+    return resign(by_lock() ? "the register of the cluster lock does not answer" : "no quorum follows it");
+  }
   refresh_self();
   member_.lease_from(majority_acked_sent());
   update_flags();

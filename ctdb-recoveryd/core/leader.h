@@ -29,6 +29,7 @@ class Leader {
   void start();  // this node was just elected
   void on_reply(uint32_t from, const HeartbeatReply& reply);
   void on_report(uint32_t from, const RecoveryReport& report);
+  void on_registered();  // the register of the cluster lock has answered
   void on_link(uint32_t pnn, bool up);
   void on_nodes();  // a nodes file has changed, this node's or another's
   // After every event while this node leads; it may resign in here.
@@ -73,6 +74,7 @@ class Leader {
   // leader.cc
   void refresh_self();
   void take_reply(Peer& peer, const HeartbeatReply& reply);
+  bool by_lock() const { return election_.lock().used(); }
   bool majority_answers() const;
   TimeNs majority_acked_sent() const;
   void beat();

@@ -169,6 +169,7 @@ void Leader::decide() {
   recovery_.decide();
   record_.decided_ns = static_cast<uint64_t>(c_.now - recovery_.began());
   beat_now_ = true;
+  if (by_lock()) return election_.renew();  // open when the register has it
   if (recovery_.decided(c_.pnn(), recovery_.generation(), c_.voters)) commit();
 }
 

@@ -88,8 +88,9 @@ std::string set_nodes_list(Config& config, const std::string& value) {
 
 std::string set_quorum(Config& config, const std::string& value) {
   if (value == "majority") return config.quorum = Quorum::kMajority, "";
+  if (value == "lock") return config.quorum = Quorum::kLock, "";
   if (value == "none") return config.quorum = Quorum::kNone, "";
-  return "'" + value + "' is not a quorum rule|write majority or none";
+  return "'" + value + "' is not a quorum rule|write majority, lock or none";
 }
 
 std::string set_port(Config& config, const std::string& value) {
@@ -115,6 +116,7 @@ const std::map<std::string, Setter>& options() {
       {"cluster/recovery lock", text_option(&Config::cluster_lock)},
       {"cluster/leader capability", bool_option(&Config::leader_capability)},
       {"cluster/quorum", set_quorum},
+      {"cluster/lock register", text_option(&Config::lock_register)},
       {"cluster/port", set_port},
       {"cluster/key file", text_option(&Config::key_file)},
       {"cluster/transport", set_transport},
@@ -258,6 +260,24 @@ void fill_defaults(Config& config, const std::string& base) {
   set(config.setup_socket_path, config.run_directory + "/setup.socket");
 }
 
+// A quorum by lock needs one, and a place for its register.
+void check_cluster_lock(Config& config, const std::string& file, std::vector<ConfigProblem>& problems) {
+  const std::string& lock = config.cluster_lock;
+  const bool command = !lock.empty() && lock[0] == '!';
+  if (config.lock_register.empty() && !lock.empty() && !command) config.lock_register = lock + ".register";
+  if (config.quorum != Quorum::kLock) return;
+  if (lock.empty() || lock.find_first_not_of("! \t") == std::string::npos) {
+    problems.push_back(
+        {file, 0, "'quorum = lock' without a cluster lock",
+         "write 'cluster lock = ' and a file that all nodes share, or '!' and a helper's command"});
+  } else if (config.lock_register.empty()) {
+    problems.push_back({file, 0, "'quorum = lock' with a helper's command needs a place for its register",
+                        "write 'lock register = ' and a file that all nodes share"});
+  } else if ((command ? trimmed(lock.substr(1)) : lock)[0] != '/' || config.lock_register[0] != '/') {
+    problems.push_back({file, 0, "the cluster lock or its register is no absolute path", "begin it with /"});
+  }
+}
+
 bool address_is_local(const std::string& address) {
   sockaddr_storage storage{};
   socklen_t size;
@@ -341,6 +361,7 @@ Result<Config> parse_config(const std::string& base, const std::string& file, co
     }
   }
   fill_defaults(parser.config, base);
+  check_cluster_lock(parser.config, file, found);
   const bool bad = any_fatal(found);
   problems.insert(problems.end(), found.begin(), found.end());
   if (bad) return fail(ErrorCode::kInvalid, "configuration has errors");

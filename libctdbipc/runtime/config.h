@@ -19,17 +19,18 @@ inline constexpr int kExitConfig = 78;
 inline constexpr size_t kClusterKeyBytesMin = 32;
 inline constexpr size_t kClusterKeyBytesMax = 4096;
 
-enum class Quorum : uint8_t { kMajority, kNone };
+enum class Quorum : uint8_t { kMajority, kLock, kNone };
 
 struct Config {
   // [cluster]
   std::string cluster_name = "ctdb";  // "cluster name" (ours): links refuse a peer of another name
   std::string node_address;           // "node address"; empty: search the nodes file for a local address
   std::string nodes_file;             // "nodes list"; default <base>/nodes
-  std::string cluster_lock;           // "cluster lock"; reported by GET_RECLOCK_FILE
+  std::string cluster_lock;           // "cluster lock": a file, or "!" and a helper's command
   bool leader_capability = true;      // "leader capability"
-  Quorum quorum = Quorum::kMajority;  // "quorum" (ours): majority | none
-  uint16_t port = 4379;               // "port" (ours)
+  Quorum quorum = Quorum::kMajority;  // "quorum" (ours): majority | lock | none
+  std::string lock_register;  // "lock register" (ours); default <cluster lock>.register if that is a file
+  uint16_t port = 4379;       // "port" (ours)
   std::string
       key_file;  // "key file" (ours): the secret of all nodes; default <base>/cluster.key, if there is one
   // [database]

@@ -26,6 +26,8 @@ class Output : public RecoverydOutput {
   bool records_taken() override { return true; }
   bool being_fenced() override { return false; }
   TimeNs store_beat() override { return kNever / 2; }
+  void want_lock(bool) override {}
+  void access_register(uint64_t, ByteView) override {}
   int64_t wall_clock_ns() override { return 1; }
   void log(RecoverydLog, const std::string&) override {}
   bool up = false;

@@ -49,6 +49,10 @@ constexpr FaultRow kRows[] = {
     {Fault::kKillClient, "kill-client", false, false},
     {Fault::kStopClient, "stop-client", false, false},
     {Fault::kLongHold, "long-hold", false, false},
+    {Fault::kLoseLock, "lose-lock", false, false},
+    {Fault::kGiveLockTwice, "give-lock-twice", false, false},
+    {Fault::kStallRegister, "stall-register", false, false},
+    {Fault::kFailRegister, "fail-register", false, false},
 };
 static_assert(std::size(kRows) == kFaultCount);
 
@@ -122,6 +126,7 @@ void Faults::inject_at(const FaultEvent& given, NodeRef sender) {
   const FaultRow& row = fault_row(event.fault);
   world_.trace.add(event.node, row.name.data(), event.peer, static_cast<uint64_t>(event.time), event.detail);
   if (row.is_network) return break_network(event);
+  if (event.fault >= Fault::kLoseLock) return break_lock(event);
   if (event.fault >= Fault::kKillClient) return break_client(event);
   if (event.fault >= Fault::kStopNode) return command(event);
   if (event.fault >= Fault::kFreezeNode) return break_machine(event);
@@ -301,6 +306,21 @@ void Faults::break_machine(const FaultEvent& event) {
         client->stop();
         undo_on(node, event.time, [client] { client->go_on(); });
       }
+  }
+}
+
+void Faults::break_lock(const FaultEvent& event) {
+  SharedLock& lock = world_.cluster_lock;
+  switch (event.fault) {
+    case Fault::kLoseLock:
+      return lock.lose(event.node, event.time);
+    case Fault::kGiveLockTwice:
+      return lock.give_twice();
+    case Fault::kStallRegister:
+      return lock.stall(event.node, event.time);
+    default:
+      lock.set_failing(event.node, true);
+      return undo_after(event.time, [&lock, node = event.node] { lock.set_failing(node, false); });
   }
 }
 

@@ -64,10 +64,16 @@ enum class Fault : uint8_t {
   kKillClient,
   kStopClient,
   kLongHold,  // it keeps its next chain lock for `time`
+  // The cluster lock, where it decides.
+  kLoseLock,       // others may have it at once; who held it hears that after `time`
+  kGiveLockTwice,  // the next who asks gets it
+  kStallRegister,  // what a node writes and reads takes up to `time` longer
+  kFailRegister,   // it can neither write nor read it
   kCount
 };
 // kRemoveNode: the administrator forgets to stop it. Routers that are running then keep it.
 inline constexpr uint64_t kNotStopped = uint64_t{1} << 32;
+inline constexpr size_t kFaultsWithoutLock = static_cast<size_t>(Fault::kLoseLock);
 inline constexpr size_t kFaultCount = static_cast<size_t>(Fault::kCount);
 
 struct FaultRow {
@@ -138,6 +144,7 @@ class Faults {
   void command(const FaultEvent& event);
   void remove_node(const FaultEvent& event);
   void write_nodes_files(uint64_t where);
+  void break_lock(const FaultEvent& event);
   void break_client(const FaultEvent& event);
   void cut(uint32_t a, uint32_t b, bool there, bool back, TimeNs for_time);
   void stop(Node& node, Process& process, TimeNs time);

@@ -6,6 +6,7 @@
 
 #include "ctdb-recoveryd/core/durable_state.h"
 #include "libctdbipc/wire/own_messages.h"
+#include "tests/sim/cluster_lock.h"
 
 namespace ctdb::sim {
 namespace {
@@ -30,6 +31,8 @@ constexpr std::string_view kNames[] = {
     "vote-unasked",
     "voters-by-file",
     "decision-not-kept",
+    "register-not-read",
+    "register-not-written",
     "store-ignores-page",
     "keeper-sleeps",
     "serving-denied",
@@ -94,6 +97,11 @@ void mutate_world(Mutation mutation, NetworkOptions& network) {
   network.links_are_proof = mutation == Mutation::kLinksAreProof;
   network.resets_are_proof = mutation == Mutation::kResetsAreProof;
   network.wires_end_in_order = mutation == Mutation::kWiresEndInOrder;
+}
+
+void mutate_lock(Mutation mutation, SharedLock& lock) {
+  lock.shows_own_slot_only = mutation == Mutation::kRegisterNotRead;
+  lock.forgets_writes = mutation == Mutation::kRegisterNotWritten;
 }
 
 void mutate_recoveryd(Mutation mutation, RecoverydOptions& options, Bytes& durable) {

@@ -39,6 +39,9 @@ enum class Mutation : uint8_t {
   kVoteUnasked,       // a refused vote counts as given
   kVotersByFile,      // whose votes count is what the nodes file says when recoveryd starts
   kDecisionNotKept,   // recoveryd says that the decided generation is on its disk, and it is not
+  // The cluster lock.
+  kRegisterNotRead,     // who holds the mutex does not see what others have written into the register
+  kRegisterNotWritten,  // nothing is ever found in it
   // Fencing.
   kStoreIgnoresPage,  // the store serves past the end of its lease, whatever the keeper does
   kKeeperSleeps,      // the keeper does not fence
@@ -74,6 +77,9 @@ std::string_view mutation_name(Mutation mutation);
 
 // Networks that do not keep what they promise.
 void mutate_world(Mutation mutation, NetworkOptions& network);
+// A register that does not keep what it promises.
+class SharedLock;
+void mutate_lock(Mutation mutation, SharedLock& lock);
 // How recoveryd starts: its options and its durable state.
 void mutate_recoveryd(Mutation mutation, RecoverydOptions& options, Bytes& durable);
 // What recoveryd is about to put on its disk, where `old` is now.

@@ -8,12 +8,15 @@ namespace {
 
 class Draw {
  public:
-  Draw(uint64_t seed, uint32_t nodes, bool copies)
-      : random_(seed * 2), nodes_(nodes), lonely_(is_lonely(seed)), copies_(copies) {}
+  Draw(uint64_t seed, uint32_t nodes, bool copies, bool lock)
+      : random_(seed * 2), nodes_(nodes), lonely_(is_lonely(seed)), copies_(copies), lock_(lock) {}
 
   FaultPlan plan() {
     FaultPlan plan;
     draw_kinds();
+    for (size_t i = kFaultsWithoutLock; lock_ && i < kFaultCount; ++i) {
+      if (random_.below(4) < 3) kinds_.push_back(static_cast<Fault>(i));
+    }
     plan.length = 3 * kSecond + between(0, 6 * kSecond);
     const TimeNs interval = lonely_ ? 1500 * kMillisecond : between(100 * kMillisecond, 1300 * kMillisecond);
     for (TimeNs when = below(2 * interval); when < plan.length; when += below(2 * interval)) {
@@ -41,7 +44,7 @@ class Draw {
       return;
     }
     const uint64_t keep = 1 + random_.below(4);
-    for (size_t i = 0; i < kFaultCount; ++i) {
+    for (size_t i = 0; i < kFaultsWithoutLock; ++i) {
       if (random_.below(4) < keep) kinds_.push_back(static_cast<Fault>(i));
     }
     if (kinds_.empty()) kinds_.push_back(Fault::kReset);
@@ -62,7 +65,7 @@ class Draw {
       if (random_.one_in(4)) event.detail |= kNotStopped;
     }
     if (event.fault == Fault::kKillDaemons) event.detail = random_.below(2);
-    if (event.fault >= Fault::kKillClient) event.detail = random_.below(3);
+    if (event.fault >= Fault::kKillClient && event.fault < Fault::kLoseLock) event.detail = random_.below(3);
     return event;
   }
 
@@ -132,13 +135,14 @@ class Draw {
   const uint32_t nodes_;
   const bool lonely_;
   const bool copies_;
+  const bool lock_;
   std::vector<Fault> kinds_;
 };
 
 }  // namespace
 
-FaultPlan draw_faults(uint64_t seed, uint32_t nodes, bool copies) {
-  return Draw(seed, nodes, copies).plan();
+FaultPlan draw_faults(uint64_t seed, uint32_t nodes, bool copies, bool lock) {
+  return Draw(seed, nodes, copies, lock).plan();
 }
 
 }  // namespace ctdb::sim

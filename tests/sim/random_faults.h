@@ -22,8 +22,8 @@ inline bool is_lonely(uint64_t seed) {
   return seed % 6 == 0;
 }
 
-// copies: points of pushes are aimed at too.
-FaultPlan draw_faults(uint64_t seed, uint32_t nodes, bool copies);
+// copies: points of pushes are aimed at too. lock: the cluster lock breaks too.
+FaultPlan draw_faults(uint64_t seed, uint32_t nodes, bool copies, bool lock);
 
 }  // namespace ctdb::sim
 

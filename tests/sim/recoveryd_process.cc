@@ -16,6 +16,7 @@ void RecoverydProcess::start() {
   RecoverydOptions options;
   options.pnn = node_.pnn();
   options.nodes = node_.nodes_file;
+  options.lock_quorum = node_.world().options().lock;
   mutate_recoveryd(node_.world().options().mutation, options, node_.durable);
   core_ = std::make_unique<ClusterNode>(options, random_, *this, node_.durable, queue_.now());
   connect();
@@ -34,6 +35,7 @@ void RecoverydProcess::kill() {
   if (!alive()) return;
   set_dead();
   core_.reset();
+  node_.world().cluster_lock.let_go(node_.pnn());
   link_ = 0;
   node_.router.daemon_died(Server::recoveryd);
 }
@@ -111,6 +113,23 @@ bool RecoverydProcess::being_fenced() {
 
 TimeNs RecoverydProcess::store_beat() {
   return node_.page->store_beat();
+}
+
+void RecoverydProcess::want_lock(bool wanted) {
+  SharedLock& lock = node_.world().cluster_lock;
+  if (!wanted) return lock.let_go(node_.pnn());
+  lock.want(node_.pnn(), [this](LockState state, const std::string& why) {
+    node_.world().trace.add(node_.pnn(), "cluster lock", static_cast<uint64_t>(state));
+    input([this, state, why] { core_->on_lock(state, why, queue_.now()); });
+  });
+}
+
+void RecoverydProcess::access_register(uint64_t ticket, ByteView slot) {
+  const auto told = [this, life = incarnation()](const RegisterAnswer& answer) {
+    if (life != incarnation()) return;
+    input([this, answer] { core_->on_register(answer, queue_.now()); });
+  };
+  node_.world().cluster_lock.access(node_.pnn(), ticket, slot, told);
 }
 
 void RecoverydProcess::log(RecoverydLog, const std::string& text) {

@@ -38,6 +38,8 @@ class RecoverydProcess : public Process, public RecoverydOutput {
   bool being_fenced() override;
   TimeNs store_beat() override;
   int64_t wall_clock_ns() override { return queue_.now(); }
+  void want_lock(bool wanted) override;
+  void access_register(uint64_t ticket, ByteView slot) override;
   void log(RecoverydLog level, const std::string& text) override;
 
   void connect();

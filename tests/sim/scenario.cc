@@ -188,6 +188,8 @@ bool parse_setting(Words& words, Scenario& scenario) {
   } else if (name == "copies") {
     words.number(world.copies);
     if (world.copies < 1 || world.copies > 8) words.refuse();
+  } else if (name == "lock") {
+    world.lock = true;
   } else if (name == "think") {
     words.time(world.think_time);
   } else if (name == "pinned") {
@@ -335,6 +337,7 @@ std::string scenario_text(const Scenario& scenario) {
       << "\nlatency " << time_text(world.network.latency) << "\ntail " << world.network.tail << "\nreconnect "
       << time_text(world.network.reconnect_delay_max) << "\nprogress " << time_text(scenario.progress_bound)
       << "\n";
+  if (world.lock) out << "lock\n";
   if (world.copies > 1) out << "copies " << world.copies << "\n";
   if (world.clients_pinned) out << "pinned\n";
   if (world.clients_local) out << "local\n";

@@ -41,6 +41,9 @@ WorldOptions draw_world(uint64_t seed) {
   // Dice of their own: seeds without copies are what they were before there were any.
   Random copies(seed ^ 0xC0B1E5);
   if (options.nodes > 1 && copies.one_in(4)) options.copies = 2 + static_cast<uint32_t>(copies.below(2));
+  // These as well.
+  Random lock(seed ^ 0x10C4);
+  options.lock = options.nodes > 1 && lock.one_in(5);
   options.network.latency =
       whole_us(20 * kMicrosecond + static_cast<TimeNs>(random.below(300 * kMicrosecond)));
   options.network.tail = 20 + random.below(1000);
@@ -272,7 +275,8 @@ Scenario scenario_of_seed(uint64_t seed, Mutation mutation) {
   scenario.name = "seed " + std::to_string(seed);
   scenario.world = draw_world(seed);
   scenario.world.mutation = mutation;
-  const FaultPlan plan = draw_faults(seed, scenario.world.nodes, scenario.world.copies > 1);
+  const FaultPlan plan =
+      draw_faults(seed, scenario.world.nodes, scenario.world.copies > 1, scenario.world.lock);
   for (const FaultEvent& event : plan.events) {
     Statement statement;
     statement.kind = Statement::Kind::kAt;

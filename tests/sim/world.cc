@@ -19,7 +19,9 @@ World::World(WorldOptions options)
           [this](uint32_t node, uint32_t key) { return header_on(node, key); },
           [this](uint32_t node, uint32_t key) { return data_on(node, key); }),
       network(queue, random, trace, *this, options.nodes, options.network),
+      cluster_lock(queue, options.seed, options.nodes),
       options_(options) {
+  mutate_lock(options.mutation, cluster_lock);
   for (uint32_t pnn = 0; pnn < options.nodes; ++pnn) nodes_.push_back(std::make_unique<Node>(*this, pnn));
 }
 
@@ -132,6 +134,7 @@ void World::wrongly_excluded(uint32_t pnn) {
 void World::heal() {
   trace.add(0, "everything is healed");
   network.heal();
+  cluster_lock.heal();
   for (auto& node : nodes_) {
     network.set_quiet(node->pnn(), false);
     node->repair();

@@ -10,6 +10,7 @@
 
 #include "libctdbipc/base/random.h"
 #include "tests/sim/checkers/checkers.h"
+#include "tests/sim/cluster_lock.h"
 #include "tests/sim/event_queue.h"
 #include "tests/sim/mutations.h"
 #include "tests/sim/network.h"
@@ -27,6 +28,7 @@ struct WorldOptions {
   uint32_t keys = 6;
   uint32_t chains = 4;  // chain locks of a file
   uint32_t copies = 1;  // of a record
+  bool lock = false;    // quorum by cluster lock instead of a majority
   TimeNs think_time = 4 * kMillisecond;
   bool clients_pinned = false;  // a client stays with one key
   bool clients_local = false;   // it mostly uses keys that are its node's own
@@ -68,6 +70,7 @@ class World : private NetworkEvents, private Lives::Watcher {
   Checkers checkers;
   Points points;
   Network network;
+  SharedLock cluster_lock;
 
  private:
   void link_changed(uint32_t node, uint32_t peer, bool up, uint64_t session) override;

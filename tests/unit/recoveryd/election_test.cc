@@ -33,6 +33,8 @@ struct Recorder : RecoverydOutput {
     disk = to_bytes(bytes);
     return true;
   }
+  void want_lock(bool) override {}
+  void access_register(uint64_t, ByteView) override {}
   int64_t wall_clock_ns() override { return 0; }
   void log(RecoverydLog, const std::string&) override {}
 

@@ -37,6 +37,8 @@ struct World::Output : RecoverydOutput {
   bool being_fenced() override { return false; }
   TimeNs store_beat() override { return node().store.up && !node().store.hangs ? world.now_ : 0; }
   Node& node() { return world.nodes_[pnn]; }
+  void want_lock(bool) override {}
+  void access_register(uint64_t, ByteView) override {}
   int64_t wall_clock_ns() override { return 1700000000 * kSecond + world.now_; }
   void log(RecoverydLog, const std::string& text) override {
     world.log.push_back(std::to_string(world.now_ / kMillisecond) + " ms node " + std::to_string(pnn) + ": " +

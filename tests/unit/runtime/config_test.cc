@@ -96,6 +96,28 @@ TEST(Config, OldNameOfTheLock) {
   EXPECT_EQ(config_of("[cluster]\nrecovery lock = /x\n").config.cluster_lock, "/x");
 }
 
+TEST(Config, AQuorumByLockNeedsALockAndAPlaceForItsRegister) {
+  const Parsed file = config_of("[cluster]\nquorum = lock\ncluster lock = /shared/lock\n");
+  ASSERT_TRUE(file.good) << file.text();
+  EXPECT_EQ(file.config.quorum, Quorum::kLock);
+  EXPECT_EQ(file.config.lock_register, "/shared/lock.register");
+  const Parsed command =
+      config_of("[cluster]\nquorum = lock\ncluster lock = !/helper a b\nlock register = /shared/register\n");
+  ASSERT_TRUE(command.good) << command.text();
+  EXPECT_EQ(command.config.lock_register, "/shared/register");
+  const std::pair<const char*, const char*> wrong[] = {
+      {"quorum = lock\n", "without a cluster lock"},
+      {"quorum = lock\ncluster lock = !\n", "without a cluster lock"},
+      {"quorum = lock\ncluster lock = !/helper\n", "needs a place for its register"},
+      {"quorum = lock\ncluster lock = lock\n", "no absolute path"},
+      {"quorum = lock\ncluster lock = !helper\nlock register = /r\n", "no absolute path"}};
+  for (const auto& [text, problem] : wrong) {
+    const Parsed parsed = config_of(std::string("[cluster]\n") + text);
+    EXPECT_FALSE(parsed.good) << text;
+    EXPECT_NE(parsed.text().find(problem), std::string::npos) << parsed.text();
+  }
+}
+
 TEST(Config, LongValuesAreNotCut) {
   const std::string path = "/" + std::string(3000, 'x');
   EXPECT_EQ(config_of("[database]\nvolatile database directory = " + path + "\n").config.volatile_directory,
@@ -110,7 +132,7 @@ struct Wrong {
 TEST(Config, EachProblemNamesFileLineAndRemedy) {
   const Wrong cases[] = {
       {"[cluster]\nnode address = nowhere\n", "c:2: 'nowhere' is not an IP address (write it in digits)\n"},
-      {"[cluster]\nquorum = 3\n", "c:2: '3' is not a quorum rule (write majority or none)\n"},
+      {"[cluster]\nquorum = 3\n", "c:2: '3' is not a quorum rule (write majority, lock or none)\n"},
       {"[cluster]\nport = 0\n", "c:2: '0' is not a port (write a number from 1 to 65535)\n"},
       {"[cluster]\nport = 65536\n", "c:2: '65536' is not a port (write a number from 1 to 65535)\n"},
       {"[cluster]\nport = 12x\n", "c:2: '12x' is not a port (write a number from 1 to 65535)\n"},
