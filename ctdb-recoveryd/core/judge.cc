@@ -103,7 +103,9 @@ bool Leader::may_leave(uint32_t pnn) {
     if (c_.now >= peer.store_down_since + t.store_grace) not_wanted(pnn, true, "its store is not running");
     return false;
   }
-  if (patient) not_wanted(pnn, true, why_not_chosen(pnn));
+  // Silent since its link is back: its router may have been restarted, and its recoveryd be slower. It will say that it is well, or
+  // its lease ends.
+  if (patient && peer.fresh) not_wanted(pnn, true, why_not_chosen(pnn));
   return false;
 }
 

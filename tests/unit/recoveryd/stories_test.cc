@@ -183,6 +183,20 @@ TEST_F(Opened, KilledRecoverydComesBackWithoutAnyStoreBeingStopped) {
   }
 }
 
+// As after the restart of a router, when its recoveryd comes later than its links.
+TEST_F(Opened, ALinkThatIsBackBeforeItsRecoverydCostsNobodyItsRecords) {
+  World world(3);
+  open(world);
+  const uint32_t slow = follower(world);
+  const uint32_t generation = world.generation(slow);
+  world.kill_recoveryd(slow);
+  world.reset(slow, world.leader());
+  world.run(400 * kMillisecond);
+  world.start_recoveryd(slow);
+  ASSERT_TRUE(world.until([&] { return world.open_all() && world.generation(slow) > generation; }, kSecond));
+  EXPECT_EQ(world.store(slow).reason, "") << "it was never told to stop";
+}
+
 TEST_F(Opened, AllRecoverydsKilledAtOnceForgetNothing) {
   World world(3);
   open(world);
