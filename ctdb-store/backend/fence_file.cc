@@ -35,12 +35,17 @@ int take_away(tdb_context* tdb, TDB_DATA key, TDB_DATA value, void* state) {
 
 }  // namespace
 
-bool fence_file(const std::string& path, int tdb_flags, uint32_t pnn, const NodePage& page, uint64_t epoch) {
+bool fence_file(const std::string& path, int tdb_flags, uint32_t pnn, const NodePage& page, uint64_t epoch,
+                bool told) {
   Result<SharedTdb> file = open_shared(path, tdb_flags);
   if (!file) {
     if (access(path.c_str(), F_OK) != 0) return true;
-    log_warning("fencing " + path + ": " + file.error().text());
-    if (file.error().code != ErrorCode::kCorrupt) return false;
+    const bool damaged = file.error().code == ErrorCode::kCorrupt;
+    if (!told) {
+      log_warning("fencing " + path + ": " + file.error().text() +
+                  (damaged ? "" : "; it is tried again and again until it can be opened or is gone"));
+    }
+    if (!damaged) return false;
     // What a store leaves that dies while it makes the file. The next one makes it anew.
     const Result<std::string> kept = put_aside(path);
     log_warning(kept ? "the damaged file is kept as " + *kept : kept.error().text());

@@ -28,6 +28,9 @@ namespace {
 constexpr TimeNs kStorePatience = 50 * kMillisecond;
 constexpr TimeNs kChildCheckFirst = 2 * kMillisecond;
 constexpr TimeNs kChildCheckMax = 50 * kMillisecond;
+// A file that cannot be fenced is tried again, less and less often.
+constexpr TimeNs kRetryFirst = 50 * kMillisecond;
+constexpr TimeNs kRetryMax = 5 * kSecond;
 constexpr int kBacklog = 16;
 constexpr int kStoreSocket = 3;
 // Recoveryd, of the same group, rings; only a store of this user is taken for one.
@@ -61,6 +64,8 @@ class Keeper {
     std::string path;
     pid_t child = 0;  // 0: to be started (again)
     ino_t inode = 0;  // of the file the child works on
+    TimeNs retry_at = 0;
+    TimeNs retry_after = 0;  // 0: it has not failed
   };
 
   void wait(TimeNs until);
@@ -72,6 +77,7 @@ class Keeper {
   void begin_fence(uint64_t epoch);
   TimeNs go_on_fencing(TimeNs now);
   void start_child(Fence& fence);
+  void watch_child(Fence& fence, TimeNs now);
 
   const KeeperOptions& options_;
   NodePage& page_;
@@ -191,18 +197,17 @@ void Keeper::begin_fence(uint64_t epoch) {
 
 TimeNs Keeper::go_on_fencing(TimeNs now) {
   for (Fence& fence : fences_) {
-    if (fence.child == 0) start_child(fence);
-    // A store that starts anew cuts a file it cannot empty in place. Who waits for a lock in there is never woken.
-    if (fence.child > 0 && inode_of(fence.path) != fence.inode) kill(fence.child, SIGKILL);
-    int status = 0;
-    if (fence.child <= 0 || waitpid(fence.child, &status, WNOHANG) == 0) continue;
-    fence.child = 0;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) fence.path.clear();
+    if (fence.child == 0 && now >= fence.retry_at) start_child(fence);
+    if (fence.child > 0) watch_child(fence, now);
   }
   std::erase_if(fences_, [](const Fence& fence) { return fence.path.empty(); });
   if (!fences_.empty()) {
     child_check_ = std::min(2 * child_check_, kChildCheckMax);
-    return now + child_check_;
+    TimeNs next = kNever;
+    for (const Fence& fence : fences_)
+      next =
+          std::min(next, fence.child > 0 ? now + child_check_ : std::max(fence.retry_at, now + kMillisecond));
+    return next;
   }
   page_.end_fence(fencing_);
   log_notice("the keeper has taken the records of this node away");
@@ -210,16 +215,33 @@ TimeNs Keeper::go_on_fencing(TimeNs now) {
   return now;
 }
 
+void Keeper::watch_child(Fence& fence, TimeNs now) {
+  // A store that starts anew cuts a file it cannot empty in place. Who waits for a lock in there is never woken.
+  if (inode_of(fence.path) != fence.inode) kill(fence.child, SIGKILL);
+  int status = 0;
+  if (waitpid(fence.child, &status, WNOHANG) == 0) return;
+  fence.child = 0;
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return fence.path.clear();
+  if (!WIFEXITED(status)) return;  // killed: there is another file now
+  fence.retry_after = std::clamp(2 * fence.retry_after, kRetryFirst, kRetryMax);
+  fence.retry_at = now + fence.retry_after;
+}
+
 void Keeper::start_child(Fence& fence) {
   const pid_t self = getpid();
   fence.inode = inode_of(fence.path);
   fence.child = fork();
-  if (fence.child < 0) fence.child = 0;
+  if (fence.child < 0) {
+    fence.child = 0;
+    fence.retry_at = boot_time() + kRetryFirst;
+    return;
+  }
   if (fence.child != 0) return;
   // Wires must end with the keeper, whatever its children wait for.
   close_range(3, ~0u, 0);
   settle_in(self, "ctdb-fence");
-  const bool done = fence_file(fence.path, options_.tdb_flags, options_.pnn, page_, fencing_);
+  const bool done =
+      fence_file(fence.path, options_.tdb_flags, options_.pnn, page_, fencing_, fence.retry_after != 0);
   _exit(done ? 0 : 1);
 }
 

@@ -31,8 +31,10 @@ struct KeeperOptions {
 [[noreturn]] void run_keeper(const KeeperOptions& options, NodePage& page, int store);
 
 // Under the file's all-record lock: newcomers wait from now on, who holds a chain finishes; then every header that names
-// `pnn` loses it. Nothing is changed when the store's epoch is not `epoch` any more. false: try again.
-bool fence_file(const std::string& path, int tdb_flags, uint32_t pnn, const NodePage& page, uint64_t epoch);
+// `pnn` loses it. Nothing is changed when the store's epoch is not `epoch` any more. false: try again. `told`: why it failed
+// stands in the log already.
+bool fence_file(const std::string& path, int tdb_flags, uint32_t pnn, const NodePage& page, uint64_t epoch,
+                bool told = false);
 
 }  // namespace ctdb
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A node that cannot be told to stop is fenced before others take its records over (ARCHITECTURE §5): by its lease, by
 its store, by its keeper, by its native clients themselves."""
+import os
 import signal
 import struct
 import tempfile
@@ -114,6 +115,24 @@ class FencingTest(Increments, unittest.TestCase):
         node.daemons["ctdb-store"].start()
         self.finish(blocked)
         self.assertEqual(self.add(1, "native", "left", 0), taken + 11)
+
+    def test_a_file_that_the_keeper_cannot_open_is_told_once(self):
+        node = self.cluster.nodes[0]
+        wait_until(node.keeper_pid, "a keeper on duty")
+        self.add(0, "native", "key", 10)
+        obstacle = f"{node.base}/volatile/obstacle.tdb.0"
+        os.mkdir(obstacle)
+        node.kill_daemon("ctdb-store", signal.SIGSTOP)
+        try:
+            wait_until(lambda: self.said("ctdb-store", 0, "until it can be opened or is gone"), "the keeper names it")
+            self.add(1, "native", "key")  # others take over when the clients of node 0 are out
+        finally:
+            os.rmdir(obstacle)
+            node.kill_daemon("ctdb-store", signal.SIGCONT)
+        wait_until(lambda: self.said("ctdb-store", 0, "the keeper has taken the records of this node away"), "it is done")
+        with open(node.log_path("ctdb-store")) as log:
+            self.assertEqual(log.read().count("fencing "), 1)
+        self.cluster.wait_healthy()
 
     def connection_with_the_store(self, node, key):
         """A classic client that has made a call: the store reads its connection now."""
