@@ -41,6 +41,8 @@ const char* runstate_name(uint32_t runstate) {
 
 std::string status_line(const ClusterState& state) {
   std::string text = runstate_name(state.runstate);
+  const bool said = state.reason.rfind("no leader", 0) == 0;  // and why
+  if (said) return text + ", " + state.reason;
   text += state.leader == CTDB_UNKNOWN_PNN ? ", no leader" : ", leader " + std::to_string(state.leader);
   if (state.generation != CTDB_INVALID_GENERATION) text += ", generation " + std::to_string(state.generation);
   if (!state.reason.empty()) text += ": " + state.reason;

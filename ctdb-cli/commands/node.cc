@@ -20,6 +20,14 @@ Outcome tell_this_node(const Invocation& invocation, Control opcode, const char*
   return outcome;
 }
 
+// What is left of a ban, which its node knows. Nothing, also when it does not say.
+Value ban_left_s(Connection& connection, const NodeAnswer& node) {
+  if ((node.flags & CTDB_NODE_BANNED) == 0 || (node.flags & CTDB_NODE_DISCONNECTED) != 0) return {};
+  const Result<Bytes> answer = connection.control(node.pnn, Control::GET_BAN_STATE, {});
+  if (!answer || answer->size() != 2 * sizeof(uint32_t)) return {};
+  return static_cast<uint64_t>(load<uint32_t>(answer->data() + sizeof(uint32_t)));
+}
+
 }  // namespace
 
 Outcome node_list(const Invocation& invocation) {
@@ -32,11 +40,11 @@ Outcome node_list(const Invocation& invocation) {
   const Result<std::vector<NodeAnswer>> nodes = (*connection)->nodes();
   if (!nodes) return failed(nodes.error());
   const NodeView view = look_at_node(invocation.place);
-  Table table{"nodes", {"node", "address", "state", "leader", "this_node"}, {}};
+  Table table{"nodes", {"node", "address", "state", "leader", "this_node", "ban_left_s"}, {}};
   for (const NodeAnswer& node : *nodes) {
     const bool leads = view.cluster && view.cluster->leader == node.pnn;
-    table.rows.push_back(
-        {static_cast<uint64_t>(node.pnn), node.address, node_state(node.flags), leads, node.pnn == self});
+    table.rows.push_back({static_cast<uint64_t>(node.pnn), node.address, node_state(node.flags), leads,
+                          node.pnn == self, ban_left_s(**connection, node)});
   }
   Outcome outcome;
   outcome.report.tables.push_back(std::move(table));

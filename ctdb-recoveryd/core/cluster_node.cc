@@ -75,9 +75,9 @@ struct ClusterNode::Parts {
   Leader leader;
   Controls controls;
   bool was_leading = false;
-  uint64_t last_sequence = 0;  // of the leader's heartbeats
-  bool wanted = true;          // as the leader says, until another one does
-  std::string unwanted_reason;
+  uint64_t last_sequence = 0;         // of the leader's heartbeats
+  bool wanted = true;                 // as the leader says, until another one does
+  std::string told_reason;            // by it: why this node is not, or else who is out
   std::vector<uint32_t> heard_flags;  // node flags as the leader tells them
   ClusterState published;
   bool have_published = false;
@@ -230,7 +230,7 @@ void ClusterNode::Parts::heartbeat(uint32_t from, const Heartbeat& beat) {
   if (beat.state.leader == CTDB_UNKNOWN_PNN) return election.forget_leader();
   if (!learn_decided(beat)) return;
   wanted = beat.wanted;
-  unwanted_reason = beat.state.reason;
+  told_reason = beat.state.reason;
   if (wanted) member.acked(beat.acked, static_cast<TimeNs>(beat.late));
   if (!beat.state.node_flags.empty()) heard_flags = beat.state.node_flags;
   last_sequence = beat.sequence;
@@ -290,7 +290,7 @@ void ClusterNode::Parts::message(ByteView packet) {
 void ClusterNode::Parts::work() {
   if (node.expire_ban(c.now)) c.announce = true;
   if (node.inactive()) member.suspend(true, node.why_inactive());
-  if (!wanted && !election.leading()) member.suspend(false, unwanted_reason);
+  if (!wanted && !election.leading()) member.suspend(false, told_reason);
   if (left_behind()) member.suspend(false, "the cluster has gone on without this node");
   member.work();
   election.work(c.router_up && node.may_lead());
@@ -328,7 +328,7 @@ std::string ClusterNode::Parts::reason() const {
   if (election.leading() && !leader.reason().empty()) return leader.reason();
   if (!member.store_ready()) return "ctdb-store has not answered yet";
   // What keeps it out now; what it was suspended for may be over since.
-  if (!wanted && !election.leading() && !unwanted_reason.empty()) return unwanted_reason;
+  if (!wanted && !election.leading() && !told_reason.empty()) return told_reason;
   return member.why_suspended();
 }
 
@@ -343,9 +343,13 @@ std::string ClusterNode::Parts::no_quorum(size_t linked) const {
 
 // It serves, and yet not all is as it should be.
 std::string ClusterNode::Parts::remark() const {
-  std::string differing = files.remark();
-  if (!election.leading() || leader.why_not_voters().empty()) return differing;
-  return leader.why_not_voters() + (differing.empty() ? "" : "; ") + differing;
+  std::string all = files.remark();
+  const auto add = [&all](const std::string& text) {
+    if (!text.empty()) all += (all.empty() ? "" : "; ") + text;
+  };
+  if (election.leading()) add(leader.why_not_voters());
+  add(election.leading() ? leader.who_is_out() : told_reason);
+  return all;
 }
 
 std::string ClusterNode::Parts::why_no_leader() const {

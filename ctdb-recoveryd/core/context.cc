@@ -50,6 +50,13 @@ bool Context::save(const DurableState& next) {
   return true;
 }
 
+std::string Context::until(TimeNs when) const {
+  constexpr int64_t kDay = 24 * 60 * 60;
+  const int64_t seconds = (out.wall_clock_ns() + (when - now)) / kSecond % kDay;
+  const auto two = [](int64_t number) { return (number < 10 ? "0" : "") + std::to_string(number); };
+  return "until " + two(seconds / 3600) + ":" + two(seconds / 60 % 60) + ":" + two(seconds % 60) + " UTC";
+}
+
 void Context::send(uint32_t to, Operation operation, const Bytes& payload) {
   if (!router_up) return;
   build_own(built_, {0, stamp, static_cast<uint32_t>(operation), to, pnn(), 0}, payload);

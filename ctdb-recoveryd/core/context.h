@@ -84,6 +84,8 @@ struct Context {
   void to_store(Operation operation, const Bytes& payload) { send(pnn(), operation, payload); }
   void refuse() { ++counts.refused; }
   void log(RecoverydLog level, const std::string& text) { out.log(level, text); }
+  // "until 12:34:56 UTC". For people: a text that stays the same while the time passes wakes nobody.
+  std::string until(TimeNs when) const;
 
  private:
   void count_voters();

@@ -141,10 +141,10 @@ Controls::Answer Controls::set_recmaster_role(const ReqControl& control) {
 Controls::Answer Controls::set_ban_state(const ReqControl& control) {
   if (load<uint32_t>(control.data.data()) != c_.pnn()) return {-1, {}, "a ban is for another node"};
   const uint32_t seconds = load<uint32_t>(control.data.data() + 4);
-  node_.ban(seconds, c_.now);
+  const std::string until = c_.until(c_.now + static_cast<TimeNs>(seconds) * kSecond);
+  node_.ban(seconds, c_.now, until);
   c_.announce = true;
-  c_.log(RecoverydLog::kNotice,
-         seconds > 0 ? "banned for " + std::to_string(seconds) + " seconds" : "ban is over");
+  c_.log(RecoverydLog::kNotice, seconds > 0 ? node_.why_inactive() : "ban is over");
   return {};
 }
 
@@ -152,7 +152,7 @@ Controls::Answer Controls::get_ban_state(const ReqControl&) {
   Answer answer;
   Writer w(answer.data);
   w.u32(c_.pnn());
-  w.u32(node_.ban_seconds());
+  w.u32(node_.ban_left_s(c_.now));
   return answer;
 }
 

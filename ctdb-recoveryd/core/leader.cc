@@ -127,6 +127,20 @@ void Leader::update_flags() {
   beat_now_ = true;
 }
 
+std::string Leader::who_is_out() const {
+  std::string all;
+  for (uint32_t node : c_.voters.numbers()) {
+    if (contains(c_.durable.decided_members, node) || !c_.linked(node)) continue;
+    const Peer& peer = peers_[node];
+    const uint32_t flags = peer.answered ? peer.reply.flags : 0;
+    std::string why = peer.reason;
+    if ((flags & CTDB_NODE_STOPPED) != 0) why = "stopped by the administrator";
+    if ((flags & CTDB_NODE_BANNED) != 0) why = "banned";
+    if (!why.empty()) all += (all.empty() ? "node " : "; node ") + std::to_string(node) + ": " + why;
+  }
+  return all;
+}
+
 void Leader::beat() {
   beat_now_ = false;
   next_beat_ = c_.now + c_.timing().heartbeat;
@@ -144,12 +158,13 @@ void Leader::beat() {
   beat.state.term = beat.term;
   beat.state.node_flags = node_flags_;
   const TimeNs followed = majority_acked_sent();
+  const std::string out = who_is_out();
   for (uint32_t node = 0; node < peers_.size(); ++node) {
     if (node == c_.pnn() || !c_.known(node) || !c_.linked(node)) continue;
     beat.acked = peers_[node].answered ? peers_[node].reply.sequence : 0;
     beat.late = static_cast<uint64_t>(std::max<TimeNs>(0, peers_[node].heard - followed));
     beat.wanted = peers_[node].wanted;
-    beat.state.reason = peers_[node].reason;
+    beat.state.reason = beat.wanted ? out : peers_[node].reason;
     c_.send(node, Operation::HEARTBEAT, beat.encode());
   }
 }

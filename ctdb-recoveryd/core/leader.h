@@ -42,6 +42,8 @@ class Leader {
   // Why there is no open generation, or why this node is not in it; for people.
   const std::string& reason() const { return peers_[c_.pnn()].reason; }
   bool recovering() const { return recovery_.active(); }
+  // Those that are linked and vote, and are no members, and why; empty: nobody.
+  std::string who_is_out() const;
   // The last recovery that this node has led to its end.
   const RecoveryRecord& last_recovery() const { return last_; }
 

@@ -12,14 +12,20 @@ NodeState::NodeState(bool stopped, bool disabled, bool may_lead, bool may_be_lma
 
 std::string NodeState::why_inactive() const {
   if ((flags_ & CTDB_NODE_STOPPED) != 0) return "stopped by the administrator (continue it to bring it back)";
-  if (banned()) return "banned for " + std::to_string(ban_seconds_) + " seconds";
+  if (banned()) return "banned for " + std::to_string(ban_seconds_) + " seconds, " + ban_ends_;
   return "";
 }
 
-void NodeState::ban(uint32_t seconds, TimeNs now) {
+void NodeState::ban(uint32_t seconds, TimeNs now, const std::string& until) {
   ban_seconds_ = seconds;
+  ban_ends_ = until;
   set(CTDB_NODE_BANNED, seconds > 0);
   ban_until_ = seconds > 0 ? now + static_cast<TimeNs>(seconds) * kSecond : kNever;
+}
+
+uint32_t NodeState::ban_left_s(TimeNs now) const {
+  if (!banned() || now >= ban_until_) return 0;
+  return static_cast<uint32_t>((ban_until_ - now + kSecond - 1) / kSecond);
 }
 
 bool NodeState::expire_ban(TimeNs now) {

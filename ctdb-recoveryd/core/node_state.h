@@ -23,9 +23,10 @@ class NodeState {
   void set_stopped(bool on) { set(CTDB_NODE_STOPPED, on); }
   void set_disabled(bool on) { set(CTDB_NODE_DISABLED, on); }
 
-  // seconds 0: no ban any more. Banning a banned node restarts the timer.
-  void ban(uint32_t seconds, TimeNs now);
-  uint32_t ban_seconds() const { return banned() ? ban_seconds_ : 0; }
+  // seconds 0: no ban any more. Banning a banned node restarts the timer. `until`: when it ends, for people.
+  void ban(uint32_t seconds, TimeNs now, const std::string& until = "");
+  // What is left of it, in whole seconds, rounded up.
+  uint32_t ban_left_s(TimeNs now) const;
   TimeNs ban_until() const { return ban_until_; }
   // Ends a ban whose time has come; true when it did.
   bool expire_ban(TimeNs now);
@@ -47,6 +48,7 @@ class NodeState {
   uint32_t capabilities_ = CTDB_CAPABILITIES_DEFAULT;
   uint32_t runstate_ = CTDB_RUNSTATE_INIT;
   uint32_t ban_seconds_ = 0;
+  std::string ban_ends_;
   TimeNs ban_until_ = kNever;
 };
 

@@ -217,7 +217,8 @@ void Leader::bench(uint32_t pnn, const std::string& why) {
   const bool anew = peer.benched_for == 0 || c_.now >= peer.benched_until + t.bench_max;
   peer.benched_for = anew ? t.bench : std::min(2 * peer.benched_for, t.bench_max);
   peer.benched_until = c_.now + peer.benched_for;
-  peer.reason = "left out for " + std::to_string(peer.benched_for / kSecond) + " seconds: " + why;
+  peer.reason = "left out for " + std::to_string(peer.benched_for / kSecond) + " seconds, " +
+                c_.until(peer.benched_until) + ": " + why;
   c_.log(RecoverydLog::kWarning, "node " + std::to_string(pnn) + " is " + peer.reason);
   dirty_ = true;
 }

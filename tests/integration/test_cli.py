@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ctdb-cli on real daemons: what it prints and how it ends."""
 import json
+import os
 import re
 import signal
 import subprocess
@@ -104,7 +105,7 @@ ctdb-recoveryd  alive .*
         leader = self.json(0, "status")["leader"]
         self.assertEqual(self.json(1, "node", "list")["nodes"],
                          [{"node": i, "address": f"127.0.0.{i + 1}", "state": "OK", "leader": i == leader,
-                           "this_node": i == 1} for i in range(3)])
+                           "this_node": i == 1, "ban_left_s": None} for i in range(3)])
 
     def test_stats_counts(self):
         before = self.json(0, "stats")["counters"]
@@ -184,6 +185,19 @@ class CliInTroubleTest(unittest.TestCase):
                    "the others see it disconnected")
         wait_until(lambda: self.node.cli("status").returncode == NOT_HEALTHY, "it sees that itself")
         self.assertEqual(self.node.cli("node", "active").stdout, "this node is active\n")
+        self.cluster.wait_healthy()
+
+    def test_a_ban_is_seen_everywhere(self):
+        banned, other = self.cluster.nodes[1:]
+        environment = dict(os.environ, CTDB_TEST_MODE="yes", CTDB_BASE=banned.base, CTDB_SOCKET=banned.classic_socket)
+        subprocess.run(["ctdb", "ban", "600"], env=environment, check=True, timeout=60)
+        wait_until(lambda: "banned for 600 seconds, until " in banned.cli("status").stdout, "the node itself says so")
+        for node in (self.node, other):
+            wait_until(lambda: "node 1: banned" in node.cli("status").stdout, "the others say so")
+            shown = json.loads(node.cli("-o", "json", "node", "list").stdout)["nodes"]
+            self.assertEqual([each["ban_left_s"] is None for each in shown], [True, False, True])
+            self.assertTrue(0 < shown[1]["ban_left_s"] <= 600, shown)
+        subprocess.run(["ctdb", "unban"], env=environment, check=True, timeout=60)
         self.cluster.wait_healthy()
 
     def test_wrong_configuration(self):

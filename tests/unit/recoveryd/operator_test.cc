@@ -89,9 +89,16 @@ TEST_F(Operator, ABanIsOverByItself) {
   ASSERT_EQ(world.control(1, Control::SET_BAN_STATE, words({0, 5})), -1) << "meant for another node";
   ASSERT_EQ(world.control(1, Control::SET_BAN_STATE, words({1, 5})), 0);
   ASSERT_TRUE(world.until([&] { return world.open_together({0, 2}); }, kSecond));
-  EXPECT_EQ(world.state(1).reason, "banned for 5 seconds");
+  EXPECT_EQ(world.state(1).reason, "banned for 5 seconds, until 22:30:05 UTC");
+  for (uint32_t pnn : {0u, 2u}) {
+    EXPECT_TRUE(world.until([&] { return world.state(pnn).reason == "node 1: banned"; }, kSecond))
+        << world.state(pnn).reason;
+  }
   ASSERT_EQ(world.control(1, Control::GET_BAN_STATE), 0);
   EXPECT_EQ(world.reply_data, words({1, 5}));
+  world.run(2 * kSecond);
+  ASSERT_EQ(world.control(1, Control::GET_BAN_STATE), 0);
+  EXPECT_EQ(world.reply_data, words({1, 3})) << "what is left of it";
   ASSERT_TRUE(world.until([&] { return world.open_all(); }, 6 * kSecond));
   ASSERT_EQ(world.control(1, Control::GET_BAN_STATE), 0);
   EXPECT_EQ(world.reply_data, words({1, 0}));

@@ -191,7 +191,8 @@ TEST(NodeStateOf, ABanEndsByItselfAndCanBeRestarted) {
   node.ban(10, 0);
   EXPECT_TRUE(node.inactive());
   EXPECT_FALSE(node.may_lead());
-  EXPECT_EQ(node.ban_seconds(), 10u);
+  EXPECT_EQ(node.ban_left_s(0), 10u);
+  EXPECT_EQ(node.ban_left_s(8 * kSecond + kMillisecond), 2u);
   EXPECT_FALSE(node.expire_ban(9 * kSecond));
   node.ban(10, 9 * kSecond);
   EXPECT_FALSE(node.expire_ban(10 * kSecond));

@@ -468,8 +468,9 @@ bool World::open_together(const std::vector<uint32_t>& members) const {
     const ClusterState& s = nodes_[pnn].state;
     const FakeStore& store = nodes_[pnn].store;
     return running(pnn) && s.recovery_mode == CTDB_RECOVERY_NORMAL && s.members == members &&
-           s.reason.empty() && s.generation == first.generation && s.leader == first.leader &&
-           generation(pnn) == first.generation && store.opened == first.generation && !store.suspended;
+           (s.reason.empty() || members.size() < s.voters.size()) && s.generation == first.generation &&
+           s.leader == first.leader && generation(pnn) == first.generation &&
+           store.opened == first.generation && !store.suspended;
   });
 }
 
