@@ -183,20 +183,6 @@ TEST_F(Opened, KilledRecoverydComesBackWithoutAnyStoreBeingStopped) {
   }
 }
 
-// As after the restart of a router, when its recoveryd comes later than its links.
-TEST_F(Opened, ALinkThatIsBackBeforeItsRecoverydCostsNobodyItsRecords) {
-  World world(3);
-  open(world);
-  const uint32_t slow = follower(world);
-  const uint32_t generation = world.generation(slow);
-  world.kill_recoveryd(slow);
-  world.reset(slow, world.leader());
-  world.run(400 * kMillisecond);
-  world.start_recoveryd(slow);
-  ASSERT_TRUE(world.until([&] { return world.open_all() && world.generation(slow) > generation; }, kSecond));
-  EXPECT_EQ(world.store(slow).reason, "") << "it was never told to stop";
-}
-
 TEST_F(Opened, AllRecoverydsKilledAtOnceForgetNothing) {
   World world(3);
   open(world);
@@ -462,24 +448,6 @@ TEST_F(Opened, TwoFollowersThatCannotReachEachOtherAreNotMembersTogether) {
   EXPECT_EQ(world.generation(world.leader()), quiet) << "no recovery after recovery";
   world.join(followers[0], followers[1]);
   ASSERT_TRUE(world.until([&] { return world.open_all(); }, kSecond));
-}
-
-// Its lease ended for another reason before the leader could say that it does not want it.
-TEST_F(Opened, ANodeSaysWhatKeepsItOutNowAndNotWhyItWasSuspended) {
-  World world(3);
-  open(world);
-  const uint32_t leader = world.leader();
-  const Set followers = all_but(3, leader);
-  world.silence(leader, followers[1], true);
-  ASSERT_TRUE(world.until([&] { return world.store(followers[1]).suspended; }, 5 * kSecond));
-  world.cut(followers[0], followers[1]);
-  world.silence(leader, followers[1], false);
-  const auto says = [&](const char* text) {
-    return world.state(followers[1]).reason.find(text) != std::string::npos;
-  };
-  ASSERT_TRUE(world.until([&] { return world.open_together(all_but(3, followers[1])); }, 5 * kSecond));
-  EXPECT_TRUE(world.until([&] { return says("cannot reach each other"); }, 5 * kSecond))
-      << world.state(followers[1]).reason;
 }
 
 TEST_F(Opened, AFollowerCutOffFromTheLeaderOnlyIsWaitedForThenLeftOutAndDeposesNobody) {
