@@ -96,7 +96,18 @@ Result<void> StoreShell::start() {
   workers_ = std::move(*workers);
   if (Result<void> started = keeper_.start(); !started) return started;
   const Config& config = context_.config;
+  Result<std::unique_ptr<CommitWorkers>> commits = CommitWorkers::start(
+      loop_, config.state_directory + "/commits.log", [this](uint64_t ticket, const std::string& error) {
+        ++events_;
+        obey_page();
+        if (store_ != nullptr) store_->on_disk_done(ticket, error, loop_.now());
+      });
+  if (!commits) return fail(std::move(commits.error()));
+  commits_ = std::move(*commits);
+  if (!commits_->note().empty()) log(StoreLog::kWarning, commits_->note());
   files_ = make_tdb_files({.volatile_directory = config.volatile_directory,
+                           .persistent_directory = config.persistent_directory,
+                           .machine_restarted = commits_->machine_restarted(),
                            .pnn = config.pnn,
                            .mutexes = config.tdb_mutexes,
                            .gate = &gate_});
@@ -124,7 +135,8 @@ Result<void> StoreShell::on_router_up(SetupMessage& reply) {
     StoreOptions options;
     options.pnn = context_.config.pnn;
     options.open_generation = reply.generation;
-    store_.reset(new Store(options, *files_, *this));  // only here is this a StoreOutput
+    options.first_transaction_id = static_cast<uint64_t>(wall_clock_ns());
+    store_.reset(new Store(options, *files_, *this, commits_.get()));  // only here is this a StoreOutput
     if (page_.fence_unfinished()) store_->stop_serving(true, loop_.now());
   }
   ++events_;

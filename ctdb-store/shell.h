@@ -18,6 +18,7 @@
 #include <unordered_map>
 
 #include "ctdb-store/adopted_clients.h"
+#include "ctdb-store/backend/commit_workers.h"
 #include "ctdb-store/backend/lock_workers.h"
 #include "ctdb-store/backend/record_file.h"
 #include "ctdb-store/backend/tdb_file.h"
@@ -93,6 +94,7 @@ class StoreShell : public DaemonShell, StoreOutput {
   KeeperLink keeper_;
   EventLoop::TimerId page_timer_ = 0;
   std::unique_ptr<LockWorkers> workers_;
+  std::unique_ptr<CommitWorkers> commits_;
   std::unique_ptr<RecordFiles> files_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<ChannelQueue> router_;

@@ -338,6 +338,14 @@ bool Router::link_own(MutableBytes packet, const Header& header) {
     case Operation::RECORD_ASSIGN_END:
     case Operation::RECORD_COPY:
     case Operation::RECORD_COPIED:
+    case Operation::COMMIT_SUBMIT:
+    case Operation::COMMIT_RESULT:
+    case Operation::COMMIT_APPEND:
+    case Operation::COMMIT_APPENDED:
+    case Operation::COMMIT_APPLY:
+    case Operation::COMMIT_APPLIED:
+    case Operation::DATABASE_WANTED:
+    case Operation::DATABASE_CONTENT:
       // Without a store they are lost; the recovery that its return causes sends calls again.
       if (!store_up_ || !out_.to_store(0, packet)) ++counts_.undeliverable;
       return true;

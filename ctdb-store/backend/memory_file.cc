@@ -5,6 +5,7 @@
 
 #include "libctdbipc/base/assert.h"
 #include "libctdbipc/base/hash.h"
+#include "libctdbipc/wire/layout.h"
 
 namespace ctdb {
 
@@ -138,11 +139,13 @@ class MemoryFile : public RecordFile {
   MemoryDatabase& db_;
 };
 
-Result<std::unique_ptr<RecordFile>> MemoryFiles::open(const std::string& name, uint8_t, bool keep) {
+Result<std::unique_ptr<RecordFile>> MemoryFiles::open(const std::string& name, uint8_t db_flags, bool keep) {
   if (unopenable_) return fail(ErrorCode::kSystem, name + ": cannot be opened");
   std::unique_ptr<MemoryDatabase>& database = databases_[name];
   if (!database) database = std::make_unique<MemoryDatabase>(chains_);
-  if (!keep) database->records_.clear();
+  database->persistent_ = (db_flags & CTDB_DB_PERSISTENT) != 0;
+  database->full_copy_ = (db_flags & (CTDB_DB_PERSISTENT | CTDB_DB_REPLICATED)) != 0;
+  if (database->full_copy_ ? !database->persistent_ : !keep) database->records_.clear();
   // What a store that died held or had marked is free again, as the kernel would see to.
   database->release_all(MemoryDatabase::kStore);
   std::fill(database->marked_.begin(), database->marked_.end(), false);
@@ -151,7 +154,17 @@ Result<std::unique_ptr<RecordFile>> MemoryFiles::open(const std::string& name, u
 
 std::vector<std::string> MemoryFiles::existing() {
   std::vector<std::string> names;
-  for (const auto& [name, database] : databases_) names.push_back(name);
+  for (const auto& [name, database] : databases_) {
+    if (!database->full_copy_) names.push_back(name);
+  }
+  return names;
+}
+
+std::vector<std::string> MemoryFiles::existing_persistent() {
+  std::vector<std::string> names;
+  for (const auto& [name, database] : databases_) {
+    if (database->persistent_) names.push_back(name);
+  }
   return names;
 }
 

@@ -39,6 +39,8 @@ class MemoryDatabase {
   // Whole values, header included. Clients hold the chain lock for both.
   std::optional<Bytes> fetch(ByteView key) const;
   void store(ByteView key, ByteView value);
+  void remove(ByteView key) { records_.erase(to_bytes(key)); }
+  void clear() { records_.clear(); }
   size_t size() const { return records_.size(); }
   int64_t seqnum() const { return seqnum_; }
 
@@ -55,6 +57,7 @@ class MemoryDatabase {
   std::vector<Holder> holders_;
   std::vector<bool> marked_;
   bool closed_ = false;
+  bool persistent_ = false, full_copy_ = false;
   bool seqnum_enabled_ = false;
   int64_t seqnum_ = 0;
 };
@@ -65,6 +68,7 @@ class MemoryFiles : public RecordFiles {
 
   Result<std::unique_ptr<RecordFile>> open(const std::string& name, uint8_t db_flags, bool keep) override;
   std::vector<std::string> existing() override;
+  std::vector<std::string> existing_persistent() override;
   void tune(uint32_t, uint32_t) override {}
 
   // nullptr: no such database.

@@ -61,6 +61,8 @@ class RecordFile {
   virtual std::string path() const = 0;
   virtual int open_flags() const = 0;  // tdb flags a client must open it with (DB_OPEN_FLAGS)
   virtual uint64_t file_bytes() const = 0;
+  // What could not be saved when a persistent file was opened, for people; "": nothing was lost.
+  virtual std::string damage() const { return ""; }
   // tdb's change counter: switch on, and add one (wire-protocol §8.2.6).
   virtual void enable_seqnum() = 0;
   virtual void increment_seqnum() = 0;
@@ -72,13 +74,15 @@ class RecordFiles {
  public:
   virtual ~RecordFiles() = default;
   // `db_flags`: CTDB_DB_*. keep: take up an existing volatile file as it is (the store was restarted); otherwise a
-  // volatile file is emptied. Errors: kSystem, kCorrupt (names the file and the remedy).
+  // volatile file is emptied. Persistent ones are kept, replicated ones emptied, always. Errors: kSystem, kCorrupt (names the file and the remedy).
   virtual Result<std::unique_ptr<RecordFile>> open(const std::string& name, uint8_t db_flags, bool keep) = 0;
   // Of files opened from now on: chains of a file that is made, and deleted records that a chain keeps for re-use
   // (tunables DatabaseHashSize and DatabaseMaxDead).
   virtual void tune(uint32_t chains, uint32_t max_dead) = 0;
   // Names of volatile databases whose files are there and may be taken up again.
   virtual std::vector<std::string> existing() = 0;
+  // Names of persistent databases that are here.
+  virtual std::vector<std::string> existing_persistent() { return {}; }
 };
 
 }  // namespace ctdb

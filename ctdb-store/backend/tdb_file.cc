@@ -2,7 +2,6 @@
 #include "ctdb-store/backend/tdb_file.h"
 
 #include <dirent.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -14,6 +13,8 @@
 #include <optional>
 #include <utility>
 
+#include "ctdb-store/backend/durable_file.h"
+#include "ctdb-store/backend/persistent_file.h"
 #include "ctdb-store/backend/tdb_api.h"
 #include "ctdb-store/backend/tdb_handle.h"
 #include "ctdb-store/backend/tdb_mutexes.h"
@@ -83,36 +84,6 @@ Result<UniqueFd> take_guard(const std::string& path) {
                                        "(find it with 'fuser' and stop it)");
 }
 
-std::string time_suffix() {
-  const time_t now = time(nullptr);
-  tm parts{};
-  gmtime_r(&now, &parts);
-  char text[32];
-  strftime(text, sizeof text, "%Y%m%d%H%M%S", &parts);
-  return text;
-}
-
-std::string free_name(const std::string& path) {
-  const std::string stem = path + ".corrupted." + time_suffix() + ".";
-  for (int i = 0;; ++i) {
-    std::string name = stem + std::to_string(i) + "Z";
-    if (access(name.c_str(), F_OK) != 0) return name;
-  }
-}
-
-Result<void> copy_file(const std::string& from, const std::string& to) {
-  UniqueFd in(::open(from.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!in.valid()) return fail_errno("opening " + from);
-  UniqueFd out(::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!out.valid()) return fail_errno("creating " + to);
-  ssize_t sent = 0;
-  do {
-    sent = sendfile(out.get(), in.get(), nullptr, 1 << 20);
-  } while (sent > 0);
-  if (sent < 0) return fail_errno("copying " + from + " to " + to);
-  return {};
-}
-
 // Takes the name away from a file. Clients that still have it open must not go on working on records that the
 // cluster now gives to others: their mapping is cut, and they fail at the next access.
 Result<void> retire(const std::string& path) {
@@ -160,6 +131,7 @@ class TdbFiles : public RecordFiles {
   }
   Result<std::unique_ptr<RecordFile>> open(const std::string& name, uint8_t db_flags, bool keep) override;
   std::vector<std::string> existing() override;
+  std::vector<std::string> existing_persistent() override;
   void tune(uint32_t chains, uint32_t max_dead) override {
     options_.hash_size = std::min(chains, kChainsMax);
     options_.max_dead = std::min(max_dead, kMaxDeadMax);
@@ -168,12 +140,14 @@ class TdbFiles : public RecordFiles {
  private:
   using Opened = Result<std::unique_ptr<RecordFile>>;
   std::string suffix() const { return "." + std::to_string(options_.pnn); }
-  Result<std::string> path_of(const std::string& name) const;
+  Result<void> check_name(const std::string& name) const;
+  Opened open_persistent(const std::string& name);
+  Opened open_replicated(const std::string& name);
   Result<void> check_mutexes(const std::string& path, uint32_t chains, int fd);
   Opened take_up(const std::string& path);
-  Opened open_empty(const std::string& path);
+  Opened open_empty(const std::string& path, int flags);
   bool empty_in_place(TdbHandle& tdb);
-  std::unique_ptr<RecordFile> made(TdbHandle tdb, UniqueFd guard);
+  std::unique_ptr<RecordFile> made(TdbHandle tdb, UniqueFd guard, int flags);
   std::shared_ptr<const ChainKeys> chain_keys(uint32_t chains);
 
   TdbOptions options_;
@@ -183,7 +157,7 @@ class TdbFiles : public RecordFiles {
   std::map<uint32_t, TdbMutexes> mutexes_;
 };
 
-Result<std::string> TdbFiles::path_of(const std::string& name) const {
+Result<void> TdbFiles::check_name(const std::string& name) const {
   const std::string file = name + suffix();
   if (name.empty() || name[0] == '.' || name.find('/') != std::string::npos ||
       name.find('\0') != std::string::npos) {
@@ -195,7 +169,7 @@ Result<std::string> TdbFiles::path_of(const std::string& name) const {
                                          " bytes is too long for a file name (at most " +
                                          std::to_string(kFileNameMax - suffix().size()) + ")");
   }
-  return options_.volatile_directory + "/" + file;
+  return {};
 }
 
 std::shared_ptr<const ChainKeys> TdbFiles::chain_keys(uint32_t chains) {
@@ -204,9 +178,9 @@ std::shared_ptr<const ChainKeys> TdbFiles::chain_keys(uint32_t chains) {
   return keys;
 }
 
-std::unique_ptr<RecordFile> TdbFiles::made(TdbHandle tdb, UniqueFd guard) {
+std::unique_ptr<RecordFile> TdbFiles::made(TdbHandle tdb, UniqueFd guard, int flags) {
   tdb_set_max_dead(tdb.get(), static_cast<int>(options_.max_dead));
-  return std::make_unique<TdbRecordFile>(std::move(tdb), std::move(guard), flags_, options_.gate,
+  return std::make_unique<TdbRecordFile>(std::move(tdb), std::move(guard), flags, options_.gate,
                                          [this](uint32_t chains) { return chain_keys(chains); });
 }
 
@@ -240,7 +214,7 @@ TdbFiles::Opened TdbFiles::take_up(const std::string& path) {
       return fail(std::move(tdb.error()));
     return fail(ErrorCode::kCorrupt, tdb.error().text());
   }
-  return made(std::move(*tdb), std::move(*guard));
+  return made(std::move(*tdb), std::move(*guard), flags_);
 }
 
 // False: a client keeps a chain locked, or the file is of no use.
@@ -256,36 +230,46 @@ bool TdbFiles::empty_in_place(TdbHandle& tdb) {
   return false;
 }
 
-TdbFiles::Opened TdbFiles::open_empty(const std::string& path) {
+TdbFiles::Opened TdbFiles::open_empty(const std::string& path, int flags) {
   if (Result<void> space = check_space(options_.volatile_directory, options_.hash_size); !space) {
     return fail(std::move(space.error()));
   }
   if (access(path.c_str(), F_OK) == 0 && has_openers(path)) {
-    if (Result<TdbHandle> tdb = TdbHandle::open(path, options_.hash_size, flags_, false); tdb) {
-      if (empty_in_place(*tdb)) return made(std::move(*tdb), UniqueFd());
+    if (Result<TdbHandle> tdb = TdbHandle::open(path, options_.hash_size, flags, false); tdb) {
+      if (empty_in_place(*tdb)) return made(std::move(*tdb), UniqueFd(), flags);
     }
     if (Result<void> retired = retire(path); !retired) return fail(std::move(retired.error()));
   }
-  Result<TdbHandle> tdb = TdbHandle::open(path, options_.hash_size, flags_, true);
+  Result<TdbHandle> tdb = TdbHandle::open(path, options_.hash_size, flags, true);
   if (!tdb) {
     return fail(std::move(tdb.error())
                     .in("making a database file (is " + options_.volatile_directory +
                         " writable and on a local file system with locks?)"));
   }
-  return made(std::move(*tdb), UniqueFd());
+  return made(std::move(*tdb), UniqueFd(), flags);
+}
+
+TdbFiles::Opened TdbFiles::open_persistent(const std::string& name) {
+  const std::string path = options_.persistent_directory + "/" + name + suffix();
+  return open_persistent_file(path, {options_.hash_size, options_.machine_restarted});
+}
+
+// In a directory of their own: whoever looks at volatile files looks for records with owners.
+TdbFiles::Opened TdbFiles::open_replicated(const std::string& name) {
+  const std::string directory = options_.volatile_directory + "/replicated";
+  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno("making " + directory);
+  return open_empty(directory + "/" + name + suffix(), kVolatileFlags);
 }
 
 TdbFiles::Opened TdbFiles::open(const std::string& name, uint8_t db_flags, bool keep) {
-  if ((db_flags & (CTDB_DB_PERSISTENT | CTDB_DB_REPLICATED)) != 0) {
-    return fail(ErrorCode::kRefused,
-                "database '" + name + "': persistent and replicated databases are not served");
-  }
-  Result<std::string> path = path_of(name);
-  if (!path) return fail(std::move(path.error()));
-  if (!keep || access(path->c_str(), F_OK) != 0) return open_empty(*path);
-  Opened opened = take_up(*path);
+  if (Result<void> good = check_name(name); !good) return fail(std::move(good.error()));
+  if ((db_flags & CTDB_DB_PERSISTENT) != 0) return open_persistent(name);
+  if ((db_flags & CTDB_DB_REPLICATED) != 0) return open_replicated(name);
+  const std::string path = volatile_path(options_.volatile_directory, options_.pnn, name);
+  if (!keep || access(path.c_str(), F_OK) != 0) return open_empty(path, flags_);
+  Opened opened = take_up(path);
   if (opened || opened.error().code != ErrorCode::kCorrupt) return opened;
-  Result<std::string> kept = put_aside(*path);
+  Result<std::string> kept = put_aside(path);
   if (!kept) return fail(std::move(kept.error()).in(opened.error().text()));
   return fail(ErrorCode::kCorrupt,
               opened.error().text() + "; it is kept as " + *kept +
@@ -293,18 +277,21 @@ TdbFiles::Opened TdbFiles::open(const std::string& name, uint8_t db_flags, bool 
 }
 
 std::vector<std::string> TdbFiles::existing() {
-  return volatile_names(options_.volatile_directory, options_.pnn);
+  return database_names(options_.volatile_directory, suffix());
+}
+std::vector<std::string> TdbFiles::existing_persistent() {
+  return persistent_names(options_.persistent_directory, suffix());
 }
 
 }  // namespace
 
 Result<std::string> put_aside(const std::string& path) {
-  const std::string kept = free_name(path);
+  const std::string kept = name_for_damaged(path);
   if (!has_openers(path)) {
     if (rename(path.c_str(), kept.c_str()) != 0) return fail_errno("renaming " + path + " to " + kept);
     return kept;
   }
-  if (Result<void> copied = copy_file(path, kept); !copied) return fail(std::move(copied.error()));
+  if (Result<void> copied = copy_durably(path, kept); !copied) return fail(std::move(copied.error()));
   if (Result<void> retired = retire(path); !retired) return fail(std::move(retired.error()));
   return kept;
 }
@@ -327,7 +314,10 @@ std::string volatile_path(const std::string& directory, uint32_t pnn, const std:
 }
 
 std::vector<std::string> volatile_names(const std::string& directory, uint32_t pnn) {
-  const std::string suffix = "." + std::to_string(pnn);
+  return database_names(directory, "." + std::to_string(pnn));
+}
+
+std::vector<std::string> database_names(const std::string& directory, const std::string& suffix) {
   std::vector<std::string> names;
   DIR* at = opendir(directory.c_str());
   if (at == nullptr) return names;

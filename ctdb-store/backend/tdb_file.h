@@ -27,6 +27,9 @@ namespace ctdb {
 
 struct TdbOptions {
   std::string volatile_directory;
+  std::string persistent_directory = {};
+  // The machine was started anew: what was not synced into persistent files is lost (persistent_file.h).
+  bool machine_restarted = false;
   uint32_t pnn = 0;
   bool mutexes = true;              // used when the machine can: tdb_mutexes_usable()
   uint32_t hash_size = 100001;      // chains of a new file (tunable DatabaseHashSize)
@@ -45,12 +48,15 @@ Result<SharedTdb> open_shared(const std::string& path, int tdb_flags);
 int volatile_tdb_flags(bool mutexes);
 // Takes a damaged file out of the way, as `<path>.corrupted.<time>Z`, which is returned; whoever has it open fails at the next access.
 Result<std::string> put_aside(const std::string& path);
+// Names of files that end with `suffix`, without it.
+std::vector<std::string> database_names(const std::string& directory, const std::string& suffix);
 // Names of the volatile databases of this node that have a file.
 std::vector<std::string> volatile_names(const std::string& directory, uint32_t pnn);
 std::string volatile_path(const std::string& directory, uint32_t pnn, const std::string& name);
 
 // open() with keep = true on a damaged file: the file is put aside as `<path>.corrupted.<time>Z` and the
-// error is kCorrupt; the next open() makes an empty one. Persistent and replicated databases are kRefused.
+// error is kCorrupt; the next open() makes an empty one. Replicated databases are always emptied, persistent ones never
+// (persistent_file.h).
 // The RecordFiles outlives the files it opened.
 std::unique_ptr<RecordFiles> make_tdb_files(TdbOptions options);
 

@@ -53,6 +53,9 @@ class TdbRecordFile : public RecordFile {
   void increment_seqnum() override;
   int64_t seqnum() const override;
 
+ protected:
+  const TdbHandle& handle() const { return tdb_; }
+
  private:
   UniqueFd guard_;  // before tdb_: closed after it
   TdbHandle tdb_;

@@ -10,6 +10,17 @@ namespace {
 
 constexpr size_t kParkedAttachesMax = 4096;
 
+uint8_t kind_of(uint32_t opcode) {
+  if (opcode == static_cast<uint32_t>(Control::DB_ATTACH_PERSISTENT)) return CTDB_DB_PERSISTENT;
+  if (opcode == static_cast<uint32_t>(Control::DB_ATTACH_REPLICATED)) return CTDB_DB_REPLICATED;
+  return 0;
+}
+
+Control attach_control(uint8_t kind) {
+  if (kind == CTDB_DB_PERSISTENT) return Control::DB_ATTACH_PERSISTENT;
+  return kind == CTDB_DB_REPLICATED ? Control::DB_ATTACH_REPLICATED : Control::DB_ATTACH;
+}
+
 }  // namespace
 
 void StoreControls::db_attach(const ControlOrigin& origin, const ReqControl& control, TimeNs now) {
@@ -18,20 +29,22 @@ void StoreControls::db_attach(const ControlOrigin& origin, const ReqControl& con
     return refuse(origin, "a database name is text that ends with NUL");
   }
   const std::string name(as_text(data.first(data.size() - 1)));
+  const uint8_t kind = kind_of(control.opcode);
+  if (kind != 0 && commits_ == nullptr) return refuse(origin, "this node has no disk for such databases");
   // Other nodes may always: they have the database already.
-  if (origin.endpoint == 0) return attach_now(origin, name);
+  if (origin.endpoint == 0) return attach_now(origin, name, kind);
   if (!ctx_.options.allow_client_db_attach) return refuse(origin, "AllowClientDBAttach is 0");
   if (recovery_.stopped()) return refuse(origin, "this node is stopped or banned");
-  if (ctx_.is_open()) return attach_now(origin, name);
-  if ((control.flags & CTDB_CONTROL_ATTACH_BY_RECOVERY) != 0) return attach_now(origin, name);
+  if (ctx_.is_open()) return attach_now(origin, name, kind);
+  if ((control.flags & CTDB_CONTROL_ATTACH_BY_RECOVERY) != 0) return attach_now(origin, name, kind);
   if (parked_attaches_.size() >= kParkedAttachesMax)
     return refuse(origin, "too many requests wait for a recovery");
-  parked_attaches_.push_back({origin, name, now + ctx_.options.deferred_attach_timeout});
+  parked_attaches_.push_back({origin, name, kind, now + ctx_.options.deferred_attach_timeout});
 }
 
-void StoreControls::attach_now(const ControlOrigin& origin, const std::string& name) {
+void StoreControls::attach_now(const ControlOrigin& origin, const std::string& name, uint8_t kind) {
   bool is_new = false;
-  Result<Database*> db = ctx_.databases.attach(name, 0, false, is_new);
+  Result<Database*> db = ctx_.databases.attach(name, kind, false, is_new);
   if (!db) {
     if (db.error().code == ErrorCode::kSystem || db.error().code == ErrorCode::kCorrupt) {
       ++ctx_.counts.file_errors;
@@ -44,7 +57,7 @@ void StoreControls::attach_now(const ControlOrigin& origin, const std::string& n
   if (is_new && (origin.endpoint != 0 || origin.client_id != 0)) {
     Bytes with_nul = to_bytes(as_bytes(name));
     with_nul.push_back(0);
-    broadcast(Control::DB_ATTACH, with_nul);
+    broadcast(attach_control((*db)->flags & (CTDB_DB_PERSISTENT | CTDB_DB_REPLICATED)), with_nul);
     if (ctx_.is_open()) migration_.tell_of_database(**db);  // on the way that calls for it take
   }
   uint8_t id[4];
@@ -56,6 +69,7 @@ void StoreControls::attach_now(const ControlOrigin& origin, const std::string& n
 void StoreControls::db_copies(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
   Database* db = database(origin, control);
   if (db == nullptr) return;
+  if (db->full_copy()) return refuse(origin, db->name + " is on every node");
   const uint32_t copies = load<uint32_t>(control.data.data() + 4);
   if (copies > kCopiesMax) return refuse(origin, "at most " + std::to_string(kCopiesMax) + " copies");
   migration_.raise_copies(*db, copies);
@@ -64,14 +78,11 @@ void StoreControls::db_copies(const ControlOrigin& origin, const ReqControl& con
   ok(origin, now_has);
 }
 
-void StoreControls::attach_unsupported(const ControlOrigin& origin, const ReqControl&, TimeNs) {
-  refuse(origin, "persistent databases are not served by this version");
-}
-
 void StoreControls::db_detach(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
   Database* db = database(origin, control);
   if (db == nullptr) return;
   if (ctx_.options.allow_client_db_attach) return refuse(origin, "AllowClientDBAttach is 1");
+  if (db->full_copy()) return refuse(origin, db->name + " is not volatile");
   if (!ctx_.is_open()) return refuse(origin, "a recovery is running");
   if (origin.client_id != 0 || origin.endpoint != 0) {
     broadcast(Control::DB_DETACH, control.data);  // this node gets it too
@@ -135,7 +146,7 @@ void StoreControls::client_gone(uint32_t endpoint) {
 void StoreControls::opened() {
   const std::vector<ParkedAttach> parked = std::move(parked_attaches_);
   parked_attaches_.clear();
-  for (const ParkedAttach& attach : parked) attach_now(attach.origin, attach.name);
+  for (const ParkedAttach& attach : parked) attach_now(attach.origin, attach.name, attach.kind);
 }
 
 void StoreControls::stopped() {

@@ -25,7 +25,7 @@ constexpr size_t kCopyCallBytes = 12;
 void Migration::local_call(uint32_t endpoint, bool via_router, const Header& header, const ReqCall& call,
                            TimeNs now) {
   ++ctx_.counts.calls;
-  Database* db = ctx_.databases.find(call.db_id);
+  Database* db = ctx_.databases.find_volatile(call.db_id);
   if (db == nullptr || call.key.size() > kKeyBytesMax) return refuse_call(endpoint, via_router, header.reqid);
   const bool push = call.callid == CTDB_FUNC_COPY;
   if (push && (call.data.size() < kCopyCallBytes || ctx_.phase == StorePhase::kSuspended))
@@ -66,7 +66,7 @@ void Migration::refuse_call(uint32_t endpoint, bool via_router, uint32_t reqid) 
 
 void Migration::remote_call(const Header& header, const ReqCall& call, TimeNs now) {
   if (!ctx_.is_member(header.srcnode) || call.key.size() > kKeyBytesMax) return ctx_.rule_broken();
-  Database* db = ctx_.databases.find(call.db_id);
+  Database* db = ctx_.databases.find_volatile(call.db_id);
   if (db == nullptr) {
     char text[64];
     std::snprintf(text, sizeof text, "%s db_id==0x%08x", kUnknownDatabase.data(), call.db_id);
@@ -108,7 +108,7 @@ void Migration::count_move(Activity& activity, TimeNs now) {
 
 // At the lmaster: the owner has given the record to packet.dmaster.
 void Migration::req_dmaster(const Header& header, const ReqDmaster& packet, TimeNs now) {
-  Database* db = ctx_.databases.find(packet.db_id);
+  Database* db = ctx_.databases.find_volatile(packet.db_id);
   if (db == nullptr || packet.key.size() > kKeyBytesMax || !ctx_.is_member(header.srcnode) ||
       !ctx_.is_member(packet.dmaster)) {
     return ctx_.rule_broken();
@@ -130,7 +130,7 @@ void Migration::req_dmaster(const Header& header, const ReqDmaster& packet, Time
 
 // From the lmaster, which has the record's new owner down as this node.
 void Migration::reply_dmaster(const Header& header, const ReplyDmaster& packet, TimeNs now) {
-  Database* db = ctx_.databases.find(packet.db_id);
+  Database* db = ctx_.databases.find_volatile(packet.db_id);
   if (db == nullptr || packet.key.size() > kKeyBytesMax) return ctx_.rule_broken();
   RecordEntry& entry = db->entry(packet.key);
   const uint32_t lmaster = ctx_.lmaster(entry);

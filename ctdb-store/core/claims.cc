@@ -73,13 +73,15 @@ void Recovery::end_claims() {
 }
 
 // So that every member has every database before claims and calls for it come.
-void Recovery::take_databases(const RecordDatabases& message) {
+void Recovery::take_databases(uint32_t node, const RecordDatabases& message) {
+  std::erase_if(member_logs_, [&](const MemberLog& log) { return log.pnn == node; });
+  member_logs_.push_back({node, message.log_end, message.log_trusted});
   if (const std::string error = attach_databases(message); !error.empty()) fail(error);
 }
 
 std::string Recovery::attach_databases(const RecordDatabases& message) {
   std::string error;
-  constexpr uint8_t kKept = CTDB_DB_READONLY | CTDB_DB_STICKY;
+  constexpr uint8_t kKept = CTDB_DB_READONLY | CTDB_DB_STICKY | CTDB_DB_PERSISTENT | CTDB_DB_REPLICATED;
   for (const DatabaseEntry& entry : message.databases) {
     if ((entry.flags & ~kKept) != 0) {
       ctx_.refuse();
@@ -103,7 +105,7 @@ std::string Recovery::attach_databases(const RecordDatabases& message) {
 
 void Recovery::take_claims(Member& from, const RecordClaims& message) {
   ++from.claim_batches_in;
-  Database* db = ctx_.databases.find(message.db_id);
+  Database* db = ctx_.databases.find_volatile(message.db_id);
   if (db == nullptr || from.claims_ended) return ctx_.refuse();
   const std::vector<RecordClaim>& claims = message.claims;
   std::vector<uint32_t> hashes(claims.size());
@@ -279,7 +281,7 @@ void Recovery::tell_fallen_back() {
 
 void Recovery::take_assignments(Member& from, const RecordAssign& message, TimeNs now) {
   ++from.assign_batches_in;
-  Database* db = ctx_.databases.find(message.db_id);
+  Database* db = ctx_.databases.find_volatile(message.db_id);
   if (db == nullptr || from.assignments_ended) return ctx_.refuse();
   for (const RecordAssignment& assignment : message.assignments) {
     RecordEntry* entry = db->index.find(assignment.key, jenkins_hash(assignment.key));

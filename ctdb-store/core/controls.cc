@@ -31,12 +31,12 @@ const StoreControls::Row* StoreControls::find(uint32_t opcode) {
       {C::ENABLE_SEQNUM, 4, &S::enable_seqnum},
       {C::UPDATE_SEQNUM, 4, &S::update_seqnum},
       {C::FREEZE, -1, &S::no_freeze},
-      {C::DB_ATTACH_PERSISTENT, -1, &S::attach_unsupported},
+      {C::DB_ATTACH_PERSISTENT, -1, &S::db_attach},
       {C::UPDATE_RECORD, -1, &S::not_persistent},
       {C::WIPE_DATABASE, -1, &S::no_freeze},
       {C::TRY_DELETE_RECORDS, -1, &S::no_vacuum},
       {C::TRAVERSE_KILL, 16, &S::traverse_kill},
-      {C::TRANS3_COMMIT, -1, &S::not_persistent},
+      {C::TRANS3_COMMIT, -1, &S::trans3_commit},
       {C::GET_DB_SEQNUM, 8, &S::get_db_seqnum},
       {C::DB_SET_HEALTHY, 4, &S::db_get_health},
       {C::DB_GET_HEALTH, 4, &S::db_get_health},
@@ -56,7 +56,7 @@ const StoreControls::Row* StoreControls::find(uint32_t opcode) {
       {C::DB_PUSH_START, -1, &S::no_freeze},
       {C::DB_PUSH_CONFIRM, -1, &S::no_freeze},
       {C::DB_OPEN_FLAGS, 4, &S::db_open_flags},
-      {C::DB_ATTACH_REPLICATED, -1, &S::attach_unsupported},
+      {C::DB_ATTACH_REPLICATED, -1, &S::db_attach},
       {C::VACUUM_FETCH, -1, &S::no_vacuum},
       {C::DB_VACUUM, 5, &S::no_vacuum},
       {C::PUSH_RECORD, -1, &S::not_persistent},
@@ -136,25 +136,21 @@ void StoreControls::db_open_flags(const ControlOrigin& origin, const ReqControl&
   ok(origin, flags);
 }
 
-// A volatile database is always healthy; no data says so.
+// No data says that it is healthy.
 void StoreControls::db_get_health(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
-  if (database(origin, control) != nullptr) ok(origin);
+  const Database* db = database(origin, control);
+  if (db == nullptr) return;
+  const std::string damage = db->file->damage();
+  if (damage.empty() || ctx_.log_trusted) return ok(origin);  // or it came from the others meanwhile
+  reply_text(origin, damage);
 }
 
+// A volatile database has none. That of a full copy is looked at where clients see it.
 void StoreControls::get_db_seqnum(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
-  static constexpr char kKey[] = "__db_sequence_number__";  // with its NUL
-  Database* db = database(origin, control);
+  const Database* db = database(origin, control);
   if (db == nullptr) return;
-  const ByteView key(reinterpret_cast<const uint8_t*>(kKey), sizeof kKey);
   uint8_t number[8] = {};
-  if (const RecordEntry* entry = db->index.find(key, jenkins_hash(key)); entry != nullptr && entry->in_file) {
-    if (!ctx_.chains.try_take(*db, *entry)) return refuse(origin, "the sequence number's record is locked");
-    const bool found = db->file->fetch(key, ctx_.value);
-    ctx_.chains.let_go(*db, *entry);
-    if (found && ctx_.value.size() == CTDB_RECORD_HEADER_SIZE + 8) {
-      store(number, load<uint64_t>(ctx_.value.data() + CTDB_RECORD_HEADER_SIZE));
-    }
-  }
+  store(number, db->full_copy() ? db->contents.sequence : uint64_t{0});
   ok(origin, number);
 }
 
@@ -173,6 +169,7 @@ void StoreControls::reset_statistics(const ControlOrigin& origin, const ReqContr
 void StoreControls::set_db_readonly(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
   Database* db = database(origin, control);
   if (db == nullptr) return;
+  if (db->full_copy()) return refuse(origin, db->name + " is not volatile: every node has all of it");
   db->flags |= CTDB_DB_READONLY;
   ok(origin);
 }
@@ -180,6 +177,7 @@ void StoreControls::set_db_readonly(const ControlOrigin& origin, const ReqContro
 void StoreControls::set_db_sticky(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
   Database* db = database(origin, control);
   if (db == nullptr) return;
+  if (db->full_copy()) return refuse(origin, db->name + " is not volatile: every node has all of it");
   db->flags |= CTDB_DB_STICKY;
   ok(origin);
 }
@@ -242,8 +240,21 @@ void StoreControls::no_freeze(const ControlOrigin& origin, const ReqControl&, Ti
   refuse(origin, "databases are never frozen here; recovery does without");
 }
 
+// Answered when it is on all members, or known to be on none.
+void StoreControls::trans3_commit(const ControlOrigin& origin, const ReqControl& control, TimeNs now) {
+  if (origin.endpoint == 0) return refuse(origin, "a transaction is committed on the client's own node");
+  if (commits_ == nullptr) return refuse(origin, "this node has no disk for transactions");
+  if (control.data.size() < 8) return refuse(origin, "a transaction begins with its database");
+  const Database* db = database(origin, control);
+  if (db == nullptr) return;
+  if (!db->full_copy()) return refuse(origin, db->name + " is volatile: it has no transactions");
+  commits_->submit(
+      origin.endpoint, CommitKind::kRecords, control.data,
+      [this, origin](int32_t status, const std::string& error) { reply(origin, status, {}, error); }, now);
+}
+
 void StoreControls::not_persistent(const ControlOrigin& origin, const ReqControl&, TimeNs) {
-  refuse(origin, "persistent databases are not served by this version");
+  refuse(origin, "stores of this project change full copies by their log of commits only");
 }
 
 void StoreControls::no_vacuum(const ControlOrigin& origin, const ReqControl&, TimeNs) {

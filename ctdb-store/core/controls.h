@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ctdb-store/core/commits/commits.h"
 #include "ctdb-store/core/migration.h"
 #include "ctdb-store/core/recovery.h"
 #include "ctdb-store/core/store_context.h"
@@ -27,8 +28,10 @@ struct ControlOrigin {
 
 class StoreControls {
  public:
-  StoreControls(StoreContext& context, Migration& migration, Recovery& recovery, Traverse& traverse)
-      : ctx_(context), migration_(migration), recovery_(recovery), traverse_(traverse) {}
+  // commits: nullptr when there is no disk for persistent and replicated databases.
+  StoreControls(StoreContext& context, Migration& migration, Recovery& recovery, Traverse& traverse,
+                Commits* commits)
+      : ctx_(context), migration_(migration), recovery_(recovery), traverse_(traverse), commits_(commits) {}
 
   void serve(const ControlOrigin& origin, const ReqControl& control, TimeNs now);
   void client_gone(uint32_t endpoint);
@@ -49,6 +52,7 @@ class StoreControls {
   struct ParkedAttach {
     ControlOrigin origin;
     std::string name;
+    uint8_t kind = 0;
     TimeNs deadline = kNever;
   };
 
@@ -62,10 +66,10 @@ class StoreControls {
 
   // attach.cc
   void db_attach(const ControlOrigin&, const ReqControl&, TimeNs);
-  void attach_now(const ControlOrigin& origin, const std::string& name);
+  void attach_now(const ControlOrigin& origin, const std::string& name, uint8_t kind);
   void db_detach(const ControlOrigin&, const ReqControl&, TimeNs);
   void db_copies(const ControlOrigin&, const ReqControl&, TimeNs);
-  void attach_unsupported(const ControlOrigin&, const ReqControl&, TimeNs);
+  void trans3_commit(const ControlOrigin&, const ReqControl&, TimeNs);
   void enable_seqnum(const ControlOrigin&, const ReqControl&, TimeNs);
   void update_seqnum(const ControlOrigin&, const ReqControl&, TimeNs);
   void tell_seqnums();
@@ -94,6 +98,7 @@ class StoreControls {
   Migration& migration_;
   Recovery& recovery_;
   Traverse& traverse_;
+  Commits* commits_;
   std::vector<ParkedAttach> parked_attaches_;
   TimeNs next_seqnum_tick_ = kNever;
   Bytes built_;

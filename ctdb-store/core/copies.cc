@@ -115,7 +115,7 @@ void Migration::send_copies(Activity& activity, uint64_t rsn, uint32_t flags, By
 }
 
 void Migration::record_copied(const Header& header, const RecordCopied& packet, TimeNs now) {
-  Database* db = ctx_.databases.find(packet.db_id);
+  Database* db = ctx_.databases.find_volatile(packet.db_id);
   const RecordEntry* entry = db == nullptr ? nullptr : db->index.find(packet.key, jenkins_hash(packet.key));
   Activity* activity = entry == nullptr ? nullptr : entry->activity;
   if (activity == nullptr || !activity->pushing || activity->push_reqid != header.reqid ||
@@ -160,7 +160,7 @@ void Migration::note_arrived_copies(Activity& activity, ByteView data) {
 // ---- at the others ----
 
 void Migration::record_copy(const Header& header, const RecordCopy& packet, TimeNs now) {
-  Database* db = ctx_.databases.find(packet.db_id);
+  Database* db = ctx_.databases.find_volatile(packet.db_id);
   if (db == nullptr || packet.key.size() > kKeyBytesMax || !ctx_.is_member(header.srcnode))
     return ctx_.rule_broken();
   Activity& activity = ctx_.activities.attach(*db, db->entry(packet.key));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "ctdb-store/core/commits/full_copy.h"
 #include "libctdbipc/base/hash.h"
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/wire/packet.h"
@@ -42,7 +43,10 @@ Result<Database*> Databases::attach(std::string_view name, uint8_t flags, bool k
   if (!is_database_name(name)) return fail(ErrorCode::kInvalid, "not a database name");
   const uint32_t id = database_id(name);
   if (Database* known = find(id); known != nullptr) {
-    if (known->name == name) return known;
+    constexpr uint8_t kKind = CTDB_DB_PERSISTENT | CTDB_DB_REPLICATED;
+    if (known->name == name && (known->flags & flags & kKind) == (flags & kKind)) return known;
+    if (known->name == name)
+      return fail(ErrorCode::kRefused, known->name + " is attached as a database of another kind");
     return fail(ErrorCode::kRefused,
                 std::string(name) + ": its id is taken by " + known->name + ", choose another name");
   }
@@ -63,6 +67,7 @@ Result<Database*> Databases::attach(std::string_view name, uint8_t flags, bool k
 // Only a file that was taken up again has records. Values too short for a header are of no use to anybody: they get
 // an entry like an empty record that nobody owns, and the next owner overwrites them.
 Result<void> Databases::index_file(Database& database) {
+  if (database.full_copy()) return index_full_copy(database);
   return database.file->for_each([&](ByteView key, ByteView value) {
     RecordEntry& entry = database.entry(key);
     entry.in_file = true;
@@ -72,6 +77,15 @@ Result<void> Databases::index_file(Database& database) {
       entry.flags = header->flags;
       entry.data_size = static_cast<uint32_t>(value.size() - CTDB_RECORD_HEADER_SIZE);
     }
+    return true;
+  });
+}
+
+Result<void> Databases::index_full_copy(Database& database) {
+  return database.file->for_each([&](ByteView key, ByteView value) {
+    if (value.size() < CTDB_RECORD_HEADER_SIZE) return true;
+    note_record(database,
+                {key, value.first(CTDB_RECORD_HEADER_SIZE), value.subspan(CTDB_RECORD_HEADER_SIZE)});
     return true;
   });
 }

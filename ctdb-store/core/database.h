@@ -36,6 +36,15 @@ struct Database {
 
   DatabaseStatistics statistics;
 
+  // Every node has all of it; changed by transactions only.
+  bool full_copy() const { return (flags & (CTDB_DB_PERSISTENT | CTDB_DB_REPLICATED)) != 0; }
+  // Of a full copy (core/commits/full_copy.h keeps it).
+  struct {
+    uint64_t digest = 0;
+    uint64_t records = 0;
+    uint64_t sequence = 0;
+  } contents;
+
   // The entry of a key, made now if there was none.
   RecordEntry& entry(ByteView key);
   RecordEntry& entry(ByteView key, uint32_t hash);  // hash: jenkins_hash(key)
@@ -47,18 +56,27 @@ class Databases {
 
   // nullptr: not attached.
   Database* find(uint32_t id) const;
+  // The same, but only one whose records have owners.
+  Database* find_volatile(uint32_t id) const {
+    Database* database = find(id);
+    return database != nullptr && database->full_copy() ? nullptr : database;
+  }
   // The database of that name; opened and indexed when it is new (`is_new`). keep: with what its file has.
-  // Errors: kInvalid (not a name), kRefused (another name with the same id), kLimit, and those of RecordFiles::open.
+  // One that is there is what it is: asking for a volatile one finds any kind (wire-protocol §8.2.1).
+  // Errors: kInvalid (not a name), kRefused (another name with the same id, or another kind), kLimit, and those of
+  // RecordFiles::open.
   Result<Database*> attach(std::string_view name, uint8_t flags, bool keep, bool& is_new);
   void detach(Database& database);
   // In order of attaching.
   const std::vector<std::unique_ptr<Database>>& all() const { return databases_; }
-  // Names of files that can be taken up again.
+  // Names of files that can be taken up again, and of persistent databases.
   std::vector<std::string> existing() { return files_.existing(); }
+  std::vector<std::string> existing_persistent() { return files_.existing_persistent(); }
   void tune_files(uint32_t chains, uint32_t max_dead) { files_.tune(chains, max_dead); }
 
  private:
   Result<void> index_file(Database& database);
+  Result<void> index_full_copy(Database& database);
 
   RecordFiles& files_;
   std::vector<std::unique_ptr<Database>> databases_;

@@ -7,6 +7,7 @@
 #include "ctdb-store/core/record_io.h"
 #include "ctdb-store/core/rules.h"
 #include "libctdbipc/base/assert.h"
+#include "libctdbipc/base/hash.h"
 
 namespace ctdb {
 namespace {

@@ -45,7 +45,8 @@ struct RecordEntry {
   uint32_t gave_generation =
       0;  // in which this node gave it away and, if it is the lmaster, nobody else has since
   uint32_t last_owner = CTDB_UNKNOWN_PNN;  // at its lmaster of the last open generation: who had it then
-  // The last data that are known to be at the nodes which hold copies (copies.cc).
+  // The last data that are known to be at the nodes which hold copies (copies.cc); in a full copy, the record's part of
+  // the digest.
   uint64_t copied_print = 0;
   uint32_t copied_generation = 0;
   uint8_t copied_nodes = 0;

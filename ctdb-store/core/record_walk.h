@@ -12,10 +12,12 @@ namespace ctdb {
 
 class RecordWalk {
  public:
-  // Walks through the databases that are attached now.
+  // Walks through the volatile databases that are attached now: those whose records have owners.
   void start(const Databases& databases) {
     stop();
-    for (const auto& database : databases.all()) ids_.push_back(database->id);
+    for (const auto& database : databases.all()) {
+      if (!database->full_copy()) ids_.push_back(database->id);
+    }
   }
   void start(const Database& database) {
     stop();

@@ -40,6 +40,7 @@ bool Recovery::begin(const StoreRecover& order, TimeNs now) {
   ctx_.generation = order.generation;
   ctx_.placement = Placement(order.members);
   stopped_ = false;
+  member_logs_.clear();
   base_generation_ = order.base_generation;
   for (uint32_t pnn : order.members) {
     members_.emplace_back();
@@ -185,6 +186,8 @@ void Recovery::start_claiming() {
   ctx_.out.set_serving(true);
   RecordDatabases databases;
   databases.generation = ctx_.generation;
+  databases.log_end = ctx_.log_end;
+  databases.log_trusted = ctx_.log_trusted;
   for (const auto& db : ctx_.databases.all())
     databases.databases.push_back({db->name, db->flags, db->copies});
   const Bytes payload = databases.encode();
@@ -259,7 +262,7 @@ void Recovery::record_packet(Operation operation, uint32_t node, ByteView payloa
   bool understood = false;
   if (operation == Operation::RECORD_DATABASES) {
     const auto message = RecordDatabases::decode(payload);
-    if (message) take_databases(*message);
+    if (message) take_databases(node, *message);
     understood = message.has_value();
   } else if (operation == Operation::RECORD_CLAIMS) {
     const auto message = RecordClaims::decode(payload);

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "ctdb-store/core/commits/commit_coordinator.h"
 #include "ctdb-store/core/migration.h"
 #include "ctdb-store/core/record_walk.h"
 #include "ctdb-store/core/rules.h"
@@ -46,6 +47,8 @@ class Recovery {
   void work(TimeNs now);
   // Goes on to the next step if this one is done; call after every event.
   void advance();
+  // What the members of the generation said of their logs of commits.
+  const std::vector<MemberLog>& member_logs() const { return member_logs_; }
   // Suspended because the node was stopped or banned.
   bool stopped() const { return stopped_; }
 
@@ -106,7 +109,7 @@ class Recovery {
   void add_claim(Database& db, RecordEntry& entry);
   void flush_claims(Member& to);
   void end_claims();
-  void take_databases(const RecordDatabases& message);
+  void take_databases(uint32_t node, const RecordDatabases& message);
   void take_claims(Member& from, const RecordClaims& message);
   bool keep_claim(Database& db, RecordEntry& entry, const Claim& claim);
   void decide_slice();
@@ -138,6 +141,7 @@ class Recovery {
   HeaderJob walk_job_ = HeaderJob::kNone;  // what the walk under way does to every record
   RecordWalk walk_;
   std::vector<Member> members_;
+  std::vector<MemberLog> member_logs_;
   std::deque<SelfPacket> self_queue_;
   std::vector<KeptClaim> claims_;
   std::vector<ClaimedKey> keys_;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ctdb-store/core/rules.h"
 
-#include "libctdbipc/base/random.h"
-
 namespace ctdb {
 namespace {
 
@@ -52,19 +50,6 @@ bool wins_over(const Claim& a, const Claim& b) {
   if (a.rsn != b.rsn) return a.rsn > b.rsn;
   if ((a.data_size > 0) != (b.data_size > 0)) return a.data_size > 0;
   return a.holder < b.holder;
-}
-
-uint64_t fingerprint(ByteView data) {
-  uint64_t hash = 0x9e3779b97f4a7c15ULL ^ data.size();
-  const uint8_t* at = data.data();
-  size_t left = data.size();
-  for (; left >= 8; at += 8, left -= 8) {
-    hash = (hash ^ load<uint64_t>(at)) * 0xff51afd7ed558ccdULL;
-    hash ^= hash >> 32;
-  }
-  uint64_t tail = 0;
-  if (left > 0) std::memcpy(&tail, at, left);
-  return Random::mix(hash ^ tail);
 }
 
 }  // namespace ctdb

@@ -55,9 +55,6 @@ struct Claim {
 // True when `a` wins over `b`: the owner's copy, then the highest rsn, then a copy with data, then the lower pnn.
 bool wins_over(const Claim& a, const Claim& b);
 
-// A 64-bit fingerprint of a record's data; equal data give equal fingerprints.
-uint64_t fingerprint(ByteView data);
-
 }  // namespace ctdb
 
 #endif  // CTDB_STORE_CORE_RULES_H_

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <deque>
 
+#include "ctdb-store/core/commits/commits.h"
+#include "ctdb-store/core/commits/full_copy.h"
 #include "ctdb-store/core/controls.h"
 #include "ctdb-store/core/hand_over.h"
 #include "ctdb-store/core/migration.h"
@@ -36,14 +38,16 @@ bool is_recovery_packet(Operation operation) {
 
 class Store::Impl {
  public:
-  Impl(const StoreOptions& options, RecordFiles& files, StoreOutput& output)
+  Impl(const StoreOptions& options, RecordFiles& files, StoreOutput& output, CommitDisk* disk)
       : ctx_(options, files, output),
         migration_(ctx_),
         recovery_(ctx_, migration_),
         traverse_(ctx_),
         hand_over_(ctx_, migration_),
-        controls_(ctx_, migration_, recovery_, traverse_) {
+        commits_(disk == nullptr ? nullptr : std::make_unique<Commits>(ctx_, *disk)),
+        controls_(ctx_, migration_, recovery_, traverse_, commits_.get()) {
     take_up_files();
+    if (commits_ != nullptr) take_up_persistent();
   }
 
   void on_router_up() { recovery_.send_hello(); }
@@ -54,7 +58,11 @@ class Store::Impl {
   void stop_serving(bool fenced);
   void tick(TimeNs now);
   TimeNs next_deadline() const;
-  bool has_work() const { return recovery_.has_work() || traverse_.has_work() || migration_.has_work(); }
+  void on_disk_done(uint64_t ticket, const std::string& error, TimeNs now);
+  bool has_work() const {
+    return recovery_.has_work() || traverse_.has_work() || migration_.has_work() ||
+           (commits_ != nullptr && commits_->has_work());
+  }
   void work(TimeNs now);
 
  private:
@@ -70,6 +78,8 @@ class Store::Impl {
   };
 
   void take_up_files();
+  void take_up_persistent();
+  void advance(TimeNs now);
   void local_call(uint32_t endpoint, bool via_router, ByteView packet, TimeNs now);
   void node_packet(const Header& header, ByteView packet, TimeNs now);
   void new_database(const Header& header, ByteView payload);
@@ -88,6 +98,7 @@ class Store::Impl {
   Recovery recovery_;
   Traverse traverse_;
   HandOver hand_over_;
+  std::unique_ptr<Commits> commits_;  // nullptr: no disk
   StoreControls controls_;
   std::deque<Parked> parked_;
   size_t parked_bytes_ = 0;
@@ -114,11 +125,28 @@ void Store::Impl::take_up_files() {
   controls_.resume_seqnums();
 }
 
+void Store::Impl::take_up_persistent() {
+  bool damaged = false;
+  for (const std::string& name : ctx_.databases.existing_persistent()) {
+    bool is_new = false;
+    const Result<Database*> db = ctx_.databases.attach(name, CTDB_DB_PERSISTENT, true, is_new);
+    if (db && (*db)->file->damage().empty()) continue;
+    const std::string why = db ? (*db)->file->damage() : db.error().text();
+    damaged = true;
+    ++ctx_.counts.file_errors;
+    ctx_.out.log(StoreLog::kError, "persistent database " + name + ": " + why +
+                                       "; its records come back from the other nodes, if they have it");
+  }
+  ctx_.counts.databases = ctx_.databases.all().size();
+  commits_->take_up(damaged);
+}
+
 // Clients came through the router; its next life counts them anew.
 void Store::Impl::on_router_down() {
   migration_.all_clients_gone();
   traverse_.all_clients_gone();
   controls_.all_clients_gone();
+  if (commits_ != nullptr) commits_->all_clients_gone();
   parked_calls_.clear();
   parked_call_bytes_ = 0;
   suspended(recovery_.stopped());
@@ -139,8 +167,19 @@ void Store::Impl::on_router_packet(uint32_t endpoint, MutableBytes packet, TimeN
   } else {
     ctx_.refuse();
   }
+  advance(now);
+}
+
+// What follows from an event.
+void Store::Impl::advance(TimeNs now) {
+  if (commits_ != nullptr) commits_->advance(now);
   recovery_.advance();
   call_for_recovery(now);
+}
+
+void Store::Impl::on_disk_done(uint64_t ticket, const std::string& error, TimeNs now) {
+  commits_->on_disk_done(ticket, error, now);
+  advance(now);
 }
 
 // At once, then once a second as long as the generation stays: the request may get lost, and one that changed nothing
@@ -241,6 +280,10 @@ void Store::Impl::serve_node_packet(const Header& header, ByteView packet, TimeN
         return migration_.record_copied(header, *copied, now);
       break;
     default:  // REPLY_CALL: only read-only copies are answered so, and nobody asks for any
+      if (commits_ == nullptr || !ctx_.is_member(header.srcnode)) break;
+      if (commits_->packet(header.srcnode, static_cast<Operation>(header.operation), own_payload(packet),
+                           now))
+        return;
       break;
   }
   ctx_.rule_broken();
@@ -283,7 +326,9 @@ void Store::Impl::order(const Header& header, ByteView packet, TimeNs now) {
       return recovery_.send_hello();
     case Operation::STORE_RECOVER:
       if (const auto recover = StoreRecover::decode(payload)) {
-        if (recovery_.begin(*recover, now)) unpark(true, now);
+        if (!recovery_.begin(*recover, now)) return;
+        if (commits_ != nullptr) commits_->close();
+        unpark(true, now);
         return;
       }
       break;
@@ -314,6 +359,7 @@ void Store::Impl::take_tunables(const TunablesMessage& tunables) {
 
 void Store::Impl::opened(TimeNs now) {
   migration_.open(now);
+  if (commits_ != nullptr) commits_->open(recovery_.member_logs(), now);
   unpark(false, now);
   const std::deque<ParkedCall> calls = std::move(parked_calls_);
   parked_calls_.clear();
@@ -325,6 +371,7 @@ void Store::Impl::opened(TimeNs now) {
 
 void Store::Impl::suspended(bool discard, bool fenced) {
   recovery_.suspend(discard, fenced);
+  if (commits_ != nullptr) commits_->close();
   if (discard) controls_.stopped();
 }
 
@@ -339,6 +386,7 @@ void Store::Impl::on_client_gone(uint32_t endpoint) {
   migration_.client_gone(endpoint);
   traverse_.client_gone(endpoint);
   controls_.client_gone(endpoint);
+  if (commits_ != nullptr) commits_->client_gone(endpoint);
   std::erase_if(parked_calls_, [&](const ParkedCall& call) {
     if (call.endpoint != endpoint) return false;
     parked_call_bytes_ -= call.packet.size();
@@ -367,23 +415,27 @@ void Store::Impl::tick(TimeNs now) {
   }
   traverse_.tick(now);
   controls_.tick(now);
-  recovery_.advance();
-  call_for_recovery(now);
+  if (commits_ != nullptr) commits_->tick(now);
+  advance(now);
 }
 
 TimeNs Store::Impl::next_deadline() const {
-  return std::min(
-      {ctx_.timers.next(), traverse_.next_deadline(), controls_.next_deadline(), call_for_recovery_at_});
+  return std::min({ctx_.timers.next(), traverse_.next_deadline(), controls_.next_deadline(),
+                   call_for_recovery_at_, commits_ == nullptr ? kNever : commits_->next_deadline()});
 }
 
 void Store::Impl::work(TimeNs now) {
   if (recovery_.has_work()) recovery_.work(now);
   if (traverse_.has_work()) traverse_.work(now);
+  if (commits_ != nullptr && commits_->has_work()) {
+    commits_->work(now);
+    commits_->advance(now);
+  }
   if (migration_.has_work()) migration_.work(now);
 }
 
-Store::Store(const StoreOptions& options, RecordFiles& files, StoreOutput& output)
-    : impl_(std::make_unique<Impl>(options, files, output)) {}
+Store::Store(const StoreOptions& options, RecordFiles& files, StoreOutput& output, CommitDisk* disk)
+    : impl_(std::make_unique<Impl>(options, files, output, disk)) {}
 Store::~Store() = default;
 
 void Store::on_router_up(TimeNs) {
@@ -403,14 +455,16 @@ void Store::on_client_gone(uint32_t endpoint, TimeNs) {
 }
 void Store::on_chain_locked(uint64_t ticket, TimeNs now) {
   impl_->ctx_.chains.on_locked(ticket, now);
-  impl_->recovery_.advance();
-  impl_->call_for_recovery(now);
+  impl_->advance(now);
 }
 void Store::on_chain_failed(uint64_t ticket, TimeNs now) {
   impl_->ctx_.chains.on_failed(ticket, now);
 }
 void Store::stop_serving(bool fenced, TimeNs) {
   impl_->stop_serving(fenced);
+}
+void Store::on_disk_done(uint64_t ticket, const std::string& error, TimeNs now) {
+  impl_->on_disk_done(ticket, error, now);
 }
 void Store::tick(TimeNs now) {
   impl_->tick(now);
@@ -447,6 +501,7 @@ uint32_t Store::prepared_generation() const {
 
 void Store::for_each_record(const std::function<void(const RecordSight&)>& visit) const {
   for (const auto& db : impl_->ctx_.databases.all()) {
+    if (db->full_copy()) continue;
     for (const RecordEntry* entry = db->index.first(); entry != nullptr; entry = entry->next) {
       size_t waiting = 0;
       if (entry->activity != nullptr) {
@@ -458,6 +513,20 @@ void Store::for_each_record(const std::function<void(const RecordSight&)>& visit
       visit({db->id, entry->key(), entry->rsn, entry->dmaster, entry->flags, entry->in_file, waiting});
     }
   }
+}
+
+std::vector<DatabaseDigest> Store::digests() const {
+  std::vector<DatabaseDigest> digests;
+  for (const auto& db : impl_->ctx_.databases.all()) {
+    if (db->full_copy()) digests.push_back(digest_of(*db));
+  }
+  return digests;
+}
+LogPosition Store::commits_applied() const {
+  return impl_->commits_ == nullptr ? LogPosition{} : impl_->commits_->applied();
+}
+uint32_t Store::commit_coordinator() const {
+  return impl_->commits_ == nullptr ? CTDB_UNKNOWN_PNN : impl_->commits_->coordinator();
 }
 
 }  // namespace ctdb

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "ctdb-store/backend/record_file.h"
+#include "ctdb-store/core/commits/commit_disk.h"
 #include "ctdb-store/core/store_counts.h"
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/base/time.h"
@@ -65,6 +66,8 @@ struct StoreOptions {
   // SetupReply.generation: the generation this node was last open in. Not INVALID: the store was restarted
   // beside a living router and takes its volatile files up again as they are.
   uint32_t open_generation = CTDB_INVALID_GENERATION;
+  // Where the numbers of this store's transactions begin: not where those of an earlier one of this node did.
+  uint64_t first_transaction_id = 1;
   // Tunables (wire-protocol §7.6) that matter here, until the router tells them (TUNABLES).
   bool allow_client_db_attach = true;  // AllowClientDBAttach; DB_DETACH wants it off
   TimeNs deferred_attach_timeout = 120 * kSecond;
@@ -96,8 +99,9 @@ struct RecordSight {
 
 class Store {
  public:
-  // `files` and `output` outlive the store. Takes up existing files when options.open_generation says so.
-  Store(const StoreOptions& options, RecordFiles& files, StoreOutput& output);
+  // `files`, `output` and `disk` outlive the store. Takes up existing files when options.open_generation says so,
+  // persistent databases always. No disk: no persistent and replicated databases.
+  Store(const StoreOptions& options, RecordFiles& files, StoreOutput& output, CommitDisk* disk = nullptr);
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
@@ -121,6 +125,8 @@ class Store {
   // The lease is over, or the keeper fences (`fenced`, once per fence): nothing may be served, records are taken away,
   // recoveryd is told. Nothing when that is so already.
   void stop_serving(bool fenced, TimeNs now);
+  // CommitDisk has done what was ordered under this ticket; "": without an error.
+  void on_disk_done(uint64_t ticket, const std::string& error, TimeNs now);
   void tick(TimeNs now);
   TimeNs next_deadline() const;
 
@@ -139,7 +145,12 @@ class Store {
   uint32_t generation() const;           // open or being made
   uint32_t open_generation() const;      // last one it was opened in
   uint32_t prepared_generation() const;  // last one it reported as recovered
+  // Of volatile databases.
   void for_each_record(const std::function<void(const RecordSight&)>& visit) const;
+  // Of full copies: what the coordinator would compare. Empty without a disk.
+  std::vector<DatabaseDigest> digests() const;
+  LogPosition commits_applied() const;
+  uint32_t commit_coordinator() const;  // CTDB_UNKNOWN_PNN: none
 
  private:
   class Impl;

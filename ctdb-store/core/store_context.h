@@ -12,6 +12,7 @@
 #include "ctdb-store/core/timer_heap.h"
 #include "ctdb-store/core/waiting.h"
 #include "libctdbipc/wire/operations.h"
+#include "libctdbipc/wire/own_messages.h"
 #include "libctdbipc/wire/placement.h"
 
 namespace ctdb {
@@ -42,6 +43,7 @@ struct StoreContext {
     } while (last_reqid == 0 || last_reqid == CTDB_INVALID_REQID);
     return last_reqid;
   }
+  uint64_t new_ticket() { return ++last_ticket; }
   // Header of a packet from this store to `node`.
   Header header_to(uint32_t node, uint32_t reqid) const { return {0, generation, 0, node, self, reqid}; }
   void send_own(uint32_t node, Operation operation, ByteView payload) {
@@ -68,9 +70,12 @@ struct StoreContext {
   uint64_t header_jobs = 0;  // records whose header is to be changed before anything else happens
   uint32_t last_reqid = 0;
   uint32_t rule_broken_in = CTDB_INVALID_GENERATION;
-  Bytes built;   // a packet on its way out
-  Bytes value;   // a record as it is in the file
-  Bytes header;  // 24 bytes
+  LogPosition log_end;  // of the commits, and whether the databases have all of it (core/commits)
+  bool log_trusted = true;
+  uint64_t last_ticket = 0;  // of the disk
+  Bytes built;               // a packet on its way out
+  Bytes value;               // a record as it is in the file
+  Bytes header;              // 24 bytes
 };
 
 }  // namespace ctdb

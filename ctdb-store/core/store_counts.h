@@ -31,6 +31,11 @@
   X(traverses_incomplete)    \
   X(copies_pushed)           \
   X(copies_held)             \
+  X(commits)                 \
+  X(commits_refused)         \
+  X(commits_failed)          \
+  X(commit_syncs)            \
+  X(databases_sent)          \
   X(file_errors)
 
 namespace ctdb {

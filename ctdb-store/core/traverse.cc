@@ -36,8 +36,13 @@ void Traverse::start(uint32_t endpoint, const TraverseRequest& request, TimeNs n
   running.endpoint = endpoint;
   running.request = request;
   running.deadline = now + ctx_.options.traverse_timeout;
-  running.outstanding = ctx_.placement.members();
-  if (!ctx_.is_member(ctx_.self)) running.outstanding.push_back(ctx_.self);
+  const Database* db = ctx_.databases.find(request.db_id);
+  if (db != nullptr && db->full_copy()) {
+    running.outstanding = {ctx_.self};
+  } else {
+    running.outstanding = ctx_.placement.members();
+    if (!ctx_.is_member(ctx_.self)) running.outstanding.push_back(ctx_.self);
+  }
   ask_outstanding(running);
 }
 
@@ -124,7 +129,8 @@ void Traverse::client_gone(uint32_t endpoint) {
 void Traverse::generation_opened() {
   for (auto running = running_.begin(); running != running_.end();) {
     const auto here = running++;
-    std::erase_if(here->outstanding, [&](uint32_t node) { return !ctx_.is_member(node); });
+    const auto left = [&](uint32_t node) { return node != ctx_.self && !ctx_.is_member(node); };
+    std::erase_if(here->outstanding, left);
     if (here->outstanding.empty()) {
       finish(here);
     } else {
@@ -189,7 +195,7 @@ bool Traverse::slice(Source& source, TimeNs now) {
     Database* db = nullptr;
     const RecordEntry* entry = source.walk.current(ctx_.databases, db);
     if (entry == nullptr) return false;
-    if (ctx_.owns(*entry)) {
+    if (ctx_.owns(*entry) || db->full_copy()) {
       if (!read_record(*db, *entry)) {
         if (source.stalled_since == 0) source.stalled_since = now;
         if (now - source.stalled_since < kStallMax) return false;

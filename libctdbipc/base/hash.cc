@@ -2,7 +2,10 @@
 #include "libctdbipc/base/hash.h"
 
 #include <bit>
+#include <cstring>
 #include <string>
+
+#include "libctdbipc/base/random.h"
 
 namespace ctdb {
 namespace {
@@ -74,6 +77,19 @@ uint32_t jenkins_hash(ByteView key) {
 uint32_t database_id(std::string_view name) {
   const std::string with_nul(name);
   return jenkins_hash({reinterpret_cast<const uint8_t*>(with_nul.c_str()), name.size() + 1});
+}
+
+uint64_t fingerprint(ByteView bytes) {
+  uint64_t hash = 0x9e3779b97f4a7c15ULL ^ bytes.size();
+  const uint8_t* at = bytes.data();
+  size_t left = bytes.size();
+  for (; left >= 8; at += 8, left -= 8) {
+    hash = (hash ^ load<uint64_t>(at)) * 0xff51afd7ed558ccdULL;
+    hash ^= hash >> 32;
+  }
+  uint64_t tail = 0;
+  if (left > 0) std::memcpy(&tail, at, left);
+  return Random::mix(hash ^ tail);
 }
 
 }  // namespace ctdb

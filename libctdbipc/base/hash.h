@@ -13,6 +13,9 @@ namespace ctdb {
 
 uint32_t jenkins_hash(ByteView key);
 
+// A 64-bit fingerprint of any bytes, ours alone: equal bytes have equal ones. It is no proof against forgery.
+uint64_t fingerprint(ByteView bytes);
+
 // db_id = hash of the name including its terminating NUL (wire-protocol §6.2). `name` is without the NUL.
 uint32_t database_id(std::string_view name);
 

@@ -35,11 +35,11 @@ struct ControlRow {
   Reach reach;
 };
 
-// Packets of stores to stores: calls, ownership, recovery of records, copies.
+// Packets of stores to stores: calls, ownership, recovery of records, copies, commits.
 inline bool is_record_operation(uint32_t number) {
   return number <= static_cast<uint32_t>(Operation::REPLY_ERROR) ||
          (number >= static_cast<uint32_t>(Operation::RECORD_DATABASES) &&
-          number <= static_cast<uint32_t>(Operation::RECORD_COPIED));
+          number <= static_cast<uint32_t>(Operation::DATABASE_CONTENT));
 }
 
 // The row, or nullptr for a number the protocol does not have.

@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "libctdbipc/wire/own_messages.h"
 #include "libctdbipc/wire/reader.h"
 
 namespace ctdb {
@@ -14,6 +15,17 @@ template <typename T>
 std::optional<T> checked(const Reader& reader, T value) {
   if (!reader.ok()) return std::nullopt;
   return value;
+}
+
+inline void put_position(Writer& w, const LogPosition& position) {
+  w.u32(position.generation);
+  w.u64(position.number);
+}
+inline LogPosition take_position(Reader& r) {
+  LogPosition position;
+  position.generation = r.u32();
+  position.number = r.u64();
+  return position;
 }
 
 }  // namespace ctdb

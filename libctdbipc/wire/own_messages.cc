@@ -474,6 +474,8 @@ Bytes RecordDatabases::encode() const {
     w.u8(entry.copies);
     put_text(w, entry.name);
   }
+  put_position(w, log_end);
+  w.u8(log_trusted ? 1 : 0);
   return out;
 }
 std::optional<RecordDatabases> RecordDatabases::decode(ByteView payload) {
@@ -489,6 +491,8 @@ std::optional<RecordDatabases> RecordDatabases::decode(ByteView payload) {
     entry.name = take_text(r);
     m.databases.push_back(std::move(entry));
   }
+  m.log_end = take_position(r);
+  m.log_trusted = r.u8() != 0;
   return checked(r, m);
 }
 

@@ -347,10 +347,21 @@ struct DatabaseEntry {
   uint8_t flags = 0;   // CTDB_DB_*
   uint8_t copies = 1;  // on how many nodes a record is, the owner's included
 };
+// A place in the log of commits (libctdbipc/wire/commit_messages.h). Two logs that have an entry of one position have the
+// same entries up to it.
+struct LogPosition {
+  uint32_t generation = 0;  // in which the entry was made; 0: before the first
+  uint64_t number = 0;
+  auto operator<=>(const LogPosition&) const = default;
+};
+
 // To every member, first: databases the sender has, so that all have the same before claims arrive.
 struct RecordDatabases {
   uint32_t generation = 0;
   std::vector<DatabaseEntry> databases;
+  LogPosition log_end;  // of the sender's commit log
+  bool log_trusted =
+      true;  // its databases have all that log speaks of; false: it was being brought up to date
   Bytes encode() const;
   static std::optional<RecordDatabases> decode(ByteView payload);
 };

@@ -78,6 +78,10 @@ realtime scheduling = false
             time.sleep(0.05)
         return time.monotonic() - begun
 
+    def wrap(self, command):
+        """The command as it runs beside the daemons."""
+        return self._namespace.wrap(command)
+
     def tool(self, index, *arguments, timeout=60):
         environment = dict(os.environ, CTDB_TEST_MODE="yes", CTDB_BASE=self.base(index),
                            CTDB_SOCKET=self.socket(index))

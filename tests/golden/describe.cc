@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include "libctdbipc/wire/commit_messages.h"
 #include "libctdbipc/wire/own_messages.h"
 #include "libctdbipc/wire/packet.h"
 
@@ -173,9 +174,54 @@ void fields(Line& line, const StoreHello& m) {
   line.number("open_generation", m.open_generation).number("prepared_generation", m.prepared_generation);
   line.number("databases", m.databases);
 }
+void position(Line& line, const char* name, const LogPosition& at) {
+  line.word(name, std::to_string(at.generation) + "/" + std::to_string(at.number));
+}
 void fields(Line& line, const RecordDatabases& m) {
   line.number("generation", m.generation);
   for (const DatabaseEntry& entry : m.databases) line.text("name", entry.name).number("flags", entry.flags);
+  position(line, "log_end", m.log_end);
+  line.number("log_trusted", m.log_trusted);
+}
+void fields(Line& line, const CommitSubmit& m) {
+  line.hex("id", m.id).number("kind", static_cast<uint64_t>(m.kind)).number("again", m.again);
+  line.bytes("payload", m.payload);
+}
+void fields(Line& line, const CommitResult& m) {
+  line.hex("id", m.id).signed_number("status", m.status).text("error", m.error);
+}
+void fields(Line& line, const CommitAppend& m) {
+  position(line, "previous", m.previous);
+  position(line, "committed", m.committed);
+  line.number("restart", m.restart);
+  for (const CommitEntry& entry : m.entries) {
+    position(line, "position", entry.position);
+    line.number("kind", static_cast<uint64_t>(entry.kind)).number("origin", entry.origin);
+    line.hex("id", entry.id).bytes("payload", entry.payload);
+  }
+}
+void fields(Line& line, const CommitAppended& m) {
+  position(line, "end", m.end);
+  line.number("ok", m.ok).text("error", m.error);
+}
+void fields(Line& line, const CommitApply& m) {
+  position(line, "committed", m.committed);
+  line.number("tell_digests", m.tell_digests).number("complete", m.complete);
+}
+void fields(Line& line, const CommitApplied& m) {
+  position(line, "applied", m.applied);
+  line.number("with_digests", m.with_digests);
+  for (const DatabaseDigest& digest : m.digests) {
+    line.hex("db_id", digest.db_id).hex("digest", digest.digest).number("records", digest.records);
+    line.number("sequence", digest.sequence);
+  }
+  line.hex("taken_db_id", m.taken_db_id);
+}
+void fields(Line& line, const DatabaseWanted& m) {
+  line.hex("db_id", m.db_id).number("node", m.node);
+}
+void fields(Line& line, const DatabaseContent& m) {
+  line.hex("db_id", m.db_id).number("part", m.part).number("last", m.last).bytes("records", m.records);
 }
 void fields(Line& line, const RecordClaims& m) {
   line.number("generation", m.generation).hex("db_id", m.db_id);

@@ -4,6 +4,7 @@
 #ifndef TESTS_GOLDEN_OWN_SAMPLES_H_
 #define TESTS_GOLDEN_OWN_SAMPLES_H_
 
+#include "libctdbipc/wire/commit_messages.h"
 #include "libctdbipc/wire/own_messages.h"
 
 namespace ctdb {
@@ -96,7 +97,7 @@ inline LockWaits sample(LockWaits*) {
   return {{{0x7a19d84d, {1, 2, 3}, 4711, "smbd", 3000000000, 2}, {1, {}, 0, "", 0, 1}}};
 }
 inline RecordDatabases sample(RecordDatabases*) {
-  return {79, {{"locking.tdb", 0}, {"repl.tdb", CTDB_DB_REPLICATED}}};
+  return {79, {{"locking.tdb", 0}, {"repl.tdb", CTDB_DB_REPLICATED}}, {78, 11}, true};
 }
 inline RecordClaims sample(RecordClaims*) {
   return {79, 0x7a19d84d, {{{1, 2, 3}, 10, 1, 0x10000, 100}, {{}, 0, 0, 0, 0}, {Bytes(40, 9), 1, 2, 3, 4}}};
@@ -115,6 +116,34 @@ inline RecordCopy sample(RecordCopy*) {
 }
 inline RecordCopied sample(RecordCopied*) {
   return {0x7a19d84d, kSampleKey};
+}
+
+inline CommitSubmit sample(CommitSubmit*) {
+  return {0x1122334455667788ull, CommitKind::kRecords, true, kSampleData};
+}
+inline CommitResult sample(CommitResult*) {
+  return {0x1122334455667788ull, -1, "node 2: no space left on device"};
+}
+inline CommitAppend sample(CommitAppend*) {
+  return {{78, 11},
+          {78, 10},
+          true,
+          {{{79, 12}, CommitKind::kWipe, 2, 5, kSampleData}, {{79, 13}, CommitKind::kRecords, 1, 6, {}}}};
+}
+inline CommitAppended sample(CommitAppended*) {
+  return {{79, 13}, false, "disk is full"};
+}
+inline CommitApply sample(CommitApply*) {
+  return {{79, 13}, true, true};
+}
+inline CommitApplied sample(CommitApplied*) {
+  return {{79, 13}, true, {{0x7132c184, 0x1122334455667788ull, 5, 6}}, 7};
+}
+inline DatabaseWanted sample(DatabaseWanted*) {
+  return {0x7132c184, 2};
+}
+inline DatabaseContent sample(DatabaseContent*) {
+  return {0x7132c184, 3, true, kSampleData};
 }
 
 template <typename Message>

@@ -56,7 +56,7 @@ class BadPackets : public ::testing::Test {
     own(Operation::STORE_SUSPEND, StoreSuspend{false, "test"}.encode(), 0);
     own(Operation::CLIENT_GONE, ClientGone{5}.encode(), 0);
     own(Operation::STORE_QUERY, {}, 0);
-    RecordDatabases databases{generation, {{"test.tdb", 0}, {"more.tdb", 2}}};
+    RecordDatabases databases{generation, {{"test.tdb", 0}, {"more.tdb", 2}}, {}, true};
     own(Operation::RECORD_DATABASES, databases.encode(), 1);
     RecordClaims claims{generation, kDbId, {{to_bytes(k), 5, 1, 0, 9}, {to_bytes(d), 6, 2, 0, 0}}};
     own(Operation::RECORD_CLAIMS, claims.encode(), 1);

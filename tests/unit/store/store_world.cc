@@ -35,7 +35,7 @@ void World::start(uint32_t pnn, uint32_t open_generation, StoreOptions options) 
   n.granted.clear();
   options.pnn = pnn;
   options.open_generation = open_generation;
-  n.store = std::make_unique<Store>(options, n.files, n);
+  n.store = std::make_unique<Store>(options, n.files, n, &n.disk);
   n.store->on_router_up(now_);
 }
 
@@ -124,11 +124,25 @@ void World::run() {
       for (uint32_t to = 0; to < size(); ++to) busy |= carry_one(from, to);
     }
     for (const auto& n : nodes_) busy |= n->store != nullptr && n->store->has_work();
+    busy |= serve_disks();
     work_all();
     if (!busy) return;
   }
   const bool the_stores_come_to_rest = false;
   CTDB_ASSERT(the_stores_come_to_rest);
+}
+
+bool World::serve_disks() {
+  bool busy = false;
+  for (const auto& n : nodes_) {
+    if (n->store == nullptr || n->disk_stands_still) continue;
+    if (const auto answer = n->disk.carry_out()) {
+      n->store->on_disk_done(answer->ticket, answer->error, now_);
+      busy = true;
+    }
+  }
+  collect();
+  return busy;
 }
 
 void World::pass(TimeNs time) {

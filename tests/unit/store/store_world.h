@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "ctdb-store/backend/memory_disk.h"
 #include "ctdb-store/backend/memory_file.h"
 #include "ctdb-store/core/store.h"
 #include "libctdbipc/base/hash.h"
@@ -63,6 +64,8 @@ class Node : public StoreOutput {
   static MemoryDatabase::Holder worker(uint64_t ticket) { return 1000000 + static_cast<uint32_t>(ticket); }
 
   MemoryFiles files;
+  MemoryDisk disk{files};
+  bool disk_stands_still = false;
   std::unique_ptr<Store> store;
   std::deque<Sent> outbox;
   std::map<uint64_t, Bytes> tickets;  // what lock workers are asked for
@@ -145,6 +148,7 @@ class World {
 
  private:
   void route(uint32_t from, Sent sent);
+  bool serve_disks();
   void send(uint32_t from, uint32_t to, const Bytes& packet);
 
   std::vector<std::unique_ptr<Node>> nodes_;

@@ -250,6 +250,8 @@ TEST(Operations, OwnOperationsAreFoundByNumber) {
 TEST(Operations, RecordsTravelOnTheDataLane) {
   EXPECT_GE(static_cast<uint32_t>(Operation::RECORD_DATABASES), 0x1040u);
   EXPECT_TRUE(is_record_operation(static_cast<uint32_t>(Operation::RECORD_COPIED)));
+  EXPECT_TRUE(is_record_operation(static_cast<uint32_t>(Operation::COMMIT_SUBMIT)));
+  EXPECT_TRUE(is_record_operation(static_cast<uint32_t>(Operation::DATABASE_CONTENT)));
   EXPECT_LT(static_cast<uint32_t>(Operation::STORE_SUSPEND), 0x1040u);
   EXPECT_LT(static_cast<uint32_t>(Operation::HEARTBEAT), 0x1040u);
 }

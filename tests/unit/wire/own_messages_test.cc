@@ -19,7 +19,8 @@ using Messages =
                    ClientGone, MessageFailed, TunablesMessage, VoteRequest, VoteReply, Heartbeat,
                    HeartbeatReply, NodeListMessage, EditNodes, RecoveryBegin, StoreRecovered, RecoveryCommit,
                    StoreSuspend, StoreHello, LockWaits, RecoveryRecord, RecordDatabases, RecordClaims,
-                   RecordEnd, RecordAssign, RecordCopy, RecordCopied>;
+                   RecordEnd, RecordAssign, RecordCopy, RecordCopied, CommitSubmit, CommitResult,
+                   CommitAppend, CommitAppended, CommitApply, CommitApplied, DatabaseWanted, DatabaseContent>;
 TYPED_TEST_SUITE(OwnMessage, Messages);
 
 TYPED_TEST(OwnMessage, ComesBackAsItWas) {

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-store/backend/commit_workers.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "ctdb-store/backend/commit_worker_process.h"
+#include "libctdbipc/runtime/log.h"
+#include "libctdbipc/wire/own_codec.h"
+
+namespace ctdb {
+namespace {
+
+constexpr TimeNs kRestartDelay = kSecond;
+
+}  // namespace
+
+// One process and its socket.
+class CommitWorkers::Worker : public PacketStream::Owner {
+ public:
+  using Run = std::function<void(int socket, pid_t parent)>;
+  Worker(EventLoop& loop, const char* name, Run run, Done& done)
+      : loop_(loop), name_(name), run_(std::move(run)), done_(done) {}
+  ~Worker() override {
+    loop_.cancel(restart_timer_);
+    loop_.cancel(fail_timer_);
+    stream_.reset();  // it ends
+    reap();
+  }
+
+  Result<void> start() {
+    int fds[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) return fail_errno("socketpair");
+    UniqueFd ours(fds[0]), theirs(fds[1]);
+    const pid_t self = getpid();
+    pid_ = fork();
+    if (pid_ < 0) return fail_errno(std::string("fork of ") + name_);
+    if (pid_ == 0) run_(theirs.get(), self);
+    if (fcntl(ours.get(), F_SETFL, O_NONBLOCK) != 0) return fail_errno("fcntl");
+    stream_ = std::make_unique<PacketStream>(loop_, std::make_unique<PlainStream>(std::move(ours)), *this);
+    if (Result<void> started = stream_->start(false); !started) return started;
+    stream_->accept_all();
+    return {};
+  }
+
+  // ticket 0: no answer is expected.
+  void order(ByteView packet, uint64_t ticket) {
+    if (stream_ != nullptr && stream_->open()) {
+      if (ticket != 0) waiting_.push_back(ticket);
+      stream_->add(Lane::kData, packet);
+      stream_->flush();
+    } else if (ticket != 0) {
+      failed_.push_back(ticket);
+      fail_later();
+    }
+  }
+
+ private:
+  void on_connected(PacketStream&) override {}
+  void on_connection_packet(PacketStream&, MutableBytes packet) override {
+    Reader r(own_payload(packet));
+    const uint64_t ticket = r.u64();
+    const std::string error(as_text(r.counted_bytes()));
+    if (!r.ok() || waiting_.empty() || waiting_.front() != ticket) return;
+    waiting_.pop_front();
+    done_(ticket, error);
+  }
+  void on_broken(PacketStream&, const std::string& why) override {
+    log_error(std::string(name_) + " has ended: " + why + "; starting another");
+    stream_->close();
+    failed_.insert(failed_.end(), waiting_.begin(), waiting_.end());
+    waiting_.clear();
+    fail_later();
+    if (restart_timer_ == 0) restart_timer_ = loop_.at(loop_.now() + kRestartDelay, [this] { restart(); });
+  }
+  void restart() {
+    restart_timer_ = 0;
+    reap();
+    stream_.reset();
+    if (Result<void> started = start(); started) return;
+    restart_timer_ = loop_.at(loop_.now() + kRestartDelay, [this] { restart(); });
+  }
+  // Never from inside the call that gave the order.
+  void fail_later() {
+    if (fail_timer_ == 0) fail_timer_ = loop_.at(loop_.now(), [this] { fail_all(); });
+  }
+  void fail_all() {
+    fail_timer_ = 0;
+    for (const uint64_t ticket : std::exchange(failed_, {})) done_(ticket, std::string(name_) + " has ended");
+  }
+  void reap() {
+    if (pid_ > 0) waitpid(pid_, nullptr, 0);
+    pid_ = 0;
+  }
+
+  EventLoop& loop_;
+  const char* name_;
+  Run run_;
+  Done& done_;
+  pid_t pid_ = 0;
+  std::unique_ptr<PacketStream> stream_;
+  std::deque<uint64_t> waiting_;
+  std::vector<uint64_t> failed_;
+  EventLoop::TimerId restart_timer_ = 0, fail_timer_ = 0;
+};
+
+CommitWorkers::CommitWorkers(EventLoop& loop, std::string log_path, Done done)
+    : loop_(loop), log_path_(std::move(log_path)), done_(std::move(done)) {}
+CommitWorkers::~CommitWorkers() = default;
+
+Result<std::unique_ptr<CommitWorkers>> CommitWorkers::start(EventLoop& loop, const std::string& log_path,
+                                                            Done done) {
+  auto workers = std::unique_ptr<CommitWorkers>(new CommitWorkers(loop, log_path, std::move(done)));
+  Result<CommitLogContents> contents = read_commit_log(log_path);
+  if (!contents) return fail(std::move(contents.error()));
+  workers->contents_ = std::move(*contents);
+  const auto run_log = [log_path](int socket, pid_t parent) { run_log_worker(socket, parent, log_path); };
+  const auto run_databases = [](int socket, pid_t parent) { run_database_worker(socket, parent); };
+  workers->log_ = std::make_unique<Worker>(loop, "the writer of the commit log", run_log, workers->done_);
+  workers->databases_ =
+      std::make_unique<Worker>(loop, "the writer of full-copy databases", run_databases, workers->done_);
+  for (Worker* worker : {workers->log_.get(), workers->databases_.get()}) {
+    if (Result<void> started = worker->start(); !started) return fail(std::move(started.error()));
+  }
+  return workers;
+}
+
+void CommitWorkers::log_append(const KeptEntry& entry, LogPosition committed) {
+  payload_.clear();
+  Writer w(payload_);
+  put_position(w, committed);
+  put_position(w, entry.position);
+  w.u8(static_cast<uint8_t>(entry.kind));
+  w.u32(entry.origin);
+  w.u64(entry.id);
+  w.counted_bytes(entry.payload);
+  build_order(packet_, CommitOrder::kLogAppend, payload_);
+  log_->order(packet_, 0);
+}
+
+void CommitWorkers::log_cut(LogPosition end) {
+  payload_.clear();
+  Writer w(payload_);
+  put_position(w, end);
+  build_order(packet_, CommitOrder::kLogCut, payload_);
+  log_->order(packet_, 0);
+}
+
+void CommitWorkers::log_restart(LogPosition start, bool trusted) {
+  payload_.clear();
+  Writer w(payload_);
+  put_position(w, start);
+  w.u8(trusted ? 1 : 0);
+  build_order(packet_, CommitOrder::kLogRestart, payload_);
+  log_->order(packet_, 0);
+}
+
+void CommitWorkers::log_trust() {
+  build_order(packet_, CommitOrder::kLogTrust, {});
+  log_->order(packet_, 0);
+}
+
+void CommitWorkers::log_sync(uint64_t ticket) {
+  payload_.clear();
+  Writer(payload_).u64(ticket);
+  build_order(packet_, CommitOrder::kLogSync, payload_);
+  log_->order(packet_, ticket);
+}
+
+void CommitWorkers::database_apply(uint64_t ticket, const RecordFile& file, CommitKind kind,
+                                   ByteView payload) {
+  payload_.clear();
+  Writer w(payload_);
+  w.u64(ticket);
+  w.i32(file.open_flags());
+  w.counted_bytes(as_bytes(file.path()));
+  w.u8(static_cast<uint8_t>(kind));
+  w.counted_bytes(payload);
+  build_order(packet_, CommitOrder::kApply, payload_);
+  databases_->order(packet_, ticket);
+}
+
+void CommitWorkers::database_replace(const RecordFile& file, ByteView records, bool first) {
+  payload_.clear();
+  Writer w(payload_);
+  w.counted_bytes(as_bytes(file.path()));
+  w.u8(first ? 1 : 0);
+  w.counted_bytes(records);
+  build_order(packet_, CommitOrder::kReplace, payload_);
+  databases_->order(packet_, 0);
+}
+
+void CommitWorkers::database_replaced(uint64_t ticket, const RecordFile& file) {
+  payload_.clear();
+  Writer w(payload_);
+  w.u64(ticket);
+  w.i32(file.open_flags());
+  w.counted_bytes(as_bytes(file.path()));
+  build_order(packet_, CommitOrder::kReplaced, payload_);
+  databases_->order(packet_, ticket);
+}
+
+void CommitWorkers::database_checkpoint(uint64_t ticket) {
+  payload_.clear();
+  Writer(payload_).u64(ticket);
+  build_order(packet_, CommitOrder::kCheckpoint, payload_);
+  databases_->order(packet_, ticket);
+}
+
+}  // namespace ctdb

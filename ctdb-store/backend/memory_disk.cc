@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-store/backend/memory_disk.h"
+
+#include <utility>
+
+#include "ctdb-store/core/commits/rec_buffer.h"
+
+namespace ctdb {
+namespace {
+
+constexpr char kFull[] = "no space left";
+
+}  // namespace
+
+std::optional<MemoryDisk::Answer> MemoryDisk::carry_out() {
+  while (!orders_.empty()) {
+    const Order order = std::move(orders_.front());
+    orders_.pop_front();
+    std::string error = order.work();
+    if (order.ticket != 0) return Answer{order.ticket, std::move(error)};
+  }
+  return std::nullopt;
+}
+
+void MemoryDisk::crash() {
+  orders_.clear();
+  parts_.clear();
+  written_ = synced_;
+  failed_.clear();
+}
+
+void MemoryDisk::log_append(const KeptEntry& entry, LogPosition committed) {
+  orders_.push_back({0, [this, entry, committed] {
+                       if (!failed_.empty()) return failed_;
+                       written_.entries.push_back(entry);
+                       written_.committed = std::max(written_.committed, committed);
+                       return std::string();
+                     }});
+}
+
+void MemoryDisk::log_cut(LogPosition end) {
+  orders_.push_back({0, [this, end] {
+                       failed_.clear();
+                       std::erase_if(written_.entries,
+                                     [&](const KeptEntry& entry) { return entry.position > end; });
+                       return std::string();
+                     }});
+}
+
+void MemoryDisk::log_restart(LogPosition start, bool trusted) {
+  orders_.push_back({0, [this, start, trusted] {
+                       failed_.clear();
+                       written_ = {start, start, trusted, {}};
+                       return std::string();
+                     }});
+}
+
+void MemoryDisk::log_trust() {
+  orders_.push_back({0, [this] {
+                       written_.trusted = true;
+                       return std::string();
+                     }});
+}
+
+void MemoryDisk::log_sync(uint64_t ticket) {
+  orders_.push_back({ticket, [this] {
+                       if (full_) failed_ = kFull;
+                       if (!failed_.empty()) {
+                         written_ = synced_;
+                         return failed_;
+                       }
+                       synced_ = written_;
+                       return std::string();
+                     }});
+}
+
+MemoryDatabase* MemoryDisk::database(const RecordFile& file) {
+  const std::string path = file.path();
+  return files_.database(path.substr(path.find(':') + 1));
+}
+
+void MemoryDisk::write(MemoryDatabase& database, ByteView payload) {
+  const std::optional<RecBuffer> buffer = parse_rec_buffer(payload);
+  if (!buffer) return;
+  for (const BufferedRecord& record : buffer->records) {
+    if (record.data.empty()) {
+      database.remove(record.key);
+      continue;
+    }
+    Bytes value(record.header.begin(), record.header.end());
+    value.insert(value.end(), record.data.begin(), record.data.end());
+    database.store(record.key, value);
+  }
+}
+
+void MemoryDisk::database_apply(uint64_t ticket, const RecordFile& file, CommitKind kind, ByteView payload) {
+  orders_.push_back({ticket, [this, database = database(file), kind, bytes = to_bytes(payload)] {
+                       if (full_) return std::string(kFull);
+                       if (kind == CommitKind::kWipe) database->clear();
+                       if (kind == CommitKind::kRecords) write(*database, bytes);
+                       return std::string();
+                     }});
+}
+
+void MemoryDisk::database_replace(const RecordFile& file, ByteView records, bool first) {
+  orders_.push_back({0, [this, path = file.path(), bytes = to_bytes(records), first] {
+                       if (first) parts_[path].clear();
+                       parts_[path].push_back(bytes);
+                       return std::string();
+                     }});
+}
+
+void MemoryDisk::database_replaced(uint64_t ticket, const RecordFile& file) {
+  orders_.push_back({ticket, [this, database = database(file), path = file.path()] {
+                       if (full_) return std::string(kFull);
+                       database->clear();
+                       for (const Bytes& part : std::exchange(parts_[path], {})) write(*database, part);
+                       return std::string();
+                     }});
+}
+
+void MemoryDisk::database_checkpoint(uint64_t ticket) {
+  orders_.push_back({ticket, [] { return std::string(); }});
+}
+
+}  // namespace ctdb

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-store/backend/persistent_file.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "ctdb-store/backend/durable_file.h"
+#include "ctdb-store/backend/tdb_api.h"
+#include "ctdb-store/backend/tdb_file.h"
+#include "ctdb-store/backend/tdb_record_file.h"
+#include "libctdbipc/runtime/log.h"
+
+namespace ctdb {
+namespace {
+
+constexpr char kCopySuffix[] = ".committed";
+constexpr int kFlags = TDB_DISALLOW_NESTING;
+
+bool exists(const std::string& path) {
+  return access(path.c_str(), F_OK) == 0;
+}
+
+// Opening repeats a transaction that its writer did not live to finish.
+bool is_sound(const std::string& path) {
+  Result<TdbHandle> tdb = TdbHandle::open(path, 0, kFlags | TDB_NOSYNC, false);
+  return tdb && tdb_check(tdb->get(), nullptr, nullptr) == 0;
+}
+
+class PersistentRecordFile : public TdbRecordFile {
+ public:
+  PersistentRecordFile(TdbHandle tdb, std::string damage)
+      : TdbRecordFile(std::move(tdb), UniqueFd(), kFlags, nullptr, nullptr), damage_(std::move(damage)) {}
+
+  std::string damage() const override { return damage_; }
+  // Its chains are those of libtdb's own hash, which is not known here.
+  LockHolder lock_holder(ByteView) const override { return {}; }
+
+  Result<void> for_each(const std::function<bool(ByteView, ByteView)>& visit) override {
+    const auto pass_on = [](tdb_context*, TDB_DATA key, TDB_DATA value, void* into) {
+      auto& to = *static_cast<const std::function<bool(ByteView, ByteView)>*>(into);
+      return to(tdb_view(key), tdb_view(value)) ? 0 : 1;
+    };
+    if (tdb_traverse_read(handle().get(), pass_on, const_cast<void*>(static_cast<const void*>(&visit))) < 0)
+      return handle().failure("reading the records");
+    return {};
+  }
+
+ private:
+  std::string damage_;
+};
+
+// What lies at `path` when this returns is sound, or nothing is there. `damage`: what could not be saved.
+Result<void> make_sound(const std::string& path, const PersistentOptions& options, std::string& damage) {
+  const std::string copy = committed_copy_of(path);
+  if (exists(path) && (!options.machine_restarted || !exists(copy)) && is_sound(path)) return {};
+  std::string was = path + " is not there";
+  if (exists(path) && !options.machine_restarted) {
+    Result<std::string> kept = put_aside(path);
+    if (!kept) return fail(std::move(kept.error()));
+    was = path + " is damaged and kept as " + *kept;
+  } else if (exists(path)) {
+    was = path + " may lack what was not on disk when the machine stopped";
+  }
+  if (!exists(copy)) {
+    if (was.ends_with("is not there")) return {};
+    if (exists(path)) {
+      Result<std::string> kept = put_aside(path);
+      if (!kept) return fail(std::move(kept.error()));
+      was = path + " is damaged and kept as " + *kept;
+    }
+    damage = was + "; there is no copy of it on this node";
+    return {};
+  }
+  if (!is_sound(copy)) {
+    Result<std::string> kept = put_aside(copy);
+    if (!kept) return fail(std::move(kept.error()));
+    if (exists(path)) {
+      Result<std::string> kept_too = put_aside(path);
+      if (!kept_too) return fail(std::move(kept_too.error()));
+    }
+    damage = was + "; so is the copy, kept as " + *kept;
+    return {};
+  }
+  log_notice(was + "; it is made again from " + copy + " and the log of commits");
+  return copy_durably(copy, path);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RecordFile>> open_persistent_file(const std::string& path,
+                                                         const PersistentOptions& options) {
+  std::string damage;
+  if (Result<void> sound = make_sound(path, options, damage); !sound) return fail(std::move(sound.error()));
+  Result<TdbHandle> tdb = TdbHandle::open(path, options.hash_size, kFlags, true);
+  if (!tdb)
+    return fail(std::move(tdb.error()).in("opening a persistent database (is the directory writable?)"));
+  // Before the first transaction: a file that is not on disk could not be found again by the log.
+  const std::string copy = committed_copy_of(path);
+  if (!exists(copy)) {
+    if (Result<void> copied = copy_durably(path, copy); !copied) return fail(std::move(copied.error()));
+  }
+  return std::unique_ptr<RecordFile>(
+      std::make_unique<PersistentRecordFile>(std::move(*tdb), std::move(damage)));
+}
+
+std::string committed_copy_of(const std::string& path) {
+  return path + kCopySuffix;
+}
+
+int persistent_tdb_flags() {
+  return kFlags;
+}
+
+std::vector<std::string> persistent_names(const std::string& directory, const std::string& suffix) {
+  std::vector<std::string> names = database_names(directory, suffix);
+  const std::vector<std::string> copies = database_names(directory, suffix + kCopySuffix);
+  names.insert(names.end(), copies.begin(), copies.end());
+  std::ranges::sort(names);
+  const auto rest = std::ranges::unique(names);
+  names.erase(rest.begin(), rest.end());
+  return names;
+}
+
+}  // namespace ctdb

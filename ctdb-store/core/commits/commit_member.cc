@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-store/core/commits/commit_member.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "ctdb-store/core/commits/full_copy.h"
+
+namespace ctdb {
+namespace {
+
+// The log on disk is begun anew when it has grown to this: so much is repeated after a crash at most.
+constexpr size_t kCheckpointBytes = 16u << 20;
+// Entries kept in memory behind that, for members that were away for a short time.
+constexpr size_t kKeptBytes = 4u << 20;
+constexpr TimeNs kRetry = kSecond;
+
+}  // namespace
+
+CommitMember::CommitMember(StoreContext& context, CommitDisk& disk, CommitWays& ways)
+    : ctx_(context), disk_(disk), ways_(ways) {}
+
+void CommitMember::take_up() {
+  CommitLogImage image = disk_.take_log();
+  log_.restart(image.start);
+  applied_ = image.start;
+  ctx_.log_trusted = image.trusted;
+  for (KeptEntry& entry : image.entries) {
+    log_bytes_ += entry.payload.size();
+    log_.append(std::move(entry));
+  }
+  durable_ = ctx_.log_end = log_.end();
+  committed_ = log_.at_or_before(std::max(image.committed, image.start));
+  apply_next();
+}
+
+// The databases are as the log and its copies make them: from here on a restart of this process alone changes nothing.
+void CommitMember::files_taken_up(bool damaged) {
+  if (damaged) ctx_.log_trusted = false;
+  if (!ctx_.log_trusted) {
+    disk_.log_restart(log_.start(), false);
+    for (const KeptEntry* entry = log_.after(log_.start()); entry != nullptr;
+         entry = log_.after(entry->position))
+      disk_.log_append(*entry, committed_);
+  }
+  sync_log();
+}
+
+void CommitMember::open(uint32_t coordinator) {
+  coordinator_ = coordinator;
+}
+
+void CommitMember::close() {
+  coordinator_ = CTDB_UNKNOWN_PNN;
+  owes_appended_ = owes_applied_ = digests_wanted_ = false;
+  sending_.clear();
+  std::erase_if(taking_, [](const auto& taking) { return taking.second.ticket == 0; });
+}
+
+bool CommitMember::from_coordinator(uint32_t from) {
+  if (from == coordinator_) return true;
+  ctx_.refuse();
+  return false;
+}
+
+// ---- the log ----
+
+void CommitMember::append(uint32_t from, const CommitAppend& message) {
+  if (!from_coordinator(from)) return;
+  owes_appended_ = true;
+  if (message.restart) {
+    log_.restart(message.previous);
+    ctx_.log_trusted = false;  // until the databases have been compared
+    disk_.log_restart(message.previous, false);
+    durable_ = committed_ = applied_ = message.previous;
+    apply_ticket_ = 0;  // what is under way is of the past
+    log_bytes_ = 0;
+  } else if (!log_.has(message.previous) || message.previous < applied_) {
+    ctx_.rule_broken();
+    return tell_appended(false, "the logs of commits do not fit together");
+  } else if (message.previous < log_.end()) {
+    log_.cut(message.previous);
+    disk_.log_cut(message.previous);
+    durable_ = std::min(durable_, message.previous);
+  }
+  for (const CommitEntry& entry : message.entries) {
+    KeptEntry kept{entry.position, entry.kind, entry.origin, entry.id, to_bytes(entry.payload)};
+    disk_.log_append(kept, committed_);
+    log_bytes_ += kept.payload.size();
+    log_.append(std::move(kept));
+  }
+  ctx_.log_end = log_.end();
+  committed_ = std::max(committed_, log_.at_or_before(message.committed));
+  sync_log();
+}
+
+void CommitMember::sync_log() {
+  if (sync_ticket_ != 0) {
+    sync_again_ = true;
+    return;
+  }
+  sync_ticket_ = ctx_.new_ticket();
+  syncing_to_ = log_.end();
+  sync_again_ = false;
+  ++ctx_.counts.commit_syncs;
+  disk_.log_sync(sync_ticket_);
+}
+
+// What could not be written is not in the log; the coordinator decides what that means.
+void CommitMember::log_synced(const std::string& error) {
+  sync_ticket_ = 0;
+  if (!error.empty()) {
+    ctx_.out.log(StoreLog::kError, "the log of commits: " + error);
+    log_.cut(durable_);
+    disk_.log_cut(durable_);
+    ctx_.log_end = log_.end();
+    sync_again_ = false;
+    return tell_appended(false, error);
+  }
+  durable_ = log_.at_or_before(syncing_to_);
+  if (sync_again_) return sync_log();
+  if (owes_appended_) tell_appended(true, "");
+  checkpoint_if_due();
+}
+
+void CommitMember::tell_appended(bool ok, const std::string& error) {
+  owes_appended_ = false;
+  if (coordinator_ == CTDB_UNKNOWN_PNN) return;
+  ways_.send(coordinator_, Operation::COMMIT_APPENDED, CommitAppended{durable_, ok, error}.encode());
+}
+
+// ---- the databases ----
+
+void CommitMember::apply(uint32_t from, const CommitApply& message) {
+  if (!from_coordinator(from)) return;
+  if (!log_.has(message.committed)) return ctx_.rule_broken();
+  committed_ = std::max(committed_, message.committed);
+  owes_applied_ = true;
+  digests_wanted_ = digests_wanted_ || message.tell_digests;
+  if (message.complete && !ctx_.log_trusted) {
+    ctx_.log_trusted = true;
+    disk_.log_trust();
+    sync_log();
+  }
+  apply_next();
+}
+
+void CommitMember::apply_next() {
+  if (apply_ticket_ != 0 || checkpoint_ticket_ != 0 || retry_at_ != kNever) return;
+  while (const KeptEntry* entry = log_.after(applied_)) {
+    if (entry->position > committed_) break;
+    if (order_apply(*entry)) return;
+    applied_ = entry->position;  // of a database that is not here (any more)
+  }
+  if (owes_applied_ && applied_ == committed_) tell_applied();
+  checkpoint_if_due();
+}
+
+bool CommitMember::order_apply(const KeptEntry& entry) {
+  const Database* db =
+      entry.payload.size() < 4 ? nullptr : ctx_.databases.find(load<uint32_t>(entry.payload.data()));
+  if (db == nullptr || !db->full_copy()) return false;
+  apply_ticket_ = ctx_.new_ticket();
+  applying_ = entry.position;
+  disk_.database_apply(apply_ticket_, *db->file, entry.kind, entry.payload);
+  return true;
+}
+
+void CommitMember::entry_applied(const std::string& error, TimeNs now) {
+  apply_ticket_ = 0;
+  if (!error.empty()) {
+    ++ctx_.counts.file_errors;
+    ctx_.out.log(StoreLog::kError, "a committed transaction is not visible yet, trying again: " + error);
+    retry_at_ = now + kRetry;
+    return;
+  }
+  if (const KeptEntry* entry = log_.after(applied_); entry != nullptr && entry->position == applying_) {
+    if (Database* db = ctx_.databases.find(load<uint32_t>(entry->payload.data())))
+      note_transaction(*db, entry->kind, entry->payload);
+    applied_ = applying_;
+  }
+  apply_next();
+}
+
+void CommitMember::tick(TimeNs now) {
+  if (now < retry_at_) return;
+  retry_at_ = kNever;
+  apply_next();
+}
+
+void CommitMember::tell_applied(uint32_t taken_db_id) {
+  if (coordinator_ == CTDB_UNKNOWN_PNN) return;
+  CommitApplied message;
+  message.applied = applied_;
+  message.with_digests = digests_wanted_;
+  message.taken_db_id = taken_db_id;
+  if (digests_wanted_) {
+    for (const auto& db : ctx_.databases.all()) {
+      if (db->full_copy()) message.digests.push_back(digest_of(*db));
+    }
+  }
+  owes_applied_ = digests_wanted_ = false;
+  ways_.send(coordinator_, Operation::COMMIT_APPLIED, message.encode());
+}
+
+// ---- a new beginning of the log ----
+
+void CommitMember::checkpoint_if_due() {
+  const bool at_rest = apply_ticket_ == 0 && sync_ticket_ == 0 && applied_ == log_.end() && taking_.empty();
+  if (!at_rest || checkpoint_ticket_ != 0 || log_bytes_ < kCheckpointBytes) return;
+  checkpoint_ticket_ = ctx_.new_ticket();
+  checkpoint_at_ = applied_;
+  disk_.database_checkpoint(checkpoint_ticket_);
+}
+
+void CommitMember::checkpoint_done(const std::string& error) {
+  checkpoint_ticket_ = 0;
+  log_bytes_ = 0;  // also after a failure: the next try comes when it has grown again
+  if (!error.empty()) {
+    ctx_.out.log(StoreLog::kError, "the log of commits cannot be begun anew: " + error);
+  } else if (log_.has(checkpoint_at_)) {
+    disk_.log_restart(checkpoint_at_, ctx_.log_trusted);
+    for (const KeptEntry* entry = log_.after(checkpoint_at_); entry != nullptr;
+         entry = log_.after(entry->position)) {
+      disk_.log_append(*entry, committed_);
+      log_bytes_ += entry->payload.size();
+    }
+    sync_log();
+    log_.forget(checkpoint_at_, kKeptBytes);
+  }
+  apply_next();
+}
+
+// ---- disk ----
+
+bool CommitMember::on_disk_done(uint64_t ticket, const std::string& error, TimeNs now) {
+  if (ticket == sync_ticket_) {
+    log_synced(error);
+  } else if (ticket == apply_ticket_) {
+    entry_applied(error, now);
+  } else if (ticket == checkpoint_ticket_) {
+    checkpoint_done(error);
+  } else {
+    const auto taking =
+        std::ranges::find_if(taking_, [&](const auto& one) { return one.second.ticket == ticket; });
+    if (taking == taking_.end()) return false;
+    taken(taking->first, error);
+  }
+  return true;
+}
+
+}  // namespace ctdb

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A member's part in the commits: keeps its log on disk as the coordinator says, makes what is committed visible in its
+// databases, tells both, and sends or takes whole databases.
+//
+// Invariants:
+//  1. APPENDED(end) is told when the log is on disk up to there and has nothing behind it.
+//  2. Only what the coordinator called committed is applied, in order, each entry once (and once more after a restart).
+//  3. applied <= committed <= log end; what was applied is never cut off.
+#ifndef CTDB_STORE_CORE_COMMITS_COMMIT_MEMBER_H_
+#define CTDB_STORE_CORE_COMMITS_COMMIT_MEMBER_H_
+
+#include <deque>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ctdb-store/core/commits/commit_log.h"
+#include "ctdb-store/core/commits/commit_ways.h"
+#include "ctdb-store/core/record_walk.h"
+#include "ctdb-store/core/store_context.h"
+
+namespace ctdb {
+
+class CommitMember {
+ public:
+  CommitMember(StoreContext& context, CommitDisk& disk, CommitWays& ways);
+
+  // Reads the log and repeats what was committed: after a crash of the machine the files may lack it.
+  void take_up();
+  void files_taken_up(bool damaged);
+  // A generation is open and `coordinator` orders its commits. / It is over.
+  void open(uint32_t coordinator);
+  void close();
+
+  const CommitLog& log() const { return log_; }
+  LogPosition applied() const { return applied_; }
+
+  void append(uint32_t from, const CommitAppend& message);
+  void apply(uint32_t from, const CommitApply& message);
+  void wanted(uint32_t from, const DatabaseWanted& message);
+  void content(uint32_t from, const DatabaseContent& message);
+
+  // false: the ticket is not one of these.
+  bool on_disk_done(uint64_t ticket, const std::string& error, TimeNs now);
+  void tick(TimeNs now);
+  TimeNs next_deadline() const { return retry_at_; }
+  // Databases are sent in slices.
+  bool has_work() const { return !sending_.empty() && !ctx_.out.congested(); }
+  void work(TimeNs now);
+
+ private:
+  struct Sending {
+    uint32_t db_id = 0, node = 0;
+    uint32_t part = 0;
+    RecordWalk walk;
+    TimeNs stalled_since = 0;
+  };
+  struct Taking {
+    std::vector<Bytes> parts;
+    uint64_t ticket = 0;  // of the replacement, once all parts are here
+  };
+
+  bool from_coordinator(uint32_t from);
+  void sync_log();
+  void log_synced(const std::string& error);
+  void tell_appended(bool ok, const std::string& error);
+  void apply_next();
+  bool order_apply(const KeptEntry& entry);
+  void entry_applied(const std::string& error, TimeNs now);
+  void tell_applied(uint32_t taken_db_id = 0);
+  void checkpoint_if_due();
+  void checkpoint_done(const std::string& error);
+  bool add_records(const Sending& sending, Database& db, RecordWalk& walk, Bytes& buffer);
+  void taken(uint32_t db_id, const std::string& error);
+
+  StoreContext& ctx_;
+  CommitDisk& disk_;
+  CommitWays& ways_;
+  CommitLog log_;
+  LogPosition durable_, committed_, applied_;
+  uint32_t coordinator_ = CTDB_UNKNOWN_PNN;
+
+  uint64_t sync_ticket_ = 0;
+  LogPosition syncing_to_;
+  bool sync_again_ = false;
+  bool owes_appended_ = false;
+
+  uint64_t apply_ticket_ = 0;
+  LogPosition applying_;
+  TimeNs retry_at_ = kNever;
+  bool owes_applied_ = false, digests_wanted_ = false;
+
+  uint64_t checkpoint_ticket_ = 0;
+  LogPosition checkpoint_at_;
+  size_t log_bytes_ = 0;  // on disk since the last checkpoint, about
+
+  std::deque<Sending> sending_;
+  std::map<uint32_t, Taking> taking_;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_STORE_CORE_COMMITS_COMMIT_MEMBER_H_

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-store/core/commits/full_copy.h"
+
+#include <cstring>
+#include <map>
+
+#include "ctdb-store/core/rules.h"
+#include "libctdbipc/base/hash.h"
+#include "libctdbipc/base/printable.h"
+#include "libctdbipc/base/random.h"
+#include "libctdbipc/wire/packet.h"
+
+namespace ctdb {
+namespace {
+
+constexpr char kSequenceKey[] = "__db_sequence_number__";  // with its NUL
+
+bool is_sequence(ByteView key) {
+  return key.size() == sizeof kSequenceKey && std::memcmp(key.data(), kSequenceKey, sizeof kSequenceKey) == 0;
+}
+
+uint64_t sequence_in(ByteView data) {
+  return data.size() == sizeof(uint64_t) ? load<uint64_t>(data.data()) : 0;
+}
+
+uint64_t record_print(const BufferedRecord& record) {
+  const uint64_t rsn = load<uint64_t>(record.header.data());
+  return Random::mix(fingerprint(record.key) + 3 * fingerprint(record.data) + 7 * rsn);
+}
+
+struct Known {
+  uint64_t rsn, print;
+};
+
+// One record after those before it in the same transaction.
+std::string objection_to(const Database& db, const BufferedRecord& record,
+                         std::map<std::string, Known>& seen) {
+  const uint64_t rsn = load<uint64_t>(record.header.data());
+  const uint64_t print = record.data.empty() ? 0 : record_print(record);
+  const std::string key(as_text(record.key));
+  auto known = seen.find(key);
+  if (known == seen.end()) {
+    const RecordEntry* entry = db.index.find(record.key, jenkins_hash(record.key));
+    if (entry != nullptr) known = seen.emplace(key, Known{entry->rsn, entry->copied_print}).first;
+  }
+  if (known == seen.end()) {
+    seen.emplace(key, Known{rsn, print});
+    return "";
+  }
+  const bool older = rsn < known->second.rsn;
+  const bool same_rsn_other_data = rsn == known->second.rsn && print != known->second.print;
+  known->second = {rsn, print};
+  if (!older && !same_rsn_other_data) return "";
+  return "record " + argument_from_bytes(record.key) + " has changed since it was read (sequence number " +
+         std::to_string(rsn) + " is not a new one)";
+}
+
+}  // namespace
+
+void note_record(Database& db, const BufferedRecord& record) {
+  const uint32_t hash = jenkins_hash(record.key);
+  RecordEntry* entry = db.index.find(record.key, hash);
+  if (entry != nullptr) {
+    db.contents.digest -= entry->copied_print;
+    --db.contents.records;
+  }
+  if (is_sequence(record.key)) db.contents.sequence = sequence_in(record.data);
+  if (record.data.empty()) {
+    if (entry != nullptr) db.index.remove(*entry);
+    return;
+  }
+  if (entry == nullptr) entry = &db.index.add(record.key, hash, db.file->chain_of(record.key));
+  const std::optional<RecordHeader> header = read_record_header(record.header);
+  entry->rsn = header->rsn;
+  entry->dmaster = header->dmaster;
+  entry->flags = header->flags;
+  entry->data_size = static_cast<uint32_t>(record.data.size());
+  entry->in_file = true;
+  entry->copied_print = record_print(record);
+  db.contents.digest += entry->copied_print;
+  ++db.contents.records;
+}
+
+void note_transaction(Database& db, CommitKind kind, ByteView payload) {
+  if (kind == CommitKind::kWipe) return note_empty(db);
+  const std::optional<RecBuffer> buffer = parse_rec_buffer(payload);
+  if (!buffer) return;
+  for (const BufferedRecord& record : buffer->records) note_record(db, record);
+}
+
+void note_empty(Database& db) {
+  while (RecordEntry* entry = db.index.first()) db.index.remove(*entry);
+  db.contents = {};
+}
+
+DatabaseDigest digest_of(const Database& db) {
+  return {db.id, db.contents.digest, db.contents.records, db.contents.sequence};
+}
+
+std::string objection(const Database& db, CommitKind kind, ByteView payload) {
+  if (kind == CommitKind::kWipe) return "";
+  const std::optional<RecBuffer> buffer = parse_rec_buffer(payload);
+  if (!buffer) return "the records of the transaction are malformed";
+  std::map<std::string, Known> seen;
+  std::optional<uint64_t> sequence;
+  for (const BufferedRecord& record : buffer->records) {
+    if (std::string text = objection_to(db, record, seen); !text.empty()) return text;
+    if (is_sequence(record.key)) sequence = sequence_in(record.data);
+  }
+  if (sequence && *sequence <= db.contents.sequence) {
+    return "another transaction was committed meanwhile (sequence number " + std::to_string(*sequence) +
+           ", the database is at " + std::to_string(db.contents.sequence) + ")";
+  }
+  return "";
+}
+
+}  // namespace ctdb

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What a store knows of a full-copy database: its index (each entry with the record's part of the digest), the digest of
+// all contents, and its sequence number. Kept up with every transaction that has become visible in the file.
+#ifndef CTDB_STORE_CORE_COMMITS_FULL_COPY_H_
+#define CTDB_STORE_CORE_COMMITS_FULL_COPY_H_
+
+#include <string>
+
+#include "ctdb-store/core/commits/rec_buffer.h"
+#include "ctdb-store/core/database.h"
+#include "libctdbipc/wire/commit_messages.h"
+
+namespace ctdb {
+
+// A record with data is there with that header; one without is gone.
+void note_record(Database& db, const BufferedRecord& record);
+void note_transaction(Database& db, CommitKind kind, ByteView payload);
+void note_empty(Database& db);
+DatabaseDigest digest_of(const Database& db);
+
+// Why the transaction may not happen on what the database has now, "" if it may: it must be well formed, no record's rsn
+// may go back (or stay, with other data), and a sequence number it sets must be a new one (wire-protocol §8.2.4).
+std::string objection(const Database& db, CommitKind kind, ByteView payload);
+
+}  // namespace ctdb
+
+#endif  // CTDB_STORE_CORE_COMMITS_FULL_COPY_H_

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-store/core/commits/submissions.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "libctdbipc/base/limits.h"
+
+namespace ctdb {
+namespace {
+
+// A transaction travels with others' in one packet and needs some room beside itself.
+constexpr size_t kTransactionBytesMax = kPacketBytesMax - (64u << 10);
+constexpr size_t kPendingBytesMax = 256u << 20;
+// Before a node that is no member refuses.
+constexpr TimeNs kRefusalDelay = kSecond;
+constexpr char kNoMember[] = "this node takes no part in the cluster now (see 'ctdb-cli status')";
+
+}  // namespace
+
+Submissions::Submissions(StoreContext& context, CommitWays& ways, uint64_t first_id)
+    : ctx_(context), ways_(ways), next_id_(first_id) {}
+
+void Submissions::submit(uint32_t endpoint, CommitKind kind, ByteView payload, Answer answer, TimeNs now) {
+  const auto refuse = [&](const std::string& why) {
+    ++ctx_.counts.commits_refused;
+    answer(-1, why);
+  };
+  if (payload.size() > kTransactionBytesMax) {
+    return refuse("a transaction may have at most " + std::to_string(kTransactionBytesMax) +
+                  " bytes, this has " + std::to_string(payload.size()));
+  }
+  if (bytes_ + payload.size() > kPendingBytesMax) return refuse("too many transactions wait");
+  const bool joins = ctx_.phase == StorePhase::kRecovering || ctx_.phase == StorePhase::kPrepared;
+  if (!ctx_.is_open() && !joins) {
+    refusals_.push_back({now + kRefusalDelay, endpoint, std::move(answer), kNoMember});
+    return;
+  }
+  bytes_ += payload.size();
+  const uint64_t id = next_id_++;
+  Pending& pending = pending_[id];
+  pending = {endpoint, kind, false, to_bytes(payload), std::move(answer)};
+  if (ctx_.is_open()) send(id, pending);
+}
+
+void Submissions::send(uint64_t id, Pending& pending) {
+  ways_.send(coordinator_, Operation::COMMIT_SUBMIT,
+             CommitSubmit{id, pending.kind, pending.sent, pending.payload}.encode());
+  pending.sent = true;
+}
+
+void Submissions::open(uint32_t coordinator) {
+  coordinator_ = coordinator;
+  out_since_ = kNever;
+  for (auto& [id, pending] : pending_) send(id, pending);
+}
+
+void Submissions::result(uint32_t from, const CommitResult& message) {
+  const auto at = pending_.find(message.id);
+  if (from != coordinator_ || at == pending_.end()) return ctx_.refuse();
+  const Pending pending = std::move(at->second);
+  pending_.erase(at);
+  bytes_ -= pending.payload.size();
+  if (message.status == 0) {
+    ++ctx_.counts.commits;
+  } else {
+    ++ctx_.counts.commits_failed;
+  }
+  if (pending.answer) pending.answer(message.status, message.error);
+}
+
+void Submissions::client_gone(uint32_t endpoint) {
+  for (auto& [id, pending] : pending_) {
+    if (pending.endpoint == endpoint) pending.answer = nullptr;
+  }
+  std::erase_if(refusals_, [&](const Refusal& refusal) { return refusal.endpoint == endpoint; });
+}
+
+void Submissions::all_clients_gone() {
+  for (auto& [id, pending] : pending_) pending.answer = nullptr;
+  refusals_.clear();
+}
+
+void Submissions::give_up_pending() {
+  for (auto& [id, pending] : std::exchange(pending_, {})) {
+    ++ctx_.counts.commits_failed;
+    if (!pending.answer) continue;
+    if (pending.sent) {
+      pending.answer(kUnknown, "this node left the cluster during the transaction: look whether it happened");
+    } else {
+      pending.answer(-1, kNoMember);
+    }
+  }
+  bytes_ = 0;
+}
+
+void Submissions::tick(TimeNs now) {
+  if (ctx_.phase != StorePhase::kSuspended) {
+    out_since_ = kNever;
+  } else if (out_since_ == kNever) {
+    out_since_ = now;
+  } else if (now >= out_since_ + kRefusalDelay && !pending_.empty()) {
+    give_up_pending();
+  }
+  while (!refusals_.empty() && refusals_.front().at <= now) {
+    const Refusal refusal = std::move(refusals_.front());
+    refusals_.pop_front();
+    ++ctx_.counts.commits_refused;
+    refusal.answer(-1, refusal.why);
+  }
+}
+
+TimeNs Submissions::next_deadline() const {
+  TimeNs next = refusals_.empty() ? kNever : refusals_.front().at;
+  if (ctx_.phase == StorePhase::kSuspended && !pending_.empty())
+    next = std::min(next, out_since_ == kNever ? 0 : out_since_ + kRefusalDelay);
+  return next;
+}
+
+}  // namespace ctdb

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Debian's unmodified smbd on the nodes of a cluster, one on each node's address, all with one exported directory, and
+Debian's clients for them. Everything lives below one directory; ports are the usual ones in a network namespace of ours."""
+import os
+import subprocess
+import time
+
+USER, PASSWORD = "root", "secret"
+START_TIMEOUT_S = 60
+
+
+class Samba:
+    """`sockets`: the classic socket of each node; `wrap` puts a command into the namespace; node i listens on 127.0.0.(i+1)."""
+
+    def __init__(self, directory, sockets, wrap):
+        self.directory = os.path.abspath(directory)
+        self.wrap = wrap
+        self.share = os.path.join(self.directory, "share")
+        os.makedirs(self.share, exist_ok=True)
+        os.chmod(self.share, 0o777)
+        self.sockets = sockets
+        self.processes = {}
+        for node in range(len(sockets)):
+            self._configure(node)
+
+    def address(self, node):
+        return f"127.0.0.{node + 1}"
+
+    def base(self, node):
+        return os.path.join(self.directory, f"smb{node}")
+
+    def configuration(self, node):
+        return os.path.join(self.base(node), "smb.conf")
+
+    def log(self, node):
+        path = os.path.join(self.base(node), "log.smbd")
+        with open(path, errors="replace") as log:
+            return log.read()
+
+    def _configure(self, node):
+        base = self.base(node)
+        for folder in ("private", "lock", "state", "cache", "pid", "ncalrpc", "run"):
+            os.makedirs(os.path.join(base, folder), exist_ok=True)
+        with open(self.configuration(node), "w") as out:
+            out.write(f"""[global]
+  clustering = yes
+  ctdbd socket = {self.sockets[node]}
+  netbios name = CLUSTER
+  workgroup = TEST
+  server role = standalone server
+  security = user
+  interfaces = {self.address(node)}/8
+  bind interfaces only = yes
+  smb ports = 445
+  server min protocol = NT1
+  disable netbios = yes
+  disable spoolss = yes
+  load printers = no
+  private dir = {base}/private
+  lock directory = {base}/lock
+  state directory = {base}/state
+  cache directory = {base}/cache
+  pid directory = {base}/pid
+  ncalrpc dir = {base}/ncalrpc
+  log file = {base}/log.smbd
+  log level = 1
+  max log size = 0
+  include = registry
+  registry shares = yes
+  kernel oplocks = no
+  kernel share modes = no
+  posix locking = no
+  smb2 leases = yes
+[share]
+  path = {self.share}
+  read only = no
+  force user = root
+""")
+
+    def run(self, node, *command, timeout=120, check=False, stdin=None):
+        """One of Samba's programs with the node's configuration (the option goes last)."""
+        words = self.wrap([*command, f"--configfile={self.configuration(node)}"])
+        return subprocess.run(words, capture_output=True, text=True, timeout=timeout, check=check, input=stdin)
+
+    def set_password(self, node=0):
+        done = subprocess.run(self.wrap(["smbpasswd", "-c", self.configuration(node), "-s", "-a", USER]),
+                              capture_output=True, text=True, timeout=120, input=f"{PASSWORD}\n{PASSWORD}\n")
+        if done.returncode != 0:
+            raise RuntimeError(f"smbpasswd: {done.stdout}{done.stderr}")
+
+    def start(self, node):
+        log = open(os.path.join(self.base(node), "out.smbd"), "ab")
+        command = ["setpriv", "--pdeathsig", "TERM", "--", "smbd", "--foreground", "--no-process-group",
+                   f"--configfile={self.configuration(node)}"]
+        with log:
+            # A session of its own: at its end smbd sends SIGTERM to its whole process group.
+            self.processes[node] = subprocess.Popen(self.wrap(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                                    start_new_session=True)
+
+    def wait_started(self, node):
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while self.client(node, "quit").returncode != 0:
+            if self.processes[node].poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"smbd of node {node} does not serve:\n{self.log(node)[-4000:]}")
+            time.sleep(0.1)
+
+    def start_all(self):
+        """The first one makes the databases; smbd of several nodes at once would do too."""
+        self.set_password()
+        for node in range(len(self.sockets)):
+            self.start(node)
+        for node in range(len(self.sockets)):
+            self.wait_started(node)
+
+    def stop(self, node):
+        process = self.processes.pop(node, None)
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def stop_all(self):
+        for node in list(self.processes):
+            self.stop(node)
+
+    # ---- clients ----
+
+    def unc(self, node):
+        return f"//{self.address(node)}/share"
+
+    def client(self, node, commands, timeout=60):
+        return subprocess.run(
+            self.wrap(["smbclient", "-s", "/dev/null", self.unc(node), "-U", f"{USER}%{PASSWORD}", "-c", commands]),
+            capture_output=True, text=True, timeout=timeout)
+
+    def torture(self, node, test, *options, other=None, timeout=300):
+        """smbtorture against one node, or two (its second connection goes to `other`)."""
+        words = ["smbtorture", "-s", "/dev/null", self.unc(node), "-U", f"{USER}%{PASSWORD}",
+                 "--option=torture:progress=no", "--option=clientminprotocol=NT1"]
+        if other is not None:
+            path = os.path.join(self.directory, f"unc.{node}.{other}")
+            with open(path, "w") as out:
+                out.write(f"{self.unc(node)}\n{self.unc(other)}\n")
+            words.append(f"--unclist={path}")
+        return subprocess.run(self.wrap([*words, *options, test]), capture_output=True, text=True, timeout=timeout)
+
+    def locktest(self, node, other, operations=200):
+        """Samba's random lock tester, with two nodes as the two servers it compares."""
+        return subprocess.run(
+            self.wrap(["locktest", self.unc(node), self.unc(other), "-s", "/dev/null", f"--user1={USER}%{PASSWORD}",
+                       f"--user2={USER}%{PASSWORD}", "--option=clientminprotocol=NT1", "--seed=1",
+                       f"--num-ops={operations}"]), capture_output=True, text=True, timeout=300)

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Debian's unmodified smbd, clustered over our nodes: one on each, one exported directory."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+from support import ROOT, ClassicCluster, NetworkNamespace, start_cluster, wait_until
+from smbd import Samba
+
+# The system's Python has Samba's bindings.
+SMB_CLIENT = ["/usr/bin/python3", os.path.join(ROOT, "tests", "cluster", "smb_client.py")]
+SHARING_VIOLATION = "0xc0000043"
+
+
+class SmbClient:
+    """tests/cluster/smb_client.py on one node."""
+
+    def __init__(self, namespace, address, errors):
+        self.process = subprocess.Popen(namespace.wrap([*SMB_CLIENT, address]), stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=errors, text=True)
+        self.answer()
+
+    def answer(self):
+        line = self.process.stdout.readline().strip()
+        if not line:
+            raise ConnectionError("the client has ended")
+        return line
+
+    def ask(self, *words):
+        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+    def open(self, name, access, share):
+        answer = self.ask("open", name, access, share)
+        if not answer.startswith("ok"):
+            raise PermissionError(answer)
+        return int(answer.split()[1])
+
+    def end(self):
+        self.process.kill()
+        self.process.communicate()
+
+
+class SambaCase(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.TemporaryDirectory(prefix="ctdb-samba-")
+        cls.addClassCleanup(cls.directory.cleanup)
+        cls.namespace = NetworkNamespace()
+        cls.addClassCleanup(cls.namespace.close)
+        cls.cluster = start_cluster(cls.directory.name, cls.addClassCleanup, namespace=cls.namespace)
+        sockets = [node.classic_socket for node in cls.cluster.nodes]
+        cls.samba = Samba(os.path.join(cls.directory.name, "samba"), sockets, cls.namespace.wrap)
+        cls.addClassCleanup(cls.samba.stop_all)
+        cls.samba.start_all()
+
+    def client(self, node):
+        client = SmbClient(self.namespace, self.samba.address(node), sys.stderr)
+        self.addCleanup(client.end)
+        return client
+
+    def opens(self, node, name, access="rw", share="rwd"):
+        """Whether a client of that node gets the file."""
+        client = self.client(node)
+        try:
+            client.open(name, access, share)
+            return True
+        except PermissionError as refused:
+            self.assertIn(SHARING_VIOLATION, str(refused))
+            return False
+        finally:
+            client.end()
+
+
+class FilesTest(SambaCase):
+    def test_a_deny_mode_holds_on_the_other_nodes(self):
+        for holder in range(3):
+            name = f"deny{holder}"
+            client = self.client(holder)
+            handle = client.open(name, "rw", "r")
+            for node in range(3):
+                self.assertFalse(self.opens(node, name, "rw", "rwd"), "somebody else may write")
+                self.assertTrue(self.opens(node, name, "r", "rwd"), "nobody else may read")
+            client.ask("close", handle)
+            self.assertTrue(self.opens((holder + 1) % 3, name))
+
+    def test_what_one_node_wrote_another_reads(self):
+        writer, reader = self.client(0), self.client(2)
+        handle = writer.open("text", "rw", "rwd")
+        self.assertEqual(writer.ask("write", handle, "hello"), "ok")
+        self.assertEqual(reader.ask("read", reader.open("text", "r", "rwd")), "ok hello")
+
+    def test_the_end_of_a_client_frees_what_it_had(self):
+        client = self.client(1)
+        client.open("mine", "rw", "-")
+        self.assertFalse(self.opens(0, "mine"))
+        client.end()
+        wait_until(lambda: self.opens(0, "mine"), "the file is free")
+
+    def test_smbstatus_of_every_node_shows_all(self):
+        clients = [self.client(node) for node in range(3)]
+        for node, client in enumerate(clients):
+            client.open(f"status{node}", "rw", "r")
+        for node in range(3):
+            out = self.samba.run(node, "smbstatus", check=True).stdout
+            for other in range(3):
+                self.assertRegex(out, rf"(?m)^{other}:\d+ .*DENY_WRITE.*status{other} ")
+
+    def test_registry_and_passwords_are_on_every_node(self):
+        self.samba.run(0, "net", "registry", "createkey", r"HKLM\Software\Cluster", check=True)
+        self.samba.run(1, "net", "registry", "setvalue", r"HKLM\Software\Cluster", "name", "sz", "value", check=True)
+        for node in range(3):
+            out = self.samba.run(node, "net", "registry", "getvalue", r"HKLM\Software\Cluster", "name", check=True).stdout
+            self.assertIn('"value"', out)
+            self.assertIn("root:", self.samba.run(node, "pdbedit", "-L", check=True).stdout)
+
+    def test_smbcontrol_reaches_the_smbds_of_all_nodes(self):
+        out = self.samba.run(0, "smbcontrol", "all", "ping", check=True).stdout
+        self.assertGreaterEqual({line.split(":")[0] for line in re.findall(r"PONG from pid (\d+:\d+)", out)}, {"1", "2"})
+
+
+class VerdictsTest(SambaCase):
+    """Samba's own torture tests come to the same verdict on Debian's ctdbd and on our daemons, their two connections on two
+    nodes."""
+
+    TESTS = ("smb2.lock", "smb2.sharemode", "smb2.deny", "smb2.oplock.exclusive1", "smb2.oplock.batch1",
+             "smb2.oplock.batch6", "base.lock", "raw.open")
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.classic = ClassicCluster(os.path.join(cls.directory.name, "classic"))
+        cls.addClassCleanup(cls.classic.stop)
+        cls.classic.start()
+        sockets = [cls.classic.socket(node) for node in range(3)]
+        cls.classic_samba = Samba(os.path.join(cls.directory.name, "classic-samba"), sockets, cls.classic.wrap)
+        cls.addClassCleanup(cls.classic_samba.stop_all)
+        cls.classic_samba.start_all()
+
+    @staticmethod
+    def verdict(samba, test):
+        out = samba.torture(0, test, other=1).stdout
+        return sorted(re.findall(r"^(success|failure|error|skip): (\S+)", out, re.M))
+
+    def test_torture(self):
+        verdicts = {}
+
+        def run(name, samba):
+            verdicts[name] = [self.verdict(samba, test) for test in self.TESTS]
+
+        runs = [threading.Thread(target=run, args=each) for each in (("ours", self.samba), ("theirs", self.classic_samba))]
+        for each in runs:
+            each.start()
+        for each in runs:
+            each.join()
+        for test, ours, theirs in zip(self.TESTS, verdicts["ours"], verdicts["theirs"], strict=True):
+            with self.subTest(test):
+                self.assertGreater(len(ours), 0)
+                self.assertEqual(ours, theirs)
+
+    def test_locktest(self):
+        """It takes two nodes of one cluster for two servers, so it stops where their locks first meet: at the same place."""
+        ours, theirs = self.samba.locktest(0, 1), self.classic_samba.locktest(0, 1)
+        answers = [re.findall(r"^(?:un)?lock .*", done.stdout, re.M) for done in (ours, theirs)]
+        self.assertGreater(len(answers[0]), 0, ours.stdout + ours.stderr)
+        self.assertEqual((ours.returncode, answers[0]), (theirs.returncode, answers[1]))
+
+
+class FaultsTest(SambaCase):
+    def test_daemons_restart_one_by_one_under_open_files(self):
+        """Recoveryd and store; the end of a router is for its smbds what the end of a classic daemon is."""
+        holder, other = self.client(0), self.client(1)
+        handle = holder.open("held", "rw", "r")
+        for node in range(3):
+            for daemon in ("ctdb-recoveryd", "ctdb-store"):
+                self.cluster.nodes[node].kill_daemon(daemon)
+                self.cluster.wait_healthy()
+                text = f"{node}-{daemon[5:8]}"
+                self.assertEqual(holder.ask("write", handle, text), "ok")
+                self.assertEqual(other.ask("read", other.open("held", "r", "rwd")), f"ok {text}")
+                self.assertFalse(self.opens(2, "held"))
+
+    def test_a_node_is_killed_and_the_others_work_on(self):
+        clients = [self.client(node) for node in range(3)]
+        handles = [client.open(f"work{node}", "rw", "r") for node, client in enumerate(clients)]
+        self.cluster.nodes[2].kill()
+        for node in (0, 1):
+            self.assertEqual(clients[node].ask("write", handles[node], "goes-on"), "ok")
+            self.assertFalse(self.opens(1 - node, f"work{node}"))
+        wait_until(lambda: self.opens(0, "work2"), "what the dead node's client had open is free", 60)
+        self.samba.stop(2)
+        self.cluster.nodes[2].start()
+        self.cluster.wait_healthy()
+        self.samba.start(2)
+        self.samba.wait_started(2)
+        self.assertFalse(self.opens(2, "work0"))
+
+    def test_registry_and_passwords_survive_a_stop_of_all_nodes(self):
+        self.samba.run(0, "net", "registry", "createkey", r"HKLM\Software\Kept", check=True)
+        self.samba.run(0, "net", "registry", "setvalue", r"HKLM\Software\Kept", "name", "sz", "kept", check=True)
+        self.samba.stop_all()
+        for node in self.cluster.nodes:
+            node.stop()
+        for node in self.cluster.nodes:
+            node.start()
+        self.cluster.wait_healthy()
+        for node in range(3):
+            self.samba.start(node)
+        for node in range(3):
+            self.samba.wait_started(node)  # logs in with the password
+            out = self.samba.run(node, "net", "registry", "getvalue", r"HKLM\Software\Kept", "name", check=True).stdout
+            self.assertIn('"kept"', out)
+
+
+if __name__ == "__main__":
+    unittest.main()
