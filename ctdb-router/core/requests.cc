@@ -16,6 +16,7 @@ uint32_t Requests::add(const Origin& origin, Asked asked, uint32_t node, TimeNs 
   slot.asked = asked;
   slot.node = node;
   slot.is_call = false;
+  slot.lost_status = -1;
   slot.deadline = deadline;
   slot.packet.clear();
   slot.used = true;

@@ -31,7 +31,8 @@ struct Request {
   uint32_t node = 0;     // for Asked::kNode
   bool is_call = false;  // REQ_CALL of a classic client; packet is kept to be sent again
   TimeNs deadline = kNever;
-  Bytes packet;  // only for calls
+  Bytes packet;              // only for calls
+  int32_t lost_status = -1;  // of the answer when whoever was asked is gone
   uint32_t sequence = 0;
   bool used = false;
 };

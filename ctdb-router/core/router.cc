@@ -384,9 +384,10 @@ void Router::tick(TimeNs now) {
     }
     ++counts_.control_timeouts;
     const Origin origin = request.origin;
+    const int32_t lost_status = request.lost_status;
     if (origin.client != 0 && in_flight_[origin.client] > 0) --in_flight_[origin.client];
     requests_.remove(reqid);
-    reply(origin, -1, {}, "ctdb_control timed out");
+    reply(origin, lost_status, {}, "ctdb_control timed out");
   });
 }
 

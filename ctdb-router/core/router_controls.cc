@@ -5,6 +5,7 @@
 #include "ctdb-router/core/local_controls.h"
 #include "ctdb-router/core/router.h"
 #include "libctdbipc/base/limits.h"
+#include "libctdbipc/wire/commit_messages.h"
 #include "libctdbipc/wire/error_texts.h"
 
 namespace ctdb {
@@ -95,6 +96,8 @@ void Router::forward_control(const Origin& origin, Server server, MutableBytes p
     const TimeNs deadline = now + kLocalDaemonTimeout;
     reqid = requests_.add(origin, to_store ? Asked::kStore : Asked::kRecoveryd, origin.node, deadline);
     if (reqid == 0) return reply(origin, -1, {}, "too many requests in flight on this node");
+    if (control.opcode == static_cast<uint32_t>(Control::TRANS3_COMMIT))
+      requests_.find(reqid)->lost_status = kCommitUnknown;
     if (origin.client != 0) ++in_flight_[origin.client];
     next_timeout_scan_ = std::min(next_timeout_scan_, deadline);
   }
@@ -128,9 +131,10 @@ void Router::fail_requests(Asked asked, uint32_t node, std::string_view error) {
         asked == Asked::kNode && request.origin.client == 0 && request.origin.node == node;
     if ((!waits && !origin_gone) || request.is_call) return;
     const Origin origin = request.origin;
+    const int32_t lost_status = request.lost_status;
     if (origin.client != 0 && in_flight_[origin.client] > 0) --in_flight_[origin.client];
     requests_.remove(reqid);
-    if (waits) reply(origin, -1, {}, error);
+    if (waits) reply(origin, lost_status, {}, error);
   });
 }
 

@@ -12,7 +12,8 @@ constexpr char kFull[] = "no space left";
 
 }  // namespace
 
-std::optional<MemoryDisk::Answer> MemoryDisk::carry_out() {
+std::optional<MemoryDisk::Answer> MemoryDisk::carry_out(bool lie) {
+  lie_ = lie;
   while (!orders_.empty()) {
     const Order order = std::move(orders_.front());
     orders_.pop_front();
@@ -29,49 +30,53 @@ void MemoryDisk::crash() {
   failed_.clear();
 }
 
+void MemoryDisk::order(uint64_t ticket, std::function<std::string()> work) {
+  orders_.push_back({ticket, std::move(work)});
+  if (ticket != 0) on_order();
+}
+
 void MemoryDisk::log_append(const KeptEntry& entry, LogPosition committed) {
-  orders_.push_back({0, [this, entry, committed] {
-                       if (!failed_.empty()) return failed_;
-                       written_.entries.push_back(entry);
-                       written_.committed = std::max(written_.committed, committed);
-                       return std::string();
-                     }});
+  order(0, [this, entry, committed] {
+    if (!failed_.empty()) return failed_;
+    written_.entries.push_back(entry);
+    written_.committed = std::max(written_.committed, committed);
+    return std::string();
+  });
 }
 
 void MemoryDisk::log_cut(LogPosition end) {
-  orders_.push_back({0, [this, end] {
-                       failed_.clear();
-                       std::erase_if(written_.entries,
-                                     [&](const KeptEntry& entry) { return entry.position > end; });
-                       return std::string();
-                     }});
+  order(0, [this, end] {
+    failed_.clear();
+    std::erase_if(written_.entries, [&](const KeptEntry& entry) { return entry.position > end; });
+    return std::string();
+  });
 }
 
 void MemoryDisk::log_restart(LogPosition start, bool trusted) {
-  orders_.push_back({0, [this, start, trusted] {
-                       failed_.clear();
-                       written_ = {start, start, trusted, {}};
-                       return std::string();
-                     }});
+  order(0, [this, start, trusted] {
+    failed_.clear();
+    written_ = {start, start, trusted, {}};
+    return std::string();
+  });
 }
 
 void MemoryDisk::log_trust() {
-  orders_.push_back({0, [this] {
-                       written_.trusted = true;
-                       return std::string();
-                     }});
+  order(0, [this] {
+    written_.trusted = true;
+    return std::string();
+  });
 }
 
 void MemoryDisk::log_sync(uint64_t ticket) {
-  orders_.push_back({ticket, [this] {
-                       if (full_) failed_ = kFull;
-                       if (!failed_.empty()) {
-                         written_ = synced_;
-                         return failed_;
-                       }
-                       synced_ = written_;
-                       return std::string();
-                     }});
+  order(ticket, [this] {
+    if (full()) failed_ = kFull;
+    if (!failed_.empty()) {
+      written_ = synced_;
+      return failed_;
+    }
+    if (!lie_) synced_ = written_;
+    return std::string();
+  });
 }
 
 MemoryDatabase* MemoryDisk::database(const RecordFile& file) {
@@ -94,33 +99,33 @@ void MemoryDisk::write(MemoryDatabase& database, ByteView payload) {
 }
 
 void MemoryDisk::database_apply(uint64_t ticket, const RecordFile& file, CommitKind kind, ByteView payload) {
-  orders_.push_back({ticket, [this, database = database(file), kind, bytes = to_bytes(payload)] {
-                       if (full_) return std::string(kFull);
-                       if (kind == CommitKind::kWipe) database->clear();
-                       if (kind == CommitKind::kRecords) write(*database, bytes);
-                       return std::string();
-                     }});
+  order(ticket, [this, database = database(file), kind, bytes = to_bytes(payload)] {
+    if (full()) return std::string(kFull);
+    if (kind == CommitKind::kWipe) database->clear();
+    if (kind == CommitKind::kRecords) write(*database, bytes);
+    return std::string();
+  });
 }
 
 void MemoryDisk::database_replace(const RecordFile& file, ByteView records, bool first) {
-  orders_.push_back({0, [this, path = file.path(), bytes = to_bytes(records), first] {
-                       if (first) parts_[path].clear();
-                       parts_[path].push_back(bytes);
-                       return std::string();
-                     }});
+  order(0, [this, path = file.path(), bytes = to_bytes(records), first] {
+    if (first) parts_[path].clear();
+    parts_[path].push_back(bytes);
+    return std::string();
+  });
 }
 
 void MemoryDisk::database_replaced(uint64_t ticket, const RecordFile& file) {
-  orders_.push_back({ticket, [this, database = database(file), path = file.path()] {
-                       if (full_) return std::string(kFull);
-                       database->clear();
-                       for (const Bytes& part : std::exchange(parts_[path], {})) write(*database, part);
-                       return std::string();
-                     }});
+  order(ticket, [this, database = database(file), path = file.path()] {
+    if (full()) return std::string(kFull);
+    database->clear();
+    for (const Bytes& part : std::exchange(parts_[path], {})) write(*database, part);
+    return std::string();
+  });
 }
 
 void MemoryDisk::database_checkpoint(uint64_t ticket) {
-  orders_.push_back({ticket, [] { return std::string(); }});
+  order(ticket, [] { return std::string(); });
 }
 
 }  // namespace ctdb

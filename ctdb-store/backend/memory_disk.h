@@ -23,8 +23,11 @@ class MemoryDisk : public CommitDisk {
     uint64_t ticket = 0;
     std::string error;
   };
-  // Carries out orders up to the next one that is answered; nullopt: there is none.
-  std::optional<Answer> carry_out();
+  // Carries out orders up to the next one that is answered; nullopt: there is none. lie: a sync is answered and nothing is
+  // on the disk.
+  std::optional<Answer> carry_out(bool lie = false);
+  // Told of every order that will be answered.
+  std::function<void()> on_order = [] {};
   bool idle() const { return orders_.empty(); }
   // The processes die: what was not carried out never happens, what was not synced is gone.
   void crash();
@@ -57,6 +60,8 @@ class MemoryDisk : public CommitDisk {
     uint64_t ticket = 0;
     std::function<std::string()> work;
   };
+  void order(uint64_t ticket, std::function<std::string()> work);
+  bool full() const { return full_ || files_.has_no_room(); }
   MemoryDatabase* database(const RecordFile& file);
   static void write(MemoryDatabase& database, ByteView payload);
 
@@ -66,6 +71,7 @@ class MemoryDisk : public CommitDisk {
   std::string failed_;
   std::map<std::string, std::vector<Bytes>> parts_;
   bool full_ = false;
+  bool lie_ = false;
 };
 
 }  // namespace ctdb

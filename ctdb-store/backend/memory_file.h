@@ -80,6 +80,7 @@ class MemoryFiles : public RecordFiles {
   // No room while set: what would make a record larger, or a new one, fails. Records are changed in place all the same,
   // as in a mapped file.
   void set_no_room(bool no_room) { no_room_ = no_room; }
+  bool has_no_room() const { return no_room_; }
   // open() fails while set.
   void set_unopenable(bool unopenable) { unopenable_ = unopenable; }
 

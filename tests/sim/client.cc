@@ -3,7 +3,9 @@
 // client_fetch_lock.cc.
 #include "tests/sim/client.h"
 
+#include "ctdb-store/core/commits/rec_buffer.h"
 #include "libctdbipc/base/assert.h"
+#include "libctdbipc/base/hash.h"
 #include "libctdbipc/wire/reader.h"
 #include "tests/sim/node.h"
 #include "tests/sim/world.h"
@@ -20,7 +22,7 @@ Client::Client(Node& node, uint32_t number, ClientOptions options)
 void Client::set_state(State state) {
   static const char* const kDoing[] = {
       "connects",           "attaches",          "thinks",    "waits for a chain lock", "works on a record",
-      "waits for a record", "waits for a value", "traverses", "waits for copies"};
+      "waits for a record", "waits for a value", "traverses", "waits for copies",       "waits for a commit"};
   state_ = state;
   node_.world().checkers.progress.doing(progress_, kDoing[static_cast<size_t>(state)]);
 }
@@ -94,7 +96,7 @@ void Client::store_returned() {
 
 void Client::attach() {
   set_state(State::kAttaching);
-  told_copies_ = false;
+  told_copies_ = told_persistent_ = false;
   Bytes name = to_bytes(as_bytes(World::database_name()));
   name.push_back(0);
   send_control(static_cast<uint32_t>(Control::DB_ATTACH), 0, 0, name);
@@ -126,6 +128,7 @@ void Client::begin() {
                                  world.options().keys);
   }
   key_bytes_ = world.key_bytes(key_);
+  if (world.options().transactions && world.random.one_in(4)) return commit();
   const uint64_t dice = world.random.below(100);
   if (dice < 1) return traverse();
   record(HistoryEvent::Kind::kBegin);
@@ -160,6 +163,18 @@ void Client::traverse() {
   w.u32(traverse_id_);
   w.u64(srvid);
   send_control(static_cast<uint32_t>(Control::TRAVERSE_START), 0, 0, data);
+}
+
+void Client::commit() {
+  set_state(State::kCommitting);
+  transaction_ = node_.world().checkers.transactions.begin();
+  Bytes value;
+  append_record_header(value, {1, node_.pnn(), 0});
+  value.resize(value.size() + 8 + static_cast<size_t>(random_below(200)), 0x5A);
+  Bytes buffer = begin_rec_buffer(database_id(World::persistent_name()));
+  add_to_rec_buffer(buffer, Transactions::key_of(transaction_), value);
+  node_.world().trace.add(node_.pnn(), "client commits client/transaction", number_, transaction_);
+  send_control(static_cast<uint32_t>(Control::TRANS3_COMMIT), 0, 0, buffer);
 }
 
 void Client::on_message(const ReqMessage& message) {
@@ -238,9 +253,17 @@ void Client::on_control_reply(const ReplyControl& reply) {
     if (reply.status != 0 || reply.data.size() != 4 || node_.database() == nullptr) {
       return later(20 * kMillisecond + random_below(80 * kMillisecond), &Client::attach);
     }
-    const uint32_t copies = node_.world().options().copies;
+    const WorldOptions& options = node_.world().options();
+    const uint32_t copies = options.copies;
+    if (options.transactions && !told_persistent_) {
+      told_persistent_ = true;
+      db_id_ = load<uint32_t>(reply.data.data());
+      Bytes name = to_bytes(as_bytes(World::persistent_name()));
+      name.push_back(0);
+      return send_control(static_cast<uint32_t>(Control::DB_ATTACH_PERSISTENT), 0, 0, name);
+    }
     if (told_copies_) return think();
-    db_id_ = load<uint32_t>(reply.data.data());
+    if (!options.transactions) db_id_ = load<uint32_t>(reply.data.data());
     if (copies == 1) return think();
     told_copies_ = true;
     Bytes data;
@@ -248,6 +271,10 @@ void Client::on_control_reply(const ReplyControl& reply) {
     w.u32(db_id_);
     w.u32(copies);
     return send_control(static_cast<uint32_t>(Control::DB_COPIES), 0, 0, data);
+  }
+  if (state_ == State::kCommitting) {
+    node_.world().checkers.transactions.answered(transaction_, reply.status);
+    return completed();
   }
   // A traverse that could not begin is over.
   if (state_ == State::kTraversing && reply.status != 0) completed();

@@ -60,7 +60,8 @@ class Client : public Process {
     kCalling,
     kReading,
     kTraversing,
-    kCopying
+    kCopying,
+    kCommitting
   };
   enum class Work : uint8_t { kRead, kIncrement, kDelete };
 
@@ -87,6 +88,7 @@ class Client : public Process {
   void send_call();
   // Others.
   void traverse();
+  void commit();
   void on_packet(ByteView packet);
   void on_control_reply(const ReplyControl& reply);
   void on_message(const ReqMessage& message);
@@ -111,7 +113,9 @@ class Client : public Process {
   uint32_t reqid_ = 0;
   uint32_t waiting_for_ = 0;  // reqid of the request it waits for
   bool told_copies_ = false;
-  bool call_lost_ = false;  // the store died with it: to be sent again
+  bool told_persistent_ = false;
+  uint64_t transaction_ = 0;  // under way
+  bool call_lost_ = false;    // the store died with it: to be sent again
   uint32_t key_ = 0;
   Bytes key_bytes_;
   // What it found under the chain lock.

@@ -53,6 +53,7 @@ constexpr std::string_view kNames[] = {
     "old-data",
     "copy-not-awaited",
     "old-copies",
+    "syncs-lost",
     "no-chain-lock",
     "no-header-check",
 };

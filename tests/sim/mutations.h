@@ -66,6 +66,8 @@ enum class Mutation : uint8_t {
   // Copies.
   kCopyNotAwaited,  // a copy counts as held when it is sent, and some are lost
   kOldCopies,       // a copy that is held is an earlier one
+  // Commits.
+  kSyncsLost,  // a sync of the log of commits is answered, and nothing is on the disk
   // Clients.
   kNoChainLock,    // a client works without the chain lock
   kNoHeaderCheck,  // a client works on a record that is not its node's

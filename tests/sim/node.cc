@@ -14,6 +14,7 @@ Node::Node(World& world, uint32_t pnn)
       store(*this),
       recoveryd(*this),
       files(world.options().chains),
+      disk(files),
       locks(world.queue, world.random),
       mutator(world.options().mutation, pnn, world.options().nodes) {
   const WorldOptions& options = world.options();

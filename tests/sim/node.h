@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "ctdb-store/backend/memory_disk.h"
 #include "ctdb-store/backend/memory_file.h"
 #include "libctdbipc/ring/node_page.h"
 #include "tests/sim/client.h"
@@ -82,6 +83,7 @@ class Node {
   StoreProcess store;
   RecoverydProcess recoveryd;
   MemoryFiles files;
+  MemoryDisk disk;
   LockTable locks;
   Mutator mutator;
   Bytes durable;        // what recoveryd has on disk

@@ -185,6 +185,8 @@ bool parse_setting(Words& words, Scenario& scenario) {
   } else if (name == "chains") {
     words.number(world.chains);
     if (world.chains < 1) words.refuse();
+  } else if (name == "transactions") {
+    world.transactions = true;
   } else if (name == "copies") {
     words.number(world.copies);
     if (world.copies < 1 || world.copies > 8) words.refuse();
@@ -339,6 +341,7 @@ std::string scenario_text(const Scenario& scenario) {
       << "\n";
   if (world.lock) out << "lock\n";
   if (world.copies > 1) out << "copies " << world.copies << "\n";
+  if (world.transactions) out << "transactions\n";
   if (world.clients_pinned) out << "pinned\n";
   if (world.clients_local) out << "local\n";
   if (world.mutation != Mutation::kNone) out << "mutation " << mutation_name(world.mutation) << "\n";

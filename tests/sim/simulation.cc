@@ -44,6 +44,9 @@ WorldOptions draw_world(uint64_t seed) {
   // These as well.
   Random lock(seed ^ 0x10C4);
   options.lock = options.nodes > 1 && lock.one_in(5);
+  // So for transactions.
+  Random transactions(seed ^ 0x7A25AC7);
+  options.transactions = transactions.one_in(3);
   options.network.latency =
       whole_us(20 * kMicrosecond + static_cast<TimeNs>(random.below(300 * kMicrosecond)));
   options.network.tail = 20 + random.below(1000);

@@ -18,7 +18,8 @@ MemoryDatabase::Holder worker_holder(uint64_t ticket) {
 
 }  // namespace
 
-StoreProcess::StoreProcess(Node& node) : Process(node.world().queue), node_(node) {}
+StoreProcess::StoreProcess(Node& node)
+    : Process(node.world().queue), node_(node), disk_random_(node.world().options().seed * 64 + node.pnn()) {}
 
 void StoreProcess::start() {
   CTDB_ASSERT(!alive());
@@ -127,13 +128,33 @@ void StoreProcess::connected() {
     lives.store_restarted(node_.pnn());
     node_.world().trace.add(node_.pnn(), "store opens", generation_at_setup_);
     node_.world().points.reach(Point::kStoreStarted, node_.pnn());
-    core_ = std::make_unique<Store>(options, node_.files, *this);
+    options.first_transaction_id = (incarnation() + 1) << 32;
+    node_.disk.on_order = [this] { disk_ordered(); };
+    core_ = std::make_unique<Store>(options, node_.files, *this, &node_.disk);
     if (node_.page->fence_unfinished()) core_->stop_serving(true, queue_.now());
   }
   core_->on_router_up(queue_.now());
   if (!node_.keeper.alive()) node_.keeper.start();
   ask_for_wires();
   for (auto& client : node_.clients) client->store_returned();
+}
+
+void StoreProcess::disk_ordered() {
+  if (disk_busy_) return;
+  disk_busy_ = true;
+  const TimeNs takes =
+      20 * kMicrosecond +
+      static_cast<TimeNs>(disk_random_.below(disk_random_.one_in(10) ? 20 * kMillisecond : kMillisecond));
+  input_at(queue_.now() + takes, [this] { carry_out(); });
+}
+
+void StoreProcess::carry_out() {
+  disk_busy_ = false;
+  if (!core_) return;
+  const std::optional<MemoryDisk::Answer> answer =
+      node_.disk.carry_out(node_.mutator.is(Mutation::kSyncsLost));
+  if (!node_.disk.idle()) disk_ordered();
+  if (answer) core_->on_disk_done(answer->ticket, answer->error, queue_.now());
 }
 
 // The core empties a file when it is attached; until then nobody can see what is left in it.
@@ -147,6 +168,8 @@ void StoreProcess::kill() {
   if (!alive()) return;
   set_dead();
   core_.reset();
+  node_.disk.crash();
+  disk_busy_ = false;
   link_ = 0;
   page_at_ = kNever;
   if (MemoryDatabase* database = node_.database(); database != nullptr) {

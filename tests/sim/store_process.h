@@ -62,6 +62,10 @@ class StoreProcess : public Process, public StoreOutput {
   uint64_t serving_epoch() const override;
   void log(StoreLog level, const std::string& text) override;
 
+  // The commit workers' part.
+  void disk_ordered();
+  void carry_out();
+
   void connect();
   void connected();
   void empty_files();
@@ -91,6 +95,8 @@ class StoreProcess : public Process, public StoreOutput {
   std::map<uint32_t, Attached> clients_;
   uint64_t channels_ = 0;
   uint64_t packets_sent_ = 0;
+  Random disk_random_;
+  bool disk_busy_ = false;
 };
 
 }  // namespace ctdb::sim

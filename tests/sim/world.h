@@ -26,9 +26,10 @@ struct WorldOptions {
   uint32_t nodes = 3;
   uint32_t clients_per_node = 3;
   uint32_t keys = 6;
-  uint32_t chains = 4;  // chain locks of a file
-  uint32_t copies = 1;  // of a record
-  bool lock = false;    // quorum by cluster lock instead of a majority
+  uint32_t chains = 4;        // chain locks of a file
+  uint32_t copies = 1;        // of a record
+  bool lock = false;          // quorum by cluster lock instead of a majority
+  bool transactions = false;  // clients work on a persistent database, too
   TimeNs think_time = 4 * kMillisecond;
   bool clients_pinned = false;  // a client stays with one key
   bool clients_local = false;   // it mostly uses keys that are its node's own
@@ -63,6 +64,7 @@ class World : private NetworkEvents, private Lives::Watcher {
 
   Bytes key_bytes(uint32_t key) const;
   static const char* database_name() { return "sim.tdb"; }
+  static const char* persistent_name() { return "pers.tdb"; }
 
   EventQueue queue;
   Random random;

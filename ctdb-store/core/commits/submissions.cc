@@ -86,7 +86,8 @@ void Submissions::give_up_pending() {
     ++ctx_.counts.commits_failed;
     if (!pending.answer) continue;
     if (pending.sent) {
-      pending.answer(kUnknown, "this node left the cluster during the transaction: look whether it happened");
+      pending.answer(kCommitUnknown,
+                     "this node left the cluster during the transaction: look whether it happened");
     } else {
       pending.answer(-1, kNoMember);
     }

@@ -3,7 +3,7 @@
 //
 // Invariants:
 //  1. A transaction is answered when it is known whether it happened; or, when this node leaves the cluster in the middle of
-//     it, with kUnknown: smbd looks at the sequence number then, and asks again (client-semantics §7.1).
+//     it, with kCommitUnknown: smbd looks at the sequence number then, and asks again (client-semantics §7.1).
 //  2. While this node is no member nothing new is taken; the refusal comes after a while, because smbd asks again at once.
 #ifndef CTDB_STORE_CORE_COMMITS_SUBMISSIONS_H_
 #define CTDB_STORE_CORE_COMMITS_SUBMISSIONS_H_
@@ -21,9 +21,7 @@ namespace ctdb {
 
 class Submissions {
  public:
-  // What the classic daemon answers when a recovery ended the commit.
-  static constexpr int32_t kUnknown = 2;
-  // status and error as in CommitResult, or kUnknown.
+  // status and error as in CommitResult, or kCommitUnknown.
   using Answer = std::function<void(int32_t status, const std::string& error)>;
 
   // `first_id`: not one that this node has used before.

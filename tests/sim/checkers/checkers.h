@@ -15,6 +15,7 @@
 #include "tests/sim/checkers/progress.h"
 #include "tests/sim/checkers/sequence_numbers.h"
 #include "tests/sim/checkers/single_owner.h"
+#include "tests/sim/checkers/transactions.h"
 #include "tests/sim/checkers/verdict.h"
 
 namespace ctdb::sim {
@@ -31,6 +32,7 @@ struct Checkers {
         old_generations(verdict),
         linearizability(lives, history, verdict),
         outsiders(lives, verdict),
+        transactions(verdict),
         progress(verdict) {}
 
   Verdict verdict;
@@ -43,6 +45,7 @@ struct Checkers {
   OldGenerations old_generations;
   Linearizability linearizability;
   Outsiders outsiders;
+  Transactions transactions;
   Progress progress;
 };
 

@@ -84,6 +84,16 @@ void check_key(World& world, const Placement& placement, uint32_t key) {
   }
 }
 
+void check_transactions(World& world) {
+  std::vector<std::vector<Bytes>> keys;
+  for (uint32_t pnn = 0; pnn < world.node_count(); ++pnn) {
+    MemoryDatabase* database = world.node(pnn).files.database(World::persistent_name());
+    keys.push_back(database == nullptr ? std::vector<Bytes>() : database->keys());
+    std::ranges::sort(keys.back());
+  }
+  world.checkers.transactions.at_rest(keys);
+}
+
 }  // namespace
 
 void check_quiescence(World& world) {
@@ -101,6 +111,7 @@ void check_quiescence(World& world) {
   for (uint32_t pnn : members) check_node(world, world.node(pnn), generation);
   const Placement placement(members);
   for (uint32_t key = 0; key < world.options().keys; ++key) check_key(world, placement, key);
+  if (world.options().transactions) check_transactions(world);
   world.checkers.copies.at_rest(std::min(world.options().copies, world.node_count()));
 }
 

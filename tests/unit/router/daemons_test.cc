@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The router between local clients, store, recoveryd and links (ARCHITECTURE.md §2).
+#include "libctdbipc/wire/commit_messages.h"
 #include "tests/unit/router/core_fixture.h"
 
 namespace ctdb::test {
@@ -124,6 +125,15 @@ TEST_F(DaemonsTest, ControlsOfADaemonThatIsAwayAreAnswered) {
   ASSERT_EQ(sent.size(), 2u);
   EXPECT_EQ(parse_reply_control(sent[0].packet)->status, -1);
   EXPECT_TRUE(sent[1].is(Operation::DAEMON_STATE));
+}
+
+// "Failed" would say that nothing was kept.
+TEST_F(DaemonsTest, ATransactionOfAStoreThatDiesIsUnknown) {
+  daemons_up();
+  from_client(control(Control::TRANS3_COMMIT));
+  out.take();
+  router.on_daemon(Server::store, false, 1, now);
+  EXPECT_EQ(parse_reply_control(out.take()[0].packet)->status, kCommitUnknown);
 }
 
 TEST_F(DaemonsTest, AnswersGoToTheEndpointThatAskedOnly) {
