@@ -97,7 +97,7 @@ Result<void> StoreShell::start() {
   if (Result<void> started = keeper_.start(); !started) return started;
   const Config& config = context_.config;
   Result<std::unique_ptr<CommitWorkers>> commits = CommitWorkers::start(
-      loop_, config.state_directory + "/commits.log", [this](uint64_t ticket, const std::string& error) {
+      loop_, config.persistent_directory + "/commits.log", [this](uint64_t ticket, const std::string& error) {
         ++events_;
         obey_page();
         if (store_ != nullptr) store_->on_disk_done(ticket, error, loop_.now());

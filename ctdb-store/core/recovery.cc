@@ -41,6 +41,9 @@ bool Recovery::begin(const StoreRecover& order, TimeNs now) {
   ctx_.placement = Placement(order.members);
   stopped_ = false;
   member_logs_.clear();
+  const auto is_member = [&](uint32_t voter) { return std::ranges::binary_search(order.members, voter); };
+  const auto voting = static_cast<size_t>(std::ranges::count_if(order.voters, is_member));
+  members_are_majority_ = 2 * voting > order.voters.size();
   base_generation_ = order.base_generation;
   for (uint32_t pnn : order.members) {
     members_.emplace_back();

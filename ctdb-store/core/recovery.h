@@ -49,6 +49,8 @@ class Recovery {
   void advance();
   // What the members of the generation said of their logs of commits.
   const std::vector<MemberLog>& member_logs() const { return member_logs_; }
+  // More than half of those who vote are members, and not only voted for them.
+  bool members_are_majority() const { return members_are_majority_; }
   // Suspended because the node was stopped or banned.
   bool stopped() const { return stopped_; }
 
@@ -142,6 +144,7 @@ class Recovery {
   RecordWalk walk_;
   std::vector<Member> members_;
   std::vector<MemberLog> member_logs_;
+  bool members_are_majority_ = false;
   std::deque<SelfPacket> self_queue_;
   std::vector<KeptClaim> claims_;
   std::vector<ClaimedKey> keys_;

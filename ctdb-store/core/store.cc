@@ -359,7 +359,9 @@ void Store::Impl::take_tunables(const TunablesMessage& tunables) {
 
 void Store::Impl::opened(TimeNs now) {
   migration_.open(now);
-  if (commits_ != nullptr) commits_->open(recovery_.member_logs(), now);
+  if (commits_ != nullptr) {
+    commits_->open(recovery_.member_logs(), recovery_.members_are_majority(), now);
+  }
   unpark(false, now);
   const std::deque<ParkedCall> calls = std::move(parked_calls_);
   parked_calls_.clear();

@@ -251,7 +251,7 @@ class FilesTest(Transactions):
         for number in range(10):
             self.commit(0, b"key%d" % number, b"value")
         before = self.assert_equal_copies()
-        log = os.path.join(self.cluster.nodes[1].base, "state", "commits.log")
+        log = os.path.join(self.cluster.nodes[1].base, "persistent", "commits.log")
         for what in ("flipped", "truncated", "another program's"):
             with self.subTest(what):
                 self.stop_nodes(1)
@@ -297,7 +297,7 @@ class FilesTest(Transactions):
         big = os.urandom(1 << 20)
         for number in range(40):
             self.assertEqual(client.commit([(b"big%d" % (number % 3), big + b"%d" % number)]), (0, ""))
-        log = os.path.join(self.cluster.nodes[0].base, "state", "commits.log")
+        log = os.path.join(self.cluster.nodes[0].base, "persistent", "commits.log")
         wait_until(lambda: os.path.getsize(log) < 24 << 20, "the log was begun anew")
         for node in self.cluster.nodes:
             node.kill()

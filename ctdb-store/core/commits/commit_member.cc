@@ -14,6 +14,8 @@ constexpr size_t kCheckpointBytes = 16u << 20;
 // Entries kept in memory behind that, for members that were away for a short time.
 constexpr size_t kKeptBytes = 4u << 20;
 constexpr TimeNs kRetry = kSecond;
+// A database that another node has just attached is told on another way than its first transaction.
+constexpr TimeNs kDatabaseRetry = 5 * kMillisecond;
 
 }  // namespace
 
@@ -29,7 +31,7 @@ void CommitMember::take_up() {
     log_bytes_ += entry.payload.size();
     log_.append(std::move(entry));
   }
-  durable_ = ctx_.log_end = log_.end();
+  durable_ = ctx_.log_end = taken_up_ = log_.end();
   committed_ = log_.at_or_before(std::max(image.committed, image.start));
   apply_next();
 }
@@ -48,6 +50,7 @@ void CommitMember::files_taken_up(bool damaged) {
 
 void CommitMember::open(uint32_t coordinator) {
   coordinator_ = coordinator;
+  apply_next();
 }
 
 void CommitMember::close() {
@@ -120,7 +123,6 @@ void CommitMember::log_synced(const std::string& error) {
   durable_ = log_.at_or_before(syncing_to_);
   if (sync_again_) return sync_log();
   if (owes_appended_) tell_appended(true, "");
-  checkpoint_if_due();
 }
 
 void CommitMember::tell_appended(bool ok, const std::string& error) {
@@ -146,16 +148,27 @@ void CommitMember::apply(uint32_t from, const CommitApply& message) {
 }
 
 void CommitMember::apply_next() {
+  checkpoint_if_due();
   if (apply_ticket_ != 0 || checkpoint_ticket_ != 0 || retry_at_ != kNever) return;
   while (const KeptEntry* entry = log_.after(applied_)) {
     if (entry->position > committed_) break;
     if (order_apply(*entry)) return;
-    applied_ = entry->position;  // of a database that is not here (any more)
+    if (must_wait_for_database(entry->position)) return;
+    applied_ = entry->position;
   }
   if (owes_applied_ && applied_ == committed_) tell_applied();
-  checkpoint_if_due();
 }
 
+// What existed when the generation was opened is attached on all members; one that was attached in it will be in a moment.
+// Everything else (a replicated database of an earlier life) is gone.
+bool CommitMember::must_wait_for_database(LogPosition of) {
+  if (!ctx_.is_open()) return of > taken_up_;  // open() goes on
+  if (of.generation != ctx_.generation) return false;
+  retry_at_ = now_ + kDatabaseRetry;
+  return true;
+}
+
+// false: there is no such database.
 bool CommitMember::order_apply(const KeptEntry& entry) {
   const Database* db =
       entry.payload.size() < 4 ? nullptr : ctx_.databases.find(load<uint32_t>(entry.payload.data()));
@@ -183,6 +196,7 @@ void CommitMember::entry_applied(const std::string& error, TimeNs now) {
 }
 
 void CommitMember::tick(TimeNs now) {
+  now_ = now;
   if (now < retry_at_) return;
   retry_at_ = kNever;
   apply_next();
@@ -205,9 +219,10 @@ void CommitMember::tell_applied(uint32_t taken_db_id) {
 
 // ---- a new beginning of the log ----
 
+// Between two transactions; the log goes on meanwhile.
 void CommitMember::checkpoint_if_due() {
-  const bool at_rest = apply_ticket_ == 0 && sync_ticket_ == 0 && applied_ == log_.end() && taking_.empty();
-  if (!at_rest || checkpoint_ticket_ != 0 || log_bytes_ < kCheckpointBytes) return;
+  const bool between = apply_ticket_ == 0 && retry_at_ == kNever && taking_.empty();
+  if (!between || checkpoint_ticket_ != 0 || log_bytes_ < kCheckpointBytes) return;
   checkpoint_ticket_ = ctx_.new_ticket();
   checkpoint_at_ = applied_;
   disk_.database_checkpoint(checkpoint_ticket_);

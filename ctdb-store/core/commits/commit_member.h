@@ -35,6 +35,8 @@ class CommitMember {
   const CommitLog& log() const { return log_; }
   LogPosition applied() const { return applied_; }
 
+  // Before every event.
+  void at(TimeNs now) { now_ = now; }
   void append(uint32_t from, const CommitAppend& message);
   void apply(uint32_t from, const CommitApply& message);
   void wanted(uint32_t from, const DatabaseWanted& message);
@@ -65,6 +67,7 @@ class CommitMember {
   void log_synced(const std::string& error);
   void tell_appended(bool ok, const std::string& error);
   void apply_next();
+  bool must_wait_for_database(LogPosition of);
   bool order_apply(const KeptEntry& entry);
   void entry_applied(const std::string& error, TimeNs now);
   void tell_applied(uint32_t taken_db_id = 0);
@@ -78,6 +81,8 @@ class CommitMember {
   CommitWays& ways_;
   CommitLog log_;
   LogPosition durable_, committed_, applied_;
+  LogPosition taken_up_;  // entries up to here are of an earlier life
+  TimeNs now_ = 0;
   uint32_t coordinator_ = CTDB_UNKNOWN_PNN;
 
   uint64_t sync_ticket_ = 0;

@@ -12,9 +12,11 @@ Commits::Commits(StoreContext& context, CommitDisk& disk)
       coordinator_(context, member_.log(), *this),
       submissions_(context, *this, context.options.first_transaction_id) {}
 
-void Commits::open(const std::vector<MemberLog>& logs, TimeNs now) {
+void Commits::open(const std::vector<MemberLog>& logs, bool majority, TimeNs now) {
   close();
+  if (!majority) return;
   coordinator_pnn_ = choose_coordinator(logs);
+  member_.at(now);
   member_.open(coordinator_pnn_);
   if (coordinator_pnn_ == ctx_.self) coordinator_.start(logs, now);
   submissions_.open(coordinator_pnn_);
@@ -38,6 +40,7 @@ bool Commits::packet(uint32_t from, Operation operation, ByteView payload, TimeN
     if (message) serve(*message);
     return message.has_value();
   };
+  member_.at(now);
   switch (operation) {
     case Operation::COMMIT_SUBMIT:
       return deliver(CommitSubmit::decode(payload),
@@ -67,7 +70,8 @@ bool Commits::packet(uint32_t from, Operation operation, ByteView payload, TimeN
 }
 
 void Commits::on_disk_done(uint64_t ticket, const std::string& error, TimeNs now) {
-  if (!member_.on_disk_done(ticket, error, now)) return;  // of something that was given up
+  member_.at(now);
+  (void)member_.on_disk_done(ticket, error, now);  // false: of something that was given up
 }
 
 void Commits::advance(TimeNs now) {

@@ -23,8 +23,9 @@ class Commits : CommitWays {
     member_.take_up();
     member_.files_taken_up(damaged);
   }
-  // A generation is open; `logs`: what its members said of theirs.
-  void open(const std::vector<MemberLog>& logs, TimeNs now);
+  // A generation is open; `logs`: what its members said of theirs. Without a majority of the voters among the members there
+  // are no commits: the others may have some that no member has, and only what any two groups share can tell.
+  void open(const std::vector<MemberLog>& logs, bool majority, TimeNs now);
   void close();
 
   void submit(uint32_t endpoint, CommitKind kind, ByteView payload, Submissions::Answer answer, TimeNs now) {

@@ -15,6 +15,8 @@ constexpr size_t kPendingBytesMax = 256u << 20;
 // Before a node that is no member refuses.
 constexpr TimeNs kRefusalDelay = kSecond;
 constexpr char kNoMember[] = "this node takes no part in the cluster now (see 'ctdb-cli status')";
+constexpr char kNoMajority[] =
+    "transactions need more than half of the voting nodes as members (see 'ctdb-cli status')";
 
 }  // namespace
 
@@ -31,9 +33,8 @@ void Submissions::submit(uint32_t endpoint, CommitKind kind, ByteView payload, A
                   " bytes, this has " + std::to_string(payload.size()));
   }
   if (bytes_ + payload.size() > kPendingBytesMax) return refuse("too many transactions wait");
-  const bool joins = ctx_.phase == StorePhase::kRecovering || ctx_.phase == StorePhase::kPrepared;
-  if (!ctx_.is_open() && !joins) {
-    refusals_.push_back({now + kRefusalDelay, endpoint, std::move(answer), kNoMember});
+  if (is_out()) {
+    refusals_.push_back({now + kRefusalDelay, endpoint, std::move(answer), why_out()});
     return;
   }
   bytes_ += payload.size();
@@ -41,6 +42,16 @@ void Submissions::submit(uint32_t endpoint, CommitKind kind, ByteView payload, A
   Pending& pending = pending_[id];
   pending = {endpoint, kind, false, to_bytes(payload), std::move(answer)};
   if (ctx_.is_open()) send(id, pending);
+}
+
+// No transaction can be had here, and nobody knows for how long.
+bool Submissions::is_out() const {
+  if (ctx_.is_open()) return coordinator_ == CTDB_UNKNOWN_PNN;
+  return ctx_.phase != StorePhase::kRecovering && ctx_.phase != StorePhase::kPrepared;
+}
+
+std::string Submissions::why_out() const {
+  return ctx_.is_open() ? kNoMajority : kNoMember;
 }
 
 void Submissions::send(uint64_t id, Pending& pending) {
@@ -89,14 +100,14 @@ void Submissions::give_up_pending() {
       pending.answer(kCommitUnknown,
                      "this node left the cluster during the transaction: look whether it happened");
     } else {
-      pending.answer(-1, kNoMember);
+      pending.answer(-1, why_out());
     }
   }
   bytes_ = 0;
 }
 
 void Submissions::tick(TimeNs now) {
-  if (ctx_.phase != StorePhase::kSuspended) {
+  if (!is_out()) {
     out_since_ = kNever;
   } else if (out_since_ == kNever) {
     out_since_ = now;
@@ -113,7 +124,7 @@ void Submissions::tick(TimeNs now) {
 
 TimeNs Submissions::next_deadline() const {
   TimeNs next = refusals_.empty() ? kNever : refusals_.front().at;
-  if (ctx_.phase == StorePhase::kSuspended && !pending_.empty())
+  if (is_out() && !pending_.empty())
     next = std::min(next, out_since_ == kNever ? 0 : out_since_ + kRefusalDelay);
   return next;
 }

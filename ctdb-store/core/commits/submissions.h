@@ -55,6 +55,8 @@ class Submissions {
 
   void send(uint64_t id, Pending& pending);
   void give_up_pending();
+  bool is_out() const;
+  std::string why_out() const;
 
   StoreContext& ctx_;
   CommitWays& ways_;

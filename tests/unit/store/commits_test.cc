@@ -157,6 +157,27 @@ TEST_F(Commits, ANodeAloneRefuses) {
   EXPECT_EQ(on(0, "k"), std::nullopt);
 }
 
+// Their stores are not enough for what others may have committed, though their votes are for a generation.
+TEST_F(Commits, AMinorityOfStoresRefusesAndTakesNothingOver) {
+  w.voters = {0, 1, 2};
+  EXPECT_EQ(commit(0, "k", "all"), 0);
+  crash(2);
+  recover(20, {0, 1});
+  EXPECT_EQ(commit(0, "k", "two"), 0);
+  crash(0);
+  crash(1);
+  w.start(2);
+  recover(30, {2});
+  EXPECT_EQ(commit(2, "k", "alone"), -1);
+  w.start(1);
+  recover(40, {1, 2});
+  w.pass(kSecond);
+  w.start(0);
+  recover(50, {0, 1, 2});
+  w.pass(kSecond);
+  expect_everywhere("k", "two");
+}
+
 TEST_F(Commits, AnUnansweredOneOfANodeThatLeavesIsUnknown) {
   w.node(1).disk_stands_still = true;
   submit(0, 7, transaction("k", "v", 1));
@@ -233,6 +254,28 @@ TEST_F(Commits, ANodeWithANewDiskGetsEverything) {
   w.pass(kSecond);
   expect_everywhere("k", "v");
   EXPECT_EQ(commit(0, "k", "w"), 0);
+}
+
+// The database is told to node 2 on another way than its first transaction.
+TEST_F(Commits, ATransactionThatIsEarlierThanItsDatabaseWaits) {
+  std::deque<Bytes> held;
+  w.on_link = [&](uint32_t from, uint32_t to, ByteView packet) {
+    const Header header = read_header(packet);
+    const bool tells = header.operation == static_cast<uint32_t>(Operation::RECORD_DATABASES) ||
+                       header.operation == static_cast<uint32_t>(Operation::REQ_CONTROL);
+    if (from != 1 || to != 2 || !tells) return true;
+    held.push_back(to_bytes(packet));
+    return false;
+  };
+  attach(1, Control::DB_ATTACH_PERSISTENT, "new.tdb");
+  submit(1, 7, transaction("k", "v", 1, database_id("new.tdb")));
+  w.pass(kSecond);
+  EXPECT_FALSE(w.control_answer(1, kClient, 7));
+  w.on_link = [](auto, auto, auto) { return true; };
+  for (const Bytes& packet : held) w.deliver(2, packet);
+  w.pass(kSecond);
+  EXPECT_EQ(w.control_answer(1, kClient, 7)->status, 0);
+  EXPECT_TRUE(w.node(2).files.database("new.tdb")->fetch(as_bytes("k")));
 }
 
 TEST_F(Commits, AReplicatedDatabaseComesFromTheOthersAfterARestart) {

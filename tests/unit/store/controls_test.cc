@@ -29,15 +29,20 @@ TEST_F(Controls, AttachRefusesWhatIsNoName) {
   EXPECT_EQ(w.store(0).counts().databases, 1u);
 }
 
-TEST_F(Controls, PersistentDatabasesAreRefusedWithAReason) {
+// wire-protocol §8.2.1: who asks for a volatile one takes what is there, every other kind must be that kind.
+TEST_F(Controls, KindsOfDatabasesDoNotMix) {
   start();
-  for (Control opcode :
-       {Control::DB_ATTACH_PERSISTENT, Control::DB_ATTACH_REPLICATED, Control::TRANS3_COMMIT}) {
-    const auto reply = ask(opcode, with_nul("secrets.tdb"));
-    ASSERT_TRUE(reply);
-    EXPECT_EQ(reply->status, -1);
-    EXPECT_EQ(reply->error, "persistent databases are not served by this version");
-  }
+  EXPECT_EQ(status(Control::DB_ATTACH_PERSISTENT, with_nul("secrets.tdb")), 0);
+  EXPECT_EQ(status(Control::DB_ATTACH_PERSISTENT, with_nul("secrets.tdb")), 0);
+  EXPECT_EQ(status(Control::DB_ATTACH, with_nul("secrets.tdb")), 0);
+  EXPECT_EQ(ask(Control::DB_ATTACH_REPLICATED, with_nul("secrets.tdb"))->error,
+            "secrets.tdb is attached as a database of another kind");
+  EXPECT_EQ(status(Control::DB_ATTACH_REPLICATED, with_nul("repl.tdb")), 0);
+  EXPECT_EQ(status(Control::DB_ATTACH_PERSISTENT, with_nul(kDb)), -1);
+  uint8_t id[4];
+  store(id, database_id("secrets.tdb"));
+  for (Control opcode : {Control::SET_DB_READONLY, Control::SET_DB_STICKY, Control::DB_DETACH})
+    EXPECT_EQ(status(opcode, id), -1);
 }
 
 TEST_F(Controls, AttachWaitsForTheFirstGeneration) {

@@ -135,7 +135,7 @@ TEST_F(StoreProgram, DoesNotServeTheRouterOfAnotherNode) {
 TEST_F(StoreProgram, EndsInGoodOrderAndTakesItsWorkersAlong) {
   start_open();
   const std::vector<pid_t> children = children_of(pid_);
-  ASSERT_EQ(children.size(), 2u);  // the lock workers' spawner and the keeper
+  ASSERT_EQ(children.size(), 4u);  // the lock workers' spawner, the keeper, the commit workers
   std::vector<pid_t> workers;
   ASSERT_TRUE(wait_until([&] { return (workers = children_of(children[0])).size() == 4; }));
   EXPECT_EQ(end_with(SIGTERM), 0);

@@ -175,6 +175,7 @@ void World::begin(uint32_t generation, uint32_t base, const std::vector<uint32_t
   message.generation = generation;
   message.base_generation = base;
   message.members = members;
+  message.voters = voters.empty() ? members : voters;
   for (uint32_t pnn : members) order(pnn, Operation::STORE_RECOVER, message.encode());
 }
 

@@ -110,6 +110,7 @@ class World {
   std::deque<Bytes>& link(uint32_t from, uint32_t to) { return links_[{from, to}]; }
 
   // ---- recoveryd's part ----
+  std::vector<uint32_t> voters;  // empty: the members of each generation
   void order(uint32_t pnn, Operation operation, const Bytes& payload);
   void begin(uint32_t generation, uint32_t base, const std::vector<uint32_t>& members);
   // Whether the node has reported itself recovered for `generation`.

@@ -305,14 +305,6 @@ TEST_P(TdbFile, RefusesNamesThatAreNoFileNames) {
   EXPECT_TRUE(files_->open(std::string(253, 'n'), 0, false).has_value());
 }
 
-TEST_P(TdbFile, RefusesPersistentAndReplicatedDatabases) {
-  for (const uint8_t flags : {uint8_t{CTDB_DB_PERSISTENT}, uint8_t{CTDB_DB_REPLICATED}}) {
-    const auto opened = files_->open("test.tdb", flags, false);
-    ASSERT_FALSE(opened.has_value());
-    EXPECT_EQ(opened.error().code, ErrorCode::kRefused);
-  }
-}
-
 TEST_P(TdbFile, ADirectoryThatIsNotThereIsNamedInTheError) {
   const auto files = make_tdb_files({.volatile_directory = directory_.path() + "/missing"});
   const auto opened = files->open("test.tdb", 0, false);

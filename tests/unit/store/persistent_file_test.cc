@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Files of full-copy databases and the log of commits on disk: what is there again after which death.
+#include "ctdb-store/backend/persistent_file.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "ctdb-store/backend/commit_log_file.h"
+#include "ctdb-store/backend/database_writer.h"
+#include "ctdb-store/backend/durable_file.h"
+#include "ctdb-store/core/commits/rec_buffer.h"
+#include "libctdbipc/wire/packet.h"
+#include "tests/unit/store/temporary_directory.h"
+
+namespace ctdb {
+namespace {
+
+Bytes transaction(std::string_view key, std::string_view data) {
+  Bytes value;
+  append_record_header(value, {1, 0, 0});
+  const ByteView bytes = as_bytes(data);
+  value.insert(value.end(), bytes.begin(), bytes.end());
+  Bytes buffer = begin_rec_buffer(7);
+  add_to_rec_buffer(buffer, as_bytes(key), value);
+  return buffer;
+}
+
+class PersistentFile : public ::testing::Test {
+ protected:
+  std::unique_ptr<RecordFile> open(bool machine_restarted = false) {
+    auto opened = open_persistent_file(path_, {101, machine_restarted});
+    EXPECT_TRUE(opened) << opened.error().text();
+    return std::move(*opened);
+  }
+  void write(std::string_view key, std::string_view data) {
+    const auto file = open();
+    DatabaseWriter writer;
+    const auto done = writer.apply(path_, file->open_flags(), CommitKind::kRecords, transaction(key, data));
+    ASSERT_TRUE(done) << done.error().text();
+  }
+  static size_t records(RecordFile& file) {
+    size_t count = 0;
+    EXPECT_TRUE(file.for_each([&](ByteView, ByteView) { return ++count > 0; }));
+    return count;
+  }
+  static void damage(const std::string& path) { ASSERT_EQ(truncate(path.c_str(), 3000), 0); }
+
+  TemporaryDirectory directory_;
+  const std::string path_ = directory_.path() + "/test.tdb.0";
+};
+
+TEST_F(PersistentFile, KeepsWhatWasWritten) {
+  write("k", "v");
+  write("k2", "v");
+  EXPECT_EQ(records(*open()), 2u);
+  EXPECT_EQ(open()->damage(), "");
+}
+
+TEST_F(PersistentFile, IsMadeAgainFromItsCopyWhenItIsDamagedOrGone) {
+  write("k", "v");
+  {
+    const auto file = open();
+    DatabaseWriter writer;
+    ASSERT_TRUE(writer.apply(path_, file->open_flags(), CommitKind::kRecords, transaction("k2", "v")));
+    ASSERT_TRUE(writer.checkpoint());
+  }
+  damage(path_);
+  EXPECT_EQ(records(*open()), 2u);
+  ASSERT_EQ(unlink(path_.c_str()), 0);
+  EXPECT_EQ(persistent_names(directory_.path(), ".0"), std::vector<std::string>{"test.tdb"});
+  EXPECT_EQ(records(*open()), 2u);
+}
+
+// What the machine had not written when it stopped is in the log; a file that has half of it would be of no use.
+TEST_F(PersistentFile, IsMadeAgainFromItsCopyWhenTheMachineWasRestarted) {
+  open();
+  write("k", "v");
+  EXPECT_EQ(records(*open(true)), 0u);
+}
+
+TEST_F(PersistentFile, SaysWhatCannotBeSaved) {
+  write("k", "v");
+  damage(path_);
+  damage(committed_copy_of(path_));
+  const auto file = open();
+  EXPECT_NE(file->damage().find(".corrupted."), std::string::npos) << file->damage();
+  EXPECT_EQ(records(*file), 0u);
+}
+
+TEST_F(PersistentFile, AWipeAndAReplacementAreWhole) {
+  write("k", "v");
+  const auto file = open();
+  DatabaseWriter writer;
+  writer.keep_part(path_, transaction("a", "1"), true);
+  writer.keep_part(path_, transaction("b", "2"), false);
+  ASSERT_TRUE(writer.replace(path_, file->open_flags()));
+  EXPECT_EQ(records(*file), 2u);
+  EXPECT_FALSE(writer.apply(path_, file->open_flags(), CommitKind::kRecords, Bytes{1, 2, 3}));
+  EXPECT_EQ(records(*file), 2u);
+  ASSERT_TRUE(writer.apply(path_, file->open_flags(), CommitKind::kWipe, transaction("a", "")));
+  EXPECT_EQ(records(*file), 0u);
+}
+
+class CommitLogOnDisk : public ::testing::Test {
+ protected:
+  static KeptEntry entry(uint64_t number) {
+    return {{5, number}, CommitKind::kRecords, 2, number + 100, Bytes(50, static_cast<uint8_t>(number))};
+  }
+  CommitLogFile open() {
+    auto file = CommitLogFile::open(path_);
+    EXPECT_TRUE(file) << file.error().text();
+    return std::move(*file);
+  }
+  void write(uint64_t from, uint64_t to) {
+    CommitLogFile file = open();
+    for (uint64_t number = from; number <= to; ++number) file.append(entry(number), {5, number - 1});
+    ASSERT_TRUE(file.sync());
+  }
+  CommitLogContents read() {
+    auto contents = read_commit_log(path_);
+    EXPECT_TRUE(contents) << contents.error().text();
+    return std::move(*contents);
+  }
+  off_t size() {
+    struct stat info;
+    return stat(path_.c_str(), &info) == 0 ? info.st_size : -1;
+  }
+
+  TemporaryDirectory directory_;
+  const std::string path_ = directory_.path() + "/commits.log";
+};
+
+TEST_F(CommitLogOnDisk, HasWhatWasSynced) {
+  EXPECT_TRUE(read().image.entries.empty());
+  write(1, 3);
+  write(4, 5);
+  const CommitLogContents contents = read();
+  ASSERT_EQ(contents.image.entries.size(), 5u);
+  EXPECT_EQ(contents.image.entries[4].position, (LogPosition{5, 5}));
+  EXPECT_EQ(contents.image.entries[4].payload, entry(5).payload);
+  EXPECT_EQ(contents.image.entries[4].id, 105u);
+  EXPECT_EQ(contents.image.committed, (LogPosition{5, 4}));
+  EXPECT_FALSE(contents.machine_restarted);
+  EXPECT_EQ(contents.note, "");
+}
+
+// Whatever was torn, what stands before it is believed and nothing behind it.
+TEST_F(CommitLogOnDisk, IsCutAtEveryByteAndDamagedAtEveryByte) {
+  write(1, 3);
+  const auto whole = static_cast<size_t>(size());
+  Bytes bytes(whole);
+  std::ifstream(path_).read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(whole));
+  for (size_t at = 128; at < whole; ++at) {
+    for (const bool cut : {true, false}) {
+      Bytes changed(bytes.begin(), cut ? bytes.begin() + static_cast<ptrdiff_t>(at) : bytes.end());
+      if (!cut) changed[at] ^= 0x10;
+      std::ofstream(path_, std::ios::trunc)
+          .write(reinterpret_cast<const char*>(changed.data()), static_cast<std::streamsize>(changed.size()));
+      const CommitLogContents contents = read();
+      EXPECT_LT(contents.image.entries.size(), 3u) << at;
+      for (size_t i = 0; i < contents.image.entries.size(); ++i)
+        EXPECT_EQ(contents.image.entries[i].payload, entry(i + 1).payload);
+    }
+  }
+  write(4, 4);  // behind what is left
+  EXPECT_EQ(read().image.entries.back().position, (LogPosition{5, 4}));
+}
+
+TEST_F(CommitLogOnDisk, PutsAsideWhatIsNoLog) {
+  std::ofstream(path_) << "something else, long enough for a head" << std::string(200, 'x');
+  const CommitLogContents contents = read();
+  EXPECT_FALSE(contents.image.trusted);
+  EXPECT_NE(contents.note.find(".corrupted."), std::string::npos);
+  EXPECT_EQ(size(), -1);
+}
+
+TEST_F(CommitLogOnDisk, CutsAndBeginsAnew) {
+  write(1, 5);
+  CommitLogFile file = open();
+  file.append(entry(6), {5, 5});
+  ASSERT_TRUE(file.cut({5, 3}));
+  ASSERT_TRUE(file.sync());
+  EXPECT_EQ(read().image.entries.size(), 3u);
+  ASSERT_TRUE(file.restart({5, 3}, false));
+  EXPECT_EQ(read().image.entries.size(), 3u) << "the old one stays until the new one is on disk";
+  file.append(entry(7), {5, 3});
+  ASSERT_TRUE(file.sync());
+  const CommitLogContents contents = read();
+  EXPECT_EQ(contents.image.start, (LogPosition{5, 3}));
+  EXPECT_EQ(contents.image.entries.size(), 1u);
+  EXPECT_FALSE(contents.image.trusted);
+  file.trust();
+  ASSERT_TRUE(file.sync());
+  EXPECT_TRUE(read().image.trusted);
+}
+
+}  // namespace
+}  // namespace ctdb
