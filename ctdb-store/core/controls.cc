@@ -145,12 +145,24 @@ void StoreControls::db_get_health(const ControlOrigin& origin, const ReqControl&
   reply_text(origin, damage);
 }
 
-// A volatile database has none. That of a full copy is looked at where clients see it.
 void StoreControls::get_db_seqnum(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
-  const Database* db = database(origin, control);
+  static constexpr char kKey[] = "__db_sequence_number__";  // with its NUL
+  Database* db = database(origin, control);
   if (db == nullptr) return;
   uint8_t number[8] = {};
-  store(number, db->full_copy() ? db->contents.sequence : uint64_t{0});
+  if (db->full_copy()) {
+    store(number, db->contents.sequence);
+    return ok(origin, number);
+  }
+  const ByteView key(reinterpret_cast<const uint8_t*>(kKey), sizeof kKey);
+  if (const RecordEntry* entry = db->index.find(key, jenkins_hash(key)); entry != nullptr && entry->in_file) {
+    if (!ctx_.chains.try_take(*db, *entry)) return refuse(origin, "the sequence number's record is locked");
+    const bool found = db->file->fetch(key, ctx_.value);
+    ctx_.chains.let_go(*db, *entry);
+    if (found && ctx_.value.size() == CTDB_RECORD_HEADER_SIZE + 8) {
+      store(number, load<uint64_t>(ctx_.value.data() + CTDB_RECORD_HEADER_SIZE));
+    }
+  }
   ok(origin, number);
 }
 

@@ -94,7 +94,7 @@ TEST_F(DaemonTest, WrongConfigurationIsExplainedAndNothingStarts) {
                           "address' in [cluster]?)\n"),
         std::string::npos)
         << text;
-    EXPECT_NE(text.find("ctdb.conf:4: 'sometimes' is not a quorum rule (write majority or none)\n"),
+    EXPECT_NE(text.find("ctdb.conf:4: 'sometimes' is not a quorum rule (write majority, lock or none)\n"),
               std::string::npos);
     EXPECT_NE(text.find("ctdb.conf:5: line is neither [section] nor key = value (correct or remove it)\n"),
               std::string::npos);
