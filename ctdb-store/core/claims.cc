@@ -74,8 +74,9 @@ void Recovery::end_claims() {
 
 // So that every member has every database before claims and calls for it come.
 void Recovery::take_databases(uint32_t node, const RecordDatabases& message) {
-  std::erase_if(member_logs_, [&](const MemberLog& log) { return log.pnn == node; });
-  member_logs_.push_back({node, message.log_end, message.log_trusted});
+  // The first one of an attempt speaks of the log. One that is open already may tell of a new database behind it.
+  if (std::ranges::none_of(member_logs_, [&](const MemberLog& log) { return log.pnn == node; }))
+    member_logs_.push_back({node, message.log_end, message.log_trusted});
   if (const std::string error = attach_databases(message); !error.empty()) fail(error);
 }
 

@@ -93,4 +93,8 @@ void SharedLock::heal() {
   }
 }
 
+TimeNs SharedLock::accesses_over() const {
+  return std::ranges::max(nodes_, {}, &Node::access_over).access_over;
+}
+
 }  // namespace ctdb::sim

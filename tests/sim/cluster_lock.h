@@ -34,6 +34,8 @@ class SharedLock {
   void stall(uint32_t node, TimeNs for_time);  // its accesses take that much longer
   void set_failing(uint32_t node, bool value) { nodes_[node].failing = value; }
   void heal();
+  // When the accesses under way are over, the slow ones from before heal() too.
+  TimeNs accesses_over() const;
 
   // ---- mutations ----
   bool shows_own_slot_only = false;

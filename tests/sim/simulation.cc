@@ -110,6 +110,7 @@ class Run {
   // The cluster has come to rest when what the last clients asked for has been done.
   void demand_rest() {
     if (!ok()) return;
+    if (world_.options().lock) world_.run(std::max(world_.now(), world_.cluster_lock.accesses_over()));
     world_.stop_clients();
     world_.run(world_.now() + kRestBound, [&] { return world_.clients_idle(); });
     world_.run(world_.now() + 3 * kSecond);

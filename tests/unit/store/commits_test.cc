@@ -278,6 +278,19 @@ TEST_F(Commits, ATransactionThatIsEarlierThanItsDatabaseWaits) {
   EXPECT_TRUE(w.node(2).files.database("new.tdb")->fetch(as_bytes("k")));
 }
 
+// All must find the same coordinator, also when a member that is quicker tells of a new database.
+TEST_F(Commits, ADatabaseToldBeforeTheGenerationIsOpenHere) {
+  EXPECT_EQ(commit(0, "k", "v"), 0);
+  w.begin(20, base_, {0, 1, 2});
+  w.run();
+  w.open(20, {0});
+  attach(0, Control::DB_ATTACH_PERSISTENT, "early.tdb");
+  w.open(20, {1, 2});
+  w.run();
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) EXPECT_EQ(w.store(pnn).commit_coordinator(), 0u);
+  EXPECT_EQ(commit(1, "k", "w"), 0);
+}
+
 TEST_F(Commits, AReplicatedDatabaseComesFromTheOthersAfterARestart) {
   attach(0, Control::DB_ATTACH_REPLICATED, "repl.tdb");
   submit(0, 7, transaction("k", "v", 1, database_id("repl.tdb")));

@@ -50,7 +50,7 @@ class PersistentFile : public ::testing::Test {
   static void damage(const std::string& path) {
     struct stat info;
     ASSERT_EQ(stat(path.c_str(), &info), 0);
-    ASSERT_EQ(truncate(path.c_str(), info.st_size / 2), 0);
+    ASSERT_EQ(truncate(path.c_str(), std::min<off_t>(info.st_size / 2, 300)), 0);
   }
 
   TemporaryDirectory directory_;
