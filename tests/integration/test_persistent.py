@@ -173,8 +173,8 @@ class DeathTest(Transactions):
     def test_a_lone_node_refuses_and_the_majoritys_commits_survive(self):
         """The classic daemon lost three of three such commits."""
         self.commit(0, b"key", b"by all")
+        client = self.client(2)
         self.stop_nodes(0, 1)
-        client = self.client_when_up(2)
         wait_until(lambda: "takes no part in the cluster" in client.commit([(b"key", b"alone")])[1], "it refuses", 60)
         self.stop_nodes(2)
         self.start_nodes(0, 1)
@@ -184,14 +184,6 @@ class DeathTest(Transactions):
         self.cluster.wait_healthy()
         copy = self.copies_become_equal()
         self.assertEqual(copy[b"key"][24:], b"by two")
-
-    def client_when_up(self, node):
-        def connect():
-            try:
-                return self.client(node)
-            except (OSError, AssertionError):
-                return None
-        return wait_until(connect, "the node answers")
 
     def try_commit(self, node, key, data):
         try:
