@@ -109,13 +109,12 @@ class CommitWorkers::Worker : public PacketStream::Owner {
   EventLoop::TimerId restart_timer_ = 0, fail_timer_ = 0;
 };
 
-CommitWorkers::CommitWorkers(EventLoop& loop, std::string log_path, Done done)
-    : loop_(loop), log_path_(std::move(log_path)), done_(std::move(done)) {}
+CommitWorkers::CommitWorkers(Done done) : done_(std::move(done)) {}
 CommitWorkers::~CommitWorkers() = default;
 
 Result<std::unique_ptr<CommitWorkers>> CommitWorkers::start(EventLoop& loop, const std::string& log_path,
                                                             Done done) {
-  auto workers = std::unique_ptr<CommitWorkers>(new CommitWorkers(loop, log_path, std::move(done)));
+  auto workers = std::unique_ptr<CommitWorkers>(new CommitWorkers(std::move(done)));
   Result<CommitLogContents> contents = read_commit_log(log_path);
   if (!contents) return fail(std::move(contents.error()));
   workers->contents_ = std::move(*contents);

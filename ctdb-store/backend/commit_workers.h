@@ -45,10 +45,8 @@ class CommitWorkers : public CommitDisk {
  private:
   class Worker;
 
-  CommitWorkers(EventLoop& loop, std::string log_path, Done done);
+  explicit CommitWorkers(Done done);
 
-  EventLoop& loop_;
-  const std::string log_path_;
   Done done_;
   CommitLogContents contents_;
   std::unique_ptr<Worker> log_, databases_;

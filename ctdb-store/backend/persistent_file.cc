@@ -119,8 +119,7 @@ std::vector<std::string> persistent_names(const std::string& directory, const st
   const std::vector<std::string> copies = database_names(directory, suffix + kCopySuffix);
   names.insert(names.end(), copies.begin(), copies.end());
   std::ranges::sort(names);
-  const auto rest = std::ranges::unique(names);
-  names.erase(rest.begin(), rest.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
 }
 
