@@ -254,6 +254,8 @@ Result<void> CommitLogFile::sync() {
   } else {
     // Room that was taken for entries that do not count is given back.
     (void)!ftruncate(fd_.get(), static_cast<off_t>(end_of_file()));
+    // What goes over from the old file into the new one counts already: the next sync tries again.
+    if (replaces_) return done;
   }
   pending_places_.clear();
   pending_.clear();

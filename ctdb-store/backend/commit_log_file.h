@@ -38,7 +38,8 @@ class CommitLogFile {
   Result<void> cut(LogPosition end);
   Result<void> restart(LogPosition start, bool trusted);
   void trust();
-  // Writes what was appended and waits until the disk has it. After an error the file is as it was after the last good one.
+  // Writes what was appended and waits until the disk has it. After an error the file is as it was after the last good one;
+  // what was appended since restart() is tried again by the next sync, as far as cut() leaves it.
   Result<void> sync();
 
  private:

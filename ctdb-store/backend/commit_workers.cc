@@ -24,8 +24,13 @@ constexpr TimeNs kRestartDelay = kSecond;
 class CommitWorkers::Worker : public PacketStream::Owner {
  public:
   using Run = std::function<void(int socket, pid_t parent)>;
-  Worker(EventLoop& loop, const char* name, Run run, Done& done)
-      : loop_(loop), name_(name), run_(std::move(run)), done_(done) {}
+  // on_restarted: there is another process, before it has orders.
+  Worker(EventLoop& loop, const char* name, Run run, Done done, std::function<void()> on_restarted)
+      : loop_(loop),
+        name_(name),
+        run_(std::move(run)),
+        done_(std::move(done)),
+        on_restarted_(std::move(on_restarted)) {}
   ~Worker() override {
     loop_.cancel(restart_timer_);
     loop_.cancel(fail_timer_);
@@ -82,7 +87,7 @@ class CommitWorkers::Worker : public PacketStream::Owner {
     restart_timer_ = 0;
     reap();
     stream_.reset();
-    if (Result<void> started = start(); started) return;
+    if (Result<void> started = start(); started) return on_restarted_();
     restart_timer_ = loop_.at(loop_.now() + kRestartDelay, [this] { restart(); });
   }
   // Never from inside the call that gave the order.
@@ -101,7 +106,8 @@ class CommitWorkers::Worker : public PacketStream::Owner {
   EventLoop& loop_;
   const char* name_;
   Run run_;
-  Done& done_;
+  Done done_;
+  std::function<void()> on_restarted_;
   pid_t pid_ = 0;
   std::unique_ptr<PacketStream> stream_;
   std::deque<uint64_t> waiting_;
@@ -120,16 +126,30 @@ Result<std::unique_ptr<CommitWorkers>> CommitWorkers::start(EventLoop& loop, con
   workers->contents_ = std::move(*contents);
   const auto run_log = [log_path](int socket, pid_t parent) { run_log_worker(socket, parent, log_path); };
   const auto run_databases = [](int socket, pid_t parent) { run_database_worker(socket, parent); };
-  workers->log_ = std::make_unique<Worker>(loop, "the writer of the commit log", run_log, workers->done_);
-  workers->databases_ =
-      std::make_unique<Worker>(loop, "the writer of full-copy databases", run_databases, workers->done_);
+  CommitWorkers* self = workers.get();
+  if (!self->contents_.image.entries.empty())
+    self->log_end_ = self->synced_to_ = self->contents_.image.entries.back().position;
+  const auto log_done = [self](uint64_t ticket, const std::string& error) {
+    self->synced(error);
+    self->done_(ticket, error);
+  };
+  // It may have written more than it lived to say, and the store was told that this failed.
+  const auto cut_log = [self] { self->log_cut(self->synced_to_); };
+  workers->log_ = std::make_unique<Worker>(loop, "the writer of the commit log", run_log, log_done, cut_log);
+  workers->databases_ = std::make_unique<Worker>(loop, "the writer of full-copy databases", run_databases,
+                                                 workers->done_, [] {});
   for (Worker* worker : {workers->log_.get(), workers->databases_.get()}) {
     if (Result<void> started = worker->start(); !started) return fail(std::move(started.error()));
   }
   return workers;
 }
 
+void CommitWorkers::synced(const std::string& error) {
+  if (error.empty()) synced_to_ = syncing_to_;
+}
+
 void CommitWorkers::log_append(const KeptEntry& entry, LogPosition committed) {
+  log_end_ = entry.position;
   payload_.clear();
   Writer w(payload_);
   put_position(w, committed);
@@ -143,6 +163,7 @@ void CommitWorkers::log_append(const KeptEntry& entry, LogPosition committed) {
 }
 
 void CommitWorkers::log_cut(LogPosition end) {
+  log_end_ = std::min(log_end_, end);
   payload_.clear();
   Writer w(payload_);
   put_position(w, end);
@@ -151,6 +172,7 @@ void CommitWorkers::log_cut(LogPosition end) {
 }
 
 void CommitWorkers::log_restart(LogPosition start, bool trusted) {
+  log_end_ = start;
   payload_.clear();
   Writer w(payload_);
   put_position(w, start);
@@ -165,6 +187,7 @@ void CommitWorkers::log_trust() {
 }
 
 void CommitWorkers::log_sync(uint64_t ticket) {
+  syncing_to_ = log_end_;
   payload_.clear();
   Writer(payload_).u64(ticket);
   build_order(packet_, CommitOrder::kLogSync, payload_);

@@ -47,8 +47,12 @@ class CommitWorkers : public CommitDisk {
 
   explicit CommitWorkers(Done done);
 
+  // The log as the store knows it: what is on the way, and what is on the disk.
+  void synced(const std::string& error);
+
   Done done_;
   CommitLogContents contents_;
+  LogPosition log_end_, syncing_to_, synced_to_;
   std::unique_ptr<Worker> log_, databases_;
   Bytes payload_, packet_;
 };

@@ -3,9 +3,11 @@
 #include "ctdb-store/backend/persistent_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <fstream>
 
 #include "ctdb-store/backend/commit_log_file.h"
@@ -207,6 +209,40 @@ TEST_F(CommitLogOnDisk, CutsAndBeginsAnew) {
   file.trust();
   ASSERT_TRUE(file.sync());
   EXPECT_TRUE(read().image.trusted);
+}
+
+// The disk is full in the middle: what the old file had must not be lost with the new one.
+TEST_F(CommitLogOnDisk, BeginsAnewLaterWhenTheDiskWasFull) {
+  write(1, 5);
+  CommitLogFile file = open();
+  ASSERT_TRUE(file.restart({5, 3}, true));
+  for (uint64_t number : {4, 5, 6}) file.append(entry(number), {5, 3});
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit limit;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &limit), 0);
+  const rlimit small{200, limit.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const Result<void> failed = file.sync();
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  EXPECT_FALSE(failed);
+  EXPECT_EQ(read().image.entries.size(), 5u);
+  ASSERT_TRUE(file.cut({5, 5}));  // entry 6 failed, 4 and 5 were on the disk before
+  file.append(entry(7), {5, 5});
+  ASSERT_TRUE(file.sync());
+  const CommitLogContents contents = read();
+  ASSERT_EQ(contents.image.entries.size(), 3u);
+  EXPECT_EQ(contents.image.entries[1].position, (LogPosition{5, 5}));
+  EXPECT_EQ(contents.image.entries[2].position, (LogPosition{5, 7}));
+}
+
+// Not a file that is emptied: the parts were kept by a writer that died.
+TEST_F(PersistentFile, AReplacementWithoutContentsIsRefused) {
+  write("k", "v");
+  {
+    DatabaseWriter writer;
+    EXPECT_FALSE(writer.replace(path_, persistent_tdb_flags()));
+  }
+  EXPECT_EQ(records(*open()), 1u);
 }
 
 }  // namespace
