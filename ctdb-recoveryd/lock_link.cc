@@ -46,6 +46,7 @@ Result<void> LockLink::start() {
                                       config_.lock_register};
   for (std::string& word : helper_of(config_.cluster_lock)) command.push_back(std::move(word));
   std::vector<char*> words;
+  words.reserve(command.size() + 1);
   for (std::string& word : command) words.push_back(word.data());
   words.push_back(nullptr);
   posix_spawn_file_actions_t files;
@@ -72,7 +73,7 @@ void LockLink::access(uint64_t ticket, ByteView slot) {
 }
 
 // It reads nothing while its file system hangs; then there is nothing to tell it either.
-void LockLink::send(LockMessage message) {
+void LockLink::send(const LockMessage& message) {
   std::string fault;
   if (!socket_.valid()) {
     if (Result<void> started = start(); !started) fault = started.error().text();

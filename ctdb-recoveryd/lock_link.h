@@ -32,7 +32,7 @@ class LockLink {
 
  private:
   Result<void> start();
-  void send(LockMessage message);
+  void send(const LockMessage& message);
   void on_readable();
   void handle(const LockMessage& message);
   void gone(const std::string& why);

@@ -26,7 +26,7 @@ enum class LockMessageKind : uint8_t {
 };
 
 struct LockMessage {
-  static constexpr size_t kBytesMax = 64 * 1024;
+  static constexpr size_t kBytesMax = size_t{64} * 1024;
   LockMessageKind kind = LockMessageKind::kLetGo;
   uint64_t number = 0;
   Bytes rest;

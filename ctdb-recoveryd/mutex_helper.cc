@@ -29,6 +29,7 @@ constexpr int kCannotStart = 127;
   dup2(null, 0);
   dup2(output, 1);
   std::vector<char*> words;
+  words.reserve(command.size() + 1);
   for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
   execv(words[0], words.data());

@@ -51,7 +51,7 @@ bool Context::save(const DurableState& next) {
 }
 
 std::string Context::until(TimeNs when) const {
-  constexpr int64_t kDay = 24 * 60 * 60;
+  constexpr int64_t kDay = int64_t{24} * 60 * 60;
   const int64_t seconds = (out.wall_clock_ns() + (when - now)) / kSecond % kDay;
   const auto two = [](int64_t number) { return (number < 10 ? "0" : "") + std::to_string(number); };
   return "until " + two(seconds / 3600) + ":" + two(seconds / 60 % 60) + ":" + two(seconds % 60) + " UTC";

@@ -196,6 +196,39 @@ class AskingTest(TwoSystems):
             self.assertIn("name:everywhere.tdb", self.tool(node, "getdbmap").stdout)
 
 
+class PersistentTest(TwoSystems):
+    def test_transactions(self):
+        for kind in ("persistent", "replicated"):
+            name = f"{kind}.tdb"
+            self.ok(0, "attach", name, kind)
+            self.assertIn(kind.upper(), self.ok(1, "getdbmap"))
+            self.ok(0, "getdbstatus", name)
+            self.ok(0, "pstore", name, "key", "value")
+            for node in range(3):
+                self.assertEqual(self.ok(node, "pfetch", name, "key"), "value\n")
+                self.assertIn("0x1", self.ok(node, "getdbseqnum", name))
+            self.ok(1, "pstore", name, "key", "second value")
+            self.assertEqual(self.ok(2, "pfetch", name, "key"), "second value\n")
+            self.ok(2, "catdb", name, mask=sorted_records)
+            self.ok(2, "pdelete", name, "key")
+            self.assertEqual(self.ok(0, "pfetch", name, "key").strip(), "")
+            for flag in ("setdbreadonly", "setdbsticky"):
+                self.assertNotEqual(self.both(0, flag, name).returncode, 0)
+
+    def test_a_file_of_changes(self):
+        self.ok(1, "attach", "changes.tdb", "persistent")
+        with tempfile.NamedTemporaryFile("w") as changes:
+            changes.write('"a" "1"\n"b" "2"\n\n"a" "3"\nnonsense\n')
+            changes.flush()
+            self.both(1, "ptrans", "changes.tdb", changes.name)
+        for key in ("a", "b", "c"):
+            self.both(0, "pfetch", "changes.tdb", key)
+
+    def test_volatile_databases_have_no_transactions(self):
+        self.ok(0, "attach", "no-transactions.tdb")
+        self.assertNotEqual(self.both(0, "pstore", "no-transactions.tdb", "key", "value").returncode, 0)
+
+
 def sorted_records(text):
     """catdb's records come in any order (and with any dmaster: it depends on who read last)."""
     blocks = masked(text).strip().split("\n\n")

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Persistent and replicated databases: transactions of classic clients, what survives, and what is refused."""
 import os
+import shutil
 import struct
 import tempfile
 import threading
 import unittest
 
-from support import NetworkFaults, NetworkNamespace, RawClient, start_cluster, wait_until
+from support import ClassicCluster, NetworkFaults, NetworkNamespace, RawClient, start_cluster, wait_until
 from transactions import (DB_ATTACH_REPLICATED, SEQUENCE_KEY, TRANS3_COMMIT, PersistentClient, contents, rec_buffer,
                           record)
 
@@ -308,6 +309,30 @@ class FilesTest(Transactions):
         self.start_nodes(2)
         self.cluster.wait_healthy()
         self.assertEqual(self.copies_become_equal()[b"big0"][24:], big + b"39")
+
+
+class TakeOverTest(Transactions):
+    NAME = "taken.tdb"
+
+    def test_files_of_a_classic_installation_are_taken_over_where_they_are(self):
+        classic = ClassicCluster(os.path.join(self.directory.name, "classic"))
+        self.addCleanup(classic.stop)
+        classic.start()
+        for command in (("attach", self.NAME, "persistent"), ("pstore", self.NAME, "key", "theirs"),
+                        ("pstore", self.NAME, "other", "more")):
+            self.assertEqual(classic.tool(0, *command).returncode, 0, command)
+        classic.stop()
+        self.stop_nodes(0, 1, 2)
+        for node in range(3):
+            shutil.copy(os.path.join(classic.base(node), "db", "persistent", f"{self.NAME}.{node}"), self.file(node))
+        self.start_nodes(0, 1, 2)
+        self.cluster.wait_healthy()
+        self.assertEqual(self.value(2, b"key"), b"theirs")
+        client = self.client(1)
+        self.assertEqual(client.sequence(), 2)
+        self.assertEqual(client.commit([(b"key", b"ours")]), (0, ""))
+        copy = self.copies_become_equal()
+        self.assertEqual((copy[b"key"][24:], copy[b"other"][24:]), (b"ours", b"more"))
 
 
 class ReplicatedTest(Transactions):
