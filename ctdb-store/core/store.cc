@@ -134,8 +134,9 @@ void Store::Impl::take_up_persistent() {
     const std::string why = db ? (*db)->file->damage() : db.error().text();
     damaged = true;
     ++ctx_.counts.file_errors;
-    ctx_.out.log(StoreLog::kError, "persistent database " + name + ": " + why +
-                                       "; its records come back from the other nodes, if they have it");
+    std::string text = "persistent database ";
+    text.append(name).append(": ").append(why);
+    ctx_.out.log(StoreLog::kError, text + "; its records come back from the other nodes, if they have it");
   }
   ctx_.counts.databases = ctx_.databases.all().size();
   commits_->take_up(damaged);
