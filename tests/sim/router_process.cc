@@ -181,7 +181,10 @@ void RouterProcess::link_renewed(uint32_t peer, uint64_t session) {
 void RouterProcess::link_packet(uint32_t peer, Bytes packet) {
   input([this, peer, bytes = std::move(packet)]() mutable {
     node_.world().trace.packet(node_.pnn(), "link", peer, bytes);
-    if (!core_->on_link_packet(peer, bytes, queue_.now())) {
+    // A call that was redirected on a slow link may be older than the removal of who asked first.
+    const uint32_t source = read_header(bytes).srcnode;
+    const bool removed = source < was_deleted_.size() && was_deleted_[source];
+    if (!core_->on_link_packet(peer, bytes, queue_.now()) && !removed) {
       node_.world().checkers.verdict.violation("router",
                                                "a packet of our own daemons is refused by the peer's router");
     }
@@ -190,11 +193,13 @@ void RouterProcess::link_packet(uint32_t peer, Bytes packet) {
 
 std::string RouterProcess::nodes_file(std::vector<RouterNode>& nodes) {
   nodes.clear();
+  was_deleted_.clear();
   for (const std::string& address : node_.nodes_file) {
     RouterNode node;
     node.address.assign(28, 0);
     node.deleted = address.empty();
     node.text = address;
+    was_deleted_.push_back(node.deleted);
     nodes.push_back(node);
   }
   return "";

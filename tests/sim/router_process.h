@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "ctdb-router/core/router.h"
 #include "tests/sim/process.h"
@@ -98,6 +99,7 @@ class RouterProcess : public Process, public RouterOutput {
   uint64_t instances_ = 0;
   uint32_t endpoints_ = 0;
   std::map<uint32_t, Attached> clients_;
+  std::vector<bool> was_deleted_;  // by the nodes file as it was read last
 };
 
 }  // namespace ctdb::sim
