@@ -92,7 +92,7 @@ void MutexHelper::end() {
   int looks = 0;
   while (waitpid(pid_, nullptr, WNOHANG) == 0) {
     if (++looks == kPatience) kill(pid_, SIGKILL);
-    usleep(kLookUs);
+    usleep(kLookUs);  // waitpid() has no deadline; this process has nothing else to do
   }
   pid_ = 0;
 }

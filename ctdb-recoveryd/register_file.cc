@@ -11,6 +11,7 @@
 #include "ctdb-recoveryd/state_slot.h"
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/base/unique_fd.h"
+#include "libctdbipc/base/write_all.h"
 
 namespace ctdb {
 namespace {

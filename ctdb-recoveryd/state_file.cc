@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "ctdb-recoveryd/state_slot.h"
+#include "libctdbipc/base/write_all.h"
 
 namespace ctdb {
 namespace {

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ctdb-recoveryd/state_slot.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 
 #include "libctdbipc/base/hash.h"
 #include "libctdbipc/wire/reader.h"
@@ -51,18 +48,6 @@ std::optional<StateSlot> StateSlot::newest(ByteView pair) {
 
 bool is_blank(ByteView bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](uint8_t byte) { return byte == 0; });
-}
-
-Result<void> write_all_at(int fd, ByteView bytes, size_t offset, const std::string& path) {
-  size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t wrote =
-        pwrite(fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) return fail_errno("writing " + path);
-    done += static_cast<size_t>(wrote);
-  }
-  return {};
 }
 
 }  // namespace ctdb

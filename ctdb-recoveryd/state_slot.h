@@ -29,9 +29,6 @@ struct StateSlot {
 
 bool is_blank(ByteView bytes);
 
-// Errors: kSystem, which name `path`.
-Result<void> write_all_at(int fd, ByteView bytes, size_t offset, const std::string& path);
-
 }  // namespace ctdb
 
 #endif  // CTDB_RECOVERYD_STATE_SLOT_H_

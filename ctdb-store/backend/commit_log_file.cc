@@ -13,6 +13,7 @@
 #include "ctdb-store/backend/durable_file.h"
 #include "libctdbipc/base/hash.h"
 #include "libctdbipc/base/limits.h"
+#include "libctdbipc/base/write_all.h"
 #include "libctdbipc/wire/own_codec.h"
 
 namespace ctdb {
@@ -230,7 +231,7 @@ void CommitLogFile::trust() {
 
 Result<void> CommitLogFile::write_head() {
   const Bytes head = encode_head({boot_id(), start_, trusted_});
-  if (Result<void> written = write_whole(fd_.get(), 0, head, path_); !written) return written;
+  if (Result<void> written = write_all_at(fd_.get(), head, 0, path_); !written) return written;
   head_changed_ = false;
   return {};
 }
@@ -239,7 +240,7 @@ Result<void> CommitLogFile::write_pending() {
   if (head_changed_) {
     if (Result<void> written = write_head(); !written) return written;
   }
-  return write_whole(fd_.get(), end_of_file(), pending_, path_);
+  return write_all_at(fd_.get(), pending_, end_of_file(), path_);
 }
 
 Result<void> CommitLogFile::sync() {

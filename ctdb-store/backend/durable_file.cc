@@ -45,18 +45,6 @@ Result<void> read_whole(int fd, MutableBytes bytes, const std::string& path) {
   return {};
 }
 
-Result<void> write_whole(int fd, uint64_t offset, ByteView bytes, const std::string& path) {
-  size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t put =
-        pwrite(fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return fail_errno("writing " + path);
-    done += static_cast<size_t>(put);
-  }
-  return {};
-}
-
 Result<void> take_name(const std::string& name, const std::string& path) {
   if (rename(name.c_str(), path.c_str()) != 0) return fail_errno("renaming " + name + " to " + path);
   return sync_directory_of(path);

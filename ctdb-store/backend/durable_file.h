@@ -13,7 +13,6 @@ namespace ctdb {
 
 // All of `bytes`; a shorter file is an error. `path` is for the text.
 Result<void> read_whole(int fd, MutableBytes bytes, const std::string& path);
-Result<void> write_whole(int fd, uint64_t offset, ByteView bytes, const std::string& path);
 // `name`, complete and synced, becomes `path`, and the directory is synced.
 Result<void> take_name(const std::string& name, const std::string& path);
 // A copy of `from` that is on disk when this returns, or `to` as it was before.
