@@ -24,7 +24,7 @@ uint32_t choose_coordinator(const std::vector<MemberLog>& logs) {
   return std::ranges::max_element(logs, worse)->pnn;
 }
 
-void CommitCoordinator::start(const std::vector<MemberLog>& logs, TimeNs now) {
+void CommitCoordinator::start(const std::vector<MemberLog>& logs) {
   stop();
   end_ = log_.end();
   last_number_ = end_.number;
@@ -39,7 +39,7 @@ void CommitCoordinator::start(const std::vector<MemberLog>& logs, TimeNs now) {
   }
   step_ = Step::kLogs;
   for (const Follower& to : followers_) send_missing(to);
-  make_logs_equal(now);
+  make_logs_equal();
 }
 
 // This node too gets an order: its answer says that its log is on disk.
@@ -65,7 +65,7 @@ void CommitCoordinator::send_missing(const Follower& to) {
   flush();
 }
 
-void CommitCoordinator::make_logs_equal(TimeNs) {
+void CommitCoordinator::make_logs_equal() {
   const bool equal = std::ranges::all_of(followers_, [&](const Follower& f) { return f.end == end_; });
   if (!equal) return;
   retry_at_ = kNever;
@@ -80,7 +80,7 @@ void CommitCoordinator::ask_for_digests() {
 }
 
 // Called whenever one has told its digests.
-void CommitCoordinator::compare(TimeNs) {
+void CommitCoordinator::compare() {
   const auto is_ready = [&](const Follower& f) {
     return f.told_digests && f.applied == end_ && f.databases_due.empty();
   };

@@ -117,22 +117,22 @@ void CommitCoordinator::appended(uint32_t from, const CommitAppended& message, T
     retry_at_ = now + kSecond;
     return;
   }
-  advance(now);
+  advance();
 }
 
-void CommitCoordinator::advance(TimeNs now) {
+void CommitCoordinator::advance() {
   if (step_ == Step::kTakingBack) {
     const bool all_cut = std::ranges::all_of(followers_, [&](const Follower& f) { return f.end == end_; });
     if (all_cut) taken_back();
   } else if (step_ == Step::kLogs) {
-    make_logs_equal(now);
+    make_logs_equal();
   } else if (step_ == Step::kReady && least(&Follower::end) > committed_) {
     committed_ = least(&Follower::end);
     apply_on_all(false, false);
   }
 }
 
-void CommitCoordinator::applied(uint32_t from, const CommitApplied& message, TimeNs now) {
+void CommitCoordinator::applied(uint32_t from, const CommitApplied& message) {
   Follower* at = follower(from);
   if (at == nullptr) return ctx_.refuse();
   at->applied = message.applied;
@@ -142,7 +142,7 @@ void CommitCoordinator::applied(uint32_t from, const CommitApplied& message, Tim
     for (const DatabaseDigest& digest : message.digests) at->digests[digest.db_id] = digest;
     at->databases_due.erase(message.taken_db_id);
   }
-  if (step_ == Step::kApplying || step_ == Step::kComparing) return compare(now);
+  if (step_ == Step::kApplying || step_ == Step::kComparing) return compare();
   finish_applied();
 }
 

@@ -39,12 +39,12 @@ class CommitCoordinator {
   // `log` is this node's own.
   CommitCoordinator(StoreContext& context, const CommitLog& log, CommitWays& ways);
 
-  void start(const std::vector<MemberLog>& logs, TimeNs now);
+  void start(const std::vector<MemberLog>& logs);
   void stop();
 
   void submit(uint32_t from, const CommitSubmit& message);
   void appended(uint32_t from, const CommitAppended& message, TimeNs now);
-  void applied(uint32_t from, const CommitApplied& message, TimeNs now);
+  void applied(uint32_t from, const CommitApplied& message);
 
   // Nothing is on its way and new transactions are taken.
   bool ready() const { return step_ == Step::kReady; }
@@ -85,11 +85,11 @@ class CommitCoordinator {
 
   Follower* follower(uint32_t pnn);
   LogPosition least(LogPosition Follower::*position) const;
-  void make_logs_equal(TimeNs now);
+  void make_logs_equal();
   void send_missing(const Follower& to);
-  void advance(TimeNs now);
+  void advance();
   void ask_for_digests();
-  void compare(TimeNs now);
+  void compare();
   const DatabaseDigest* best_copy(const Database& db, uint32_t& holder) const;
   void pump();
   bool accept(Waiting& waiting, std::vector<CommitEntry>& batch);

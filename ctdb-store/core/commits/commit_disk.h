@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The disk as the commits of full-copy databases need it: a log that is durable, and database files that are changed a
 // transaction at a time. Implementations: backend/commit_workers.h (two processes, because a sync takes milliseconds and a
-// transaction waits for readers of the file), the simulator's, and that of the unit tests.
+// transaction waits for readers of the file) and
+// backend/memory_disk.h (simulator, unit tests).
 //
 // Orders of one kind (log_, database_) are carried out one after another. Orders with a ticket are answered later with
 // Store::on_disk_done(ticket, error), never from inside the call; error = "" is success.

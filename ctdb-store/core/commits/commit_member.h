@@ -55,7 +55,6 @@ class CommitMember {
     uint32_t db_id = 0, node = 0;
     uint32_t part = 0;
     RecordWalk walk;
-    TimeNs stalled_since = 0;
   };
   struct Taking {
     std::vector<Bytes> parts;
@@ -73,7 +72,7 @@ class CommitMember {
   void tell_applied(uint32_t taken_db_id = 0);
   void checkpoint_if_due();
   void checkpoint_done(const std::string& error);
-  bool add_records(const Sending& sending, Database& db, RecordWalk& walk, Bytes& buffer);
+  bool add_records(Database& db, RecordWalk& walk, Bytes& buffer);
   void taken(uint32_t db_id, const std::string& error);
 
   StoreContext& ctx_;

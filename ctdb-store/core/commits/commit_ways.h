@@ -12,7 +12,7 @@ class CommitWays {
  public:
   virtual ~CommitWays() = default;
   // In order per receiver. To this node itself: later, from Commits::advance().
-  virtual void send(uint32_t node, Operation operation, Bytes payload) = 0;
+  virtual void send(uint32_t node, Operation operation, ByteView payload) = 0;
 };
 
 }  // namespace ctdb

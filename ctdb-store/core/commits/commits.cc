@@ -18,7 +18,7 @@ void Commits::open(const std::vector<MemberLog>& logs, bool majority, TimeNs now
   coordinator_pnn_ = choose_coordinator(logs);
   member_.at(now);
   member_.open(coordinator_pnn_);
-  if (coordinator_pnn_ == ctx_.self) coordinator_.start(logs, now);
+  if (coordinator_pnn_ == ctx_.self) coordinator_.start(logs);
   submissions_.open(coordinator_pnn_);
 }
 
@@ -30,9 +30,9 @@ void Commits::close() {
   submissions_.close();
 }
 
-void Commits::send(uint32_t node, Operation operation, Bytes payload) {
+void Commits::send(uint32_t node, Operation operation, ByteView payload) {
   if (node != ctx_.self) return ctx_.send_own(node, operation, payload);
-  to_self_.push_back({operation, std::move(payload)});
+  to_self_.push_back({operation, to_bytes(payload)});
 }
 
 bool Commits::packet(uint32_t from, Operation operation, ByteView payload, TimeNs now) {
@@ -57,7 +57,7 @@ bool Commits::packet(uint32_t from, Operation operation, ByteView payload, TimeN
       return deliver(CommitApply::decode(payload), [&](const CommitApply& m) { member_.apply(from, m); });
     case Operation::COMMIT_APPLIED:
       return deliver(CommitApplied::decode(payload),
-                     [&](const CommitApplied& m) { coordinator_.applied(from, m, now); });
+                     [&](const CommitApplied& m) { coordinator_.applied(from, m); });
     case Operation::DATABASE_WANTED:
       return deliver(DatabaseWanted::decode(payload),
                      [&](const DatabaseWanted& m) { member_.wanted(from, m); });

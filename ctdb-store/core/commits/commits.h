@@ -54,7 +54,7 @@ class Commits : CommitWays {
     Operation operation;
     Bytes payload;
   };
-  void send(uint32_t node, Operation operation, Bytes payload) override;
+  void send(uint32_t node, Operation operation, ByteView payload) override;
 
   StoreContext& ctx_;
   CommitMember member_;

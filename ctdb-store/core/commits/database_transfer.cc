@@ -38,7 +38,7 @@ void CommitMember::work(TimeNs) {
     return;
   }
   Bytes buffer = begin_rec_buffer(sending.db_id);
-  const bool last = !add_records(sending, *db, sending.walk, buffer);
+  const bool last = !add_records(*db, sending.walk, buffer);
   ways_.send(sending.node, Operation::DATABASE_CONTENT,
              DatabaseContent{sending.db_id, sending.part++, last, buffer}.encode());
   if (last) sending_.pop_front();
@@ -46,7 +46,7 @@ void CommitMember::work(TimeNs) {
 
 // false: that was the last one. A reader that holds a record's lock may keep it from being read now: the walk stands
 // there and the next slice tries again.
-bool CommitMember::add_records(const Sending&, Database& db, RecordWalk& walk, Bytes& buffer) {
+bool CommitMember::add_records(Database& db, RecordWalk& walk, Bytes& buffer) {
   for (uint32_t i = 0; i < kRecordsPerSlice && buffer.size() < kPartBytes; ++i) {
     Database* of = nullptr;
     const RecordEntry* entry = walk.current(ctx_.databases, of);
