@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""run-bench persistent: transactions (TRANS3_COMMIT) and Samba's own benchmarks, Debian's ctdbd and our nodes in one run.
+"""run-bench persistent: transactions (TRANS3_COMMIT), Debian's ctdbd and our nodes in one run; --samba: its own benchmarks.
 
 The same client program commits on both systems, one writer or one on each of 16 databases, spread over the three nodes.
 Systems take turns in each round; printed are medians over the rounds.
@@ -81,7 +81,7 @@ def main():
     parser = argparse.ArgumentParser(prog="run-bench persistent", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument("--no-samba", action="store_true", help="transactions only")
+    parser.add_argument("--samba", action="store_true", help="Samba's own benchmarks, too")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ctdb-bench-") as directory:
         endings = []
@@ -108,7 +108,7 @@ def run(arguments, directory, at_end):
         times = {name: [each for _, each in runs] for name, runs in samples.items()}
         print_row(f"persistent commits, {writers} writer{'s' * (writers > 1)}", rates, "/s")
         print_row("  one commit, median", times, "ms")
-    if arguments.no_samba:
+    if not arguments.samba:
         return
     samba = {"classic": Samba(os.path.join(directory, "samba-classic"), sockets["classic"], classic.wrap),
              "ours": Samba(os.path.join(directory, "samba-ours"), sockets["ours"], namespace.wrap)}
