@@ -8,7 +8,7 @@
 #include "ctdb-store/backend/durable_file.h"
 #include "ctdb-store/backend/persistent_file.h"
 #include "ctdb-store/backend/tdb_api.h"
-#include "ctdb-store/core/commits/rec_buffer.h"
+#include "libctdbipc/wire/rec_buffer.h"
 
 namespace ctdb {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "ctdb-store/core/commits/rec_buffer.h"
+#include "libctdbipc/wire/rec_buffer.h"
 
 namespace ctdb {
 namespace {

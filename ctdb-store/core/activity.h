@@ -59,6 +59,13 @@ struct Activity {
   std::vector<uint32_t> awaited;  // nodes that have not answered
   Bytes grant;
 
+  // A hold (holds.cc): the record is a client's alone.
+  uint32_t holder = 0;      // its endpoint; 0: nobody's
+  uint64_t hold = 0;        // number of this hold
+  bool committing = false;  // its transaction is under way
+  bool let_go = false;      // and the hold ends with that at the latest
+  bool away = false;  // the file says that this node does not own the record, so that its clients ask for it
+
   bool on_chain = false;  // waits for the chain lock
   Activity* chain_next = nullptr;
 
@@ -69,7 +76,8 @@ struct Activity {
   Timer timer{Timer::Owner::kActivity, this};  // look at this record again
 
   bool idle() const {
-    return queue.empty() && joined.empty() && !migrating && !pushing && job == HeaderJob::kNone && !on_chain;
+    return queue.empty() && joined.empty() && !migrating && !pushing && job == HeaderJob::kNone &&
+           !on_chain && holder == 0 && !away;
   }
 };
 

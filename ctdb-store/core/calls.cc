@@ -57,11 +57,7 @@ void Migration::local_call(uint32_t endpoint, bool via_router, const Header& hea
 }
 
 void Migration::refuse_call(uint32_t endpoint, bool via_router, uint32_t reqid) {
-  Waiting call;
-  call.endpoint = endpoint;
-  call.via_router = via_router;
-  call.reqid = reqid;
-  reply(call, -1, {});
+  answer_call(endpoint, via_router, reqid, -1, {});
 }
 
 void Migration::remote_call(const Header& header, const ReqCall& call, TimeNs now) {
@@ -189,12 +185,18 @@ void Migration::client_gone(uint32_t endpoint) {
   ctx_.waiting.for_each_used([&](Waiting& item) {
     if (item.is_clients() && item.endpoint == endpoint) item.gone = true;
   });
+  ctx_.activities.for_each_used([&](Activity& activity) {
+    if (activity.holder == endpoint) let_go(activity);
+  });
 }
 
 void Migration::all_clients_gone() {
   in_flight_.clear();
   ctx_.waiting.for_each_used([&](Waiting& item) {
     if (item.is_clients()) item.gone = true;
+  });
+  ctx_.activities.for_each_used([&](Activity& activity) {
+    if (activity.holder != 0) let_go(activity);
   });
 }
 
@@ -241,6 +243,7 @@ void Migration::drop_database(Database& database) {
     drop_all(activity.queue);
     drop_all(activity.joined);
     activity.migrating = false;
+    lose_hold(activity);
     cancel_header_job(ctx_, activity);
     ctx_.activities.release_if_idle(activity);
   });

@@ -262,7 +262,10 @@ void StoreControls::trans3_commit(const ControlOrigin& origin, const ReqControl&
   if (!db->full_copy()) return refuse(origin, db->name + " is volatile: it has no transactions");
   commits_->submit(
       origin.endpoint, CommitKind::kRecords, control.data,
-      [this, origin](int32_t status, const std::string& error) { reply(origin, status, {}, error); }, now);
+      [this, origin](int32_t status, const std::string& error) {
+        reply(origin, status == kCommitConflict ? -1 : status, {}, error);
+      },
+      now);
 }
 
 void StoreControls::not_persistent(const ControlOrigin& origin, const ReqControl&, TimeNs) {

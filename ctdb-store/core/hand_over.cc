@@ -23,6 +23,8 @@ bool HandOver::step(TimeNs now) {
       return !owned_;
     }
     if (!ctx_.owns(*entry) || (db->flags & CTDB_DB_PERSISTENT) != 0) continue;
+    // One that is held goes with its holder.
+    if (entry->activity != nullptr && entry->activity->holder != 0) continue;
     owned_ = true;
     // One that is being worked on is met again in the next walk.
     if (entry->activity == nullptr) give(*db, *entry, now);

@@ -54,9 +54,14 @@ bool Migration::step(Activity& activity, bool& held, TimeNs now) {
   if (activity.job != HeaderJob::kNone) {
     if (waits_for_open(activity.job) && !ctx_.is_open()) return false;
     if (!lock(activity, held, now)) return false;
-    return run_header_job(ctx_, activity) || retry_later(activity, now);
+    if (!run_header_job(ctx_, activity)) return retry_later(activity, now);
+    lose_hold(activity);
+    return true;
   }
-  if (!ctx_.is_open() || activity.queue.empty() || activity.leaving) return false;
+  if (activity.holder != 0) return false;
+  if (!ctx_.is_open()) return false;
+  if (activity.away) return step_unhide(activity, held, now);
+  if (activity.queue.empty() || activity.leaving) return false;
   switch (activity.queue.front()->kind) {
     case Waiting::Kind::kLocalCall:
       return step_local(activity, held, now);
@@ -74,6 +79,7 @@ bool Migration::step(Activity& activity, bool& held, TimeNs now) {
 
 bool Migration::step_local(Activity& activity, bool& held, TimeNs now) {
   RecordEntry& entry = *activity.entry;
+  if (ctx_.owns(entry) && is_hold(*activity.queue.front())) return step_hold(activity, held, now);
   if (ctx_.owns(entry)) {
     if (!lock(activity, held, now)) return false;
     return serve_locals(activity, now) || retry_later(activity, now);
@@ -164,9 +170,7 @@ void Migration::ask(Activity& activity, const Waiting& call) {
 bool Migration::serve_locals(Activity& activity, TimeNs now) {
   RecordEntry& entry = *activity.entry;
   WaitingList calls;
-  while (!activity.queue.empty() && activity.queue.front()->kind == Waiting::Kind::kLocalCall) {
-    calls.push(activity.queue.pop());
-  }
+  take_calls(activity.queue, calls);
   const ByteView data = read_data(ctx_, activity);
   const uint64_t rsn = entry.rsn;
   const uint64_t stores = storing_calls(calls);
@@ -183,10 +187,9 @@ bool Migration::serve_locals(Activity& activity, TimeNs now) {
 // and once per call; the sequence number moves as if we did too.
 bool Migration::become_owner(Activity& activity, const RecordHeader& arrived, ByteView data, TimeNs now) {
   RecordEntry& entry = *activity.entry;
-  WaitingList& calls = activity.joined;
-  while (!activity.queue.empty() && activity.queue.front()->kind == Waiting::Kind::kLocalCall) {
-    calls.push(activity.queue.pop());
-  }
+  activity.queue.take_in_front(activity.joined);
+  WaitingList calls;
+  take_calls(activity.queue, calls);
   RecordHeader header = arrived;
   header.flags &= ~kReadOnlyFlags;
   if (entry.in_file) header.rsn = std::max(header.rsn, entry.rsn);
@@ -195,7 +198,7 @@ bool Migration::become_owner(Activity& activity, const RecordHeader& arrived, By
   const uint64_t rsn = header.rsn;
   header.rsn += storing_calls(calls);
   if (!write_record(ctx_, activity, header, data)) {
-    if (!activity.migrating) activity.queue.take_in_front(calls);
+    (activity.migrating ? activity.joined : activity.queue).take_in_front(calls);
     return false;
   }
   activity.migrating = false;
@@ -237,11 +240,16 @@ void Migration::answer(const Waiting& call, const RecordHeader& header, ByteView
 }
 
 void Migration::reply(const Waiting& call, int32_t status, ByteView data) {
-  build(ctx_.built, ctx_.header_to(0, call.reqid), ReplyCall{status, data});
-  if (call.via_router) {
-    ctx_.out.to_router(call.endpoint, ctx_.built);
+  answer_call(call.endpoint, call.via_router, call.reqid, status, data);
+}
+
+void Migration::answer_call(uint32_t endpoint, bool via_router, uint32_t reqid, int32_t status,
+                            ByteView data) {
+  build(ctx_.built, ctx_.header_to(0, reqid), ReplyCall{status, data});
+  if (via_router) {
+    ctx_.out.to_router(endpoint, ctx_.built);
   } else {
-    ctx_.out.to_client(call.endpoint, ctx_.built);
+    ctx_.out.to_client(endpoint, ctx_.built);
   }
 }
 

@@ -34,6 +34,13 @@ class Migration : public ChainLocks::User {
   void reply_error(const Header& header, const ReplyErrorPacket& packet, TimeNs now);
   void record_copy(const Header& header, const RecordCopy& packet, TimeNs now);
   void record_copied(const Header& header, const RecordCopied& packet, TimeNs now);
+  // A hold's end, by its holder.
+  void release(uint32_t endpoint, const ReqCall& call, TimeNs now);
+  // The holder's transaction is under way until end_commit(), and then the hold is over. 0: this client does not hold the
+  // record.
+  uint64_t begin_commit(uint32_t endpoint, const ReqCall& call);
+  void end_commit(uint32_t db_id, ByteView key, uint64_t hold);
+  void answer_call(uint32_t endpoint, bool via_router, uint32_t reqid, int32_t status, ByteView data);
   // Answers a call that is not served.
   void refuse_call(uint32_t endpoint, bool via_router, uint32_t reqid);
 
@@ -70,6 +77,8 @@ class Migration : public ChainLocks::User {
   bool step_push(Activity& activity, bool& held, TimeNs now);
   bool step_copy(Activity& activity, bool& held, TimeNs now);
   bool lock(Activity& activity, bool& held, TimeNs now);
+  bool step_hold(Activity& activity, bool& held, TimeNs now);
+  bool step_unhide(Activity& activity, bool& held, TimeNs now);
   bool retry_later(Activity& activity, TimeNs now);
 
   void arrive(Activity& activity, const Header& header, const ReplyDmaster& packet, TimeNs now);
@@ -78,6 +87,11 @@ class Migration : public ChainLocks::User {
   bool unborn_here(const RecordEntry& entry) const;
   void set_pointer(RecordEntry& entry, uint32_t dmaster);
   void ask(Activity& activity, const Waiting& call);
+  Activity* busy_record(uint32_t db_id, ByteView key) const;
+  static bool is_hold(const Waiting& call);
+  static void take_calls(WaitingList& from, WaitingList& to);
+  void let_go(Activity& activity);
+  static void lose_hold(Activity& activity);
   bool serve_locals(Activity& activity, TimeNs now);
   bool become_owner(Activity& activity, const RecordHeader& arrived, ByteView data, TimeNs now);
   void answer_locals(Activity& activity, WaitingList& calls, uint64_t rsn, ByteView data, TimeNs now);
@@ -118,6 +132,7 @@ class Migration : public ChainLocks::User {
   std::unordered_map<uint32_t, InFlight> in_flight_;  // per local client
   RecordWalk renewal_walk_;
   bool renewing_ = false;
+  uint64_t last_hold_ = 0;
   uint32_t renewals_ = 0;  // pushes of it in the queues
   Bytes with_header_;      // data of a FETCH_WITH_HEADER answer
 };

@@ -22,6 +22,13 @@ bool written(StoreContext& context, Database& db, const Result<void>& result) {
   return false;
 }
 
+bool write_file(StoreContext& context, Activity& activity, const RecordHeader& header, ByteView data) {
+  context.header.clear();
+  append_record_header(context.header, header);
+  return written(context, *activity.db,
+                 activity.db->file->store(activity.entry->key(), context.header, data));
+}
+
 }  // namespace
 
 ByteView read_data(StoreContext& context, Activity& activity) {
@@ -34,17 +41,19 @@ ByteView read_data(StoreContext& context, Activity& activity) {
 }
 
 bool write_record(StoreContext& context, Activity& activity, const RecordHeader& header, ByteView data) {
-  context.header.clear();
-  append_record_header(context.header, header);
   RecordEntry& entry = *activity.entry;
-  if (!written(context, *activity.db, activity.db->file->store(entry.key(), context.header, data)))
-    return false;
+  if (!write_file(context, activity, header, data)) return false;
   entry.in_file = true;
   entry.rsn = header.rsn;
   entry.dmaster = header.dmaster;
   entry.flags = header.flags;
   entry.data_size = static_cast<uint32_t>(data.size());
   return true;
+}
+
+bool hide_record(StoreContext& context, Activity& activity, ByteView data) {
+  const RecordEntry& entry = *activity.entry;
+  return write_file(context, activity, {entry.rsn, CTDB_UNKNOWN_PNN, entry.flags}, data);
 }
 
 bool remove_record(StoreContext& context, Activity& activity) {

@@ -17,6 +17,8 @@ inline constexpr TimeNs kFileRetry = 100 * kMillisecond;
 ByteView read_data(StoreContext& context, Activity& activity);
 // false: the write failed.
 bool write_record(StoreContext& context, Activity& activity, const RecordHeader& header, ByteView data);
+// The file says that nobody owns the record, the entry stays as it is.
+bool hide_record(StoreContext& context, Activity& activity, ByteView data);
 bool remove_record(StoreContext& context, Activity& activity);
 // Sets what is to be done to the record's header next, instead of what was to be done before.
 void set_header_job(StoreContext& context, Activity& activity, HeaderJob job);

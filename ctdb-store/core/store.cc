@@ -81,6 +81,7 @@ class Store::Impl {
   void take_up_persistent();
   void advance(TimeNs now);
   void local_call(uint32_t endpoint, bool via_router, ByteView packet, TimeNs now);
+  void commit_under_hold(uint32_t endpoint, bool via_router, uint32_t reqid, const ReqCall& call, TimeNs now);
   void node_packet(const Header& header, ByteView packet, TimeNs now);
   void new_database(const Header& header, ByteView payload);
   void serve_node_packet(const Header& header, ByteView packet, TimeNs now);
@@ -222,7 +223,29 @@ void Store::Impl::local_call(uint32_t endpoint, bool via_router, ByteView packet
     parked_calls_.push_back({endpoint, via_router, to_bytes(packet)});
     return;
   }
+  if (call->callid == CTDB_FUNC_RELEASE) return migration_.release(endpoint, *call, now);
+  if (call->callid == CTDB_FUNC_COMMIT)
+    return commit_under_hold(endpoint, via_router, header.reqid, *call, now);
   migration_.local_call(endpoint, via_router, header, *call, now);
+}
+
+// The hold lasts until it is known what became of the transaction, also when its client dies: who gets the record next reads
+// the database as it is then.
+void Store::Impl::commit_under_hold(uint32_t endpoint, bool via_router, uint32_t reqid, const ReqCall& call,
+                                    TimeNs now) {
+  const auto answer = [this, endpoint, via_router, reqid](int32_t status, std::string_view error) {
+    migration_.answer_call(endpoint, via_router, reqid, status, as_bytes(error));
+  };
+  const uint64_t hold = migration_.begin_commit(endpoint, call);
+  if (hold == 0) return answer(kCommitConflict, "the lock of the transaction is lost");
+  const auto done = [this, answer, hold, db_id = call.db_id, key = to_bytes(call.key)](
+                        int32_t status, const std::string& error) {
+    migration_.end_commit(db_id, key, hold);
+    answer(status, error);
+  };
+  if (commits_ == nullptr) return done(-1, "this node has no disk for transactions");
+  commits_->submit_locked(CommitKind::kRecords, call.data, done, now);
+  commits_->advance(now);
 }
 
 // The gate: packets of the open generation are served, those of one to come are kept, all others change nothing.
@@ -374,7 +397,10 @@ void Store::Impl::opened(TimeNs now) {
 
 void Store::Impl::suspended(bool discard, bool fenced) {
   recovery_.suspend(discard, fenced);
-  if (commits_ != nullptr) commits_->close();
+  if (commits_ != nullptr) {
+    commits_->close();
+    commits_->membership_ended();
+  }
   if (discard) controls_.stopped();
 }
 

@@ -29,7 +29,23 @@ struct Local {
   bool popular = false;  // there is something, but it is not ours: a read-only copy would do
 };
 
+// Of a database of which this node has all.
+Local look_at_copy(ctdb_db& db, ByteView key) {
+  Local local;
+  const LocalFile::Found found = db.file->fetch(key, db.value);
+  if (found == LocalFile::Found::kError) {
+    local.error = db.client->fail(CTDB_ERR_DATABASE, db.file->error());
+    return local;
+  }
+  if (found == LocalFile::Found::kNo || db.value.size() < CTDB_RECORD_HEADER_SIZE) {
+    db.value.assign(CTDB_RECORD_HEADER_SIZE, 0);
+  }
+  local.usable = true;
+  return local;
+}
+
 Local look(ctdb_db& db, ByteView key) {
+  if (db.full_copy()) return look_at_copy(db, key);
   Local local;
   switch (db.file->fetch(key, db.value)) {
     case LocalFile::Found::kNo:
@@ -71,6 +87,7 @@ int check_request(ctdb_db* db, ctdb_blob key, uint32_t* call, ctdb_blob in) {
     if (in.size != 0) return CTDB_ERR_INVALID;
     *call = CTDB_CALL_FETCH;
   }
+  if (db->full_copy() && !is_fetch(*call)) return CTDB_ERR_INVALID;
   // Looking at the file takes a chain lock for a moment; with another one held two programs could block each other.
   return is_fetch(*call) && db->file->holder != nullptr ? CTDB_ERR_BUSY : 0;
 }

@@ -14,6 +14,7 @@
 #define LIBCTDBIPC_CLIENT_CLIENT_H_
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <new>
 #include <string>
@@ -80,7 +81,22 @@ struct ctdb_record {
   ctdb::Bytes value;  // record header and data; shorter than a header: there is no record
 };
 
+// Changes that wait for the commit, and what it was when they began.
+struct ctdb_transaction {
+  struct Change {
+    uint64_t rsn = 0;
+    ctdb::Bytes data;
+  };
+  ctdb_db* db = nullptr;
+  uint64_t sequence = 0;      // of the database
+  uint64_t sequence_rsn = 0;  // of the record that says it
+  std::map<ctdb::Bytes, Change> changes;
+  size_t bytes = 0;  // they will take in the packet
+};
+
 struct ctdb_db {
+  // Every node has all of it; read from the file, changed by transactions.
+  bool full_copy() const { return kind != 0; }
   ctdb_client* client = nullptr;
   std::string name;
   uint32_t id = 0;
@@ -88,6 +104,8 @@ struct ctdb_db {
   uint32_t tdb_flags = 0;
   uint32_t copies = 0;              // wanted; from the store's answer on: what the database has
   ctdb::LocalFile* file = nullptr;  // nullptr while attaching
+  uint32_t kind = 0;                // CTDB_ATTACH_PERSISTENT, CTDB_ATTACH_REPLICATED or 0
+  std::unique_ptr<ctdb_transaction> transaction;
   ctdb_record record;
   ctdb::Bytes value;   // copy of a record that is looked at without locking it
   uint32_t stage = 0;  // of attaching: how many of the daemons' answers are in
@@ -165,6 +183,7 @@ struct ctdb_client {
   ctdb_undelivered_fn undelivered = nullptr;
   void* undelivered_data = nullptr;
   std::vector<std::unique_ptr<ctdb_db>> databases;
+  ctdb_db* locks = nullptr;  // the database whose records are locks of transactions, once one was wanted
   ctdb_stats stats{};
   uint32_t stores_seen = 0;    // new stores since this client was made
   uint32_t hits_in_a_row = 0;  // local hits since this program last gave way to others
@@ -229,6 +248,17 @@ void free_database(ctdb_client& client, ctdb_db* db);
 int attach_blocking(ctdb_client& client, ctdb_db& db, const Deadline& deadline);
 // Opens the file at db.path; if another one is open (the daemons made a new file), changes over to it.
 int open_file(ctdb_client& client, ctdb_db& db);
+
+// One for the library's own use.
+int attach_hidden(ctdb_client& client, const char* name, const Deadline& deadline, ctdb_db** db);
+
+// ---- transaction_lock.cc ----
+// Waits until this client alone may change the database in the cluster.
+int lock_transactions(ctdb_db& db, const Deadline& deadline);
+// Lets it go, or withdraws the wish.
+void unlock_transactions(ctdb_db& db);
+// Has a rec_buffer committed and lets go.
+int commit_locked(ctdb_db& db, ByteView changes, const Deadline& deadline);
 
 // ---- call.cc ----
 // A call to the store; waiter.status is its result. timeouts, locks held and the connection are checked.

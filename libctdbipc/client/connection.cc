@@ -222,6 +222,10 @@ const char* ctdb_strerror(int error) {
       return "exists already";
     case CTDB_ERR_FENCED:
       return "the node may not serve now: nothing was written";
+    case CTDB_ERR_CONFLICT:
+      return "the transaction lost its lock: nothing was written";
+    case CTDB_ERR_UNKNOWN:
+      return "the transaction may have been committed";
     case CTDB_ERR_NOT_COPIED:
       return "the change may be on no other node";
     case CTDB_ERR_NOT_FOUND:

@@ -26,6 +26,8 @@ StageControl control_of(const ctdb_db& db) {
   if (db.stage == 0) {
     writer.bytes(as_bytes(db.name));
     writer.u8(0);
+    if (db.kind == CTDB_ATTACH_PERSISTENT) control.opcode = Control::DB_ATTACH_PERSISTENT;
+    if (db.kind == CTDB_ATTACH_REPLICATED) control.opcode = Control::DB_ATTACH_REPLICATED;
     return control;
   }
   constexpr Control kOpcodes[] = {Control::DB_ATTACH, Control::DB_COPIES, Control::GETDBPATH,
@@ -43,6 +45,7 @@ int take_answer(ctdb_client& client, ctdb_db& db, ByteView data) {
     case 0:
       if (data.size() < 4) return malformed();
       db.id = load<uint32_t>(data.data());
+      if (db.full_copy()) ++db.stage;  // a number of copies is for records that move
       return 0;
     case 1:
       if (data.size() < 4) return malformed();
@@ -60,9 +63,12 @@ int take_answer(ctdb_client& client, ctdb_db& db, ByteView data) {
   }
 }
 
-ctdb_db* new_database(ctdb_client& client, const char* name, uint32_t copies) {
+constexpr uint32_t kKinds = CTDB_ATTACH_PERSISTENT | CTDB_ATTACH_REPLICATED;
+
+ctdb_db* new_database(ctdb_client& client, const char* name, uint32_t flags) {
   auto db = std::make_unique<ctdb_db>();
-  db->copies = copies;
+  db->kind = flags & kKinds;
+  db->copies = flags & ~kKinds;
   db->client = &client;
   db->name = name;
   db->record.db = db.get();
@@ -116,7 +122,8 @@ void attach_step(ctdb_client& client, Request& request, const Answer& answer) {
 
 int check_attach(ctdb_client* client, const char* name, uint32_t flags) {
   if (const int error = check_connected(client); error != 0) return error;
-  if (name == nullptr || *name == '\0' || std::strlen(name) > kNameBytesMax || flags > CTDB_COPIES_MAX)
+  if (name == nullptr || *name == '\0' || std::strlen(name) > kNameBytesMax) return CTDB_ERR_INVALID;
+  if (flags > CTDB_COPIES_MAX && flags != CTDB_ATTACH_PERSISTENT && flags != CTDB_ATTACH_REPLICATED)
     return CTDB_ERR_INVALID;
   return 0;
 }
@@ -143,6 +150,8 @@ void attach_again(ctdb_client& client) {
 
 void free_database(ctdb_client& client, ctdb_db* db) {
   if (db->record.locked) unlock_record(db->record);
+  if (db->transaction != nullptr) unlock_transactions(*db);
+  if (client.locks == db) client.locks = nullptr;
   client.requests.for_each([&](Request& request) {
     if (request.db == db) client.requests.release(request);
   });
@@ -175,6 +184,22 @@ int attach_blocking(ctdb_client& client, ctdb_db& db, const Deadline& deadline) 
   return 0;
 }
 
+static int attach_new(ctdb_client& client, const char* name, uint32_t flags, const Deadline& deadline,
+                      ctdb_db** db) {
+  ctdb_db* made = new_database(client, name, flags);
+  const int error = attach_blocking(client, *made, deadline);
+  if (error != 0) {
+    free_database(client, made);
+    return error;
+  }
+  *db = made;
+  return 0;
+}
+
+int attach_hidden(ctdb_client& client, const char* name, const Deadline& deadline, ctdb_db** db) {
+  return attach_new(client, name, 0, deadline, db);
+}
+
 }  // namespace ctdb
 
 extern "C" {
@@ -183,14 +208,7 @@ int ctdb_attach(ctdb_client* client, const char* name, uint32_t flags, int timeo
   return ctdb::guarded([&]() -> int {
     if (const int error = ctdb::check_attach(client, name, flags); error != 0) return error;
     if (db == nullptr || timeout_ms < -1) return CTDB_ERR_INVALID;
-    ctdb_db* made = ctdb::new_database(*client, name, flags);
-    const int error = ctdb::attach_blocking(*client, *made, ctdb::Deadline(timeout_ms));
-    if (error != 0) {
-      ctdb::free_database(*client, made);
-      return error;
-    }
-    *db = made;
-    return 0;
+    return ctdb::attach_new(*client, name, flags, ctdb::Deadline(timeout_ms), db);
   });
 }
 

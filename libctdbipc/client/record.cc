@@ -41,6 +41,11 @@ int check_key(ctdb_db* db, ctdb_blob key) {
   return key.size > CTDB_KEY_BYTES_MAX ? CTDB_ERR_TOO_BIG : 0;
 }
 
+int check_fetch_lock(ctdb_db* db, ctdb_blob key) {
+  if (const int error = check_key(db, key); error != 0) return error;
+  return db->full_copy() ? CTDB_ERR_INVALID : 0;
+}
+
 // 1: the record is here and now locked. 0: it is not here. Negative: CTDB_ERR_DATABASE.
 int lock_if_here(ctdb_db& db, ByteView key) {
   LocalFile& file = *db.file;
@@ -196,7 +201,7 @@ extern "C" {
 
 int ctdb_fetch_lock(ctdb_db* db, ctdb_blob key, int timeout_ms, ctdb_record** record) {
   return ctdb::guarded([&]() -> int {
-    if (const int error = ctdb::check_key(db, key); error != 0) return error;
+    if (const int error = ctdb::check_fetch_lock(db, key); error != 0) return error;
     if (record == nullptr || timeout_ms < -1) return CTDB_ERR_INVALID;
     return ctdb::fetch_lock(*db, ctdb::view(key), timeout_ms, record);
   });
@@ -204,7 +209,7 @@ int ctdb_fetch_lock(ctdb_db* db, ctdb_blob key, int timeout_ms, ctdb_record** re
 
 int ctdb_fetch_lock_send(ctdb_db* db, ctdb_blob key, ctdb_record_fn done, void* private_data, uint32_t* id) {
   return ctdb::guarded([&]() -> int {
-    if (const int error = ctdb::check_key(db, key); error != 0) return error;
+    if (const int error = ctdb::check_fetch_lock(db, key); error != 0) return error;
     if (done == nullptr) return CTDB_ERR_INVALID;
     ctdb_client& client = *db->client;
     if (const int error = ctdb::check_connected(&client); error != 0) return error;

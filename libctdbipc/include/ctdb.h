@@ -94,7 +94,11 @@ enum {
   CTDB_ERR_FENCED =
       -17, /* the node lost the right to serve while the record was locked; nothing was written */
   CTDB_ERR_NOT_COPIED =
-      -18 /* the change was written, but this node stopped serving before it was on other nodes: it may be lost */
+      -18, /* the change was written, but this node stopped serving before it was on other nodes: it may be lost */
+  CTDB_ERR_CONFLICT =
+      -19, /* the transaction lost its lock, or another one came first; nothing was written: make it again */
+  CTDB_ERR_UNKNOWN =
+      -20 /* nobody can say whether the transaction was committed: look at the database in the next one */
 };
 
 /* A short English name of `error`, never NULL, static. 0 is "success". */
@@ -102,9 +106,10 @@ CTDB_API const char* ctdb_strerror(int error);
 
 /* ---- Types and limits ------------------------------------------------------------------------------------------ */
 
-typedef struct ctdb_client ctdb_client; /* one connection to the daemons of one node */
-typedef struct ctdb_db ctdb_db;         /* one attached database of a client */
-typedef struct ctdb_record ctdb_record; /* one locked record of a database */
+typedef struct ctdb_client ctdb_client;           /* one connection to the daemons of one node */
+typedef struct ctdb_db ctdb_db;                   /* one attached database of a client */
+typedef struct ctdb_record ctdb_record;           /* one locked record of a database */
+typedef struct ctdb_transaction ctdb_transaction; /* changes of a persistent or replicated database */
 
 /* Bytes somewhere. data may be NULL when size is 0. */
 typedef struct ctdb_blob {
@@ -207,7 +212,8 @@ CTDB_API int ctdb_flush(ctdb_client* client, int timeout_ms);
 /* ---- Databases ------------------------------------------------------------------------------------------------- */
 
 /* Attaches to the volatile database `name` (creates it in the whole cluster when there is none) and opens its local
- * file. `flags` is 0 or CTDB_ATTACH_COPIES(k), see ctdb_unlock(). While the cluster recovers the answer waits for the end of it, while ctdb-store is down for
+ * file. `flags` is 0 or CTDB_ATTACH_COPIES(k), see ctdb_unlock(); or CTDB_ATTACH_PERSISTENT or CTDB_ATTACH_REPLICATED, see
+ * "Transactions". While the cluster recovers the answer waits for the end of it, while ctdb-store is down for
  * a new one.
  * Errors: CTDB_ERR_TIMEOUT, CTDB_ERR_BUSY, CTDB_ERR_REMOTE (the store refused), CTDB_ERR_DATABASE (the file cannot be opened),
  * CTDB_ERR_PROTOCOL, CTDB_ERR_INVALID (also an empty name or one longer than 255 bytes). */
@@ -228,6 +234,11 @@ CTDB_API void ctdb_detach(ctdb_db* db);
  * Programs that attached before it was raised go on with what was there then: let all programs of a database name the same. */
 #define CTDB_ATTACH_COPIES(k) ((uint32_t)(k))
 #define CTDB_COPIES_MAX 8u
+
+/* Another kind of database: every node has all of it, and only transactions change it. On disk, or (replicated) not. A database
+ * is of one kind as long as it exists. */
+#define CTDB_ATTACH_PERSISTENT 0x100u
+#define CTDB_ATTACH_REPLICATED 0x200u
 
 /* The number of copies as it was when the database was attached. */
 CTDB_API int ctdb_db_copies(const ctdb_db* db, uint32_t* copies);
@@ -300,6 +311,48 @@ CTDB_API int ctdb_unlock_send(ctdb_record* record, ctdb_unlock_fn done, void* pr
 /* Reads a record without locking it. If this node has it (or a read-only copy) this makes no system call; otherwise
  * it comes here. timeout_ms 0 as in ctdb_fetch_lock(). Errors: those of ctdb_fetch_lock(). */
 CTDB_API int ctdb_read(ctdb_db* db, ctdb_blob key, int timeout_ms, ctdb_blob* value);
+
+/* ---- Transactions ----------------------------------------------------------------------------------------------- */
+
+/* Persistent and replicated databases (CTDB_ATTACH_PERSISTENT, CTDB_ATTACH_REPLICATED) are read with ctdb_read(), which asks nobody, and changed
+ * by transactions:
+ *
+ *     ctdb_transaction *t;
+ *     if (ctdb_transaction_start(db, -1, &t) != 0) ...
+ *     ctdb_transaction_fetch(t, key, &old);
+ *     ctdb_transaction_store(t, key, new_value);
+ *     error = ctdb_transaction_commit(t, -1);
+ *
+ * A transaction has its database to itself in the whole cluster, from start to end: others wait, in the order in which they came (those of one
+ * node together), programs of the classic protocol too (smbd, net, the ctdb tool), whose lock this one is. So keep it short. One that
+ * dies lets go. Whoever has transactions on several databases open at once starts them in the same order as all other programs.
+ * For fetch-locks these are no databases: CTDB_ERR_INVALID. */
+
+/* Waits until the database is free. Works only on a node that takes part in the cluster.
+ * Errors: CTDB_ERR_INVALID (not that kind of database), CTDB_ERR_BUSY (a record is locked, or this client has a transaction on the
+ * database already), CTDB_ERR_TIMEOUT, CTDB_ERR_REMOTE, CTDB_ERR_PROTOCOL, CTDB_ERR_DATABASE. */
+CTDB_API int ctdb_transaction_start(ctdb_db* db, int timeout_ms, ctdb_transaction** transaction);
+
+/* A value as the transaction sees it: what it stored itself, else what is committed. Size 0: there is none. Asks nobody. The blob lasts until
+ * the next call on the same client. Errors: CTDB_ERR_TOO_BIG (key), CTDB_ERR_DATABASE. */
+CTDB_API int ctdb_transaction_fetch(ctdb_transaction* transaction, ctdb_blob key, ctdb_blob* value);
+
+/* Changes that are made when the transaction commits; nobody else sees them before. Ask nobody. Storing nothing (size 0) deletes.
+ * Errors: CTDB_ERR_TOO_BIG (the key; or all changes together exceed CTDB_PAYLOAD_BYTES_MAX with some 40 bytes for each: this
+ * one was not taken), CTDB_ERR_DATABASE. */
+CTDB_API int ctdb_transaction_store(ctdb_transaction* transaction, ctdb_blob key, ctdb_blob value);
+CTDB_API int ctdb_transaction_delete(ctdb_transaction* transaction, ctdb_blob key);
+
+/* Makes the changes, all or none of them: 0 when they are on the disks of all active nodes and everybody reads them. The transaction is over and the
+ * pointer may not be used any more, whatever is returned. One that changed nothing asks nobody to commit it.
+ * Errors. Nothing was written and nothing will be: CTDB_ERR_CONFLICT (the node stopped serving meanwhile, or its store was restarted: make
+ * the transaction again), CTDB_ERR_REMOTE (refused; ctdb_error_text() says why: no majority, a disk is full), CTDB_ERR_BUSY (a record is
+ * locked), CTDB_ERR_FULL, CTDB_ERR_DISCONNECTED (it was lost before). Nobody knows yet: CTDB_ERR_UNKNOWN (time-out, or a daemon was
+ * lost meanwhile). Then it happened as a whole or not at all, and it is settled when the next transaction commits: let that one look first. */
+CTDB_API int ctdb_transaction_commit(ctdb_transaction* transaction, int timeout_ms);
+
+/* Forgets the changes and lets the database go. NULL is ignored. Never waits. */
+CTDB_API void ctdb_transaction_cancel(ctdb_transaction* transaction);
 
 /* ---- Requests -------------------------------------------------------------------------------------------------- */
 

@@ -20,6 +20,8 @@ namespace ctdb {
 // Answer to a TRANS3_COMMIT of which nobody knows whether it happened: what the classic daemon says when a recovery ended it
 // (wire-protocol §8.2.4). smbd looks at the sequence number then.
 inline constexpr int32_t kCommitUnknown = 2;
+// Nothing was written: another transaction came first, or the hold under which it was made is lost. Classic clients hear -1.
+inline constexpr int32_t kCommitConflict = -2;
 
 enum class CommitKind : uint8_t {
   kRecords,  // payload: rec_buffer (wire-protocol §7.2), each record with its header

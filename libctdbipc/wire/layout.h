@@ -51,6 +51,14 @@
 /* Ours: the record's data to the nodes that hold copies of it. Data: u64 serving epoch in which the caller changed it, u32
  * copies its database has, as it knows. Status: nodes that have it now; negative: the change may be lost. */
 #define CTDB_FUNC_COPY 0xFF000010u
+/* Ours: the record is the caller's alone until it lets go, commits or is gone; others wait in the order they came. Works in
+ * recoveries, not over an end of the node's membership. The answer is the record's data. */
+#define CTDB_FUNC_HOLD 0xFF000011u
+/* Lets a held record go, or withdraws the wish. Never answered. */
+#define CTDB_FUNC_RELEASE 0xFF000012u
+/* A transaction under a hold, which ends with it. Data: rec_buffer as of TRANS3_COMMIT. Status as there, or -2: nothing was
+ * written because the hold is lost or another transaction came first. The answer's data are an error text. */
+#define CTDB_FUNC_COMMIT 0xFF000013u
 
 /* Control flags, §4.7 */
 #define CTDB_CONTROL_NOREPLY 0x1u

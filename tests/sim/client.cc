@@ -3,7 +3,7 @@
 // client_fetch_lock.cc.
 #include "tests/sim/client.h"
 
-#include "ctdb-store/core/commits/rec_buffer.h"
+#include "libctdbipc/wire/rec_buffer.h"
 #include "libctdbipc/base/assert.h"
 #include "libctdbipc/base/hash.h"
 #include "libctdbipc/wire/reader.h"

@@ -68,13 +68,15 @@ bool CommitCoordinator::accept(Waiting& waiting, std::vector<CommitEntry>& batch
   }
   const Database* db = ctx_.databases.find(waiting.db_id);
   std::string error;
+  int32_t status = kCommitConflict;
   if (db == nullptr || !db->full_copy()) {
+    status = -1;
     error = "transactions need a persistent or replicated database";
   } else {
     error = objection(*db, waiting.kind, waiting.payload);
   }
   if (!error.empty()) {
-    answer(waiting.node, waiting.id, -1, error);
+    answer(waiting.node, waiting.id, status, error);
     return false;
   }
   end_ = {ctx_.generation, ++last_number_};

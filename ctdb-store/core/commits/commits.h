@@ -31,6 +31,11 @@ class Commits : CommitWays {
   void submit(uint32_t endpoint, CommitKind kind, ByteView payload, Submissions::Answer answer, TimeNs now) {
     submissions_.submit(endpoint, kind, payload, std::move(answer), now);
   }
+  void submit_locked(CommitKind kind, ByteView payload, Submissions::Answer answer, TimeNs now) {
+    submissions_.submit_locked(kind, payload, std::move(answer), now);
+  }
+  // This node serves no more.
+  void membership_ended() { submissions_.membership_ended(); }
   // false: not understood.
   bool packet(uint32_t from, Operation operation, ByteView payload, TimeNs now);
   void on_disk_done(uint64_t ticket, const std::string& error, TimeNs now);

@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "ctdb-store/core/commits/rec_buffer.h"
+#include "libctdbipc/wire/rec_buffer.h"
 #include "ctdb-store/core/database.h"
 #include "libctdbipc/wire/commit_messages.h"
 

@@ -24,6 +24,15 @@ Submissions::Submissions(StoreContext& context, CommitWays& ways, uint64_t first
     : ctx_(context), ways_(ways), next_id_(first_id) {}
 
 void Submissions::submit(uint32_t endpoint, CommitKind kind, ByteView payload, Answer answer, TimeNs now) {
+  take(endpoint, kind, false, payload, std::move(answer), now);
+}
+
+void Submissions::submit_locked(CommitKind kind, ByteView payload, Answer answer, TimeNs now) {
+  take(0, kind, true, payload, std::move(answer), now);
+}
+
+void Submissions::take(uint32_t endpoint, CommitKind kind, bool locked, ByteView payload, Answer answer,
+                       TimeNs now) {
   const auto refuse = [&](const std::string& why) {
     ++ctx_.counts.commits_refused;
     answer(-1, why);
@@ -40,7 +49,7 @@ void Submissions::submit(uint32_t endpoint, CommitKind kind, ByteView payload, A
   bytes_ += payload.size();
   const uint64_t id = next_id_++;
   Pending& pending = pending_[id];
-  pending = {endpoint, kind, false, to_bytes(payload), std::move(answer)};
+  pending = {endpoint, kind, false, locked, to_bytes(payload), std::move(answer)};
   if (ctx_.is_open()) send(id, pending);
 }
 
@@ -92,18 +101,31 @@ void Submissions::all_clients_gone() {
   refusals_.clear();
 }
 
-void Submissions::give_up_pending() {
-  for (auto& [id, pending] : std::exchange(pending_, {})) {
-    ++ctx_.counts.commits_failed;
-    if (!pending.answer) continue;
-    if (pending.sent) {
-      pending.answer(kCommitUnknown,
-                     "this node left the cluster during the transaction: look whether it happened");
-    } else {
-      pending.answer(-1, why_out());
-    }
+void Submissions::give_up(const Pending& pending) {
+  ++ctx_.counts.commits_failed;
+  bytes_ -= pending.payload.size();
+  if (!pending.answer) return;
+  if (pending.sent) {
+    pending.answer(kCommitUnknown,
+                   "this node left the cluster during the transaction: look whether it happened");
+  } else {
+    pending.answer(-1, why_out());
   }
-  bytes_ = 0;
+}
+
+void Submissions::give_up_pending() {
+  for (auto& [id, pending] : std::exchange(pending_, {})) give_up(pending);
+}
+
+// The locks are lost. Those that were sent may have happened.
+void Submissions::membership_ended() {
+  std::vector<Pending> lost;
+  std::erase_if(pending_, [&](auto& one) {
+    if (!one.second.locked) return false;
+    lost.push_back(std::move(one.second));
+    return true;
+  });
+  for (const Pending& pending : lost) give_up(pending);
 }
 
 void Submissions::tick(TimeNs now) {

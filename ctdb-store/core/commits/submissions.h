@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "ctdb-store/core/commits/commit_ways.h"
 #include "ctdb-store/core/store_context.h"
@@ -29,6 +30,9 @@ class Submissions {
 
   // endpoint: of the client, 0 for none (the answer is for a node).
   void submit(uint32_t endpoint, CommitKind kind, ByteView payload, Answer answer, TimeNs now);
+  // One that may only happen while this node has been a member without a break: its client has a lock for that long.
+  void submit_locked(CommitKind kind, ByteView payload, Answer answer, TimeNs now);
+  void membership_ended();
   void result(uint32_t from, const CommitResult& message);
   void open(uint32_t coordinator);
   void close() { coordinator_ = CTDB_UNKNOWN_PNN; }
@@ -43,6 +47,7 @@ class Submissions {
     uint32_t endpoint = 0;
     CommitKind kind = CommitKind::kRecords;
     bool sent = false;
+    bool locked = false;
     Bytes payload;
     Answer answer;
   };
@@ -53,7 +58,9 @@ class Submissions {
     std::string why;
   };
 
+  void take(uint32_t endpoint, CommitKind kind, bool locked, ByteView payload, Answer answer, TimeNs now);
   void send(uint64_t id, Pending& pending);
+  void give_up(const Pending& pending);
   void give_up_pending();
   bool is_out() const;
   std::string why_out() const;

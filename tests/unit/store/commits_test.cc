@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "ctdb-store/core/commits/commit_log.h"
-#include "ctdb-store/core/commits/rec_buffer.h"
+#include "libctdbipc/wire/rec_buffer.h"
 #include "tests/unit/store/store_world.h"
 
 namespace ctdb::test {

@@ -13,7 +13,7 @@
 #include "ctdb-store/backend/commit_log_file.h"
 #include "ctdb-store/backend/database_writer.h"
 #include "ctdb-store/backend/durable_file.h"
-#include "ctdb-store/core/commits/rec_buffer.h"
+#include "libctdbipc/wire/rec_buffer.h"
 #include "libctdbipc/wire/packet.h"
 #include "tests/unit/store/temporary_directory.h"
 

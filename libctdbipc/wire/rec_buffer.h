@@ -1,7 +1,7 @@
-// SPDX-License-Identifier: GPL-3.0-or-later
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // Marshalled records (rec_buffer, wire-protocol §7.2) as transactions carry them: key, record header and data.
-#ifndef CTDB_STORE_CORE_COMMITS_REC_BUFFER_H_
-#define CTDB_STORE_CORE_COMMITS_REC_BUFFER_H_
+#ifndef LIBCTDBIPC_WIRE_REC_BUFFER_H_
+#define LIBCTDBIPC_WIRE_REC_BUFFER_H_
 
 #include <optional>
 #include <vector>
@@ -31,4 +31,4 @@ void add_to_rec_buffer(Bytes& buffer, ByteView key, ByteView value);
 
 }  // namespace ctdb
 
-#endif  // CTDB_STORE_CORE_COMMITS_REC_BUFFER_H_
+#endif  // LIBCTDBIPC_WIRE_REC_BUFFER_H_

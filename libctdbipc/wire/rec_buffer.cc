@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: GPL-3.0-or-later
-#include "ctdb-store/core/commits/rec_buffer.h"
+// SPDX-License-Identifier: LGPL-3.0-or-later
+#include "libctdbipc/wire/rec_buffer.h"
 
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/wire/reader.h"

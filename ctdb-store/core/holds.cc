@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Holds: a record that is one native client's alone until it lets go, commits a transaction under it, or is gone. It is the
+// lock of transactions (ARCHITECTURE §10): a classic client that wants to write itself into the record needs it first,
+// and waits in the same queue as everybody.
+//
+// While a record is held its file says that nobody owns it, so that clients which work on the file ask the store; the index
+// says that this node does, so that a recovery leaves it here. When the node stops serving the hold is lost.
+#include "ctdb-store/core/migration.h"
+#include "ctdb-store/core/record_io.h"
+#include "libctdbipc/base/hash.h"
+
+namespace ctdb {
+
+bool Migration::is_hold(const Waiting& call) {
+  return call.kind == Waiting::Kind::kLocalCall && call.callid == CTDB_FUNC_HOLD;
+}
+
+// The local calls in front, up to one that wants the record for itself.
+void Migration::take_calls(WaitingList& from, WaitingList& to) {
+  while (!from.empty() && from.front()->kind == Waiting::Kind::kLocalCall && !is_hold(*from.front())) {
+    to.push(from.pop());
+  }
+}
+
+bool Migration::step_hold(Activity& activity, bool& held, TimeNs now) {
+  if (activity.queue.front()->gone) {
+    finish(activity.queue.pop());
+    return true;
+  }
+  if (activity.pushing || on_hold(activity, held, now) || !lock(activity, held, now)) return false;
+  const ByteView data = read_data(ctx_, activity);
+  if (!hide_record(ctx_, activity, data)) return retry_later(activity, now);
+  Waiting* call = activity.queue.pop();
+  activity.away = true;
+  activity.holder = call->endpoint;
+  activity.hold = ++last_hold_;
+  activity.committing = activity.let_go = false;
+  reply(*call, 0, data);
+  finish(call);
+  return false;
+}
+
+// The hold is over: the file says again whose the record is.
+bool Migration::step_unhide(Activity& activity, bool& held, TimeNs now) {
+  const RecordEntry& entry = *activity.entry;
+  if (ctx_.owns(entry)) {
+    if (!lock(activity, held, now)) return false;
+    const ByteView data = read_data(ctx_, activity);
+    if (!write_record(ctx_, activity, {entry.rsn, ctx_.self, entry.flags}, data))
+      return retry_later(activity, now);
+  }
+  activity.away = false;
+  return true;
+}
+
+// nullptr: nothing is going on with it.
+Activity* Migration::busy_record(uint32_t db_id, ByteView key) const {
+  const Database* db = ctx_.databases.find_volatile(db_id);
+  const RecordEntry* entry = db == nullptr ? nullptr : db->index.find(key, jenkins_hash(key));
+  return entry == nullptr ? nullptr : entry->activity;
+}
+
+void Migration::release(uint32_t endpoint, const ReqCall& call, TimeNs now) {
+  Activity* busy = busy_record(call.db_id, call.key);
+  if (busy == nullptr) return;
+  Activity& activity = *busy;
+  for (const WaitingList* list : {&activity.queue, &activity.joined}) {
+    for (Waiting* item = list->front(); item != nullptr; item = item->next) {
+      if (is_hold(*item) && item->endpoint == endpoint) item->gone = true;
+    }
+  }
+  if (activity.holder != endpoint) return;
+  let_go(activity);
+  ctx_.timers.cancel(activity.timer);
+  process(activity, now);
+}
+
+void Migration::let_go(Activity& activity) {
+  activity.let_go = true;
+  if (activity.committing) return;
+  activity.holder = 0;
+  ctx_.timers.set(activity.timer, 0);
+}
+
+void Migration::lose_hold(Activity& activity) {
+  activity.holder = 0;
+  activity.hold = 0;
+  activity.committing = activity.let_go = activity.away = false;
+}
+
+uint64_t Migration::begin_commit(uint32_t endpoint, const ReqCall& call) {
+  Activity* activity = busy_record(call.db_id, call.key);
+  if (activity == nullptr || activity->holder != endpoint || activity->committing) return 0;
+  if (ctx_.phase == StorePhase::kSuspended || activity->job != HeaderJob::kNone) return 0;
+  activity->committing = true;
+  return activity->hold;
+}
+
+void Migration::end_commit(uint32_t db_id, ByteView key, uint64_t hold) {
+  Activity* activity = busy_record(db_id, key);
+  if (activity == nullptr || activity->hold != hold) return;
+  activity->committing = false;
+  let_go(*activity);
+}
+
+}  // namespace ctdb

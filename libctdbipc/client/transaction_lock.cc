@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+// The lock of transactions: the record that classic clients use for it (g_lock.tdb, client-semantics §7), held in the store
+// (CTDB_FUNC_HOLD). While it is held no classic client can write itself into it, and a hold ends with its client. What is in
+// the record is the classic clients' own: a holder that lives is waited for.
+#include <algorithm>
+#include <cstdio>
+
+#include "libctdbipc/client/client.h"
+#include "libctdbipc/client/lock_record.h"
+#include "libctdbipc/wire/commit_messages.h"
+#include "libctdbipc/wire/reader.h"
+
+namespace ctdb {
+namespace {
+
+constexpr char kLockDatabase[] = "g_lock.tdb";
+constexpr uint64_t kDoNotVerify = UINT64_MAX;  // as unique id
+// Between two looks at a lock that a classic client holds.
+constexpr int kPauseMsMin = 1, kPauseMsMax = 20;
+
+// With its NUL.
+Bytes lock_key(uint32_t db_id) {
+  char text[32];
+  const int length = std::snprintf(text, sizeof text, "transaction_db_0x%08x", db_id);
+  const auto* bytes = reinterpret_cast<const uint8_t*>(text);
+  return {bytes, bytes + length + 1};
+}
+
+// As smbd and the ctdb tool find out; who cannot be asked is dead for them too.
+int is_alive(ctdb_client& client, const LockHolder& holder, const Deadline& deadline, bool* alive) {
+  Bytes question;
+  Writer writer(question);
+  writer.u32(static_cast<uint32_t>(holder.pid));
+  Control opcode = Control::PROCESS_EXISTS;
+  if (holder.verify && holder.unique_id != kDoNotVerify) {
+    opcode = Control::CHECK_PID_SRVID;
+    writer.u64(holder.unique_id);
+  }
+  const int error = blocking_control(client, holder.pnn, opcode, 0, question, deadline);
+  *alive = error == 0;
+  return error == CTDB_ERR_REMOTE ? 0 : error;
+}
+
+int anybody_alive(ctdb_client& client, ByteView record, const Deadline& deadline, bool* alive) {
+  *alive = false;
+  for (const LockHolder& holder : holders_in(record)) {
+    if (const int error = is_alive(client, holder, deadline, alive); error != 0 || *alive) return error;
+  }
+  return 0;
+}
+
+int hold(ctdb_db& locks, ByteView key, const Deadline& deadline) {
+  Waiter waiter;
+  const int error = call_and_wait(locks, key, CTDB_FUNC_HOLD, 0, {}, deadline, waiter);
+  return error != 0 ? error : refusal(*locks.client, waiter.status);
+}
+
+int pause(ctdb_client& client, int ms, const Deadline& deadline) {
+  const int left_ms = deadline.left_ms();
+  if (left_ms == 0) return client.fail(CTDB_ERR_TIMEOUT, "a classic client holds the lock of transactions");
+  const bool never = false;
+  const int error = client.wait(never, Peer::kStore, Deadline(left_ms < 0 ? ms : std::min(ms, left_ms)));
+  return error == CTDB_ERR_TIMEOUT ? 0 : error;
+}
+
+}  // namespace
+
+int lock_transactions(ctdb_db& db, const Deadline& deadline) {
+  ctdb_client& client = *db.client;
+  if (const int error = check_connected(&client); error != 0) return error;
+  if (client.locks == nullptr) {
+    if (const int error = attach_hidden(client, kLockDatabase, deadline, &client.locks); error != 0)
+      return error;
+  }
+  const Bytes key = lock_key(db.id);
+  for (int pause_ms = kPauseMsMin;; pause_ms = std::min(2 * pause_ms, kPauseMsMax)) {
+    bool taken = false;
+    int error = hold(*client.locks, key, deadline);
+    if (error == 0) {
+      const Bytes record = client.answer_data;
+      error = anybody_alive(client, record, deadline, &taken);
+    }
+    if (error == 0 && !taken) return 0;
+    unlock_transactions(db);
+    if (error == 0) error = pause(client, pause_ms, deadline);
+    if (error != 0) return error;
+  }
+}
+
+void unlock_transactions(ctdb_db& db) {
+  ctdb_client& client = *db.client;
+  if (!client.link.up() || client.locks == nullptr) return;
+  Bytes packet;
+  Header header;
+  header.destnode = CTDB_CURRENT_NODE;
+  header.srcnode = client.link.pnn();
+  build(packet, header, ReqCall{0, client.locks->id, CTDB_FUNC_RELEASE, 0, lock_key(db.id), {}});
+  // A ring that is full, or has no store at its end: the message is one of the few that must get there.
+  client.link.resend(packet);
+  client.link.flush();
+}
+
+int commit_locked(ctdb_db& db, ByteView changes, const Deadline& deadline) {
+  ctdb_client& client = *db.client;
+  int error = client.may_wait();
+  if (error == 0) error = check_connected(&client);
+  if (error == 0 && client.locks == nullptr) error = client.fail(CTDB_ERR_CONFLICT, "the lock is lost");
+  if (error != 0) {
+    unlock_transactions(db);
+    return error;
+  }
+  const uint32_t stores_before = client.stores_seen;
+  Waiter waiter;
+  error = call_and_wait(*client.locks, lock_key(db.id), CTDB_FUNC_COMMIT, 0, changes, deadline, waiter);
+  if (error == CTDB_ERR_TIMEOUT || error == CTDB_ERR_DISCONNECTED)
+    return client.fail(CTDB_ERR_UNKNOWN, "the commit was not answered: " + client.error_text);
+  if (error != 0) {
+    unlock_transactions(db);
+    return error;
+  }
+  if (waiter.status == 0) return 0;
+  std::string text(as_text(client.answer_data));
+  // A new store knows nothing of what the last one had begun.
+  if (waiter.status == kCommitUnknown || client.stores_seen != stores_before)
+    return client.fail(CTDB_ERR_UNKNOWN, std::move(text));
+  return client.fail(waiter.status == kCommitConflict ? CTDB_ERR_CONFLICT : CTDB_ERR_REMOTE, std::move(text));
+}
+
+}  // namespace ctdb

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// ctdb-transact: adds one to a counter in a persistent database, in transactions, and tells what became of each.
+//   ctdb-transact --setup PATH | --socket PATH  --db NAME --key KEY [--count N] [--hold 1]
+// --setup takes the C API; --socket the classic socket with the lock of the ctdb tool's library (client-semantics §7.2). The counter
+// is decimal text; none counts as 0. Prints "+ VALUE" for an increment that was acknowledged and "? VALUE" for one of which
+// nobody knows, "- WHY" for one that was not made; it ends after N acknowledged ones (0: when its standard input ends). Restarts of daemons are ridden out; gives up when nothing succeeds for
+// two minutes. --hold 1: with the first transaction open it prints "open" and goes on when its standard input ends.
+#include <poll.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "libctdbipc/include/ctdb.h"
+#include "libctdbipc/wire/reader.h"
+#include "libctdbipc/wire/rec_buffer.h"
+#include "tests/clients/classic_client.h"
+
+namespace ctdb {
+namespace {
+
+constexpr int kCallTimeoutMs = 120000;
+constexpr std::chrono::seconds kPatience(120);
+constexpr char kSequenceKey[] = "__db_sequence_number__";  // with its NUL
+
+enum class Outcome { kDone, kUnknown, kFailed };
+
+class Counter {
+ public:
+  virtual ~Counter() = default;
+  // "" or what went wrong.
+  virtual std::string open() = 0;
+  virtual Outcome add(uint64_t* value, std::string* why) = 0;
+  void hold() { hold_ = true; }
+
+ protected:
+  // Called with the transaction open.
+  void opened() {
+    if (!std::exchange(hold_, false)) return;
+    std::printf("open\n");
+    std::fflush(stdout);
+    char byte;
+    while (::read(STDIN_FILENO, &byte, 1) > 0) {
+    }
+  }
+
+ private:
+  bool hold_ = false;
+};
+
+class NativeCounter : public Counter {
+ public:
+  NativeCounter(std::string setup, std::string database, std::string key)
+      : setup_(std::move(setup)), database_(std::move(database)), key_(std::move(key)) {}
+  ~NativeCounter() override { ctdb_disconnect(client_); }
+
+  std::string open() override {
+    ctdb_disconnect(client_);
+    client_ = nullptr;
+    int error = ctdb_connect(setup_.c_str(), kCallTimeoutMs, &client_);
+    if (error == 0)
+      error = ctdb_attach(client_, database_.c_str(), CTDB_ATTACH_PERSISTENT, kCallTimeoutMs, &db_);
+    return error == 0 ? "" : text(error);
+  }
+
+  Outcome add(uint64_t* value, std::string* why) override {
+    const ctdb_blob key{key_.data(), key_.size()};
+    ctdb_transaction* transaction = nullptr;
+    int error = ctdb_transaction_start(db_, kCallTimeoutMs, &transaction);
+    if (error == 0) {
+      opened();
+      ctdb_blob old{};
+      error = ctdb_transaction_fetch(transaction, key, &old);
+      *value =
+          std::strtoull(std::string(static_cast<const char*>(old.data), old.size).c_str(), nullptr, 10) + 1;
+      const std::string fresh = std::to_string(*value);
+      if (error == 0) error = ctdb_transaction_store(transaction, key, {fresh.data(), fresh.size()});
+      if (error == 0) {
+        error = ctdb_transaction_commit(transaction, kCallTimeoutMs);
+      } else {
+        ctdb_transaction_cancel(transaction);
+      }
+    }
+    if (error == 0) return Outcome::kDone;
+    *why = text(error);
+    return error == CTDB_ERR_UNKNOWN ? Outcome::kUnknown : Outcome::kFailed;
+  }
+
+ private:
+  std::string text(int error) const {
+    return std::string(ctdb_strerror(error)) + ": " + ctdb_error_text(client_);
+  }
+  std::string setup_, database_, key_;
+  ctdb_client* client_ = nullptr;
+  ctdb_db* db_ = nullptr;
+};
+
+// The library of the ctdb tool: the lock is a list of entries in g_lock.tdb; who waits looks again every millisecond.
+class ClassicCounter : public Counter {
+ public:
+  ClassicCounter(std::string socket, std::string database, std::string key)
+      : socket_(std::move(socket)), database_(std::move(database)), key_(std::move(key)) {}
+
+  std::string open() override {
+    client_.reset();
+    Result<std::unique_ptr<ClassicClient>> client = ClassicClient::connect(socket_);
+    if (!client) return client.error().text();
+    client_ = std::move(*client);
+    Bytes name = to_bytes(as_bytes(database_));
+    name.push_back(0);
+    Result<ClassicClient::Reply> made =
+        client_->control(CTDB_CURRENT_NODE, Control::DB_ATTACH_PERSISTENT, 0, name);
+    if (!made) return made.error().text();
+    if (made->status != 0) return made->text;
+    for (const auto& [which, db_name] : {std::pair{&db_, database_}, {&locks_, std::string("g_lock.tdb")}}) {
+      Result<ClassicClient::Database*> db = client_->attach(db_name);
+      if (!db) return db.error().text();
+      *which = *db;
+    }
+    char text[32];
+    std::snprintf(text, sizeof text, "transaction_db_0x%08x", db_->id);
+    lock_key_ = to_bytes(as_bytes(text));
+    lock_key_.push_back(0);
+    return "";
+  }
+
+  Outcome add(uint64_t* value, std::string* why) override {
+    if (!client_->connected()) return *why = "disconnected", Outcome::kFailed;
+    if (Result<void> locked = take_lock(); !locked) return *why = locked.error().text(), Outcome::kFailed;
+    opened();
+    const std::string old(as_text(data_of(as_bytes(key_))));
+    const uint64_t old_rsn = rsn_;
+    *value = std::strtoull(old.c_str(), nullptr, 10) + 1;
+    Bytes buffer = begin_rec_buffer(db_->id);
+    add_change(buffer, as_bytes(key_), old_rsn, as_bytes(std::to_string(*value)));
+    const ByteView sequence_key(reinterpret_cast<const uint8_t*>(kSequenceKey), sizeof kSequenceKey);
+    const ByteView data = data_of(sequence_key);
+    uint8_t number[8];
+    store(number, (data.size() == 8 ? load<uint64_t>(data.data()) : 0) + 1);
+    add_change(buffer, sequence_key, rsn_, number);
+    Result<ClassicClient::Reply> reply =
+        client_->control(CTDB_CURRENT_NODE, Control::TRANS3_COMMIT, 0, buffer);
+    if (!reply) return *why = reply.error().text(), Outcome::kUnknown;
+    if (Result<void> free = drop_lock(); !free) client_.reset(), client_ = nullptr;
+    if (reply->status == 0) return Outcome::kDone;
+    *why = reply->text;
+    return reply->status == 2 ? Outcome::kUnknown : Outcome::kFailed;
+  }
+
+ private:
+  ByteView data_of(ByteView key) {
+    rsn_ = 0;
+    if (db_->file->fetch(key, db_->value) != LocalFile::Found::kYes) return {};
+    const std::optional<RecordHeader> header = read_record_header(db_->value);
+    if (!header) return {};
+    rsn_ = header->rsn;
+    return ByteView(db_->value).subspan(CTDB_RECORD_HEADER_SIZE);
+  }
+  void add_change(Bytes& buffer, ByteView key, uint64_t old_rsn, ByteView data) const {
+    Bytes value;
+    append_record_header(value, {old_rsn + 1, client_->pnn(), 0});
+    value.insert(value.end(), data.begin(), data.end());
+    add_to_rec_buffer(buffer, key, value);
+  }
+  Bytes entry() const {
+    Bytes bytes;
+    Writer w(bytes);
+    w.u64(1);  // for writing
+    w.u64(static_cast<uint64_t>(getpid()));
+    w.u32(0);
+    w.u32(client_->pnn());
+    w.u64(0x7A3);
+    return bytes;
+  }
+  Result<void> take_lock() {
+    for (;;) {
+      if (Result<void> got = client_->fetch_lock(*locks_, lock_key_); !got) return got;
+      const Bytes list = to_bytes(ByteView(locks_->value).subspan(CTDB_RECORD_HEADER_SIZE));
+      bool taken = false;
+      for (size_t at = 0; at + 32 <= list.size() && !taken; at += 32) {
+        uint8_t pid[4];
+        store(pid, static_cast<uint32_t>(load<uint64_t>(list.data() + at + 8)));
+        const auto pnn = load<uint32_t>(list.data() + at + 20);
+        const bool mine = ByteView(list).subspan(at, 32).size() == 32 &&
+                          Bytes(list.begin() + static_cast<ptrdiff_t>(at),
+                                list.begin() + static_cast<ptrdiff_t>(at) + 32) == entry();
+        Result<ClassicClient::Reply> lives = client_->control(pnn, Control::PROCESS_EXISTS, 0, pid);
+        if (!lives) return client_->unlock(*locks_), fail(std::move(lives.error()));
+        taken = lives->status == 0 && !mine;
+      }
+      Result<void> stored = taken ? Result<void>() : client_->store(*locks_, entry());
+      client_->unlock(*locks_);
+      if (!stored || !taken) return stored;
+      usleep(1000);
+    }
+  }
+  Result<void> drop_lock() {
+    if (Result<void> got = client_->fetch_lock(*locks_, lock_key_); !got) return got;
+    Result<void> removed = client_->remove(*locks_);
+    client_->unlock(*locks_);
+    return removed;
+  }
+
+  std::string socket_, database_, key_;
+  std::unique_ptr<ClassicClient> client_;
+  ClassicClient::Database *db_ = nullptr, *locks_ = nullptr;
+  Bytes lock_key_;
+  uint64_t rsn_ = 0;  // of what was read last
+};
+
+bool input_ended() {
+  pollfd input{STDIN_FILENO, POLLIN, 0};
+  return ::poll(&input, 1, 0) > 0;
+}
+
+int run(Counter& counter, uint64_t count) {
+  auto last_success = std::chrono::steady_clock::now();
+  bool is_open = false;
+  for (uint64_t done = 0; count == 0 ? !input_ended() : done < count;) {
+    std::string why = is_open ? "" : counter.open();
+    uint64_t value = 0;
+    const Outcome outcome = why.empty() ? counter.add(&value, &why) : Outcome::kFailed;
+    is_open = outcome == Outcome::kDone;
+    if (outcome == Outcome::kFailed) {
+      std::printf("- %s\n", why.c_str());
+    } else {
+      std::printf("%c %llu\n", is_open ? '+' : '?', static_cast<unsigned long long>(value));
+    }
+    std::fflush(stdout);
+    if (is_open) {
+      last_success = std::chrono::steady_clock::now();
+      ++done;
+      continue;
+    }
+    if (std::chrono::steady_clock::now() - last_success > kPatience) {
+      std::fprintf(stderr, "ctdb-transact: after %llu: %s\n", static_cast<unsigned long long>(done),
+                   why.c_str());
+      return 1;
+    }
+    usleep(20000);
+  }
+  return 0;
+}
+
+int usage() {
+  std::fprintf(
+      stderr,
+      "usage: ctdb-transact --setup PATH | --socket PATH  --db NAME --key KEY [--count N] [--hold 1]\n");
+  return 2;
+}
+
+int main_of(int argc, char** argv) {
+  std::string setup, socket, database, key;
+  uint64_t count = 1;
+  bool hold = false;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string word = argv[i];
+    const char* value = argv[i + 1];
+    if (word == "--setup") {
+      setup = value;
+    } else if (word == "--socket") {
+      socket = value;
+    } else if (word == "--db") {
+      database = value;
+    } else if (word == "--key") {
+      key = value;
+    } else if (word == "--count") {
+      count = std::strtoull(value, nullptr, 10);
+    } else if (word == "--hold") {
+      hold = true;
+    } else {
+      return usage();
+    }
+  }
+  if (setup.empty() == socket.empty() || database.empty() || key.empty()) return usage();
+  std::unique_ptr<Counter> counter;
+  if (socket.empty()) {
+    counter = std::make_unique<NativeCounter>(setup, database, key);
+  } else {
+    counter = std::make_unique<ClassicCounter>(socket, database, key);
+  }
+  if (hold) counter->hold();
+  return run(*counter, count);
+}
+
+}  // namespace
+}  // namespace ctdb
+
+int main(int argc, char** argv) {
+  return ctdb::main_of(argc, argv);
+}
