@@ -14,6 +14,11 @@ bool for_recoveryd(uint64_t srvid) {
   return top >= 0xF0 && top <= 0xFC && srvid != CTDB_SRVID_LEADER;
 }
 
+// Records for a database that the ctdb tool restores (`restoredb`).
+bool for_store(uint64_t srvid) {
+  return srvid >> 48 == 0xCE02;
+}
+
 // How often the log may say that messages of classic clients were lost.
 constexpr TimeNs kFailureLineInterval = 10 * kSecond;
 
@@ -113,6 +118,7 @@ MessageFault Router::route_message(MutableBytes packet, const Header& header) {
 bool Router::deliver_message(MutableBytes packet, uint64_t srvid) {
   packet = whole(packet);
   bool wanted = for_recoveryd(srvid) && recoveryd_up_ && out_.to_recoveryd(Lane::kData, 0, packet);
+  if (for_store(srvid) && store_up_) wanted = out_.to_store(0, packet) || wanted;
   set_srcnode(packet, pnn_);
   set_destnode(packet, 0);
   set_reqid(packet, 0);

@@ -73,9 +73,9 @@ Result<void> DatabaseWriter::apply(const std::string& path, int flags, CommitKin
   Result<TdbHandle*> tdb = file(path, flags);
   if (!tdb) return fail(std::move(tdb.error()));
   return in_transaction(**tdb, [&]() -> Result<void> {
-    if (kind == CommitKind::kRecords) return write_records(**tdb, payload);
-    if (tdb_wipe_all((*tdb)->get()) != 0) return (*tdb)->failure("emptying the database");
-    return {};
+    if (kind != CommitKind::kRecords && tdb_wipe_all((*tdb)->get()) != 0)
+      return (*tdb)->failure("emptying the database");
+    return kind == CommitKind::kWipe ? Result<void>() : write_records(**tdb, payload);
   });
 }
 

@@ -101,8 +101,8 @@ void MemoryDisk::write(MemoryDatabase& database, ByteView payload) {
 void MemoryDisk::database_apply(uint64_t ticket, const RecordFile& file, CommitKind kind, ByteView payload) {
   order(ticket, [this, database = database(file), kind, bytes = to_bytes(payload)] {
     if (full()) return std::string(kFull);
-    if (kind == CommitKind::kWipe) database->clear();
-    if (kind == CommitKind::kRecords) write(*database, bytes);
+    if (kind != CommitKind::kRecords) database->clear();
+    if (kind != CommitKind::kWipe) write(*database, bytes);
     return std::string();
   });
 }

@@ -66,6 +66,8 @@ struct Activity {
   bool let_go = false;      // and the hold ends with that at the latest
   bool away = false;  // the file says that this node does not own the record, so that its clients ask for it
 
+  Waiting* rewrite = nullptr;  // comes before everything in the queue (rewrite.h)
+
   bool on_chain = false;  // waits for the chain lock
   Activity* chain_next = nullptr;
 
@@ -77,7 +79,7 @@ struct Activity {
 
   bool idle() const {
     return queue.empty() && joined.empty() && !migrating && !pushing && job == HeaderJob::kNone &&
-           !on_chain && holder == 0 && !away;
+           !on_chain && holder == 0 && !away && rewrite == nullptr;
   }
 };
 

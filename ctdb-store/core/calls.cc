@@ -215,6 +215,7 @@ void Migration::close() {
     }
     activity.queue = kept;
     activity.migrating = false;
+    drop_rewrite(activity);
     cancel_header_job(ctx_, activity);
     end_hold(activity);
     ctx_.activities.release_if_idle(activity);
@@ -244,6 +245,7 @@ void Migration::drop_database(Database& database) {
     drop_all(activity.joined);
     activity.migrating = false;
     lose_hold(activity);
+    drop_rewrite(activity);
     cancel_header_job(ctx_, activity);
     ctx_.activities.release_if_idle(activity);
   });

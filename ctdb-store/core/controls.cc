@@ -33,12 +33,12 @@ const StoreControls::Row* StoreControls::find(uint32_t opcode) {
       {C::FREEZE, -1, &S::no_freeze},
       {C::DB_ATTACH_PERSISTENT, -1, &S::db_attach},
       {C::UPDATE_RECORD, -1, &S::not_persistent},
-      {C::WIPE_DATABASE, -1, &S::no_freeze},
+      {C::WIPE_DATABASE, 8, &S::wipe_database},
       {C::TRY_DELETE_RECORDS, -1, &S::no_vacuum},
       {C::TRAVERSE_KILL, 16, &S::traverse_kill},
       {C::TRANS3_COMMIT, -1, &S::trans3_commit},
       {C::GET_DB_SEQNUM, 8, &S::get_db_seqnum},
-      {C::DB_SET_HEALTHY, 4, &S::db_get_health},
+      {C::DB_SET_HEALTHY, 4, &S::db_set_healthy},
       {C::DB_GET_HEALTH, 4, &S::db_get_health},
       {C::SCHEDULE_FOR_DELETION, -1, &S::schedule_for_deletion},
       {C::SET_DB_READONLY, 4, &S::set_db_readonly},
@@ -47,14 +47,14 @@ const StoreControls::Row* StoreControls::find(uint32_t opcode) {
       {C::SET_DB_STICKY, 4, &S::set_db_sticky},
       {C::TRAVERSE_ALL_EXT, 32, &S::traverse_all},
       {C::DB_DETACH, 4, &S::db_detach},
-      {C::DB_FREEZE, -1, &S::no_freeze},
-      {C::DB_THAW, -1, &S::no_freeze},
-      {C::DB_TRANSACTION_START, -1, &S::no_freeze},
-      {C::DB_TRANSACTION_COMMIT, -1, &S::no_freeze},
-      {C::DB_TRANSACTION_CANCEL, -1, &S::no_freeze},
+      {C::DB_FREEZE, 4, &S::db_freeze},
+      {C::DB_THAW, 4, &S::db_thaw},
+      {C::DB_TRANSACTION_START, 8, &S::db_transaction_start},
+      {C::DB_TRANSACTION_COMMIT, 8, &S::db_transaction_commit},
+      {C::DB_TRANSACTION_CANCEL, 4, &S::db_transaction_cancel},
       {C::DB_PULL, -1, &S::no_freeze},
-      {C::DB_PUSH_START, -1, &S::no_freeze},
-      {C::DB_PUSH_CONFIRM, -1, &S::no_freeze},
+      {C::DB_PUSH_START, 16, &S::db_push_start},
+      {C::DB_PUSH_CONFIRM, 4, &S::db_push_confirm},
       {C::DB_OPEN_FLAGS, 4, &S::db_open_flags},
       {C::DB_ATTACH_REPLICATED, -1, &S::db_attach},
       {C::VACUUM_FETCH, -1, &S::no_vacuum},
@@ -143,6 +143,11 @@ void StoreControls::db_get_health(const ControlOrigin& origin, const ReqControl&
   const std::string damage = db->file->damage();
   if (damage.empty() || ctx_.log_trusted) return ok(origin);  // or it came from the others meanwhile
   reply_text(origin, damage);
+}
+
+// What was damaged came back from the other nodes by itself; there is nothing to forgive.
+void StoreControls::db_set_healthy(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
+  if (database(origin, control) != nullptr) ok(origin);
 }
 
 void StoreControls::get_db_seqnum(const ControlOrigin& origin, const ReqControl& control, TimeNs) {

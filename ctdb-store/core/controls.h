@@ -12,6 +12,7 @@
 #include "ctdb-store/core/commits/commits.h"
 #include "ctdb-store/core/migration.h"
 #include "ctdb-store/core/recovery.h"
+#include "ctdb-store/core/rewrite.h"
 #include "ctdb-store/core/store_context.h"
 #include "ctdb-store/core/traverse.h"
 
@@ -30,8 +31,13 @@ class StoreControls {
  public:
   // commits: nullptr when there is no disk for persistent and replicated databases.
   StoreControls(StoreContext& context, Migration& migration, Recovery& recovery, Traverse& traverse,
-                Commits* commits)
-      : ctx_(context), migration_(migration), recovery_(recovery), traverse_(traverse), commits_(commits) {}
+                Commits* commits, Rewrites& rewrites)
+      : ctx_(context),
+        migration_(migration),
+        recovery_(recovery),
+        traverse_(traverse),
+        commits_(commits),
+        rewrites_(rewrites) {}
 
   void serve(const ControlOrigin& origin, const ReqControl& control, TimeNs now);
   void client_gone(uint32_t endpoint);
@@ -78,6 +84,7 @@ class StoreControls {
   void get_db_name(const ControlOrigin&, const ReqControl&, TimeNs);
   void get_db_map(const ControlOrigin&, const ReqControl&, TimeNs);
   void db_open_flags(const ControlOrigin&, const ReqControl&, TimeNs);
+  void db_set_healthy(const ControlOrigin&, const ReqControl&, TimeNs);
   void db_get_health(const ControlOrigin&, const ReqControl&, TimeNs);
   void get_db_seqnum(const ControlOrigin&, const ReqControl&, TimeNs);
   void get_db_statistics(const ControlOrigin&, const ReqControl&, TimeNs);
@@ -90,6 +97,17 @@ class StoreControls {
   void traverse_all(const ControlOrigin&, const ReqControl&, TimeNs);
   void traverse_data(const ControlOrigin&, const ReqControl&, TimeNs);
   void traverse_kill(const ControlOrigin&, const ReqControl&, TimeNs);
+  // rewrite_controls.cc
+  void answer(const ControlOrigin& origin, const std::string& error, ByteView data = {});
+  void db_freeze(const ControlOrigin&, const ReqControl&, TimeNs);
+  void db_thaw(const ControlOrigin&, const ReqControl&, TimeNs);
+  void db_transaction_start(const ControlOrigin&, const ReqControl&, TimeNs);
+  void wipe_database(const ControlOrigin&, const ReqControl&, TimeNs);
+  void db_push_start(const ControlOrigin&, const ReqControl&, TimeNs);
+  void db_push_confirm(const ControlOrigin&, const ReqControl&, TimeNs);
+  void db_transaction_commit(const ControlOrigin&, const ReqControl&, TimeNs);
+  void db_transaction_cancel(const ControlOrigin&, const ReqControl&, TimeNs);
+
   void no_freeze(const ControlOrigin&, const ReqControl&, TimeNs);
   void not_persistent(const ControlOrigin&, const ReqControl&, TimeNs);
   void no_vacuum(const ControlOrigin&, const ReqControl&, TimeNs);
@@ -99,6 +117,7 @@ class StoreControls {
   Recovery& recovery_;
   Traverse& traverse_;
   Commits* commits_;
+  Rewrites& rewrites_;
   std::vector<ParkedAttach> parked_attaches_;
   TimeNs next_seqnum_tick_ = kNever;
   Bytes built_;

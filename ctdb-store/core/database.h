@@ -34,6 +34,10 @@ struct Database {
   int64_t seqnum_seen = 0;    // up to here the other nodes have been told
   bool file_failing = false;  // its last write failed; said once, not every time
 
+  // The ctdb tool is about to wipe or restore it (rewrite.h): no record leaves; and how many are still to be rewritten.
+  bool frozen = false;
+  uint32_t rewrites = 0;
+
   DatabaseStatistics statistics;
 
   // Every node has all of it; changed by transactions only.

@@ -61,7 +61,10 @@ bool Migration::step(Activity& activity, bool& held, TimeNs now) {
   if (activity.holder != 0) return false;
   if (!ctx_.is_open()) return false;
   if (activity.away) return step_unhide(activity, held, now);
+  if (activity.rewrite != nullptr) return step_rewrite(activity, held, now);
   if (activity.queue.empty() || activity.leaving) return false;
+  // What arrives becomes this node's all the same: it is nobody else's.
+  if (activity.db->frozen && activity.queue.front()->kind != Waiting::Kind::kArrival) return false;
   switch (activity.queue.front()->kind) {
     case Waiting::Kind::kLocalCall:
       return step_local(activity, held, now);
@@ -73,6 +76,8 @@ bool Migration::step(Activity& activity, bool& held, TimeNs now) {
       return step_push(activity, held, now);
     case Waiting::Kind::kCopy:
       return step_copy(activity, held, now);
+    case Waiting::Kind::kRewrite:  // never in the queue
+      break;
   }
   return false;
 }

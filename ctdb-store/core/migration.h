@@ -34,6 +34,12 @@ class Migration : public ChainLocks::User {
   void reply_error(const Header& header, const ReplyErrorPacket& packet, TimeNs now);
   void record_copy(const Header& header, const RecordCopy& packet, TimeNs now);
   void record_copied(const Header& header, const RecordCopied& packet, TimeNs now);
+  // Nobody has ever had the record, or nobody has it any more, and this node is the one to say so.
+  bool unborn_here(const RecordEntry& entry) const;
+  // A record that this node owns, or that nobody has: `data` replace what it has. A copy of another's is removed.
+  void rewrite(Database& db, RecordEntry& entry, ByteView data, TimeNs now);
+  // The database's records move again.
+  void thawed(const Database& db, TimeNs now);
   // A hold's end, by its holder.
   void release(uint32_t endpoint, const ReqCall& call, TimeNs now);
   // The holder's transaction is under way until end_commit(), and then the hold is over. 0: this client does not hold the
@@ -78,18 +84,18 @@ class Migration : public ChainLocks::User {
   bool step_copy(Activity& activity, bool& held, TimeNs now);
   bool lock(Activity& activity, bool& held, TimeNs now);
   bool step_hold(Activity& activity, bool& held, TimeNs now);
+  bool step_rewrite(Activity& activity, bool& held, TimeNs now);
   bool step_unhide(Activity& activity, bool& held, TimeNs now);
   bool retry_later(Activity& activity, TimeNs now);
 
   void arrive(Activity& activity, const Header& header, const ReplyDmaster& packet, TimeNs now);
 
-  // Nobody has ever had the record, or nobody has it any more, and this node is the one to say so.
-  bool unborn_here(const RecordEntry& entry) const;
   void set_pointer(RecordEntry& entry, uint32_t dmaster);
   void ask(Activity& activity, const Waiting& call);
   Activity* busy_record(uint32_t db_id, ByteView key) const;
   static bool is_hold(const Waiting& call);
   static void take_calls(WaitingList& from, WaitingList& to);
+  void drop_rewrite(Activity& activity);
   void let_go(Activity& activity);
   static void lose_hold(Activity& activity);
   bool serve_locals(Activity& activity, TimeNs now);

@@ -45,7 +45,8 @@ class Store::Impl {
         traverse_(ctx_),
         hand_over_(ctx_, migration_),
         commits_(disk == nullptr ? nullptr : std::make_unique<Commits>(ctx_, *disk)),
-        controls_(ctx_, migration_, recovery_, traverse_, commits_.get()) {
+        rewrites_(ctx_, migration_, commits_.get()),
+        controls_(ctx_, migration_, recovery_, traverse_, commits_.get(), rewrites_) {
     take_up_files();
     if (commits_ != nullptr) take_up_persistent();
   }
@@ -54,13 +55,13 @@ class Store::Impl {
   void on_router_down();
   void on_router_packet(uint32_t endpoint, MutableBytes packet, TimeNs now);
   void on_client_packet(uint32_t endpoint, ByteView packet, TimeNs now);
-  void on_client_gone(uint32_t endpoint);
+  void on_client_gone(uint32_t endpoint, TimeNs now);
   void stop_serving(bool fenced);
   void tick(TimeNs now);
   TimeNs next_deadline() const;
   void on_disk_done(uint64_t ticket, const std::string& error, TimeNs now);
   bool has_work() const {
-    return recovery_.has_work() || traverse_.has_work() || migration_.has_work() ||
+    return recovery_.has_work() || traverse_.has_work() || migration_.has_work() || rewrites_.has_work() ||
            (commits_ != nullptr && commits_->has_work());
   }
   void work(TimeNs now);
@@ -100,6 +101,7 @@ class Store::Impl {
   Traverse traverse_;
   HandOver hand_over_;
   std::unique_ptr<Commits> commits_;  // nullptr: no disk
+  Rewrites rewrites_;
   StoreControls controls_;
   std::deque<Parked> parked_;
   size_t parked_bytes_ = 0;
@@ -158,7 +160,9 @@ void Store::Impl::on_router_packet(uint32_t endpoint, MutableBytes packet, TimeN
   if (check_header(packet) != HeaderFault::kNone) return ctx_.refuse();
   const Header header = read_header(packet);
   const auto operation = static_cast<Operation>(header.operation);
-  if (operation == Operation::REQ_CONTROL) {
+  if (operation == Operation::REQ_MESSAGE) {
+    if (const auto message = parse_req_message(packet)) rewrites_.message(message->srvid, message->data);
+  } else if (operation == Operation::REQ_CONTROL) {
     control(endpoint, header, packet, now);
   } else if (operation == Operation::REQ_CALL && endpoint != 0) {
     local_call(endpoint, true, packet, now);
@@ -341,7 +345,7 @@ void Store::Impl::order(const Header& header, ByteView packet, TimeNs now) {
   const ByteView payload = own_payload(packet);
   switch (static_cast<Operation>(header.operation)) {
     case Operation::CLIENT_GONE:
-      if (const auto gone = ClientGone::decode(payload)) return on_client_gone(gone->endpoint);
+      if (const auto gone = ClientGone::decode(payload)) return on_client_gone(gone->endpoint, now);
       break;
     case Operation::TUNABLES:
       if (const auto tunables = TunablesMessage::decode(payload)) return take_tunables(*tunables);
@@ -351,6 +355,7 @@ void Store::Impl::order(const Header& header, ByteView packet, TimeNs now) {
     case Operation::STORE_RECOVER:
       if (const auto recover = StoreRecover::decode(payload)) {
         if (!recovery_.begin(*recover, now)) return;
+        rewrites_.close();
         if (commits_ != nullptr) commits_->close();
         unpark(true, now);
         return;
@@ -396,6 +401,7 @@ void Store::Impl::opened(TimeNs now) {
 }
 
 void Store::Impl::suspended(bool discard, bool fenced) {
+  rewrites_.close();
   recovery_.suspend(discard, fenced);
   if (commits_ != nullptr) {
     commits_->close();
@@ -411,10 +417,11 @@ void Store::Impl::control(uint32_t endpoint, const Header& header, ByteView pack
   controls_.serve({endpoint, header.srcnode, request->client_id, header.reqid, noreply}, *request, now);
 }
 
-void Store::Impl::on_client_gone(uint32_t endpoint) {
+void Store::Impl::on_client_gone(uint32_t endpoint, TimeNs now) {
   migration_.client_gone(endpoint);
   traverse_.client_gone(endpoint);
   controls_.client_gone(endpoint);
+  rewrites_.client_gone(endpoint, now);
   if (commits_ != nullptr) commits_->client_gone(endpoint);
   std::erase_if(parked_calls_, [&](const ParkedCall& call) {
     if (call.endpoint != endpoint) return false;
@@ -444,13 +451,15 @@ void Store::Impl::tick(TimeNs now) {
   }
   traverse_.tick(now);
   controls_.tick(now);
+  rewrites_.tick(now);
   if (commits_ != nullptr) commits_->tick(now);
   advance(now);
 }
 
 TimeNs Store::Impl::next_deadline() const {
   return std::min({ctx_.timers.next(), traverse_.next_deadline(), controls_.next_deadline(),
-                   call_for_recovery_at_, commits_ == nullptr ? kNever : commits_->next_deadline()});
+                   rewrites_.next_deadline(), call_for_recovery_at_,
+                   commits_ == nullptr ? kNever : commits_->next_deadline()});
 }
 
 void Store::Impl::work(TimeNs now) {
@@ -461,6 +470,7 @@ void Store::Impl::work(TimeNs now) {
     commits_->advance(now);
   }
   if (migration_.has_work()) migration_.work(now);
+  if (rewrites_.has_work()) rewrites_.work(now);
 }
 
 Store::Store(const StoreOptions& options, RecordFiles& files, StoreOutput& output, CommitDisk* disk)
@@ -479,8 +489,8 @@ void Store::on_router_packet(uint32_t endpoint, MutableBytes packet, TimeNs now)
 void Store::on_client_packet(uint32_t endpoint, MutableBytes packet, TimeNs now) {
   impl_->on_client_packet(endpoint, packet, now);
 }
-void Store::on_client_gone(uint32_t endpoint, TimeNs) {
-  impl_->on_client_gone(endpoint);
+void Store::on_client_gone(uint32_t endpoint, TimeNs now) {
+  impl_->on_client_gone(endpoint, now);
 }
 void Store::on_chain_locked(uint64_t ticket, TimeNs now) {
   impl_->ctx_.chains.on_locked(ticket, now);

@@ -20,8 +20,9 @@ struct Waiting {
     kLocalCall,
     kRemoteCall,
     kArrival,
-    kPush,  // the data are to go to the nodes that hold copies; a client's call, or (endpoint 0) renewal
-    kCopy,  // of another node's record, to be held here
+    kPush,     // the data are to go to the nodes that hold copies; a client's call, or (endpoint 0) renewal
+    kCopy,     // of another node's record, to be held here
+    kRewrite,  // data replace what the record has
   };
   // A local client waits for an answer.
   bool is_clients() const { return kind == Kind::kLocalCall || (kind == Kind::kPush && endpoint != 0); }

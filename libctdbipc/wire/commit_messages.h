@@ -26,8 +26,9 @@ inline constexpr int32_t kCommitConflict = -2;
 enum class CommitKind : uint8_t {
   kRecords,  // payload: rec_buffer (wire-protocol §7.2), each record with its header
   kWipe,     // payload: u32 db_id; the database has no records from here on
+  kReplace,  // payload: rec_buffer; the database has these records and no others
 };
-inline constexpr uint8_t kCommitKinds = 2;
+inline constexpr uint8_t kCommitKinds = 3;
 
 // A client's store -> coordinator. `id` is the sender's: one that is sent again (after a change of generation: `again`) is
 // the same transaction and is done once.

@@ -2,6 +2,7 @@
 """Debian's unmodified `ctdb` tool against our nodes, its output compared with that against Debian's own ctdbd."""
 import os
 import re
+import struct
 import subprocess
 import tempfile
 import threading
@@ -227,6 +228,114 @@ class PersistentTest(TwoSystems):
     def test_volatile_databases_have_no_transactions(self):
         self.ok(0, "attach", "no-transactions.tdb")
         self.assertNotEqual(self.both(0, "pstore", "no-transactions.tdb", "key", "value").returncode, 0)
+
+
+class WholeDatabaseTest(TwoSystems):
+    """`wipedb`, `backupdb`, `restoredb` and `dumpdbbackup`."""
+
+    KINDS = {"volatile": (), "persistent": ("persistent",), "replicated": ("replicated",)}
+
+    def fill(self, name, kind, keys):
+        command = "writekey" if kind == "volatile" else "pstore"
+        for number, key in enumerate(keys):
+            self.ok(number % 3, command, name, key, f"value of {key}")
+
+    def text_of(self, name, key, kind):
+        command = "readkey" if kind == "volatile" else "pfetch"
+        return [self.ok(node, command, name, key) for node in range(3)]
+
+    def records_of(self, node, name):
+        return re.search(r"Dumped (\d+) records", self.tool(node, "catdb", name).stdout).group(1)
+
+    def test_wipedb(self):
+        for kind, words in self.KINDS.items():
+            with self.subTest(kind):
+                name = f"wiped-{kind}.tdb"
+                self.ok(0, "attach", name, *words)
+                self.ok(0, "wipedb", name)  # when it is empty
+                self.fill(name, kind, ["a", "b", "c", "d"])
+                self.assertIn(f"Database {name} wiped", self.ok(1, "wipedb", name))
+                for node in range(3):
+                    self.assertIn("Dumped 0 records", self.ok(node, "catdb", name))
+                for key in ("a", "b"):
+                    self.text_of(name, key, kind)
+                self.fill(name, kind, ["a", "e"])
+                self.assertEqual(self.records_of(2, name), self.ours_and_theirs(2, name))
+
+    def ours_and_theirs(self, node, name):
+        return re.search(r"Dumped (\d+) records", CLASSIC.tool(node, "catdb", name).stdout).group(1)
+
+    def test_backup_and_restore(self):
+        for kind, words in self.KINDS.items():
+            with self.subTest(kind):
+                name, keys = f"backed-{kind}.tdb", [f"key {number}" for number in range(20)]
+                self.ok(0, "attach", name, *words)
+                self.fill(name, kind, keys)
+                if kind == "volatile":  # the tool saves what its node's file has
+                    for key in keys:
+                        self.ok(0, "readkey", name, key)
+                with tempfile.TemporaryDirectory() as folder:
+                    files = [os.path.join(folder, of) for of in ("ours", "theirs")]
+                    for run, file in zip((self.tool, CLASSIC.tool), files):
+                        self.assertEqual(run(0, "backupdb", name, file).returncode, 0)
+                    self.assertIn("Dumped 2", self.same(0, files, "dumpdbbackup"))
+                    self.fill(name, kind, [keys[0], "new"])
+                    self.same(1, files, "restoredb")
+                    for key in (keys[0], keys[19], "new"):
+                        self.text_of(name, key, kind)
+                    # Each other's files, under another name.
+                    other = f"moved-{kind}.tdb"
+                    self.same(2, files[::-1], "restoredb", other)
+                    self.text_of(other, keys[7], kind)
+                self.fill(name, kind, [keys[1]])
+                self.assertEqual(self.records_of(1, name), self.ours_and_theirs(1, name))
+
+    def same(self, node, files, command, *more):
+        ours, theirs = self.tool(node, command, files[0], *more), CLASSIC.tool(node, command, files[1], *more)
+        dates = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d|\w{3} \w{3} [ \d]\d [\d:]+ \d{4}")
+        mask = (lambda text: "\n".join(sorted(dates.sub("DATE", masked(text)).split("\n"))))
+        self.assertEqual((ours.returncode, mask(ours.stdout), mask(ours.stderr)),
+                         (theirs.returncode, mask(theirs.stdout), mask(theirs.stderr)))
+        return ours.stdout
+
+    def test_a_large_restore(self):
+        """More than one message and, of a persistent database, more than one transaction of the log would take."""
+        for kind, words in self.KINDS.items():
+            with self.subTest(kind), tempfile.TemporaryDirectory() as folder:
+                name = f"large-{kind}.tdb"
+                self.ok(0, "attach", name, *words)
+                command = "writekey" if kind == "volatile" else "pstore"
+                self.ok(0, command, name, "k0", "small")
+                for number in range(12):
+                    value = os.path.join(folder, "value")
+                    with open(value, "w") as out:
+                        out.write(chr(65 + number) * 100_000)
+                    with open(value) as content:
+                        self.assertEqual(self.tool(0, command, name, f"k{number}", content.read()).returncode, 0)
+                file = os.path.join(folder, "file")
+                self.assertEqual(self.tool(0, "backupdb", name, file).returncode, 0)
+                self.assertEqual(self.tool(1, "wipedb", name).returncode, 0)
+                self.assertEqual(self.records_of(1, name), "0")
+                self.assertEqual(self.tool(2, "restoredb", file).returncode, 0)
+                self.assertEqual(self.records_of(0, name), "12" if kind == "volatile" else "13")  # the sequence number
+                read = "readkey" if kind == "volatile" else "pfetch"
+                self.assertIn("L" * 100_000, self.tool(1, read, name, "k11").stdout)
+
+    def test_records_can_be_used_while_a_tool_is_at_it(self):
+        """Whoever has a record goes on with it, and records move again when the tool has gone in the middle."""
+        name = "frozen.tdb"
+        self.ok(0, "attach", name)
+        self.ok(0, "writekey", name, "key", "value")
+        with RawClient(OURS.nodes[1].classic_socket) as raw:
+            db_id, = struct.unpack("<I", raw.ask(18, name.encode() + b"\0")[1])
+            self.assertEqual(raw.ask(67, struct.pack("<II", db_id, 7))[0], -1, "not frozen")
+            for opcode, data in ((141, struct.pack("<I", db_id)), (143, struct.pack("<II", db_id, 7)),
+                                 (67, struct.pack("<II", db_id, 7))):
+                self.assertEqual(raw.ask(opcode, data)[0], 0, opcode)
+            self.assertEqual(raw.ask(144, struct.pack("<II", db_id, 8))[0], -1, "another transaction")
+            self.assertEqual(raw.ask(148, struct.pack("<I", db_id))[0], -1, "nobody pushes")
+            self.assertIn("[value]", self.tool(0, "readkey", name, "key").stdout)
+        self.assertIn("[value]", self.tool(1, "readkey", name, "key").stdout)
 
 
 def sorted_records(text):

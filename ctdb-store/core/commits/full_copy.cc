@@ -82,7 +82,8 @@ void note_record(Database& db, const BufferedRecord& record) {
 }
 
 void note_transaction(Database& db, CommitKind kind, ByteView payload) {
-  if (kind == CommitKind::kWipe) return note_empty(db);
+  if (kind != CommitKind::kRecords) note_empty(db);
+  if (kind == CommitKind::kWipe) return;
   const std::optional<RecBuffer> buffer = parse_rec_buffer(payload);
   if (!buffer) return;
   for (const BufferedRecord& record : buffer->records) note_record(db, record);
@@ -101,6 +102,7 @@ std::string objection(const Database& db, CommitKind kind, ByteView payload) {
   if (kind == CommitKind::kWipe) return "";
   const std::optional<RecBuffer> buffer = parse_rec_buffer(payload);
   if (!buffer) return "the records of the transaction are malformed";
+  if (kind == CommitKind::kReplace) return "";
   std::map<std::string, Known> seen;
   std::optional<uint64_t> sequence;
   for (const BufferedRecord& record : buffer->records) {

@@ -210,6 +210,21 @@ TEST_F(Messages, BroadcastAddresses) {
   EXPECT_EQ(router.counts().undeliverable, undeliverable + 1) << "node 0; node 3 is deleted";
 }
 
+TEST_F(Messages, RecordsThatTheToolRestoresReachTheStore) {
+  constexpr uint64_t kRestore = 0xCE02000000000000u;
+  daemons_up();
+  link_up(0);
+  out.take();
+  EXPECT_TRUE(from_link(0, message(kRestore + 1, kSelf)));
+  Sent sent = only();
+  EXPECT_EQ(sent.where, Sent::Where::kStore);
+  EXPECT_EQ(sent.header().srcnode, 0u);
+  from_client(message(kRestore, kSelf));
+  EXPECT_EQ(only().where, Sent::Where::kStore);
+  EXPECT_TRUE(from_link(0, message(0xCE01000000000000u, kSelf)));
+  EXPECT_TRUE(out.take().empty()) << "an answer for the tool";
+}
+
 TEST_F(Messages, ForRecoveryDaemonsReachRecoverydToo) {
   daemons_up();
   listen(CTDB_SRVID_DISABLE_RECOVERIES);

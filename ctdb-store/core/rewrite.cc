@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-store/core/rewrite.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "ctdb-store/core/record_io.h"
+#include "ctdb-store/core/rules.h"
+#include "libctdbipc/base/hash.h"
+
+namespace ctdb {
+namespace {
+
+constexpr TimeNs kForgottenAfter = 60 * kSecond;
+// Of all databases that are being restored.
+constexpr size_t kStagedBytesMax = size_t{1} << 30;
+// Of one transaction of a full copy.
+constexpr size_t kEntryBytes = 8u << 20;
+constexpr uint32_t kRewritesAtOnce = 1024;
+
+constexpr char kNotFrozen[] = "the database is not frozen";
+constexpr char kOtherTransaction[] = "no transaction of that number is open";
+
+Bytes without_read_only_flags(ByteView value) {
+  Bytes cleaned = to_bytes(value);
+  uint8_t* flags = cleaned.data() + CTDB_OFF_RECORD_FLAGS;
+  store(flags, load<uint32_t>(flags) & ~kReadOnlyFlags);
+  return cleaned;
+}
+
+}  // namespace
+
+// ---- one record ----
+
+void Migration::rewrite(Database& db, RecordEntry& entry, ByteView data, TimeNs now) {
+  Activity& activity = ctx_.activities.attach(db, entry);
+  drop_rewrite(activity);
+  Waiting* item = ctx_.waiting.take();
+  item->kind = Waiting::Kind::kRewrite;
+  item->data.assign(data.begin(), data.end());
+  activity.rewrite = item;
+  ++db.rewrites;
+  process(activity, now);
+}
+
+void Migration::drop_rewrite(Activity& activity) {
+  if (activity.rewrite == nullptr) return;
+  --activity.db->rewrites;
+  finish(std::exchange(activity.rewrite, nullptr));
+}
+
+bool Migration::step_rewrite(Activity& activity, bool& held, TimeNs now) {
+  RecordEntry& entry = *activity.entry;
+  if (activity.pushing) return false;
+  if (!lock(activity, held, now)) return false;
+  bool ok = true;
+  if (ctx_.owns(entry) || unborn_here(entry)) {
+    const RecordHeader header{entry.rsn + 1, ctx_.self, entry.flags & ~CTDB_RECORD_MAY_BE_OLDER};
+    ok = write_record(ctx_, activity, header, activity.rewrite->data);
+    entry.lost = false;
+    entry.copied_generation = 0;
+  } else if (entry.in_file) {
+    ok = remove_record(ctx_, activity);
+  }
+  if (!ok) return retry_later(activity, now);
+  drop_rewrite(activity);
+  return true;
+}
+
+void Migration::thawed(const Database& db, TimeNs now) {
+  ctx_.activities.for_each_used([&](Activity& activity) {
+    if (activity.db == &db) process(activity, now);
+  });
+}
+
+// ---- all of them ----
+
+Rewrites::Rewrite* Rewrites::find(uint32_t db_id, TimeNs now) {
+  const auto at = rewrites_.find(db_id);
+  if (at == rewrites_.end()) return nullptr;
+  at->second->heard = now;
+  return at->second.get();
+}
+
+std::string Rewrites::freeze(Database& db, uint32_t endpoint, TimeNs now) {
+  if (!ctx_.is_open()) return "a recovery is running";
+  if (find(db.id, now) != nullptr) return "";
+  auto rewrite = std::make_unique<Rewrite>();
+  rewrite->db_id = db.id;
+  rewrite->endpoint = endpoint;
+  rewrite->heard = now;
+  rewrites_[db.id] = std::move(rewrite);
+  db.frozen = !db.full_copy();
+  return "";
+}
+
+std::string Rewrites::begin(uint32_t db_id, uint32_t transaction, TimeNs now) {
+  Rewrite* rewrite = find(db_id, now);
+  if (rewrite == nullptr) return kNotFrozen;
+  if (!rewrite->transaction) rewrite->wiped = false;
+  rewrite->transaction = transaction;
+  return "";
+}
+
+std::string Rewrites::wipe(uint32_t db_id, uint32_t transaction, TimeNs now) {
+  Rewrite* rewrite = find(db_id, now);
+  if (rewrite == nullptr) return kNotFrozen;
+  if (rewrite->transaction != transaction) return kOtherTransaction;
+  rewrite->wiped = true;
+  return "";
+}
+
+std::string Rewrites::take_records(uint32_t db_id, uint64_t srvid, TimeNs now) {
+  Rewrite* rewrite = find(db_id, now);
+  if (rewrite == nullptr) return kNotFrozen;
+  rewrite->srvid = srvid;
+  bytes_ -= std::exchange(rewrite->bytes, 0);
+  rewrite->buffers.clear();
+  rewrite->records = 0;
+  rewrite->fault.clear();
+  return "";
+}
+
+void Rewrites::message(uint64_t srvid, ByteView data) {
+  for (auto& [id, rewrite] : rewrites_) {
+    if (rewrite->srvid != srvid || rewrite->answer) continue;
+    const std::optional<RecBuffer> buffer = parse_rec_buffer(data);
+    if (!buffer) rewrite->fault = "records that came are malformed";
+    if (bytes_ + data.size() > kStagedBytesMax) rewrite->fault = "the records are too large altogether";
+    if (!rewrite->fault.empty()) continue;
+    rewrite->records += static_cast<uint32_t>(buffer->records.size());
+    rewrite->buffers.push_back(to_bytes(data));
+    rewrite->bytes += data.size();
+    bytes_ += data.size();
+  }
+}
+
+std::string Rewrites::confirm(uint32_t db_id, uint32_t* records, TimeNs now) {
+  Rewrite* rewrite = find(db_id, now);
+  if (rewrite == nullptr) return kNotFrozen;
+  if (!rewrite->srvid) return "nobody has begun to push records";
+  rewrite->srvid.reset();
+  *records = rewrite->records;
+  return rewrite->fault;
+}
+
+void Rewrites::commit(Database& db, uint32_t transaction, Answer answer, TimeNs now) {
+  Rewrite* rewrite = find(db.id, now);
+  if (rewrite == nullptr) return answer(kNotFrozen);
+  if (rewrite->transaction != transaction) return answer(kOtherTransaction);
+  if (rewrite->answer) return answer("the commit is under way already");
+  if (!rewrite->fault.empty()) return answer(rewrite->fault);
+  rewrite->transaction.reset();
+  read_contents(*rewrite);
+  const bool others_do_it = db.full_copy() && ctx_.placement.members().front() != ctx_.self;
+  if (others_do_it || (!rewrite->wiped && rewrite->contents.empty())) return answer("");
+  rewrite->answer = std::move(answer);
+  if (db.full_copy()) return commit_full_copy(db, *rewrite, now);
+  rewrite->walk.start(db);
+  rewrite->walking = true;
+}
+
+// The last value of a key counts.
+void Rewrites::read_contents(Rewrite& rewrite) const {
+  for (const Bytes& bytes : rewrite.buffers) {
+    const std::optional<RecBuffer> buffer = parse_rec_buffer(bytes);
+    for (const BufferedRecord& record : buffer->records) {
+      // Header and data stand behind each other.
+      const ByteView value(record.header.data(), record.header.size() + record.data.size());
+      rewrite.contents[std::string(as_text(record.key))] = value;
+    }
+  }
+}
+
+void Rewrites::commit_full_copy(Database& db, Rewrite& rewrite, TimeNs now) {
+  const uint32_t db_id = db.id;
+  std::vector<Bytes> parts{begin_rec_buffer(db_id)};
+  for (const auto& [key, value] : rewrite.contents) {
+    if (parts.back().size() + key.size() + value.size() > kEntryBytes)
+      parts.push_back(begin_rec_buffer(db_id));
+    add_to_rec_buffer(parts.back(), as_bytes(key), without_read_only_flags(value));
+  }
+  rewrite.entries_left = static_cast<uint32_t>(parts.size());
+  for (const Bytes& part : parts) {
+    const bool first = &part == &parts.front();
+    const CommitKind kind = first && rewrite.wiped ? CommitKind::kReplace : CommitKind::kRecords;
+    commits_->submit(
+        0, kind, part,
+        [this, db_id](int32_t status, const std::string& error) {
+          entry_done(db_id, status == 0 ? "" : error.empty() ? "nobody knows whether it happened" : error);
+        },
+        now);
+  }
+}
+
+void Rewrites::entry_done(uint32_t db_id, const std::string& error) {
+  const auto at = rewrites_.find(db_id);
+  if (at == rewrites_.end() || at->second->entries_left == 0) return;
+  Rewrite& rewrite = *at->second;
+  --rewrite.entries_left;
+  if (!error.empty()) rewrite.fault = error;
+  if (rewrite.entries_left > 0) return;
+  const Answer answer = std::exchange(rewrite.answer, nullptr);
+  if (answer) answer(rewrite.fault);
+}
+
+std::string Rewrites::cancel(uint32_t db_id) {
+  const auto at = rewrites_.find(db_id);
+  if (at == rewrites_.end()) return kNotFrozen;
+  at->second->transaction.reset();
+  at->second->wiped = false;
+  return "";
+}
+
+void Rewrites::thaw(uint32_t db_id, TimeNs now) {
+  drop(db_id, "the database was thawed during the commit", now);
+}
+
+void Rewrites::drop(uint32_t db_id, const std::string& why, TimeNs now) {
+  const auto at = rewrites_.find(db_id);
+  if (at == rewrites_.end()) return;
+  const std::unique_ptr<Rewrite> rewrite = std::move(at->second);
+  rewrites_.erase(at);
+  bytes_ -= rewrite->bytes;
+  if (rewrite->answer) rewrite->answer(why);
+  Database* db = ctx_.databases.find(db_id);
+  if (db == nullptr || !std::exchange(db->frozen, false)) return;
+  migration_.thawed(*db, now);
+}
+
+// A commit goes on: half of it would be worse.
+void Rewrites::client_gone(uint32_t endpoint, TimeNs now) {
+  std::vector<uint32_t> left;
+  for (const auto& [id, rewrite] : rewrites_) {
+    if (endpoint != 0 && rewrite->endpoint == endpoint && !rewrite->answer) left.push_back(id);
+  }
+  for (const uint32_t id : left) drop(id, "", now);
+}
+
+// What the log has been given comes to its end in the next generation.
+void Rewrites::close() {
+  std::erase_if(rewrites_, [this](auto& one) {
+    Rewrite& rewrite = *one.second;
+    if (rewrite.entries_left > 0) return false;
+    if (Database* db = ctx_.databases.find(one.first)) db->frozen = false;
+    bytes_ -= rewrite.bytes;
+    if (rewrite.answer) rewrite.answer("a recovery came in between");
+    return true;
+  });
+}
+
+void Rewrites::tick(TimeNs now) {
+  std::vector<uint32_t> left;
+  for (const auto& [id, rewrite] : rewrites_) {
+    if (now >= rewrite->heard + kForgottenAfter && !rewrite->answer) left.push_back(id);
+  }
+  for (const uint32_t id : left) drop(id, "", now);
+}
+
+TimeNs Rewrites::next_deadline() const {
+  TimeNs next = kNever;
+  for (const auto& [id, rewrite] : rewrites_) {
+    if (!rewrite->answer) next = std::min(next, rewrite->heard + kForgottenAfter);
+  }
+  return next;
+}
+
+bool Rewrites::has_work() const {
+  return std::ranges::any_of(rewrites_, [this](const auto& one) {
+    const Rewrite& rewrite = *one.second;
+    const Database* db = ctx_.databases.find(one.first);
+    if (db == nullptr || !rewrite.answer || rewrite.entries_left > 0) return false;
+    return rewrite.walking || rewrite.creating ? db->rewrites < kRewritesAtOnce : db->rewrites == 0;
+  });
+}
+
+void Rewrites::work(TimeNs now) {
+  for (auto& [id, rewrite] : rewrites_) {
+    Database* db = ctx_.databases.find(id);
+    if (db != nullptr && rewrite->answer && rewrite->entries_left == 0) work_on(*db, *rewrite, now);
+  }
+}
+
+void Rewrites::work_on(Database& db, Rewrite& rewrite, TimeNs now) {
+  for (uint32_t i = 0; i < kRewritesAtOnce && db.rewrites < kRewritesAtOnce; ++i) {
+    if (rewrite.walking) {
+      Database* same = nullptr;
+      RecordEntry* entry = rewrite.walk.next(ctx_.databases, same);
+      if (entry != nullptr) {
+        empty_or_replace(db, rewrite, *entry, now);
+        continue;
+      }
+      rewrite.walking = false;
+      rewrite.creating = true;
+      rewrite.next = rewrite.contents.begin();
+    }
+    if (!rewrite.creating) break;
+    if (rewrite.next == rewrite.contents.end()) {
+      rewrite.creating = false;
+      break;
+    }
+    create(db, as_bytes(rewrite.next->first), rewrite.next->second, now);
+    ++rewrite.next;
+  }
+  if (rewrite.walking || rewrite.creating || db.rewrites > 0) return;
+  const Answer answer = std::exchange(rewrite.answer, nullptr);
+  answer("");
+}
+
+// If nobody has the record and it is this node that says so.
+void Rewrites::create(Database& db, ByteView key, ByteView value, TimeNs now) {
+  const uint32_t hash = jenkins_hash(key);
+  if (ctx_.placement.lmaster_of_slot(hash) != ctx_.self) return;
+  RecordEntry& entry = db.entry(key, hash);
+  if (migration_.unborn_here(entry))
+    migration_.rewrite(db, entry, value.subspan(CTDB_RECORD_HEADER_SIZE), now);
+}
+
+void Rewrites::empty_or_replace(Database& db, Rewrite& rewrite, RecordEntry& entry, TimeNs now) {
+  if (!ctx_.owns(entry) && !entry.in_file) return;
+  const auto fresh = rewrite.contents.find(std::string(as_text(entry.key())));
+  if (!rewrite.wiped && fresh == rewrite.contents.end()) return;
+  const ByteView data =
+      fresh == rewrite.contents.end() ? ByteView() : fresh->second.subspan(CTDB_RECORD_HEADER_SIZE);
+  migration_.rewrite(db, entry, data, now);
+}
+
+}  // namespace ctdb

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Databases emptied and restored by the ctdb tool (`wipedb`, `restoredb`): it tells every active node step by step to freeze the
+// database, to begin, to forget all records, takes the new ones there as messages, and ends with commit and thaw
+// (wire-protocol §9.2). A node keeps what it was told until the commit, so that a tool that ends in between has changed nothing.
+//
+// Full copies: the lowest member has it done as one transaction of the log; the others only say yes. Volatile databases: every
+// node rewrites the records it owns and removes its copies of others'. Between freeze and thaw no record of the
+// database leaves its node, so each has exactly one that rewrites it. Clients are not kept from what they own.
+//
+// Invariant: nothing is frozen longer than kForgottenAfter after its tool's last word, nor beyond the generation.
+#ifndef CTDB_STORE_CORE_REWRITE_H_
+#define CTDB_STORE_CORE_REWRITE_H_
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "ctdb-store/core/commits/commits.h"
+#include "ctdb-store/core/migration.h"
+#include "ctdb-store/core/record_walk.h"
+#include "ctdb-store/core/store_context.h"
+#include "libctdbipc/wire/rec_buffer.h"
+
+namespace ctdb {
+
+class Rewrites {
+ public:
+  // "": yes.
+  using Answer = std::function<void(const std::string& error)>;
+
+  Rewrites(StoreContext& context, Migration& migration, Commits* commits)
+      : ctx_(context), migration_(migration), commits_(commits) {}
+
+  // ---- the tool's steps; each "" or why not ----
+  std::string freeze(Database& db, uint32_t endpoint, TimeNs now);
+  std::string begin(uint32_t db_id, uint32_t transaction, TimeNs now);
+  std::string wipe(uint32_t db_id, uint32_t transaction, TimeNs now);
+  std::string take_records(uint32_t db_id, uint64_t srvid, TimeNs now);
+  // How many came.
+  std::string confirm(uint32_t db_id, uint32_t* records, TimeNs now);
+  void commit(Database& db, uint32_t transaction, Answer answer, TimeNs now);
+  std::string cancel(uint32_t db_id);
+  void thaw(uint32_t db_id, TimeNs now);
+
+  // Records for whoever waits for this srvid.
+  void message(uint64_t srvid, ByteView data);
+
+  void client_gone(uint32_t endpoint, TimeNs now);
+  // The generation is over, and with it all of this.
+  void close();
+  void tick(TimeNs now);
+  TimeNs next_deadline() const;
+  bool has_work() const;
+  void work(TimeNs now);
+
+ private:
+  struct Rewrite {
+    uint32_t db_id = 0;
+    uint32_t endpoint = 0;  // of a client of this node
+    TimeNs heard = 0;
+    std::optional<uint32_t> transaction;
+    bool wiped = false;
+    std::optional<uint64_t> srvid;
+    std::vector<Bytes> buffers;
+    size_t bytes = 0;
+    uint32_t records = 0;
+    std::string fault;  // why the records that came are not good
+    // The commit.
+    Answer answer;
+    std::unordered_map<std::string, ByteView> contents;  // loans of the buffers
+    std::unordered_map<std::string, ByteView>::iterator next;
+    RecordWalk walk;
+    bool walking = false;
+    bool creating = false;
+    uint32_t entries_left = 0;  // of a full copy: transactions not answered yet
+  };
+
+  Rewrite* find(uint32_t db_id, TimeNs now);
+  void drop(uint32_t db_id, const std::string& why, TimeNs now);
+  void read_contents(Rewrite& rewrite) const;
+  void commit_full_copy(Database& db, Rewrite& rewrite, TimeNs now);
+  void work_on(Database& db, Rewrite& rewrite, TimeNs now);
+  void empty_or_replace(Database& db, Rewrite& rewrite, RecordEntry& entry, TimeNs now);
+  void create(Database& db, ByteView key, ByteView value, TimeNs now);
+  void entry_done(uint32_t db_id, const std::string& error);
+
+  StoreContext& ctx_;
+  Migration& migration_;
+  Commits* commits_;
+  std::map<uint32_t, std::unique_ptr<Rewrite>> rewrites_;  // by database
+  size_t bytes_ = 0;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_STORE_CORE_REWRITE_H_

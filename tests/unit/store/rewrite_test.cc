@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Databases wiped and restored by the ctdb tool, step by step on every node.
+#include <gtest/gtest.h>
+
+#include "libctdbipc/wire/rec_buffer.h"
+#include "tests/unit/store/store_world.h"
+
+namespace ctdb::test {
+namespace {
+
+constexpr uint64_t kSrvid = 0xCE02000000000000u;
+constexpr uint32_t kTool = 700;  // endpoint on node 0
+constexpr uint32_t kTransaction = 10;
+
+class Rewrite : public ::testing::Test {
+ protected:
+  Rewrite() : w(3) {
+    w.recover(10, CTDB_INVALID_GENERATION, {0, 1, 2});
+    w.attach(0);
+    w.run();
+  }
+  void put(uint32_t pnn, std::string_view key, std::string_view data) {
+    w.call(pnn, 5, 1, key);
+    w.pass(5 * kMillisecond);
+    ASSERT_TRUE(w.answered(pnn, 5, 1));
+    ASSERT_TRUE(w.write(pnn, key, data));
+  }
+  std::string get(uint32_t pnn, std::string_view key) {
+    w.call(pnn, 6, 2, key, CTDB_FUNC_FETCH);
+    w.pass(20 * kMillisecond);
+    const auto reply = w.answer(pnn, 6, 2);
+    return reply ? std::string(as_text(reply->data)) : "no answer";
+  }
+  Bytes numbers(std::initializer_list<uint32_t> values) {
+    Bytes data;
+    Writer writer(data);
+    for (const uint32_t value : values) writer.u32(value);
+    return data;
+  }
+  // 99: no answer.
+  int32_t step(uint32_t pnn, Control control, const Bytes& data) {
+    w.control(pnn, kTool, 3, control, data);
+    w.pass(5 * kMillisecond);
+    const auto reply = w.control_answer(pnn, kTool, 3);
+    return reply ? reply->status : 99;
+  }
+  void everywhere(Control control, const Bytes& data, int32_t expected = 0) {
+    for (uint32_t pnn = 0; pnn < w.size(); ++pnn) EXPECT_EQ(step(pnn, control, data), expected) << pnn;
+  }
+  void begin() {
+    everywhere(Control::DB_FREEZE, numbers({kDbId}));
+    everywhere(Control::DB_TRANSACTION_START, numbers({kDbId, kTransaction}));
+    everywhere(Control::WIPE_DATABASE, numbers({kDbId, kTransaction}));
+  }
+  void push(const std::vector<std::pair<std::string, std::string>>& records) {
+    Bytes start = numbers({kDbId, 0, 0, 0});
+    store(start.data() + 8, kSrvid);
+    everywhere(Control::DB_PUSH_START, start);
+    Bytes buffer = begin_rec_buffer(77);  // the tool says nothing sensible there
+    for (const auto& [key, data] : records) {
+      Bytes value;
+      append_record_header(value, {3, 0, CTDB_RECORD_RO_HAVE_READONLY});
+      value.insert(value.end(), data.begin(), data.end());
+      add_to_rec_buffer(buffer, as_bytes(key), value);
+    }
+    message(buffer);
+  }
+  void message(const Bytes& data) {
+    for (uint32_t pnn = 0; pnn < w.size(); ++pnn) {
+      Bytes packet;
+      build(packet, {0, 0, 0, pnn, 0, 0}, ReqMessage{kSrvid, data});
+      w.deliver(pnn, packet);
+    }
+  }
+  void commit_and_thaw() {
+    everywhere(Control::DB_TRANSACTION_COMMIT, numbers({kDbId, kTransaction}));
+    everywhere(Control::DB_THAW, numbers({kDbId}));
+  }
+  World w;
+};
+
+TEST_F(Rewrite, AWipedDatabaseIsEmptyAndWorks) {
+  for (int i = 0; i < 40; ++i) put(static_cast<uint32_t>(i % 3), "k" + std::to_string(i), "v");
+  put(0, "moved", "a");
+  put(1, "moved", "b");  // node 0 may keep an older copy
+  begin();
+  commit_and_thaw();
+  for (int i = 0; i < 40; ++i) EXPECT_EQ(get(static_cast<uint32_t>(i + 1) % 3, "k" + std::to_string(i)), "");
+  EXPECT_EQ(get(2, "moved"), "");
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) {
+    EXPECT_EQ(w.data(pnn, "moved").value_or(""), "") << "no older copy that could come back";
+  }
+  put(2, "k1", "new");
+  EXPECT_EQ(get(0, "k1"), "new");
+}
+
+TEST_F(Rewrite, ARestoredDatabaseHasWhatWasPushedAndNothingElse) {
+  put(1, "old", "x");
+  put(1, "both", "x");
+  begin();
+  push({{"both", "1"}, {"new", "2"}, {"new", "3"}});
+  everywhere(Control::DB_PUSH_CONFIRM, numbers({kDbId}));
+  commit_and_thaw();
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) {
+    EXPECT_EQ(get(pnn, "old"), "");
+    EXPECT_EQ(get(pnn, "both"), "1");
+    EXPECT_EQ(get(pnn, "new"), "3");
+    EXPECT_EQ(w.owners("new").size(), 1u);
+  }
+}
+
+TEST_F(Rewrite, NothingMovesInBetweenAndOwnersGoOn) {
+  put(1, "k", "before");
+  begin();
+  w.call(2, 8, 4, "k");
+  w.pass(kSecond);
+  EXPECT_FALSE(w.answered(2, 8, 4));
+  EXPECT_TRUE(w.write(1, "k", "meanwhile"));
+  commit_and_thaw();
+  EXPECT_TRUE(w.answered(2, 8, 4));
+  EXPECT_EQ(get(2, "k"), "");
+}
+
+TEST_F(Rewrite, ALockedRecordIsWaitedFor) {
+  put(1, "k", "v");
+  ASSERT_TRUE(w.db(1).lock(as_bytes("k"), 55));
+  begin();
+  EXPECT_EQ(step(1, Control::DB_TRANSACTION_COMMIT, numbers({kDbId, kTransaction})), 99);
+  w.db(1).unlock(as_bytes("k"), 55);
+  w.serve_workers();
+  w.pass(kSecond);
+  const auto reply = w.control_answer(1, kTool, 3);
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(reply->status, 0);
+  EXPECT_EQ(w.data(1, "k"), "");
+}
+
+TEST_F(Rewrite, StepsInTheWrongOrderAreRefused) {
+  const Bytes id = numbers({kDbId}), with_number = numbers({kDbId, kTransaction});
+  for (const Control control :
+       {Control::DB_TRANSACTION_START, Control::WIPE_DATABASE, Control::DB_TRANSACTION_COMMIT})
+    EXPECT_EQ(step(0, control, with_number), -1);
+  EXPECT_EQ(step(0, Control::DB_PUSH_CONFIRM, id), -1);
+  EXPECT_EQ(step(0, Control::DB_THAW, id), 0);
+  EXPECT_EQ(step(0, Control::DB_FREEZE, id), 0);
+  EXPECT_EQ(step(0, Control::DB_FREEZE, id), 0);
+  EXPECT_EQ(step(0, Control::WIPE_DATABASE, with_number), -1);
+  EXPECT_EQ(step(0, Control::DB_TRANSACTION_START, with_number), 0);
+  EXPECT_EQ(step(0, Control::DB_TRANSACTION_COMMIT, numbers({kDbId, kTransaction + 1})), -1);
+  EXPECT_EQ(step(0, Control::DB_TRANSACTION_CANCEL, id), 0);
+  EXPECT_EQ(step(0, Control::DB_TRANSACTION_COMMIT, with_number), -1);
+}
+
+TEST_F(Rewrite, MalformedRecordsChangeNothing) {
+  put(1, "k", "v");
+  begin();
+  push({{"a", "1"}});
+  message(Bytes(9, 0xFF));
+  everywhere(Control::DB_PUSH_CONFIRM, numbers({kDbId}), -1);
+  everywhere(Control::DB_TRANSACTION_COMMIT, numbers({kDbId, kTransaction}), -1);
+  everywhere(Control::DB_THAW, numbers({kDbId}));
+  EXPECT_EQ(get(0, "k"), "v");
+}
+
+TEST_F(Rewrite, AToolThatGoesAwayLeavesNothingFrozen) {
+  put(1, "k", "v");
+  begin();
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) w.store(pnn).on_client_gone(kTool, w.now());
+  EXPECT_EQ(get(2, "k"), "v");
+  begin();
+  w.pass(61 * kSecond);  // of a client of another node nobody tells the end
+  EXPECT_EQ(get(1, "k"), "v");
+}
+
+TEST_F(Rewrite, ARecoveryEndsIt) {
+  put(1, "k", "v");
+  begin();
+  w.recover(11, 10, {0, 1, 2});
+  everywhere(Control::DB_TRANSACTION_COMMIT, numbers({kDbId, kTransaction}), -1);
+  EXPECT_EQ(get(2, "k"), "v");
+}
+
+}  // namespace
+}  // namespace ctdb::test
