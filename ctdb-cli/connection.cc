@@ -121,9 +121,9 @@ Result<std::string> Connection::ask_all(Control opcode,
   return trouble;
 }
 
-Result<ctdb_db*> Connection::attach(const std::string& name, uint32_t copies) {
+Result<ctdb_db*> Connection::attach(const std::string& name, uint32_t flags) {
   ctdb_db* db = nullptr;
-  const int code = ctdb_attach(client_, name.c_str(), CTDB_ATTACH_COPIES(copies), left_ms(), &db);
+  const int code = ctdb_attach(client_, name.c_str(), flags, left_ms(), &db);
   if (code != 0) return fail(error(code, "attaching to " + name));
   return db;
 }

@@ -37,8 +37,8 @@ class Connection {
   // others, "" if nothing. kDisconnected and the like: not even this node's router says who there is.
   Result<std::string> ask_all(Control opcode,
                               const std::function<bool(uint32_t node, ByteView answer)>& take);
-  // copies: 0 as many as the database has.
-  Result<ctdb_db*> attach(const std::string& name, uint32_t copies = 0);
+  // flags: CTDB_ATTACH_…; 0: as many copies as the database has.
+  Result<ctdb_db*> attach(const std::string& name, uint32_t flags = 0);
   // Runs ctdb_service() as packets arrive until `done` says so.
   Result<void> service_until(const std::function<bool()>& done);
 

@@ -26,7 +26,7 @@ ONLY_IN = {
     "tl/": {"libctdbipc/base/result.h"},
 }
 # Libraries of daemons whose headers others must not see.
-TDB_ONLY_BELOW = ("ctdb-store/backend/", "libctdbipc/client/")
+TDB_ONLY_BELOW = ("ctdb-store/backend/", "libctdbipc/client/", "ctdb-cli/tdb_files")
 LAYERS = ("base", "wire", "ring", "runtime", "client")  # an arrow points only to the left
 
 

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// db wipe, db backup, db restore: whole databases, on all active nodes, by the steps of the classic tool (wire-protocol §9.2).
+#include <poll.h>
+#include <unistd.h>
+
+#include <ctime>
+
+#include "ctdb-cli/backup_file.h"
+#include "ctdb-cli/connection.h"
+#include "ctdb-cli/databases.h"
+#include "ctdb-cli/text.h"
+#include "ctdb-cli/traverse.h"
+#include "libctdbipc/wire/reader.h"
+
+namespace ctdb::cli {
+namespace {
+
+constexpr uint64_t kPushSrvid = 0xCE02000000000000u;
+
+Bytes numbers(std::initializer_list<uint32_t> values) {
+  Bytes data;
+  Writer w(data);
+  for (const uint32_t value : values) w.u32(value);
+  return data;
+}
+
+// The steps; each has to succeed on all nodes. Nothing is changed before the commit.
+class Rewriting {
+ public:
+  Rewriting(Connection& connection, uint32_t db_id) : connection_(connection), db_id_(db_id) {}
+  ~Rewriting() {
+    if (frozen_) (void)all(Control::DB_THAW, id());
+  }
+  Rewriting(const Rewriting&) = delete;
+  Rewriting& operator=(const Rewriting&) = delete;
+
+  Result<void> begin() {
+    const Result<std::vector<NodeAnswer>> nodes = connection_.nodes();
+    if (!nodes) return fail(nodes.error());
+    for (const NodeAnswer& node : *nodes) {
+      if ((node.flags & CTDB_NODE_INACTIVE) == 0) nodes_.push_back(node.pnn);
+    }
+    if (nodes_.empty()) return fail(ErrorCode::kRefused, "no node takes part in the cluster");
+    frozen_ = true;
+    for (const auto& [step, data] : {std::pair{Control::DB_FREEZE, id()},
+                                     {Control::DB_TRANSACTION_START, with_transaction()},
+                                     {Control::WIPE_DATABASE, with_transaction()}}) {
+      if (Result<void> done = all(step, data); !done) return done;
+    }
+    return {};
+  }
+  Result<void> push(const Backup& backup) {
+    Bytes start = numbers({db_id_, 0});
+    Writer(start).u64(kPushSrvid);
+    if (Result<void> started = all(Control::DB_PUSH_START, start); !started) return started;
+    for (const Bytes& buffer : backup.buffers) {
+      for (const uint32_t node : nodes_) {
+        if (Result<void> sent = send(node, buffer); !sent) return sent;
+      }
+    }
+    for (const uint32_t node : nodes_) {
+      const Result<Bytes> count = connection_.control(node, Control::DB_PUSH_CONFIRM, id());
+      if (!count) return fail(in_node(node, count.error()));
+      if (count->size() != 4 || load<uint32_t>(count->data()) != backup.records)
+        return fail(ErrorCode::kRefused, "node " + std::to_string(node) + " did not get all records");
+    }
+    return {};
+  }
+  Result<void> commit() { return all(Control::DB_TRANSACTION_COMMIT, with_transaction()); }
+
+ private:
+  Bytes id() const { return numbers({db_id_}); }
+  Bytes with_transaction() const { return numbers({db_id_, static_cast<uint32_t>(getpid())}); }
+  static Error in_node(uint32_t node, Error error) {
+    return std::move(error).in("node " + std::to_string(node));
+  }
+  Result<void> all(Control step, const Bytes& data) {
+    for (const uint32_t node : nodes_) {
+      const Result<Bytes> done = connection_.control(node, step, data);
+      if (!done) return fail(in_node(node, done.error()));
+    }
+    return {};
+  }
+  Result<void> send(uint32_t node, const Bytes& buffer) {
+    int code = 0;
+    while ((code = ctdb_send_message(connection_.client(), node, kPushSrvid,
+                                     {buffer.data(), buffer.size()})) == CTDB_ERR_FULL &&
+           connection_.left_ms() > 0) {
+      if (code = ctdb_flush(connection_.client(), connection_.left_ms()); code != 0) break;
+    }
+    if (code != 0) return fail(connection_.error(code, "sending records"));
+    return {};
+  }
+
+  Connection& connection_;
+  uint32_t db_id_;
+  std::vector<uint32_t> nodes_;
+  bool frozen_ = false;
+};
+
+uint32_t attach_flags(uint8_t flags) {
+  if ((flags & CTDB_DB_PERSISTENT) != 0) return CTDB_ATTACH_PERSISTENT;
+  return (flags & CTDB_DB_REPLICATED) != 0 ? CTDB_ATTACH_REPLICATED : 0;
+}
+
+Outcome told(const std::string& headline, const std::string& name, uint64_t records) {
+  Outcome outcome;
+  outcome.report.headline.push_back(headline);
+  outcome.report.json_field("db", name);
+  outcome.report.json_field("records", records);
+  return outcome;
+}
+
+}  // namespace
+
+Outcome db_wipe(const Invocation& invocation) {
+  auto connection = Connection::open(invocation);
+  if (!connection) return failed(connection.error());
+  const Result<Database> database = find_database(**connection, invocation.argument("DB"));
+  if (!database) return failed(database.error());
+  Rewriting rewriting(**connection, database->id);
+  if (Result<void> begun = rewriting.begin(); !begun) return failed(begun.error());
+  if (Result<void> done = rewriting.commit(); !done) return failed(done.error());
+  return told(database->name + " is empty", database->name, 0);
+}
+
+Outcome db_backup(const Invocation& invocation) {
+  auto connection = Connection::open(invocation);
+  if (!connection) return failed(connection.error());
+  const Result<Database> database = find_database(**connection, invocation.argument("DB"));
+  if (!database) return failed(database.error());
+  if (database->name.size() > kBackupNameBytesMax)
+    return failed(Exit::kFailed, "a backup has no room for the name " + database->name);
+  Backup backup;
+  backup.name = database->name;
+  backup.flags = database->flags;
+  backup.time_s = std::time(nullptr);
+  const Result<void> done = traverse_database(**connection, database->id, [&](const TraverseRecord& record) {
+    Bytes value;
+    append_record_header(value, record.header);
+    value.insert(value.end(), record.value.begin(), record.value.end());
+    backup.add(database->id, record.key, value);
+  });
+  if (!done) return failed(done.error());
+  const std::string& file = invocation.argument("FILE");
+  if (Result<void> written = write_backup(file, backup); !written) return failed(written.error());
+  return told(database->name + " is saved in " + file + ", " + std::to_string(backup.records) + " records",
+              database->name, backup.records);
+}
+
+Outcome db_restore(const Invocation& invocation) {
+  const Result<Backup> backup = read_backup(invocation.argument("FILE"));
+  if (!backup) return failed(backup.error());
+  const std::string name = invocation.optional("DB").value_or(backup->name);
+  auto connection = Connection::open(invocation);
+  if (!connection) return failed(connection.error());
+  const Result<ctdb_db*> db = (*connection)->attach(name, attach_flags(backup->flags));
+  if (!db) return failed(db.error());
+  uint32_t id = 0;
+  if (const int code = ctdb_db_id(*db, &id); code != 0) return failed((*connection)->error(code, name));
+  Rewriting rewriting(**connection, id);
+  if (Result<void> begun = rewriting.begin(); !begun) return failed(begun.error());
+  if (Result<void> pushed = rewriting.push(*backup); !pushed) return failed(pushed.error());
+  if (Result<void> done = rewriting.commit(); !done) return failed(done.error());
+  return told(name + " has what it had on " + time_text(backup->time_s * 1000000000) + ", " +
+                  std::to_string(backup->records) + " records",
+              name, backup->records);
+}
+
+}  // namespace ctdb::cli
