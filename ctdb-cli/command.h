@@ -29,6 +29,7 @@ struct Invocation {
   std::string command;  // "record get"
   // By the name in commands.def: "KEY", "for". Required ones are always there.
   std::map<std::string, std::string> arguments;
+  std::string base;  // --base, whether a good configuration is there or not
   NodePlace place;
   int timeout_ms = 10000;
 

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // ctdb-cli: finds the node, the command in the table, calls it, prints what it found out.
+#include <unistd.h>
+
+#include <chrono>
 #include <cstdio>
 #include <exception>
+#include <thread>
 
 #include "ctdb-cli/arguments.h"
 #include "ctdb-cli/command.h"
@@ -63,6 +67,19 @@ int finish(const CommandLine& line, const Outcome& outcome) {
   return static_cast<int>(outcome.exit);
 }
 
+constexpr std::chrono::seconds kWatchEvery{1};
+constexpr const char* kClearScreen = "\x1b[H\x1b[2J";
+
+// Until interrupted, or nobody reads the output any more.
+int watch(const CommandLine& line, const Invocation& invocation) {
+  for (;;) {
+    const Outcome outcome = line.command->handler(invocation);
+    if (line.format == Format::kTable && isatty(STDOUT_FILENO)) print(stdout, kClearScreen);
+    if (const int exit = finish(line, outcome); std::ferror(stdout)) return exit;
+    std::this_thread::sleep_for(kWatchEvery);
+  }
+}
+
 int run(std::vector<std::string> words) {
   auto parsed = parse_command_line(all_commands(), std::move(words));
   if (const Answered* answer = std::get_if<Answered>(&parsed)) {
@@ -70,9 +87,13 @@ int run(std::vector<std::string> words) {
     return static_cast<int>(answer->exit);
   }
   CommandLine& line = std::get<CommandLine>(parsed);
-  Invocation invocation{line.command->name, std::move(line.arguments), {}, line.timeout_ms};
+  Invocation invocation{line.command->name, std::move(line.arguments), line.base, {}, line.timeout_ms};
   std::string problems;
-  if (!find_place(line, invocation.place, problems)) return finish(line, failed(Exit::kConfig, problems));
+  const bool tells_problems_itself = line.command->handler == config_check;
+  if (!tells_problems_itself && !find_place(line, invocation.place, problems)) {
+    return finish(line, failed(Exit::kConfig, problems));
+  }
+  if (invocation.optional("watch")) return watch(line, invocation);
   return finish(line, line.command->handler(invocation));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Prints reports and errors. The only file that knows JSON. JSON documents carry "schema": within one schema number
-// names keep their meaning and only additions are made; the text may change at any time.
+// names keep their meaning and only additions are made (docs/ctdb-cli.schema.json); the text may change at any time.
 #ifndef CTDB_CLI_OUTPUT_H_
 #define CTDB_CLI_OUTPUT_H_
 

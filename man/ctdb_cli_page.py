@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes ctdb-cli(1) from the table of commands, so that there is no second copy of it.
    ctdb_cli_page.py COMMANDS.DEF PAGE"""
-import ast
-import re
+import os
 import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ctdb-cli"))
+
+from command_table import rows  # noqa: E402
 
 HEAD = r'''.\" Made from ctdb-cli/commands.def.
 .TH CTDB-CLI 1 "" "CTDB suite 0.1.0"
@@ -33,7 +36,9 @@ or whose set-up socket is
 .IR PATH .
 The options may stand anywhere on the line. With
 .B \-o json
-each answer is one JSON object with a schema number, errors too.
+each answer is one JSON object with a schema number, errors too; the schema is
+.I docs/ctdb-cli.schema.json
+of the sources. Within one number only additions are made.
 .SH COMMANDS
 '''
 TAIL = r'''.SH EXIT STATUS
@@ -52,25 +57,12 @@ ctdb\-cli \-o json record get demo.tdb greeting
 .BR ctdb.target (7),
 .BR ctdb-configuration (5)
 '''
-STRING = r'"(?:[^"\\]|\\.)*"'
-ROW = re.compile(rf"^CTDB_COMMAND\(\s*({STRING}(?:\s*{STRING})*)\s*,\s*({STRING}(?:\s*{STRING})*)\s*,"
-                 rf"\s*({STRING}(?:\s*{STRING})*)\s*,\s*({STRING}(?:\s*{STRING})*)\s*,\s*\w+\)", re.M)
-
-
-def text_of(literals):
-    """What adjacent C strings say."""
-    return "".join(ast.literal_eval(one) for one in re.findall(STRING, literals))
-
-
 def troff(text):
     lines = text.replace("\\", "\\e").replace("-", "\\-").split("\n")
     return "\n".join("\\&" + line if line.startswith((".", "'")) else line for line in lines)
 
 
-def page(table):
-    rows = [tuple(text_of(part) for part in row.groups()) for row in ROW.finditer(table)]
-    if len(rows) != len(re.findall(r"^CTDB_COMMAND\(", table, re.M)):
-        raise SystemExit("ctdb_cli_page.py: a row of the table is not understood")
+def page(rows):
     out = HEAD
     for name, arguments, short, details in rows:
         out += f".TP\n\\fB{troff(name)}\\fR {troff(arguments)}".rstrip() + f"\n{troff(short)}.\n"
@@ -79,5 +71,5 @@ def page(table):
     return out + TAIL
 
 
-with open(sys.argv[1]) as source, open(sys.argv[2], "w") as made:
-    made.write(page(source.read()))
+with open(sys.argv[2], "w") as made:
+    made.write(page(rows(sys.argv[1])))

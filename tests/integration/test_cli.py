@@ -8,8 +8,9 @@ import subprocess
 import tempfile
 import unittest
 
-from support import start_cluster, wait_until
+from support import ROOT, start_cluster, wait_until
 
+SCHEMA = os.path.join(ROOT, "docs", "ctdb-cli.schema.json")
 OK, FAILED, USAGE, NOT_HEALTHY, NO_DAEMON, CONFIG = 0, 1, 2, 3, 4, 78
 
 
@@ -19,6 +20,19 @@ class CliTest(unittest.TestCase):
         folder = tempfile.TemporaryDirectory(prefix="ctdb-cli-")
         cls.addClassCleanup(folder.cleanup)
         cls.cluster = start_cluster(folder.name, cls.addClassCleanup)
+        cls.documents = tempfile.TemporaryDirectory(prefix="ctdb-cli-json-")
+        cls.addClassCleanup(cls.documents.cleanup)
+        cls.addClassCleanup(cls.check_documents)
+
+    @classmethod
+    def check_documents(cls):
+        """Debian's own Python has the library that reads schemas."""
+        instances = [word for name in os.listdir(cls.documents.name)
+                     for word in ("-i", os.path.join(cls.documents.name, name))]
+        done = subprocess.run(["/usr/bin/python3", "-W", "ignore", "-m", "jsonschema", *instances, SCHEMA],
+                              capture_output=True, text=True)
+        if done.returncode != 0 or not instances:
+            raise AssertionError(f"{SCHEMA} does not allow it:\n{done.stdout}{done.stderr}")
 
     def cli(self, node, *arguments, status=OK):
         done = self.cluster.nodes[node].cli(*arguments)
@@ -26,7 +40,10 @@ class CliTest(unittest.TestCase):
         return done
 
     def json(self, node, *arguments, status=OK):
-        document = json.loads(self.cli(node, "-o", "json", *arguments, status=status).stdout)
+        done = self.cli(node, "-o", "json", *arguments, status=status)
+        document = json.loads(done.stdout)
+        with tempfile.NamedTemporaryFile("w", dir=self.documents.name, delete=False) as out:
+            out.write(done.stdout or done.stderr)
         self.assertEqual(document["schema"], 1)
         return document
 
@@ -49,6 +66,29 @@ ctdb-recoveryd  alive .*
         self.assertEqual(document, {"schema": 1, "command": "status", "healthy": True, "reason": "", "members": 3,
                                     "nodes": 3, "runstate": "RUNNING", "recovering": False, "node": 1,
                                     "address": "127.0.0.2", "cluster": "ctdb"})
+
+    def test_health_in_one_line(self):
+        self.assertEqual(self.cli(1, "health").stdout, "healthy\n")
+        self.assertEqual(self.cli(1, "health", "--local").stdout, "healthy\n")
+        self.assertEqual(self.json(2, "health", "--local"),
+                         {"schema": 1, "command": "health", "healthy": True, "reason": ""})
+
+    def test_the_configuration_is_checked(self):
+        checked = self.json(1, "config", "check")
+        self.assertEqual((checked["good"], checked["node"], checked["address"]), (True, 1, "127.0.0.2"))
+        self.assertRegex(self.cli(1, "config", "check").stdout, r"\Agood.*: node 1, 127\.0\.0\.2, of cluster 'ctdb'\n")
+
+    def test_watch_shows_it_again(self):
+        node = self.cluster.nodes[0]
+        command = [self.cluster.program("ctdb-cli"), "--base", node.base, "node", "list", "--watch"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+            headings = 0
+            for line in watching.stdout:
+                headings += line.startswith("NODE")
+                if headings == 3:
+                    break
+            watching.send_signal(signal.SIGINT)
+        self.assertEqual(headings, 3)
 
     def test_all_nodes_name_the_same_leader_and_generation(self):
         seen = {(s["leader"], s["generation"]) for s in (self.json(node, "status") for node in range(3))}
@@ -161,6 +201,8 @@ class CliInTroubleTest(unittest.TestCase):
         self.assertEqual(done.returncode, NOT_HEALTHY)
         self.assertTrue(done.stdout.startswith("NOT HEALTHY: ctdb-router is stopped"), done.stdout)
         self.assertEqual(self.node.cli("stats").returncode, OK)
+        done = self.node.cli("health", "--local")
+        self.assertEqual((done.returncode, done.stdout.split(":")[0]), (NOT_HEALTHY, "NOT HEALTHY"))
 
     def test_what_asks_a_daemon_that_hangs_ends_in_time(self):
         self.stopped("ctdb-router")
@@ -173,6 +215,7 @@ class CliInTroubleTest(unittest.TestCase):
         self.assertEqual(done.returncode, NO_DAEMON)
         self.assertRegex(done.stdout, r"\ANOT HEALTHY: ctdb-router is dead \(pid \d+\); ctdb-store is dead")
         self.assertEqual(self.node.cli("ping").returncode, NO_DAEMON)
+        self.assertEqual(self.node.cli("health").returncode, NO_DAEMON)
         other = self.cluster.nodes[1]
         wait_until(lambda: "only 2 of 3 nodes take part" in other.cli("status").stdout, "the others go on without it")
         self.assertEqual(other.cli("wait", "--for=ready").returncode, OK)
@@ -206,6 +249,9 @@ class CliInTroubleTest(unittest.TestCase):
         done = self.node.cli("status")
         self.assertEqual(done.returncode, CONFIG)
         self.assertRegex(done.stderr, r"ctdb-cli: .*/node0/ctdb\.conf:\d+: option 'nonsense' in \[cluster\] is unknown")
+        done = self.node.cli("config", "check")
+        self.assertEqual((done.returncode, done.stdout.splitlines()[0]), (CONFIG, "WRONG: no daemon starts with it"))
+        self.assertRegex(done.stdout, r"node0/ctdb\.conf +\d+ +yes +option 'nonsense' in \[cluster\] is unknown")
 
 
 if __name__ == "__main__":

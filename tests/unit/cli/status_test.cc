@@ -28,7 +28,7 @@ class StatusTest : public ::testing::Test {
     return render(format, invocation.command, outcome.report);
   }
 
-  Invocation invocation{"status", {}, {}, 50};
+  Invocation invocation{"status", {}, {}, {}, 50};
 };
 
 TEST_F(StatusTest, SaysThatNothingRuns) {

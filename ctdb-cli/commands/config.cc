@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// config check: what the daemons would say of ctdb.conf and nodes, before one is started or restarted.
+#include "ctdb-cli/command.h"
+
+namespace ctdb::cli {
+namespace {
+
+Table problem_table(const std::vector<ConfigProblem>& problems) {
+  Table table{"problems", {"file", "line", "refused", "problem", "remedy"}, {}};
+  for (const ConfigProblem& problem : problems) {
+    table.rows.push_back({problem.file, problem.line > 0 ? Value(int64_t{problem.line}) : Value(),
+                          problem.fatal, problem.text, problem.remedy});
+  }
+  return table;
+}
+
+std::string headline(const Result<Config>& config, const std::vector<ConfigProblem>& problems) {
+  if (!config) return "WRONG: no daemon starts with it";
+  const std::string who = "node " + std::to_string(config->pnn) + ", " + config->node_address +
+                          ", of cluster '" + config->cluster_name + "'";
+  return problems.empty() ? "good: " + who : "good, with warnings: " + who;
+}
+
+}  // namespace
+
+Outcome config_check(const Invocation& invocation) {
+  std::vector<ConfigProblem> problems;
+  const Result<Config> config = load_config(invocation.base, problems);
+  Outcome outcome;
+  outcome.report.headline.push_back(headline(config, problems));
+  outcome.report.json_field("good", config.has_value());
+  outcome.report.json_field("node", config ? Value(static_cast<uint64_t>(config->pnn)) : Value());
+  outcome.report.json_field("address", config ? Value(config->node_address) : Value());
+  if (!problems.empty()) outcome.report.tables.push_back(problem_table(problems));
+  if (!config) outcome.exit = Exit::kConfig;
+  return outcome;
+}
+
+}  // namespace ctdb::cli
