@@ -25,9 +25,10 @@ bool is_space(uint8_t byte) {
 Result<ClusterKey> ClusterKey::load(const std::string& path) {
   const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid() && errno == EACCES)
-    return fail(ErrorCode::kSystem,
-                "key file " + path + " may not be read by the router's user (chgrp it to a group of that " +
-                    "user, ctdb-router, and chmod 640 it)");
+    return fail(Error{ErrorCode::kSystem, EACCES,
+                      "key file " + path +
+                          " may not be read by the router's user (chgrp it to a group of that " +
+                          "user, ctdb-router, and chmod 640 it)"});
   if (!file.valid()) return fail_errno("key file " + path);
   Bytes secret(kClusterKeyBytesMax);
   const ssize_t got = read(file.get(), secret.data(), secret.size());

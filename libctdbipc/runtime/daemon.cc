@@ -101,6 +101,13 @@ Result<void> prepare(DaemonContext& context) {
   return {};
 }
 
+// A service manager tries again after 1. What only an administrator can change, rights above all, is no better a second
+// later.
+int status_of(const Error& error) {
+  const int number = error.saved_errno;
+  return number == EACCES || number == EPERM || number == EROFS ? kExitConfig : 1;
+}
+
 }  // namespace
 
 Result<void> make_directory(const std::string& path) {
@@ -134,7 +141,7 @@ int daemon_main(const std::string& name, int argc, char** argv,
     std::fprintf(stderr, "%s: %s\n", name.c_str(), ready.error().text().c_str());
     tell_service_manager("not started: " + ready.error().text());
     note_end(context.config, name, "not started: " + ready.error().text());
-    return 1;
+    return status_of(ready.error());
   }
   forget_end(context.config, name);
   log_notice(name + " started, node " + std::to_string(context.config.pnn));

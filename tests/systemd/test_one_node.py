@@ -139,25 +139,27 @@ class OneNodeTest(unittest.TestCase):
             self.assertIn("ctdb.conf:2: 'sometimes' is not a quorum rule", self.node.status_text(daemon))
         self.assertIn("ctdb.conf:2: ", self.machine.run("sh", "-c", "ctdb-cli status 2>&1", check=False))
 
-    def fails_with(self, daemon, text):
+    def is_refused_with(self, daemon, text):
+        """What only an administrator can change is not tried again."""
         unit = self.node.unit(daemon)
         self.machine.run("systemctl", "start", "--no-block", "ctdb.target")
         wait_until(lambda: self.active(unit) == "failed", lambda: self.machine.journal("-u", unit))
         self.assertIn(text, self.node.status_text(daemon))
         self.assertIn(text, self.node.status()["reason"])
+        self.assertEqual(self.machine.show(unit, "ExecMainStatus", "NRestarts"), ["78", "0"])
 
     def test_a_key_that_the_router_may_not_read(self):
         self.start()
         self.node.stop()
         self.machine.write("/etc/ctdb/cluster.key", "0123456789" * 5, "640")
         self.addCleanup(self.machine.run, "rm", "/etc/ctdb/cluster.key")
-        self.fails_with("router", "cluster.key may not be read by the router's user (chgrp")
+        self.is_refused_with("router", "cluster.key may not be read by the router's user (chgrp")
 
     def test_databases_that_cannot_be_written(self):
         self.start()
         self.node.stop()
         self.configure("[database]\nvolatile database directory = /usr/share/ctdb-volatile\n")
-        self.fails_with("store", "making directory /usr/share/ctdb-volatile: Read-only file system")
+        self.is_refused_with("store", "making directory /usr/share/ctdb-volatile: Read-only file system")
 
     def test_the_journal_knows_priorities(self):
         self.start()
