@@ -34,12 +34,16 @@ class MemoryDisk : public CommitDisk {
   // Syncs and transactions fail while set.
   void set_full(bool full) { full_ = full; }
   // The log is lost, as with a new disk.
-  void lose_log() { synced_ = written_ = {}; }
+  void lose_log() {
+    synced_ = written_ = {};
+    same_ = 0;
+  }
   // The log begins where it ended: nothing is repeated at the next start.
   void forget_entries() {
     if (!synced_.entries.empty()) synced_.start = synced_.committed = synced_.entries.back().position;
     synced_.entries.clear();
     written_ = synced_;
+    same_ = 0;
   }
   const CommitLogImage& log() const { return synced_; }
 
@@ -64,10 +68,12 @@ class MemoryDisk : public CommitDisk {
   bool full() const { return full_ || files_.has_no_room(); }
   MemoryDatabase* database(const RecordFile& file);
   static void write(MemoryDatabase& database, ByteView payload);
+  void make_same(const CommitLogImage& from, CommitLogImage& to);
 
   MemoryFiles& files_;
   std::deque<Order> orders_;
   CommitLogImage written_, synced_;
+  size_t same_ = 0;  // so many entries at the beginning are the same in both
   std::string failed_;
   std::map<std::string, std::vector<Bytes>> parts_;
   bool full_ = false;

@@ -46,14 +46,27 @@ std::vector<Bytes> MemoryDatabase::keys() const {
 }
 
 std::optional<Bytes> MemoryDatabase::fetch(ByteView key) const {
-  const auto at = records_.find(to_bytes(key));
-  if (at == records_.end()) return std::nullopt;
-  return at->second;
+  const Bytes* value = look(key);
+  return value == nullptr ? std::nullopt : std::optional<Bytes>(*value);
+}
+
+const Bytes* MemoryDatabase::look(ByteView key) const {
+  const auto at = records_.find(key);
+  return at == records_.end() ? nullptr : &at->second;
 }
 
 void MemoryDatabase::store(ByteView key, ByteView value) {
-  records_[to_bytes(key)] = to_bytes(value);
+  const auto at = records_.find(key);
+  if (at == records_.end()) {
+    records_.emplace(to_bytes(key), to_bytes(value));
+  } else {
+    at->second.assign(value.begin(), value.end());
+  }
   if (seqnum_enabled_) ++seqnum_;
+}
+
+void MemoryDatabase::remove(ByteView key) {
+  if (const auto at = records_.find(key); at != records_.end()) records_.erase(at);
 }
 
 class MemoryFile : public RecordFile {
@@ -82,9 +95,9 @@ class MemoryFile : public RecordFile {
 
   bool fetch(ByteView key, Bytes& value) override {
     check_locked(key);
-    const auto at = db_.records_.find(to_bytes(key));
-    if (at == db_.records_.end()) return false;
-    value.assign(at->second.begin(), at->second.end());
+    const Bytes* found = db_.look(key);
+    if (found == nullptr) return false;
+    value.assign(found->begin(), found->end());
     return true;
   }
 
@@ -92,8 +105,8 @@ class MemoryFile : public RecordFile {
     check_locked(key);
     if (files_.full_) return fail(ErrorCode::kSystem, name_ + ": no space left");
     if (files_.no_room_) {
-      const auto old = db_.records_.find(to_bytes(key));
-      if (old == db_.records_.end() || old->second.size() < header.size() + data.size()) {
+      const Bytes* old = db_.look(key);
+      if (old == nullptr || old->size() < header.size() + data.size()) {
         return fail(ErrorCode::kSystem, name_ + ": no space left");
       }
     }
@@ -106,7 +119,8 @@ class MemoryFile : public RecordFile {
   Result<void> remove(ByteView key) override {
     check_locked(key);
     if (files_.full_) return fail(ErrorCode::kSystem, name_ + ": no space left");
-    if (db_.records_.erase(to_bytes(key)) > 0 && db_.seqnum_enabled_) ++db_.seqnum_;
+    if (db_.look(key) != nullptr && db_.seqnum_enabled_) ++db_.seqnum_;
+    db_.remove(key);
     return {};
   }
 

@@ -7,6 +7,7 @@
 #ifndef CTDB_STORE_BACKEND_MEMORY_FILE_H_
 #define CTDB_STORE_BACKEND_MEMORY_FILE_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -38,8 +39,10 @@ class MemoryDatabase {
 
   // Whole values, header included. Clients hold the chain lock for both.
   std::optional<Bytes> fetch(ByteView key) const;
+  // nullptr: no such record. The value is a loan until the next change.
+  const Bytes* look(ByteView key) const;
   void store(ByteView key, ByteView value);
-  void remove(ByteView key) { records_.erase(to_bytes(key)); }
+  void remove(ByteView key);
   void clear() { records_.clear(); }
   size_t size() const { return records_.size(); }
   int64_t seqnum() const { return seqnum_; }
@@ -53,7 +56,11 @@ class MemoryDatabase {
  private:
   friend class MemoryFile;
   friend class MemoryFiles;
-  std::map<Bytes, Bytes> records_;
+  struct Before {
+    using is_transparent = void;
+    bool operator()(ByteView a, ByteView b) const { return std::ranges::lexicographical_compare(a, b); }
+  };
+  std::map<Bytes, Bytes, Before> records_;
   std::vector<Holder> holders_;
   std::vector<bool> marked_;
   bool closed_ = false;
