@@ -38,7 +38,7 @@ bool Recovery::begin(const StoreRecover& order, TimeNs now) {
   migration_.close();
   ctx_.phase = StorePhase::kRecovering;
   ctx_.generation = order.generation;
-  ctx_.placement = Placement(order.members);
+  ctx_.placement.set_members(order.members);
   stopped_ = false;
   member_logs_.clear();
   const auto is_member = [&](uint32_t voter) { return std::ranges::binary_search(order.members, voter); };

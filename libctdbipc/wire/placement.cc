@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
+#include <utility>
 
 #include "libctdbipc/base/hash.h"
 #include "libctdbipc/base/random.h"
@@ -11,7 +13,7 @@
 namespace ctdb {
 namespace {
 
-uint64_t weight(uint32_t slot, uint32_t pnn) {
+inline uint64_t weight(uint32_t slot, uint32_t pnn) {
   return Random::mix((uint64_t{slot} << 32) | pnn);
 }
 
@@ -34,9 +36,26 @@ Placement::Placement() {
   owner_.fill(CTDB_UNKNOWN_PNN);
 }
 
-Placement::Placement(const std::vector<uint32_t>& members) : members_(members) {
-  std::sort(members_.begin(), members_.end());
-  for (uint32_t slot = 0; slot < kSlots; ++slot) owner_[slot] = slot_owner(slot, members_);
+void Placement::set_members(std::vector<uint32_t> members) {
+  std::ranges::sort(members);
+  if (members == members_) return;
+  std::vector<uint32_t> leaving;
+  std::ranges::set_difference(members_, members, std::back_inserter(leaving));
+  std::vector<uint32_t> rivals;  // those who come, and whoever has the slot
+  std::ranges::set_difference(members, members_, std::back_inserter(rivals));
+  const bool somebody_comes = !rivals.empty();
+  rivals.push_back(CTDB_UNKNOWN_PNN);
+  if (members_.empty()) leaving.push_back(CTDB_UNKNOWN_PNN);
+  members_ = std::move(members);
+  for (uint32_t slot = 0; slot < kSlots; ++slot) {
+    uint32_t& owner = owner_[slot];
+    if (std::ranges::find(leaving, owner) != leaving.end()) {
+      owner = slot_owner(slot, members_);
+    } else if (somebody_comes) {
+      rivals.back() = owner;
+      owner = slot_owner(slot, rivals);
+    }
+  }
 }
 
 std::vector<uint32_t> Placement::nodes_beside(uint32_t slot, uint32_t node, size_t count) const {

@@ -22,7 +22,10 @@ class Placement {
 
   // No members: every key has lmaster CTDB_UNKNOWN_PNN.
   Placement();
-  explicit Placement(const std::vector<uint32_t>& members);
+  explicit Placement(const std::vector<uint32_t>& members) : Placement() { set_members(members); }
+  // Becomes the table of these. Looks at the slots of those who leave and at what newcomers take, so that a large
+  // cluster that changes by one node does not work the whole table out again.
+  void set_members(std::vector<uint32_t> members);
 
   uint32_t lmaster(ByteView key) const;
   uint32_t lmaster_of_slot(uint32_t slot) const { return owner_[slot % kSlots]; }

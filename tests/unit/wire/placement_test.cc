@@ -70,6 +70,19 @@ TEST(Placement, ANodeThatComesTakesSlotsAndMovesNoOthers) {
   }
 }
 
+TEST(Placement, ATableThatChangesWithItsMembersIsTheSameAsANewOne) {
+  const std::vector<std::vector<uint32_t>> members = {
+      {0, 1, 2}, {2, 0, 1}, {0, 2}, {0, 2, 3, 5}, {1, 3, 5}, {1}, {}, {4, 9}, {9, 4, 1}, {0, 7}, {0, 7}};
+  Placement changing;
+  for (const std::vector<uint32_t>& now : members) {
+    changing.set_members(now);
+    const Placement fresh(now);
+    EXPECT_EQ(changing.members(), fresh.members());
+    for (uint32_t slot = 0; slot < Placement::kSlots; ++slot)
+      ASSERT_EQ(changing.lmaster_of_slot(slot), fresh.lmaster_of_slot(slot));
+  }
+}
+
 // Two releases in one cluster must agree, so the table is part of the protocol.
 TEST(Placement, NeverChangesBetweenReleases) {
   const Placement placement({0, 1, 2});
