@@ -80,6 +80,7 @@ struct ClusterNode::Parts {
   std::string told_reason;            // by it: why this node is not, or else who is out
   std::vector<uint32_t> heard_flags;  // node flags as the leader tells them
   ClusterState published;
+  Bytes published_bytes;  // the same, as it was sent
   bool have_published = false;
 };
 
@@ -383,10 +384,12 @@ void ClusterNode::Parts::publish() {
   if (!c.router_up) return;
   ClusterState now = view();
   c.stamp = now.generation;
-  if (have_published && now.encode() == published.encode()) return;
+  Bytes encoded = now.encode();
+  if (have_published && encoded == published_bytes) return;
   published = std::move(now);
+  published_bytes = std::move(encoded);
   have_published = true;
-  c.send(c.pnn(), Operation::CLUSTER_STATE, published.encode());
+  c.send(c.pnn(), Operation::CLUSTER_STATE, published_bytes);
 }
 
 // The answer to a heartbeat, and the same again unasked when something changed that the leader should know at
