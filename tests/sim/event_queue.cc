@@ -16,7 +16,7 @@ void EventQueue::at(TimeNs when, Action action) {
     actions_[slot] = std::move(action);
   }
   heap_.push_back({std::max(when, now_), order_++, slot});
-  std::push_heap(heap_.begin(), heap_.end(), later);
+  std::push_heap(heap_.begin(), heap_.end(), Later());
 }
 
 bool EventQueue::step(TimeNs limit) {
@@ -24,13 +24,12 @@ bool EventQueue::step(TimeNs limit) {
     now_ = std::max(now_, limit);
     return false;
   }
-  std::pop_heap(heap_.begin(), heap_.end(), later);
+  std::pop_heap(heap_.begin(), heap_.end(), Later());
   const Entry entry = heap_.back();
   heap_.pop_back();
   now_ = entry.when;
   ++steps_;
   Action action = std::move(actions_[entry.slot]);
-  actions_[entry.slot] = nullptr;
   free_.push_back(entry.slot);
   action();
   return true;

@@ -9,17 +9,15 @@
 #define CTDB_TESTS_SIM_EVENT_QUEUE_H_
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "libctdbipc/base/time.h"
+#include "tests/sim/action.h"
 
 namespace ctdb::sim {
 
 class EventQueue {
  public:
-  using Action = std::function<void()>;
-
   TimeNs now() const { return now_; }
   // Times in the past run now.
   void at(TimeNs when, Action action);
@@ -35,9 +33,11 @@ class EventQueue {
     uint64_t order;
     uint32_t slot;  // actions stay where they are while the heap moves entries
   };
-  static bool later(const Entry& a, const Entry& b) {
-    return a.when != b.when ? a.when > b.when : a.order > b.order;
-  }
+  struct Later {
+    bool operator()(const Entry& a, const Entry& b) const {
+      return a.when != b.when ? a.when > b.when : a.order > b.order;
+    }
+  };
 
   std::vector<Entry> heap_;
   std::vector<Action> actions_;

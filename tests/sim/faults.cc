@@ -134,16 +134,16 @@ void Faults::inject_at(const FaultEvent& given, NodeRef sender) {
   break_process(event);
 }
 
-void Faults::undo_after(TimeNs delay, EventQueue::Action action) {
-  world_.queue.after(delay, [this, action = std::move(action)] {
+void Faults::undo_after(TimeNs delay, Action action) {
+  world_.queue.after(delay, [this, action = std::move(action)]() mutable {
     if (active_) action();  // healing has done it already
   });
 }
 
 // On a machine that is paused nothing starts or goes on.
-void Faults::undo_on(Node& node, TimeNs delay, EventQueue::Action action) {
-  undo_after(delay, [this, &node, action = std::move(action)] {
-    if (node.paused()) return undo_on(node, node.paused_until() - world_.now(), action);
+void Faults::undo_on(Node& node, TimeNs delay, Action action) {
+  undo_after(delay, [this, &node, action = std::move(action)]() mutable {
+    if (node.paused()) return undo_on(node, node.paused_until() - world_.now(), std::move(action));
     action();
   });
 }

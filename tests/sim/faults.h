@@ -135,8 +135,8 @@ class Faults {
   };
   void reached(Point point, uint32_t k, uint32_t node);
   void inject_at(const FaultEvent& event, NodeRef sender);
-  void undo_after(TimeNs delay, EventQueue::Action action);
-  void undo_on(Node& node, TimeNs delay, EventQueue::Action action);
+  void undo_after(TimeNs delay, Action action);
+  void undo_on(Node& node, TimeNs delay, Action action);
   void break_network(const FaultEvent& event);
   void break_process(const FaultEvent& event);
   void break_several(const FaultEvent& event);

@@ -28,7 +28,8 @@ Node::Node(World& world, uint32_t pnn)
 }
 
 MemoryDatabase* Node::database() {
-  return files.database(World::database_name());
+  if (database_ == nullptr) database_ = files.database(World::database_name());
+  return database_;
 }
 
 void Node::router_changed() {

@@ -91,6 +91,7 @@ class Node {
   std::vector<std::unique_ptr<Client>> clients;
 
  private:
+  MemoryDatabase* database_ = nullptr;  // once it is there it stays
   bool booted() const;
   TimeNs world_now() const;
   TimeNs boots_at_ = 0;

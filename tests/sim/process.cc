@@ -31,31 +31,12 @@ void Process::go_on() {
   stopped_ = false;
   const uint64_t incarnation = incarnation_;
   while (!kept_.empty() && incarnation_ == incarnation) {
-    const EventQueue::Action action = std::move(kept_.front());
+    Action action = std::move(kept_.front());
     kept_.pop_front();
-    handle(action);
+    action();
+    if (alive_) after_input();
   }
   if (alive_) after_input();
-}
-
-void Process::handle(const EventQueue::Action& action) {
-  action();
-  if (alive_) after_input();
-}
-
-void Process::input(EventQueue::Action action) {
-  if (!alive_) return;
-  if (stopped_) {
-    kept_.push_back(std::move(action));
-    return;
-  }
-  handle(action);
-}
-
-void Process::input_at(TimeNs when, EventQueue::Action action) {
-  queue_.at(when, [this, incarnation = incarnation_, action = std::move(action)]() mutable {
-    if (incarnation_ == incarnation) input(std::move(action));
-  });
 }
 
 void Process::after_input() {

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <utility>
 
 #include "libctdbipc/base/random.h"
 #include "libctdbipc/base/time.h"
@@ -38,9 +39,23 @@ class Process {
   void go_on();
 
   // An input that arrives now: handled, kept (stopped) or lost (dead).
-  void input(EventQueue::Action action);
+  template <typename Call>
+  void input(Call call) {
+    if (!alive_) return;
+    if (stopped_) {
+      kept_.push_back(std::move(call));
+      return;
+    }
+    call();
+    if (alive_) after_input();
+  }
   // An input that arrives then, for this incarnation only.
-  void input_at(TimeNs when, EventQueue::Action action);
+  template <typename Call>
+  void input_at(TimeNs when, Call call) {
+    queue_.at(when, [this, incarnation = incarnation_, call = std::move(call)]() mutable {
+      if (incarnation_ == incarnation) input(std::move(call));
+    });
+  }
 
  protected:
   void set_alive();
@@ -54,14 +69,13 @@ class Process {
   EventQueue& queue_;
 
  private:
-  void handle(const EventQueue::Action& action);
   void after_input();
   void arm_timer();
 
   bool alive_ = false;
   bool stopped_ = false;
   uint64_t incarnation_ = 0;
-  std::deque<EventQueue::Action> kept_;
+  std::deque<Action> kept_;
   TimeNs timer_at_ = kNever;
   bool work_planned_ = false;
 };

@@ -51,7 +51,7 @@ void RouterProcess::kill(bool power_lost) {
 
 // ---- daemons ----
 
-uint64_t RouterProcess::connect(Server role, Process& daemon, EventQueue::Action connected) {
+uint64_t RouterProcess::connect(Server role, Process& daemon, Action connected) {
   if (!running() || !accepting_) return 0;
   std::unique_ptr<DaemonLink>& link = link_of(role);
   if (link) return 0;  // it has not seen yet that the one before is dead

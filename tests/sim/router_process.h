@@ -36,7 +36,7 @@ class RouterProcess : public Process, public RouterOutput {
 
   // ---- daemons, at the set-up socket. 0: refused, try again ----
   // Returns the link's id; `connected` runs in the daemon before anything that comes over the link.
-  uint64_t connect(Server role, Process& daemon, EventQueue::Action connected);
+  uint64_t connect(Server role, Process& daemon, Action connected);
   // The daemon is dead; the router sees it a little later.
   void daemon_died(Server role);
   uint32_t open_generation() const { return core_->open_generation(); }

@@ -21,7 +21,7 @@ Trace::Entry& Trace::next() {
 void Trace::finish(const Entry& entry) {
   fold(static_cast<uint64_t>(entry.when));
   fold(entry.node);
-  fold(entry.what == nullptr ? 0 : jenkins_hash(as_bytes(entry.what)));
+  fold(entry.what == nullptr ? 0 : fingerprint(as_bytes(entry.what)));
   fold(entry.a);
   fold(entry.b);
   fold(entry.c);
@@ -49,7 +49,7 @@ void Trace::packet(uint32_t node, const char* where, uint32_t from, ByteView pac
   entry.c = header.reqid;
   entry.operation = header.operation;
   entry.generation = header.generation;
-  fold(jenkins_hash(packet));
+  fold(fingerprint(packet));
   finish(entry);
 }
 
@@ -59,7 +59,7 @@ void Trace::note(uint32_t node, std::string_view text) {
   entry.what = nullptr;
   entry.a = entry.b = entry.c = 0;
   entry.text = text;
-  fold(jenkins_hash(as_bytes(text)));
+  fold(fingerprint(as_bytes(text)));
   finish(entry);
 }
 

@@ -31,7 +31,7 @@ class Trace {
   std::string last(size_t count) const;
 
  private:
-  static constexpr size_t kKept = 4096;
+  static constexpr size_t kKept = 512;  // little enough to stay in the cache, more than a report prints
   struct Entry {
     TimeNs when = 0;
     uint32_t node = 0;

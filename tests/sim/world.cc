@@ -21,6 +21,10 @@ World::World(WorldOptions options)
       network(queue, random, trace, *this, options.nodes, options.network),
       cluster_lock(queue, options.seed, options.nodes),
       options_(options) {
+  for (uint32_t key = 0; key < options.keys; ++key) {
+    key_bytes_.emplace_back(4);
+    store(key_bytes_.back().data(), key);
+  }
   mutate_lock(options.mutation, cluster_lock);
   for (uint32_t pnn = 0; pnn < options.nodes; ++pnn) nodes_.push_back(std::make_unique<Node>(*this, pnn));
 }
@@ -44,25 +48,19 @@ void World::run(TimeNs until, const std::function<bool()>& done) {
   }
 }
 
-Bytes World::key_bytes(uint32_t key) const {
-  Bytes bytes(4);
-  store(bytes.data(), key);
-  return bytes;
-}
-
-std::optional<Bytes> World::value_on(uint32_t node, uint32_t key) {
+const Bytes* World::value_on(uint32_t node, uint32_t key) {
   const MemoryDatabase* database = nodes_[node]->database();
-  return database == nullptr ? std::nullopt : database->fetch(key_bytes(key));
+  return database == nullptr ? nullptr : database->look(key_bytes(key));
 }
 
 std::optional<RecordHeader> World::header_on(uint32_t node, uint32_t key) {
-  const std::optional<Bytes> value = value_on(node, key);
-  return value ? read_record_header(*value) : std::nullopt;
+  const Bytes* value = value_on(node, key);
+  return value != nullptr ? read_record_header(*value) : std::nullopt;
 }
 
 std::optional<Bytes> World::data_on(uint32_t node, uint32_t key) {
-  const std::optional<Bytes> value = value_on(node, key);
-  if (!value || value->size() < CTDB_RECORD_HEADER_SIZE) return std::nullopt;
+  const Bytes* value = value_on(node, key);
+  if (value == nullptr || value->size() < CTDB_RECORD_HEADER_SIZE) return std::nullopt;
   return Bytes(value->begin() + CTDB_RECORD_HEADER_SIZE, value->end());
 }
 

@@ -62,7 +62,7 @@ class World : private NetworkEvents, private Lives::Watcher {
   void stop_clients();
   bool clients_idle() const;
 
-  Bytes key_bytes(uint32_t key) const;
+  const Bytes& key_bytes(uint32_t key) const { return key_bytes_[key]; }
   static const char* database_name() { return "sim.tdb"; }
   static const char* persistent_name() { return "pers.tdb"; }
 
@@ -83,11 +83,12 @@ class World : private NetworkEvents, private Lives::Watcher {
   bool may_serve(uint32_t node) override;
   void wrongly_excluded(uint32_t node) override;
   void life_ended(uint32_t node) override;
-  std::optional<Bytes> value_on(uint32_t node, uint32_t key);
+  const Bytes* value_on(uint32_t node, uint32_t key);
   std::optional<RecordHeader> header_on(uint32_t node, uint32_t key);
   std::optional<Bytes> data_on(uint32_t node, uint32_t key);
 
   const WorldOptions options_;
+  std::vector<Bytes> key_bytes_;
   std::vector<std::unique_ptr<Node>> nodes_;
   TimeNs last_time_ = -1;
   uint64_t steps_then_ = 0;

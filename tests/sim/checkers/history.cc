@@ -8,6 +8,7 @@ namespace ctdb::sim {
 
 Bytes Value::encode(VersionId version, const std::vector<uint64_t>& counters, size_t padding) {
   Bytes data;
+  data.reserve(8 * (1 + counters.size()) + padding);
   Writer w(data);
   w.u64(version);
   for (uint64_t counter : counters) w.u64(counter);
