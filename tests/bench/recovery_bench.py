@@ -240,6 +240,8 @@ def parse_arguments(words):
     parser.add_argument("--records", default="0,100000,1000000", help="numbers of records (default 0,100000,1000000)")
     parser.add_argument("--victims", default=",".join(VICTIMS), help=f"of {', '.join(VICTIMS)} (all)")
     parser.add_argument("--growth", metavar="NODES", help="instead: one recovery's cost with so many nodes, e.g. 3,5,9,16")
+    parser.add_argument("--simulated", metavar="NODES", default="3,5,9,16,64,256",
+                        help="with --growth: in the simulator with so many (default 3,5,9,16,64,256)")
     parser.add_argument("--picture", metavar="FILE", help="with --growth: a plot, SVG")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--systems", default="classic,ours", help="of classic, ours, socket (ours, classic clients)")
@@ -255,13 +257,19 @@ def parse_arguments(words):
     return arguments
 
 
+def numbers(text):
+    return [int(part) for part in text.split(",") if part]
+
+
 def main(words):
     arguments = parse_arguments(words)
     if arguments.growth:
-        rows = recovery_growth.measure([int(part) for part in arguments.growth.split(",")], arguments.build,
-                                       arguments.rounds)
+        real = recovery_growth.measure(numbers(arguments.growth), arguments.build, arguments.rounds)
+        simulated = recovery_growth.simulate(numbers(arguments.simulated), arguments.build)
+        print(recovery_growth.markdown(real, simulated), end="")
         if arguments.picture:
-            recovery_growth.draw(rows, arguments.picture)
+            recovery_growth.draw(real, simulated, arguments.picture)
+        rows = {"real": real, "simulated": simulated}
     else:
         rows = measure(arguments)
     if arguments.json:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What one recovery costs as nodes grow: packets and bytes on the wire per node, and how long it takes.
 
-All nodes share one network namespace, so what its loopback interface carried between the kill of a node and half a second
-after the recovery, less what it carries in as long a time without one, is what the recovery cost. Packets are those of TCP.
+Real nodes: all share one network namespace, so what its loopback interface carried between the kill of a node and half a second
+after the recovery, less what it carries in as long a time without one, is what the recovery cost. Packets are those of TCP. Larger clusters in the simulator (ctdb-sim --growth), which counts what the
+routers of the survivors send each other until the last of them is open again, heart-beats included, nothing below.
 """
 import json
 import os
@@ -82,28 +83,58 @@ def measure(counts, build, rounds):
     return rows
 
 
+def simulate(counts, build):
+    """The same in the simulator."""
+    words = [os.path.join(build, "bin", "ctdb-sim"), "--growth", ",".join(str(count) for count in counts),
+             "--records", str(RECORDS_PER_NODE), "--json"]
+    return json.loads(subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout)
+
+
+def markdown(real, simulated):
+    """The table of docs/benchmarks.md."""
+    def cells(rows, nodes):
+        row = next((row for row in rows if row["nodes"] == nodes), None)
+        if row is None:
+            return ["–"] * 3
+        return [f"{row['packets']:,.0f}", f"{row['bytes'] / 1000:,.0f}", f"{row['ms']:.0f} ms"]
+    lines = [f"| nodes, {RECORDS_PER_NODE:,} records each | TCP packets per surviving node | kB | recovery | "
+             "simulated: messages per surviving node | kB | recovery |", "|" + "---|" * 7]
+    for nodes in sorted({row["nodes"] for row in real + simulated}):
+        lines.append("| " + " | ".join([str(nodes)] + cells(real, nodes) + cells(simulated, nodes)) + " |")
+    return "\n".join(lines) + "\n"
+
+
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 320, 70, 50
+COLOURS = {"real nodes": "#2060b0", "simulated": "#b04020"}
 
 
-def draw(rows, path):
+def draw(real, simulated, path):
     """Bytes per node over nodes."""
-    most_nodes, most = max(row["nodes"] for row in rows), max(row["bytes"] for row in rows) * 1.15
+    series = {name: rows for name, rows in (("real nodes", real), ("simulated", simulated)) if rows}
+    all_rows = real + simulated
+    most_nodes, most = max(row["nodes"] for row in all_rows), max(row["bytes"] for row in all_rows) * 1.15
 
     def at(nodes, size):
         return (LEFT + (WIDTH - LEFT - 20) * nodes / most_nodes, HEIGHT - BOTTOM - (HEIGHT - BOTTOM - 30) * size / most)
 
-    points = [at(row["nodes"], row["bytes"]) for row in rows]
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" font-family="sans-serif" font-size="12">',
              f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-             f'<text x="{LEFT}" y="18">kB on the wire per surviving node, one recovery, {RECORDS_PER_NODE:,} records a node</text>',
+             f'<text x="{LEFT}" y="18">kB per surviving node, one recovery, {RECORDS_PER_NODE:,} records a node</text>',
              f'<line x1="{LEFT}" y1="{HEIGHT - BOTTOM}" x2="{WIDTH - 20}" y2="{HEIGHT - BOTTOM}" stroke="black"/>',
-             f'<line x1="{LEFT}" y1="30" x2="{LEFT}" y2="{HEIGHT - BOTTOM}" stroke="black"/>',
-             '<polyline fill="none" stroke="#2060b0" stroke-width="2" points="'
-             + " ".join(f"{x:.1f},{y:.1f}" for x, y in points) + '"/>']
-    for row, (x, y) in zip(rows, points):
-        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="#2060b0"/>',
-                  f'<text x="{x:.1f}" y="{y - 8:.1f}" text-anchor="middle">{row["bytes"] / 1000:.0f}</text>',
-                  f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{row["nodes"]}</text>']
+             f'<line x1="{LEFT}" y1="30" x2="{LEFT}" y2="{HEIGHT - BOTTOM}" stroke="black"/>']
+    for number, (name, rows) in enumerate(series.items()):
+        colour = COLOURS[name]
+        points = [at(row["nodes"], row["bytes"]) for row in rows]
+        parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="'
+                     + " ".join(f"{x:.1f},{y:.1f}" for x, y in points) + '"/>')
+        parts.append(f'<text x="{LEFT + 12}" y="{44 + 16 * number}" fill="{colour}">{name}</text>')
+        for row, (x, y) in zip(rows, points):
+            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>')
+            if row["nodes"] >= most_nodes / 8:
+                parts.append(f'<text x="{x - 4:.1f}" y="{y - 8:.1f}" text-anchor="end">{row["bytes"] / 1000:.0f}</text>')
+    for nodes in sorted({row["nodes"] for row in all_rows}):
+        if nodes in (3, 16) or nodes > 16:
+            parts.append(f'<text x="{at(nodes, 0)[0]:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{nodes}</text>')
     parts += [f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 10}" text-anchor="middle">nodes</text>', "</svg>"]
     with open(path, "w") as out:
         out.write("\n".join(parts) + "\n")

@@ -3,10 +3,10 @@
 // client_fetch_lock.cc.
 #include "tests/sim/client.h"
 
-#include "libctdbipc/wire/rec_buffer.h"
 #include "libctdbipc/base/assert.h"
 #include "libctdbipc/base/hash.h"
 #include "libctdbipc/wire/reader.h"
+#include "libctdbipc/wire/rec_buffer.h"
 #include "tests/sim/node.h"
 #include "tests/sim/world.h"
 

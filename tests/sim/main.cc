@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "libctdbipc/base/limits.h"
+#include "tests/sim/growth.h"
 #include "tests/sim/report.h"
 #include "tests/sim/seed_range.h"
 #include "tests/sim/shrink.h"
@@ -29,6 +31,9 @@ struct CommandLine {
   std::string out;
   std::string history;  // file
   std::vector<std::string> scenarios;
+  std::vector<uint32_t> growth;  // sizes of clusters
+  uint32_t records = 1000;       // a node has there
+  bool json = false;
   std::string program;
 };
 
@@ -39,6 +44,8 @@ int usage() {
                "FILE] [--piece N]\n"
                "                  [--coverage]\n"
                "       ctdb-sim --scenario FILE|DIRECTORY... [--trace]\n"
+               "       ctdb-sim --growth NODES,... [--records N] [--json]   what one recovery costs in so "
+               "large clusters\n"
                "       all: [--mutation NAME] [--shrink RUNS] [--out DIRECTORY]\n");
   return 2;
 }
@@ -51,6 +58,15 @@ bool parse_range(const char* value, SeedRange& range) {
   return range.last >= range.first;
 }
 
+bool parse_growth(const char* value, std::vector<uint32_t>& sizes) {
+  std::istringstream in(value);
+  for (std::string word; std::getline(in, word, ',');) {
+    sizes.push_back(static_cast<uint32_t>(std::strtoul(word.c_str(), nullptr, 10)));
+    if (sizes.back() < 3 || sizes.back() > kNodesMax) return false;
+  }
+  return !sizes.empty();
+}
+
 // An option with a value.
 bool parse_value(const std::string& option, const char* value, CommandLine& line) {
   const auto number = [value] { return std::strtoull(value, nullptr, 10); };
@@ -58,6 +74,10 @@ bool parse_value(const std::string& option, const char* value, CommandLine& line
     line.range.first = line.range.last = number();
   } else if (option == "--seeds") {
     return parse_range(value, line.range);
+  } else if (option == "--growth") {
+    return parse_growth(value, line.growth);
+  } else if (option == "--records") {
+    line.records = static_cast<uint32_t>(number());
   } else if (option == "--jobs") {
     line.range.jobs = static_cast<uint32_t>(number());
   } else if (option == "--failures") {
@@ -89,6 +109,8 @@ bool parse(int argc, char** argv, CommandLine& line) {
       line.trace = true;
     } else if (option == "--print") {
       line.print = true;
+    } else if (option == "--json") {
+      line.json = true;
     } else if (option == "--coverage") {
       line.coverage = true;
     } else if (option == "--twice") {
@@ -97,7 +119,7 @@ bool parse(int argc, char** argv, CommandLine& line) {
       while (i + 1 < argc && argv[i + 1][0] != '-') line.scenarios.emplace_back(argv[++i]);
       what = !line.scenarios.empty();
     } else if (i + 1 < argc && parse_value(option, argv[i + 1], line)) {
-      what = what || option == "--seed" || option == "--seeds";
+      what = what || option == "--seed" || option == "--seeds" || option == "--growth";
       ++i;
     } else {
       return false;
@@ -209,6 +231,22 @@ int run_scenarios(const CommandLine& line) {
   return status;
 }
 
+// ---- growth ----
+
+int run_growth(const CommandLine& line) {
+  std::vector<GrowthRow> rows;
+  for (const uint32_t nodes : line.growth) {
+    Result<GrowthRow> row = measure_growth(nodes, line.records);
+    if (!row) {
+      std::fprintf(stderr, "ctdb-sim: %s\n", row.error().text().c_str());
+      return 1;
+    }
+    rows.push_back(std::move(*row));
+  }
+  std::printf("%s", (line.json ? growth_json(rows) : growth_text(rows)).c_str());
+  return 0;
+}
+
 }  // namespace
 }  // namespace ctdb::sim
 
@@ -216,6 +254,7 @@ int main(int argc, char** argv) {
   using namespace ctdb::sim;
   CommandLine line;
   if (!parse(argc, argv, line)) return usage();
+  if (!line.growth.empty()) return run_growth(line);
   if (!line.scenarios.empty()) return run_scenarios(line);
   if (!line.history.empty()) return write_histories(line) == 0 ? 0 : 1;
   const bool one = line.range.first == line.range.last && !line.range.twice;

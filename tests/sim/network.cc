@@ -50,6 +50,7 @@ TimeNs Network::latency(const Path& path) {
 bool Network::send(uint32_t from, uint32_t to, Lane lane, ByteView packet) {
   const End& end = ends_[index(from, to)];
   if (end.connection == 0) return end.hidden_since != kNever;
+  if (meter_) meter_(from, packet);
   Path& path = paths_[index(from, to)];
   size_t way = static_cast<size_t>(lane);
   if (is_record(packet)) {

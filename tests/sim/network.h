@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -95,6 +96,10 @@ class Network {
   std::vector<uint64_t> router_wires(uint32_t node) const;
   void keeper_takes(uint32_t node, const std::vector<uint64_t>& wires);
 
+  // Told of every packet that is sent.
+  using Meter = std::function<void(uint32_t from, ByteView packet)>;
+  void set_meter(Meter meter) { meter_ = std::move(meter); }
+
   bool is_up(uint32_t node, uint32_t peer) const { return ends_[index(node, peer)].connection != 0; }
   bool is_blocked(uint32_t from, uint32_t to) const { return paths_[index(from, to)].blocked; }
 
@@ -172,6 +177,7 @@ class Network {
   std::vector<bool> peers_;       // by index(node, peer)
   std::vector<bool> connecting_;  // by index(opener, acceptor): an attempt is planned
   uint64_t connections_ = 0;
+  Meter meter_;
 };
 
 }  // namespace ctdb::sim
