@@ -20,6 +20,8 @@
 namespace ctdb::sim {
 namespace {
 
+constexpr uint64_t kTellEveryMs = 60000;
+
 std::string failure_of(uint64_t seed, const SeedRange& range, Figures& figures) {
   const RunResult result = run_seed(seed, range.mutation);
   figures.add(result.figures);
@@ -61,6 +63,7 @@ class Pieces {
 
   Result<RangeResult> run() {
     if (Result<void> loaded = load(); !loaded) return fail(loaded.error());
+    seeds_before_ = total_.figures.get("seeds");
     const auto begun = std::chrono::steady_clock::now();
     while (start_some() || !children_.empty()) {
       wait_for_some();
@@ -68,6 +71,7 @@ class Pieces {
       wall_ms_ =
           static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now - begun).count());
       if (Result<void> saved = save(); !saved) return fail(saved.error());
+      tell_where();
     }
     total_.figures.add("wall milliseconds", wall_ms_);
     return total_;
@@ -181,6 +185,17 @@ class Pieces {
     if (at < child.last) redo_.emplace_back(at + 1, child.last);
   }
 
+  // So that somebody who looks at a run of hours sees it going on.
+  void tell_where() {
+    if (wall_ms_ < told_ms_ + kTellEveryMs) return;
+    const uint64_t seeds = total_.figures.get("seeds"), fresh = seeds - seeds_before_;
+    std::fprintf(stderr, "at %llu of %llu seeds: %zu failed, %.1f seeds a second\n",
+                 static_cast<unsigned long long>(seeds),
+                 static_cast<unsigned long long>(range_.last - range_.first + 1), total_.failures.size(),
+                 static_cast<double>(fresh) * 1e3 / static_cast<double>(wall_ms_));
+    told_ms_ = wall_ms_;
+  }
+
   // ---- the file ----
 
   std::string about() const {
@@ -232,7 +247,9 @@ class Pieces {
   std::vector<Child> children_;
   std::set<uint64_t> done_;  // pieces, by their first seed
   size_t saved_ = 0;
-  uint64_t wall_ms_ = 0;
+  uint64_t wall_ms_ = 0;       // of this process
+  uint64_t told_ms_ = 0;       // when it was last told where the range is
+  uint64_t seeds_before_ = 0;  // what an earlier process has done of it
   RangeResult total_;
 };
 
