@@ -4,6 +4,7 @@ find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 pkg_check_modules(TDB REQUIRED IMPORTED_TARGET tdb)
+pkg_check_modules(VERBS REQUIRED IMPORTED_TARGET libibverbs)
 
 set(CTDB_WARNINGS -Wall -Wextra -Wconversion -Werror)
 

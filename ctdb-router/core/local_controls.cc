@@ -71,6 +71,7 @@ const LocalControls::Row* LocalControls::find(uint32_t opcode) {
       {C::TCP_CLIENT_DISCONNECTED, 56, &L::accept},
       {C::TCP_CLIENT_PASSED, 56, &L::accept},
       {C::START_IPREALLOCATE, 0, &L::accept},
+      {C::GET_LINKS, 0, &L::get_links},
       {C::NODE_QUIET, 0, &L::node_quiet},
       {C::NODE_ACTIVE, 0, &L::node_active},
   };
@@ -194,6 +195,10 @@ void LocalControls::dump_memory(const Origin& origin, const ReqControl&, TimeNs)
 void LocalControls::shutdown(const Origin& origin, const ReqControl&, TimeNs) {
   ok(origin);
   r_.out_.shutdown();
+}
+
+void LocalControls::get_links(const Origin& origin, const ReqControl&, TimeNs) {
+  r_.reply(origin, 0, LinkReports{r_.out_.links()}.encode());
 }
 
 void LocalControls::node_quiet(const Origin& origin, const ReqControl&, TimeNs) {

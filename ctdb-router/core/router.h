@@ -27,6 +27,7 @@
 #include "libctdbipc/wire/lane.h"
 #include "libctdbipc/wire/own_messages.h"
 #include "libctdbipc/wire/packet.h"
+#include "libctdbipc/wire/verbs_messages.h"
 
 namespace ctdb {
 
@@ -85,6 +86,8 @@ class RouterOutput {
   virtual int log_level() = 0;
   virtual void set_log_level(int level) = 0;
   virtual OutsideFigures figures() = 0;
+  // Of all nodes there are to be links to.
+  virtual std::vector<LinkReport> links() { return {}; }
   // The nodes file as it is now. Returns what is wrong with it, "" if nothing.
   virtual std::string nodes_file(std::vector<RouterNode>& nodes) = 0;
   // Changes it on disk, or says whether that could be done. Returns why not, "" if it is done.

@@ -95,6 +95,12 @@ void RouterShell::set_log_level(int level) {
   log_notice("log level set to " + std::to_string(level));
 }
 
+std::vector<LinkReport> RouterShell::links() {
+  std::vector<LinkReport> out;
+  for (const uint32_t pnn : numbers_of(peers_)) out.push_back(transport_->report(pnn));
+  return out;
+}
+
 OutsideFigures RouterShell::figures() {
   OutsideFigures out;
   if (Result<CountersSnapshot> store = read_counters(context_.config.counters_path("ctdb-store")); store) {

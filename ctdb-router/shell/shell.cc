@@ -5,6 +5,7 @@
 
 #include "ctdb-router/transport/tcp/address.h"
 #include "ctdb-router/transport/tcp/tcp_transport.h"
+#include "ctdb-router/transport/verbs/verbs_transport.h"
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/runtime/log.h"
 #include "libctdbipc/runtime/service.h"
@@ -31,6 +32,15 @@ TcpOptions tcp_options(const Config& config, uint64_t boot_id, ClusterKey key) {
   return options;
 }
 
+std::unique_ptr<Transport> make_transport(const Config& config, uint64_t boot_id, ClusterKey key,
+                                          EventLoop& loop, TransportEvents& events) {
+  return make_verbs_transport({config.pnn, config.node_address, config.nodes.size(), config.verbs}, loop,
+                              events, [&](TransportEvents& inner) {
+                                return make_tcp_transport(tcp_options(config, boot_id, std::move(key)), loop,
+                                                          inner);
+                              });
+}
+
 }  // namespace
 
 std::vector<RouterNode> router_nodes(const std::vector<NodeAddress>& nodes, uint16_t port) {
@@ -50,7 +60,7 @@ RouterShell::RouterShell(DaemonContext& context, uint64_t boot_id, ClusterKey ke
     : context_(context),
       loop_(*context.loop),
       router_(new Router(router_options(context.config), *this)),
-      transport_(make_tcp_transport(tcp_options(context.config, boot_id, std::move(key)), loop_, *this)),
+      transport_(make_transport(context.config, boot_id, std::move(key), loop_, *this)),
       capture_(loop_, context.config.pnn),
       daemons_(loop_, *this, context.config.pnn, boot_id),
       classic_(loop_, ids_, *this, daemons_),
@@ -157,6 +167,11 @@ void RouterShell::on_lost(uint32_t pnn, ByteView packet) {
 
 void RouterShell::on_record_stream(uint32_t pnn, UniqueFd stream) {
   daemons_.give_record_stream(pnn, std::move(stream));
+}
+
+void RouterShell::on_record_stream_unwanted(uint32_t pnn) {
+  daemons_.end_record_stream(pnn);
+  router_->on_link_renewed(pnn, transport_->new_session());
 }
 
 void RouterShell::on_keeper_wire(uint32_t pnn, uint32_t number, UniqueFd wire) {

@@ -57,6 +57,7 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   int log_level() override;
   void set_log_level(int level) override;
   OutsideFigures figures() override;
+  std::vector<LinkReport> links() override;
   std::string nodes_file(std::vector<RouterNode>& nodes) override;
   std::string edit_nodes_file(const EditNodes& edit) override;
   void set_peers(const NodeList& peers) override;
@@ -69,6 +70,7 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   bool on_packet(uint32_t pnn, MutableBytes packet) override;
   void on_lost(uint32_t pnn, ByteView packet) override;
   void on_record_stream(uint32_t pnn, UniqueFd stream) override;
+  void on_record_stream_unwanted(uint32_t pnn) override;
   void on_keeper_wire(uint32_t pnn, uint32_t number, UniqueFd wire) override;
   void on_gone(uint32_t pnn) override;
 

@@ -13,7 +13,7 @@
 //     happens when its router and its keeper have both let go of it. A reset, forced or not, proves nothing.
 //  6. Queues are bounded: queued_bytes() tells the owner when to hold its senders back; a link that exceeds
 //     kLinkQueueBytesMax is cut.
-//  6. Packets of the data lane that were not wholly written when their link ended come back (on_lost). What became of
+//  7. Packets of the data lane that were not wholly written when their link ended come back (on_lost). What became of
 //     those that were written nobody knows.
 #ifndef CTDB_ROUTER_TRANSPORT_TRANSPORT_H_
 #define CTDB_ROUTER_TRANSPORT_TRANSPORT_H_
@@ -25,6 +25,7 @@
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/base/result.h"
 #include "libctdbipc/base/unique_fd.h"
+#include "libctdbipc/wire/verbs_messages.h"
 
 namespace ctdb {
 
@@ -44,6 +45,8 @@ class TransportEvents {
   virtual void on_keeper_wire(uint32_t pnn, uint32_t number, UniqueFd wire) {
     (void)pnn, (void)number, (void)wire;
   }
+  // What the store got by on_record_stream() must not be used any more: record packets take the link again.
+  virtual void on_record_stream_unwanted(uint32_t pnn) { (void)pnn; }
   // After on_down: the node's router and its keeper are proved to be dead.
   virtual void on_gone(uint32_t pnn) { (void)pnn; }
 };
@@ -66,8 +69,17 @@ class Transport {
   // Quiet: all links down, none accepted, none opened.
   virtual void set_quiet(bool quiet) = 0;
   virtual const TransportFigures& figures() const = 0;
+  // Ends the link as if it had broken.
+  virtual void cut(uint32_t pnn, const std::string& why) = 0;
+  // Bytes that wait for that link.
+  virtual size_t queued_bytes(uint32_t pnn) const = 0;
+  // What both sides of the link understand (kLinkVersionMax); 0: it is down.
+  virtual uint32_t version(uint32_t pnn) const = 0;
+  virtual LinkReport report(uint32_t pnn) const = 0;
   // true: this node has a store now, which needs a new stream to every node. false: it has none.
   virtual void want_record_streams(bool wanted) { (void)wanted; }
+  // No record stream to that node is opened from this side while held.
+  virtual void hold_record_stream(uint32_t pnn, bool held) { (void)pnn, (void)held; }
   // The stream to that node has ended: make another.
   virtual void remake_record_stream(uint32_t pnn) { (void)pnn; }
   // This node's keeper has the wire of that number; or it is a new one and gets all wires once more.

@@ -73,4 +73,10 @@ std::string argument_from_bytes(ByteView bytes) {
   return std::string(kHexPrefix) + to_hex(bytes);
 }
 
+std::string quoted(const std::string& text) {
+  std::string out = "'";
+  for (const char c : text.substr(0, 100)) out += c >= ' ' && c <= '~' ? c : '?';
+  return out + "'";
+}
+
 }  // namespace ctdb

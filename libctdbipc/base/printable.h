@@ -17,6 +17,8 @@ std::optional<Bytes> bytes_from_argument(const std::string& argument);
 std::string argument_from_bytes(ByteView bytes);
 std::string to_hex(ByteView bytes);
 bool is_printable_utf8(ByteView bytes);
+// What the other side wrote goes into logs: in quotes, printable and short.
+std::string quoted(const std::string& text);
 
 }  // namespace ctdb
 

@@ -48,10 +48,12 @@ Setter text_option(std::string Config::*field) {
   };
 }
 
+std::string set_bool(bool& field, const std::string& value) {
+  return parse_bool(value, field) ? "" : "'" + value + "' is not a boolean|write true or false";
+}
+
 Setter bool_option(bool Config::*field) {
-  return [field](Config& config, const std::string& value) -> std::string {
-    return parse_bool(value, config.*field) ? "" : "'" + value + "' is not a boolean|write true or false";
-  };
+  return [field](Config& config, const std::string& value) { return set_bool(config.*field, value); };
 }
 
 std::string set_level(Config& config, const std::string& value) {
@@ -93,14 +95,33 @@ std::string set_quorum(Config& config, const std::string& value) {
   return "'" + value + "' is not a quorum rule|write majority, lock or none";
 }
 
-std::string set_port(Config& config, const std::string& value) {
-  unsigned number = 0;
+// -1: it is no number from `least` to `most`.
+int parse_number(const std::string& value, int least, int most) {
+  int number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc() || end != value.data() + value.size() || number < 1 || number > 65535) {
-    return "'" + value + "' is not a port|write a number from 1 to 65535";
-  }
+  const bool good = error == std::errc() && end == value.data() + value.size();
+  return good && number >= least && number <= most ? number : -1;
+}
+
+std::string set_port(Config& config, const std::string& value) {
+  const int number = parse_number(value, 1, 65535);
+  if (number < 0) return "'" + value + "' is not a port|write a number from 1 to 65535";
   config.port = static_cast<uint16_t>(number);
   return "";
+}
+
+std::string set_verbs_mode(Config& config, const std::string& value) {
+  config.verbs.enabled = value == "auto";
+  return value == "auto" || value == "off" ? "" : "'" + value + "' is not a mode of verbs|write auto or off";
+}
+
+// Of [verbs], where one byte holds them all.
+Setter verbs_number(int VerbsConfig::*field, int least) {
+  return [field, least](Config& config, const std::string& value) -> std::string {
+    config.verbs.*field = parse_number(value, least, 255);
+    if (config.verbs.*field >= 0) return "";
+    return "'" + value + "' is not such a number|write one from " + std::to_string(least) + " to 255";
+  };
 }
 
 std::string set_transport(Config&, const std::string& value) {
@@ -127,6 +148,13 @@ const std::map<std::string, Setter>& options() {
       {"legacy/lmaster capability", bool_option(&Config::lmaster_capability)},
       {"legacy/start as stopped", bool_option(&Config::start_as_stopped)},
       {"legacy/start as disabled", bool_option(&Config::start_as_disabled)},
+      {"verbs/mode", set_verbs_mode},
+      {"verbs/device",
+       [](Config& config, const std::string& value) { return config.verbs.device = value, std::string(); }},
+      {"verbs/port", verbs_number(&VerbsConfig::port, 1)},
+      {"verbs/gid index", verbs_number(&VerbsConfig::gid_index, 0)},
+      {"verbs/records",
+       [](Config& config, const std::string& value) { return set_bool(config.verbs.records, value); }},
       {"logging/location", set_location},
       {"logging/log level", set_level},
       {"ipc/run directory", text_option(&Config::run_directory)},

@@ -21,6 +21,16 @@ inline constexpr size_t kClusterKeyBytesMax = 4096;
 
 enum class Quorum : uint8_t { kMajority, kLock, kNone };
 
+// [verbs] (ours): whether and where links use RDMA.
+struct VerbsConfig {
+  bool enabled = true;  // "mode": auto | off
+  std::string device;   // "device"; empty: the one that has the node's address
+  int port = 0;         // "port"; 0: any
+  int gid_index = -1;   // "gid index"; -1: the one of the node's address
+  bool records = true;  // "records": record packets go over verbs too, not over a connection of the stores
+  bool operator==(const VerbsConfig&) const = default;
+};
+
 struct Config {
   // [cluster]
   std::string cluster_name = "ctdb";  // "cluster name" (ours): links refuse a peer of another name
@@ -42,6 +52,7 @@ struct Config {
   bool lmaster_capability = true;
   bool start_as_stopped = false;
   bool start_as_disabled = false;
+  VerbsConfig verbs;
   // [logging]
   std::string log_location = "stderr";  // stderr | syslog | journal | file:PATH
   std::string log_level = "NOTICE";     // ERROR WARNING NOTICE INFO DEBUG

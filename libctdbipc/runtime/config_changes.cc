@@ -45,6 +45,7 @@ std::vector<std::string> changed_options(const Config& before, const Config& now
   for (const auto& option : kSwitches) compare(option.name, before.*option.field, now.*option.field);
   compare("quorum", before.quorum, now.quorum);
   compare("port", before.port, now.port);
+  compare("[verbs]", before.verbs, now.verbs);
   return names;
 }
 

@@ -20,7 +20,7 @@
 namespace ctdb {
 
 inline constexpr uint32_t kLinkVersionMin = 1;
-inline constexpr uint32_t kLinkVersionMax = 1;
+inline constexpr uint32_t kLinkVersionMax = 2;
 
 // Hello.features: this connection becomes the record stream of the link that `session` names (ARCHITECTURE.md §3).
 inline constexpr uint64_t kHelloRecordStream = 1;

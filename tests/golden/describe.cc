@@ -6,6 +6,7 @@
 #include "libctdbipc/wire/commit_messages.h"
 #include "libctdbipc/wire/own_messages.h"
 #include "libctdbipc/wire/packet.h"
+#include "libctdbipc/wire/verbs_messages.h"
 
 namespace ctdb {
 namespace {
@@ -94,6 +95,20 @@ void fields(Line& line, const HelloProof& m) {
 }
 void fields(Line& line, const LinkPing& m) {
   line.number("sent_ns", m.sent_ns);
+}
+void fields(Line& line, const QueuePair& m) {
+  line.number("attempt", m.attempt)
+      .hex("number", m.number)
+      .hex("first_psn", m.first_psn)
+      .number("lid", m.lid);
+  line.number("mtu", m.mtu).number("window", m.window).number("chunk_bytes", m.chunk_bytes);
+  line.bytes("gid", m.gid);
+}
+void fields(Line& line, const VerbsSwitch& m) {
+  line.number("attempt", m.attempt);
+}
+void fields(Line& line, const VerbsDown& m) {
+  line.number("attempt", m.attempt).number("received", m.received).text("reason", m.reason);
 }
 void fields(Line& line, const LinkState& m) {
   line.number("pnn", m.pnn).number("up", m.up).number("session", m.session).number("gone", m.gone);

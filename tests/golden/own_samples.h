@@ -6,6 +6,7 @@
 
 #include "libctdbipc/wire/commit_messages.h"
 #include "libctdbipc/wire/own_messages.h"
+#include "libctdbipc/wire/verbs_messages.h"
 
 namespace ctdb {
 
@@ -21,6 +22,19 @@ inline HelloRefused sample(HelloRefused*) {
 }
 inline LinkPing sample(LinkPing*) {
   return {0x1122334455667788ull};
+}
+inline QueuePair sample(QueuePair*) {
+  return {3, 0x123456, 0x654321, 7, 5, 32, 4096, {0xfe, 0x80, 1}};
+}
+inline VerbsSwitch sample(VerbsSwitch*) {
+  return {3};
+}
+inline VerbsDown sample(VerbsDown*) {
+  return {3, 1000, "the port is down"};
+}
+inline LinkReports sample(LinkReports*) {
+  return {{{1, LinkKind::kVerbs, 5, "", 30, 1, 2, 3, 4, 5, 6, {7, 8}},
+           {2, LinkKind::kTcp, 5, "no device", 0, 1, 0, 3, 4, 0, 0, {}}}};
 }
 inline LinkState sample(LinkState*) {
   return {3, false, 9, true};

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "libctdbipc/base/printable.h"
+
 namespace ctdb {
 namespace {
 
@@ -12,13 +14,6 @@ tl::unexpected<Error> refuse(std::string why) {
 
 std::string versions(uint32_t min, uint32_t max) {
   return std::to_string(min) + " to " + std::to_string(max);
-}
-
-// What the other side wrote goes into logs: printable and short.
-std::string quoted(const std::string& text) {
-  std::string out = "'";
-  for (const char c : text.substr(0, 64)) out += c >= ' ' && c <= '~' ? c : '?';
-  return out + "'";
 }
 
 }  // namespace

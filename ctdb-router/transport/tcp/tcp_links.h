@@ -30,7 +30,12 @@ class TcpTransport : public Transport {
   void set_peers(const NodeList& peers) override;
   void set_quiet(bool quiet) override;
   const TransportFigures& figures() const override { return figures_; }
+  void cut(uint32_t pnn, const std::string& why) override;
+  size_t queued_bytes(uint32_t pnn) const override;
+  uint32_t version(uint32_t pnn) const override;
+  LinkReport report(uint32_t pnn) const override;
   void want_record_streams(bool wanted) override;
+  void hold_record_stream(uint32_t pnn, bool held) override;
   void remake_record_stream(uint32_t pnn) override;
   void keeper_holds(uint32_t pnn, uint32_t number) override { wires_.held(pnn, number); }
   void give_keeper_wires() override;
@@ -64,6 +69,7 @@ class TcpTransport : public Transport {
     uint64_t session = 0;
     uint64_t peer_boot_id = 0;
     uint64_t peer_session = 0;
+    uint32_t version = 0;
     int pings_unanswered = 0;
     bool sent = false;  // something, since the last check
     bool dirty = false;
@@ -76,6 +82,8 @@ class TcpTransport : public Transport {
     TimeNs retry_delay = kRetryFirst;
     EventLoop::TimerId retry_timer = 0;
     std::string last_failure;  // logged once, not at every attempt
+    bool stream_held = false;
+    TimeNs changed_at = 0;  // it came up or went down
     struct Side {
       TimeNs delay = kRetryFirst;
       EventLoop::TimerId timer = 0;
@@ -98,7 +106,7 @@ class TcpTransport : public Transport {
   void on_side_hello(Link& link, const Hello& hello);
   void hand_over(Link& link);
   void on_wire_end(uint32_t peer, bool gone);
-  void drop_streams(uint32_t peer);
+  void drop_sides(uint32_t peer, bool records_only);
   void attempt_failed(uint32_t peer, const std::string& why);
   void accept_one(UniqueFd socket, const std::string& address);
   void refuse_socket(int socket, uint32_t peer, const std::string& why);

@@ -39,6 +39,7 @@ TcpTransport::TcpTransport(TcpOptions options, EventLoop& loop, TransportEvents&
   CTDB_ASSERT(options_.pnn < options_.nodes.size());
   own_address_ = make_address(options_.nodes[options_.pnn].address, 0);
   peers_.resize(options_.nodes.size());
+  for (Peer& peer : peers_) peer.changed_at = loop_.now();
   for (const NodeAddress& node : options_.nodes) {
     if (!node.deleted) peers_[node.pnn].address = make_address(node.address, options_.port);
   }
@@ -226,6 +227,7 @@ void TcpTransport::on_hello(Link& link, ByteView packet) {
     return refuse(link, heard.error().context);
   link.peer_boot_id = hello->boot_id;
   link.peer_session = hello->session;
+  link.version = std::min(hello->version_max, kLinkVersionMax);
   if (newer_is_up(link)) return refuse(link, "a newer connection of this node is up");
   if (link.incoming) say_hello(link, link.session);
   if (!link.handshake.keyed()) return bring_up(link);
@@ -269,6 +271,7 @@ void TcpTransport::bring_up(Link& link) {
   peer.up = &link;
   peer.retry_delay = kRetryFirst;
   peer.last_failure.clear();
+  peer.changed_at = loop_.now();
   log_notice("link to " + name(link.peer) + " is up");
   wires_.drop(link.peer);  // of the link before: it proves nothing any more
   events_.on_up(link.peer, link.session);
@@ -298,6 +301,7 @@ void TcpTransport::end(Link& link, const std::string& why) {
   }
   if (was_up) {
     peers_[link.peer].up = nullptr;
+    peers_[link.peer].changed_at = loop_.now();
     ++figures_.resets;
     log_notice("link to " + name(link.peer) + " is down: " + why);
   } else {
@@ -305,7 +309,7 @@ void TcpTransport::end(Link& link, const std::string& why) {
   }
   if (!link.incoming && !quiet_) dial_later(link.peer);
   if (!was_up) return;
-  drop_streams(link.peer);
+  drop_sides(link.peer, false);
   events_.on_down(link.peer, link.session, why);
   link.connection.for_each_unwritten(Lane::kData, [&](ByteView p) { events_.on_lost(link.peer, p); });
   if (wires_.proved_gone(link.peer)) events_.on_gone(link.peer);
@@ -316,10 +320,17 @@ void TcpTransport::end(Link& link, const std::string& why) {
 void TcpTransport::want_record_streams(bool wanted) {
   streams_wanted_ = wanted;
   for (uint32_t peer = 0; peer < peers_.size(); ++peer) {
-    drop_streams(peer);
+    drop_sides(peer, false);
     for (Peer::Side& side : peers_[peer].sides) side.delay = kRetryFirst;
     for (const Use use : {Use::kRecords, Use::kKeeper}) dial_side(peer, use);
   }
+}
+
+void TcpTransport::hold_record_stream(uint32_t pnn, bool held) {
+  if (pnn >= peers_.size() || peers_[pnn].stream_held == held) return;
+  peers_[pnn].stream_held = held;
+  if (held) return drop_sides(pnn, true);
+  dial_side(pnn, Use::kRecords);
 }
 
 void TcpTransport::remake_record_stream(uint32_t pnn) {
@@ -330,6 +341,7 @@ void TcpTransport::remake_record_stream(uint32_t pnn) {
 void TcpTransport::dial_side(uint32_t peer, Use use) {
   if (!streams_wanted_ || quiet_ || peer >= options_.pnn || peers_[peer].up == nullptr) return;
   if (use == Use::kKeeper && wires_.have(peer)) return;
+  if (use == Use::kRecords && peers_[peer].stream_held) return;
   Result<UniqueFd> socket = tcp_connect(own_address_, peers_[peer].address);
   if (!socket) return dial_side_later(peer, use);
   Link& link = add_link(std::move(*socket), peer, false);
@@ -403,15 +415,20 @@ void TcpTransport::on_wire_end(uint32_t peer, bool gone) {
   if (gone) events_.on_gone(peer);
 }
 
-// What is on its way for a link that is down or for a store that is gone.
-void TcpTransport::drop_streams(uint32_t peer) {
-  for (Peer::Side& side : peers_[peer].sides) {
+// What is on its way for a link that is down, for a store that is gone or (`records_only`) while streams are held.
+void TcpTransport::drop_sides(uint32_t peer, bool records_only) {
+  const auto concerned = [records_only](Use use) {
+    return records_only ? use == Use::kRecords : use != Use::kLink;
+  };
+  for (const Use use : {Use::kRecords, Use::kKeeper}) {
+    if (!concerned(use)) continue;
+    Peer::Side& side = peers_[peer].sides[static_cast<size_t>(use)];
     loop_.cancel(side.timer);
     side.timer = 0;
   }
   std::vector<Link*> pending;
   for (const auto& link : links_) {
-    if (link->use != Use::kLink && link->peer == peer) pending.push_back(link.get());
+    if (concerned(link->use) && link->peer == peer) pending.push_back(link.get());
   }
   for (Link* link : pending) bury(*link);
 }
@@ -453,6 +470,29 @@ size_t TcpTransport::queued_bytes() const {
   return most;
 }
 
+size_t TcpTransport::queued_bytes(uint32_t pnn) const {
+  return pnn < peers_.size() && peers_[pnn].up != nullptr ? peers_[pnn].up->connection.queued_bytes() : 0;
+}
+
+uint32_t TcpTransport::version(uint32_t pnn) const {
+  return pnn < peers_.size() && peers_[pnn].up != nullptr ? peers_[pnn].up->version : 0;
+}
+
+void TcpTransport::cut(uint32_t pnn, const std::string& why) {
+  if (pnn < peers_.size() && peers_[pnn].up != nullptr) end(*peers_[pnn].up, why);
+}
+
+LinkReport TcpTransport::report(uint32_t pnn) const {
+  LinkReport report;
+  report.node = pnn;
+  if (pnn >= peers_.size()) return report;
+  const Peer& peer = peers_[pnn];
+  report.kind = peer.up == nullptr ? LinkKind::kNone : LinkKind::kTcp;
+  report.age_ns = static_cast<uint64_t>(loop_.now() - peer.changed_at);
+  if (peer.up == nullptr) report.why = peer.last_failure;
+  return report;
+}
+
 void TcpTransport::set_peers(const NodeList& peers) {
   for (uint32_t pnn = 0; pnn < std::max(peers.size(), peers_.size()); ++pnn) {
     const std::string wanted = in_list(peers, pnn) ? peers[pnn] : "";
@@ -473,6 +513,7 @@ void TcpTransport::add_peer(uint32_t pnn, const std::string& address) {
   peers_[pnn].address = make_address(address, options_.port);
   peers_[pnn].retry_delay = kRetryFirst;
   peers_[pnn].last_failure.clear();
+  peers_[pnn].changed_at = loop_.now();
   if (pnn < options_.pnn && !quiet_) dial(pnn);
 }
 

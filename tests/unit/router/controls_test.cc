@@ -49,6 +49,16 @@ TEST_F(Controls, EveryControlOfTheRouterIsServed) {
   }
 }
 
+TEST_F(Controls, LinksAreWhatTheTransportSays) {
+  out.link_reports = {{2, LinkKind::kTcp, 5, "no device", 0, 1, 0, 3, 4, 0, 0, {}}};
+  const ReplyControl reply = ask(Control::GET_LINKS);
+  EXPECT_EQ(reply.status, 0);
+  const std::optional<LinkReports> links = LinkReports::decode(reply.data);
+  ASSERT_TRUE(links && links->links.size() == 1);
+  EXPECT_EQ(links->links[0].node, 2u);
+  EXPECT_EQ(links->links[0].why, "no device");
+}
+
 TEST_F(Controls, WhoServesWhat) {
   daemons_up();
   from_client(control(Control::GET_DBMAP));

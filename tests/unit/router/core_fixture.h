@@ -53,6 +53,7 @@ class RecordingOutput : public RouterOutput {
   int log_level() override { return level; }
   void set_log_level(int value) override { level = value; }
   OutsideFigures figures() override { return outside; }
+  std::vector<LinkReport> links() override { return link_reports; }
   std::string nodes_file(std::vector<RouterNode>& nodes) override {
     nodes = file_nodes;
     return file_fault;
@@ -76,6 +77,7 @@ class RecordingOutput : public RouterOutput {
   bool stopped = false;
   int level = 3;
   OutsideFigures outside;
+  std::vector<LinkReport> link_reports;
   std::vector<RouterNode> file_nodes;
   std::string file_fault;
   std::vector<EditNodes> edits;

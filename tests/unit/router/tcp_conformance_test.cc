@@ -12,8 +12,8 @@ MakeTransport keyed() {
   return make_tcp_cluster(test_key());
 }
 
-INSTANTIATE_TEST_SUITE_P(Tcp, TransportConformance, testing::Values(&plain));
-INSTANTIATE_TEST_SUITE_P(TcpWithKey, TransportConformance, testing::Values(&keyed));
+INSTANTIATE_TEST_SUITE_P(Tcp, TransportConformance, testing::Values(ClusterKind{&plain}));
+INSTANTIATE_TEST_SUITE_P(TcpWithKey, TransportConformance, testing::Values(ClusterKind{&keyed}));
 
 }  // namespace
 }  // namespace ctdb::test

@@ -16,12 +16,14 @@
 
 namespace ctdb::test {
 
-// Called once per test: the returned function makes the nodes of one cluster.
-using MakeCluster = MakeTransport (*)();
+struct ClusterKind {
+  MakeTransport (*make)();  // called once per test: the returned function makes the nodes of one cluster
+  LinkKind kind = LinkKind::kTcp;  // what start_pair() waits for; kNone: only that there is a link
+};
 
-class TransportConformance : public testing::TestWithParam<MakeCluster> {
+class TransportConformance : public testing::TestWithParam<ClusterKind> {
  protected:
-  TransportConformance() : make_(GetParam()()) {}
+  TransportConformance() : make_(GetParam().make()) {}
 
   std::unique_ptr<TransportNode> start(uint32_t pnn) {
     return std::make_unique<TransportNode>(pnn, ++boot_id_, make_);
@@ -30,6 +32,11 @@ class TransportConformance : public testing::TestWithParam<MakeCluster> {
     a = start(0);
     b = start(1);
     ASSERT_TRUE(until([&] { return a->ups() == 1 && b->ups() == 1; }));
+    const LinkKind kind = GetParam().kind;
+    if (kind == LinkKind::kNone) return;
+    ASSERT_TRUE(until([&] {
+      return a->transport->report(1).kind == kind && b->transport->report(0).kind == kind;
+    })) << a->transport->report(1).why;
   }
   bool until(const std::function<bool()>& condition) {
     std::vector<TransportNode*> nodes;

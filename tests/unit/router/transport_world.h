@@ -75,6 +75,8 @@ class TransportNode : public TransportEvents {
     streams.push_back(std::move(stream));
   }
 
+  void on_record_stream_unwanted(uint32_t) override { ++streams_unwanted; }
+
   size_t count(LinkEvent::Kind kind) const {
     size_t found = 0;
     for (const LinkEvent& event : events) found += event.kind == kind ? 1 : 0;
@@ -96,6 +98,7 @@ class TransportNode : public TransportEvents {
   std::vector<LinkEvent> events;
   std::vector<UniqueFd> streams;
   std::vector<uint32_t> stream_peers;
+  size_t streams_unwanted = 0;
   std::vector<uint32_t> lost;  // reqids
   std::string why_down;
   bool frozen = false;

@@ -56,7 +56,8 @@ TEST(Config, EveryOptionIsRead) {
       "state database directory = /s\ntdb mutexes = no\n"
       "[legacy]\nlmaster capability = 0\nstart as stopped = yes\nstart as disabled = TRUE\n"
       "[logging]\nlocation = file:/var/log/x\nlog level = DEBUG\n"
-      "[ipc]\nrun directory = /r\nsocket = /r/c\nsetup socket = /r/s\n");
+      "[ipc]\nrun directory = /r\nsocket = /r/c\nsetup socket = /r/s\n"
+      "[verbs]\nmode = off\ndevice = mlx5_0\nport = 2\ngid index = 3\nrecords = no\n");
   ASSERT_TRUE(parsed.good) << parsed.text();
   EXPECT_EQ(parsed.text(), "");
   const Config& c = parsed.config;
@@ -79,6 +80,7 @@ TEST(Config, EveryOptionIsRead) {
   EXPECT_EQ(c.run_directory, "/r");
   EXPECT_EQ(c.socket_path, "/r/c");
   EXPECT_EQ(c.setup_socket_path, "/r/s");
+  EXPECT_EQ(c.verbs, (VerbsConfig{false, "mlx5_0", 2, 3, false}));
 }
 
 TEST(Config, CommentsBlanksIndentationAndCarriageReturns) {
@@ -136,6 +138,10 @@ TEST(Config, EachProblemNamesFileLineAndRemedy) {
       {"[cluster]\nport = 0\n", "c:2: '0' is not a port (write a number from 1 to 65535)\n"},
       {"[cluster]\nport = 65536\n", "c:2: '65536' is not a port (write a number from 1 to 65535)\n"},
       {"[cluster]\nport = 12x\n", "c:2: '12x' is not a port (write a number from 1 to 65535)\n"},
+      {"[verbs]\nmode = on\n", "c:2: 'on' is not a mode of verbs (write auto or off)\n"},
+      {"[verbs]\nport = 0\n", "c:2: '0' is not such a number (write one from 1 to 255)\n"},
+      {"[verbs]\ngid index = 256\n", "c:2: '256' is not such a number (write one from 0 to 255)\n"},
+      {"[verbs]\nrecords = maybe\n", "c:2: 'maybe' is not a boolean (write true or false)\n"},
       {"[cluster]\ntransport = ib\n", "c:2: transport 'ib' is not supported (write tcp)\n"},
       {"[cluster]\nnodes list = !cmd\n", "c:2: a command as nodes list is not supported (name a file)\n"},
       {"[cluster]\nleader capability = maybe\n", "c:2: 'maybe' is not a boolean (write true or false)\n"},

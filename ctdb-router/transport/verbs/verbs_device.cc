@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Making and ending. What happens in between: verbs_device_events.cc.
+#include "ctdb-router/transport/verbs/verbs_device.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "libctdbipc/runtime/log.h"
+
+namespace ctdb {
+namespace {
+
+// Beside the links' own: queue pairs that are being dropped, and buffers that are being looked at.
+constexpr size_t kSpareRegions = 4;
+constexpr size_t kSpareReceives = kChunkWindow;
+constexpr uint32_t kReceivesLow = kChunkWindow / 2;
+constexpr uint32_t kInlineWanted = 576;  // a message of 512 bytes with both headers
+
+// The device tries for (5 + 1) × 4.096 µs × 2^14 = 0.4 s. With 7 retries some try for ever.
+constexpr uint8_t kTimeoutCode = 14;
+constexpr uint8_t kRetries = 5;
+constexpr uint8_t kReceiverNotReadyRetries = 3;  // credits see to it that it does not happen
+constexpr uint8_t kReceiverNotReadyTimer = 12;
+constexpr uint8_t kHopLimit = 64;
+
+constexpr TimeNs kDropTimeout = kSecond;
+
+void make_fork_safe() {
+  static const bool done = ibv_fork_init() == 0;
+  if (!done) log_warning("verbs: the library cannot protect its memory from children of this process");
+}
+
+Result<void> set_nonblocking(int fd) {
+  const int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return fail_errno("verbs descriptor");
+  return {};
+}
+
+tl::unexpected<Error> cannot(const char* what) {
+  return fail(ErrorCode::kSystem,
+              std::string("the RDMA device has no ") + what + " (" + std::strerror(errno) + ")");
+}
+
+}  // namespace
+
+VerbsDevice::VerbsDevice(VerbsPort port, size_t links, EventLoop& loop, VerbsDeviceEvents& events)
+    : loop_(loop),
+      events_(events),
+      links_(links),
+      receives_(links * kChunkWindow + kSpareReceives),
+      port_(std::move(port)) {}
+
+Result<std::unique_ptr<VerbsDevice>> VerbsDevice::open(VerbsPort port, size_t links, EventLoop& loop,
+                                                       VerbsDeviceEvents& events) {
+  make_fork_safe();
+  std::unique_ptr<VerbsDevice> device(new VerbsDevice(std::move(port), links, loop, events));
+  if (Result<void> made = device->make(); !made) return fail(std::move(made.error()));
+  if (Result<void> watched = device->watch(); !watched) return fail(std::move(watched.error()));
+  return device;
+}
+
+Result<void> VerbsDevice::make() {
+  ibv_context* context = port_.context.get();
+  const size_t regions = links_ + kSpareRegions;
+  for (size_t region = regions; region > 0; --region) free_regions_.push_back(region - 1);
+  domain_.reset(ibv_alloc_pd(context));
+  if (domain_ == nullptr) return cannot("protection domain");
+  const size_t buffers = receives_ + regions * kChunkWindow;
+  if (Result<void> taken = memory_.take(domain_.get(), buffers * kChunkBytes); !taken) return taken;
+  channel_.reset(ibv_create_comp_channel(context));
+  if (channel_ == nullptr) return cannot("completion channel");
+  // Of one queue pair's sends all can complete when it fails, signalled or not.
+  completions_.reset(ibv_create_cq(context, static_cast<int>(buffers), nullptr, channel_.get(), 0));
+  if (completions_ == nullptr) return cannot("completion queue long enough for all links");
+  ibv_srq_init_attr wanted{};
+  wanted.attr.max_wr = static_cast<uint32_t>(receives_);
+  wanted.attr.max_sge = 1;
+  receive_queue_.reset(ibv_create_srq(domain_.get(), &wanted));
+  if (receive_queue_ == nullptr) return cannot("shared receive queue");
+  std::vector<uint32_t> all(receives_);
+  for (uint32_t i = 0; i < receives_; ++i) all[i] = i;
+  if (!post_receives(all)) return cannot("room in its shared receive queue");
+  ibv_srq_attr low{};
+  low.srq_limit = kReceivesLow;
+  ibv_modify_srq(receive_queue_.get(), &low, IBV_SRQ_LIMIT);  // only for a warning
+  return {};
+}
+
+Result<void> VerbsDevice::watch() {
+  const int channel = channel_->fd;
+  const int async = port_.context->async_fd;
+  for (const int fd : {channel, async}) {
+    if (Result<void> set = set_nonblocking(fd); !set) return set;
+  }
+  if (Result<void> r = loop_.watch(channel, EPOLLIN, [this](uint32_t) { on_completions(); }); !r) return r;
+  channel_watched_ = true;
+  if (Result<void> r = loop_.watch(async, EPOLLIN, [this](uint32_t) { on_async(); }); !r) return r;
+  async_watched_ = true;
+  arm(true);
+  return {};
+}
+
+VerbsDevice::~VerbsDevice() {
+  loop_.cancel(more_timer_);
+  for (auto& [number, pair] : pairs_) loop_.cancel(pair.timer);
+  if (channel_watched_) loop_.unwatch(channel_->fd);
+  if (async_watched_) loop_.unwatch(port_.context->async_fd);
+  pairs_.clear();
+}
+
+std::string VerbsDevice::name() const {
+  return std::string(ibv_get_device_name(port_.context->device)) + " port " + std::to_string(port_.number) +
+         " gid index " + std::to_string(port_.gid_index);
+}
+
+uint8_t* VerbsDevice::send_buffer(size_t region, uint64_t sequence) const {
+  return memory_.at((receives_ + region * kChunkWindow + sequence % kChunkWindow) * kChunkBytes);
+}
+
+// ---- queue pairs ----
+
+// Devices differ in how much they take inline, and none says so beforehand.
+VerbsPair VerbsDevice::make_pair() {
+  for (uint32_t inlined = kInlineWanted;; inlined /= 2) {
+    ibv_qp_init_attr wanted{};
+    wanted.send_cq = wanted.recv_cq = completions_.get();
+    wanted.srq = receive_queue_.get();
+    wanted.qp_type = IBV_QPT_RC;
+    wanted.cap.max_send_wr = kChunkWindow;
+    wanted.cap.max_send_sge = 2;
+    wanted.cap.max_inline_data = inlined;
+    VerbsPair pair(ibv_create_qp(domain_.get(), &wanted));
+    if (pair != nullptr) inline_max_ = wanted.cap.max_inline_data;
+    if (pair != nullptr || inlined == 0) return pair;
+  }
+}
+
+Result<QueuePair> VerbsDevice::create() {
+  const Result<VerbsPortState> state = look_at(port_);
+  if (!state) return fail(Error(state.error()));
+  const size_t used = static_cast<size_t>(
+      std::count_if(pairs_.begin(), pairs_.end(), [](const auto& pair) { return !pair.second.dropped; }));
+  if (used >= links_ || free_regions_.empty())
+    return fail(ErrorCode::kLimit, "no registered memory is left for another link: restart the router");
+  VerbsPair pair = make_pair();
+  if (pair == nullptr) return cannot("queue pair left");
+  ibv_qp_attr attributes{};
+  attributes.qp_state = IBV_QPS_INIT;
+  attributes.port_num = port_.number;
+  if (const int error = ibv_modify_qp(pair.get(), &attributes,
+                                      IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS);
+      error != 0) {
+    errno = error;
+    return cannot("use for a queue pair");
+  }
+  QueuePair mine;
+  mine.number = pair->qp_num;
+  uint32_t random = 0;
+  (void)!getrandom(&random, sizeof random, 0);
+  mine.first_psn = random & 0xffffff;
+  mine.lid = state->lid;
+  mine.mtu = state->mtu;
+  mine.gid = state->gid;
+  mine.window = kChunkWindow;
+  mine.chunk_bytes = kChunkBytes;
+  Pair& kept = pairs_[mine.number];
+  kept.queue_pair = std::move(pair);
+  kept.region = free_regions_.back();
+  free_regions_.pop_back();
+  return mine;
+}
+
+Result<void> VerbsDevice::connect(const QueuePair& mine, const QueuePair& theirs) {
+  const auto found = pairs_.find(mine.number);
+  const Result<VerbsPortState> state = look_at(port_);
+  if (!state) return fail(Error(state.error()));
+  if (found == pairs_.end()) return fail(ErrorCode::kDisconnected, "the RDMA device was lost");
+  ibv_qp* pair = found->second.queue_pair.get();
+  ibv_qp_attr to{};
+  to.qp_state = IBV_QPS_RTR;
+  to.path_mtu = static_cast<ibv_mtu>(std::min(mine.mtu, theirs.mtu));
+  to.dest_qp_num = theirs.number;
+  to.rq_psn = theirs.first_psn;
+  to.max_dest_rd_atomic = 1;
+  to.min_rnr_timer = kReceiverNotReadyTimer;
+  to.ah_attr.port_num = port_.number;
+  to.ah_attr.dlid = static_cast<uint16_t>(theirs.lid);
+  to.ah_attr.is_global = state->ethernet || theirs.lid == 0;
+  std::copy(theirs.gid.begin(), theirs.gid.end(), to.ah_attr.grh.dgid.raw);
+  to.ah_attr.grh.sgid_index = port_.gid_index;
+  to.ah_attr.grh.hop_limit = kHopLimit;
+  int error = ibv_modify_qp(pair, &to,
+                            IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
+                                IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER);
+  if (error == 0) {
+    to = {};
+    to.qp_state = IBV_QPS_RTS;
+    to.timeout = kTimeoutCode;
+    to.retry_cnt = kRetries;
+    to.rnr_retry = kReceiverNotReadyRetries;
+    to.sq_psn = mine.first_psn;
+    to.max_rd_atomic = 1;
+    error = ibv_modify_qp(pair, &to,
+                          IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
+                              IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC);
+  }
+  if (error == 0) return {};
+  return fail(ErrorCode::kSystem,
+              std::string("the queue pair cannot be connected (") + std::strerror(error) + ")");
+}
+
+void VerbsDevice::drop(uint32_t number) {
+  const auto found = pairs_.find(number);
+  if (found == pairs_.end() || found->second.dropped) return;
+  Pair& pair = found->second;
+  pair.dropped = true;
+  ibv_qp_attr attributes{};
+  attributes.qp_state = IBV_QPS_ERR;
+  ibv_modify_qp(pair.queue_pair.get(), &attributes, IBV_QP_STATE);
+  // Not all devices say that they are done.
+  pair.timer = loop_.at(loop_.now() + kDropTimeout, [this, number] { destroy(number); });
+}
+
+void VerbsDevice::destroy(uint32_t number) {
+  while (poll_some()) {
+  }
+  const auto found = pairs_.find(number);
+  if (found == pairs_.end()) return;
+  loop_.cancel(found->second.timer);
+  free_regions_.push_back(found->second.region);
+  pairs_.erase(found);
+}
+
+}  // namespace ctdb

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The one device a router uses, in its loop: completion queue, shared receive queue and registered memory for all links, and
+// their queue pairs. It knows nothing of what chunks say. ARCHITECTURE.md §3 "Verbs".
+//
+// Invariants:
+//  1. Receive buffers are in the shared queue, or being looked at inside on_chunk(). They are as many as all links may use.
+//  2. A queue pair that is dropped is first put into its error state, and destroyed when the device has let go of all that
+//     belongs to it: a provider may else throw receive buffers away that it has already filled.
+//  3. Wake-ups come for what the other side sent. Completions of sends are seen at the next one, unless somebody waits.
+#ifndef CTDB_ROUTER_TRANSPORT_VERBS_VERBS_DEVICE_H_
+#define CTDB_ROUTER_TRANSPORT_VERBS_VERBS_DEVICE_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ctdb-router/transport/verbs/chunk.h"
+#include "ctdb-router/transport/verbs/registered_memory.h"
+#include "ctdb-router/transport/verbs/verbs_port.h"
+#include "libctdbipc/runtime/event_loop.h"
+
+namespace ctdb {
+
+// `number` is a queue pair's. None comes for one that was dropped.
+class VerbsDeviceEvents {
+ public:
+  virtual ~VerbsDeviceEvents() = default;
+  virtual void on_chunk(uint32_t number, ByteView chunk) = 0;
+  virtual void on_sent(uint32_t number, uint64_t sequence) = 0;
+  virtual void on_pair_failed(uint32_t number, const std::string& why) = 0;
+  virtual void on_port(bool up) = 0;
+  // Nothing works any more: destroy it, but not from inside.
+  virtual void on_device_failed(const std::string& why) = 0;
+};
+
+class VerbsDevice {
+ public:
+  // For at most `links` links at a time. Errors: why there is no device to be used, with the remedy.
+  static Result<std::unique_ptr<VerbsDevice>> open(VerbsPort port, size_t links, EventLoop& loop,
+                                                   VerbsDeviceEvents& events);
+  ~VerbsDevice();
+  VerbsDevice(const VerbsDevice&) = delete;
+  VerbsDevice& operator=(const VerbsDevice&) = delete;
+
+  // A new queue pair; `attempt` of the result is the caller's to fill. Errors: the port is down, no room for another link.
+  Result<QueuePair> create();
+  Result<void> connect(const QueuePair& mine, const QueuePair& theirs);
+  void drop(uint32_t number);
+  // At most kChunkWindow chunks of a queue pair may be on their way.
+  bool post(uint32_t number, const ChunkHeader& header, ByteView payload, bool signalled);
+  // The next completion of a send is to wake the loop too. Calls nobody.
+  void wake_for_sent();
+  // Looks for completions that woke nobody.
+  void poll();
+  std::string name() const;
+  // How often the receive queue ran low, which credits should prevent.
+  uint64_t receives_low() const { return receives_low_; }
+
+ private:
+  struct Pair {
+    VerbsPair queue_pair;
+    size_t region = 0;  // of send buffers
+    bool dropped = false;
+    EventLoop::TimerId timer = 0;
+  };
+
+  VerbsDevice(VerbsPort port, size_t links, EventLoop& loop, VerbsDeviceEvents& events);
+  Result<void> make();
+  Result<void> watch();
+  VerbsPair make_pair();
+  bool post_receives(const std::vector<uint32_t>& buffers);
+  void arm(bool solicited_only);
+  void on_completions();
+  void poll_next_turn();
+  bool poll_some();
+  void take(const ibv_wc& completion);
+  void on_async();
+  void on_async_event(ibv_event_type type, uint32_t number);
+  void destroy(uint32_t number);
+  void fail_device(const std::string& why);
+  uint8_t* receive_buffer(size_t index) const { return memory_.at(index * kChunkBytes); }
+  uint8_t* send_buffer(size_t region, uint64_t sequence) const;
+
+  EventLoop& loop_;
+  VerbsDeviceEvents& events_;
+  const size_t links_;
+  const size_t receives_;  // buffers
+  VerbsPort port_;
+  VerbsDomain domain_;
+  RegisteredMemory memory_;
+  VerbsChannel channel_;
+  VerbsQueue completions_;
+  VerbsReceives receive_queue_;
+  std::map<uint32_t, Pair> pairs_;
+  std::vector<size_t> free_regions_;
+  std::vector<uint32_t> used_;  // receive buffers to be posted again
+  uint32_t inline_max_ = 0;
+  bool channel_watched_ = false, async_watched_ = false;
+  bool arm_for_sent_ = false;
+  bool failed_ = false;
+  EventLoop::TimerId more_timer_ = 0;
+  uint64_t receives_low_ = 0;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_ROUTER_TRANSPORT_VERBS_VERBS_DEVICE_H_

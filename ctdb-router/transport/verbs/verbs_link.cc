@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Rise and fall: what the two sides tell each other by TCP. Chunks: verbs_link_chunks.cc.
+#include "ctdb-router/transport/verbs/verbs_link.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "libctdbipc/base/limits.h"
+#include "libctdbipc/base/printable.h"
+
+namespace ctdb {
+namespace {
+
+constexpr TimeNs kRetryFirst = 100 * kMillisecond;
+constexpr TimeNs kRetryAfterFall = 5 * kSecond;
+constexpr TimeNs kRetryAfterRefusal = 60 * kSecond;
+// How long record packets go through the router because verbs may come or come back.
+constexpr TimeNs kStreamAfterUp = 2 * kSecond;
+constexpr TimeNs kStreamAfterFall = 5 * kSecond;
+
+constexpr uint32_t kNumberMax = (1u << 24) - 1;  // of queue pairs and packet sequence numbers
+constexpr uint32_t kMtuCodeMax = 5;
+constexpr uint32_t kWindowMin = 4, kWindowMax = 65536;
+constexpr uint32_t kTheirChunkMin = 256, kTheirChunkMax = 1u << 20;
+
+// What is impossible about it; nullptr: nothing.
+const char* impossible(const QueuePair& theirs) {
+  if (theirs.number == 0 || theirs.number > kNumberMax) return "an impossible queue pair number";
+  if (theirs.first_psn > kNumberMax) return "an impossible packet sequence number";
+  if (theirs.mtu < 1 || theirs.mtu > kMtuCodeMax) return "an impossible MTU";
+  if (theirs.window < kWindowMin || theirs.window > kWindowMax)
+    return "an impossible number of receive buffers";
+  if (theirs.chunk_bytes < kTheirChunkMin || theirs.chunk_bytes > kTheirChunkMax)
+    return "an impossible size of receive buffers";
+  if (theirs.lid == 0 && theirs.gid == Gid{}) return "no address";
+  return nullptr;
+}
+
+std::string their(const std::string& reason) {
+  return "the other side says: " + quoted(reason);
+}
+
+}  // namespace
+
+void VerbsLink::on_up(bool offers, bool able, TimeNs now) {
+  phase_ = Phase::kTcp;
+  offers_ = offers;
+  attempt_ = 0;
+  since_ = now;
+  retry_delay_ = kRetryFirst;
+  next_try_ = offers && able ? now : kNever;
+  stream_at_ = records_ && offers && able ? now + kStreamAfterUp : 0;
+  why_ = !able    ? "the other side runs a version that has no verbs"
+         : offers ? "not tried yet"
+                  : "the other side has not offered it yet";
+}
+
+void VerbsLink::on_down(TimeNs now) {
+  if (phase_ >= Phase::kOffered && phase_ <= Phase::kVerbs) out_.drop_queue_pair();
+  phase_ = Phase::kNoLink;
+  since_ = now;
+  next_try_ = next_check_ = kNever;
+}
+
+bool VerbsLink::on_told(Operation operation, ByteView payload, TimeNs now) {
+  if (phase_ == Phase::kNoLink) return false;
+  switch (operation) {
+    case Operation::VERBS_OFFER:
+      return on_offer(payload, now);
+    case Operation::VERBS_ACCEPT:
+      return on_accept(payload, now);
+    case Operation::VERBS_SWITCH:
+      return on_switch(payload, now);
+    case Operation::VERBS_DOWN:
+      return on_told_down(payload, now);
+    default:
+      return false;
+  }
+}
+
+// ---- rise ----
+
+void VerbsLink::tick(TimeNs now) {
+  if (stream_at_ != kNever && now >= stream_at_) stream_at_ = 0;
+  if (phase_ == Phase::kTcp && now >= next_try_) offer(now);
+  if (phase_ == Phase::kVerbs && now >= next_check_) heartbeat(now);
+}
+
+TimeNs VerbsLink::next_deadline() const {
+  if (phase_ == Phase::kVerbs) return next_check_;
+  const TimeNs stream = phase_ == Phase::kNoLink || stream_at_ == 0 ? kNever : stream_at_;
+  return phase_ == Phase::kTcp ? std::min(next_try_, stream) : stream;
+}
+
+void VerbsLink::try_again(TimeNs now) {
+  if (phase_ != Phase::kTcp || !offers_) return;
+  retry_delay_ = kRetryFirst;
+  next_try_ = now;
+}
+
+// Everything of an attempt begins anew.
+Result<QueuePair> VerbsLink::begin() {
+  Result<QueuePair> mine = out_.make_queue_pair();
+  if (!mine) return mine;
+  mine->attempt = attempt_;
+  packets_.clear();
+  reader_.emplace(FrameReader::Policy::kLink, kPacketBytesMax);
+  posted_ = sent_ = arrived_ = consumed_ = received_ = 0;
+  told_ = kChunkWindow;
+  switched_ = posted_since_check_ = false;
+  pong_due_.reset();
+  ping_sent_ = 0;
+  checks_unsent_ = 0;
+  return mine;
+}
+
+Result<void> VerbsLink::connect(const QueuePair& theirs) {
+  if (const char* fault = impossible(theirs); fault != nullptr)
+    return fail(ErrorCode::kRefused, std::string("the other side announced ") + fault);
+  limit_ = their_window_ = theirs.window;
+  payload_max_ = std::min<size_t>(theirs.chunk_bytes, kChunkBytes) - kChunkHeaderBytes;
+  return out_.connect(theirs);
+}
+
+void VerbsLink::offer(TimeNs now) {
+  ++attempt_;
+  ++attempts_;
+  const Result<QueuePair> mine = begin();
+  if (mine) {
+    phase_ = Phase::kOffered;
+    return out_.tell(Lane::kControl, Operation::VERBS_OFFER, mine->encode());
+  }
+  retry_delay_ = kRetryAfterRefusal;
+  refused(mine.error().text(), now);
+  out_.tell(Lane::kControl, Operation::VERBS_DOWN, VerbsDown{0, 0, why_}.encode());
+}
+
+bool VerbsLink::on_offer(ByteView payload, TimeNs now) {
+  const std::optional<QueuePair> theirs = QueuePair::decode(payload);
+  if (!theirs || offers_ || phase_ != Phase::kTcp || theirs->attempt <= attempt_) return false;
+  attempt_ = theirs->attempt;
+  ++attempts_;
+  const Result<QueuePair> mine = begin();
+  Result<void> connected;
+  if (mine) connected = connect(*theirs);
+  if (mine && connected) {
+    phase_ = Phase::kAccepted;
+    out_.tell(Lane::kControl, Operation::VERBS_ACCEPT, mine->encode());
+    return true;
+  }
+  if (mine) out_.drop_queue_pair();
+  refused(mine ? connected.error().text() : mine.error().text(), now);
+  out_.tell(Lane::kControl, Operation::VERBS_DOWN, VerbsDown{attempt_, 0, why_}.encode());
+  return true;
+}
+
+bool VerbsLink::on_accept(ByteView payload, TimeNs now) {
+  const std::optional<QueuePair> theirs = QueuePair::decode(payload);
+  if (!theirs || !offers_ || theirs->attempt != attempt_) return false;
+  if (phase_ == Phase::kFallen) return true;  // it crossed our VERBS_DOWN
+  if (phase_ != Phase::kOffered) return false;
+  if (const Result<void> connected = connect(*theirs); !connected) {
+    fall(connected.error().text(), now);
+    return true;
+  }
+  switch_over(now);
+  return true;
+}
+
+// The other side's queue pair is ready to receive.
+void VerbsLink::switch_over(TimeNs now) {
+  out_.tell(Lane::kData, Operation::VERBS_SWITCH, VerbsSwitch{attempt_}.encode());
+  phase_ = Phase::kVerbs;
+  since_ = now;
+  why_.clear();
+  next_check_ = now;
+  stream_at_ = records_ && offers_ ? kNever : 0;
+  out_.risen();
+}
+
+bool VerbsLink::on_switch(ByteView payload, TimeNs now) {
+  const std::optional<VerbsSwitch> said = VerbsSwitch::decode(payload);
+  if (!said || said->attempt > attempt_) return false;
+  // Data that waited before it let VERBS_DOWN overtake it.
+  if (said->attempt < attempt_ || phase_ == Phase::kTcp || phase_ == Phase::kFallen) return true;
+  if (phase_ == Phase::kAccepted) {
+    switch_over(now);
+  } else if (phase_ != Phase::kVerbs || switched_) {
+    return false;
+  }
+  switched_ = true;
+  consumed_ = arrived_;
+  deliver();
+  return true;
+}
+
+// ---- fall ----
+
+void VerbsLink::on_failed(const std::string& why, TimeNs now) {
+  fall(why, now);
+}
+
+void VerbsLink::fall(const std::string& why, TimeNs now) {
+  if (phase_ < Phase::kOffered || phase_ > Phase::kVerbs) return;
+  if (phase_ == Phase::kVerbs) {
+    ++falls_;
+    if (now - since_ > kRetryAfterFall) retry_delay_ = kRetryFirst;
+    since_ = now;
+    out_.fallen(why);
+  }
+  phase_ = Phase::kFallen;
+  why_ = why;
+  out_.drop_queue_pair();
+  out_.tell(Lane::kControl, Operation::VERBS_DOWN, VerbsDown{attempt_, received_, why}.encode());
+}
+
+bool VerbsLink::on_told_down(ByteView payload, TimeNs now) {
+  const std::optional<VerbsDown> said = VerbsDown::decode(payload);
+  if (!said || said->attempt > attempt_) return false;
+  if (phase_ == Phase::kTcp) why_ = their(said->reason);
+  if (said->attempt < attempt_ || phase_ == Phase::kTcp) return true;
+  if (phase_ == Phase::kOffered) {
+    out_.drop_queue_pair();
+    refused(their(said->reason), now);
+    return true;
+  }
+  fall(their(said->reason), now);
+  return finish(said->received, now);
+}
+
+void VerbsLink::refused(const std::string& why, TimeNs now) {
+  phase_ = Phase::kTcp;
+  why_ = why;
+  stream_at_ = 0;
+  retry_at(now, kRetryAfterRefusal);
+}
+
+// Both sides have said how far they got.
+bool VerbsLink::finish(uint64_t received, TimeNs now) {
+  if (!packets_.received(received)) return false;
+  phase_ = Phase::kTcp;
+  packets_.for_each([this](ByteView packet) { out_.send_by_tcp(packet); });
+  packets_.clear();
+  stream_at_ = records_ && offers_ ? now + kStreamAfterFall : 0;
+  retry_at(now, kRetryAfterFall);
+  return true;
+}
+
+void VerbsLink::retry_at(TimeNs now, TimeNs delay_max) {
+  if (!offers_) return;
+  next_try_ = now + std::min(retry_delay_, delay_max);
+  retry_delay_ = std::min(2 * retry_delay_, delay_max);
+}
+
+void VerbsLink::describe(LinkReport& report, TimeNs now) const {
+  report.verbs_out = packets_out_;
+  report.verbs_in = packets_in_;
+  report.attempts = attempts_;
+  report.falls = falls_;
+  report.round_trips = round_trips_;
+  if (phase_ == Phase::kNoLink) return;
+  report.kind = on_verbs() ? LinkKind::kVerbs : LinkKind::kTcp;
+  report.age_ns = static_cast<uint64_t>(now - since_);
+  report.why = why_;
+  if (on_verbs()) report.credits = limit_ - posted_;
+}
+
+}  // namespace ctdb

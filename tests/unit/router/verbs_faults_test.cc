@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The whole transport over the fake devices: every fault a device can have, with traffic both ways.
+#include <algorithm>
+
+#include "tests/unit/router/verbs_cluster.h"
+#include "tests/verbs/fake_ibverbs.h"
+
+namespace ctdb::test {
+namespace {
+
+class VerbsFaults : public testing::Test {
+ protected:
+  VerbsFaults() {
+    fake_verbs_reset();
+    make_ = make_verbs_cluster(VerbsConfig{});
+  }
+  ~VerbsFaults() override {
+    a.reset();
+    b.reset();
+    const fake_verbs_counts counts = fake_verbs_counts_now();
+    EXPECT_EQ(counts.contexts, 0u);
+    EXPECT_EQ(counts.pairs, 0u);
+    EXPECT_EQ(counts.misuses, 0u);
+    EXPECT_EQ(counts.lost_receives, 0u);
+    EXPECT_EQ(counts.dry, 0u);
+  }
+  void start() {
+    a = std::make_unique<TransportNode>(0, 100, make_);
+    b = std::make_unique<TransportNode>(1, 101, make_);
+    ASSERT_TRUE(until([&] { return a->ups() == 1 && b->ups() == 1; }));
+  }
+  void start_on_verbs() {
+    start();
+    ASSERT_TRUE(until([&] { return both_on(LinkKind::kVerbs); })) << why(*a) << why(*b);
+  }
+  LinkReport report(const TransportNode& node) const {
+    return node.transport->report(&node == a.get() ? 1 : 0);
+  }
+  std::string why(const TransportNode& node) const { return report(node).why; }
+  bool both_on(LinkKind kind) const { return report(*a).kind == kind && report(*b).kind == kind; }
+  bool until(const std::function<bool()>& condition) { return turn_until({a.get(), b.get()}, condition); }
+  // Packets both ways, more than a window of chunks.
+  void send_some(uint32_t count = 100) {
+    for (uint32_t i = 0; i < count; ++i) {
+      ++sent_;
+      EXPECT_TRUE(a->transport->send(1, Lane::kData, link_message(0, 1, sent_, 3000)));
+      EXPECT_TRUE(b->transport->send(0, Lane::kData, link_message(1, 0, sent_, 300)));
+    }
+  }
+  // All that was ever sent has come, once, in order, and no link went down.
+  void expect_all() {
+    ASSERT_TRUE(until([&] { return a->packets() >= sent_ && b->packets() >= sent_; }))
+        << a->packets() << " and " << b->packets() << " of " << sent_;
+    std::vector<uint32_t> all(sent_);
+    for (uint32_t i = 0; i < sent_; ++i) all[i] = i + 1;
+    EXPECT_EQ(a->reqids(), all);
+    EXPECT_EQ(b->reqids(), all);
+    EXPECT_EQ(a->downs() + b->downs(), 0u);
+  }
+  // Something goes wrong with traffic under way: back on TCP for this reason, nothing lost, and on verbs again.
+  void expect_fall_and_rise(const std::function<void()>& fault, const std::string& reason) {
+    start_on_verbs();
+    send_some();
+    const uint64_t falls = report(*a).falls + report(*b).falls;
+    fault();
+    send_some();
+    std::string told;
+    ASSERT_TRUE(until([&] {
+      told += why(*a) + " " + why(*b) + "\n";
+      return report(*a).falls + report(*b).falls >= falls + 2;
+    }));
+    EXPECT_NE(told.find(reason), std::string::npos) << told;
+    expect_all();
+    fake_verbs_hold(0);
+    fake_verbs_tamper(nullptr);
+    ASSERT_TRUE(until([&] { return both_on(LinkKind::kVerbs); })) << why(*a) << " " << why(*b);
+    send_some();
+    expect_all();
+  }
+
+  MakeTransport make_;
+  std::unique_ptr<TransportNode> a, b;
+  uint32_t sent_ = 0;
+};
+
+TEST_F(VerbsFaults, DataGoesOverVerbsOnly) {
+  start_on_verbs();
+  const LinkReport before = report(*a);
+  send_some();
+  expect_all();
+  EXPECT_EQ(report(*a).tcp_out, before.tcp_out);
+  EXPECT_EQ(report(*a).tcp_in, before.tcp_in);
+  EXPECT_EQ(report(*a).verbs_out, before.verbs_out + 100);
+  EXPECT_EQ(report(*a).verbs_in, before.verbs_in + 100);
+}
+
+TEST_F(VerbsFaults, EveryErrorOfASendFallsBack) {
+  for (const ibv_wc_status status :
+       {IBV_WC_LOC_LEN_ERR, IBV_WC_LOC_QP_OP_ERR, IBV_WC_LOC_PROT_ERR, IBV_WC_WR_FLUSH_ERR,
+        IBV_WC_BAD_RESP_ERR, IBV_WC_LOC_ACCESS_ERR, IBV_WC_REM_INV_REQ_ERR, IBV_WC_REM_ACCESS_ERR,
+        IBV_WC_REM_OP_ERR, IBV_WC_RETRY_EXC_ERR, IBV_WC_RNR_RETRY_EXC_ERR, IBV_WC_REM_ABORT_ERR,
+        IBV_WC_FATAL_ERR, IBV_WC_RESP_TIMEOUT_ERR, IBV_WC_GENERAL_ERR}) {
+    SCOPED_TRACE(status);
+    a.reset();
+    b.reset();
+    sent_ = 0;
+    fake_verbs_reset();
+    expect_fall_and_rise(
+        [&] {
+          fake_verbs_hold(1);
+          a->turn();
+          b->turn();
+          fake_verbs_fail_sends(status);
+        },
+        "sending failed: status " + std::to_string(status));
+  }
+}
+
+TEST_F(VerbsFaults, EveryErrorOfAReceiveFallsBack) {
+  for (const ibv_wc_status status : {IBV_WC_LOC_LEN_ERR, IBV_WC_LOC_QP_OP_ERR, IBV_WC_LOC_PROT_ERR,
+                                     IBV_WC_WR_FLUSH_ERR, IBV_WC_LOC_ACCESS_ERR, IBV_WC_REM_INV_REQ_ERR,
+                                     IBV_WC_REM_ABORT_ERR, IBV_WC_FATAL_ERR, IBV_WC_GENERAL_ERR}) {
+    SCOPED_TRACE(status);
+    a.reset();
+    b.reset();
+    sent_ = 0;
+    fake_verbs_reset();
+    expect_fall_and_rise([&] { fake_verbs_fail_next_receive(1, status); }, "failed: status ");
+  }
+}
+
+TEST_F(VerbsFaults, AWireThatSwallowsEverythingIsFoundByHeartbeat) {
+  start_on_verbs();
+  fake_verbs_hold(1);  // both sides only wait now
+  EXPECT_TRUE(until([&] { return both_on(LinkKind::kTcp); }));
+  fake_verbs_hold(0);
+  send_some();
+  expect_all();
+  EXPECT_TRUE(until([&] { return both_on(LinkKind::kVerbs); }));
+}
+
+TEST_F(VerbsFaults, DelayedMessagesArrive) {
+  start_on_verbs();
+  fake_verbs_hold(1);
+  send_some();
+  for (int i = 0; i < 3; ++i) a->turn(), b->turn();
+  fake_verbs_hold(0);
+  expect_all();
+  EXPECT_EQ(report(*a).falls, 0u);
+}
+
+TEST_F(VerbsFaults, APeerThatDiesTakesTheLinkDown) {
+  start_on_verbs();
+  b.reset();
+  ASSERT_TRUE(turn_until({a.get()}, [&] { return a->downs() == 1; }));
+  b = std::make_unique<TransportNode>(1, 102, make_);
+  ASSERT_TRUE(until([&] { return a->ups() == 2 && both_on(LinkKind::kVerbs); }));
+  send_some();
+  ASSERT_TRUE(until([&] { return a->packets() == sent_ && b->packets() == sent_; }));
+}
+
+TEST_F(VerbsFaults, EventsOfAQueuePairFallBack) {
+  for (const ibv_event_type type :
+       {IBV_EVENT_QP_FATAL, IBV_EVENT_QP_REQ_ERR, IBV_EVENT_QP_ACCESS_ERR, IBV_EVENT_QP_LAST_WQE_REACHED}) {
+    SCOPED_TRACE(type);
+    a.reset();
+    b.reset();
+    sent_ = 0;
+    fake_verbs_reset();
+    expect_fall_and_rise([&] { fake_verbs_raise(0, type); }, "event " + std::to_string(type));
+  }
+}
+
+TEST_F(VerbsFaults, ADeviceThatFailsIsOpenedAnew) {
+  for (const ibv_event_type type : {IBV_EVENT_DEVICE_FATAL, IBV_EVENT_CQ_ERR, IBV_EVENT_SRQ_ERR}) {
+    SCOPED_TRACE(type);
+    a.reset();
+    b.reset();
+    sent_ = 0;
+    fake_verbs_reset();
+    expect_fall_and_rise([&] { fake_verbs_raise(1, type); }, "the RDMA device failed");
+  }
+}
+
+TEST_F(VerbsFaults, APortThatGoesDownAndUp) {
+  start_on_verbs();
+  send_some();
+  fake_verbs_set_port(0, 0);
+  EXPECT_TRUE(until([&] { return both_on(LinkKind::kTcp); }));
+  send_some();
+  expect_all();
+  EXPECT_TRUE(until([&] { return why(*a).find("port 1 of RDMA device fake0 is down") != std::string::npos; }))
+      << why(*a);
+  fake_verbs_set_port(0, 1);
+  EXPECT_TRUE(until([&] { return both_on(LinkKind::kVerbs); }));
+  send_some();
+  expect_all();
+}
+
+TEST_F(VerbsFaults, EventsOfNoConsequence) {
+  start_on_verbs();
+  for (const ibv_event_type type : {IBV_EVENT_SRQ_LIMIT_REACHED, IBV_EVENT_LID_CHANGE, IBV_EVENT_PKEY_CHANGE,
+                                    IBV_EVENT_SM_CHANGE, IBV_EVENT_CLIENT_REREGISTER, IBV_EVENT_GID_CHANGE})
+    fake_verbs_raise(0, type);
+  send_some();
+  expect_all();
+  EXPECT_EQ(report(*a).falls, 0u);
+}
+
+TEST_F(VerbsFaults, CallsThatFailInTheMiddle) {
+  for (const char* call : {"ibv_post_send", "ibv_poll_cq", "ibv_req_notify_cq", "ibv_post_srq_recv"}) {
+    SCOPED_TRACE(call);
+    a.reset();
+    b.reset();
+    sent_ = 0;
+    fake_verbs_reset();
+    start_on_verbs();
+    send_some();
+    fake_verbs_break(call, ENOMEM);
+    ASSERT_TRUE(until([&] { return report(*a).falls + report(*b).falls > 0; }));
+    fake_verbs_break(call, 0);
+    send_some();
+    expect_all();
+    EXPECT_TRUE(until([&] { return both_on(LinkKind::kVerbs); })) << why(*a) << why(*b);
+  }
+}
+
+TEST_F(VerbsFaults, WhatTheMachineLacksIsSaidAndTcpIsUsed) {
+  const std::vector<std::pair<const char*, const char*>> kinds = {
+      {"ibv_open_device", "/dev/infiniband"}, {"ibv_alloc_pd", "protection domain"},
+      {"ibv_reg_mr", "LimitMEMLOCK"},         {"ibv_create_comp_channel", "channel"},
+      {"ibv_create_cq", "completion queue"},  {"ibv_create_srq", "receive queue"},
+      {"ibv_create_qp", "queue pair"},        {"ibv_modify_qp", "queue pair"},
+      {"ibv_query_port", "device"},           {"ibv_post_srq_recv", "receive queue"},
+  };
+  for (const auto& kind : kinds) {
+    const char* call = kind.first;
+    const char* reason = kind.second;
+    SCOPED_TRACE(call);
+    a.reset();
+    b.reset();
+    sent_ = 0;
+    fake_verbs_reset();
+    fake_verbs_break(call, ENOMEM);
+    start();
+    ASSERT_TRUE(until([&] { return why(*b).find(reason) != std::string::npos; })) << why(*b);
+    send_some();
+    expect_all();
+    EXPECT_TRUE(both_on(LinkKind::kTcp));
+  }
+}
+
+TEST_F(VerbsFaults, NoDevice) {
+  fake_verbs_set_devices(0);
+  start();
+  ASSERT_TRUE(until([&] { return why(*a).find("no RDMA device") != std::string::npos; }));
+  send_some();
+  expect_all();
+}
+
+TEST_F(VerbsFaults, ACompletionQueueThatIsTooShort) {
+  fake_verbs_set_cq_max(16);
+  start();
+  ASSERT_TRUE(until([&] { return why(*b).find("completion queue long enough") != std::string::npos; }));
+}
+
+TEST_F(VerbsFaults, DevicesThatTakeNothingInline) {
+  fake_verbs_set_inline_max(0);
+  start_on_verbs();
+  send_some();
+  expect_all();
+}
+
+TEST_F(VerbsFaults, DevicesThatDoNotSayWhenAQueuePairIsDone) {
+  fake_verbs_tell_last_receive(0);
+  expect_fall_and_rise([&] { fake_verbs_raise(0, IBV_EVENT_QP_FATAL); }, "event");
+}
+
+TEST_F(VerbsFaults, GarbageInReceiveBuffers) {
+  expect_fall_and_rise(
+      [&] {
+        fake_verbs_tamper([](uint8_t* message, size_t) -> size_t {
+          message[0] ^= 0xff;
+          return 8;
+        });
+      },
+      "garbage");
+}
+
+TEST_F(VerbsFaults, MessagesLargerThanABufferAreAnErrorOfTheDevice) {
+  expect_fall_and_rise([&] { fake_verbs_tamper([](uint8_t*, size_t) -> size_t { return 65000; }); },
+                       "failed");
+}
+
+TEST_F(VerbsFaults, SwitchedOffOnOneSide) {
+  VerbsConfig off;
+  off.enabled = false;
+  const MakeTransport on = make_;
+  for (const uint32_t which : {0u, 1u}) {
+    a.reset();
+    b.reset();
+    const uint16_t port = free_port();
+    make_ = [port, which, off](uint32_t pnn, uint64_t boot_id, EventLoop& loop, TransportEvents& events) {
+      return make_verbs_transport({pnn, tcp_node_address(pnn), 3, pnn == which ? off : VerbsConfig{}}, loop,
+                                  events, [&](TransportEvents& inner) {
+                                    return make_tcp_transport(tcp_options(pnn, boot_id, port), loop, inner);
+                                  });
+    };
+    start();
+    ASSERT_TRUE(until([&] {
+      return why(*a).find("switched off") != std::string::npos &&
+             why(*b).find("switched off") != std::string::npos;
+    })) << why(*a)
+        << why(*b);
+  }
+}
+
+// Wake-ups, doorbells and completions of one small message when all is idle.
+TEST_F(VerbsFaults, AMessageCostsOneDoorbellAndOneWakeUp) {
+  start_on_verbs();
+  turn_for({a.get(), b.get()}, 50 * kMillisecond);
+  const fake_verbs_counts before = fake_verbs_counts_now();
+  const LinkReport pings = report(*a);
+  constexpr uint32_t kMessages = 50;
+  for (uint32_t i = 1; i <= kMessages; ++i) {
+    a->transport->send(1, Lane::kData, link_message(0, 1, i, 128));
+    ASSERT_TRUE(until([&] { return b->packets() == i; }));
+  }
+  const fake_verbs_counts after = fake_verbs_counts_now();
+  // Heart-beats and credits come on top.
+  const uint64_t others = after.messages - before.messages - kMessages;
+  EXPECT_LE(after.doorbells - before.doorbells, kMessages + others);
+  EXPECT_LE(after.wakeups - before.wakeups, kMessages + 2 * others);
+  EXPECT_LE(others, kMessages / 4);
+  EXPECT_EQ(report(*a).falls, pings.falls);
+}
+
+TEST_F(VerbsFaults, UnderLoadMessagesShareWakeUps) {
+  start_on_verbs();
+  const fake_verbs_counts before = fake_verbs_counts_now();
+  for (uint32_t i = 1; i <= 1000; ++i) a->transport->send(1, Lane::kData, link_message(0, 1, i, 128));
+  ASSERT_TRUE(until([&] { return b->packets() == 1000; }));
+  EXPECT_LT(fake_verbs_counts_now().wakeups - before.wakeups, 200u);
+}
+
+TEST_F(VerbsFaults, RecordPacketsTakeTheLinkWhileItIsOnVerbs) {
+  start_on_verbs();
+  a->transport->want_record_streams(true);
+  b->transport->want_record_streams(true);
+  send_some();
+  expect_all();
+  EXPECT_TRUE(a->streams.empty() && b->streams.empty());
+  fake_verbs_set_port(1, 0);  // and nothing better comes
+  ASSERT_TRUE(until([&] { return a->streams.size() == 1 && b->streams.size() == 1; }));
+  fake_verbs_set_port(1, 1);
+  ASSERT_TRUE(until([&] { return both_on(LinkKind::kVerbs) && b->streams_unwanted == 1; }));
+}
+
+}  // namespace
+}  // namespace ctdb::test

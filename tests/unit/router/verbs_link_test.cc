@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Two ends of a link without devices: what each tells the other goes through queues that the test moves, loses and fails.
+#include "ctdb-router/transport/verbs/verbs_link.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <deque>
+#include <vector>
+
+#include "libctdbipc/base/random.h"
+#include "tests/unit/router/transport_world.h"
+
+namespace ctdb::test {
+namespace {
+
+struct Told {
+  Operation operation;  // HELLO: a packet of the data lane
+  Bytes bytes;
+};
+
+class Side final : public VerbsLinkOutput {
+ public:
+  Side(uint32_t pnn, bool records) : link(*this, records), pnn_(pnn) {}
+
+  Result<QueuePair> make_queue_pair() override {
+    if (!why_no_pair.empty()) return fail(ErrorCode::kNotFound, why_no_pair);
+    have_pair = true;
+    connected = false;
+    chunks.clear();
+    QueuePair pair{0, 0x11, 1, 0, 3, kChunkWindow, kChunkBytes, {1}};
+    if (change_pair) change_pair(pair);
+    return pair;
+  }
+  Result<void> connect(const QueuePair&) override {
+    EXPECT_TRUE(have_pair);
+    if (!why_not_connected.empty()) return fail(ErrorCode::kSystem, why_not_connected);
+    connected = true;
+    return {};
+  }
+  void drop_queue_pair() override {
+    EXPECT_TRUE(have_pair);
+    have_pair = connected = false;
+  }
+  bool post(const ChunkHeader& header, ByteView payload, bool signalled) override {
+    EXPECT_TRUE(connected);
+    Bytes chunk(kChunkHeaderBytes);
+    const ChunkHeaderBytes bytes = encode_chunk_header(header);
+    std::copy(bytes.begin(), bytes.end(), chunk.begin());
+    chunk.insert(chunk.end(), payload.begin(), payload.end());
+    chunks.push_back(chunk);
+    if (signalled) signals.push_back(header.sequence);
+    return !refuse_posts;
+  }
+  void tell(Lane lane, Operation operation, const Bytes& payload) override {
+    tcp[static_cast<size_t>(lane)].push_back({operation, payload});
+  }
+  void send_by_tcp(ByteView packet) override { tcp[1].push_back({Operation::HELLO, to_bytes(packet)}); }
+  bool deliver(MutableBytes packet) override {
+    got.push_back(read_header(packet).reqid);
+    return true;
+  }
+  void cut(const std::string& why) override { why_cut = why; }
+  void risen() override { ++rises; }
+  void fallen(const std::string&) override {}
+
+  void send(size_t payload) {
+    const Bytes packet = link_message(pnn_, 1 - pnn_, ++sent, payload);
+    if (!link.send(packet)) send_by_tcp(packet);
+  }
+
+  VerbsLink link;
+  std::deque<Told> tcp[2];
+  std::deque<Bytes> chunks;  // on the wire
+  std::vector<uint64_t> signals;
+  std::vector<uint32_t> got;  // reqids of packets that came, either way
+  uint32_t sent = 0;
+  bool have_pair = false, connected = false, refuse_posts = false;
+  int rises = 0;
+  std::string why_no_pair, why_not_connected, why_cut;
+  std::function<void(QueuePair&)> change_pair;
+
+ private:
+  const uint32_t pnn_;
+};
+
+// Both ends and what is between them.
+class Ends {
+ public:
+  void link_up() {
+    b.link.on_up(true, true, now);  // node 1 makes the offers
+    a.link.on_up(false, true, now);
+  }
+  // One message of the lane, if there is one.
+  void move_tcp(Side& from, Side& to, size_t lane) {
+    if (from.tcp[lane].empty()) return;
+    const Told told = from.tcp[lane].front();
+    from.tcp[lane].pop_front();
+    if (told.operation == Operation::HELLO) {
+      to.got.push_back(read_header(told.bytes).reqid);
+    } else if (!to.link.on_told(told.operation, told.bytes, now)) {
+      to.why_cut = "it was told something impossible";
+    }
+  }
+  void move_chunk(Side& from, Side& to) {
+    if (from.chunks.empty()) return;
+    const Bytes chunk = from.chunks.front();
+    from.chunks.pop_front();
+    if (to.connected) to.link.on_chunk(chunk, now);
+    from.link.on_sent(decode_chunk_header(chunk)->sequence);
+  }
+  void turn() {
+    for (Side* side : {&a, &b}) {
+      side->link.tick(now);
+      side->link.flush(now);
+      Side& other = side == &a ? b : a;
+      for (const size_t lane : {0u, 1u}) move_tcp(*side, other, lane);
+      for (int i = 0; i < 8; ++i) move_chunk(*side, other);
+    }
+  }
+  void settle() {
+    for (int i = 0; i < 200; ++i) turn();
+  }
+  void rise() {
+    link_up();
+    settle();
+    ASSERT_TRUE(a.link.on_verbs() && b.link.on_verbs()) << why(a) << why(b);
+  }
+  std::string why(const Side& side) const {
+    LinkReport report;
+    side.link.describe(report, now);
+    return report.why;
+  }
+  static std::vector<uint32_t> first(uint32_t count) {
+    std::vector<uint32_t> out(count);
+    for (uint32_t i = 0; i < count; ++i) out[i] = i + 1;
+    return out;
+  }
+  void expect_fallen(const std::string& reason) {
+    EXPECT_FALSE(a.link.on_verbs());
+    EXPECT_NE(why(a).find(reason), std::string::npos) << why(a);
+    EXPECT_EQ(a.why_cut + b.why_cut, "") << "TCP is not concerned";
+  }
+  // `a` is given this instead of b's next chunk.
+  void forge(const std::function<void(Bytes&)>& change) {
+    b.send(100);
+    b.link.flush(now);
+    ASSERT_FALSE(b.chunks.empty());
+    change(b.chunks.front());
+    move_chunk(b, a);
+  }
+
+  TimeNs now = kSecond;
+  Side a{0, true}, b{1, true};
+
+  // One thing that happens on one side.
+  void step_at_random(Random& random) {
+    Side& side = random.one_in(2) ? a : b;
+    Side& other = &side == &a ? b : a;
+    switch (random.below(8)) {
+      case 0:
+      case 1:
+        return side.send(random.one_in(10) ? random.below(30000) : random.below(500));
+      case 2:
+      case 3:
+        return side.link.flush(now);
+      case 4:
+        return move_tcp(side, other, random.below(2));
+      case 5:
+        return move_chunk(side, other);
+      case 6:
+        now += static_cast<TimeNs>(random.below(20)) * kMillisecond;
+        return side.link.tick(now);
+      default:
+        if (!random.one_in(60)) return;
+        side.link.on_failed("a random failure", now);
+        side.chunks.clear();
+    }
+  }
+};
+
+class VerbsLinkTest : public testing::Test, public Ends {};
+
+TEST_F(VerbsLinkTest, RisesAndCarriesPackets) {
+  rise();
+  for (int i = 0; i < 100; ++i) {
+    a.send(128);
+    b.send(20000);
+  }
+  settle();
+  EXPECT_EQ(a.got, first(100));
+  EXPECT_EQ(b.got, first(100));
+  EXPECT_TRUE(a.tcp[1].empty());
+}
+
+TEST_F(VerbsLinkTest, SmallPacketsShareAChunk) {
+  rise();
+  a.chunks.clear();
+  for (int i = 0; i < 10; ++i) a.send(64);
+  a.link.flush(now);
+  EXPECT_EQ(a.chunks.size(), 1u);
+}
+
+TEST_F(VerbsLinkTest, WhatComesBeforeTheSwitchWaits) {
+  link_up();
+  b.link.tick(now);
+  move_tcp(b, a, 0);  // offer
+  move_tcp(a, b, 0);  // accept
+  ASSERT_TRUE(b.link.on_verbs());
+  b.send(10);
+  b.link.flush(now);
+  while (!b.chunks.empty()) move_chunk(b, a);
+  EXPECT_TRUE(a.got.empty()) << "older packets may still be on their way by TCP";
+  move_tcp(b, a, 1);
+  EXPECT_EQ(a.got, first(1));
+}
+
+TEST_F(VerbsLinkTest, NeverSendsMoreThanThereAreBuffersFor) {
+  rise();
+  a.chunks.clear();
+  for (int i = 0; i < 100; ++i) a.send(kChunkBytes);
+  for (int i = 0; i < 5; ++i) a.link.flush(now);
+  EXPECT_LE(a.chunks.size(), kChunkWindow - 2) << "two are for credits";
+  EXPECT_GE(a.chunks.size(), kChunkWindow - 6);
+}
+
+TEST_F(VerbsLinkTest, BothSidesWithFullWindowsGoOn) {
+  rise();
+  for (int i = 0; i < 200; ++i) {
+    a.send(kChunkBytes);
+    b.send(kChunkBytes);
+  }
+  a.link.flush(now);
+  b.link.flush(now);
+  for (int i = 0; i < 1000; ++i) turn();
+  EXPECT_EQ(a.got, first(200));
+  EXPECT_EQ(b.got, first(200));
+}
+
+TEST_F(VerbsLinkTest, AFailureLosesDoublesAndReordersNothing) {
+  rise();
+  for (int i = 0; i < 50; ++i) a.send(300);
+  a.link.flush(now);
+  move_chunk(a, b);  // this much has arrived
+  a.chunks.clear();  // and this is lost
+  for (int i = 0; i < 50; ++i) a.send(300);
+  a.link.on_failed("the wire is cut", now);
+  EXPECT_FALSE(a.link.on_verbs());
+  for (int i = 0; i < 50; ++i) a.send(300);
+  EXPECT_TRUE(a.tcp[1].empty()) << "until the other side has said what it has";
+  settle();
+  EXPECT_EQ(b.got, first(150));
+  EXPECT_NE(why(b).find("the wire is cut"), std::string::npos);
+  now += kSecond;
+  settle();
+  EXPECT_TRUE(a.link.on_verbs() && b.link.on_verbs()) << "it rises again";
+  for (int i = 0; i < 50; ++i) a.send(300);
+  settle();
+  EXPECT_EQ(b.got, first(200));
+  LinkReport report;
+  a.link.describe(report, now);
+  EXPECT_EQ(report.falls, 1u);
+  EXPECT_EQ(report.attempts, 2u);
+}
+
+TEST(VerbsLinkAtRandom, AnyOrderOfFaultsLosesNothing) {
+  int rises = 0;
+  for (uint64_t seed = 1; seed <= 300; ++seed) {
+    SCOPED_TRACE(seed);
+    Random random(seed);
+    Ends ends;
+    ends.link_up();
+    for (int i = 0; i < 2000; ++i) ends.step_at_random(random);
+    ends.now += kSecond;
+    for (int i = 0; i < 3000 && (ends.a.got.size() < ends.b.sent || ends.b.got.size() < ends.a.sent); ++i) {
+      ends.now += kMillisecond;
+      ends.turn();
+    }
+    ASSERT_EQ(ends.a.got, Ends::first(ends.b.sent)) << ends.why(ends.a);
+    ASSERT_EQ(ends.b.got, Ends::first(ends.a.sent)) << ends.why(ends.b);
+    ASSERT_EQ(ends.a.why_cut + ends.b.why_cut, "");
+    rises += ends.a.rises;
+  }
+  EXPECT_GT(rises, 300) << "else it says nothing";
+}
+
+TEST_F(VerbsLinkTest, HeartbeatsMeasureAndFindAWireThatTakesNothing) {
+  rise();
+  for (int i = 0; i < 5; ++i) {
+    now += 200 * kMillisecond;
+    settle();
+  }
+  LinkReport report;
+  a.link.describe(report, now);
+  uint64_t trips = 0;
+  for (const uint64_t count : report.round_trips) trips += count;
+  EXPECT_GE(trips, 3u);
+  const TimeNs cut = now;
+  while (a.link.on_verbs() && now < cut + 10 * kSecond) {  // nothing moves
+    now += 10 * kMillisecond;
+    a.link.tick(now);
+    a.link.flush(now);
+  }
+  EXPECT_LE(now - cut, kSecond);
+  expect_fallen("heart-beat");
+}
+
+TEST_F(VerbsLinkTest, ARefusedOfferSaysWhyOnBothSides) {
+  a.why_no_pair = "there is no device";
+  link_up();
+  settle();
+  EXPECT_EQ(why(a), "there is no device");
+  EXPECT_NE(why(b).find("there is no device"), std::string::npos);
+  EXPECT_FALSE(b.have_pair);
+  EXPECT_EQ(a.why_cut + b.why_cut, "");
+}
+
+TEST_F(VerbsLinkTest, WhoCannotOfferSaysWhyOnBothSides) {
+  b.why_no_pair = "there is no device";
+  link_up();
+  settle();
+  EXPECT_EQ(why(b), "there is no device");
+  EXPECT_NE(why(a).find("there is no device"), std::string::npos);
+}
+
+TEST_F(VerbsLinkTest, AConnectThatFailsFallsBackAndIsTriedAgain) {
+  b.why_not_connected = "no route";
+  link_up();
+  settle();
+  EXPECT_FALSE(a.link.on_verbs());
+  EXPECT_NE(why(a).find("no route"), std::string::npos);
+  b.why_not_connected.clear();
+  a.send(10);
+  now += 10 * kSecond;
+  settle();
+  EXPECT_TRUE(a.link.on_verbs() && b.link.on_verbs());
+  EXPECT_EQ(b.got, first(1));
+}
+
+TEST_F(VerbsLinkTest, ImpossibleQueuePairsAreRefusedWithAReason) {
+  const std::vector<std::pair<const char*, std::function<void(QueuePair&)>>> kinds = {
+      {"queue pair number", [](QueuePair& pair) { pair.number = 0; }},
+      {"queue pair number", [](QueuePair& pair) { pair.number = 1u << 24; }},
+      {"sequence number", [](QueuePair& pair) { pair.first_psn = 1u << 24; }},
+      {"MTU", [](QueuePair& pair) { pair.mtu = 0; }},
+      {"MTU", [](QueuePair& pair) { pair.mtu = 6; }},
+      {"receive buffers", [](QueuePair& pair) { pair.window = 0; }},
+      {"receive buffers", [](QueuePair& pair) { pair.window = 1u << 30; }},
+      {"size", [](QueuePair& pair) { pair.chunk_bytes = 16; }},
+      {"size", [](QueuePair& pair) { pair.chunk_bytes = 1u << 31; }},
+      {"address", [](QueuePair& pair) { pair.gid = {}; }},
+  };
+  for (Side* side : {&a, &b}) {
+    for (const auto& [reason, change] : kinds) {
+      SCOPED_TRACE(reason);
+      a.link.on_down(now);
+      b.link.on_down(now);
+      for (Side* each : {&a, &b}) each->tcp[0].clear(), each->tcp[1].clear(), each->change_pair = nullptr;
+      side->change_pair = change;
+      link_up();
+      settle();
+      EXPECT_FALSE(a.link.on_verbs() || b.link.on_verbs());
+      EXPECT_NE(why(side == &a ? b : a).find(reason), std::string::npos) << why(side == &a ? b : a);
+      EXPECT_EQ(a.why_cut + b.why_cut, "") << "TCP is not concerned";
+    }
+  }
+}
+
+TEST_F(VerbsLinkTest, GarbageInAReceiveBufferFallsBack) {
+  rise();
+  forge([](Bytes& chunk) { chunk[0] ^= 1; });
+  expect_fallen("garbage");
+}
+TEST_F(VerbsLinkTest, AShortChunkFallsBack) {
+  rise();
+  forge([](Bytes& chunk) { chunk.resize(7); });
+  expect_fallen("garbage");
+}
+TEST_F(VerbsLinkTest, AnUnknownKindFallsBack) {
+  rise();
+  forge([](Bytes& chunk) { chunk[4] = 99; });
+  expect_fallen("garbage");
+}
+TEST_F(VerbsLinkTest, AChunkOutOfOrderFallsBack) {
+  rise();
+  forge([](Bytes& chunk) { store(chunk.data() + 8, uint64_t{1000}); });
+  expect_fallen("out of order");
+}
+TEST_F(VerbsLinkTest, AnImpossibleCreditFallsBack) {
+  rise();
+  forge([](Bytes& chunk) { store(chunk.data() + 16, ~uint64_t{0}); });
+  expect_fallen("credit");
+}
+TEST_F(VerbsLinkTest, ACreditThatIsTakenBackFallsBack) {
+  rise();
+  forge([](Bytes& chunk) { store(chunk.data() + 16, uint64_t{0}); });
+  expect_fallen("credit");
+}
+TEST_F(VerbsLinkTest, AnImpossibleCountOfPacketsFallsBack) {
+  rise();
+  forge([](Bytes& chunk) { store(chunk.data() + 24, uint64_t{1}); });
+  expect_fallen("count");
+}
+
+TEST_F(VerbsLinkTest, APacketThatIsNoneEndsTheLinkAsOnTcp) {
+  rise();
+  forge([](Bytes& chunk) { store(chunk.data() + kChunkHeaderBytes, uint32_t{1}); });
+  EXPECT_NE(a.why_cut, "");
+}
+
+TEST_F(VerbsLinkTest, ToldThingsThatAreImpossibleEndTheLink) {
+  const Bytes nothing;
+  const Bytes offer = QueuePair{1, 0x11, 1, 0, 3, 32, 4096, {1}}.encode();
+  const auto told = [&](Operation operation, const Bytes& payload) {
+    return b.link.on_told(operation, payload, now);
+  };
+  link_up();
+  EXPECT_FALSE(told(Operation::VERBS_OFFER, offer)) << "it makes the offers itself";
+  EXPECT_FALSE(told(Operation::VERBS_ACCEPT, offer)) << "it has made none";
+  for (const Operation operation :
+       {Operation::VERBS_OFFER, Operation::VERBS_ACCEPT, Operation::VERBS_SWITCH, Operation::VERBS_DOWN})
+    EXPECT_FALSE(told(operation, nothing));
+  EXPECT_FALSE(told(Operation::VERBS_SWITCH, VerbsSwitch{7}.encode()));
+  EXPECT_FALSE(told(Operation::VERBS_DOWN, VerbsDown{7, 0, ""}.encode()));
+  EXPECT_FALSE(
+      a.link.on_told(Operation::VERBS_OFFER, QueuePair{0, 0x11, 1, 0, 3, 32, 4096, {1}}.encode(), now));
+  settle();
+  EXPECT_FALSE(told(Operation::VERBS_SWITCH, VerbsSwitch{1}.encode())) << "twice";
+  EXPECT_FALSE(told(Operation::VERBS_DOWN, VerbsDown{1, 99, ""}.encode())) << "more packets than were sent";
+}
+
+TEST_F(VerbsLinkTest, ADeviceThatTakesNoMoreFallsBack) {
+  rise();
+  a.refuse_posts = true;
+  a.send(10);
+  a.link.flush(now);
+  expect_fallen("takes no more");
+  settle();
+  EXPECT_EQ(b.got, first(1));
+}
+
+TEST_F(VerbsLinkTest, RecordStreamsWaitForVerbsAndReturnWhenTheyStayAway) {
+  link_up();
+  EXPECT_FALSE(b.link.stream_allowed(now)) << "verbs may come soon";
+  EXPECT_TRUE(a.link.stream_allowed(now)) << "the side that dials decides";
+  settle();
+  EXPECT_FALSE(b.link.stream_allowed(now + 1000 * kSecond));
+  a.why_no_pair = "the port is down";
+  b.link.on_failed("the port is down", now);
+  settle();
+  EXPECT_FALSE(b.link.stream_allowed(now)) << "it may be back at once";
+  now += 6 * kSecond;
+  settle();
+  EXPECT_TRUE(b.link.stream_allowed(now));
+}
+
+TEST_F(VerbsLinkTest, WithoutRecordsOverVerbsStreamsAreAllowedAlways) {
+  Side c{1, false};
+  c.link.on_up(true, true, now);
+  EXPECT_TRUE(c.link.stream_allowed(now));
+}
+
+TEST_F(VerbsLinkTest, AnOldVersionIsNotAsked) {
+  b.link.on_up(true, false, now);
+  EXPECT_EQ(b.link.next_deadline(), kNever);
+  EXPECT_TRUE(b.link.stream_allowed(now));
+  EXPECT_NE(why(b).find("version"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace ctdb::test

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ * A libibverbs.so.1 without hardware: devices fake0 to fake3 with the addresses 127.0.0.1 to 127.0.0.4, all in one process and one
+ * thread. It keeps to what the real one promises and no more, as strictly as the strictest hardware: wake-ups only for what was
+ * asked for, queues of the size asked for, buffers only where they were registered, and a queue pair that is destroyed too early
+ * takes the receive buffers of its completions along. These functions make faults and tell what happened. */
+#ifndef CTDB_TESTS_VERBS_FAKE_IBVERBS_H_
+#define CTDB_TESTS_VERBS_FAKE_IBVERBS_H_
+
+#include <infiniband/verbs.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct fake_verbs_counts {
+  uint64_t doorbells;       /* ibv_post_send */
+  uint64_t wakeups;         /* completion events */
+  uint64_t notifies;        /* ibv_req_notify_cq */
+  uint64_t completions;     /* polled */
+  uint64_t messages;        /* delivered */
+  uint64_t dry;             /* messages that found no receive buffer */
+  uint64_t lost_receives;   /* receive buffers lost with a queue pair */
+  uint64_t misuses;         /* calls that no device would accept */
+  uint64_t contexts, pairs; /* open now */
+};
+struct fake_verbs_counts fake_verbs_counts_now(void);
+
+/* Back to a machine whose devices all work. Nothing may be open. */
+void fake_verbs_reset(void);
+void fake_verbs_set_devices(int count);
+/* From now on sends of all devices wait, until they are let go in order, or fail. */
+void fake_verbs_hold(int held);
+/* Every send that waits, and every later one until fake_verbs_hold(0), fails with `status` on the sender's side. */
+void fake_verbs_fail_sends(enum ibv_wc_status status);
+/* The next receive of that device completes with `status`. */
+void fake_verbs_fail_next_receive(int device, enum ibv_wc_status status);
+/* Is given every message before it is delivered, may change it; returns its new size. NULL: none. */
+void fake_verbs_tamper(size_t (*tamper)(uint8_t* message, size_t size));
+/* An event of the device, or of each of its queue pairs if it is about one. */
+void fake_verbs_raise(int device, enum ibv_event_type type);
+void fake_verbs_set_port(int device, int up);
+/* The call of this name ("ibv_open_device", ...) fails with `error`, until it is 0. */
+void fake_verbs_break(const char* call, int error);
+/* Whether queue pairs in their error state say that nothing more comes. */
+void fake_verbs_tell_last_receive(int told);
+void fake_verbs_set_inline_max(uint32_t bytes);
+void fake_verbs_set_cq_max(int entries);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CTDB_TESTS_VERBS_FAKE_IBVERBS_H_ */
