@@ -147,6 +147,14 @@ ctdb-recoveryd  alive .*
                          [{"node": i, "address": f"127.0.0.{i + 1}", "state": "OK", "leader": i == leader,
                            "this_node": i == 1, "ban_left_s": None} for i in range(3)])
 
+    def test_link_list(self):
+        links = self.json(0, "link", "list")["links"]
+        self.assertEqual([(link["node"], link["peer"]) for link in links],
+                         [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)])
+        for link in links:
+            self.assertEqual((link["kind"], link["verbs_out"], link["rtt_p50_us"]), ("tcp", 0, None))
+            self.assertIn("RDMA", link["why_not_verbs"])
+
     def test_stats_counts(self):
         before = self.json(0, "stats")["counters"]
         self.cli(0, "ping")
