@@ -112,6 +112,7 @@ Result<void> StoreShell::start() {
                            .mutexes = config.tdb_mutexes,
                            .gate = &gate_});
   if (Result<void> r = capture_.listen(capture_socket(config.run_directory, "ctdb-store")); !r) return r;
+  capture_.keep_last(config, "ctdb-store");
   turn_page();
   loop_.on_terminate([this] { leave(); });
   loop_.add_flush_hook([this] { end_of_turn(); });

@@ -97,6 +97,7 @@ Result<void> RouterShell::start() {
   if (Result<void> r = setup_.listen(context_.config.setup_socket_path); !r) return r;
   if (Result<void> r = capture_.listen(capture_socket(context_.config.run_directory, "ctdb-router")); !r)
     return r;
+  capture_.keep_last(context_.config, "ctdb-router");
   if (Result<void> r = transport_->start(); !r) return r;
   if (const std::string others = unclaimed_sockets(); !others.empty())
     log_warning("sockets opened by the service manager are of no use here: " + others +

@@ -50,6 +50,17 @@ Result<void> CaptureTap::listen(const std::string& path) {
   return loop_.watch(listening_.get(), EPOLLIN, [this](uint32_t) { accept_one(); });
 }
 
+void CaptureTap::keep_last(const Config& config, const std::string& daemon) {
+  if (config.flight_recorder == 0) return;
+  auto recorder =
+      FlightRecorder::open(flight_path(config.run_directory, daemon), config.flight_recorder, pnn_);
+  if (recorder) {
+    recorder_ = std::move(*recorder);
+  } else {
+    log_warning("no flight recorder: " + recorder.error().text());
+  }
+}
+
 void CaptureTap::accept_one() {
   UniqueFd fd(accept4(listening_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (!fd.valid() || sessions_.size() >= 2 * kSessionsMax) return;
@@ -159,6 +170,7 @@ void CaptureTap::copy_to_all(CaptureLink link, bool outgoing, uint32_t number, u
   seen.client = client;
   seen.wall_ns = wall_clock_ns();
   seen.bytes = packet;
+  if (recorder_ != nullptr) recorder_->record(seen);
   for (auto& [fd, session] : sessions_) {
     if (session.buffer && !session.ending) session.buffer->offer(seen);
   }

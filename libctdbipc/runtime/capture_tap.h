@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 // Copies packets that a daemon handles to programs that ask for them on a socket of their own (<run>/<daemon>.capture). Only root
-// and the daemon's own user may. While nobody asks it costs one comparison a packet; while somebody does, what the
-// program does not read fast enough is dropped and counted: routing never waits.
+// and the daemon's own user may. While nobody asks it costs one comparison a packet, and what the flight recorder costs;
+// while somebody does, what the program does not read fast enough is dropped and counted: routing never waits.
 #ifndef LIBCTDBIPC_RUNTIME_CAPTURE_TAP_H_
 #define LIBCTDBIPC_RUNTIME_CAPTURE_TAP_H_
 
@@ -12,6 +12,7 @@
 
 #include "libctdbipc/base/unique_fd.h"
 #include "libctdbipc/runtime/event_loop.h"
+#include "libctdbipc/runtime/flight_recorder.h"
 #include "libctdbipc/wire/capture.h"
 
 namespace ctdb {
@@ -24,7 +25,10 @@ class CaptureTap {
   CaptureTap& operator=(const CaptureTap&) = delete;
 
   Result<void> listen(const std::string& path);
-  bool on() const { return capturing_ > 0; }
+  // From now on the beginnings of all packets go into this daemon's flight recorder too, if there is to be one. That it cannot be
+  // made is a line in the log.
+  void keep_last(const Config& config, const std::string& daemon);
+  bool on() const { return capturing_ > 0 || recorder_ != nullptr; }
   void copy(CaptureLink link, bool outgoing, uint32_t number, uint32_t client, ByteView packet) {
     if (on()) [[unlikely]]
       copy_to_all(link, outgoing, number, client, packet);
@@ -54,6 +58,7 @@ class CaptureTap {
   UniqueFd listening_;
   std::map<int, Session> sessions_;
   int capturing_ = 0;
+  std::unique_ptr<FlightRecorder> recorder_;
 };
 
 }  // namespace ctdb

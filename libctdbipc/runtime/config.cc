@@ -77,6 +77,14 @@ std::string set_location(Config& config, const std::string& value) {
   return "";
 }
 
+std::string set_flight_recorder(Config& config, const std::string& value) {
+  const char* const last = value.data() + value.size();
+  const auto [end, error] = std::from_chars(value.data(), last, config.flight_recorder);
+  if (error == std::errc() && end == last && config.flight_recorder <= kFlightPacketsMax) return "";
+  return "'" + value + "' is no number of packets|write one up to " + std::to_string(kFlightPacketsMax) +
+         ", or 0 for no flight recorder";
+}
+
 std::string set_address(Config& config, const std::string& value) {
   config.node_address = canonical_address(value);
   return config.node_address.empty() ? "'" + value + "' is not an IP address|write it in digits" : "";
@@ -157,6 +165,7 @@ const std::map<std::string, Setter>& options() {
        [](Config& config, const std::string& value) { return set_bool(config.verbs.records, value); }},
       {"logging/location", set_location},
       {"logging/log level", set_level},
+      {"logging/flight recorder", set_flight_recorder},
       {"ipc/run directory", text_option(&Config::run_directory)},
       {"ipc/socket", text_option(&Config::socket_path)},
       {"ipc/setup socket", text_option(&Config::setup_socket_path)},

@@ -18,6 +18,7 @@ inline constexpr int kExitConfig = 78;
 // Of the cluster's key file.
 inline constexpr size_t kClusterKeyBytesMin = 32;
 inline constexpr size_t kClusterKeyBytesMax = 4096;
+inline constexpr uint32_t kFlightPacketsMax = 1u << 20;
 
 enum class Quorum : uint8_t { kMajority, kLock, kNone };
 
@@ -56,6 +57,7 @@ struct Config {
   // [logging]
   std::string log_location = "stderr";  // stderr | syslog | journal | file:PATH
   std::string log_level = "NOTICE";     // ERROR WARNING NOTICE INFO DEBUG
+  uint32_t flight_recorder = 4096;  // "flight recorder" (ours): so many packets; 0: none (flight_recorder.h)
   // Where the node lives: all derived from <base>, the directory of ctdb.conf, unless [ipc] says otherwise
   // (ours). What is configured in /etc/NAME has its databases in /var/lib/NAME and runs in /run/NAME.
   std::string run_directory;      // default <base>

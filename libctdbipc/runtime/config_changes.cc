@@ -46,6 +46,7 @@ std::vector<std::string> changed_options(const Config& before, const Config& now
   compare("quorum", before.quorum, now.quorum);
   compare("port", before.port, now.port);
   compare("[verbs]", before.verbs, now.verbs);
+  compare("flight recorder", before.flight_recorder, now.flight_recorder);
   return names;
 }
 

@@ -177,7 +177,7 @@ void CaptureBuffer::offer(CapturedPacket seen) {
   w.u32(seen.outgoing ? 1 : 0);
   w.u32(seen.number);
   w.u32(seen.client);
-  w.u32(static_cast<uint32_t>(seen.bytes.size()));
+  w.u32(std::max(seen.whole_size, static_cast<uint32_t>(seen.bytes.size())));
   w.i64(seen.wall_ns);
   w.u64(dropped_);
   w.bytes(seen.bytes.first(size));

@@ -69,7 +69,7 @@ std::optional<CapturedPacket> take_captured(ByteView& bytes, bool& broken);
 class CaptureBuffer {
  public:
   explicit CaptureBuffer(const CaptureOptions& options) : options_(options) {}
-  // `seen.bytes` is the whole packet; whole_size and dropped are filled in.
+  // `seen.bytes` is the whole packet, or the beginning of one of `seen.whole_size` bytes; dropped is filled in.
   void offer(CapturedPacket seen);
   ByteView unsent() const { return ByteView(bytes_).subspan(sent_); }
   void sent(size_t size);

@@ -158,6 +158,23 @@ class Capture(unittest.TestCase):
             _, said = process.communicate(timeout=60)
         self.assertRegex(said.decode(), SUMMARY)
 
+    def test_the_last_packets_are_there_without_a_capture_and_after_a_death(self):
+        node = self.cluster.nodes[2]
+        self.increment(node, "flight")
+        node.kill()
+        self.addCleanup(self.cluster.wait_healthy)
+        self.addCleanup(node.start)
+        path = os.path.join(self.home.path, "last.pcapng")
+        done = subprocess.run([f"{BIN}/ctdb-cli", "--base", node.base, "capture", "--last", "-w", path],
+                              capture_output=True, text=True, check=True)
+        packets = int(SUMMARY.search(done.stderr)[1])
+        calls = self.lines(path, ("ctdbx.key",), "-Y", 'ctdbx.key contains "flight"')
+        self.assertTrue(calls)
+        self.assertEqual(len(self.lines(path, ("frame.number",))), packets)
+        few = os.path.join(self.home.path, "few.pcapng")
+        self.cli("capture", "--last", "--packets=3", "--db=capture.tdb", "-w", few, node=node)
+        self.assertEqual(len(self.lines(few, ("frame.number",))), 3)
+
     def test_strangers_are_refused(self):
         if os.geteuid() != 0:
             self.skipTest("needs another user")

@@ -142,6 +142,8 @@ TEST(Config, EachProblemNamesFileLineAndRemedy) {
       {"[verbs]\nport = 0\n", "c:2: '0' is not such a number (write one from 1 to 255)\n"},
       {"[verbs]\ngid index = 256\n", "c:2: '256' is not such a number (write one from 0 to 255)\n"},
       {"[verbs]\nrecords = maybe\n", "c:2: 'maybe' is not a boolean (write true or false)\n"},
+      {"[logging]\nflight recorder = 1048577\n",
+       "c:2: '1048577' is no number of packets (write one up to 1048576, or 0 for no flight recorder)\n"},
       {"[cluster]\ntransport = ib\n", "c:2: transport 'ib' is not supported (write tcp)\n"},
       {"[cluster]\nnodes list = !cmd\n", "c:2: a command as nodes list is not supported (name a file)\n"},
       {"[cluster]\nleader capability = maybe\n", "c:2: 'maybe' is not a boolean (write true or false)\n"},
