@@ -55,6 +55,9 @@ void Leader::drive() {
   check_slow_members();
   if (dirty_) judge();
   if (waiting_) return;
+  // While no lease lasts an attempt would be suspended as soon as it is begun, and the next one as well. The answer that
+  // extends leases comes back here.
+  if (c_.now >= majority_acked_sent() + c_.timing().lease) return;
   if (c_.now < retry_at_) return wait_until(retry_at_);
   if (!recovery_.active() && !gathered()) return;
   if (!recovery_needed()) return;

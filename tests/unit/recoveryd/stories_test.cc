@@ -514,6 +514,34 @@ TEST_F(Opened, ALeaderThatSaysNothingIsReplacedWithoutARecovery) {
   EXPECT_EQ(world.generation(world.leader()), generation);
 }
 
+// Its heartbeats take longer and longer; the answers come at once, so that its followers are heard all the time.
+TEST_F(Opened, ALeaderWhoseLeaseIsOverBeginsNothingUntilItsHeartbeatsAreAnsweredInTime) {
+  World world(3);
+  open(world);
+  const uint32_t leader = world.leader();
+  const uint64_t term = world.state(leader).term;
+  const auto delay = [&](TimeNs by) {
+    for (uint32_t pnn : all_but(3, leader)) world.delay(leader, pnn, by);
+  };
+  for (TimeNs by = 0; by < 1500 * kMillisecond; by += 20 * kMillisecond) {
+    delay(by);
+    world.run(50 * kMillisecond);
+  }
+  world.run(2 * kSecond);
+  ASSERT_TRUE(world.store(leader).suspended) << "its lease is over";
+  ASSERT_EQ(world.leader(), leader);
+  int orders = 0;
+  world.on_wire = [&](uint32_t, uint32_t, Operation operation) {
+    if (operation == Operation::RECOVERY_BEGIN) ++orders;
+    return true;
+  };
+  world.run(3 * kSecond);
+  EXPECT_EQ(orders, 0) << "no attempt could succeed";
+  delay(kWireDelay);
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, 5 * kSecond));
+  EXPECT_EQ(world.state(leader).term, term) << "the attempts of its term were not used up";
+}
+
 // ---- stores that fail ----
 
 TEST_F(Opened, ABrokenStoreIsLeftOutAndTriedAgainLater) {

@@ -10,7 +10,6 @@
 namespace ctdb::test {
 namespace {
 
-constexpr TimeNs kWireDelay = 100 * kMicrosecond;
 constexpr TimeNs kStoreDelay = 2 * kMillisecond;
 constexpr uint32_t kClient = 77;
 constexpr TimeNs kKeeperDelay = 50 * kMillisecond;
@@ -331,7 +330,7 @@ void World::over_wire(uint32_t from, const Header& header, ByteView packet) {
   ++wire_packets_;
   if (!w.up || w.silent) return;
   if (on_wire && !on_wire(from, to, static_cast<Operation>(header.operation))) return;
-  const TimeNs arrival = std::max(w.last, now_ + kWireDelay + static_cast<TimeNs>(random_.below(kWireDelay)));
+  const TimeNs arrival = std::max(w.last, now_ + w.delay + static_cast<TimeNs>(random_.below(kWireDelay)));
   w.last = arrival;
   const uint64_t session = w.session;
   later(arrival - now_, [this, from, to, session, copy = to_bytes(packet)] {

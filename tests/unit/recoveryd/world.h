@@ -21,6 +21,8 @@
 
 namespace ctdb::test {
 
+inline constexpr TimeNs kWireDelay = 100 * kMicrosecond;
+
 struct FakeStore {
   bool up = false;
   uint64_t instance = 0;
@@ -69,6 +71,7 @@ class World {
   void isolate(uint32_t pnn);
   void rejoin(uint32_t pnn);
   void silence(uint32_t from, uint32_t to, bool on);  // packets vanish, the link stays up
+  void delay(uint32_t from, uint32_t to, TimeNs by) { wire(from, to).delay = by; }
   // Its nodes file, as its router reads it when it starts and when this is called. All begin with a file of all nodes. There
   // are links between nodes that have each other in their files; a removed one keeps its links while it has a vote.
   void set_nodes(uint32_t pnn, const std::vector<uint32_t>& numbers);
@@ -129,6 +132,7 @@ class World {
     bool up = false;
     uint64_t session = 0;
     bool silent = false;
+    TimeNs delay = kWireDelay;
     TimeNs last = 0;  // arrival of the newest packet: first in, first out
   };
   struct Event {
