@@ -76,6 +76,7 @@ void CommitMember::append(uint32_t from, const CommitAppend& message) {
     ctx_.log_trusted = false;  // until the databases have been compared
     disk_.log_restart(message.previous, false);
     durable_ = committed_ = applied_ = message.previous;
+    syncing_to_ = std::min(syncing_to_, message.previous);
     apply_ticket_ = 0;  // what is under way is of the past
     log_bytes_ = 0;
   } else if (!log_.has(message.previous) || message.previous < applied_) {
@@ -85,6 +86,7 @@ void CommitMember::append(uint32_t from, const CommitAppend& message) {
     log_.cut(message.previous);
     disk_.log_cut(message.previous);
     durable_ = std::min(durable_, message.previous);
+    syncing_to_ = std::min(syncing_to_, message.previous);  // what is written again is another matter
   }
   for (const CommitEntry& entry : message.entries) {
     KeptEntry kept{entry.position, entry.kind, entry.origin, entry.id, to_bytes(entry.payload)};
@@ -92,7 +94,7 @@ void CommitMember::append(uint32_t from, const CommitAppend& message) {
     log_bytes_ += kept.payload.size();
     log_.append(std::move(kept));
   }
-  ctx_.log_end = log_.end();
+  ctx_.log_end = durable_;
   committed_ = std::max(committed_, log_.at_or_before(message.committed));
   sync_log();
 }
@@ -116,11 +118,11 @@ void CommitMember::log_synced(const std::string& error) {
     ctx_.out.log(StoreLog::kError, "the log of commits: " + error);
     log_.cut(durable_);
     disk_.log_cut(durable_);
-    ctx_.log_end = log_.end();
+    ctx_.log_end = durable_;
     sync_again_ = false;
     return tell_appended(false, error);
   }
-  durable_ = log_.at_or_before(syncing_to_);
+  durable_ = ctx_.log_end = log_.at_or_before(syncing_to_);
   if (sync_again_) return sync_log();
   if (owes_appended_) tell_appended(true, "");
 }

@@ -147,6 +147,31 @@ TEST_F(Commits, ANodeThatWasAwayGetsWhatItLacks) {
   EXPECT_EQ(commit(2, "k", "again"), 0);
 }
 
+// What it has been sent and cannot write is not in it, also when it has to say so before the disk has refused.
+TEST_F(Commits, ALogReachesAsFarAsTheDiskHasIt) {
+  EXPECT_EQ(commit(0, "k", "all"), 0);
+  crash(0);
+  recover(20, {1, 2});
+  EXPECT_EQ(commit(1, "k", "two"), 0);
+  w.start(0);
+  w.node(0).disk.set_full(true);
+  w.node(0).disk_stands_still = true;
+  recover(30, {0, 1, 2});
+  w.run();
+  w.begin(40, 30, {0, 1, 2});
+  w.run();
+  w.node(0).disk_stands_still = false;
+  w.run();
+  w.open(40, {0, 1, 2});
+  w.pass(kSecond);
+  EXPECT_NE(coordinator(), 0u);
+  w.node(0).disk.set_full(false);
+  w.pass(3 * kSecond);
+  expect_everywhere("k", "two");
+  EXPECT_EQ(commit(0, "k", "three"), 0);
+  expect_everywhere("k", "three");
+}
+
 TEST_F(Commits, ANodeAloneRefuses) {
   w.order(0, Operation::STORE_SUSPEND, StoreSuspend{false, "no quorum"}.encode());
   submit(0, 7, transaction("k", "alone", 1));
