@@ -10,9 +10,10 @@
 namespace ctdb::sim {
 namespace {
 
-// What the transport does: a ping after 500 ms of silence, down after four unanswered (ARCHITECTURE §3).
-constexpr TimeNs kSweep = 500 * kMillisecond;
-constexpr TimeNs kSilenceMax = 2 * kSecond;
+// What the transport does: every 500 ms a ping where nothing was heard, down after four unanswered (ARCHITECTURE §3).
+constexpr TimeNs kCheck = 500 * kMillisecond;
+constexpr TimeNs kCheckLate = 2 * kMillisecond;
+constexpr uint32_t kPingsUnanswered = 4;
 // A stream that no generation has used by then has one made (ctdb-store/peer_streams.h).
 constexpr TimeNs kStreamUnused = 300 * kMillisecond;
 constexpr size_t kStream = 2;
@@ -35,7 +36,10 @@ Network::Network(EventQueue& queue, Random& random, Trace& trace, NetworkEvents&
       connecting_(size_t{nodes} * nodes) {}
 
 void Network::start() {
-  queue_.after(static_cast<TimeNs>(random_.below(static_cast<uint64_t>(kSweep))), [this] { sweep(); });
+  for (uint32_t node = 0; node < nodes_; ++node) {
+    queue_.after(static_cast<TimeNs>(random_.below(static_cast<uint64_t>(kCheck))),
+                 [this, node] { check_links(node); });
+  }
 }
 
 // ---- packets ----
@@ -181,6 +185,7 @@ void Network::end_up(uint32_t node, uint32_t peer, uint64_t connection) {
   CTDB_ASSERT(end.connection == 0);
   end.connection = connection;
   end.heard = queue_.now();
+  end.unanswered = 0;
   if (end.hidden_since != kNever) {
     end.hidden_since = kNever;
     return;
@@ -303,20 +308,26 @@ void Network::set_responsive(uint32_t node, bool responsive) {
   for (uint32_t peer = 0; peer < nodes_; ++peer) ends_[index(node, peer)].heard = queue_.now();
 }
 
-// Keepalives: an end that has heard nothing for too long gives its connection up. Idle peers that could answer do.
-void Network::sweep() {
-  for (uint32_t node = 0; node < nodes_; ++node) {
-    for (uint32_t peer = 0; peer < nodes_; ++peer) {
-      End& end = ends_[index(node, peer)];
-      if (end.connection == 0 || !hosts_[node].responsive) continue;
-      const bool same = ends_[index(peer, node)].connection == end.connection;
-      const bool both_ways = passes(node, peer) && passes(peer, node);
-      if (both_ways && same && hosts_[peer].responsive) end.heard = queue_.now();
-      const bool reset = both_ways && !same && hosts_[peer].listening;
-      if (reset || queue_.now() - end.heard > kSilenceMax) end_down(node, peer, true);
+// Keepalives: an end that has heard nothing for too long gives its connection up. Idle peers that could answer do. Each
+// node looks at its links at times of its own, and so notices a silence up to 500 ms sooner or later than others.
+void Network::check_links(uint32_t node) {
+  for (uint32_t peer = 0; peer < nodes_ && hosts_[node].responsive; ++peer) {
+    End& end = ends_[index(node, peer)];
+    if (end.connection == 0) continue;
+    const bool same = ends_[index(peer, node)].connection == end.connection;
+    const bool both_ways = passes(node, peer) && passes(peer, node);
+    if (both_ways && same && hosts_[peer].responsive) end.heard = queue_.now();
+    const bool reset = both_ways && !same && hosts_[peer].listening;
+    if (end.heard > end.checked) end.unanswered = 0;
+    end.checked = queue_.now();
+    if (reset || end.unanswered >= kPingsUnanswered) {
+      end_down(node, peer, true);
+    } else {
+      ++end.unanswered;
     }
   }
-  queue_.after(kSweep, [this] { sweep(); });
+  queue_.after(kCheck + static_cast<TimeNs>(random_.below(static_cast<uint64_t>(kCheckLate))),
+               [this, node] { check_links(node); });
 }
 
 // ---- faults ----

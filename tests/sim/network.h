@@ -58,7 +58,7 @@ class Network {
  public:
   Network(EventQueue& queue, Random& random, Trace& trace, NetworkEvents& events, uint32_t nodes,
           NetworkOptions options);
-  // Starts the keepalive sweep.
+  // Starts the checks of the keepalive.
   void start();
 
   // ---- routers ----
@@ -115,6 +115,8 @@ class Network {
     uint64_t connection = 0;
     uint64_t session = 0;
     TimeNs heard = 0;
+    TimeNs checked = 0;            // the last look at it,
+    uint32_t unanswered = 0;       // and how many before found nothing heard
     TimeNs hidden_since = kNever;  // mutation: the router has not been told that this end is down
   };
   struct Wire {                       // of one node to one peer; connections by number, 0: none
@@ -157,7 +159,7 @@ class Network {
   void plan_connect(uint32_t a, uint32_t b, TimeNs delay);
   void try_connect(uint32_t opener, uint32_t acceptor);
   void finish_connect(uint32_t opener, uint32_t acceptor, uint64_t connection);
-  void sweep();
+  void check_links(uint32_t node);
   // network_wires.cc
   void make_wire(uint32_t opener, uint32_t acceptor, uint64_t connection);
   void let_go(uint32_t node, uint32_t peer, uint64_t Wire::*holder);
