@@ -97,7 +97,8 @@ class VerbsDevice {
   std::vector<uint32_t> used_;  // receive buffers to be posted again
   uint32_t inline_max_ = 0;
   bool channel_watched_ = false, async_watched_ = false;
-  bool arm_for_sent_ = false;
+  bool arm_for_sent_ = false;  // in the next turn
+  bool sent_wakes_ = false;    // armed for all, and nothing has come since
   bool failed_ = false;
   EventLoop::TimerId more_timer_ = 0;
   uint64_t receives_low_ = 0;

@@ -80,6 +80,7 @@ void VerbsDevice::arm(bool solicited_only) {
 
 // The caller stands in the middle of a link's work, so what has completed already waits for the next turn.
 void VerbsDevice::wake_for_sent() {
+  if (sent_wakes_ || arm_for_sent_) return;
   arm_for_sent_ = true;
   poll_next_turn();
 }
@@ -87,7 +88,10 @@ void VerbsDevice::wake_for_sent() {
 void VerbsDevice::poll_next_turn() {
   loop_.cancel(more_timer_);
   more_timer_ = loop_.at(loop_.now(), [this] {
-    if (std::exchange(arm_for_sent_, false)) arm(false);
+    if (std::exchange(arm_for_sent_, false)) {
+      sent_wakes_ = true;
+      arm(false);
+    }
     poll();
   });
 }
@@ -99,6 +103,7 @@ void VerbsDevice::on_completions() {
   unsigned events = 0;
   while (ibv_get_cq_event(channel_.get(), &queue, &context) == 0) ++events;
   if (events > 0) ibv_ack_cq_events(completions_.get(), events);
+  sent_wakes_ = false;
   arm(true);
   poll();
 }

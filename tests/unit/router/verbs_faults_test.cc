@@ -341,6 +341,17 @@ TEST_F(VerbsFaults, UnderLoadMessagesShareWakeUps) {
   for (uint32_t i = 1; i <= 1000; ++i) a->transport->send(1, Lane::kData, link_message(0, 1, i, 128));
   ASSERT_TRUE(until([&] { return b->packets() == 1000; }));
   EXPECT_LT(fake_verbs_counts_now().wakeups - before.wakeups, 200u);
+  EXPECT_LT(fake_verbs_counts_now().notifies - before.notifies, 400u);
+}
+
+// Large packets fill the device's queue of sends: whoever waits for room must not ask again and again.
+TEST_F(VerbsFaults, WaitingForRoomIsNoSpinning) {
+  start_on_verbs();
+  const fake_verbs_counts before = fake_verbs_counts_now();
+  for (uint32_t i = 1; i <= 100; ++i) a->transport->send(1, Lane::kData, link_message(0, 1, i, 100000));
+  ASSERT_TRUE(until([&] { return b->packets() == 100; }));
+  const uint64_t messages = fake_verbs_counts_now().messages - before.messages;
+  EXPECT_LT(fake_verbs_counts_now().notifies - before.notifies, messages);
 }
 
 TEST_F(VerbsFaults, RecordPacketsTakeTheLinkWhileItIsOnVerbs) {
