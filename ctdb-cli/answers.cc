@@ -31,6 +31,8 @@ constexpr FlagName kNodeFlags[] = {
     {CTDB_NODE_DISABLED, "DISABLED"},         {CTDB_NODE_BANNED, "BANNED"},
     {CTDB_NODE_DELETED, "DELETED"},           {CTDB_NODE_STOPPED, "STOPPED"},
 };
+// What it is anyhow, for programs that know no better.
+constexpr uint32_t kOfWitness = CTDB_NODE_WITNESS | CTDB_NODE_STOPPED;
 
 }  // namespace
 
@@ -50,6 +52,10 @@ std::optional<std::vector<NodeAnswer>> decode_node_map(ByteView bytes) {
 
 std::string node_state(uint32_t flags) {
   std::vector<std::string> names;
+  if ((flags & CTDB_NODE_WITNESS) != 0) {
+    names.push_back("WITNESS");
+    flags &= ~kOfWitness;
+  }
   for (const FlagName& known : kNodeFlags) {
     if ((flags & known.flag) != 0) names.push_back(known.name);
   }

@@ -20,7 +20,7 @@ struct NodeAnswer {
   std::string address;  // empty when deleted
 };
 std::optional<std::vector<NodeAnswer>> decode_node_map(ByteView bytes);
-// "OK", or the names of the flags joined by "|".
+// "OK", or the names of the flags joined by "|", with WITNESS in front for a witness.
 std::string node_state(uint32_t flags);
 
 struct DatabaseAnswer {

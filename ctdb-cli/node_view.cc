@@ -36,6 +36,9 @@ ClusterView cluster_view(const CountersSnapshot& counters) {
   view.members = counters.value(Counter::recoveryd_members);
   view.runstate = counters.value(Counter::recoveryd_runstate);
   view.recovering = counters.value(Counter::recoveryd_recovery_mode) != CTDB_RECOVERY_NORMAL;
+  view.voters = counters.value(Counter::recoveryd_voters);
+  view.voters_reachable = counters.value(Counter::recoveryd_voters_reachable);
+  view.votes_needed = counters.value(Counter::recoveryd_votes_needed);
   return view;
 }
 
@@ -59,6 +62,7 @@ std::string daemon_trouble(const DaemonView& daemon) {
 std::vector<std::string> daemon_troubles(const NodeView& node) {
   std::vector<std::string> troubles;
   for (const DaemonView& daemon : node.daemons) {
+    if (node.is_witness && daemon.name == kStore) continue;  // it needs none
     if (std::string trouble = daemon_trouble(daemon); !trouble.empty())
       troubles.push_back(std::move(trouble));
   }
@@ -145,7 +149,9 @@ NodeView look_at_node(const NodePlace& place) {
   if (place.config) {
     const auto& nodes = place.config->nodes;
     view.nodes = static_cast<size_t>(
-        std::count_if(nodes.begin(), nodes.end(), [](const auto& n) { return !n.deleted; }));
+        std::ranges::count_if(nodes, [](const auto& n) { return !n.deleted && !n.witness; }));
+    view.witnesses = static_cast<size_t>(std::ranges::count_if(nodes, &NodeAddress::witness));
+    view.is_witness = nodes[place.config->pnn].witness;
   }
   return view;
 }
@@ -167,6 +173,8 @@ std::vector<std::string> NodeView::why_not_ready() const {
   if (!cluster) return why;
   if (!has_leader(*cluster)) {
     why.push_back(explained(*this, "no leader is known"));
+  } else if (is_witness) {
+    return why;  // it votes, and serves nobody
   } else if (cluster->generation <= CTDB_INVALID_GENERATION) {
     why.push_back(explained(*this, "no generation is open"));
   } else if (cluster->recovering) {
@@ -183,7 +191,17 @@ std::vector<std::string> NodeView::why_not_healthy() const {
     why.push_back(explained(*this, "only " + std::to_string(cluster->members) + " of " +
                                        std::to_string(*nodes) + " nodes take part"));
   }
+  if (why.empty() && cluster->voters_reachable < cluster->voters) {
+    why.push_back(explained(*this, "only " + std::to_string(cluster->voters_reachable) + " of " +
+                                       std::to_string(cluster->voters) + " voting nodes are reachable"));
+  }
   return why;
+}
+
+std::optional<uint64_t> NodeView::failures_survived() const {
+  if (!cluster || !has_leader(*cluster) || cluster->members == 0) return std::nullopt;
+  if (cluster->voters == 0 || cluster->voters_reachable < cluster->votes_needed) return std::nullopt;
+  return std::min(cluster->voters_reachable - cluster->votes_needed, cluster->members - 1);
 }
 
 }  // namespace ctdb::cli

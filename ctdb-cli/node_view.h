@@ -13,7 +13,8 @@
 
 namespace ctdb::cli {
 
-inline constexpr std::array<const char*, 3> kDaemons = {"ctdb-router", "ctdb-store", "ctdb-recoveryd"};
+inline constexpr const char* kStore = "ctdb-store";
+inline constexpr std::array<const char*, 3> kDaemons = {"ctdb-router", kStore, "ctdb-recoveryd"};
 
 enum class Liveness {
   kAbsent,   // no counters segment: never ran here
@@ -39,14 +40,21 @@ struct ClusterView {
   uint64_t members = 0;
   uint64_t runstate = 0;
   bool recovering = true;
+  uint64_t voters = 0;  // 0: not known
+  uint64_t voters_reachable = 0;
+  uint64_t votes_needed = 0;
 };
 
 struct NodeView {
   std::vector<DaemonView> daemons;     // in the order of kDaemons
   std::optional<ClusterView> cluster;  // absent when recoveryd is dead: what it wrote is history
-  std::optional<size_t> nodes;         // configured, not deleted; absent when there is no configuration
+  std::optional<size_t> nodes;         // configured to hold records; absent when there is no configuration
+  size_t witnesses = 0;                // configured
+  bool is_witness = false;             // this node
 
   bool any_alive() const;
+  // So many nodes may die, one after the other, and the others go on. Absent when that is not known.
+  std::optional<uint64_t> failures_survived() const;
   // In words, most important first; empty: it is so.
   std::vector<std::string> why_not_healthy() const;
   std::vector<std::string> why_not_ready() const;

@@ -24,6 +24,7 @@ RecoverydOptions options_of(const Config& config) {
   options.start_as_stopped = config.start_as_stopped;
   options.start_as_disabled = config.start_as_disabled;
   options.cluster_lock = config.cluster_lock;
+  options.lock_register = config.lock_register;
   return options;
 }
 
@@ -207,6 +208,10 @@ void RecoverydShell::publish_counters() {
   counters.set(Counter::recoveryd_recovery_mode, state.recovery_mode);
   counters.set(Counter::recoveryd_runstate, state.runstate);
   counters.set(Counter::recoveryd_members, state.members.size());
+  const QuorumView quorum = core_->quorum();
+  counters.set(Counter::recoveryd_voters, quorum.voters);
+  counters.set(Counter::recoveryd_voters_reachable, quorum.reachable);
+  counters.set(Counter::recoveryd_votes_needed, quorum.needed);
   counters.set(Counter::recoveryd_recoveries, counts.recoveries);
   counters.set(Counter::recoveryd_recovery_last_us,
                static_cast<uint64_t>(counts.last_recovery / kMicrosecond));

@@ -40,11 +40,12 @@ Outcome node_list(const Invocation& invocation) {
   const Result<std::vector<NodeAnswer>> nodes = (*connection)->nodes();
   if (!nodes) return failed(nodes.error());
   const NodeView view = look_at_node(invocation.place);
-  Table table{"nodes", {"node", "address", "state", "leader", "this_node", "ban_left_s"}, {}};
+  Table table{"nodes", {"node", "address", "state", "leader", "this_node", "witness", "ban_left_s"}, {}};
   for (const NodeAnswer& node : *nodes) {
     const bool leads = view.cluster && view.cluster->leader == node.pnn;
     table.rows.push_back({static_cast<uint64_t>(node.pnn), node.address, node_state(node.flags), leads,
-                          node.pnn == self, ban_left_s(**connection, node)});
+                          node.pnn == self, (node.flags & CTDB_NODE_WITNESS) != 0,
+                          ban_left_s(**connection, node)});
   }
   Outcome outcome;
   outcome.report.tables.push_back(std::move(table));

@@ -95,7 +95,9 @@ class Change {
     const std::optional<std::vector<NodeAnswer>> nodes = decode_node_map(*answer);
     if (!nodes) return fail(ErrorCode::kInvalid, "the list of nodes is malformed");
     NodeList list;
-    for (const NodeAnswer& node : *nodes) list.push_back(node.address);
+    for (const NodeAnswer& node : *nodes) {
+      list.push_back({node.address, (node.flags & CTDB_NODE_WITNESS) != 0});
+    }
     return list;
   }
 
@@ -134,7 +136,8 @@ class Change {
 
 Outcome make(Change& change) {
   const EditNodes& edit = change.edit();
-  const std::string node = name(edit.pnn) + (edit.add ? " (" + edit.address + ")" : "");
+  const std::string node =
+      name(edit.pnn) + (edit.add ? " (" + edit.address + (edit.witness ? ", a witness)" : ")") : "");
   Outcome outcome;
   Report& report = outcome.report;
   report.json_field("node", static_cast<uint64_t>(edit.pnn));
@@ -177,6 +180,7 @@ Outcome node_add(const Invocation& invocation) {
     if (!chosen) return failed(Exit::kUsage, "'" + *word + "' is not a node number: --id takes 0 to 1023");
   }
   EditNodes edit;
+  edit.witness = invocation.optional("witness").has_value();
   edit.address = canonical_address(invocation.argument("ADDRESS"));
   if (edit.address.empty())
     return failed(Exit::kUsage, "'" + invocation.argument("ADDRESS") + "' is not an IP address");

@@ -28,7 +28,16 @@ std::string generation_text(const Value& generation) {
 std::string members_text(const NodeView& node) {
   if (!node.cluster) return "members unknown";
   const std::string of = node.nodes ? " of " + std::to_string(*node.nodes) : "";
-  return std::to_string(node.cluster->members) + of + " nodes take part";
+  std::string text = std::to_string(node.cluster->members) + of + " nodes take part";
+  if (node.witnesses == 1) text += ", and a witness";
+  if (node.witnesses > 1) text += ", and " + std::to_string(node.witnesses) + " witnesses";
+  return text;
+}
+
+std::string survival_text(uint64_t failures) {
+  if (failures == 0) return "no further failure of a node is survived";
+  return std::to_string(failures) + (failures == 1 ? " more node" : " more nodes") +
+         " may fail, one after the other, and the others go on";
 }
 
 void add_cluster(Report& report, const NodeView& node, const std::string& why) {
@@ -37,12 +46,16 @@ void add_cluster(Report& report, const NodeView& node, const std::string& why) {
   report.headline.push_back(why.empty() ? "healthy" : "NOT HEALTHY: " + why);
   report.headline.push_back(leader_text(leader) + ", " + generation_text(generation) + ", " +
                             members_text(node));
+  const std::optional<uint64_t> survived = node.failures_survived();
+  if (survived) report.headline.push_back(survival_text(*survived));
   report.json_field("healthy", why.empty());
   report.json_field("reason", why);
   report.json_field("leader", leader);
   report.json_field("generation", generation);
   report.json_field("members", node.cluster ? Value(node.cluster->members) : Value());
   report.json_field("nodes", node.nodes ? Value(static_cast<uint64_t>(*node.nodes)) : Value());
+  report.json_field("witnesses", static_cast<uint64_t>(node.witnesses));
+  report.json_field("failures_survived", survived ? Value(*survived) : Value());
   report.json_field("runstate",
                     node.cluster ? Value(std::string(runstate_name(node.cluster->runstate))) : Value());
   report.json_field("recovering", node.cluster ? Value(node.cluster->recovering) : Value());
@@ -50,10 +63,13 @@ void add_cluster(Report& report, const NodeView& node, const std::string& why) {
 
 void add_place(Report& report, const NodePlace& place) {
   if (!place.config) return;
+  const bool witness = place.config->nodes[place.config->pnn].witness;
   report.headline.push_back("this is node " + std::to_string(place.config->pnn) + ", " +
-                            place.config->node_address + ", of cluster '" + place.config->cluster_name + "'");
+                            place.config->node_address + (witness ? ", a witness" : "") + ", of cluster '" +
+                            place.config->cluster_name + "'");
   report.json_field("node", static_cast<uint64_t>(place.config->pnn));
   report.json_field("address", place.config->node_address);
+  report.json_field("witness", witness);
   report.json_field("cluster", place.config->cluster_name);
 }
 

@@ -21,8 +21,7 @@ namespace ctdb {
 struct ClusterNode::Parts {
   Parts(RecoverydOptions options, Random& random, RecoverydOutput& output, ByteView durable, TimeNs now)
       : c(std::move(options), random, output, now),
-        node(c.options.start_as_stopped, c.options.start_as_disabled, c.options.leader_capability,
-             c.options.lmaster_capability),
+        node(first_state(c)),
         files(c),
         election(c),
         member(c),
@@ -33,6 +32,13 @@ struct ClusterNode::Parts {
     member.start();
   }
 
+  static NodeState first_state(const Context& context) {
+    const RecoverydOptions& o = context.options;
+    // Where no majority decides it would only keep others from going on.
+    if (context.witness(o.pnn)) return NodeState::of_witness(o.majority_quorum && !o.lock_quorum);
+    return {o.start_as_stopped, o.start_as_disabled, o.leader_capability, o.lmaster_capability};
+  }
+  bool may_lead() const { return c.router_up && node.may_lead() && files.rule_prevails(); }
   void take_durable(ByteView bytes);
   void after_event();
   void work();
@@ -44,6 +50,7 @@ struct ClusterNode::Parts {
   std::string why_no_leader() const;
   std::string remark() const;
   std::string no_quorum(size_t linked) const;
+  std::string witness_remark() const;
 
   void control_packet(const Header& header, ByteView packet);
   void own_packet(const Header& header, ByteView payload);
@@ -129,6 +136,8 @@ void ClusterNode::Parts::own_packet(const Header& header, ByteView payload) {
 
 void ClusterNode::Parts::peer_packet(const Header& header, ByteView payload) {
   const uint32_t from = header.srcnode;
+  if (files.other_rule(from) && header.operation != static_cast<uint32_t>(Operation::NODE_LIST))
+    return c.refuse();
   switch (static_cast<Operation>(header.operation)) {
     case Operation::VOTE_REQUEST:
       return with<VoteRequest>(payload, [&](const VoteRequest& m) { election.on_vote_request(from, m); });
@@ -293,14 +302,15 @@ void ClusterNode::Parts::work() {
   if (node.inactive()) member.suspend(true, node.why_inactive());
   if (!wanted && !election.leading()) member.suspend(false, told_reason);
   if (left_behind()) member.suspend(false, "the cluster has gone on without this node");
+  if (!files.rule_prevails()) member.suspend(false, files.remark());
   member.work();
-  election.work(c.router_up && node.may_lead());
+  election.work(may_lead());
   if (election.leading() && !was_leading) leader.start();
   was_leading = election.leading();
   if (!was_leading) return;
   leader.work();
   was_leading = election.leading();
-  if (!was_leading) election.work(c.router_up && node.may_lead());  // it resigned: it may want to come back
+  if (!was_leading) election.work(may_lead());  // it resigned: it may want to come back
 }
 
 // A generation was decided that this node is not in, and it is in no newer one: what its store has is of the past.
@@ -316,7 +326,9 @@ bool ClusterNode::Parts::left_behind() const {
 
 std::string ClusterNode::Parts::reason() const {
   if (member.open()) return remark();
+  if (node.witness()) return witness_remark();
   if (node.inactive()) return node.why_inactive();
+  if (!files.rule_prevails()) return files.remark();
   if (!member.store_up()) return "ctdb-store is not running";
   const size_t linked = c.linked_count();
   if (!c.voters.enough(linked)) return no_quorum(linked);
@@ -348,9 +360,22 @@ std::string ClusterNode::Parts::remark() const {
   const auto add = [&all](const std::string& text) {
     if (!text.empty()) all += (all.empty() ? "" : "; ") + text;
   };
+  for (const uint32_t pnn : numbers_of(c.nodes)) {
+    if (c.witness(pnn) && !c.linked(pnn))
+      add("the witness, node " + std::to_string(pnn) + ", is not reachable");
+  }
   if (election.leading()) add(leader.why_not_voters());
   add(election.leading() ? leader.who_is_out() : told_reason);
   return all;
+}
+
+std::string ClusterNode::Parts::witness_remark() const {
+  if (!files.rule_prevails()) return files.remark();
+  const size_t linked = c.linked_count();
+  if (!c.voters.enough(linked)) return no_quorum(linked);
+  const std::string what = election.live_leader() ? node.why_inactive() : why_no_leader();
+  const std::string more = remark();
+  return what + (more.empty() ? "" : "; " + more);
 }
 
 std::string ClusterNode::Parts::why_no_leader() const {
@@ -375,6 +400,8 @@ ClusterState ClusterNode::Parts::view() const {
   }
   s.node_flags[c.pnn()] = node.flags();
   s.members = member.open_members();
+  // A witness is never in an open generation; it shows the one it votes in.
+  if (node.witness() && election.live_leader()) s.members = c.durable.decided_members;
   s.reason = reason();
   s.voters = c.voters.numbers();
   return s;
@@ -407,7 +434,7 @@ void ClusterNode::Parts::announce() {
 void ClusterNode::Parts::after_event() {
   work();
   member.publish_lease();
-  files.work();
+  files.work(member.open());
   announce();
   publish();
 }
@@ -490,6 +517,10 @@ const ClusterState& ClusterNode::state() const {
 }
 const RecoverydCounts& ClusterNode::counts() const {
   return parts_->c.counts;
+}
+QuorumView ClusterNode::quorum() const {
+  const Context& c = parts_->c;
+  return {c.voters.count(), c.linked_count(), c.voters.needed()};
 }
 bool ClusterNode::is_leader() const {
   return parts_->election.leading();

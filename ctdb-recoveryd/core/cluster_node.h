@@ -116,7 +116,8 @@ struct RecoverydOptions {
   bool lmaster_capability = true;
   bool start_as_stopped = false;
   bool start_as_disabled = false;
-  std::string cluster_lock;  // as configured; for GET_RECLOCK_FILE
+  std::string cluster_lock;   // as configured; for GET_RECLOCK_FILE
+  std::string lock_register;  // the file that decides with lock_quorum
   RecoverydTiming timing;
 };
 
@@ -125,6 +126,13 @@ struct RecoverydCounts {
   uint64_t recoveries = 0;   // generations opened here
   TimeNs last_recovery = 0;  // duration of the last one, from RECOVERY_BEGIN to the opening
   uint64_t refused = 0;      // packets refused: malformed, stale, not allowed
+};
+
+// How far the cluster is from losing its quorum.
+struct QuorumView {
+  size_t voters = 0;
+  size_t reachable = 0;  // of them, this node included
+  size_t needed = 0;     // 1 where no majority decides
 };
 
 class ClusterNode {
@@ -149,6 +157,7 @@ class ClusterNode {
   // ---- what the shell and checkers ask ----
   const ClusterState& state() const;  // as last sent to the router
   const RecoverydCounts& counts() const;
+  QuorumView quorum() const;
   bool is_leader() const;
   // Generation this node's store is open in now, else CTDB_INVALID_GENERATION.
   uint32_t open_generation() const;

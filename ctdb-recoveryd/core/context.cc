@@ -18,6 +18,11 @@ bool Context::all_linked() const {
   return std::all_of(all.begin(), all.end(), [this](uint32_t node) { return linked(node); });
 }
 
+std::string Context::quorum_rule() const {
+  if (options.lock_quorum) return "lock, register " + options.lock_register;
+  return options.majority_quorum ? "majority" : "none";
+}
+
 void Context::set_nodes(const NodeList& list) {
   nodes = list;
   count_voters();

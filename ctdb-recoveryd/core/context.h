@@ -67,6 +67,10 @@ struct Context {
   uint32_t lines() const { return static_cast<uint32_t>(links.size()); }
   // It has a share in this cluster: by the nodes file, or it still votes.
   bool known(uint32_t node) const { return in_list(nodes, node) || voters.is_voter(node); }
+  // It votes and holds no records.
+  bool witness(uint32_t node) const { return is_witness(nodes, node); }
+  // Of two nodes that have the same words for it, a majority is the same thing. For people, too.
+  std::string quorum_rule() const;
   // It knows of no decision.
   bool fresh() const { return durable.decided_generation == CTDB_INVALID_GENERATION; }
   bool all_linked() const;

@@ -112,6 +112,10 @@ Controls::Answer Controls::get_reclock_file(const ReqControl&) {
   return answer;
 }
 
+Controls::Answer Controls::not_for_a_witness() {
+  return {-1, {}, "this node is a witness: it holds no records and stays that way"};
+}
+
 Controls::Answer Controls::stop_node(const ReqControl&) {
   node_.set_stopped(true);
   c_.announce = true;
@@ -120,6 +124,7 @@ Controls::Answer Controls::stop_node(const ReqControl&) {
 }
 
 Controls::Answer Controls::continue_node(const ReqControl&) {
+  if (node_.witness()) return not_for_a_witness();
   node_.set_stopped(false);
   c_.announce = true;
   c_.log(RecoverydLog::kNotice, "continued by the administrator");
@@ -127,12 +132,14 @@ Controls::Answer Controls::continue_node(const ReqControl&) {
 }
 
 Controls::Answer Controls::set_lmaster_role(const ReqControl& control) {
+  if (node_.witness()) return not_for_a_witness();
   node_.set_capability(CTDB_CAPABILITY_LMASTER, load<uint32_t>(control.data.data()) != 0);
   c_.announce = true;
   return {};
 }
 
 Controls::Answer Controls::set_recmaster_role(const ReqControl& control) {
+  if (node_.witness()) return not_for_a_witness();
   node_.set_capability(CTDB_CAPABILITY_RECMASTER, load<uint32_t>(control.data.data()) != 0);
   c_.announce = true;
   return {};

@@ -29,6 +29,7 @@ class Controls {
   struct Row;
   static const Row* find(uint32_t opcode);
   Answer serve(const ReqControl& control);
+  static Answer not_for_a_witness();
 
   Answer accept(const ReqControl&) { return {}; }
   Answer set_vnnmap(const ReqControl&);

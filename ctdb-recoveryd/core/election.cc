@@ -36,12 +36,14 @@ void Election::work(bool may_lead) {
   }
   if (campaign_at_ == kNever) {
     const RecoverydTiming& t = c_.timing();
+    // Those that hold records first: a witness leads only when none of them gets the votes.
+    const TimeNs earliest = t.backoff_min + (c_.witness(c_.pnn()) ? t.backoff_max + t.vote_timeout : 0);
     const auto spread = static_cast<uint64_t>(t.backoff_max - t.backoff_min)
                         << std::min(failures_, kFailuresCounted);
     // With nobody else to vote there is nobody to leave room for.
     campaign_at_ = c_.voters.count() == 1
                        ? c_.now
-                       : c_.now + t.backoff_min + static_cast<TimeNs>(c_.random.below(spread + 1));
+                       : c_.now + earliest + static_cast<TimeNs>(c_.random.below(spread + 1));
   }
   if (c_.now >= campaign_at_) start_trial();
 }

@@ -12,8 +12,8 @@ void Leader::wait_until(TimeNs when) {
 
 bool Leader::eligible(uint32_t pnn) const {
   const Peer& peer = peers_[pnn];
-  return contains(voters_.numbers, pnn) && !left_out(pnn) && c_.linked(pnn) && peer.answered && peer.fresh &&
-         !lease_over(peer) && peer.reply.store_up &&
+  return contains(voters_.numbers, pnn) && !c_.witness(pnn) && !left_out(pnn) && c_.linked(pnn) &&
+         peer.answered && peer.fresh && !lease_over(peer) && peer.reply.store_up &&
          (peer.reply.flags & (CTDB_NODE_STOPPED | CTDB_NODE_BANNED)) == 0 && c_.now >= peer.benched_until;
 }
 

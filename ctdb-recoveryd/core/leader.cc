@@ -130,7 +130,7 @@ void Leader::update_flags() {
 std::string Leader::who_is_out() const {
   std::string all;
   for (uint32_t node : c_.voters.numbers()) {
-    if (contains(c_.durable.decided_members, node) || !c_.linked(node)) continue;
+    if (contains(c_.durable.decided_members, node) || !c_.linked(node) || c_.witness(node)) continue;
     const Peer& peer = peers_[node];
     const uint32_t flags = peer.answered ? peer.reply.flags : 0;
     std::string why = peer.reason;
@@ -190,6 +190,7 @@ void Leader::resign(const std::string& why) {
 
 void Leader::work() {
   if (!c_.votes()) return resign("it has no vote any more");
+  if (!files_.rule_prevails()) return resign("another quorum rule prevails");
   if (!node_.may_lead()) return resign("it is not active or has no leader capability");
   if (by_lock() && !election_.lock().held()) return resign(election_.lock().why_not());
   if (member_.quorum_lost() || !majority_answers()) {

@@ -10,7 +10,15 @@ NodeState::NodeState(bool stopped, bool disabled, bool may_lead, bool may_be_lma
   set_capability(CTDB_CAPABILITY_LMASTER, may_be_lmaster);
 }
 
+NodeState NodeState::of_witness(bool may_lead) {
+  NodeState state(true, false, may_lead, false);
+  state.flags_ = CTDB_NODE_WITNESS | CTDB_NODE_STOPPED;
+  state.runstate_ = CTDB_RUNSTATE_RUNNING;
+  return state;
+}
+
 std::string NodeState::why_inactive() const {
+  if (witness()) return "it is a witness: it votes and holds no records";
   if ((flags_ & CTDB_NODE_STOPPED) != 0) return "stopped by the administrator (continue it to bring it back)";
   if (banned()) return "banned for " + std::to_string(ban_seconds_) + " seconds, " + ban_ends_;
   return "";

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What this node says of itself: flags an operator sets, a ban with its timer, roles, run state. It owns its
 // flags (cluster-semantics §1.3); everybody else learns them from heartbeat replies. Pure.
+//
+// A witness is a node that is stopped for good: so all that keeps a stopped node from records keeps a witness from them, and
+// both vote. Unlike one it may lead: it can be the only one that knows what was decided last, and who knows less gets no vote.
 #ifndef CTDB_RECOVERYD_CORE_NODE_STATE_H_
 #define CTDB_RECOVERYD_CORE_NODE_STATE_H_
 
@@ -15,12 +18,14 @@ namespace ctdb {
 class NodeState {
  public:
   NodeState(bool stopped, bool disabled, bool may_lead, bool may_be_lmaster);
+  static NodeState of_witness(bool may_lead);
 
   uint32_t flags() const { return flags_; }
   bool inactive() const { return (flags_ & (CTDB_NODE_STOPPED | CTDB_NODE_BANNED)) != 0; }
   // "stopped by the administrator" or the like; empty when active.
   std::string why_inactive() const;
-  void set_stopped(bool on) { set(CTDB_NODE_STOPPED, on); }
+  bool witness() const { return (flags_ & CTDB_NODE_WITNESS) != 0; }
+  void set_stopped(bool on) { set(CTDB_NODE_STOPPED, on || witness()); }
   void set_disabled(bool on) { set(CTDB_NODE_DISABLED, on); }
 
   // seconds 0: no ban any more. Banning a banned node restarts the timer. `until`: when it ends, for people.
@@ -32,7 +37,9 @@ class NodeState {
   bool expire_ban(TimeNs now);
 
   uint32_t capabilities() const { return capabilities_; }
-  bool may_lead() const { return (capabilities_ & CTDB_CAPABILITY_RECMASTER) != 0 && !inactive(); }
+  bool may_lead() const {
+    return (capabilities_ & CTDB_CAPABILITY_RECMASTER) != 0 && (!inactive() || witness());
+  }
   void set_capability(uint32_t bit, bool on);
 
   uint32_t runstate() const { return runstate_; }

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "ctdb-recoveryd/core/quorum_rules.h"
+
 namespace ctdb {
 namespace {
 
@@ -13,14 +15,15 @@ constexpr TimeNs kAskAgain = 5 * kSecond;
 }  // namespace
 
 void NodesFiles::send(uint32_t pnn, bool asks) {
-  c_.send(pnn, Operation::NODE_LIST, NodeListMessage{asks, c_.durable.decided_generation, c_.nodes}.encode());
+  c_.send(pnn, Operation::NODE_LIST,
+          NodeListMessage{asks, open_, c_.durable.decided_generation, c_.quorum_rule(), c_.nodes}.encode());
 }
 
 void NodesFiles::tell_all() {
   for (uint32_t pnn = 0; pnn < c_.lines(); ++pnn) {
     if (pnn != c_.pnn() && c_.known(pnn) && c_.linked(pnn)) send(pnn, false);
   }
-  for (auto& [pnn, known] : lists_) compare(known);
+  for (auto& [pnn, known] : lists_) compare(pnn, known);
 }
 
 void NodesFiles::on_link(uint32_t pnn, bool up) {
@@ -30,14 +33,25 @@ void NodesFiles::on_link(uint32_t pnn, bool up) {
 
 void NodesFiles::on_list(uint32_t from, const NodeListMessage& message) {
   if (message.asks) send(from, false);
-  if (message.decided_generation != CTDB_INVALID_GENERATION) c_.decided_elsewhere = true;
   Known& known = lists_[from];
   known.list = message.nodes;
-  compare(known);
+  known.rule = message.quorum_rule;
+  known.open = message.open;
+  compare(from, known);
+  if (message.decided_generation != CTDB_INVALID_GENERATION && !known.other_rule) c_.decided_elsewhere = true;
 }
 
-void NodesFiles::compare(Known& known) {
-  std::string difference = node_list_difference(c_.nodes, known.list);
+void NodesFiles::compare(uint32_t pnn, Known& known) {
+  const std::string list = node_list_difference(c_.nodes, known.list);
+  const std::string of_node = " of node " + std::to_string(pnn) + " differs: ";
+  known.other_list = !list.empty();
+  known.other_rule = known.rule != c_.quorum_rule();
+  std::string difference;
+  if (known.other_list) difference = "the nodes file" + of_node + list;
+  if (known.other_rule) {
+    difference += (difference.empty() ? "the quorum rule" : "; the quorum rule") + of_node +
+                  c_.quorum_rule() + " here, " + known.rule + " there";
+  }
   if (difference == known.difference) return;
   known.difference = std::move(difference);
   known.log_at = known.difference == known.logged ? kNever : c_.now + kReloadTakes;
@@ -45,7 +59,10 @@ void NodesFiles::compare(Known& known) {
   c_.announce = true;
 }
 
-void NodesFiles::work() {
+void NodesFiles::work(bool open) {
+  const bool news = open != open_ && rules_differ();
+  open_ = open;
+  if (news) tell_all();
   for (auto& [pnn, known] : lists_) {
     if (c_.now >= known.log_at) log_difference(pnn, known);
     if (c_.now < known.ask_at) continue;
@@ -61,7 +78,7 @@ void NodesFiles::log_difference(uint32_t pnn, Known& known) {
   if (known.difference.empty()) {
     c_.log(RecoverydLog::kNotice, node + " has the same nodes file now");
   } else {
-    c_.log(RecoverydLog::kWarning, "the nodes file of " + node + " differs: " + known.difference);
+    c_.log(RecoverydLog::kWarning, known.difference);
   }
 }
 
@@ -73,14 +90,30 @@ TimeNs NodesFiles::next_deadline() const {
 
 bool NodesFiles::differs(uint32_t pnn) const {
   const auto found = lists_.find(pnn);
-  return found != lists_.end() && !found->second.difference.empty();
+  return found != lists_.end() && found->second.other_list;
+}
+
+bool NodesFiles::other_rule(uint32_t pnn) const {
+  const auto found = lists_.find(pnn);
+  return found != lists_.end() && found->second.other_rule;
+}
+
+bool NodesFiles::rules_differ() const {
+  return std::any_of(lists_.begin(), lists_.end(), [](const auto& one) { return one.second.other_rule; });
+}
+
+bool NodesFiles::rule_prevails() const {
+  if (!rules_differ()) return true;
+  std::vector<RuleOfNode> all = {{c_.pnn(), c_.quorum_rule(), open_}};
+  for (const auto& [pnn, known] : lists_) all.push_back({pnn, known.rule, known.open});
+  return prevailing_rule(all) == c_.quorum_rule();
 }
 
 const NodeList& NodesFiles::prevailing() const {
   size_t known = 1;
   for (const auto& [pnn, list] : lists_) known += c_.voters.is_voter(pnn) ? 1 : 0;
   for (const auto& [pnn, one] : lists_) {
-    if (!c_.voters.is_voter(pnn) || one.difference.empty()) continue;
+    if (!c_.voters.is_voter(pnn) || !one.other_list) continue;
     const NodeList& list = one.list;
     const auto same = static_cast<size_t>(std::count_if(lists_.begin(), lists_.end(), [&](const auto& other) {
       return c_.voters.is_voter(other.first) && node_list_difference(list, other.second.list).empty();
@@ -99,9 +132,7 @@ bool NodesFiles::odd(uint32_t pnn) const {
 std::string NodesFiles::remark() const {
   std::string text;
   for (const auto& [pnn, known] : lists_) {
-    if (known.difference.empty()) continue;
-    text += (text.empty() ? "" : "; ") + ("the nodes file of node " + std::to_string(pnn)) +
-            " differs: " + known.difference;
+    if (!known.difference.empty()) text += (text.empty() ? "" : "; ") + known.difference;
   }
   return text;
 }

@@ -156,7 +156,9 @@ void LocalControls::get_nodes_file(const Origin& origin, const ReqControl&, Time
   if (!wrong.empty()) return r_.reply(origin, -1, {}, wrong);
   // Tools take a number that the node knows and the file does not for a mistake (cluster-semantics §12).
   while (nodes.size() < r_.nodes_.size()) nodes.push_back(r_.deleted_node());
-  ok(origin, nodemap(nodes, [&](uint32_t pnn) { return nodes[pnn].deleted ? CTDB_NODE_DELETED : 0; }));
+  ok(origin, nodemap(nodes, [&](uint32_t pnn) {
+       return nodes[pnn].deleted ? CTDB_NODE_DELETED : nodes[pnn].witness ? CTDB_NODE_WITNESS : 0;
+     }));
 }
 
 void LocalControls::reload_nodes_file(const Origin& origin, const ReqControl&, TimeNs) {

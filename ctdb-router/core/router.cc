@@ -30,7 +30,7 @@ Router::Router(RouterOptions options, RouterOutput& output)
       statistics_start_ns_(output.wall_clock_ns()) {
   CTDB_ASSERT(pnn_ < nodes_.size());
   for (uint32_t pnn = 0; pnn < nodes_.size(); ++pnn) {
-    peers_.push_back(nodes_[pnn].deleted || pnn == pnn_ ? "" : nodes_[pnn].text);
+    peers_.push_back(nodes_[pnn].deleted || pnn == pnn_ ? NodeEntry() : NodeEntry(nodes_[pnn].text));
   }
 }
 

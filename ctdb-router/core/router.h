@@ -63,6 +63,7 @@ struct RouterNode {
   bool linked = false;
   uint64_t session = 0;
   std::string text;  // the address as the nodes file has it
+  bool witness = false;
 };
 
 class RouterOutput {

@@ -36,7 +36,9 @@ RouterNode Router::deleted_node() const {
 
 NodeList Router::node_list() const {
   NodeList list;
-  for (const RouterNode& node : nodes_) list.push_back(node.deleted ? "" : node.text);
+  for (const RouterNode& node : nodes_) {
+    list.push_back(node.deleted ? NodeEntry() : NodeEntry(node.text, node.witness));
+  }
   return list;
 }
 
@@ -54,6 +56,9 @@ std::string Router::why_not_reload(const std::vector<RouterNode>& fresh) const {
       if (takes_part(pnn)) return node(pnn) + " is not in the nodes file any more but active: stop it first";
     } else if (fresh[pnn].text != nodes_[pnn].text) {
       return "the address of " + node(pnn) + " changes from " + nodes_[pnn].text + " to " + fresh[pnn].text +
+             ": remove the node, reload, and add it again";
+    } else if (fresh[pnn].witness != nodes_[pnn].witness) {
+      return node(pnn) + (fresh[pnn].witness ? " becomes a witness" : " is a witness no more") +
              ": remove the node, reload, and add it again";
     }
   }
@@ -124,7 +129,7 @@ void Router::set_peers() {
     if (leaves && pnn < peers_.size()) {
       peers.push_back(peers_[pnn]);
     } else {
-      peers.push_back(node.deleted || pnn == pnn_ ? "" : node.text);
+      peers.push_back(node.deleted || pnn == pnn_ ? NodeEntry() : NodeEntry(node.text));
     }
   }
   if (peers == peers_) return;
@@ -134,8 +139,10 @@ void Router::set_peers() {
 
 void Router::tell_recoveryd_nodes() {
   if (!recoveryd_up_) return;
+  NodeListMessage message;
+  message.nodes = node_list();
   build_own(built_, {0, state_.generation, static_cast<uint32_t>(Operation::NODE_LIST), pnn_, pnn_, 0},
-            NodeListMessage{false, CTDB_INVALID_GENERATION, node_list()}.encode());
+            message.encode());
   out_.to_recoveryd(Lane::kControl, 0, built_);
 }
 

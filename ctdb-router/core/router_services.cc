@@ -191,6 +191,7 @@ uint32_t Router::flags_of(uint32_t pnn) const {
   // Links and the nodes file are this router's own knowledge.
   constexpr uint32_t kOwn = CTDB_NODE_DISCONNECTED | CTDB_NODE_DELETED;
   if (have_state_ && pnn < state_.node_flags.size()) flags = state_.node_flags[pnn] & ~kOwn;
+  if (nodes_[pnn].witness) flags = CTDB_NODE_WITNESS | CTDB_NODE_STOPPED;
   if (pnn != pnn_ && !nodes_[pnn].linked) flags |= CTDB_NODE_DISCONNECTED | CTDB_NODE_UNHEALTHY;
   return flags;
 }

@@ -138,7 +138,7 @@ std::string RouterShell::edit_nodes_file(const EditNodes& edit) {
   if (!now) return problems.empty() ? now.error().text() : problems.front().format();
   if (node_list_digest(node_list(*now)) != edit.digest)
     return file + " was changed and is not in use yet: reload it";
-  const Result<std::string> changed = edit_nodes(*text, {edit.add, edit.pnn, edit.address});
+  const Result<std::string> changed = edit_nodes(*text, {edit.add, edit.pnn, edit.address, edit.witness});
   if (!changed) return changed.error().context;
   if (!edit.write) return "";
   const Result<void> written = replace_nodes_file(file, *changed);

@@ -51,6 +51,7 @@ std::vector<RouterNode> router_nodes(const std::vector<NodeAddress>& nodes, uint
     entry.address = address_image(make_address(node.deleted ? "0.0.0.0" : node.address, port));
     entry.deleted = node.deleted;
     entry.text = node.address;
+    entry.witness = node.witness;
     out.push_back(std::move(entry));
   }
   return out;
@@ -69,7 +70,7 @@ RouterShell::RouterShell(DaemonContext& context, uint64_t boot_id, ClusterKey ke
       publisher_(loop_, *context.counters, [this] { publish(); }),
       peers_(node_list(context.config.nodes)),
       linked_(context.config.nodes.size(), false) {
-  peers_[context.config.pnn].clear();
+  peers_[context.config.pnn] = {};
 }
 
 RouterShell::~RouterShell() {

@@ -20,6 +20,7 @@ namespace ctdb {
 namespace {
 
 constexpr const char* kForms = "write one address a line";
+constexpr const char* kWitness = "witness";
 
 bool is_blank(char c) {
   return c == ' ' || c == '\t';
@@ -29,14 +30,25 @@ bool is_blank(char c) {
 struct Entry {
   std::string number;  // as written; empty in the classic form
   std::string address;
+  bool witness = false;
 };
-Entry split(const std::string& line) {
+
+// Takes the last word away if it is the mark of a witness.
+bool take_mark(std::string& line) {
+  const size_t blank = line.find_last_of(" \t");
+  if (blank == std::string::npos || line.substr(blank + 1) != kWitness) return false;
+  line = trimmed(line.substr(0, blank));
+  return true;
+}
+
+Entry split(std::string line) {
+  const bool witness = take_mark(line);
   const auto blank = std::find_if(line.begin(), line.end(), is_blank);
-  if (blank == line.end()) return {"", line};
+  if (blank == line.end()) return {"", line, witness};
   const std::string first(line.begin(), blank);
   // What is no number belongs to whatever was meant to be an address, and is told with it.
-  if (first.find_first_not_of("0123456789") != std::string::npos) return {"", line};
-  return {first, trimmed(std::string(blank, line.end()))};
+  if (first.find_first_not_of("0123456789") != std::string::npos) return {"", line, witness};
+  return {first, trimmed(std::string(blank, line.end())), witness};
 }
 
 class NodesParser {
@@ -59,13 +71,14 @@ class NodesParser {
     size_ = std::max<size_t>(size_, next_);
     if (size_ > kNodesMax) problem(0, "more than 1024 nodes", "remove some");
     if (addresses_.empty() && found_.empty()) problem(0, "no node addresses in this file", kForms);
+    check_witnesses();
   }
 
   bool has_numbers() const { return explicit_; }
   std::vector<NodeAddress> nodes() const {
     std::vector<NodeAddress> nodes;
-    for (uint32_t pnn = 0; pnn < size_; ++pnn) nodes.push_back({pnn, "", true});
-    for (const auto& [pnn, where] : numbers_) nodes[pnn] = {pnn, where.address, false};
+    for (uint32_t pnn = 0; pnn < size_; ++pnn) nodes.push_back({pnn, "", true, false});
+    for (const auto& [pnn, where] : numbers_) nodes[pnn] = {pnn, where.address, false, where.witness};
     return nodes;
   }
 
@@ -78,6 +91,15 @@ class NodesParser {
       if (!line.empty() && line[0] != '#') return split(line);
     }
     return {};
+  }
+
+  // A generation without a node that holds records is none; and with as many witnesses as others no transaction finds a majority.
+  void check_witnesses() {
+    size_t witnesses = 0;
+    for (const auto& [pnn, where] : numbers_) witnesses += where.witness ? 1 : 0;
+    if (witnesses == 0 || 2 * witnesses < numbers_.size()) return;
+    problem(0, std::to_string(witnesses) + " of " + std::to_string(numbers_.size()) + " nodes are witnesses",
+            "more than half must hold records: take the word 'witness' away from some lines");
   }
 
   void problem(int line, const std::string& text, const std::string& remedy) {
@@ -108,7 +130,7 @@ class NodesParser {
       return problem(line_, address + " stands in line " + std::to_string(at->second) + " already",
                      "each node needs its own address");
     }
-    if (auto [at, fresh] = numbers_.emplace(pnn, Where{line_, address}); !fresh) {
+    if (auto [at, fresh] = numbers_.emplace(pnn, Where{line_, address, entry.witness}); !fresh) {
       return problem(
           line_,
           "number " + std::to_string(pnn) + " stands in line " + std::to_string(at->second.line) + " already",
@@ -120,6 +142,7 @@ class NodesParser {
   struct Where {
     int line;
     std::string address;
+    bool witness;
   };
   const std::string& file_;
   std::vector<ConfigProblem>& found_;
@@ -160,14 +183,25 @@ auto refuse(const std::string& why) {
   return fail(ErrorCode::kInvalid, why);
 }
 
+// Without a file to point at.
+Result<void> usable(const std::string& text) {
+  std::vector<ConfigProblem> found;
+  const std::string name = "nodes file";
+  NodesParser parser(name, found);
+  parser.parse(text);
+  if (any_fatal(found)) return refuse(found.front().text + ": " + found.front().remedy);
+  return {};
+}
+
 void add_line(std::vector<std::string>& lines, bool explicit_form, const NodesEdit& edit, size_t known) {
-  if (explicit_form) return lines.push_back(std::to_string(edit.pnn) + " " + edit.address);
+  const std::string line = edit.address + (edit.witness ? std::string(" ") + kWitness : "");
+  if (explicit_form) return lines.push_back(std::to_string(edit.pnn) + " " + line);
   if (edit.pnn < known) {
-    lines[find_line(lines, false, edit.pnn)] = edit.address;
+    lines[find_line(lines, false, edit.pnn)] = line;
     return;
   }
   for (size_t gap = known; gap < edit.pnn; ++gap) lines.push_back("#");
-  lines.push_back(edit.address);
+  lines.push_back(line);
 }
 
 }  // namespace
@@ -193,7 +227,9 @@ Result<std::vector<NodeAddress>> parse_nodes(const std::string& file, const std:
 
 NodeList node_list(const std::vector<NodeAddress>& nodes) {
   NodeList list;
-  for (const NodeAddress& node : nodes) list.push_back(node.deleted ? "" : node.address);
+  for (const NodeAddress& node : nodes) {
+    list.push_back(node.deleted ? NodeEntry() : NodeEntry(node.address, node.witness));
+  }
   return list;
 }
 
@@ -217,16 +253,22 @@ Result<std::string> edit_nodes(const std::string& text, const NodesEdit& edit) {
     } else {
       *at = "#" + trimmed(*at);
     }
-    return joined(lines);
+    const std::string changed = joined(lines);
+    if (Result<void> good = usable(changed); !good) return fail(std::move(good.error()));
+    return changed;
   }
   const std::string address = canonical_address(edit.address);
   if (address.empty()) return refuse("'" + edit.address.substr(0, 64) + "' is not an IP address");
-  const auto same = std::find(list.begin(), list.end(), address);
+  const auto same = std::find_if(list.begin(), list.end(),
+                                 [&](const NodeEntry& entry) { return entry.address == address; });
   if (same != list.end())
     return refuse(address + " is node " + std::to_string(same - list.begin()) + " already");
-  if (in_list(list, edit.pnn)) return refuse(node + " is there already, with address " + list[edit.pnn]);
-  add_line(lines, parser.has_numbers(), {true, edit.pnn, address}, list.size());
-  return joined(lines);
+  if (in_list(list, edit.pnn))
+    return refuse(node + " is there already, with address " + list[edit.pnn].address);
+  add_line(lines, parser.has_numbers(), {true, edit.pnn, address, edit.witness}, list.size());
+  const std::string changed = joined(lines);
+  if (Result<void> good = usable(changed); !good) return fail(std::move(good.error()));
+  return changed;
 }
 
 Result<void> replace_nodes_file(const std::string& file, const std::string& text) {

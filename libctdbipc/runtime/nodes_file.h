@@ -7,7 +7,8 @@
 //     10.0.0.3      node 2                 2 10.0.0.3
 //
 // In the classic form a line's place is its number, so a line that is not needed any more stays as a comment. In the
-// explicit form lines come in any order, a line can be taken away, and a comment has no number.
+// explicit form lines come in any order, a line can be taken away, and a comment has no number. In both forms the word
+// "witness" after the address marks a node that votes and holds no records.
 #ifndef LIBCTDBIPC_RUNTIME_NODES_FILE_H_
 #define LIBCTDBIPC_RUNTIME_NODES_FILE_H_
 
@@ -25,6 +26,7 @@ struct NodeAddress {
   uint32_t pnn = 0;
   std::string address;  // canonical text, without port; empty when deleted
   bool deleted = false;
+  bool witness = false;
 };
 
 // Reads a nodes file as it is now. Index = pnn; numbers that are not in use are deleted nodes.
@@ -39,6 +41,7 @@ struct NodesEdit {
   bool add = true;  // false: remove `pnn`
   uint32_t pnn = 0;
   std::string address;  // of a node that is added
+  bool witness = false;
 };
 // The new text. Errors: kInvalid, in words that need no file name.
 Result<std::string> edit_nodes(const std::string& text, const NodesEdit& edit);

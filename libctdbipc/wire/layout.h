@@ -86,6 +86,8 @@
 #define CTDB_NODE_DELETED 0x10u
 #define CTDB_NODE_STOPPED 0x20u
 #define CTDB_NODE_INACTIVE 0x39u
+/* Ours: it votes and holds no records. It has STOPPED as well, which is how classic programs see it. */
+#define CTDB_NODE_WITNESS 0x00010000u
 
 /* Run states and recovery modes, §7.4 */
 #define CTDB_RUNSTATE_INIT 1u

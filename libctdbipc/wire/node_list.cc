@@ -13,13 +13,13 @@ void hash_byte(uint64_t& hash, uint8_t byte) {
   hash = (hash ^ byte) * 0x100000001b3ull;
 }
 
-const std::string& at(const NodeList& list, size_t pnn) {
-  static const std::string none;
+const NodeEntry& at(const NodeList& list, size_t pnn) {
+  static const NodeEntry none;
   return pnn < list.size() ? list[pnn] : none;
 }
 
-std::string shown(const std::string& address) {
-  return address.empty() ? "none" : address;
+std::string shown(const NodeEntry& node) {
+  return node.empty() ? "none" : node.address + (node.witness ? " witness" : "");
 }
 
 }  // namespace
@@ -28,14 +28,18 @@ uint64_t node_list_digest(const NodeList& list) {
   uint64_t hash = 0xcbf29ce484222325ull;
   for (const uint32_t pnn : numbers_of(list)) {
     for (int shift = 0; shift < 32; shift += 8) hash_byte(hash, static_cast<uint8_t>(pnn >> shift));
-    for (const char c : list[pnn]) hash_byte(hash, static_cast<uint8_t>(c));
-    hash_byte(hash, 0);
+    for (const char c : list[pnn].address) hash_byte(hash, static_cast<uint8_t>(c));
+    hash_byte(hash, list[pnn].witness ? 1 : 0);
   }
   return hash;
 }
 
 bool in_list(const NodeList& list, uint32_t pnn) {
   return !at(list, pnn).empty();
+}
+
+bool is_witness(const NodeList& list, uint32_t pnn) {
+  return at(list, pnn).witness;
 }
 
 std::vector<uint32_t> numbers_of(const NodeList& list) {

@@ -193,11 +193,13 @@ struct HeartbeatReply {
 };
 
 // What a nodes file says. Router -> own recoveryd, first when it connects and at every change; and between recoveryds when
-// their link comes up or their own has changed, so that both sides of a difference can name it.
+// their link comes up or their own has changed, so that both sides of a difference can name it. All but the nodes is for
+// recoveryds.
 struct NodeListMessage {
-  bool asks = false;  // the receiver is to tell its own
-  uint32_t decided_generation =
-      CTDB_INVALID_GENERATION;  // between recoveryds: the newest one the sender has on disk
+  bool asks = false;                                      // the receiver is to tell its own
+  bool open = false;                                      // the sender is in an open generation
+  uint32_t decided_generation = CTDB_INVALID_GENERATION;  // the newest one the sender has on disk
+  std::string quorum_rule;                                // for people; the same words mean the same rule
   NodeList nodes;
   Bytes encode() const;
   static std::optional<NodeListMessage> decode(ByteView payload);
@@ -298,6 +300,7 @@ struct EditNodes {
   bool add = true;
   uint32_t pnn = 0;
   std::string address;  // of a node that is added
+  bool witness = false;
   uint64_t digest = 0;
   Bytes encode() const;
   static std::optional<EditNodes> decode(ByteView payload);

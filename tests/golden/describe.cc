@@ -166,8 +166,9 @@ void fields(Line& line, const RecoveryBegin& m) {
   line.list("members", m.members).list("voters", m.voters);
 }
 void fields(Line& line, const NodeListMessage& m) {
-  line.number("asks", m.asks).number("decided_generation", m.decided_generation);
-  for (const std::string& address : m.nodes) line.text("node", address);
+  line.number("asks", m.asks).number("open", m.open).number("decided_generation", m.decided_generation);
+  line.text("quorum_rule", m.quorum_rule);
+  for (const NodeEntry& node : m.nodes) line.text(node.witness ? "witness" : "node", node.address);
 }
 void fields(Line& line, const StoreRecovered& m) {
   line.number("generation", m.generation)

@@ -76,10 +76,10 @@ inline HeartbeatReply sample(HeartbeatReply*) {
   return reply;
 }
 inline NodeListMessage sample(NodeListMessage*) {
-  return {true, 77, {"10.0.0.1", "", "fd00::3"}};
+  return {true, true, 77, "majority", {"10.0.0.1", "", {"fd00::3", true}}};
 }
 inline EditNodes sample(EditNodes*) {
-  return {true, true, 3, "10.0.0.4", 0x1122334455667788ull};
+  return {true, true, 3, "10.0.0.4", true, 0x1122334455667788ull};
 }
 inline RecoveryBegin sample(RecoveryBegin*) {
   return {8, 79, 77, {0, 2, 5}, {0, 1, 2, 5}};

@@ -51,6 +51,7 @@ class CliTest(unittest.TestCase):
         text = self.cli(1, "status").stdout
         self.assertRegex(text, r"""\Ahealthy
 leader [012], generation \d+, 3 of 3 nodes take part
+1 more node may fail, one after the other, and the others go on
 this is node 1, 127\.0\.0\.2, of cluster 'ctdb'
 
 DAEMON          STATE +PID +UPTIME S +STATUS
@@ -64,8 +65,9 @@ ctdb-recoveryd  alive .*
         self.assertIn(document.pop("leader"), (0, 1, 2))
         self.assertGreater(document.pop("generation"), 1)
         self.assertEqual(document, {"schema": 1, "command": "status", "healthy": True, "reason": "", "members": 3,
-                                    "nodes": 3, "runstate": "RUNNING", "recovering": False, "node": 1,
-                                    "address": "127.0.0.2", "cluster": "ctdb"})
+                                    "nodes": 3, "witnesses": 0, "failures_survived": 1, "runstate": "RUNNING",
+                                    "recovering": False, "node": 1, "address": "127.0.0.2", "witness": False,
+                                    "cluster": "ctdb"})
 
     def test_health_in_one_line(self):
         self.assertEqual(self.cli(1, "health").stdout, "healthy\n")
@@ -145,7 +147,7 @@ ctdb-recoveryd  alive .*
         leader = self.json(0, "status")["leader"]
         self.assertEqual(self.json(1, "node", "list")["nodes"],
                          [{"node": i, "address": f"127.0.0.{i + 1}", "state": "OK", "leader": i == leader,
-                           "this_node": i == 1, "ban_left_s": None} for i in range(3)])
+                           "this_node": i == 1, "witness": False, "ban_left_s": None} for i in range(3)])
 
     def test_link_list(self):
         links = self.json(0, "link", "list")["links"]

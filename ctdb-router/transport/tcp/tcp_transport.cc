@@ -495,7 +495,7 @@ LinkReport TcpTransport::report(uint32_t pnn) const {
 
 void TcpTransport::set_peers(const NodeList& peers) {
   for (uint32_t pnn = 0; pnn < std::max(peers.size(), peers_.size()); ++pnn) {
-    const std::string wanted = in_list(peers, pnn) ? peers[pnn] : "";
+    const std::string wanted = in_list(peers, pnn) ? peers[pnn].address : "";
     const std::string now = pnn < options_.nodes.size() ? options_.nodes[pnn].address : "";
     if (pnn == options_.pnn || wanted == now) continue;
     if (!now.empty()) drop_peer(pnn);
@@ -506,9 +506,9 @@ void TcpTransport::set_peers(const NodeList& peers) {
 void TcpTransport::add_peer(uint32_t pnn, const std::string& address) {
   for (uint32_t next = static_cast<uint32_t>(peers_.size()); next <= pnn; ++next) {
     peers_.push_back({});
-    options_.nodes.push_back({next, "", true});
+    options_.nodes.push_back({next, "", true, false});
   }
-  options_.nodes[pnn] = {pnn, address, false};
+  options_.nodes[pnn] = {pnn, address, false, false};
   rules_.nodes = options_.nodes;
   peers_[pnn].address = make_address(address, options_.port);
   peers_[pnn].retry_delay = kRetryFirst;

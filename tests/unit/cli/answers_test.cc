@@ -53,6 +53,9 @@ TEST(Answers, ReadsNodes) {
   EXPECT_EQ(node_state((*nodes)[0].flags), "OK");
   EXPECT_EQ(node_state((*nodes)[1].flags), "DISCONNECTED|STOPPED");
   EXPECT_EQ(node_state((*nodes)[2].flags), "DISCONNECTED|DELETED");
+  EXPECT_EQ(node_state(CTDB_NODE_WITNESS | CTDB_NODE_STOPPED), "WITNESS");
+  EXPECT_EQ(node_state(CTDB_NODE_WITNESS | CTDB_NODE_STOPPED | CTDB_NODE_DISCONNECTED),
+            "WITNESS|DISCONNECTED");
 }
 
 TEST(Answers, RefusesNodesCutShortOrCountedWrong) {

@@ -84,6 +84,49 @@ TEST(NodeView, IsReadyButNotHealthyWhileANodeIsMissing) {
   EXPECT_EQ(node.why_not_healthy(), Lines{});
 }
 
+TEST(NodeView, IsNotHealthyWhileAVotingNodeIsOutOfReach) {
+  NodeView node = healthy();
+  node.cluster->members = node.nodes.emplace(2);
+  node.witnesses = 1;
+  node.cluster->voters = node.cluster->voters_reachable = 3;
+  node.cluster->votes_needed = 2;
+  EXPECT_EQ(node.why_not_healthy(), Lines{});
+  EXPECT_EQ(node.failures_survived(), 1u);
+  node.cluster->voters_reachable = 2;
+  EXPECT_EQ(node.why_not_healthy(), Lines{"only 2 of 3 voting nodes are reachable"});
+  EXPECT_EQ(node.why_not_ready(), Lines{});
+  EXPECT_EQ(node.failures_survived(), 0u);
+}
+
+TEST(NodeView, SurvivesAsManyFailuresAsVotersAndMembersAllow) {
+  const auto survived = [](uint64_t members, uint64_t voters, uint64_t reachable, uint64_t needed) {
+    NodeView node = healthy();
+    node.cluster->members = members;
+    node.cluster->voters = voters;
+    node.cluster->voters_reachable = reachable;
+    node.cluster->votes_needed = needed;
+    return node.failures_survived();
+  };
+  EXPECT_EQ(survived(5, 5, 5, 3), 2u);
+  EXPECT_EQ(survived(5, 5, 4, 3), 1u);
+  EXPECT_EQ(survived(3, 3, 3, 1), 2u) << "by cluster lock";
+  EXPECT_EQ(survived(1, 3, 3, 2), 0u) << "nobody would serve";
+  EXPECT_EQ(survived(2, 3, 1, 2), std::nullopt);
+  EXPECT_EQ(survived(0, 3, 3, 2), std::nullopt);
+  EXPECT_EQ(survived(3, 0, 0, 0), std::nullopt) << "an older recoveryd says nothing of it";
+}
+
+TEST(NodeView, AWitnessNeedsNoStoreAndNoGeneration) {
+  NodeView node = healthy();
+  node.is_witness = true;
+  node.daemons[1] = daemon("ctdb-store", Liveness::kAbsent);
+  node.cluster->generation = CTDB_INVALID_GENERATION;
+  node.cluster->recovering = true;
+  EXPECT_EQ(node.why_not_healthy(), Lines{});
+  node.daemons[0] = daemon("ctdb-router", Liveness::kDead, 18);
+  EXPECT_EQ(node.why_not_healthy(), Lines{"ctdb-router is dead (pid 18)"});
+}
+
 class Folder : public ::testing::Test {
  protected:
   void SetUp() override {

@@ -48,7 +48,7 @@ TEST_F(StatusTest, JsonTellsTheNodeAndItsDaemons) {
   Config config;
   config.pnn = 1;
   config.node_address = "127.0.0.2";
-  config.nodes = {{0, "127.0.0.1", false}, {1, "127.0.0.2", false}, {2, "", true}};
+  config.nodes = {{0, "127.0.0.1"}, {1, "127.0.0.2"}, {2, "", true}};
   invocation.place.config = config;
   EXPECT_EQ(run(status, Format::kJson, Exit::kNoDaemon), R"({
   "schema": 1,
@@ -59,10 +59,13 @@ TEST_F(StatusTest, JsonTellsTheNodeAndItsDaemons) {
   "generation": null,
   "members": null,
   "nodes": 2,
+  "witnesses": 0,
+  "failures_survived": null,
   "runstate": null,
   "recovering": null,
   "node": 1,
   "address": "127.0.0.2",
+  "witness": false,
   "cluster": "ctdb",
   "daemons": [
     {

@@ -59,7 +59,8 @@ TEST_F(Malformed, EveryOperationCutAnywhere) {
       {Operation::HEARTBEAT, heartbeat().encode()},
       {Operation::HEARTBEAT_REPLY, HeartbeatReply{}.encode()},
       {Operation::RECOVERY_BEGIN, begin().encode()},
-      {Operation::NODE_LIST, NodeListMessage{true, 257, {"10.0.0.1", "10.0.0.2", "10.0.0.3"}}.encode()},
+      {Operation::NODE_LIST,
+       NodeListMessage{true, true, 257, "majority", {"10.0.0.1", "10.0.0.2", "10.0.0.3"}}.encode()},
       {Operation::RECOVERY_REPORT, RecoveryReport{}.encode()},
       {Operation::RECOVERY_COMMIT, RecoveryCommit{term, generation}.encode()},
   };

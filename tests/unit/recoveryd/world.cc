@@ -197,7 +197,8 @@ NodeList World::list_of(const std::vector<uint32_t>& numbers) {
 }
 
 bool World::listed(uint32_t by, uint32_t pnn) const {
-  return in_list(nodes_[by].nodes_file, pnn) && nodes_[by].nodes_file[pnn] == list_of({pnn})[pnn];
+  return in_list(nodes_[by].nodes_file, pnn) &&
+         nodes_[by].nodes_file[pnn].address == list_of({pnn})[pnn].address;
 }
 
 void World::set_nodes(uint32_t pnn, const std::vector<uint32_t>& numbers) {
@@ -207,7 +208,7 @@ void World::set_nodes(uint32_t pnn, const std::vector<uint32_t>& numbers) {
 void World::set_nodes(uint32_t pnn, NodeList list) {
   nodes_[pnn].nodes_file = std::move(list);
   own(pnn, Operation::NODE_LIST,
-      NodeListMessage{false, CTDB_INVALID_GENERATION, nodes_[pnn].nodes_file}.encode());
+      NodeListMessage{false, false, CTDB_INVALID_GENERATION, "", nodes_[pnn].nodes_file}.encode());
   for (uint32_t peer = 0; peer < nodes_.size(); ++peer) {
     if (peer != pnn) join(pnn, peer);
   }

@@ -28,8 +28,8 @@ class Reload : public CoreTest {
   }
   static std::vector<RouterNode> file(const NodeList& list) {
     std::vector<RouterNode> nodes;
-    for (const std::string& address : list)
-      nodes.push_back({Bytes(28, 9), address.empty(), false, 0, address});
+    for (const NodeEntry& node : list)
+      nodes.push_back({Bytes(28, 9), node.empty(), false, 0, node.address, node.witness});
     return nodes;
   }
   // The answer; what else was sent stays in `others`.
@@ -118,6 +118,29 @@ TEST_F(Reload, ThisNodeAndAddressesStayAsTheyAre) {
   EXPECT_EQ(out.lines.back(), "the nodes file is not taken over: " + out.file_fault);
 }
 
+TEST_F(Reload, AWitnessIsShownAsOneAndAsStoppedWhateverIsSaidOfIt) {
+  NodeList list = three;
+  list.push_back({"10.0.0.4", true});
+  EXPECT_EQ(reload(list).status, 0);
+  EXPECT_EQ(NodeListMessage::decode(own_payload(others[0].packet))->nodes, list);
+  const auto flags = [this](Control control) {
+    const Bytes map = to_bytes(ask(control).data);
+    return load<uint32_t>(map.data() + 4 + 3 * 36 + 4);
+  };
+  EXPECT_EQ(flags(Control::GET_NODES_FILE), CTDB_NODE_WITNESS);
+  EXPECT_EQ(flags(Control::GET_NODEMAP),
+            CTDB_NODE_WITNESS | CTDB_NODE_STOPPED | CTDB_NODE_DISCONNECTED | CTDB_NODE_UNHEALTHY);
+  link_up(3);
+  out.take();
+  EXPECT_EQ(flags(Control::GET_NODEMAP), CTDB_NODE_WITNESS | CTDB_NODE_STOPPED);
+}
+
+TEST_F(Reload, NobodyBecomesAWitnessWhileItIsThere) {
+  NodeList list = three;
+  list[2].witness = true;
+  EXPECT_EQ(reload(list).error, "node 2 becomes a witness: remove the node, reload, and add it again");
+}
+
 TEST_F(Reload, MoreNewNodesThanVotersAreWarnedOf) {
   const auto warned = [this] {
     return std::any_of(out.lines.begin(), out.lines.end(),
@@ -137,30 +160,30 @@ TEST_F(Reload, NothingNewIsNothingToDo) {
 
 TEST_F(Reload, EditsAreCheckedBeforeTheFileIsTouched) {
   const uint64_t digest = node_list_digest(three);
-  EXPECT_EQ(edit({false, true, 3, "10.0.0.4", digest}).status, 0);
-  EXPECT_EQ(edit({true, true, 3, "10.0.0.4", digest}).status, 0);
+  EXPECT_EQ(edit({false, true, 3, "10.0.0.4", false, digest}).status, 0);
+  EXPECT_EQ(edit({true, true, 3, "10.0.0.4", false, digest}).status, 0);
   ASSERT_EQ(out.edits.size(), 2u);
   EXPECT_FALSE(out.edits[0].write);
   EXPECT_TRUE(out.edits[1].write);
   out.edits.clear();
-  EXPECT_EQ(edit({true, true, 3, "10.0.0.4", digest + 1}).error,
+  EXPECT_EQ(edit({true, true, 3, "10.0.0.4", false, digest + 1}).error,
             "it works with another list of nodes: reload its nodes file");
-  EXPECT_EQ(edit({true, false, 2, "", digest}).error, "node 2 is active: stop it first");
+  EXPECT_EQ(edit({true, false, 2, "", false, digest}).error, "node 2 is active: stop it first");
   ClusterState leaderless = state();
   leaderless.leader = CTDB_UNKNOWN_PNN;
   cluster_state(leaderless);
-  EXPECT_EQ(edit({true, true, 3, "10.0.0.4", digest}).error,
+  EXPECT_EQ(edit({true, true, 3, "10.0.0.4", false, digest}).error,
             "it knows no leader: who votes cannot change without a quorum");
   ClusterState two = state();
   two.voters = {0, 1};
   cluster_state(two);
-  EXPECT_EQ(edit({true, true, 3, "10.0.0.4", digest}).error,
+  EXPECT_EQ(edit({true, true, 3, "10.0.0.4", false, digest}).error,
             "node 2 is new and has no vote yet: start it first, or remove it");
   EXPECT_TRUE(out.edits.empty());
   cluster_state(state());
   stop_node_2();
   out.edit_fault = "the disk is full";
-  EXPECT_EQ(edit({true, false, 2, "", digest}).error, "the disk is full");
+  EXPECT_EQ(edit({true, false, 2, "", false, digest}).error, "the disk is full");
   EXPECT_EQ(ask(Control::EDIT_NODES_FILE, Bytes(7)).status, -1);
 }
 

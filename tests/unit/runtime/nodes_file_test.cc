@@ -98,6 +98,21 @@ TEST(Nodes, ProblemsOfNumbersNameFileLineAndRemedy) {
   EXPECT_EQ(nodes_of("1 host\n").text, "n:1: 'host' is not an IP address (write one address a line)\n");
 }
 
+TEST(Nodes, TheWordWitnessMarksOneInBothForms) {
+  const NodeList list = list_of("10.0.0.1\n10.0.0.2\n10.0.0.3 \t witness\n");
+  EXPECT_EQ(list, (NodeList{"10.0.0.1", "10.0.0.2", {"10.0.0.3", true}}));
+  EXPECT_EQ(list_of("2 10.0.0.3 witness\n0 10.0.0.1\n1 10.0.0.2\n"), list);
+  EXPECT_EQ(nodes_of("10.0.0.1 wittness\n").text,
+            "n:1: '10.0.0.1 wittness' is not an IP address (write one address a line)\n");
+}
+
+TEST(Nodes, MoreThanHalfMustHoldRecords) {
+  EXPECT_EQ(nodes_of("10.0.0.1\n10.0.0.2 witness\n").text,
+            "n: 1 of 2 nodes are witnesses (more than half must hold records: take the word 'witness' away "
+            "from some "
+            "lines)\n");
+}
+
 // ---- edits ----
 
 std::string edited(const std::string& text, const NodesEdit& edit) {
@@ -123,6 +138,19 @@ TEST(NodesEdit, RemovingKeepsTheNumbersOfTheOthers) {
   EXPECT_EQ(edited("10.0.0.1\n 10.0.0.2\n10.0.0.3\n", {false, 1, ""}), "10.0.0.1\n#10.0.0.2\n10.0.0.3\n");
   EXPECT_EQ(edited("# a\n5 10.0.0.6\n0 10.0.0.1\n", {false, 5, ""}), "# a\n0 10.0.0.1\n");
   EXPECT_EQ(edited("# a\n5 10.0.0.6\n", {true, 2, "fd00:0::1"}), "# a\n5 10.0.0.6\n2 fd00::1\n");
+}
+
+TEST(NodesEdit, AddsAWitness) {
+  EXPECT_EQ(edited("10.0.0.1\n10.0.0.2\n", {true, 2, "10.0.0.3", true}),
+            "10.0.0.1\n10.0.0.2\n10.0.0.3 witness\n");
+  EXPECT_EQ(edited("0 10.0.0.1\n1 10.0.0.2\n", {true, 5, "10.0.0.3", true}),
+            "0 10.0.0.1\n1 10.0.0.2\n5 10.0.0.3 witness\n");
+  EXPECT_EQ(edited("10.0.0.1\n10.0.0.2\n10.0.0.3 witness\n", {false, 1, ""}),
+            "refused: 1 of 2 nodes are witnesses: more than half must hold records: take the word 'witness' "
+            "away from "
+            "some lines");
+  EXPECT_EQ(edited("10.0.0.1\n10.0.0.2\n10.0.0.3 witness\n", {false, 2, ""}),
+            "10.0.0.1\n10.0.0.2\n#10.0.0.3 witness\n");
 }
 
 TEST(NodesEdit, RefusesWithAReason) {

@@ -31,6 +31,15 @@ TEST(NodeList, DifferencesAreNamedFromBothSides) {
             "there; and 2 more");
 }
 
+TEST(NodeList, WhoIsAWitnessIsADifferenceToo) {
+  NodeList other = kThree;
+  other[2].witness = true;
+  EXPECT_TRUE(is_witness(other, 2));
+  EXPECT_FALSE(is_witness(other, 1) || is_witness(other, 3));
+  EXPECT_NE(node_list_digest(kThree), node_list_digest(other));
+  EXPECT_EQ(node_list_difference(kThree, other), "node 2: 10.0.0.3 here, 10.0.0.3 witness there");
+}
+
 TEST(NodeList, NumbersInUse) {
   EXPECT_EQ(numbers_of({"", "a", "", "b"}), (std::vector<uint32_t>{1, 3}));
   EXPECT_TRUE(in_list(kThree, 2));
