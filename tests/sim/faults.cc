@@ -390,7 +390,7 @@ void Faults::write_nodes_files(uint64_t where) {
     Node& node = world_.node(pnn);
     NodeList list;
     for (uint32_t other = 0; other < world_.node_count(); ++other) {
-      list.push_back(removed_[other] && other != pnn ? "" : Node::address_of(other));
+      list.push_back(removed_[other] && other != pnn ? NodeEntry() : world_.nodes_file_line(other));
     }
     if (list == node.nodes_file) continue;
     node.nodes_file = list;

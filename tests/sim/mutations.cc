@@ -31,6 +31,8 @@ constexpr std::string_view kNames[] = {
     "vote-unasked",
     "voters-by-file",
     "decision-not-kept",
+    "voters-are-members",
+    "witness-forgets",
     "register-not-read",
     "register-not-written",
     "store-ignores-page",
@@ -107,6 +109,7 @@ void mutate_lock(Mutation mutation, SharedLock& lock) {
 
 void mutate_recoveryd(Mutation mutation, RecoverydOptions& options, Bytes& durable) {
   if (mutation == Mutation::kLoseVotes) durable.clear();
+  if (mutation == Mutation::kWitnessForgets && is_witness(options.nodes, options.pnn)) durable.clear();
   if (mutation == Mutation::kEndlessLease) options.timing.lease = 3600 * kSecond;
   if (mutation == Mutation::kHastyLeader) options.timing.member_silence = 200 * kMillisecond;
   if (mutation == Mutation::kVotersByFile) {
@@ -189,6 +192,10 @@ bool Mutator::store_input(Bytes& packet, uint32_t store_generation, uint32_t sto
           recover.members.pop_back();
         }
       });
+      return true;
+    case Mutation::kVotersAreMembers:
+      if (operation != Operation::STORE_RECOVER) return true;
+      alter<StoreRecover>(packet, [](StoreRecover& recover) { recover.members = recover.voters; });
       return true;
     case Mutation::kIgnoreSuspend:
       return operation != Operation::STORE_SUSPEND;

@@ -39,6 +39,8 @@ enum class Mutation : uint8_t {
   kVoteUnasked,       // a refused vote counts as given
   kVotersByFile,      // whose votes count is what the nodes file says when recoveryd starts
   kDecisionNotKept,   // recoveryd says that the decided generation is on its disk, and it is not
+  kVotersAreMembers,  // who only votes is a member to the stores, so it is lmaster of records
+  kWitnessForgets,    // what a witness has on its disk is lost when its recoveryd is started anew
   // The cluster lock.
   kRegisterNotRead,     // who holds the mutex does not see what others have written into the register
   kRegisterNotWritten,  // nothing is ever found in it

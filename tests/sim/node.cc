@@ -18,7 +18,10 @@ Node::Node(World& world, uint32_t pnn)
       locks(world.queue, world.random),
       mutator(world.options().mutation, pnn, world.options().nodes) {
   const WorldOptions& options = world.options();
-  for (uint32_t node = 0; node < options.nodes; ++node) nodes_file.push_back(address_of(node));
+  for (uint32_t node = 0; node < options.nodes; ++node) {
+    nodes_file.push_back(world.nodes_file_line(node));
+  }
+  if (world.is_witness(pnn)) return;  // nobody has work there
   for (uint32_t i = 0; i < options.clients_per_node; ++i) {
     ClientOptions client;
     client.native = world.random.one_in(2);
@@ -99,7 +102,7 @@ void Node::start_router() {
 }
 
 void Node::start_store() {
-  if (store.alive() || !booted()) return;
+  if (store.alive() || !booted() || world_.is_witness(pnn_)) return;
   world_.trace.add(pnn_, "store starts");
   store.start();
   router_changed();

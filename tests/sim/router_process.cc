@@ -194,11 +194,12 @@ void RouterProcess::link_packet(uint32_t peer, Bytes packet) {
 std::string RouterProcess::nodes_file(std::vector<RouterNode>& nodes) {
   nodes.clear();
   was_deleted_.clear();
-  for (const std::string& address : node_.nodes_file) {
+  for (const NodeEntry& line : node_.nodes_file) {
     RouterNode node;
     node.address.assign(28, 0);
-    node.deleted = address.empty();
-    node.text = address;
+    node.deleted = line.empty();
+    node.text = line.address;
+    node.witness = line.witness;
     was_deleted_.push_back(node.deleted);
     nodes.push_back(node);
   }

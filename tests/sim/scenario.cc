@@ -192,6 +192,8 @@ bool parse_setting(Words& words, Scenario& scenario) {
     if (world.copies < 1 || world.copies > 8) words.refuse();
   } else if (name == "lock") {
     world.lock = true;
+  } else if (name == "witness") {
+    world.witness = true;
   } else if (name == "think") {
     words.time(world.think_time);
   } else if (name == "pinned") {
@@ -242,6 +244,7 @@ Result<Scenario> parse_one(const std::string& name, std::string_view text) {
     if (!words.understood()) return error(line);
   }
   if (depth != 0) return error("repeat without end");
+  if (scenario.world.witness && scenario.world.nodes < 3) return error("a witness needs two others");
   return scenario;
 }
 
@@ -340,6 +343,7 @@ std::string scenario_text(const Scenario& scenario) {
       << time_text(world.network.reconnect_delay_max) << "\nprogress " << time_text(scenario.progress_bound)
       << "\n";
   if (world.lock) out << "lock\n";
+  if (world.witness) out << "witness\n";
   if (world.copies > 1) out << "copies " << world.copies << "\n";
   if (world.transactions) out << "transactions\n";
   if (world.clients_pinned) out << "pinned\n";

@@ -44,6 +44,8 @@ WorldOptions draw_world(uint64_t seed) {
   // These as well.
   Random lock(seed ^ 0x10C4);
   options.lock = options.nodes > 1 && lock.one_in(5);
+  Random witness(seed ^ 0x317E55);
+  options.witness = options.nodes > 2 && !options.lock && witness.one_in(5);
   // So for transactions.
   Random transactions(seed ^ 0x7A25AC7);
   options.transactions = transactions.one_in(3);

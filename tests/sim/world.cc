@@ -31,6 +31,10 @@ World::World(WorldOptions options)
 
 World::~World() = default;
 
+NodeEntry World::nodes_file_line(uint32_t pnn) const {
+  return {Node::address_of(pnn), is_witness(pnn)};
+}
+
 void World::start() {
   network.start();
   for (auto& node : nodes_) node->start_all();

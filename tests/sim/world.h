@@ -29,6 +29,7 @@ struct WorldOptions {
   uint32_t chains = 4;        // chain locks of a file
   uint32_t copies = 1;        // of a record
   bool lock = false;          // quorum by cluster lock instead of a majority
+  bool witness = false;       // the last node votes and holds no records
   bool transactions = false;  // clients work on a persistent database, too
   TimeNs think_time = 4 * kMillisecond;
   bool clients_pinned = false;  // a client stays with one key
@@ -52,6 +53,10 @@ class World : private NetworkEvents, private Lives::Watcher {
   TimeNs now() const { return queue.now(); }
   Node& node(uint32_t pnn) { return *nodes_[pnn]; }
   uint32_t node_count() const { return options_.nodes; }
+  bool is_witness(uint32_t pnn) const { return options_.witness && pnn + 1 == options_.nodes; }
+  // How many hold records: those with the lowest numbers.
+  uint32_t record_nodes() const { return options_.nodes - (options_.witness ? 1 : 0); }
+  NodeEntry nodes_file_line(uint32_t pnn) const;
   // Who leads, as far as anybody knows; node 0 when nobody does.
   uint32_t leader() const;
   // From the processes: packets a daemon sends.

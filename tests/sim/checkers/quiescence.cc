@@ -42,6 +42,17 @@ void check_node(World& world, Node& node, uint32_t generation) {
   if (node.locks.waiting() != 0) verdict.violation(kName, "somebody waits for a chain lock" + on(node.pnn()));
 }
 
+void check_witness(World& world, Node& node) {
+  Verdict& verdict = world.checkers.verdict;
+  if (!node.router.running() || !node.recoveryd.running())
+    return verdict.violation(kName, "a daemon is not running" + on(node.pnn()));
+  const ClusterNode& recoveryd = *node.recoveryd.core();
+  if (recoveryd.open_generation() != CTDB_INVALID_GENERATION)
+    verdict.violation(kName, "a witness is in a generation" + on(node.pnn()));
+  if (node.router.core()->requests_in_flight() != 0)
+    verdict.violation(kName, "requests in flight in the router" + on(node.pnn()));
+}
+
 // Who the node's store thinks has the record: kUnknown when it knows nothing of the record.
 uint32_t pointer_of(const Store& store, ByteView key) {
   uint32_t dmaster = CTDB_UNKNOWN_PNN;
@@ -58,7 +69,7 @@ void check_key(World& world, const Placement& placement, uint32_t key) {
   uint32_t owner = CTDB_UNKNOWN_PNN;
   Bytes owned;
   bool has_data = false;
-  for (uint32_t pnn = 0; pnn < world.node_count(); ++pnn) {
+  for (uint32_t pnn = 0; pnn < world.record_nodes(); ++pnn) {
     const std::optional<Bytes> value = world.node(pnn).database()->fetch(bytes);
     const std::optional<RecordHeader> header = value ? read_record_header(*value) : std::nullopt;
     if (!header) continue;
@@ -86,7 +97,7 @@ void check_key(World& world, const Placement& placement, uint32_t key) {
 
 void check_transactions(World& world) {
   std::vector<std::vector<Bytes>> keys;
-  for (uint32_t pnn = 0; pnn < world.node_count(); ++pnn) {
+  for (uint32_t pnn = 0; pnn < world.record_nodes(); ++pnn) {
     MemoryDatabase* database = world.node(pnn).files.database(World::persistent_name());
     keys.push_back(database == nullptr ? std::vector<Bytes>() : database->keys());
     std::ranges::sort(keys.back());
@@ -100,6 +111,10 @@ void check_quiescence(World& world) {
   std::vector<uint32_t> members;
   for (uint32_t pnn = 0; pnn < world.node_count(); ++pnn) {
     Node& node = world.node(pnn);
+    if (world.is_witness(pnn)) {
+      check_witness(world, node);
+      continue;
+    }
     if (!node.router.running() || !node.store.running() || node.store.core() == nullptr ||
         !node.recoveryd.running()) {
       return world.checkers.verdict.violation(kName, "a daemon is not running" + on(pnn));
@@ -112,7 +127,7 @@ void check_quiescence(World& world) {
   const Placement placement(members);
   for (uint32_t key = 0; key < world.options().keys; ++key) check_key(world, placement, key);
   if (world.options().transactions) check_transactions(world);
-  world.checkers.copies.at_rest(std::min(world.options().copies, world.node_count()));
+  world.checkers.copies.at_rest(std::min(world.options().copies, world.record_nodes()));
 }
 
 }  // namespace ctdb::sim
