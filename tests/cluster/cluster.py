@@ -156,14 +156,18 @@ class Daemon:
 
 
 class Node:
-    def __init__(self, cluster, index):
+    """`options`: of its ctdb.conf alone, over the cluster's. A witness has no store."""
+
+    def __init__(self, cluster, index, witness=False):
         self.cluster = cluster
         self.index = index
+        self.witness = witness
+        self.options = {}
         self.address = f"127.0.0.{index + 1}"
         self.base = os.path.join(cluster.directory, f"node{index}")
         self.classic_socket = os.path.join(self.base, "ctdbd.socket")
         self.setup_socket = os.path.join(self.base, "setup.socket")
-        self.daemons = {name: self._daemon(name) for name in DAEMONS}
+        self.daemons = {name: self._daemon(name) for name in DAEMONS if not (witness and name == "ctdb-store")}
 
     def _daemon(self, name):
         command = ["env", f"CTDB_HOOKS={self.hooks}"] if self.cluster.hooks else []
@@ -183,7 +187,7 @@ class Node:
                     raise ClusterError(f"{path} was not written by run-cluster; choose another --dir")
         sections = {"cluster": {"node address": self.address, "port": self.cluster.port,
                                 "key file": self.cluster.key_file}}
-        for section, options in self.cluster.options.items():
+        for section, options in [*self.cluster.options.items(), *self.options.items()]:
             sections.setdefault(section, {}).update(options)
         with open(path, "w") as out:
             out.write(f"{MARK}, which writes it anew at each start\n")
@@ -209,8 +213,8 @@ class Node:
             daemon.start()
 
     def begin_stop(self, number=signal.SIGTERM):
-        for name in reversed(DAEMONS):  # the router last: the others say good-bye through it
-            self.daemons[name].end(number)
+        for daemon in reversed(self.daemons.values()):  # the router last: the others say good-bye through it
+            daemon.end(number)
 
     def stop(self):
         """Ends all daemons in good order (SIGTERM)."""
@@ -326,10 +330,11 @@ class Node:
 class Cluster:
     """`wrap` turns a command line into one that runs in the network the daemons shall live in (default: ours);
     `options` is {section: {option: value}} for every ctdb.conf; `say` is told what the supervisor does; `hooks`: daemons can
-    be made to die at a step of the protocol (Node.die_at); `restarts_max`: so often in 10 s a daemon is started again."""
+    be made to die at a step of the protocol (Node.die_at); `restarts_max`: so often in 10 s a daemon is started again;
+    `witness`: one more node, the last, that votes and holds no records."""
 
     def __init__(self, directory, nodes=3, bin_dir=None, wrap=None, port=DEFAULT_PORT, options=None, say=None,
-                 hooks=False, restarts_max=RESTARTS_MAX):
+                 hooks=False, restarts_max=RESTARTS_MAX, witness=False):
         self.directory = os.path.abspath(directory)
         self.bin_dir = bin_dir or os.path.join(ROOT, "build", "release", "bin")
         self.port = port
@@ -340,8 +345,10 @@ class Cluster:
         self._own_network = wrap is None
         self.wrap = wrap or (lambda command: list(command))
         self.socket_path = os.path.join(self.directory, "cluster.socket")
-        self._check_size(nodes)
+        self._check_size(nodes + witness)
         self.nodes = [Node(self, index) for index in range(nodes)]
+        if witness:
+            self.nodes.append(Node(self, nodes, witness=True))
 
     def program(self, name):
         return os.path.join(self.bin_dir, name)
@@ -392,7 +399,7 @@ class Cluster:
                 out.write(base64.b64encode(os.urandom(48)) + b"\n")
         for node in self.nodes:
             node.write_configuration()
-            node.write_nodes_file("".join(f"{each.address}\n" for each in self.nodes))
+            node.write_nodes_file("".join(each.address + (" witness\n" if each.witness else "\n") for each in self.nodes))
 
     def start(self):
         """Starts every daemon; returns at once. Raises ClusterError, with nothing left running, if it cannot be."""

@@ -26,6 +26,7 @@ acting on a node of a running cluster:
 examples:
   ./run-cluster                                    three nodes until Ctrl-C
   ./run-cluster --nodes 5 --dir /tmp/five
+  ./run-cluster --nodes 2 --witness                two, and a third that only votes: either of the two may die
   ./run-cluster --exec sh -c 'build/release/bin/ctdb-cli --base $CTDB_CLUSTER_DIR/node1 status'
   CTDB_TEST_MODE=1 CTDB_SOCKET=DIR/node0/ctdbd.socket ctdb status      Debian's own tool on node 0
 
@@ -43,6 +44,7 @@ def parser():
                                   allow_abbrev=False, description="Starts N nodes on 127.0.0.1, 127.0.0.2, …, shows one "
                                   "record moving between them, and stays until Ctrl-C.")
     top.add_argument("--nodes", type=int, default=3, metavar="N", help="how many (default 3)")
+    top.add_argument("--witness", action="store_true", help="one more node, the last: it votes and holds no records")
     top.add_argument("--dir", metavar="DIR", help="all state goes here, node i in DIR/node<i> (default: a temporary "
                      "folder, removed at the end)")
     top.add_argument("--port", type=int, default=DEFAULT_PORT, metavar="PORT",
@@ -104,7 +106,7 @@ def install_and_build():
 def show_sockets(cluster):
     print(f"cluster of {len(cluster.nodes)} nodes in {cluster.directory}")
     for node in cluster.nodes:
-        print(f"node {node.index}: {node.address} port {cluster.port}")
+        print(f"node {node.index}: {node.address} port {cluster.port}" + (", a witness" if node.witness else ""))
         print(f"  classic socket  {node.classic_socket}")
         print(f"  set-up socket   {node.setup_socket}")
 
@@ -120,7 +122,7 @@ def show_moving_record(cluster):
     first.cli("db", "attach", "demo.tdb", check=True)
     print("one record, moving to whoever asks for it:")
     show_record(first, ["record", "put", "demo.tdb", "greeting", "hello from node 0"])
-    for node in cluster.nodes[1:3] + [first]:
+    for node in [node for node in cluster.nodes[1:3] if not node.witness] + [first]:
         show_record(node, ["record", "get", "demo.tdb", "greeting"])
 
 
@@ -129,7 +131,7 @@ def show_what_next(cluster):
     print("try:")
     print(f"  {cluster.program('ctdb-cli')} --base {first.base} status")
     print(f"  CTDB_TEST_MODE=1 CTDB_SOCKET={first.classic_socket} ctdb status")
-    print(f"  {os.path.join(ROOT, 'run-cluster')} node {len(cluster.nodes) - 1} kill --dir {cluster.directory}")
+    print(f"  {os.path.join(ROOT, 'run-cluster')} node {[node.index for node in cluster.nodes if not node.witness][-1]} kill --dir {cluster.directory}")
     print("Ctrl-C stops the cluster.", flush=True)
 
 
@@ -181,7 +183,8 @@ def ignore_signals():
 def start_and_stay(options):
     programs = install_and_build()
     temporary = None if options.dir else tempfile.mkdtemp(prefix="ctdb-cluster-")
-    cluster = Cluster(options.dir or temporary, nodes=options.nodes, bin_dir=programs, port=options.port, say=say)
+    cluster = Cluster(options.dir or temporary, nodes=options.nodes, bin_dir=programs, port=options.port, say=say,
+                      witness=options.witness)
     os.makedirs(cluster.directory, exist_ok=True)
     server = control.ControlServer(cluster)
     try:
@@ -203,7 +206,8 @@ def start_and_stay(options):
 def check(options):
     """Arguments that can be judged before anything is installed or built."""
     try:
-        Cluster(options.dir or tempfile.gettempdir() + "/ctdb-cluster-12345678", nodes=options.nodes, port=options.port)
+        Cluster(options.dir or tempfile.gettempdir() + "/ctdb-cluster-12345678", nodes=options.nodes, port=options.port,
+                witness=options.witness)
     except ClusterError as problem:
         parser().error(str(problem))
     if options.dir and os.path.exists(options.dir) and not os.path.isdir(options.dir):

@@ -51,6 +51,12 @@ class RunClusterTest(unittest.TestCase):
             done = self.run_cluster("--nodes", nodes, "--exec", "true")
             self.assertEqual(done.returncode, 0, done.stderr)
 
+    def test_two_and_a_witness(self):
+        done = self.run_cluster("--nodes", "2", "--witness", "--dir", self.directory, "--exec", "sh", "-c",
+                                f"{BIN}/ctdb-cli --base $CTDB_CLUSTER_DIR/node2 status")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("this is node 2, 127.0.0.3, a witness", done.stdout)
+
     def test_nodes_can_be_killed_started_silenced_and_woken(self):
         running = subprocess.Popen(self.command("--dir", self.directory), env=dict(os.environ, CTDB_BUILD=BUILD),
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
