@@ -25,6 +25,8 @@ class ClusterLock {
   explicit ClusterLock(Context& context) : c_(context) {}
 
   bool used() const { return c_.options.lock_quorum; }
+  // It is taken by a program that is not of this project.
+  bool of_others() const { return used() && c_.options.cluster_lock.starts_with('!'); }
   void want();
   // Also forgets an access under way: whatever it says, it was another attempt's.
   void let_go();

@@ -86,7 +86,10 @@ struct RecoverydTiming {
   TimeNs backoff_max = 80 * kMillisecond;
   TimeNs first_start = 300 * kMillisecond;  // where nothing was ever decided, links to all are waited for
   TimeNs vote_timeout = 150 * kMillisecond;
-  TimeNs lock_timeout = 10 * kSecond;        // a helper that says nothing is given up after so long
+  TimeNs lock_timeout = 10 * kSecond;  // a helper that says nothing is given up after so long
+  // A helper of somebody else's may leave its place in a queue behind each time it does not get the lock (etcd's for 9 s): when
+  // the first attempts have failed, those that follow are so far apart, for a node with others before it as many times that.
+  TimeNs helper_rests = 12 * kSecond;
   TimeNs gather = 100 * kMillisecond;        // a new leader waits this long for all linked nodes to answer
   TimeNs link_grace = 60 * kMillisecond;     // a cut that ends sooner costs nobody its membership
   TimeNs suspend_grace = 20 * kMillisecond;  // links to a majority gone this long: the store is suspended

@@ -13,6 +13,14 @@ size_t Context::linked_count() const {
   return count;
 }
 
+uint32_t Context::linked_before() const {
+  uint32_t count = 0;
+  for (uint32_t node : voters.numbers()) {
+    if (node < pnn() && linked(node)) ++count;
+  }
+  return count;
+}
+
 bool Context::all_linked() const {
   const std::vector<uint32_t> all = numbers_of(nodes);
   return std::all_of(all.begin(), all.end(), [this](uint32_t node) { return linked(node); });

@@ -80,6 +80,8 @@ struct Context {
   void remember(DurableState state);
   // Voters this one can talk to, itself included.
   size_t linked_count() const;
+  // Of them, those with lower numbers.
+  uint32_t linked_before() const;
 
   // Makes `next` durable, then current. false: it could not be written; nothing has changed.
   bool save(const DurableState& next);

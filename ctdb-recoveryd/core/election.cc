@@ -23,6 +23,19 @@ bool Election::must_wait() const {
   return c_.decided_elsewhere || (!c_.all_linked() && c_.now < c_.router_up_at + c_.timing().first_start);
 }
 
+TimeNs Election::until_campaign() {
+  const RecoverydTiming& t = c_.timing();
+  // With nobody else to vote there is nobody to leave room for.
+  if (c_.voters.count() == 1) return 0;
+  const auto spread = static_cast<uint64_t>(t.backoff_max - t.backoff_min)
+                      << std::min(failures_, kFailuresCounted);
+  const auto some = static_cast<TimeNs>(c_.random.below(spread + 1));
+  if (lock_.of_others() && failures_ > kFailuresCounted)
+    return (1 + c_.linked_before()) * t.helper_rests + some;
+  // Those that hold records first: a witness leads only when none of them gets the votes.
+  return t.backoff_min + (c_.witness(c_.pnn()) ? t.backoff_max + t.vote_timeout : 0) + some;
+}
+
 void Election::work(bool may_lead) {
   if (role_ == Role::kTrial || role_ == Role::kCandidate) {
     if (may_lead && c_.now < give_up_at_) return;
@@ -34,17 +47,7 @@ void Election::work(bool may_lead) {
     campaign_at_ = kNever;
     return;
   }
-  if (campaign_at_ == kNever) {
-    const RecoverydTiming& t = c_.timing();
-    // Those that hold records first: a witness leads only when none of them gets the votes.
-    const TimeNs earliest = t.backoff_min + (c_.witness(c_.pnn()) ? t.backoff_max + t.vote_timeout : 0);
-    const auto spread = static_cast<uint64_t>(t.backoff_max - t.backoff_min)
-                        << std::min(failures_, kFailuresCounted);
-    // With nobody else to vote there is nobody to leave room for.
-    campaign_at_ = c_.voters.count() == 1
-                       ? c_.now
-                       : c_.now + earliest + static_cast<TimeNs>(c_.random.below(spread + 1));
-  }
+  if (campaign_at_ == kNever) campaign_at_ = c_.now + until_campaign();
   if (c_.now >= campaign_at_) start_trial();
 }
 

@@ -73,6 +73,7 @@ class Election {
 
  private:
   bool must_wait() const;
+  TimeNs until_campaign();
   void start_trial();
   void start_candidacy();
   void lose();

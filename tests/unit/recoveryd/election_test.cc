@@ -33,7 +33,8 @@ struct Recorder : RecoverydOutput {
     disk = to_bytes(bytes);
     return true;
   }
-  void want_lock(bool) override {}
+  void want_lock(bool wanted) override { wishes += wanted ? 1 : 0; }
+  int wishes = 0;  // for the cluster lock
   void access_register(uint64_t, ByteView) override {}
   int64_t wall_clock_ns() override { return 0; }
   void log(RecoverydLog, const std::string&) override {}
@@ -45,7 +46,8 @@ struct Recorder : RecoverydOutput {
 
 class OneNode : public ::testing::Test {
  protected:
-  explicit OneNode(uint32_t nodes = 3) : random(1), c(options(nodes), random, out, kSecond), election(c) {
+  explicit OneNode(uint32_t nodes = 3) : OneNode(options(nodes)) {}
+  explicit OneNode(const RecoverydOptions& given) : random(1), c(given, random, out, kSecond), election(c) {
     c.router_up = true;
     for (Link& link : c.links) link = {true, 1};
   }
@@ -272,6 +274,51 @@ TEST_F(OneNode, WithoutLinksToAMajorityItDoesNotCampaign) {
 TEST_F(OneNode, WhoMayNotLeadDoesNotCampaign) {
   election.work(false);
   EXPECT_EQ(election.next_deadline(), kNever);
+}
+
+// When it has asked for the cluster lock for the n-th time, counted from the first.
+class LockNode : public OneNode {
+ protected:
+  static std::vector<TimeNs> attempts(uint32_t pnn, const std::string& lock, TimeNs for_time) {
+    RecoverydOptions o = options(3);
+    o.pnn = pnn;
+    o.majority_quorum = false;
+    o.lock_quorum = true;
+    o.cluster_lock = lock;
+    Recorder out;
+    Random random(7);
+    Context c(o, random, out, kSecond);
+    c.router_up = true;
+    for (Link& link : c.links) link = {true, 1};
+    Election election(c);
+    std::vector<TimeNs> times;
+    const TimeNs end = c.now + for_time;
+    for (election.work(true); election.next_deadline() <= end;) {
+      c.now = std::max(c.now, election.next_deadline());
+      const int before = out.wishes;
+      election.work(true);
+      if (out.wishes == before) continue;
+      times.push_back(c.now - kSecond);
+      election.on_lock(LockState::kElsewhere, "another node has it");
+      election.work(true);
+    }
+    return times;
+  }
+};
+
+TEST_F(LockNode, AFileIsTriedAgainSoonWhoeverHasIt) {
+  const std::vector<TimeNs> times = attempts(0, "/shared/lock", 60 * kSecond);
+  EXPECT_GT(times.size(), 60u);
+}
+
+TEST_F(LockNode, WithAHelperOfOthersAttemptsAreFarApartWhenTheFirstHaveFailed) {
+  const std::vector<TimeNs> first = attempts(0, "!/helper", 60 * kSecond);
+  ASSERT_GT(first.size(), 6u);
+  EXPECT_LT(first[4], 5 * kSecond) << "the lock of one that died may be free at once";
+  for (size_t i = 6; i < first.size(); ++i) EXPECT_GT(first[i] - first[i - 1], 10 * kSecond);
+  // In the time that the first one's attempts are apart nobody else tries: what they left behind is forgotten by then.
+  const std::vector<TimeNs> second = attempts(1, "!/helper", 60 * kSecond);
+  EXPECT_GT(second[5], first[5] + 10 * kSecond);
 }
 
 class FiveNodes : public OneNode {
