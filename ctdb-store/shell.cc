@@ -136,6 +136,7 @@ Result<void> StoreShell::on_router_up(SetupMessage& reply) {
     StoreOptions options;
     options.pnn = context_.config.pnn;
     options.open_generation = reply.generation;
+    options.copies = context_.config.copies;
     options.first_transaction_id = static_cast<uint64_t>(wall_clock_ns());
     store_.reset(new Store(options, *files_, *this, commits_.get()));  // only here is this a StoreOutput
     if (page_.fence_unfinished()) store_->stop_serving(true, loop_.now());

@@ -55,6 +55,7 @@ Result<Database*> Databases::attach(std::string_view name, uint8_t flags, bool k
   database->name = name;
   database->id = id;
   database->flags = flags;
+  if (!database->full_copy()) database->copies = copies_of(copies_, name);
   Result<std::unique_ptr<RecordFile>> file = files_.open(database->name, flags, keep);
   if (!file) return fail(std::move(file.error()));
   database->file = std::move(*file);

@@ -14,6 +14,7 @@
 #include "ctdb-store/backend/record_file.h"
 #include "ctdb-store/core/database_statistics.h"
 #include "ctdb-store/core/record_index.h"
+#include "libctdbipc/base/copies_rules.h"
 #include "libctdbipc/base/result.h"
 
 namespace ctdb {
@@ -56,7 +57,9 @@ struct Database {
 
 class Databases {
  public:
-  explicit Databases(RecordFiles& files) : files_(files) {}
+  // `copies`: how many a volatile database has from the beginning, by its name.
+  explicit Databases(RecordFiles& files, std::vector<CopiesRule> copies = {})
+      : files_(files), copies_(std::move(copies)) {}
 
   // nullptr: not attached.
   Database* find(uint32_t id) const;
@@ -83,6 +86,7 @@ class Databases {
   Result<void> index_full_copy(Database& database);
 
   RecordFiles& files_;
+  const std::vector<CopiesRule> copies_;
   std::vector<std::unique_ptr<Database>> databases_;
   mutable Database* last_found_ = nullptr;
 };

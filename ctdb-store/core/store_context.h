@@ -24,7 +24,7 @@ struct StoreContext {
         out(output),
         activities(timers),
         chains(output, counts, timers),
-        databases(files) {}
+        databases(files, options.copies) {}
 
   bool is_open() const { return phase == StorePhase::kOpen; }
   bool is_member(uint32_t pnn) const { return placement.is_member(pnn); }

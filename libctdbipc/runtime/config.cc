@@ -132,6 +132,23 @@ Setter verbs_number(int VerbsConfig::*field, int least) {
   };
 }
 
+// Words "PATTERN=NUMBER".
+std::string set_copies(Config& config, const std::string& value) {
+  std::istringstream words(value);
+  for (std::string word; words >> word;) {
+    const size_t equals = word.rfind('=');
+    const bool whole = equals != std::string::npos && equals > 0;
+    const int copies = whole ? parse_number(word.substr(equals + 1), 1, kCopiesMax) : -1;
+    if (copies < 0) {
+      return "'" + word.substr(0, 64) +
+             "' says of no database how many copies it has|write NAME=NUMBER, 1 to " +
+             std::to_string(kCopiesMax);
+    }
+    config.copies.push_back({word.substr(0, equals), static_cast<uint8_t>(copies)});
+  }
+  return "";
+}
+
 std::string set_transport(Config&, const std::string& value) {
   return value == "tcp" ? "" : "transport '" + value + "' is not supported|write tcp";
 }
@@ -152,6 +169,7 @@ const std::map<std::string, Setter>& options() {
       {"database/volatile database directory", text_option(&Config::volatile_directory)},
       {"database/persistent database directory", text_option(&Config::persistent_directory)},
       {"database/state database directory", text_option(&Config::state_directory)},
+      {"database/copies", set_copies},
       {"database/tdb mutexes", bool_option(&Config::tdb_mutexes)},
       {"legacy/lmaster capability", bool_option(&Config::lmaster_capability)},
       {"legacy/start as stopped", bool_option(&Config::start_as_stopped)},

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "libctdbipc/base/copies_rules.h"
 #include "libctdbipc/base/result.h"
 #include "libctdbipc/runtime/config_text.h"
 #include "libctdbipc/runtime/nodes_file.h"
@@ -49,6 +50,7 @@ struct Config {
   std::string persistent_directory;  // default <base>/persistent
   std::string state_directory;       // default <base>/state
   bool tdb_mutexes = true;
+  std::vector<CopiesRule> copies;  // "copies" (ours): of the records of volatile databases, by name
   // [legacy]
   bool lmaster_capability = true;
   bool start_as_stopped = false;

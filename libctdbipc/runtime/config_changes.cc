@@ -47,6 +47,7 @@ std::vector<std::string> changed_options(const Config& before, const Config& now
   compare("port", before.port, now.port);
   compare("[verbs]", before.verbs, now.verbs);
   compare("flight recorder", before.flight_recorder, now.flight_recorder);
+  compare("copies", before.copies, now.copies);
   return names;
 }
 

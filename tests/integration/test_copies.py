@@ -85,5 +85,26 @@ class CopiesTest(Increments, unittest.TestCase):
         self.assertEqual(self.cli(1, "record", "get", self.DATABASE, "deleted")["value"], "")
 
 
+class ConfiguredCopiesTest(unittest.TestCase):
+    """[database] copies of ctdb.conf: databases have them from the beginning, whoever attaches them."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="ctdb-copies-")
+        self.addCleanup(directory.cleanup)
+        self.cluster = start_cluster(directory.name, self.addCleanup,
+                                     options={"database": {"copies": "single.tdb=1 smbXsrv_*.tdb=3 *.tdb=2"}})
+
+    def test_by_name_and_a_change_survives_its_owner(self):
+        def cli(node, *words):
+            return json.loads(self.cluster.nodes[node].cli("-o", "json", *words, check=True).stdout)
+
+        for name, copies in (("single.tdb", 1), ("smbXsrv_session_global.tdb", 3), ("other.tdb", 2)):
+            self.assertEqual(cli(0, "db", "attach", name)["copies"], copies)
+            self.assertEqual(cli(1, "db", "attach", name)["copies"], copies)
+        cli(0, "record", "put", "other.tdb", "key", "newest")
+        self.cluster.nodes[0].kill()
+        self.assertEqual(cli(1, "record", "get", "other.tdb", "key")["value"], "newest")
+
+
 if __name__ == "__main__":
     unittest.main()

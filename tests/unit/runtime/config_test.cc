@@ -53,7 +53,7 @@ TEST(Config, EveryOptionIsRead) {
       "[cluster]\ncluster name = one\nnode address = 10.0.0.1\nnodes list = /n\ncluster lock = /l\n"
       "leader capability = false\nquorum = none\nport = 4380\ntransport = tcp\n"
       "[database]\nvolatile database directory = /v\npersistent database directory = /p\n"
-      "state database directory = /s\ntdb mutexes = no\n"
+      "state database directory = /s\ntdb mutexes = no\ncopies = smbXsrv_*=2\t*.tdb=3\n"
       "[legacy]\nlmaster capability = 0\nstart as stopped = yes\nstart as disabled = TRUE\n"
       "[logging]\nlocation = file:/var/log/x\nlog level = DEBUG\n"
       "[ipc]\nrun directory = /r\nsocket = /r/c\nsetup socket = /r/s\n"
@@ -61,6 +61,7 @@ TEST(Config, EveryOptionIsRead) {
   ASSERT_TRUE(parsed.good) << parsed.text();
   EXPECT_EQ(parsed.text(), "");
   const Config& c = parsed.config;
+  EXPECT_EQ(c.copies, (std::vector<CopiesRule>{{"smbXsrv_*", 2}, {"*.tdb", 3}}));
   EXPECT_EQ(c.cluster_name, "one");
   EXPECT_EQ(c.node_address, "10.0.0.1");
   EXPECT_EQ(c.nodes_file, "/n");
@@ -144,6 +145,12 @@ TEST(Config, EachProblemNamesFileLineAndRemedy) {
       {"[verbs]\nrecords = maybe\n", "c:2: 'maybe' is not a boolean (write true or false)\n"},
       {"[logging]\nflight recorder = 1048577\n",
        "c:2: '1048577' is no number of packets (write one up to 1048576, or 0 for no flight recorder)\n"},
+      {"[database]\ncopies = a.tdb=2 b.tdb\n",
+       "c:2: 'b.tdb' says of no database how many copies it has (write NAME=NUMBER, 1 to 8)\n"},
+      {"[database]\ncopies = a=9\n",
+       "c:2: 'a=9' says of no database how many copies it has (write NAME=NUMBER, 1 to 8)\n"},
+      {"[database]\ncopies = =2\n",
+       "c:2: '=2' says of no database how many copies it has (write NAME=NUMBER, 1 to 8)\n"},
       {"[cluster]\ntransport = ib\n", "c:2: transport 'ib' is not supported (write tcp)\n"},
       {"[cluster]\nnodes list = !cmd\n", "c:2: a command as nodes list is not supported (name a file)\n"},
       {"[cluster]\nleader capability = maybe\n", "c:2: 'maybe' is not a boolean (write true or false)\n"},

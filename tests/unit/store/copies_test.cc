@@ -15,7 +15,9 @@ constexpr uint32_t kClient = 5;
 
 class Copies : public ::testing::Test {
  protected:
-  Copies() : w(4) { start({0, 1, 2}); }
+  explicit Copies(bool begin = true) : w(4) {
+    if (begin) start({0, 1, 2});
+  }
   void start(const std::vector<uint32_t>& members, uint32_t copies = 2) {
     w.recover(10, CTDB_INVALID_GENERATION, members);
     w.attach(members[0]);
@@ -70,6 +72,23 @@ class Copies : public ::testing::Test {
   }
   World w;
 };
+
+class ConfiguredCopies : public Copies {
+ protected:
+  ConfiguredCopies() : Copies(false) {
+    StoreOptions options;
+    options.copies = {{"no.tdb", 4}, {"*", 3}};
+    w.start(0, CTDB_INVALID_GENERATION, options);
+    w.recover(10, CTDB_INVALID_GENERATION, {0, 1, 2});
+  }
+};
+
+TEST_F(ConfiguredCopies, ADatabaseHasThemFromTheBeginningAndTheOthersHear) {
+  w.attach(0);
+  for (uint32_t pnn : {0u, 1u, 2u}) EXPECT_EQ(set_copies(pnn, 0), 3u) << pnn;
+  change(0, "key", "value");
+  EXPECT_EQ(pushed(0, "key"), 3);
+}
 
 TEST_F(Copies, EveryMemberKnowsTheNumberAndItOnlyGrows) {
   EXPECT_EQ(set_copies(1, 0), 2u);
