@@ -21,7 +21,8 @@ class BenchClient {
 
   virtual void ping(uint32_t node) = 0;  // null control, PING, to that node
 
-  virtual void attach(const std::string& database) = 0;
+  // `copies`: of the C API only; on the classic socket there is no such thing.
+  virtual void attach(const std::string& database, uint32_t copies = 1) = 0;
   // Fetch-lock, change the counter in the record's first 8 bytes under the chain lock, unlock. The value is `size` bytes
   // long, at most kValueBytesMax.
   static constexpr size_t kValueBytesMax = 512;

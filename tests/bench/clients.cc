@@ -33,7 +33,7 @@ class Classic : public BenchClient {
   void ping(uint32_t node) override {
     if (must(client_->control(node, Control::PING, 0, {})).status < 0) give_up("ping was refused");
   }
-  void attach(const std::string& database) override { db_ = must(client_->attach(database)); }
+  void attach(const std::string& database, uint32_t) override { db_ = must(client_->attach(database)); }
   void increment(ByteView key, size_t size) override {
     must(client_->fetch_lock(*db_, key));
     uint8_t bytes[kValueBytesMax] = {};
@@ -65,8 +65,9 @@ class Native : public BenchClient {
   ~Native() override { ctdb_disconnect(client_); }
 
   void ping(uint32_t node) override { check(ctdb_ping(client_, node, kTimeoutMs)); }
-  void attach(const std::string& database) override {
-    check(ctdb_attach(client_, database.c_str(), 0, kTimeoutMs, &db_));
+  void attach(const std::string& database, uint32_t copies) override {
+    const uint32_t flags = copies > 1 ? CTDB_ATTACH_COPIES(copies) : 0;
+    check(ctdb_attach(client_, database.c_str(), flags, kTimeoutMs, &db_));
   }
   void increment(ByteView key, size_t size) override {
     ctdb_record* record = nullptr;

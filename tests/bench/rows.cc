@@ -173,6 +173,14 @@ Outcome one_way(const Setting& setting, size_t bytes, uint64_t window) {
   return {received, total, 0};
 }
 
+// A database of its own for each number: it never becomes less.
+Outcome change_with_copies(const Setting& setting, uint32_t copies) {
+  auto client = setting.open(0);
+  client->attach("bench-copies-" + std::to_string(copies) + ".tdb", copies);
+  const Bytes key = key_of("copied");
+  return measure(setting, 1, [&] { client->increment(key, 100); });
+}
+
 Outcome local_hit(const Setting& setting) {
   auto client = setting.open(0);
   client->attach("bench.tdb");
@@ -236,6 +244,11 @@ const std::vector<Row>& rows() {
       {"one_way_512", "one-way messages 512 B, 256 outstanding",
        [](const Setting& s) { return one_way(s, 512, 256); }},
       {"local_hit", "local hit: lock, fetch, store, unlock", local_hit},
+      {"change_copies_1", "change of a record that is here, 1 copy",
+       [](const Setting& s) { return change_with_copies(s, 1); }},
+      {"change_copies_2", "the same, on 2 nodes when the unlock returns",
+       [](const Setting& s) { return change_with_copies(s, 2); }},
+      {"change_copies_3", "the same, on 3 nodes", [](const Setting& s) { return change_with_copies(s, 3); }},
       {"plain_tdb", "the same on a plain tdb file", plain_tdb},
   };
   return table;
