@@ -25,14 +25,18 @@ class FencingTest(Increments, unittest.TestCase):
         self.addCleanup(namespace.close)
         self.cluster = start_cluster(directory.name, self.addCleanup, namespace=namespace)
         self.network = NetworkFaults(namespace)
+        self.marks = {}
 
     # ---- stories ----
 
     def test_router_of_a_working_node_dies_twice(self):
-        """Its store and its clients work on; nobody may take its records, and nothing acknowledged is lost."""
+        """Its store and its clients work on; nobody may take its records, and nothing acknowledged is lost. On a machine so busy that
+        a daemon of any node does not get to run for as long as a lease lasts, that node may be left out, and what it changed last be
+        lost: never without such a reason in its log, and never in silence."""
         for api in ("native", "classic"):
             with self.subTest(api=api):
                 key = f"router-{api}"
+                self.mark_logs()
                 runs = [self.start(node, api, key, 20000) for node in (0, 1)]
                 wait_until(lambda: self.add(2, "native", key, 0) > 500, "increments begin")
                 for _ in range(2):
@@ -41,21 +45,27 @@ class FencingTest(Increments, unittest.TestCase):
                 for run in runs:
                     self.finish(run)
                 value = self.value(key, 2)
-                if self.lease_ended(0):
-                    # A machine so busy that a router needs longer than a lease: the node may be left out. Never in silence.
-                    self.assertTrue(value == 40000 or any(
-                        self.said("ctdb-store", node, "have fallen back") for node in range(3)), value)
-                else:
-                    self.assertEqual(value, 40000)
+                if value == 40000:
+                    continue
+                late = [node for node in range(3) if self.was_too_late(node)]
+                self.assertTrue(late, f"{40000 - value} increments are lost, and no node was too late for its lease")
+                self.assertTrue(any(self.said("ctdb-store", node, "have fallen back") for node in range(3)),
+                                f"{40000 - value} increments are lost in silence; too late: {late}")
 
-    def lease_ended(self, node):
-        """By whom of the three that watch it."""
-        return (self.said("ctdb-recoveryd", node, "no word from a leader for too long")
-                or self.said("ctdb-store", node, "the lease of this node is over")
-                or self.said("ctdb-store", node, "the keeper takes the records away"))
+    def was_too_late(self, node):
+        """Its lease ended by time alone, or its store did not get to run. That it was told to stop, or that others have gone on
+        without it, is no such reason: then its recoveryd says that."""
+        return any(self.said("ctdb-recoveryd", node, "no member now: " + why) for why in (
+            "no word from a leader for too long", "ctdb-store hangs", "ctdb-store stopped serving: its lease was over"))
+
+    def mark_logs(self):
+        """What was said before does not count."""
+        self.marks = {(name, node.index): os.path.getsize(node.log_path(name))
+                      for node in self.cluster.nodes for name in node.daemons}
 
     def said(self, daemon, node, text):
         with open(self.cluster.nodes[node].log_path(daemon)) as log:
+            log.seek(self.marks.get((daemon, node), 0))
             return text in log.read()
 
     def stopped_daemon(self, name):
