@@ -107,13 +107,14 @@ Result<std::vector<NodeAnswer>> Connection::nodes() {
 }
 
 Result<std::string> Connection::ask_all(Control opcode,
-                                        const std::function<bool(uint32_t node, ByteView answer)>& take) {
+                                        const std::function<bool(uint32_t node, ByteView answer)>& take,
+                                        ByteView data) {
   const Result<std::vector<NodeAnswer>> all = nodes();
   if (!all) return fail(all.error());
   std::string trouble;
   for (const NodeAnswer& node : *all) {
     if ((node.flags & (CTDB_NODE_DELETED | CTDB_NODE_DISCONNECTED)) != 0) continue;
-    const Result<Bytes> answer = control(node.pnn, opcode, {});
+    const Result<Bytes> answer = control(node.pnn, opcode, data);
     if (answer && take(node.pnn, *answer)) continue;
     trouble += (trouble.empty() ? "node " : "; node ") + std::to_string(node.pnn) + ": " +
                (answer ? "its answer is malformed" : answer.error().text());

@@ -35,8 +35,8 @@ class Connection {
   Result<std::vector<NodeAnswer>> nodes();
   // Asks every node that can be reached; `take` gets each answer, false: it is malformed. Returns what went wrong with the
   // others, "" if nothing. kDisconnected and the like: not even this node's router says who there is.
-  Result<std::string> ask_all(Control opcode,
-                              const std::function<bool(uint32_t node, ByteView answer)>& take);
+  Result<std::string> ask_all(Control opcode, const std::function<bool(uint32_t node, ByteView answer)>& take,
+                              ByteView data = {});
   // flags: CTDB_ATTACH_…; 0: as many copies as the database has.
   Result<ctdb_db*> attach(const std::string& name, uint32_t flags = 0);
   // Runs ctdb_service() as packets arrive until `done` says so.

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-from support import ROOT, start_cluster, wait_until
+from support import BIN, ROOT, start_cluster, wait_until
 
 SCHEMA = os.path.join(ROOT, "docs", "ctdb-cli.schema.json")
 OK, FAILED, USAGE, NOT_HEALTHY, NO_DAEMON, CONFIG = 0, 1, 2, 3, 4, 78
@@ -135,6 +135,33 @@ ctdb-recoveryd  alive .*
                          [("key1", "x", 1), ("key2", "xx", 2)])
         done = self.cli(1, "db", "dump", "cli-nothing.tdb", status=FAILED)
         self.assertEqual(done.stderr, "ctdb-cli: no database 'cli-nothing.tdb' is attached ('db list' shows which are)\n")
+
+    def test_records_that_move_most(self):
+        for turn in range(12):
+            self.json(turn % 3, "record", "put", "cli-hot.tdb", "hot key", str(turn))
+        rows = self.json(1, "db", "hot", "cli-hot.tdb")["records"]
+        self.assertEqual({row["key"] for row in rows}, {"hot key"})
+        self.assertEqual({row["node"] for row in rows}, {0, 1, 2})
+        self.assertGreaterEqual(min(row["moves_per_second"] for row in rows), 1)
+        self.assertIn("cli-hot.tdb", self.cli(0, "db", "hot").stdout)
+        self.assertIn("no database", self.cli(0, "db", "hot", "nowhere.tdb", status=FAILED).stderr)
+
+    def test_locks_that_are_waited_for(self):
+        at = self.cluster.nodes[0]
+        holder = subprocess.Popen([f"{BIN}/ctdb-increment", "--setup", at.setup_socket, "--db", "cli-lock.tdb", "--key",
+                                   "held", "--hold", "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.assertEqual(holder.stdout.readline(), "locked\n")
+        waiter = subprocess.Popen([f"{BIN}/ctdb-increment", "--setup", self.cluster.nodes[1].setup_socket, "--db",
+                                   "cli-lock.tdb", "--key", "held"], stdout=subprocess.PIPE, text=True)
+        wait_until(lambda: self.json(2, "lock", "list")["locks"], "somebody waits")
+        row, = self.json(2, "lock", "top", "--seconds", "1")["locks"]
+        self.assertEqual((row["database"], row["key"], row["node"], row["pid"]), ("cli-lock.tdb", "held", 0, holder.pid))
+        self.assertEqual(row["program"], "ctdb-increment")
+        self.assertGreater(row["looks"], 1)
+        self.assertEqual(row["records_max"], 1)
+        holder.communicate("")
+        self.assertEqual(waiter.communicate()[0], "2\n")
+        self.assertIn("a number from 1", self.cli(0, "lock", "top", "--seconds", "0", status=USAGE).stderr)
 
     def test_ping(self):
         for node in range(3):

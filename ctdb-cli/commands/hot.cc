@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// db hot: which records move most, and what that costs.
+#include <algorithm>
+#include <cstring>
+
+#include "ctdb-cli/connection.h"
+#include "ctdb-cli/databases.h"
+#include "ctdb-cli/samba_keys.h"
+#include "libctdbipc/wire/reader.h"
+
+namespace ctdb::cli {
+namespace {
+
+// GET_DB_STATISTICS (wire-protocol §7.7), as far as it is shown.
+struct Statistics {
+  struct Key {
+    uint32_t moves = 0;  // within one second, the most there were
+    Bytes key;
+  };
+  uint32_t waits = 0;     // for chain locks
+  double wait_max_s = 0;  // and the longest
+  double wait_total_s = 0;
+  uint32_t hops_max = 0;  // of a call, rounded down to a power of two
+  std::vector<Key> keys;
+};
+
+constexpr size_t kImageBytes = 464;
+constexpr size_t kHopBuckets = 16;
+constexpr uint32_t kKeysMax = 10;
+
+double seconds_at(const uint8_t* at) {
+  double seconds = 0;
+  std::memcpy(&seconds, at, sizeof seconds);
+  return seconds;
+}
+
+std::optional<Statistics> decode_statistics(ByteView bytes) {
+  if (bytes.size() < kImageBytes) return std::nullopt;
+  const uint8_t* at = bytes.data();
+  Statistics statistics;
+  statistics.waits = load<uint32_t>(at);
+  statistics.wait_max_s = seconds_at(at + 32);
+  statistics.wait_total_s = seconds_at(at + 40);
+  for (uint32_t i = 0; i < kHopBuckets; ++i) {
+    if (load<uint32_t>(at + 152 + 4 * i) > 0) statistics.hops_max = i == 0 ? 0 : 1u << (i - 1);
+  }
+  const uint32_t keys = load<uint32_t>(at + 216);
+  if (keys > kKeysMax) return std::nullopt;
+  Reader names(bytes.subspan(kImageBytes));
+  for (uint32_t i = 0; i < keys; ++i) {
+    const uint64_t size = load<uint64_t>(at + 240 + 24 * i);
+    const ByteView key = size > names.left() ? ByteView() : names.bytes(size);
+    if (key.size() != size) return std::nullopt;
+    const uint32_t moves = load<uint32_t>(at + 224 + 24 * i);
+    if (moves > 0) statistics.keys.push_back({moves, to_bytes(key)});
+  }
+  return statistics;
+}
+
+struct Tables {
+  Table records{"records", {"database", "key", "node", "moves_per_second"}, {}};
+  Table databases{"databases", {"database", "node", "waits", "wait_mean_s", "wait_max_s", "hops_max"}, {}};
+};
+
+void add_rows(Tables& tables, const std::string& name, uint32_t node, const Statistics& statistics) {
+  for (const Statistics::Key& hot : statistics.keys) {
+    tables.records.rows.push_back(
+        {name, readable_key(name, hot.key), static_cast<uint64_t>(node), static_cast<uint64_t>(hot.moves)});
+  }
+  if (statistics.waits == 0 && statistics.hops_max == 0) return;
+  const double mean = statistics.waits == 0 ? 0 : statistics.wait_total_s / statistics.waits;
+  tables.databases.rows.push_back({name, static_cast<uint64_t>(node), static_cast<uint64_t>(statistics.waits),
+                                   mean, statistics.wait_max_s, static_cast<uint64_t>(statistics.hops_max)});
+}
+
+}  // namespace
+
+Outcome db_hot(const Invocation& invocation) {
+  auto connection = Connection::open(invocation);
+  if (!connection) return failed(connection.error());
+  const Result<std::vector<Database>> databases = list_databases(**connection);
+  if (!databases) return failed(databases.error());
+  const std::string wanted = invocation.optional("DB").value_or("");
+  Tables tables;
+  Outcome outcome;
+  bool found = wanted.empty();
+  for (const Database& database : *databases) {
+    if (!wanted.empty() && database.name != wanted) continue;
+    found = true;
+    Bytes question;
+    Writer(question).u32(database.id);
+    const Result<std::string> trouble = (*connection)
+                                            ->ask_all(
+                                                Control::GET_DB_STATISTICS,
+                                                [&](uint32_t node, ByteView answer) {
+                                                  const std::optional<Statistics> statistics =
+                                                      decode_statistics(answer);
+                                                  if (statistics)
+                                                    add_rows(tables, database.name, node, *statistics);
+                                                  return statistics.has_value();
+                                                },
+                                                question);
+    if (!trouble) return failed(trouble.error());
+    if (!trouble->empty()) outcome.error += (outcome.error.empty() ? "" : "; ") + *trouble;
+  }
+  if (!found)
+    return failed(Exit::kFailed, "no database '" + wanted + "' is attached ('db list' shows which are)");
+  std::ranges::stable_sort(tables.records.rows, [](const auto& a, const auto& b) { return a[3] > b[3]; });
+  outcome.report.tables.push_back(std::move(tables.records));
+  outcome.report.tables.push_back(std::move(tables.databases));
+  if (!outcome.error.empty()) outcome.exit = Exit::kFailed;
+  return outcome;
+}
+
+}  // namespace ctdb::cli
