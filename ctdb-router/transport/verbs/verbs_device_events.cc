@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Sending, completions and events of the device.
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -42,8 +43,7 @@ bool VerbsDevice::post(uint32_t number, const ChunkHeader& header, ByteView payl
     request.num_sge = payload.empty() ? 1 : 2;
   } else {
     uint8_t* buffer = send_buffer(found->second.region, header.sequence);
-    std::memcpy(buffer, bytes.data(), bytes.size());
-    std::memcpy(buffer + bytes.size(), payload.data(), payload.size());
+    std::copy(payload.begin(), payload.end(), std::copy(bytes.begin(), bytes.end(), buffer));
     pieces[0] = piece(buffer, bytes.size() + payload.size(), memory_.key());
     request.num_sge = 1;
   }
