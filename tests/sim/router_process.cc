@@ -26,7 +26,8 @@ void RouterProcess::start() {
   options.pid = 1000 + node_.pnn();
   (void)nodes_file(options.nodes);
   core_ = std::make_unique<Router>(std::move(options), *this);
-  node_.world().network.set_peers(node_.pnn(), numbers_of(node_.nodes_file));
+  peers_ = node_.nodes_file;
+  node_.world().network.set_peers(node_.pnn(), numbers_of(peers_));
   instances_ = 0;
   endpoints_ = 0;
   node_.world().network.set_listening(node_.pnn(), true, false);
@@ -183,7 +184,7 @@ void RouterProcess::link_packet(uint32_t peer, Bytes packet) {
     node_.world().trace.packet(node_.pnn(), "link", peer, bytes);
     // A call that was redirected on a slow link may be older than the removal of who asked first.
     const uint32_t source = read_header(bytes).srcnode;
-    const bool removed = source < was_deleted_.size() && was_deleted_[source];
+    const bool removed = !in_list(peers_, source);
     if (!core_->on_link_packet(peer, bytes, queue_.now()) && !removed) {
       node_.world().checkers.verdict.violation("router",
                                                "a packet of our own daemons is refused by the peer's router");
@@ -193,20 +194,19 @@ void RouterProcess::link_packet(uint32_t peer, Bytes packet) {
 
 std::string RouterProcess::nodes_file(std::vector<RouterNode>& nodes) {
   nodes.clear();
-  was_deleted_.clear();
   for (const NodeEntry& line : node_.nodes_file) {
     RouterNode node;
     node.address.assign(28, 0);
     node.deleted = line.empty();
     node.text = line.address;
     node.witness = line.witness;
-    was_deleted_.push_back(node.deleted);
     nodes.push_back(node);
   }
   return "";
 }
 
 void RouterProcess::set_peers(const NodeList& peers) {
+  peers_ = peers;
   queue_.after(0, [this, peers] { node_.world().network.set_peers(node_.pnn(), numbers_of(peers)); });
 }
 

@@ -99,7 +99,7 @@ class RouterProcess : public Process, public RouterOutput {
   uint64_t instances_ = 0;
   uint32_t endpoints_ = 0;
   std::map<uint32_t, Attached> clients_;
-  std::vector<bool> was_deleted_;  // by the nodes file as it was read last
+  NodeList peers_;  // those of the nodes file it goes by, and who still votes
 };
 
 }  // namespace ctdb::sim
