@@ -246,7 +246,7 @@ def parse_arguments(words):
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--systems", default="classic,ours", help="of classic, ours, socket (ours, classic clients)")
     parser.add_argument("--json", metavar="FILE", help="write the results there, too")
-    parser.add_argument("--build", default=os.path.join(ROOT, "build", "release"), help=argparse.SUPPRESS)
+    parser.add_argument("--build", default=os.path.join(ROOT, "build", "dev"), help=argparse.SUPPRESS)
     arguments = parser.parse_args(words)
     arguments.records = [int(part) for part in arguments.records.split(",")]
     arguments.systems = arguments.systems.split(",")

@@ -151,7 +151,7 @@ def parse_arguments():
     parser.add_argument("--rows", default="", help="only these rows, comma separated (ctdb-bench --list names them)")
     parser.add_argument("--json", metavar="FILE", help="write the results there, too")
     parser.add_argument("--markdown", metavar="FILE", help="append the table there, for docs/benchmarks.md")
-    parser.add_argument("--build", default=os.path.join(ROOT, "build", "release"), help=argparse.SUPPRESS)
+    parser.add_argument("--build", default=os.path.join(ROOT, "build", "dev"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.rounds < 1 or arguments.seconds <= 0:
         parser.error("--rounds and --seconds must be positive")

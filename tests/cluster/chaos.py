@@ -259,7 +259,7 @@ def main(words):
     parser.add_argument("--nodes", default="3,5", help="numbers of nodes, one run each (default 3,5)")
     parser.add_argument("--seconds", type=int, default=600, help="of each run (default 600)")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the first run (default: the time)")
-    parser.add_argument("--build", default=os.path.join(ROOT, "build", "release"), help=argparse.SUPPRESS)
+    parser.add_argument("--build", default=os.path.join(ROOT, "build", "dev"), help=argparse.SUPPRESS)
     arguments = parser.parse_args(words)
     for seed, nodes in enumerate(arguments.nodes.split(","), arguments.seed):
         try:

@@ -17,7 +17,7 @@ from netns import NetworkNamespace  # noqa: E402
 from network_faults import NetworkFaults  # noqa: E402,F401
 from processes import cost_of, memory_bytes  # noqa: E402,F401
 
-BUILD = os.environ.get("CTDB_BUILD", os.path.join(ROOT, "build", "release"))
+BUILD = os.environ.get("CTDB_BUILD", os.path.join(ROOT, "build", "dev"))
 BIN = os.path.join(BUILD, "bin")
 
 

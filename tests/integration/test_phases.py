@@ -40,6 +40,10 @@ class PhasesTest(Increments, unittest.TestCase):
         """As node 0 knows it; None: it knows none now."""
         return json.loads(self.cluster.nodes[0].cli("-o", "json", "status").stdout)["leader"]
 
+    def known_leader(self):
+        """The cluster is healthy, but on a busy machine a leader may lose its lease at any time."""
+        return wait_until(lambda: [pnn for pnn in [self.leader()] if pnn is not None], "a leader is known")[0]
+
     def recover(self, node):
         with RawClient(self.cluster.nodes[node].classic_socket) as client:
             self.assertEqual(client.ask(SET_RECMODE, RECOVERY_ACTIVE)[0], 0)
@@ -54,7 +58,7 @@ class PhasesTest(Increments, unittest.TestCase):
 
     def dies_in_its_role(self, daemon, operation, on_leader):
         """Whether it did; False: another node has become the leader before, and the packet may never have come."""
-        leader = self.leader()  # the cluster is healthy
+        leader = self.known_leader()
         victim = leader if on_leader else (leader + 1) % 3
         bystander = next(node for node in range(3) if node not in (leader, victim))
         died = self.cluster.nodes[victim].die_at(daemon, operation)

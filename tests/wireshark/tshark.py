@@ -18,9 +18,9 @@ def version():
 
 def sanitizers():
     """For a program that loads code with sanitizers and has none itself."""
-    libraries = [subprocess.run(["gcc", f"-print-file-name={name}"], capture_output=True, text=True,
-                                check=True).stdout.strip() for name in ("libasan.so", "libubsan.so")]
-    return {"LD_PRELOAD": " ".join(libraries), "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1",
+    library = subprocess.run(["clang", "-print-file-name=libclang_rt.asan-x86_64.so"], capture_output=True, text=True,
+                             check=True).stdout.strip()
+    return {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1",
             "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1", "WIRESHARK_DEBUG_WMEM_OVERRIDE": "simple"}
 
 

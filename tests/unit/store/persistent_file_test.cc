@@ -216,7 +216,7 @@ TEST_F(CommitLogOnDisk, BeginsAnewLaterWhenTheDiskWasFull) {
   write(1, 5);
   CommitLogFile file = open();
   ASSERT_TRUE(file.restart({5, 3}, true));
-  for (uint64_t number : {4, 5, 6}) file.append(entry(number), {5, 3});
+  for (uint64_t number : {4u, 5u, 6u}) file.append(entry(number), {5, 3});
   signal(SIGXFSZ, SIG_IGN);
   rlimit limit;
   ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &limit), 0);
