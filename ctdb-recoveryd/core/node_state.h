@@ -38,7 +38,7 @@ class NodeState {
 
   uint32_t capabilities() const { return capabilities_; }
   bool may_lead() const {
-    return (capabilities_ & CTDB_CAPABILITY_RECMASTER) != 0 && (!inactive() || witness());
+    return (capabilities_ & CTDB_CAPABILITY_RECMASTER) != 0 && (!inactive() || (witness() && !banned()));
   }
   void set_capability(uint32_t bit, bool on);
 

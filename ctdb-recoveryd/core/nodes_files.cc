@@ -60,7 +60,8 @@ void NodesFiles::compare(uint32_t pnn, Known& known) {
 }
 
 void NodesFiles::work(bool open) {
-  const bool news = open != open_ && rules_differ();
+  // Also while all rules are equal: who meets a node of another rule later goes by what it was told before.
+  const bool news = open != open_;
   open_ = open;
   if (news) tell_all();
   for (auto& [pnn, known] : lists_) {

@@ -68,6 +68,19 @@ class Increments:
         return self.add(node, "native", key, 0)
 
 
+# Why a node stopped serving that nobody had told to: the machine was too busy for it.
+TOO_LATE = ("no word from a leader for too long", "ctdb-store hangs", "ctdb-store stopped serving: its lease was over")
+
+
+def was_too_late(cluster):
+    """Some node of the cluster was, since its start."""
+    def said(node):
+        with open(node.log_path("ctdb-recoveryd"), errors="replace") as log:
+            text = log.read()
+        return any("no member now: " + why in text for why in TOO_LATE)
+    return any(said(node) for node in cluster.nodes)
+
+
 def wait_until(condition, what, seconds=30):
     """Waits for a condition to become true; the deadline is generous, its only use is to end a hung test."""
     deadline = time.monotonic() + seconds

@@ -9,7 +9,7 @@ import threading
 import time
 import unittest
 
-from support import HEADER, Increments, NetworkFaults, NetworkNamespace, RawClient, packet, start_cluster, wait_until
+from support import HEADER, TOO_LATE, Increments, NetworkFaults, NetworkNamespace, RawClient, packet, start_cluster, wait_until
 
 DB_ATTACH = 18
 NULL_CALL, IMMEDIATE_MIGRATION = 0xFF000001, 1  # a call that only brings the record here
@@ -55,8 +55,7 @@ class FencingTest(Increments, unittest.TestCase):
     def was_too_late(self, node):
         """Its lease ended by time alone, or its store did not get to run. That it was told to stop, or that others have gone on
         without it, is no such reason: then its recoveryd says that."""
-        return any(self.said("ctdb-recoveryd", node, "no member now: " + why) for why in (
-            "no word from a leader for too long", "ctdb-store hangs", "ctdb-store stopped serving: its lease was over"))
+        return any(self.said("ctdb-recoveryd", node, "no member now: " + why) for why in TOO_LATE)
 
     def mark_logs(self):
         """What was said before does not count."""

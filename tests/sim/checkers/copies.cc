@@ -16,13 +16,14 @@ void Copies::acknowledged(uint32_t key, VersionId version, uint32_t nodes, uint3
   known = {version, nodes, losses_before, false};
 }
 
-// A file without the record has it as empty as one with an empty record; only `strict` that is no copy.
+// A file without the record has it as empty as one with an empty record. For `strict` neither is a copy: an empty record may be
+// from long before the deletion that is looked for, and says no more than none.
 uint32_t Copies::holders(uint32_t key, uint32_t without, bool strict) const {
   uint32_t count = 0;
   for (uint32_t node = 0; node < lives_.node_count(); ++node) {
     if (node == without || !lives_.valid(node)) continue;
     const std::optional<Bytes> data = sight_(node, key);
-    if (!data && strict) continue;
+    if (strict && (!data || data->empty())) continue;
     const std::optional<VersionId> version = history_.identify(key, data.value_or(Bytes()));
     if (version && history_.is_ancestor_or_self(keys_[key].version, *version)) ++count;
   }
