@@ -20,6 +20,7 @@ constexpr uint32_t kRewritesAtOnce = 1024;
 
 constexpr char kNotFrozen[] = "the database is not frozen";
 constexpr char kOtherTransaction[] = "no transaction of that number is open";
+constexpr char kUnderWay[] = "the commit is under way";
 
 Bytes without_read_only_flags(ByteView value) {
   Bytes cleaned = to_bytes(value);
@@ -84,20 +85,30 @@ Rewrites::Rewrite* Rewrites::find(uint32_t db_id, TimeNs now) {
 
 std::string Rewrites::freeze(Database& db, uint32_t endpoint, TimeNs now) {
   if (!ctx_.is_open()) return "a recovery is running";
-  if (find(db.id, now) != nullptr) return "";
-  auto rewrite = std::make_unique<Rewrite>();
-  rewrite->db_id = db.id;
+  std::unique_ptr<Rewrite>& rewrite = rewrites_[db.id];
+  if (rewrite == nullptr) rewrite = std::make_unique<Rewrite>();
   rewrite->endpoint = endpoint;
   rewrite->heard = now;
-  rewrites_[db.id] = std::move(rewrite);
   db.frozen = !db.full_copy();
   return "";
+}
+
+// What a transaction has brought does not outlive it. `contents` are loans of the buffers and go with them.
+void Rewrites::reset_staged(Rewrite& rewrite) {
+  bytes_ -= std::exchange(rewrite.bytes, 0);
+  rewrite.contents.clear();
+  rewrite.buffers.clear();
+  rewrite.records = 0;
+  rewrite.fault.clear();
+  rewrite.srvid.reset();
+  rewrite.wiped = false;
 }
 
 std::string Rewrites::begin(uint32_t db_id, uint32_t transaction, TimeNs now) {
   Rewrite* rewrite = find(db_id, now);
   if (rewrite == nullptr) return kNotFrozen;
-  if (!rewrite->transaction) rewrite->wiped = false;
+  if (rewrite->answer) return kUnderWay;
+  reset_staged(*rewrite);
   rewrite->transaction = transaction;
   return "";
 }
@@ -105,19 +116,21 @@ std::string Rewrites::begin(uint32_t db_id, uint32_t transaction, TimeNs now) {
 std::string Rewrites::wipe(uint32_t db_id, uint32_t transaction, TimeNs now) {
   Rewrite* rewrite = find(db_id, now);
   if (rewrite == nullptr) return kNotFrozen;
+  if (rewrite->answer) return kUnderWay;
   if (rewrite->transaction != transaction) return kOtherTransaction;
   rewrite->wiped = true;
   return "";
 }
 
+// The tool wipes before it pushes.
 std::string Rewrites::take_records(uint32_t db_id, uint64_t srvid, TimeNs now) {
   Rewrite* rewrite = find(db_id, now);
   if (rewrite == nullptr) return kNotFrozen;
+  if (rewrite->answer) return kUnderWay;
+  const bool wiped = rewrite->wiped;
+  reset_staged(*rewrite);
+  rewrite->wiped = wiped;
   rewrite->srvid = srvid;
-  bytes_ -= std::exchange(rewrite->bytes, 0);
-  rewrite->buffers.clear();
-  rewrite->records = 0;
-  rewrite->fault.clear();
   return "";
 }
 
@@ -147,13 +160,16 @@ std::string Rewrites::confirm(uint32_t db_id, uint32_t* records, TimeNs now) {
 void Rewrites::commit(Database& db, uint32_t transaction, Answer answer, TimeNs now) {
   Rewrite* rewrite = find(db.id, now);
   if (rewrite == nullptr) return answer(kNotFrozen);
+  if (rewrite->answer) return answer(kUnderWay);
   if (rewrite->transaction != transaction) return answer(kOtherTransaction);
-  if (rewrite->answer) return answer("the commit is under way already");
   if (!rewrite->fault.empty()) return answer(rewrite->fault);
   rewrite->transaction.reset();
   read_contents(*rewrite);
   const bool others_do_it = db.full_copy() && ctx_.placement.members().front() != ctx_.self;
-  if (others_do_it || (!rewrite->wiped && rewrite->contents.empty())) return answer("");
+  if (others_do_it || (!rewrite->wiped && rewrite->contents.empty())) {
+    reset_staged(*rewrite);
+    return answer("");
+  }
   rewrite->answer = std::move(answer);
   if (db.full_copy()) return commit_full_copy(db, *rewrite, now);
   rewrite->walk.start(db);
@@ -161,7 +177,8 @@ void Rewrites::commit(Database& db, uint32_t transaction, Answer answer, TimeNs 
 }
 
 // The last value of a key counts.
-void Rewrites::read_contents(Rewrite& rewrite) const {
+void Rewrites::read_contents(Rewrite& rewrite) {
+  rewrite.contents.clear();
   for (const Bytes& bytes : rewrite.buffers) {
     const std::optional<RecBuffer> buffer = parse_rec_buffer(bytes);
     for (const BufferedRecord& record : buffer->records) {
@@ -199,16 +216,22 @@ void Rewrites::entry_done(uint32_t db_id, const std::string& error) {
   Rewrite& rewrite = *at->second;
   --rewrite.entries_left;
   if (!error.empty()) rewrite.fault = error;
-  if (rewrite.entries_left > 0) return;
+  if (rewrite.entries_left == 0) end_commit(rewrite);
+}
+
+void Rewrites::end_commit(Rewrite& rewrite) {
   const Answer answer = std::exchange(rewrite.answer, nullptr);
-  if (answer) answer(rewrite.fault);
+  const std::string fault = rewrite.fault;
+  reset_staged(rewrite);
+  if (answer) answer(fault);
 }
 
 std::string Rewrites::cancel(uint32_t db_id) {
   const auto at = rewrites_.find(db_id);
   if (at == rewrites_.end()) return kNotFrozen;
+  if (at->second->answer) return kUnderWay;
   at->second->transaction.reset();
-  at->second->wiped = false;
+  reset_staged(*at->second);
   return "";
 }
 
@@ -303,8 +326,7 @@ void Rewrites::work_on(Database& db, Rewrite& rewrite, TimeNs now) {
     ++rewrite.next;
   }
   if (rewrite.walking || rewrite.creating || db.rewrites > 0) return;
-  const Answer answer = std::exchange(rewrite.answer, nullptr);
-  answer("");
+  end_commit(rewrite);
 }
 
 // If nobody has the record and it is this node that says so.

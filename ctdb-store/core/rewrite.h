@@ -59,8 +59,7 @@ class Rewrites {
 
  private:
   struct Rewrite {
-    uint32_t db_id = 0;
-    uint32_t endpoint = 0;  // of a client of this node
+    uint32_t endpoint = 0;  // of the client of this node that froze it last
     TimeNs heard = 0;
     std::optional<uint32_t> transaction;
     bool wiped = false;
@@ -81,12 +80,14 @@ class Rewrites {
 
   Rewrite* find(uint32_t db_id, TimeNs now);
   void drop(uint32_t db_id, const std::string& why, TimeNs now);
-  void read_contents(Rewrite& rewrite) const;
+  void reset_staged(Rewrite& rewrite);
+  static void read_contents(Rewrite& rewrite);
   void commit_full_copy(Database& db, Rewrite& rewrite, TimeNs now);
   void work_on(Database& db, Rewrite& rewrite, TimeNs now);
   void empty_or_replace(Database& db, Rewrite& rewrite, RecordEntry& entry, TimeNs now);
   void create(Database& db, ByteView key, ByteView value, TimeNs now);
   void entry_done(uint32_t db_id, const std::string& error);
+  void end_commit(Rewrite& rewrite);
 
   StoreContext& ctx_;
   Migration& migration_;

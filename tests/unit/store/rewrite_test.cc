@@ -162,6 +162,67 @@ TEST_F(Rewrite, MalformedRecordsChangeNothing) {
   EXPECT_EQ(get(0, "k"), "v");
 }
 
+TEST_F(Rewrite, WhatADeadToolHasPushedIsNotTheNextOnes) {
+  put(1, "k", "v");
+  begin();
+  push({{"dead", "1"}});
+  begin();
+  commit_and_thaw();
+  EXPECT_EQ(get(0, "dead"), "");
+  EXPECT_EQ(get(2, "k"), "");
+}
+
+TEST_F(Rewrite, ACancelledTransactionLeavesNothing) {
+  put(1, "k", "v");
+  begin();
+  push({{"dead", "1"}});
+  everywhere(Control::DB_TRANSACTION_CANCEL, numbers({kDbId}));
+  EXPECT_EQ(step(0, Control::DB_PUSH_CONFIRM, numbers({kDbId})), -1) << "nobody pushes any more";
+  everywhere(Control::DB_TRANSACTION_START, numbers({kDbId, kTransaction}));
+  commit_and_thaw();
+  EXPECT_EQ(get(0, "dead"), "");
+  EXPECT_EQ(get(2, "k"), "v");
+}
+
+// The first tool's records were freed with its buffers, and its commit must not have left a way to them.
+TEST_F(Rewrite, TwoRestoresBetweenOneFreezeAndItsThaw) {
+  begin();
+  push({{"first", std::string(1000, 'a')}});
+  everywhere(Control::DB_TRANSACTION_COMMIT, numbers({kDbId, kTransaction}));
+  begin();
+  push({{"second", std::string(1000, 'b')}});
+  commit_and_thaw();
+  EXPECT_EQ(get(0, "first"), "");
+  EXPECT_EQ(get(1, "second"), std::string(1000, 'b'));
+}
+
+TEST_F(Rewrite, NobodyChangesACommitUnderWay) {
+  put(1, "k", "v");
+  ASSERT_TRUE(w.db(1).lock(as_bytes("k"), 55));
+  begin();
+  push({{"k", "restored"}, {"new", "too"}});
+  EXPECT_EQ(step(1, Control::DB_TRANSACTION_COMMIT, numbers({kDbId, kTransaction})), 99);
+  Bytes start = numbers({kDbId, 0, 0, 0});
+  store(start.data() + 8, kSrvid);
+  const Bytes with_number = numbers({kDbId, kTransaction});
+  for (const auto& [control, data] : {std::pair{Control::DB_TRANSACTION_START, with_number},
+                                      {Control::WIPE_DATABASE, with_number},
+                                      {Control::DB_PUSH_START, start},
+                                      {Control::DB_TRANSACTION_CANCEL, numbers({kDbId})},
+                                      {Control::DB_TRANSACTION_COMMIT, with_number}}) {
+    w.control(1, kTool + 1, 4, control, data);
+    w.pass(5 * kMillisecond);
+    const auto reply = w.control_answer(1, kTool + 1, 4);
+    ASSERT_TRUE(reply.has_value());
+    EXPECT_EQ(reply->error, "the commit is under way");
+  }
+  w.db(1).unlock(as_bytes("k"), 55);
+  w.serve_workers();
+  w.pass(kSecond);
+  EXPECT_EQ(w.control_answer(1, kTool, 3)->status, 0);
+  EXPECT_EQ(w.data(1, "k"), "restored");
+}
+
 TEST_F(Rewrite, AToolThatGoesAwayLeavesNothingFrozen) {
   put(1, "k", "v");
   begin();
