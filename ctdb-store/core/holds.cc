@@ -88,6 +88,16 @@ void Migration::lose_hold(Activity& activity) {
   activity.committing = activity.let_go = activity.away = false;
 }
 
+// This node serves no more. `away` stays: the files of records that are still this node's are set right when it is a member
+// again, those of others by the change of their headers.
+void Migration::lose_holds() {
+  ctx_.activities.for_each_used([](Activity& activity) {
+    activity.holder = 0;
+    activity.hold = 0;
+    activity.committing = activity.let_go = false;
+  });
+}
+
 uint64_t Migration::begin_commit(uint32_t endpoint, const ReqCall& call) {
   Activity* activity = busy_record(call.db_id, call.key);
   if (activity == nullptr || activity->holder != endpoint || activity->committing) return 0;

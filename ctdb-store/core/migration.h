@@ -46,6 +46,8 @@ class Migration : public ChainLocks::User {
   // record.
   uint64_t begin_commit(uint32_t endpoint, const ReqCall& call);
   void end_commit(uint32_t db_id, ByteView key, uint64_t hold);
+  // All of them end now, also those with a commit under way.
+  void lose_holds();
   void answer_call(uint32_t endpoint, bool via_router, uint32_t reqid, int32_t status, ByteView data);
   // Answers a call that is not served.
   void refuse_call(uint32_t endpoint, bool via_router, uint32_t reqid);

@@ -53,6 +53,8 @@ class Recovery {
   bool members_are_majority() const { return members_are_majority_; }
   // Suspended because the node was stopped or banned.
   bool stopped() const { return stopped_; }
+  // What this node has is of an older generation and being forgotten.
+  bool discards() const { return must_discard_; }
 
  private:
   enum class Step : uint8_t {

@@ -260,6 +260,13 @@ void Rewrites::client_gone(uint32_t endpoint, TimeNs now) {
   for (const uint32_t id : left) drop(id, "", now);
 }
 
+// Commits under way have nobody to tell, and are under way all the same.
+void Rewrites::all_clients_gone() {
+  for (auto& [id, rewrite] : rewrites_) {
+    if (rewrite->answer) rewrite->answer = [](const std::string&) {};
+  }
+}
+
 // What the log has been given comes to its end in the next generation.
 void Rewrites::close() {
   std::erase_if(rewrites_, [this](auto& one) {

@@ -50,6 +50,7 @@ class Rewrites {
   void message(uint64_t srvid, ByteView data);
 
   void client_gone(uint32_t endpoint, TimeNs now);
+  void all_clients_gone();
   // The generation is over, and with it all of this.
   void close();
   void tick(TimeNs now);

@@ -92,6 +92,7 @@ class Store::Impl {
   void take_tunables(const TunablesMessage& tunables);
   void opened(TimeNs now);
   void suspended(bool discard, bool fenced = false);
+  void lose_locks();
   void call_for_recovery(TimeNs now);
   void control(uint32_t endpoint, const Header& header, ByteView packet, TimeNs now);
 
@@ -110,6 +111,7 @@ class Store::Impl {
   size_t parked_call_bytes_ = 0;
   TimeNs call_for_recovery_at_ = kNever;
   TimeNs may_call_from_ = 0;
+  uint64_t router_lives_ = 0;  // endpoints are of one of them
 };
 
 void Store::Impl::take_up_files() {
@@ -147,9 +149,11 @@ void Store::Impl::take_up_persistent() {
 
 // Clients came through the router; its next life counts them anew.
 void Store::Impl::on_router_down() {
+  ++router_lives_;
   migration_.all_clients_gone();
   traverse_.all_clients_gone();
   controls_.all_clients_gone();
+  rewrites_.all_clients_gone();
   if (commits_ != nullptr) commits_->all_clients_gone();
   parked_calls_.clear();
   parked_call_bytes_ = 0;
@@ -242,10 +246,10 @@ void Store::Impl::commit_under_hold(uint32_t endpoint, bool via_router, uint32_t
   };
   const uint64_t hold = migration_.begin_commit(endpoint, call);
   if (hold == 0) return answer(kCommitConflict, "the lock of the transaction is lost");
-  const auto done = [this, answer, hold, db_id = call.db_id, key = to_bytes(call.key)](
+  const auto done = [this, answer, hold, life = router_lives_, db_id = call.db_id, key = to_bytes(call.key)](
                         int32_t status, const std::string& error) {
     migration_.end_commit(db_id, key, hold);
-    answer(status, error);
+    if (life == router_lives_) answer(status, error);
   };
   if (commits_ == nullptr) return done(-1, "this node has no disk for transactions");
   commits_->submit_locked(CommitKind::kRecords, call.data, done, now);
@@ -357,6 +361,7 @@ void Store::Impl::order(const Header& header, ByteView packet, TimeNs now) {
         if (!recovery_.begin(*recover, now)) return;
         rewrites_.close();
         if (commits_ != nullptr) commits_->close();
+        if (recovery_.discards()) lose_locks();
         unpark(true, now);
         return;
       }
@@ -403,11 +408,15 @@ void Store::Impl::opened(TimeNs now) {
 void Store::Impl::suspended(bool discard, bool fenced) {
   rewrites_.close();
   recovery_.suspend(discard, fenced);
-  if (commits_ != nullptr) {
-    commits_->close();
-    commits_->membership_ended();
-  }
+  if (commits_ != nullptr) commits_->close();
+  lose_locks();
   if (discard) controls_.stopped();
+}
+
+// Others may have what this node's clients held.
+void Store::Impl::lose_locks() {
+  migration_.lose_holds();
+  if (commits_ != nullptr) commits_->membership_ended();
 }
 
 void Store::Impl::control(uint32_t endpoint, const Header& header, ByteView packet, TimeNs now) {

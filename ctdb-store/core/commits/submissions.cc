@@ -96,9 +96,12 @@ void Submissions::client_gone(uint32_t endpoint) {
   std::erase_if(refusals_, [&](const Refusal& refusal) { return refusal.endpoint == endpoint; });
 }
 
+// What the store has asked for itself is answered.
 void Submissions::all_clients_gone() {
-  for (auto& [id, pending] : pending_) pending.answer = nullptr;
-  refusals_.clear();
+  for (auto& [id, pending] : pending_) {
+    if (pending.endpoint != 0) pending.answer = nullptr;
+  }
+  std::erase_if(refusals_, [](const Refusal& refusal) { return refusal.endpoint != 0; });
 }
 
 void Submissions::give_up(const Pending& pending) {

@@ -184,6 +184,45 @@ TEST_F(Holds, ANodeThatLeavesLosesTheHold) {
   EXPECT_EQ(result(1, 5), kCommitConflict);
 }
 
+TEST_F(Holds, ARouterThatDiesDuringACommitLeavesNoHold) {
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) w.node(pnn).disk_stands_still = true;
+  hold(1, 5);
+  submit(1, 5, "v");
+  w.run();
+  w.store(1).on_router_down(w.now());
+  w.store(1).on_router_up(w.now());
+  w.recover(11, 10, {0, 1, 2});  // before this node's headers say that it serves no more
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) w.node(pnn).disk_stands_still = false;
+  w.pass(2 * kSecond);
+  EXPECT_FALSE(w.answer(1, 5, 3)) << "5 is somebody else in the router's next life";
+  hold(2, 6);
+  release(2, 6);
+  hold(1, 5);
+  submit(1, 5, "w");
+  EXPECT_EQ(result(1, 5), 0);
+  hold(0, 7);
+}
+
+// It was away without knowing: the others have had a generation of their own.
+TEST_F(Holds, ANodeThatWasLeftOutLosesTheHold) {
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) w.node(pnn).disk_stands_still = true;
+  hold(1, 5);
+  submit(1, 5, "v");
+  w.run();
+  w.recover(11, 10, {0, 2});
+  hold(2, 6);
+  w.begin(12, 11, {0, 1, 2});
+  const auto reply = w.answer(1, 5, 3);
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(reply->status, kCommitUnknown);
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) w.node(pnn).disk_stands_still = false;
+  w.recover(13, 11, {0, 1, 2});
+  want(1, 5);
+  EXPECT_FALSE(has(1, 5));
+  release(2, 6);
+  EXPECT_TRUE(has(1, 5));
+}
+
 TEST_F(Holds, ACommitUnderWayIsNotPutAgainWhenTheNodeComesBack) {
   for (uint32_t pnn = 0; pnn < 3; ++pnn) w.node(pnn).disk_stands_still = true;
   hold(1, 5);
