@@ -78,7 +78,7 @@ void StoreControls::db_copies(const ControlOrigin& origin, const ReqControl& con
   ok(origin, now_has);
 }
 
-void StoreControls::db_detach(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
+void StoreControls::db_detach(const ControlOrigin& origin, const ReqControl& control, TimeNs now) {
   Database* db = database(origin, control);
   if (db == nullptr) return;
   if (ctx_.options.allow_client_db_attach) return refuse(origin, "AllowClientDBAttach is 1");
@@ -88,6 +88,7 @@ void StoreControls::db_detach(const ControlOrigin& origin, const ReqControl& con
     broadcast(Control::DB_DETACH, control.data);  // this node gets it too
     return ok(origin);
   }
+  rewrites_.detached(db->id, now);
   migration_.drop_database(*db);
   ctx_.databases.detach(*db);
   ctx_.counts.databases = ctx_.databases.all().size();

@@ -72,6 +72,12 @@ void Migration::thawed(const Database& db, TimeNs now) {
   ctx_.activities.for_each_used([&](Activity& activity) {
     if (activity.db == &db) process(activity, now);
   });
+  if (db.copies <= 1) return;
+  // The others have removed their copies, some perhaps after the owner pushed.
+  for (RecordEntry* entry = db.index.first(); entry != nullptr; entry = entry->next) {
+    if (ctx_.owns(*entry)) entry->copied_generation = 0;
+  }
+  renew_copies();
 }
 
 // ---- all of them ----
@@ -87,6 +93,7 @@ std::string Rewrites::freeze(Database& db, uint32_t endpoint, TimeNs now) {
   if (!ctx_.is_open()) return "a recovery is running";
   std::unique_ptr<Rewrite>& rewrite = rewrites_[db.id];
   if (rewrite == nullptr) rewrite = std::make_unique<Rewrite>();
+  rewrite->thawed = false;
   rewrite->endpoint = endpoint;
   rewrite->heard = now;
   db.frozen = !db.full_copy();
@@ -134,9 +141,10 @@ std::string Rewrites::take_records(uint32_t db_id, uint64_t srvid, TimeNs now) {
   return "";
 }
 
-void Rewrites::message(uint64_t srvid, ByteView data) {
+void Rewrites::message(uint64_t srvid, ByteView data, TimeNs now) {
   for (auto& [id, rewrite] : rewrites_) {
     if (rewrite->srvid != srvid || rewrite->answer) continue;
+    rewrite->heard = now;
     const std::optional<RecBuffer> buffer = parse_rec_buffer(data);
     if (!buffer) rewrite->fault = "records that came are malformed";
     if (bytes_ + data.size() > kStagedBytesMax) rewrite->fault = "the records are too large altogether";
@@ -190,39 +198,51 @@ void Rewrites::read_contents(Rewrite& rewrite) {
 }
 
 void Rewrites::commit_full_copy(Database& db, Rewrite& rewrite, TimeNs now) {
-  const uint32_t db_id = db.id;
-  std::vector<Bytes> parts{begin_rec_buffer(db_id)};
+  std::vector<Bytes> parts{begin_rec_buffer(db.id)};
   for (const auto& [key, value] : rewrite.contents) {
     if (parts.back().size() + key.size() + value.size() > kEntryBytes)
-      parts.push_back(begin_rec_buffer(db_id));
+      parts.push_back(begin_rec_buffer(db.id));
     add_to_rec_buffer(parts.back(), as_bytes(key), without_read_only_flags(value));
   }
-  rewrite.entries_left = static_cast<uint32_t>(parts.size());
-  for (const Bytes& part : parts) {
-    const bool first = &part == &parts.front();
-    const CommitKind kind = first && rewrite.wiped ? CommitKind::kReplace : CommitKind::kRecords;
-    commits_->submit(
-        0, kind, part,
-        [this, db_id](int32_t status, const std::string& error) {
-          entry_done(db_id, status == 0 ? "" : error.empty() ? "nobody knows whether it happened" : error);
-        },
-        now);
+  const auto too_large = [](const Bytes& part) { return part.size() > Submissions::kTransactionBytesMax; };
+  if (std::ranges::any_of(parts, too_large)) {
+    rewrite.fault = "one of the records is too large for a transaction";
+    return end_commit(rewrite);
   }
+  rewrite.parts.assign(std::move_iterator(parts.begin()), std::move_iterator(parts.end()));
+  submit_part(db.id, rewrite, rewrite.wiped ? CommitKind::kReplace : CommitKind::kRecords, now);
 }
 
-void Rewrites::entry_done(uint32_t db_id, const std::string& error) {
+// One after the other: together they may be more than may wait.
+void Rewrites::submit_part(uint32_t db_id, Rewrite& rewrite, CommitKind kind, TimeNs now) {
+  const Bytes part = std::move(rewrite.parts.front());
+  rewrite.parts.pop_front();
+  rewrite.part_is_out = true;
+  commits_->submit(
+      0, kind, part,
+      [this, db_id](int32_t status, const std::string& error) {
+        part_done(db_id, status == 0 ? "" : error.empty() ? "nobody knows whether it happened" : error);
+      },
+      now);
+}
+
+// A Rewrite with a part out is there until this comes.
+void Rewrites::part_done(uint32_t db_id, const std::string& error) {
   const auto at = rewrites_.find(db_id);
-  if (at == rewrites_.end() || at->second->entries_left == 0) return;
+  if (at == rewrites_.end()) return;
   Rewrite& rewrite = *at->second;
-  --rewrite.entries_left;
-  if (!error.empty()) rewrite.fault = error;
-  if (rewrite.entries_left == 0) end_commit(rewrite);
+  rewrite.part_is_out = false;
+  rewrite.fault = error;
+  if (!error.empty() || rewrite.parts.empty()) return end_commit(rewrite);
+  submit_part(db_id, rewrite, CommitKind::kRecords, rewrite.heard);
 }
 
 void Rewrites::end_commit(Rewrite& rewrite) {
   const Answer answer = std::exchange(rewrite.answer, nullptr);
   const std::string fault = rewrite.fault;
+  rewrite.parts.clear();
   reset_staged(rewrite);
+  if (rewrite.thawed) rewrite.heard = -kForgottenAfter;  // nobody comes back for it
   if (answer) answer(fault);
 }
 
@@ -235,8 +255,20 @@ std::string Rewrites::cancel(uint32_t db_id) {
   return "";
 }
 
+// A commit goes on: half of it would be worse.
 void Rewrites::thaw(uint32_t db_id, TimeNs now) {
-  drop(db_id, "the database was thawed during the commit", now);
+  const auto at = rewrites_.find(db_id);
+  if (at == rewrites_.end()) return;
+  if (!at->second->answer) return drop(db_id, "", now);
+  at->second->thawed = true;
+  unfreeze(db_id, now);
+}
+
+void Rewrites::unfreeze(uint32_t db_id, TimeNs now) {
+  Database* db = ctx_.databases.find(db_id);
+  if (db == nullptr || db->full_copy()) return;
+  db->frozen = false;
+  migration_.thawed(*db, now);
 }
 
 void Rewrites::drop(uint32_t db_id, const std::string& why, TimeNs now) {
@@ -246,12 +278,9 @@ void Rewrites::drop(uint32_t db_id, const std::string& why, TimeNs now) {
   rewrites_.erase(at);
   bytes_ -= rewrite->bytes;
   if (rewrite->answer) rewrite->answer(why);
-  Database* db = ctx_.databases.find(db_id);
-  if (db == nullptr || !std::exchange(db->frozen, false)) return;
-  migration_.thawed(*db, now);
+  unfreeze(db_id, now);
 }
 
-// A commit goes on: half of it would be worse.
 void Rewrites::client_gone(uint32_t endpoint, TimeNs now) {
   std::vector<uint32_t> left;
   for (const auto& [id, rewrite] : rewrites_) {
@@ -271,7 +300,7 @@ void Rewrites::all_clients_gone() {
 void Rewrites::close() {
   std::erase_if(rewrites_, [this](auto& one) {
     Rewrite& rewrite = *one.second;
-    if (rewrite.entries_left > 0) return false;
+    if (rewrite.part_is_out) return false;
     if (Database* db = ctx_.databases.find(one.first)) db->frozen = false;
     bytes_ -= rewrite.bytes;
     if (rewrite.answer) rewrite.answer("a recovery came in between");
@@ -282,15 +311,15 @@ void Rewrites::close() {
 void Rewrites::tick(TimeNs now) {
   std::vector<uint32_t> left;
   for (const auto& [id, rewrite] : rewrites_) {
-    if (now >= rewrite->heard + kForgottenAfter && !rewrite->answer) left.push_back(id);
+    if (now >= rewrite->heard + kForgottenAfter && !(rewrite->answer && rewrite->thawed)) left.push_back(id);
   }
-  for (const uint32_t id : left) drop(id, "", now);
+  for (const uint32_t id : left) thaw(id, now);
 }
 
 TimeNs Rewrites::next_deadline() const {
   TimeNs next = kNever;
   for (const auto& [id, rewrite] : rewrites_) {
-    if (!rewrite->answer) next = std::min(next, rewrite->heard + kForgottenAfter);
+    if (!rewrite->answer || !rewrite->thawed) next = std::min(next, rewrite->heard + kForgottenAfter);
   }
   return next;
 }
@@ -299,7 +328,7 @@ bool Rewrites::has_work() const {
   return std::ranges::any_of(rewrites_, [this](const auto& one) {
     const Rewrite& rewrite = *one.second;
     const Database* db = ctx_.databases.find(one.first);
-    if (db == nullptr || !rewrite.answer || rewrite.entries_left > 0) return false;
+    if (db == nullptr || !rewrite.answer || rewrite.part_is_out) return false;
     return rewrite.walking || rewrite.creating ? db->rewrites < kRewritesAtOnce : db->rewrites == 0;
   });
 }
@@ -307,7 +336,7 @@ bool Rewrites::has_work() const {
 void Rewrites::work(TimeNs now) {
   for (auto& [id, rewrite] : rewrites_) {
     Database* db = ctx_.databases.find(id);
-    if (db != nullptr && rewrite->answer && rewrite->entries_left == 0) work_on(*db, *rewrite, now);
+    if (db != nullptr && rewrite->answer && !rewrite->part_is_out) work_on(*db, *rewrite, now);
   }
 }
 

@@ -7,10 +7,12 @@
 // node rewrites the records it owns and removes its copies of others'. Between freeze and thaw no record of the
 // database leaves its node, so each has exactly one that rewrites it. Clients are not kept from what they own.
 //
-// Invariant: nothing is frozen longer than kForgottenAfter after its tool's last word, nor beyond the generation.
+// Invariant: nothing is frozen longer than kForgottenAfter after its tool's last word, nor beyond the generation. A commit under
+// way comes to its end all the same.
 #ifndef CTDB_STORE_CORE_REWRITE_H_
 #define CTDB_STORE_CORE_REWRITE_H_
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -44,10 +46,14 @@ class Rewrites {
   std::string confirm(uint32_t db_id, uint32_t* records, TimeNs now);
   void commit(Database& db, uint32_t transaction, Answer answer, TimeNs now);
   std::string cancel(uint32_t db_id);
+  // While a commit is under way this only lets the records move.
   void thaw(uint32_t db_id, TimeNs now);
 
   // Records for whoever waits for this srvid.
-  void message(uint64_t srvid, ByteView data);
+  void message(uint64_t srvid, ByteView data, TimeNs now);
+
+  // The database is about to go.
+  void detached(uint32_t db_id, TimeNs now) { drop(db_id, "the database was detached", now); }
 
   void client_gone(uint32_t endpoint, TimeNs now);
   void all_clients_gone();
@@ -70,16 +76,20 @@ class Rewrites {
     uint32_t records = 0;
     std::string fault;  // why the records that came are not good
     // The commit.
-    Answer answer;
+    Answer answer;                                       // set: it is under way
+    bool thawed = false;                                 // and nothing is frozen any more
     std::unordered_map<std::string, ByteView> contents;  // loans of the buffers
     std::unordered_map<std::string, ByteView>::iterator next;
     RecordWalk walk;
     bool walking = false;
     bool creating = false;
-    uint32_t entries_left = 0;  // of a full copy: transactions not answered yet
+    // Of a full copy: transactions yet to be submitted, one after the other.
+    std::deque<Bytes> parts;
+    bool part_is_out = false;
   };
 
   Rewrite* find(uint32_t db_id, TimeNs now);
+  void unfreeze(uint32_t db_id, TimeNs now);
   void drop(uint32_t db_id, const std::string& why, TimeNs now);
   void reset_staged(Rewrite& rewrite);
   static void read_contents(Rewrite& rewrite);
@@ -87,7 +97,8 @@ class Rewrites {
   void work_on(Database& db, Rewrite& rewrite, TimeNs now);
   void empty_or_replace(Database& db, Rewrite& rewrite, RecordEntry& entry, TimeNs now);
   void create(Database& db, ByteView key, ByteView value, TimeNs now);
-  void entry_done(uint32_t db_id, const std::string& error);
+  void submit_part(uint32_t db_id, Rewrite& rewrite, CommitKind kind, TimeNs now);
+  void part_done(uint32_t db_id, const std::string& error);
   void end_commit(Rewrite& rewrite);
 
   StoreContext& ctx_;

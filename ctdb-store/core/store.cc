@@ -165,7 +165,7 @@ void Store::Impl::on_router_packet(uint32_t endpoint, MutableBytes packet, TimeN
   const Header header = read_header(packet);
   const auto operation = static_cast<Operation>(header.operation);
   if (operation == Operation::REQ_MESSAGE) {
-    if (const auto message = parse_req_message(packet)) rewrites_.message(message->srvid, message->data);
+    if (const auto message = parse_req_message(packet)) rewrites_.message(message->srvid, message->data, now);
   } else if (operation == Operation::REQ_CONTROL) {
     control(endpoint, header, packet, now);
   } else if (operation == Operation::REQ_CALL && endpoint != 0) {

@@ -4,13 +4,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "libctdbipc/base/limits.h"
-
 namespace ctdb {
 namespace {
 
-// A transaction travels with others' in one packet and needs some room beside itself.
-constexpr size_t kTransactionBytesMax = kPacketBytesMax - (64u << 10);
 constexpr size_t kPendingBytesMax = 256u << 20;
 // Before a node that is no member refuses.
 constexpr TimeNs kRefusalDelay = kSecond;

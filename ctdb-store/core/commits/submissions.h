@@ -16,6 +16,7 @@
 
 #include "ctdb-store/core/commits/commit_ways.h"
 #include "ctdb-store/core/store_context.h"
+#include "libctdbipc/base/limits.h"
 #include "libctdbipc/wire/commit_messages.h"
 
 namespace ctdb {
@@ -24,6 +25,8 @@ class Submissions {
  public:
   // status and error as in CommitResult, or kCommitUnknown.
   using Answer = std::function<void(int32_t status, const std::string& error)>;
+  // A transaction travels with others' in one packet and needs some room beside itself.
+  static constexpr size_t kTransactionBytesMax = kPacketBytesMax - (64u << 10);
 
   // `first_id`: not one that this node has used before.
   Submissions(StoreContext& context, CommitWays& ways, uint64_t first_id);

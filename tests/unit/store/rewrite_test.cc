@@ -12,9 +12,14 @@ constexpr uint64_t kSrvid = 0xCE02000000000000u;
 constexpr uint32_t kTool = 700;  // endpoint on node 0
 constexpr uint32_t kTransaction = 10;
 
+constexpr char kPersistent[] = "pers.tdb";
+
 class Rewrite : public ::testing::Test {
  protected:
   Rewrite() : w(3) {
+    StoreOptions options;
+    options.allow_client_db_attach = false;  // or nothing could be detached
+    w.start(1, CTDB_INVALID_GENERATION, options);
     w.recover(10, CTDB_INVALID_GENERATION, {0, 1, 2});
     w.attach(0);
     w.run();
@@ -48,14 +53,40 @@ class Rewrite : public ::testing::Test {
     for (uint32_t pnn = 0; pnn < w.size(); ++pnn) EXPECT_EQ(step(pnn, control, data), expected) << pnn;
   }
   void begin() {
-    everywhere(Control::DB_FREEZE, numbers({kDbId}));
-    everywhere(Control::DB_TRANSACTION_START, numbers({kDbId, kTransaction}));
-    everywhere(Control::WIPE_DATABASE, numbers({kDbId, kTransaction}));
+    everywhere(Control::DB_FREEZE, numbers({id}));
+    everywhere(Control::DB_TRANSACTION_START, numbers({id, kTransaction}));
+    everywhere(Control::WIPE_DATABASE, numbers({id, kTransaction}));
+  }
+  // Another database from here on, of the kind that is everywhere.
+  void use_persistent() {
+    w.control(0, 900, 1, Control::DB_ATTACH_PERSISTENT, with_nul(kPersistent));
+    w.run();
+    id = database_id(kPersistent);
+  }
+  std::string persistent(uint32_t pnn, const std::string& key) {
+    const auto value = w.node(pnn).files.database(kPersistent)->fetch(as_bytes(key));
+    return value ? std::string(as_text(ByteView(*value).subspan(CTDB_RECORD_HEADER_SIZE))) : "";
+  }
+  // A commit that waits for "k", which a client of node 1 has locked.
+  void commit_that_waits() {
+    put(1, "k", "v");
+    put(1, "free", "v");
+    ASSERT_TRUE(w.db(1).lock(as_bytes("k"), 55));
+    begin();
+    EXPECT_EQ(step(1, Control::DB_TRANSACTION_COMMIT, numbers({id, kTransaction})), 99);
+  }
+  void unlock_k() {
+    w.db(1).unlock(as_bytes("k"), 55);
+    w.serve_workers();
+    w.pass(kSecond);
   }
   void push(const std::vector<std::pair<std::string, std::string>>& records) {
-    Bytes start = numbers({kDbId, 0, 0, 0});
+    Bytes start = numbers({id, 0, 0, 0});
     store(start.data() + 8, kSrvid);
     everywhere(Control::DB_PUSH_START, start);
+    more(records);
+  }
+  void more(const std::vector<std::pair<std::string, std::string>>& records) {
     Bytes buffer = begin_rec_buffer(77);  // the tool says nothing sensible there
     for (const auto& [key, data] : records) {
       Bytes value;
@@ -73,10 +104,11 @@ class Rewrite : public ::testing::Test {
     }
   }
   void commit_and_thaw() {
-    everywhere(Control::DB_TRANSACTION_COMMIT, numbers({kDbId, kTransaction}));
-    everywhere(Control::DB_THAW, numbers({kDbId}));
+    everywhere(Control::DB_TRANSACTION_COMMIT, numbers({id, kTransaction}));
+    everywhere(Control::DB_THAW, numbers({id}));
   }
   World w;
+  uint32_t id = kDbId;
 };
 
 TEST_F(Rewrite, AWipedDatabaseIsEmptyAndWorks) {
@@ -231,6 +263,140 @@ TEST_F(Rewrite, AToolThatGoesAwayLeavesNothingFrozen) {
   begin();
   w.pass(61 * kSecond);  // of a client of another node nobody tells the end
   EXPECT_EQ(get(1, "k"), "v");
+}
+
+// A slow push is not silence.
+TEST_F(Rewrite, RecordsThatComeKeepItAlive) {
+  begin();
+  push({{"a", "1"}});
+  for (int i = 0; i < 3; ++i) {
+    w.pass(40 * kSecond);
+    more({{"b", "2"}});
+  }
+  commit_and_thaw();
+  EXPECT_EQ(get(0, "a"), "1");
+}
+
+TEST_F(Rewrite, AThawDuringTheCommitLetsRecordsMoveAndTheCommitEnd) {
+  commit_that_waits();
+  EXPECT_EQ(get(2, "free"), "no answer");
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) w.control(pnn, kTool + 1, 4, Control::DB_THAW, numbers({id}));
+  w.pass(5 * kMillisecond);
+  EXPECT_EQ(get(2, "free"), "");
+  EXPECT_FALSE(w.control_answer(1, kTool, 3));
+  unlock_k();
+  EXPECT_EQ(w.control_answer(1, kTool, 3)->status, 0);
+  EXPECT_EQ(w.data(1, "k"), "");
+  EXPECT_EQ(step(1, Control::DB_TRANSACTION_START, numbers({id, kTransaction})), -1) << "it is over";
+}
+
+TEST_F(Rewrite, NothingIsFrozenLongerThanAMinuteByACommit) {
+  commit_that_waits();
+  w.store(1).on_client_gone(kTool, w.now());
+  w.pass(61 * kSecond);
+  EXPECT_EQ(get(2, "free"), "");
+  unlock_k();
+  EXPECT_EQ(w.data(1, "k"), "") << "half a commit would be worse";
+}
+
+TEST_F(Rewrite, ItsCopiesAreMadeAnew) {
+  w.control(0, kTool, 9, Control::DB_COPIES, numbers({kDbId, 2}));
+  put(1, "both", "x");
+  w.pass(kSecond);
+  begin();
+  push({{"both", "1"}, {"new", "2"}});
+  commit_and_thaw();
+  w.pass(kSecond);
+  for (const auto& [key, data] : {std::pair{"both", "1"}, {"new", "2"}}) {
+    int copies = 0;
+    for (uint32_t pnn = 0; pnn < 3; ++pnn) copies += w.data(pnn, key) == data ? 1 : 0;
+    EXPECT_EQ(copies, 2) << key;
+  }
+}
+
+TEST_F(Rewrite, ADatabaseThatIsDetachedDuringTheCommitTakesItAlong) {
+  commit_that_waits();
+  w.control(1, 0, 8, Control::DB_DETACH, numbers({id}), 0, 1);
+  w.pass(kSecond);
+  EXPECT_EQ(w.store(1).counts().databases, 0u);
+  const auto reply = w.control_answer(1, kTool, 3);
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(reply->error, "the database was detached");
+}
+
+TEST_F(Rewrite, APersistentDatabaseOfManyPartsIsReplaced) {
+  use_persistent();
+  begin();
+  push({{"old", "x"}});
+  commit_and_thaw();
+  w.pass(kSecond);
+  EXPECT_EQ(persistent(2, "old"), "x");
+  const std::string large(1u << 20, 'l');
+  begin();
+  push({});
+  for (int i = 0; i < 20; ++i) more({{"k" + std::to_string(i), large}});
+  everywhere(Control::DB_TRANSACTION_COMMIT, numbers({id, kTransaction}));
+  w.pass(kSecond);
+  EXPECT_EQ(w.store(0).counts().commits, 1u + 3u);
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) {
+    EXPECT_EQ(persistent(pnn, "old"), "");
+    for (int i = 0; i < 20; ++i) EXPECT_EQ(persistent(pnn, "k" + std::to_string(i)).size(), large.size());
+  }
+}
+
+// What follows a part that failed would stand there without it.
+TEST_F(Rewrite, APartThatFailsIsTheLastOne) {
+  use_persistent();
+  begin();
+  push({{"old", "x"}});
+  commit_and_thaw();
+  w.pass(kSecond);
+  begin();
+  push({});
+  const std::string large(1u << 20, 'l');
+  for (int i = 0; i < 20; ++i) more({{"k" + std::to_string(i), large}});
+  w.node(2).disk.set_full(true);
+  w.control(0, kTool, 3, Control::DB_TRANSACTION_COMMIT, numbers({id, kTransaction}));
+  w.pass(10 * kSecond);
+  const auto reply = w.control_answer(0, kTool, 3);
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(reply->status, -1);
+  EXPECT_EQ(w.store(0).counts().commits_failed, 1u);
+}
+
+TEST_F(Rewrite, ARecordTooLargeForATransactionIsRefusedBeforeAnythingIsLost) {
+  use_persistent();
+  begin();
+  push({{"old", "x"}});
+  commit_and_thaw();
+  begin();
+  push({{"large", std::string((16u << 20) - 1000, 'l')}, {"small", "x"}});
+  EXPECT_EQ(step(0, Control::DB_TRANSACTION_COMMIT, numbers({id, kTransaction})), -1);
+  w.pass(kSecond);
+  EXPECT_EQ(persistent(1, "old"), "x");
+}
+
+TEST_F(Rewrite, APersistentCommitOutlivesItsToolsRouterAndBlocksNobody) {
+  use_persistent();
+  begin();
+  push({{"k", "v"}});
+  w.node(2).disk_stands_still = true;
+  EXPECT_EQ(step(0, Control::DB_TRANSACTION_COMMIT, numbers({id, kTransaction})), 99);
+  w.control(0, kTool + 1, 4, Control::DB_THAW, numbers({id}));
+  EXPECT_EQ(step(0, Control::DB_FREEZE, numbers({id})), 0);
+  EXPECT_EQ(step(0, Control::DB_TRANSACTION_START, numbers({id, kTransaction})), -1);
+  w.store(0).on_router_down(w.now());
+  w.store(0).on_router_up(w.now());
+  w.node(2).disk_stands_still = false;
+  w.recover(11, 10, {0, 1, 2});
+  w.pass(2 * kSecond);
+  EXPECT_EQ(persistent(1, "k"), "v");
+  EXPECT_FALSE(w.control_answer(0, kTool, 3)) << "that client is gone";
+  begin();
+  push({{"k", "w"}});
+  commit_and_thaw();
+  w.pass(kSecond);
+  EXPECT_EQ(persistent(1, "k"), "w");
 }
 
 TEST_F(Rewrite, ARecoveryEndsIt) {
