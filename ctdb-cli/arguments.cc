@@ -103,6 +103,7 @@ struct Globals {
   std::string socket;
   std::string output = "table";
   double timeout = 10;
+  const CLI::Option* timeout_option = nullptr;
 };
 
 // CLI11 would add validators and exclusions to each line of the help, which the descriptions say better.
@@ -125,10 +126,11 @@ void add_globals(CLI::App& top, Globals& globals) {
       ->check(CLI::IsMember({"table", "json"}).description(""))
       ->type_name("FORMAT")
       ->capture_default_str();
-  top.add_option("--timeout", globals.timeout, "how long to wait for an answer or a condition")
-      ->check(CLI::Range(0.001, kTimeoutSecondsMax).description(""))
-      ->type_name("SECONDS")
-      ->capture_default_str();
+  globals.timeout_option =
+      top.add_option("--timeout", globals.timeout, "how long to wait for an answer or a condition")
+          ->check(CLI::Range(0.001, kTimeoutSecondsMax).description(""))
+          ->type_name("SECONDS")
+          ->capture_default_str();
 }
 
 Answered answered(CLI::App& top, const CLI::ParseError& problem) {
@@ -151,6 +153,7 @@ CommandLine command_line(const Entry& entry, const Globals& globals) {
   line.socket = globals.socket;
   line.format = globals.output == "json" ? Format::kJson : Format::kTable;
   line.timeout_ms = static_cast<int>(globals.timeout * 1000);
+  line.timeout_given = globals.timeout_option->count() > 0;
   return line;
 }
 

@@ -20,6 +20,7 @@ struct CommandLine {
   std::string socket;  // not empty: --socket was given
   Format format = Format::kTable;
   int timeout_ms = 10000;
+  bool timeout_given = false;
 };
 
 // Nothing to run: help or version was asked for (kOk), or the line makes no sense (kUsage).

@@ -32,6 +32,7 @@ struct Invocation {
   std::string base;  // --base, whether a good configuration is there or not
   NodePlace place;
   int timeout_ms = 10000;
+  bool timeout_given = false;  // by --timeout
 
   const std::string& argument(const std::string& name) const { return arguments.at(name); }
   std::optional<std::string> optional(const std::string& name) const {

@@ -77,6 +77,10 @@ Error Connection::error(int code, const std::string& what) const {
   return Error{code_of(code), 0, what + ": " + detail(client_, code)};
 }
 
+void Connection::leave_ms(int ms) {
+  deadline_ = std::max(deadline_, std::chrono::steady_clock::now() + std::chrono::milliseconds(ms));
+}
+
 int Connection::left_ms() const {
   using std::chrono::milliseconds;
   const auto left = std::chrono::duration_cast<milliseconds>(deadline_ - std::chrono::steady_clock::now());

@@ -42,6 +42,8 @@ class Connection {
   // Runs ctdb_service() as packets arrive until `done` says so.
   Result<void> service_until(const std::function<bool()>& done);
 
+  // The deadline is so far away at least: for what has to be done at the end, also when the time is up.
+  void leave_ms(int ms);
   // 0 when the deadline has passed.
   int left_ms() const;
   ctdb_client* client() { return client_; }

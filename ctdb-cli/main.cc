@@ -87,7 +87,8 @@ int run(std::vector<std::string> words) {
     return static_cast<int>(answer->exit);
   }
   CommandLine& line = std::get<CommandLine>(parsed);
-  Invocation invocation{line.command->name, std::move(line.arguments), line.base, {}, line.timeout_ms};
+  Invocation invocation{line.command->name, std::move(line.arguments), line.base, {},
+                        line.timeout_ms,    line.timeout_given};
   std::string problems;
   const bool tells_problems_itself = line.command->handler == config_check;
   if (!tells_problems_itself && !find_place(line, invocation.place, problems)) {

@@ -15,7 +15,20 @@
 namespace ctdb::cli {
 namespace {
 
-constexpr uint64_t kPushSrvid = 0xCE02000000000000u;
+// With this program's number in it: another's records are not for this one.
+uint64_t push_srvid() {
+  return 0xCE02000000000000u | static_cast<uint32_t>(getpid());
+}
+
+// A large database takes longer than an answer.
+constexpr int kTimeoutMs = 300000;
+// For each node's thaw, whatever has become of the rest.
+constexpr int kThawMs = 3000;
+
+Result<std::unique_ptr<Connection>> open(Invocation invocation) {
+  if (!invocation.timeout_given) invocation.timeout_ms = kTimeoutMs;
+  return Connection::open(invocation);
+}
 
 Bytes numbers(std::initializer_list<uint32_t> values) {
   Bytes data;
@@ -29,7 +42,11 @@ class Rewriting {
  public:
   Rewriting(Connection& connection, uint32_t db_id) : connection_(connection), db_id_(db_id) {}
   ~Rewriting() {
-    if (frozen_) (void)all(Control::DB_THAW, id());
+    if (!frozen_) return;
+    for (const uint32_t node : nodes_) {
+      connection_.leave_ms(kThawMs);
+      (void)connection_.control(node, Control::DB_THAW, id());
+    }
   }
   Rewriting(const Rewriting&) = delete;
   Rewriting& operator=(const Rewriting&) = delete;
@@ -51,7 +68,7 @@ class Rewriting {
   }
   Result<void> push(const Backup& backup) {
     Bytes start = numbers({db_id_, 0});
-    Writer(start).u64(kPushSrvid);
+    Writer(start).u64(push_srvid());
     if (Result<void> started = all(Control::DB_PUSH_START, start); !started) return started;
     for (const Bytes& buffer : backup.buffers) {
       for (const uint32_t node : nodes_) {
@@ -83,7 +100,7 @@ class Rewriting {
   }
   Result<void> send(uint32_t node, const Bytes& buffer) {
     int code = 0;
-    while ((code = ctdb_send_message(connection_.client(), node, kPushSrvid,
+    while ((code = ctdb_send_message(connection_.client(), node, push_srvid(),
                                      {buffer.data(), buffer.size()})) == CTDB_ERR_FULL &&
            connection_.left_ms() > 0) {
       if (code = ctdb_flush(connection_.client(), connection_.left_ms()); code != 0) break;
@@ -114,7 +131,7 @@ Outcome told(const std::string& headline, const std::string& name, uint64_t reco
 }  // namespace
 
 Outcome db_wipe(const Invocation& invocation) {
-  auto connection = Connection::open(invocation);
+  auto connection = open(invocation);
   if (!connection) return failed(connection.error());
   const Result<Database> database = find_database(**connection, invocation.argument("DB"));
   if (!database) return failed(database.error());
@@ -152,7 +169,7 @@ Outcome db_restore(const Invocation& invocation) {
   const Result<Backup> backup = read_backup(invocation.argument("FILE"));
   if (!backup) return failed(backup.error());
   const std::string name = invocation.optional("DB").value_or(backup->name);
-  auto connection = Connection::open(invocation);
+  auto connection = open(invocation);
   if (!connection) return failed(connection.error());
   const Result<ctdb_db*> db = (*connection)->attach(name, attach_flags(backup->flags));
   if (!db) return failed(db.error());

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import unittest
 
-from support import start_cluster, wait_until
+from support import BIN, start_cluster, wait_until
 
 KINDS = ("volatile", "persistent", "replicated")
 
@@ -64,6 +64,19 @@ class DatabaseFilesTest(unittest.TestCase):
                     self.assertEqual(self.records(node, name), before)
                 self.cli(1, "db", "restore", file, f"other-{kind}.tdb")
                 self.assertEqual(self.records(2, f"other-{kind}.tdb"), before)
+
+    def test_who_gives_up_leaves_nothing_frozen(self):
+        name = "gives-up.tdb"
+        self.cli(0, "record", "put", name, "free", "value")
+        at = self.cluster.nodes[1]
+        holder = subprocess.Popen([f"{BIN}/ctdb-increment", "--setup", at.setup_socket, "--db", name, "--key", "held",
+                                   "--hold", "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(holder.kill)
+        self.assertEqual(holder.stdout.readline(), "locked\n")
+        self.assertIn("node 1", self.cli(0, "--timeout", "1", "db", "wipe", name, status=3))
+        for node in (2, 1, 0):
+            self.cli(node, "record", "put", name, "free", "moves again")
+        holder.communicate("")
 
     def test_debians_tool_reads_our_backups_and_we_read_its(self):
         for kind in KINDS:

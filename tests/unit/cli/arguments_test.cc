@@ -44,6 +44,7 @@ TEST(Arguments, FindsCommandOfOneWordWithDefaults) {
   EXPECT_EQ(line.socket, "");
   EXPECT_EQ(line.format, Format::kTable);
   EXPECT_EQ(line.timeout_ms, 10000);
+  EXPECT_FALSE(line.timeout_given);
   EXPECT_TRUE(line.arguments.empty());
 }
 
@@ -69,6 +70,7 @@ TEST(Arguments, TakesGeneralOptionsAnywhere) {
     EXPECT_EQ(line.base, "/b");
     EXPECT_EQ(line.format, Format::kJson);
     EXPECT_EQ(line.timeout_ms, 2500);
+    EXPECT_TRUE(line.timeout_given);
     EXPECT_EQ(line.arguments.at("KEY"), "k");
   }
 }
