@@ -14,6 +14,8 @@ namespace {
 
 // Of one message to the members; a larger transaction goes alone.
 constexpr size_t kBatchBytes = 1u << 20;
+// Where no log ends; {} is where an empty one does.
+constexpr LogPosition kUnknownEnd{UINT32_MAX, UINT64_MAX};
 
 }  // namespace
 
@@ -164,7 +166,7 @@ void CommitCoordinator::take_back(const std::string& why) {
   step_ = Step::kTakingBack;
   why_taken_back_ = why;
   end_ = committed_;
-  for (Follower& to : followers_) to.end = {};  // until it says so again
+  for (Follower& to : followers_) to.end = kUnknownEnd;  // until it says so again
   append_to_all({}, committed_);
 }
 

@@ -133,6 +133,20 @@ TEST_F(Commits, ADiskThatIsFullTakesTheTransactionBackEverywhere) {
   }
 }
 
+TEST_F(Commits, ADiskThatIsFullFromTheBeginning) {
+  for (uint32_t full = 0; full < 3; ++full) {
+    w.node(full).disk.set_full(true);
+    submit(1, 7, transaction("k", "lost", 1));
+    w.pass(10 * kSecond);
+    const auto reply = w.control_answer(1, kClient, 7);
+    ASSERT_TRUE(reply.has_value());
+    EXPECT_EQ(reply->status, -1);
+    w.node(full).disk.set_full(false);
+    w.pass(10 * kSecond);
+    expect_everywhere("k", std::nullopt);
+  }
+}
+
 TEST_F(Commits, ANodeThatWasAwayGetsWhatItLacks) {
   EXPECT_EQ(commit(0, "k", "all"), 0);
   crash(2);
