@@ -18,6 +18,8 @@ class RetainedPackets {
   ByteView unsent(size_t most) const;
   size_t unsent_bytes() const { return bytes_.size() - sent_; }
   void sent(size_t bytes);
+  // Sent, but the other side has not said that it has them.
+  size_t unacknowledged_bytes() const { return sent_ - first_; }
   // The other side has this many packets, counted since clear(). false: it cannot have: that many were not sent, or it said
   // more before.
   bool received(uint64_t packets);

@@ -14,9 +14,11 @@ namespace {
 constexpr TimeNs kRetryFirst = 100 * kMillisecond;
 constexpr TimeNs kRetryAfterFall = 5 * kSecond;
 constexpr TimeNs kRetryAfterRefusal = 60 * kSecond;
-// How long record packets go through the router because verbs may come or come back.
-constexpr TimeNs kStreamAfterUp = 2 * kSecond;
-constexpr TimeNs kStreamAfterFall = 5 * kSecond;
+// How long record packets go through the router because an offer may be accepted.
+constexpr TimeNs kStreamAfterOffer = 2 * kSecond;
+// For VERBS_DOWN. Checks are counted, as with the heart-beat.
+constexpr TimeNs kDownCheckInterval = kSecond;
+constexpr int kDownChecksMax = 5;
 
 constexpr uint32_t kNumberMax = (1u << 24) - 1;  // of queue pairs and packet sequence numbers
 constexpr uint32_t kMtuCodeMax = 5;
@@ -49,7 +51,7 @@ void VerbsLink::on_up(bool offers, bool able, TimeNs now) {
   since_ = now;
   retry_delay_ = kRetryFirst;
   next_try_ = offers && able ? now : kNever;
-  stream_at_ = records_ && offers && able ? now + kStreamAfterUp : 0;
+  stream_at_ = records_ && offers && able ? now + kStreamAfterOffer : 0;
   why_ = !able    ? "the other side runs a version that has no verbs"
          : offers ? "not tried yet"
                   : "the other side has not offered it yet";
@@ -81,14 +83,16 @@ bool VerbsLink::on_told(Operation operation, ByteView payload, TimeNs now) {
 // ---- rise ----
 
 void VerbsLink::tick(TimeNs now) {
-  if (stream_at_ != kNever && now >= stream_at_) stream_at_ = 0;
   if (phase_ == Phase::kTcp && now >= next_try_) offer(now);
+  if (stream_at_ != kNever && now >= stream_at_) stream_at_ = 0;
   if (phase_ == Phase::kVerbs && now >= next_check_) heartbeat(now);
+  if (phase_ == Phase::kFallen && now >= next_check_) wait_for_down(now);
 }
 
 TimeNs VerbsLink::next_deadline() const {
   if (phase_ == Phase::kVerbs) return next_check_;
   const TimeNs stream = phase_ == Phase::kNoLink || stream_at_ == 0 ? kNever : stream_at_;
+  if (phase_ == Phase::kFallen) return std::min(next_check_, stream);
   return phase_ == Phase::kTcp ? std::min(next_try_, stream) : stream;
 }
 
@@ -110,7 +114,7 @@ Result<QueuePair> VerbsLink::begin() {
   switched_ = posted_since_check_ = false;
   pong_due_.reset();
   ping_sent_ = 0;
-  checks_unsent_ = 0;
+  checks_ = 0;
   return mine;
 }
 
@@ -125,12 +129,14 @@ Result<void> VerbsLink::connect(const QueuePair& theirs) {
 void VerbsLink::offer(TimeNs now) {
   ++attempt_;
   ++attempts_;
+  // A stream that is there already stays until verbs have risen: the offer may be refused.
+  if (stream_at_ != 0) stream_at_ = std::max(stream_at_, now + kStreamAfterOffer);
   const Result<QueuePair> mine = begin();
   if (mine) {
     phase_ = Phase::kOffered;
     return out_.tell(Lane::kControl, Operation::VERBS_OFFER, mine->encode());
   }
-  retry_delay_ = kRetryAfterRefusal;
+  if (mine.error().code != ErrorCode::kTimeout) retry_delay_ = kRetryAfterRefusal;
   refused(mine.error().text(), now);
   out_.tell(Lane::kControl, Operation::VERBS_DOWN, VerbsDown{0, 0, why_}.encode());
 }
@@ -210,8 +216,18 @@ void VerbsLink::fall(const std::string& why, TimeNs now) {
   }
   phase_ = Phase::kFallen;
   why_ = why;
+  next_check_ = now + kDownCheckInterval;
+  checks_ = 0;
   out_.drop_queue_pair();
   out_.tell(Lane::kControl, Operation::VERBS_DOWN, VerbsDown{attempt_, received_, why}.encode());
+}
+
+// Until the other side has said how far it got, nothing of the data lane can go by TCP.
+void VerbsLink::wait_for_down(TimeNs now) {
+  next_check_ = now + kDownCheckInterval;
+  if (++checks_ < kDownChecksMax) return;
+  next_check_ = kNever;
+  out_.cut("it does not say how far it got over verbs");
 }
 
 bool VerbsLink::on_told_down(ByteView payload, TimeNs now) {
@@ -241,8 +257,11 @@ bool VerbsLink::finish(uint64_t received, TimeNs now) {
   phase_ = Phase::kTcp;
   packets_.for_each([this](ByteView packet) { out_.send_by_tcp(packet); });
   packets_.clear();
-  stream_at_ = records_ && offers_ ? now + kStreamAfterFall : 0;
-  retry_at(now, kRetryAfterFall);
+  // A path that connects and then carries nothing would rise and fall for ever.
+  const bool mute = arrived_ == 0 || sent_ == 0;
+  retry_at(now, mute ? kRetryAfterRefusal : kRetryAfterFall);
+  // Each change between stream and link costs a recovery, so there is none before the next attempt has failed.
+  stream_at_ = records_ && offers_ ? next_try_ + kStreamAfterOffer : 0;
   return true;
 }
 

@@ -37,7 +37,8 @@ namespace ctdb {
 class VerbsLinkOutput {
  public:
   virtual ~VerbsLinkOutput() = default;
-  // A fresh queue pair of this node's for the link; an older one is dropped. `attempt` is left to the caller. Errors: why there is none.
+  // A fresh queue pair of this node's for the link; an older one is dropped. `attempt` is left to the caller. Errors: why there is
+  // none; kTimeout: there may be one in a moment.
   virtual Result<QueuePair> make_queue_pair() = 0;
   virtual Result<void> connect(const QueuePair& theirs) = 0;
   virtual void drop_queue_pair() = 0;
@@ -111,6 +112,7 @@ class VerbsLink {
   void switch_over(TimeNs now);
   void refused(const std::string& why, TimeNs now);
   void fall(const std::string& why, TimeNs now);
+  void wait_for_down(TimeNs now);
   bool finish(uint64_t received, TimeNs now);
   void retry_at(TimeNs now, TimeNs delay_max);
   const char* take_header(const ChunkHeader& header);
@@ -152,7 +154,7 @@ class VerbsLink {
   bool posted_since_check_ = false;
   uint64_t ping_ = 0;     // sequence of the last ping
   TimeNs ping_sent_ = 0;  // 0: answered, or none was sent
-  int checks_unsent_ = 0;
+  int checks_ = 0;        // in a row that found it unsent; while fallen: without an answer
 
   uint64_t attempts_ = 0, falls_ = 0, packets_out_ = 0, packets_in_ = 0;
   std::vector<uint64_t> round_trips_ = std::vector<uint64_t>(kRoundTripClasses);

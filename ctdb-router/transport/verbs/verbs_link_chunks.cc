@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "ctdb-router/transport/verbs/verbs_link.h"
+#include "libctdbipc/base/limits.h"
 
 namespace ctdb {
 namespace {
@@ -78,6 +79,9 @@ const char* VerbsLink::take_header(const ChunkHeader& header) {
   if (arrived_ >= told_) return "more chunks than there are buffers for";
   if (header.limit < limit_ || header.limit > posted_ + their_window_) return "an impossible credit";
   if (!packets_.received(header.received)) return "an impossible count of packets";
+  // What came with the chunks whose buffers are free again has arrived, but for the beginning of a packet.
+  if (packets_.unacknowledged_bytes() > kPacketBytesMax + their_window_ * payload_max_)
+    return "credits for packets that it does not say it has";
   limit_ = header.limit;
   ++arrived_;
   return nullptr;
@@ -141,10 +145,10 @@ void VerbsLink::deliver() {
 void VerbsLink::heartbeat(TimeNs now) {
   next_check_ = now + kCheckInterval;
   if (ping_sent_ != 0 && sent_ <= ping_) {
-    if (++checks_unsent_ >= kChecksUnsentMax) fall("a heart-beat did not leave the device", now);
+    if (++checks_ >= kChecksUnsentMax) fall("a heart-beat did not leave the device", now);
     return;
   }
-  checks_unsent_ = 0;
+  checks_ = 0;
   if (std::exchange(posted_since_check_, false) || !may_post(kReserved)) return;
   ping_ = posted_;
   ping_sent_ = now;

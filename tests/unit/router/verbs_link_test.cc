@@ -8,6 +8,7 @@
 #include <deque>
 #include <vector>
 
+#include "libctdbipc/base/limits.h"
 #include "libctdbipc/base/random.h"
 #include "tests/unit/router/transport_world.h"
 
@@ -24,7 +25,7 @@ class Side final : public VerbsLinkOutput {
   Side(uint32_t pnn, bool records) : link(*this, records), pnn_(pnn) {}
 
   Result<QueuePair> make_queue_pair() override {
-    if (!why_no_pair.empty()) return fail(ErrorCode::kNotFound, why_no_pair);
+    if (!why_no_pair.empty()) return fail(why_no_pair_code, why_no_pair);
     have_pair = true;
     connected = false;
     chunks.clear();
@@ -78,6 +79,7 @@ class Side final : public VerbsLinkOutput {
   bool have_pair = false, connected = false, refuse_posts = false;
   int rises = 0;
   std::string why_no_pair, why_not_connected, why_cut;
+  ErrorCode why_no_pair_code = ErrorCode::kNotFound;
   std::function<void(QueuePair&)> change_pair;
 
  private:
@@ -402,6 +404,30 @@ TEST_F(VerbsLinkTest, AnImpossibleCountOfPacketsFallsBack) {
   expect_fallen("count");
 }
 
+// It would have us keep all that we ever sent.
+TEST_F(VerbsLinkTest, CreditsWithoutACountOfPacketsFallBack) {
+  rise();
+  for (int i = 0; i < 30 && a.link.on_verbs(); ++i) {
+    a.send(1u << 20);
+    for (int turns = 0; turns < 100 && a.link.on_verbs(); ++turns) {
+      a.link.flush(now);
+      while (!a.chunks.empty()) move_chunk(a, b);
+      b.link.flush(now);
+      for (Bytes& chunk : b.chunks) store(chunk.data() + 24, uint64_t{0});
+      while (!b.chunks.empty()) move_chunk(b, a);
+    }
+  }
+  expect_fallen("does not say it has");
+}
+
+TEST_F(VerbsLinkTest, APacketAsLargeAsTheyComeIsNoReasonToFall) {
+  rise();
+  a.send(kPacketBytesMax - 1024);
+  for (int i = 0; i < 1000; ++i) turn();
+  EXPECT_EQ(b.got, first(1));
+  EXPECT_TRUE(a.link.on_verbs());
+}
+
 TEST_F(VerbsLinkTest, APacketThatIsNoneEndsTheLinkAsOnTcp) {
   rise();
   forge([](Bytes& chunk) { store(chunk.data() + kChunkHeaderBytes, uint32_t{1}); });
@@ -452,6 +478,74 @@ TEST_F(VerbsLinkTest, RecordStreamsWaitForVerbsAndReturnWhenTheyStayAway) {
   now += 6 * kSecond;
   settle();
   EXPECT_TRUE(b.link.stream_allowed(now));
+}
+
+// A path on which queue pairs connect, and then nothing arrives.
+TEST_F(VerbsLinkTest, APathThatCarriesNothingIsTriedLessOftenAndGetsNoStream) {
+  link_up();
+  TimeNs last_pause = 0;
+  for (int rise = 1; rise <= 12; ++rise) {
+    const TimeNs fell = now;
+    while (!b.link.on_verbs() && now < fell + 100 * kSecond) {
+      now = std::max(now, b.link.next_deadline());
+      EXPECT_FALSE(b.link.stream_allowed(now)) << rise;
+      for (int i = 0; i < 5; ++i) {
+        for (Side* side : {&a, &b}) {
+          side->link.tick(now);
+          for (const size_t lane : {0u, 1u}) move_tcp(*side, side == &a ? b : a, lane);
+        }
+        EXPECT_FALSE(b.link.stream_allowed(now)) << rise;
+      }
+    }
+    ASSERT_TRUE(a.link.on_verbs() && b.link.on_verbs());
+    last_pause = now - fell;
+    now += 600 * kMillisecond;
+    b.link.on_failed("retries exceeded", now);
+    a.chunks.clear();
+    b.chunks.clear();
+    for (int i = 0; i < 3; ++i) {
+      for (const size_t lane : {0u, 1u}) move_tcp(a, b, lane), move_tcp(b, a, lane);
+    }
+    EXPECT_FALSE(b.link.stream_allowed(now)) << rise;
+  }
+  EXPECT_EQ(last_pause, 60 * kSecond);
+}
+
+TEST_F(VerbsLinkTest, AStreamThatIsThereStaysWhileAnOfferIsRefused) {
+  a.why_no_pair = "there is no device";
+  link_up();
+  settle();
+  ASSERT_TRUE(b.link.stream_allowed(now));
+  now = b.link.next_deadline();
+  b.link.tick(now);
+  ASSERT_EQ(b.tcp[0].size(), 1u);
+  EXPECT_TRUE(b.link.stream_allowed(now));
+}
+
+TEST_F(VerbsLinkTest, ALackThatPassesIsRetriedSoon) {
+  b.why_no_pair = "in a moment";
+  b.why_no_pair_code = ErrorCode::kTimeout;
+  link_up();
+  settle();
+  EXPECT_EQ(b.link.next_deadline(), now + 100 * kMillisecond);
+  b.why_no_pair_code = ErrorCode::kNotFound;
+  now += 100 * kMillisecond;
+  settle();
+  EXPECT_EQ(b.link.next_deadline(), now + 60 * kSecond);
+}
+
+TEST_F(VerbsLinkTest, WhoNeverSaysHowFarItGotIsCut) {
+  rise();
+  a.send(10);
+  const TimeNs fell = now;
+  a.link.on_failed("the wire is cut", now);
+  while (a.why_cut.empty() && a.link.next_deadline() != kNever && now < fell + 100 * kSecond) {
+    now = a.link.next_deadline();
+    a.link.tick(now);
+  }
+  EXPECT_NE(a.why_cut.find("how far it got"), std::string::npos);
+  EXPECT_EQ(now, fell + 5 * kSecond);
+  EXPECT_EQ(a.link.next_deadline(), kNever) << "once";
 }
 
 TEST_F(VerbsLinkTest, WithoutRecordsOverVerbsStreamsAreAllowedAlways) {
