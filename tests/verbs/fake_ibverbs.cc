@@ -77,11 +77,13 @@ struct World {
   size_t (*tamper)(uint8_t*, size_t) = nullptr;
   std::map<std::string, int> broken;
   bool last_receive_told = true;
+  bool infiniband = false;
   uint32_t inline_max = 256;
   int cq_max = 100000;
   fake_verbs_counts counts{};
 };
 World world;
+bool fork_safe = false;  // once for the process
 
 bool broken(const char* call) {
   const auto found = world.broken.find(call);
@@ -309,7 +311,7 @@ int req_notify_cq(ibv_cq* cq, int solicited_only) {
 ibv_gid gid_of(const Device* device) {
   ibv_gid gid{};
   gid.raw[10] = gid.raw[11] = 0xff;
-  gid.raw[12] = 127;
+  gid.raw[12] = world.infiniband ? 10 : 127;
   gid.raw[15] = static_cast<uint8_t>(device->index + 1);
   return gid;
 }
@@ -334,6 +336,12 @@ void fake_verbs_reset() {
 }
 void fake_verbs_set_devices(int count) {
   world.count = count;
+}
+void fake_verbs_lose_file(int device) {
+  std::snprintf(world.devices[device].dev_name, sizeof world.devices[device].dev_name, "uverbs-lost");
+}
+void fake_verbs_set_infiniband(int infiniband) {
+  world.infiniband = infiniband != 0;
 }
 void fake_verbs_hold(int held) {
   world.held = held != 0;
@@ -383,10 +391,12 @@ void fake_verbs_set_cq_max(int entries) {
 // ---- the library ----
 
 int ibv_fork_init() {
+  fork_safe = true;
   return 0;
 }
 ibv_device** ibv_get_device_list(int* count) {
   if (world.devices[0].name[0] == 0) fake_verbs_reset();
+  ++world.counts.lists;
   *count = world.count;
   auto** list = new ibv_device*[kDevicesMax + 1]();
   for (int i = 0; i < world.count; ++i) list[i] = &world.devices[i];
@@ -399,7 +409,12 @@ const char* ibv_get_device_name(ibv_device* device) {
   return device->name;
 }
 ibv_context* ibv_open_device(ibv_device* device) {
+  ++world.counts.opens;
   if (broken("ibv_open_device")) return nullptr;
+  if (!fork_safe) {
+    errno = misuse(EINVAL);
+    return nullptr;
+  }
   auto* context = new Context{};
   context->fake = static_cast<Device*>(device);
   context->device = device;
@@ -429,7 +444,8 @@ int ibv_query_port(ibv_context* context, uint8_t port, _compat_ibv_port_attr* ra
   out->state = context_of(context)->fake->up ? IBV_PORT_ACTIVE : IBV_PORT_DOWN;
   out->max_mtu = out->active_mtu = IBV_MTU_1024;
   out->gid_tbl_len = kGidIndex + 1;
-  out->link_layer = IBV_LINK_LAYER_ETHERNET;
+  out->link_layer = world.infiniband ? IBV_LINK_LAYER_INFINIBAND : IBV_LINK_LAYER_ETHERNET;
+  out->lid = world.infiniband ? 1 : 0;
   return 0;
 }
 int ibv_query_gid(ibv_context* context, uint8_t, int index, ibv_gid* out) {

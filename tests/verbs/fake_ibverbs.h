@@ -23,6 +23,8 @@ struct fake_verbs_counts {
   uint64_t dry;             /* messages that found no receive buffer */
   uint64_t lost_receives;   /* receive buffers lost with a queue pair */
   uint64_t misuses;         /* calls that no device would accept */
+  uint64_t lists;           /* ibv_get_device_list */
+  uint64_t opens;           /* ibv_open_device */
   uint64_t contexts, pairs; /* open now */
 };
 struct fake_verbs_counts fake_verbs_counts_now(void);
@@ -30,6 +32,10 @@ struct fake_verbs_counts fake_verbs_counts_now(void);
 /* Back to a machine whose devices all work. Nothing may be open. */
 void fake_verbs_reset(void);
 void fake_verbs_set_devices(int count);
+/* That device has a device file, which does not exist. */
+void fake_verbs_lose_file(int device);
+/* All ports are InfiniBand's, without the nodes' addresses. */
+void fake_verbs_set_infiniband(int infiniband);
 /* From now on sends of all devices wait, until they are let go in order, or fail. */
 void fake_verbs_hold(int held);
 /* Every send that waits, and every later one until fake_verbs_hold(0), fails with `status` on the sender's side. */

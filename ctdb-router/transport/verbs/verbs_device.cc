@@ -10,8 +10,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "libctdbipc/runtime/log.h"
-
 namespace ctdb {
 namespace {
 
@@ -29,11 +27,6 @@ constexpr uint8_t kReceiverNotReadyTimer = 12;
 constexpr uint8_t kHopLimit = 64;
 
 constexpr TimeNs kDropTimeout = kSecond;
-
-void make_fork_safe() {
-  static const bool done = ibv_fork_init() == 0;
-  if (!done) log_warning("verbs: the library cannot protect its memory from children of this process");
-}
 
 Result<void> set_nonblocking(int fd) {
   const int flags = fcntl(fd, F_GETFL);
@@ -57,7 +50,6 @@ VerbsDevice::VerbsDevice(VerbsPort port, size_t links, EventLoop& loop, VerbsDev
 
 Result<std::unique_ptr<VerbsDevice>> VerbsDevice::open(VerbsPort port, size_t links, EventLoop& loop,
                                                        VerbsDeviceEvents& events) {
-  make_fork_safe();
   std::unique_ptr<VerbsDevice> device(new VerbsDevice(std::move(port), links, loop, events));
   if (Result<void> made = device->make(); !made) return fail(std::move(made.error()));
   if (Result<void> watched = device->watch(); !watched) return fail(std::move(watched.error()));
@@ -145,8 +137,10 @@ Result<QueuePair> VerbsDevice::create() {
   if (!state) return fail(Error(state.error()));
   const size_t used = static_cast<size_t>(
       std::count_if(pairs_.begin(), pairs_.end(), [](const auto& pair) { return !pair.second.dropped; }));
-  if (used >= links_ || free_regions_.empty())
+  if (used >= links_)
     return fail(ErrorCode::kLimit, "no registered memory is left for another link: restart the router");
+  if (free_regions_.empty())
+    return fail(ErrorCode::kTimeout, "the memory of queue pairs that failed is still being given back");
   VerbsPair pair = make_pair();
   if (pair == nullptr) return cannot("queue pair left");
   ibv_qp_attr attributes{};

@@ -43,7 +43,8 @@ class VerbsDevice {
   VerbsDevice(const VerbsDevice&) = delete;
   VerbsDevice& operator=(const VerbsDevice&) = delete;
 
-  // A new queue pair; `attempt` of the result is the caller's to fill. Errors: the port is down, no room for another link.
+  // A new queue pair; `attempt` of the result is the caller's to fill. Errors: the port is down, no room for another link;
+  // kTimeout: there will be room when the device has given back what was dropped.
   Result<QueuePair> create();
   Result<void> connect(const QueuePair& mine, const QueuePair& theirs);
   void drop(uint32_t number);

@@ -2,6 +2,7 @@
 #include "ctdb-router/transport/verbs/verbs_port.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -9,10 +10,31 @@
 #include <optional>
 #include <vector>
 
+#include "libctdbipc/base/unique_fd.h"
+#include "libctdbipc/runtime/log.h"
+
 namespace ctdb {
 namespace {
 
 using VerbsDeviceList = std::unique_ptr<ibv_device*, VerbsDeleter<ibv_free_device_list>>;
+
+// Before any device is opened: what is allocated before is not protected.
+void make_fork_safe() {
+  static const bool done = ibv_fork_init() == 0;
+  if (!done) log_warning("verbs: the library cannot protect its memory from children of this process");
+}
+
+// nullptr and errno: it cannot be opened. The library waits seconds for a device file that is missing or may not be opened, and
+// nobody has those, so it is asked only when a plain open has worked.
+VerbsContext open_device(ibv_device* device) {
+  if (device->dev_name[0] != '\0') {
+    const UniqueFd file(
+        open(("/dev/infiniband/" + std::string(device->dev_name)).c_str(), O_RDWR | O_CLOEXEC));
+    if (!file.valid()) return nullptr;
+  }
+  errno = 0;
+  return VerbsContext(ibv_open_device(device));
+}
 
 // As RoCE has it: an IPv4 address is mapped into IPv6.
 std::optional<Gid> gid_of(const std::string& address) {
@@ -53,6 +75,7 @@ struct Candidate {
   Fit fit = Fit::kNone;
   uint8_t port = 0;
   uint8_t gid_index = 0;
+  unsigned alike = 0;  // ports that fit as well, with this one
 };
 
 Candidate best_of(ibv_context* context, const VerbsConfig& config, const std::optional<Gid>& own) {
@@ -63,7 +86,7 @@ Candidate best_of(ibv_context* context, const VerbsConfig& config, const std::op
     if (config.port != 0 && port != config.port) continue;
     ibv_port_attr attributes{};
     if (ibv_query_port(context, port, &attributes) != 0) continue;
-    Candidate found{Fit::kNone, port, 0};
+    Candidate found{Fit::kNone, port, 0, 1};
     if (config.gid_index >= 0) {
       found.gid_index = static_cast<uint8_t>(config.gid_index);
       found.fit = Fit::kOwnAddress;
@@ -73,6 +96,7 @@ Candidate best_of(ibv_context* context, const VerbsConfig& config, const std::op
     } else if (attributes.link_layer != IBV_LINK_LAYER_ETHERNET && attributes.state == IBV_PORT_ACTIVE) {
       found.fit = Fit::kInfiniBandUp;
     }
+    if (found.fit == best.fit) ++best.alike;
     if (found.fit > best.fit) best = found;
   }
   return best;
@@ -81,6 +105,7 @@ Candidate best_of(ibv_context* context, const VerbsConfig& config, const std::op
 }  // namespace
 
 Result<VerbsPort> choose_port(const VerbsConfig& config, const std::string& own_address) {
+  make_fork_safe();
   int count = 0;
   const VerbsDeviceList list(ibv_get_device_list(&count));
   if (list == nullptr || count == 0)
@@ -88,22 +113,29 @@ Result<VerbsPort> choose_port(const VerbsConfig& config, const std::string& own_
   const std::optional<Gid> own = gid_of(own_address);
   VerbsPort chosen;
   Fit fit = Fit::kNone;
+  unsigned alike = 0;
   std::string unopened;
   for (int i = 0; i < count; ++i) {
     ibv_device* device = list.get()[i];
     if (!config.device.empty() && config.device != ibv_get_device_name(device)) continue;
-    errno = 0;
-    VerbsContext context(ibv_open_device(device));
+    VerbsContext context = open_device(device);
     if (context == nullptr) {
       unopened = std::string("RDMA device ") + ibv_get_device_name(device) + " cannot be opened (" +
-                 std::strerror(errno) + "): the router needs /dev/infiniband/uverbs*";
+                 std::strerror(errno) +
+                 "): the router needs /dev/infiniband/uverbs*; restart it if the module was loaded later";
       continue;
     }
     const Candidate found = best_of(context.get(), config, own);
+    if (found.fit == fit) alike += found.alike;
     if (found.fit <= fit) continue;
     fit = found.fit;
+    alike = found.alike;
     chosen = {std::move(context), found.port, found.gid_index};
   }
+  if (fit == Fit::kInfiniBandUp && alike > 1)
+    return fail(
+        ErrorCode::kNotFound,
+        std::to_string(alike) + " InfiniBand ports are up: name device and port in [verbs] of ctdb.conf");
   if (fit != Fit::kNone) return chosen;
   if (!unopened.empty()) return fail(ErrorCode::kRefused, unopened);
   if (!config.device.empty())

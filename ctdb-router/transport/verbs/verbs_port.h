@@ -28,7 +28,7 @@ struct VerbsPortState {
   bool ethernet = false;  // RoCE
 };
 
-// Errors: there is no device, none that fits, or it may not be opened; with the remedy.
+// Errors: there is no device, none that fits, several that fit as well, or it cannot be opened; with the remedy.
 Result<VerbsPort> choose_port(const VerbsConfig& config, const std::string& own_address);
 
 // Errors: the port is down, or has no such address.

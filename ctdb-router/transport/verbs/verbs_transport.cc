@@ -16,6 +16,8 @@ namespace {
 
 // Nodes may be added while the router runs.
 constexpr size_t kLinksMore = 4;
+// A look for a device can take long, and every link would look.
+constexpr TimeNs kLookAgainAfter = 60 * kSecond;
 
 bool of_verbs(uint32_t operation) {
   return operation >= static_cast<uint32_t>(Operation::VERBS_OFFER) &&
@@ -109,6 +111,7 @@ class VerbsTransport final : public Transport, TransportEvents, VerbsDeviceEvent
   Peer* owner_of(uint32_t number);
   Result<void> open_device();
   void settle_stream(Peer& peer);
+  void flush_links();
   void set_timer();
   void tick();
 
@@ -119,6 +122,8 @@ class VerbsTransport final : public Transport, TransportEvents, VerbsDeviceEvent
   std::vector<std::unique_ptr<Peer>> peers_;
   std::unique_ptr<VerbsDevice> device_;
   std::string why_no_device_;         // logged once
+  TimeNs look_at_ = 0;                // for a device, not earlier
+  bool tcp_waits_ = false;            // something was given to it since its last flush
   std::string device_failed_;         // it is to be given up
   std::map<uint32_t, Peer*> owners_;  // of queue pairs
   EventLoop::TimerId timer_ = 0;
@@ -160,10 +165,12 @@ void VerbsTransport::Peer::tell(Lane lane, Operation operation, const Bytes& pay
   build_own(transport.built_, {0, 0, static_cast<uint32_t>(operation), pnn, transport.options_.pnn, 0},
             payload);
   transport.tcp_->send(pnn, lane, transport.built_);
+  transport.tcp_waits_ = true;
 }
 
 void VerbsTransport::Peer::send_by_tcp(ByteView packet) {
   ++tcp_out;
+  transport.tcp_waits_ = true;
   if (!transport.tcp_->send(pnn, Lane::kData, packet)) overflowed = true;
 }
 
@@ -237,6 +244,7 @@ Result<void> VerbsTransport::open_device() {
   if (device_ != nullptr && device_failed_.empty()) return {};
   if (!options_.verbs.enabled) return fail(ErrorCode::kRefused, "verbs are switched off in ctdb.conf");
   if (device_ != nullptr) return fail(ErrorCode::kDisconnected, device_failed_);
+  if (loop_.now() < look_at_) return fail(ErrorCode::kNotFound, why_no_device_);
   Result<VerbsPort> port = choose_port(options_.verbs, options_.address);
   std::string why = port ? "" : port.error().text();
   if (port) {
@@ -250,6 +258,7 @@ Result<void> VerbsTransport::open_device() {
   }
   if (why != why_no_device_) log_notice("links stay on TCP: " + why);
   why_no_device_ = why;
+  look_at_ = loop_.now() + kLookAgainAfter;
   return fail(ErrorCode::kNotFound, why);
 }
 
@@ -310,6 +319,17 @@ void VerbsTransport::flush() {
     device_.reset();
     device_failed_.clear();
   }
+  flush_links();
+  // A link that ends causes packets to others, and one that falls has to say so: neither waits for the next wake-up.
+  do {
+    tcp_waits_ = false;
+    tcp_->flush();
+    flush_links();
+  } while (tcp_waits_);
+  set_timer();
+}
+
+void VerbsTransport::flush_links() {
   for (const auto& peer : peers_) {
     if (std::exchange(peer->overflowed, false))
       tcp_->cut(peer->pnn, "it does not read and its queue is full");
@@ -317,8 +337,6 @@ void VerbsTransport::flush() {
     if (peer->link.waits_for_room() && device_ != nullptr) device_->wake_for_sent();
     settle_stream(*peer);
   }
-  tcp_->flush();
-  set_timer();
 }
 
 void VerbsTransport::set_timer() {
