@@ -102,7 +102,19 @@ links() { cli ${1:-0} link list 2>/dev/null | awk '/NODE.*PEER.*BELOW/ { exit } 
 all_on() { [ "$(links | awk -v kind=$1 '$3 == kind' | wc -l)" = 6 ]; }
 # links_of KIND NODE: both links of that node, seen from both ends.
 links_of() { [ "$(links | awk -v kind=$1 -v node=$2 '($1 == node || $2 == node) && $3 == kind' | wc -l)" = 4 ]; }
-tcp_packets() { links | awk '{ sum += $4 + $5 } END { print sum + 0 }'; }
+# All six ends have to be there, or the sum says nothing.
+tcp_packets() { links | awk '{ sum += $4 + $5 } END { print NR == 6 ? sum + 0 : "unknown (" NR " links)"; exit NR != 6 }'; }
+# How often links fell back to TCP or went down: what an overloaded host is enough for, as far as nobody cut a wire.
+falls() { cat /tmp/node*/log.ctdb-router | grep -c "link to .* is \(back on TCP\|down\)"; }
+same_tcp_packets() {  # WHAT BEFORE; needs $falls
+  local now; now=$(tcp_packets) || fail "$1: packets over TCP: $now"
+  if [ "$now" = "$2" ]; then
+    echo "ok $1: none of it over TCP"
+  else
+    [ "$(falls)" != "$falls" ] || fail "$1 went over TCP: $now packets, $2 before"
+    echo "ok $1, with a fall"
+  fi
+}
 verbs_packets() { links | awk '{ sum += $6 + $7 } END { print sum + 0 }'; }
 links_lost() { cat /tmp/node*/log.ctdb-router | grep -c "link to .* is down"; }
 generation() { cli ${1:-0} status -o json | awk -F'[:,]' '/"generation"/ { print $2 + 0; exit }'; }

