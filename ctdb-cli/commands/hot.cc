@@ -42,16 +42,16 @@ std::optional<Statistics> decode_statistics(ByteView bytes) {
   statistics.wait_max_s = seconds_at(at + 32);
   statistics.wait_total_s = seconds_at(at + 40);
   for (uint32_t i = 0; i < kHopBuckets; ++i) {
-    if (load<uint32_t>(at + 152 + 4 * i) > 0) statistics.hops_max = i == 0 ? 0 : 1u << (i - 1);
+    if (load<uint32_t>(at + 152 + size_t{4} * i) > 0) statistics.hops_max = i == 0 ? 0 : 1u << (i - 1);
   }
   const uint32_t keys = load<uint32_t>(at + 216);
   if (keys > kKeysMax) return std::nullopt;
   Reader names(bytes.subspan(kImageBytes));
   for (uint32_t i = 0; i < keys; ++i) {
-    const uint64_t size = load<uint64_t>(at + 240 + 24 * i);
+    const uint64_t size = load<uint64_t>(at + 240 + size_t{24} * i);
     const ByteView key = size > names.left() ? ByteView() : names.bytes(size);
     if (key.size() != size) return std::nullopt;
-    const uint32_t moves = load<uint32_t>(at + 224 + 24 * i);
+    const uint32_t moves = load<uint32_t>(at + 224 + size_t{24} * i);
     if (moves > 0) statistics.keys.push_back({moves, to_bytes(key)});
   }
   return statistics;

@@ -6,9 +6,9 @@
 
 #include <string>
 
-#include "libctdbipc/wire/rec_buffer.h"
 #include "ctdb-store/core/database.h"
 #include "libctdbipc/wire/commit_messages.h"
+#include "libctdbipc/wire/rec_buffer.h"
 
 namespace ctdb {
 

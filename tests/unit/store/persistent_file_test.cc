@@ -13,8 +13,8 @@
 #include "ctdb-store/backend/commit_log_file.h"
 #include "ctdb-store/backend/database_writer.h"
 #include "ctdb-store/backend/durable_file.h"
-#include "libctdbipc/wire/rec_buffer.h"
 #include "libctdbipc/wire/packet.h"
+#include "libctdbipc/wire/rec_buffer.h"
 #include "tests/unit/store/temporary_directory.h"
 
 namespace ctdb {
