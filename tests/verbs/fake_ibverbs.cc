@@ -72,12 +72,10 @@ struct World {
   std::set<Region*> regions;
   uint32_t next_number = 0x11;
   std::deque<Message> waiting;
-  bool held = false;
   ibv_wc_status failing = IBV_WC_SUCCESS;
   size_t (*tamper)(uint8_t*, size_t) = nullptr;
   std::map<std::string, int> broken;
-  bool last_receive_told = true;
-  bool infiniband = false;
+  bool held = false, last_receive_told = true, infiniband = false;
   uint32_t inline_max = 256;
   int cq_max = 100000;
   fake_verbs_counts counts{};
@@ -87,7 +85,7 @@ bool fork_safe = false;  // once for the process
 
 bool broken(const char* call) {
   const auto found = world.broken.find(call);
-  if (found == world.broken.end()) return false;
+  if (found == world.broken.end() || found->second == 0) return false;
   errno = found->second;
   return true;
 }
@@ -334,14 +332,12 @@ void fake_verbs_reset() {
     std::snprintf(world.devices[i].name, sizeof world.devices[i].name, "fake%d", i);
   }
 }
-void fake_verbs_set_devices(int count) {
+void fake_verbs_set_devices(int count, int infiniband) {
   world.count = count;
+  world.infiniband = infiniband != 0;
 }
 void fake_verbs_lose_file(int device) {
   std::snprintf(world.devices[device].dev_name, sizeof world.devices[device].dev_name, "uverbs-lost");
-}
-void fake_verbs_set_infiniband(int infiniband) {
-  world.infiniband = infiniband != 0;
 }
 void fake_verbs_hold(int held) {
   world.held = held != 0;
@@ -375,8 +371,7 @@ void fake_verbs_set_port(int device, int up) {
   fake_verbs_raise(device, up != 0 ? IBV_EVENT_PORT_ACTIVE : IBV_EVENT_PORT_ERR);
 }
 void fake_verbs_break(const char* call, int error) {
-  world.broken.erase(call);
-  if (error != 0) world.broken[call] = error;
+  world.broken[call] = error;
 }
 void fake_verbs_tell_last_receive(int told) {
   world.last_receive_told = told != 0;
@@ -411,10 +406,7 @@ const char* ibv_get_device_name(ibv_device* device) {
 ibv_context* ibv_open_device(ibv_device* device) {
   ++world.counts.opens;
   if (broken("ibv_open_device")) return nullptr;
-  if (!fork_safe) {
-    errno = misuse(EINVAL);
-    return nullptr;
-  }
+  if (!fork_safe) return errno = misuse(EINVAL), nullptr;
   auto* context = new Context{};
   context->fake = static_cast<Device*>(device);
   context->device = device;

@@ -31,11 +31,10 @@ struct fake_verbs_counts fake_verbs_counts_now(void);
 
 /* Back to a machine whose devices all work. Nothing may be open. */
 void fake_verbs_reset(void);
-void fake_verbs_set_devices(int count);
+/* `infiniband`: their ports are, and have none of the nodes' addresses. */
+void fake_verbs_set_devices(int count, int infiniband);
 /* That device has a device file, which does not exist. */
 void fake_verbs_lose_file(int device);
-/* All ports are InfiniBand's, without the nodes' addresses. */
-void fake_verbs_set_infiniband(int infiniband);
 /* From now on sends of all devices wait, until they are let go in order, or fail. */
 void fake_verbs_hold(int held);
 /* Every send that waits, and every later one until fake_verbs_hold(0), fails with `status` on the sender's side. */

@@ -24,7 +24,7 @@ MakeTransport never_risen() {
 }
 MakeTransport without_device() {
   fake_verbs_reset();
-  fake_verbs_set_devices(0);
+  fake_verbs_set_devices(0, 0);
   return make_verbs_cluster(config());
 }
 

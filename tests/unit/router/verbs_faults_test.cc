@@ -266,23 +266,21 @@ TEST_F(VerbsFaults, ADeviceFileThatIsMissingIsNotWaitedFor) {
 }
 
 TEST_F(VerbsFaults, TheOnlyInfiniBandPortIsTaken) {
-  fake_verbs_set_infiniband(1);
-  fake_verbs_set_devices(1);
+  fake_verbs_set_devices(1, 1);
   start_on_verbs();
   send_some();
   expect_all();
 }
 
 TEST_F(VerbsFaults, OfSeveralInfiniBandPortsNoneIsGuessed) {
-  fake_verbs_set_infiniband(1);
-  fake_verbs_set_devices(2);
+  fake_verbs_set_devices(2, 1);
   start();
   ASSERT_TRUE(until([&] { return why(*b).find("2 InfiniBand ports are up") != std::string::npos; }))
       << why(*b);
   a.reset();
   b.reset();
   fake_verbs_reset();
-  fake_verbs_set_infiniband(1);
+  fake_verbs_set_devices(2, 1);
   VerbsConfig named;
   named.device = "fake1";
   make_ = make_verbs_cluster(named);
@@ -354,7 +352,7 @@ TEST_F(VerbsFaults, WhatIsSentWhileTcpIsFlushedDoesNotWait) {
 }
 
 TEST_F(VerbsFaults, NoDevice) {
-  fake_verbs_set_devices(0);
+  fake_verbs_set_devices(0, 0);
   start();
   ASSERT_TRUE(until([&] { return why(*a).find("no RDMA device") != std::string::npos; }));
   send_some();
