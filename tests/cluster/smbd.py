@@ -105,11 +105,11 @@ class Samba:
             time.sleep(0.1)
 
     def start_all(self):
-        """The first one makes the databases; smbd of several nodes at once would do too."""
+        """One after another: of two that claim their version in the same moment one gives up ("POSSIBLE_DEADLOCK"), on Debian's
+        ctdbd as well."""
         self.set_password()
         for node in range(len(self.sockets)):
             self.start(node)
-        for node in range(len(self.sockets)):
             self.wait_started(node)
 
     def stop(self, node):

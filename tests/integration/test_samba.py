@@ -211,8 +211,8 @@ class FaultsTest(SambaCase):
         self.cluster.wait_healthy()
         for node in range(3):
             self.samba.start(node)
-        for node in range(3):
             self.samba.wait_started(node)  # logs in with the password
+        for node in range(3):
             out = self.samba.run(node, "net", "registry", "getvalue", r"HKLM\Software\Kept", "name", check=True).stdout
             self.assertIn('"kept"', out)
 
