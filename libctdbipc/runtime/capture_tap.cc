@@ -161,6 +161,16 @@ void CaptureTap::flush() {
   for (const int fd : over) end(fd);
 }
 
+// Without a look at the clock for each packet; the wall clock may be set while we run.
+int64_t CaptureTap::time_of_turn() {
+  const TimeNs now = loop_.now();
+  if (compared_at_ == 0 || now - compared_at_ > kSecond) {
+    compared_at_ = now;
+    wall_ahead_ns_ = wall_clock_ns() - now;
+  }
+  return now + wall_ahead_ns_;
+}
+
 void CaptureTap::copy_to_all(CaptureLink link, bool outgoing, uint32_t number, uint32_t client,
                              ByteView packet) {
   CapturedPacket seen;
@@ -168,9 +178,13 @@ void CaptureTap::copy_to_all(CaptureLink link, bool outgoing, uint32_t number, u
   seen.outgoing = outgoing;
   seen.number = number;
   seen.client = client;
-  seen.wall_ns = wall_clock_ns();
   seen.bytes = packet;
-  if (recorder_ != nullptr) recorder_->record(seen);
+  if (recorder_ != nullptr) {
+    seen.wall_ns = time_of_turn();
+    recorder_->record(seen);
+  }
+  if (capturing_ == 0) return;
+  seen.wall_ns = wall_clock_ns();
   for (auto& [fd, session] : sessions_) {
     if (session.buffer && !session.ending) session.buffer->offer(seen);
   }

@@ -30,8 +30,7 @@ class CaptureTap {
   void keep_last(const Config& config, const std::string& daemon);
   bool on() const { return capturing_ > 0 || recorder_ != nullptr; }
   void copy(CaptureLink link, bool outgoing, uint32_t number, uint32_t client, ByteView packet) {
-    if (on()) [[unlikely]]
-      copy_to_all(link, outgoing, number, client, packet);
+    if (on()) copy_to_all(link, outgoing, number, client, packet);
   }
 
  private:
@@ -51,6 +50,7 @@ class CaptureTap {
   bool write_some(Session& session);
   void end(int fd);
   void flush();
+  int64_t time_of_turn();
   void copy_to_all(CaptureLink link, bool outgoing, uint32_t number, uint32_t client, ByteView packet);
 
   EventLoop& loop_;
@@ -59,6 +59,8 @@ class CaptureTap {
   std::map<int, Session> sessions_;
   int capturing_ = 0;
   std::unique_ptr<FlightRecorder> recorder_;
+  TimeNs compared_at_ = 0;  // the loop's clock with the wall clock; 0: never
+  int64_t wall_ahead_ns_ = 0;
 };
 
 }  // namespace ctdb

@@ -59,7 +59,8 @@ struct Config {
   // [logging]
   std::string log_location = "stderr";  // stderr | syslog | journal | file:PATH
   std::string log_level = "NOTICE";     // ERROR WARNING NOTICE INFO DEBUG
-  uint32_t flight_recorder = 4096;  // "flight recorder" (ours): so many packets; 0: none (flight_recorder.h)
+  uint32_t flight_recorder =
+      4096;  // "flight recorder" (ours): so many packets, at least; 0: none (flight_recorder.h)
   // Where the node lives: all derived from <base>, the directory of ctdb.conf, unless [ipc] says otherwise
   // (ours). What is configured in /etc/NAME has its databases in /var/lib/NAME and runs in /run/NAME.
   std::string run_directory;      // default <base>

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 
@@ -113,6 +114,7 @@ bool copy_entry(const FlightEntry& entry, uint64_t& number, FlightRecord& record
 
 Result<std::unique_ptr<FlightRecorder>> FlightRecorder::open(const std::string& path, uint32_t packets,
                                                              uint32_t pnn) {
+  packets = std::bit_ceil(packets);
   FlightImage* image = take_up(path, packets);
   if (image == nullptr) {
     Result<FlightImage*> made = make_image(path, packets);
@@ -130,7 +132,7 @@ FlightRecorder::~FlightRecorder() {
 void FlightRecorder::record(const CapturedPacket& seen) {
   const uint64_t number = image_->last.load(std::memory_order_relaxed) + 1;
   image_->last.store(number, std::memory_order_relaxed);
-  FlightEntry& entry = image_->entries[number % packets_];
+  FlightEntry& entry = image_->entries[number & (packets_ - 1)];
   entry.number.store(0, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_release);  // pairs with the acquire fence in copy_entry()
   const size_t kept = std::min(seen.bytes.size(), kFlightBytes);

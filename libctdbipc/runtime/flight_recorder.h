@@ -30,7 +30,7 @@ struct FlightImage;
 
 class FlightRecorder {
  public:
-  // For `packets` (1 to kFlightPacketsMax) packets. A file of another size, or none of this kind, is made anew. Errors: kSystem.
+  // For `packets` (1 to kFlightPacketsMax) packets, or the next power of two. A file of another size, or none of this kind, is made anew. Errors: kSystem.
   static Result<std::unique_ptr<FlightRecorder>> open(const std::string& path, uint32_t packets,
                                                       uint32_t pnn);
   ~FlightRecorder();

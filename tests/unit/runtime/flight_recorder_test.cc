@@ -57,6 +57,12 @@ TEST_F(FlightRecorderTest, KeepsTheLastOnesInOrder) {
   EXPECT_EQ(marks(), "defg");
 }
 
+TEST_F(FlightRecorderTest, KeepsAsManyAsItWasToldAtLeast) {
+  const auto recorder = this->recorder(5);
+  for (const char mark : std::string("abcdefghij")) record(*recorder, static_cast<uint8_t>(mark));
+  EXPECT_EQ(marks(), "cdefghij");
+}
+
 TEST_F(FlightRecorderTest, KeepsTheBeginningAndWhatIsKnownOfAPacket) {
   record(*recorder(), 'x', 1000);
   const Result<Flight> flight = read_flight(path());
