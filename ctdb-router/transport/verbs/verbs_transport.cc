@@ -82,7 +82,8 @@ class VerbsTransport final : public Transport, TransportEvents, VerbsDeviceEvent
     VerbsTransport& transport;
     const uint32_t pnn;
     VerbsLink link;
-    QueuePair mine;  // number 0: none
+    QueuePair mine;        // number 0: none
+    bool touched = false;  // in touched_
     bool overflowed = false;
     bool stream_held = false;
     bool stream_given = false;
@@ -108,7 +109,8 @@ class VerbsTransport final : public Transport, TransportEvents, VerbsDeviceEvent
   void on_device_failed(const std::string& why) override;
 
   void set_size(size_t nodes);
-  Peer* owner_of(uint32_t number);
+  void touch(Peer& peer);
+  Peer* touched_owner(uint32_t number);
   Result<void> open_device();
   void settle_stream(Peer& peer);
   void flush_links();
@@ -120,6 +122,8 @@ class VerbsTransport final : public Transport, TransportEvents, VerbsDeviceEvent
   TransportEvents& events_;
   std::unique_ptr<Transport> tcp_;
   std::vector<std::unique_ptr<Peer>> peers_;
+  std::vector<Peer*> touched_;  // something happened to their link since it was flushed
+  std::vector<Peer*> flushing_;
   std::unique_ptr<VerbsDevice> device_;
   std::string why_no_device_;         // logged once
   TimeNs look_at_ = 0;                // for a device, not earlier
@@ -191,8 +195,14 @@ void VerbsTransport::set_size(size_t nodes) {
   }
 }
 
+// A turn looks at links that have something to do: on a node without RDMA that is none, whatever goes by TCP.
+void VerbsTransport::touch(Peer& peer) {
+  if (!std::exchange(peer.touched, true)) touched_.push_back(&peer);
+}
+
 void VerbsTransport::on_up(uint32_t pnn, uint64_t session) {
   Peer& peer = *peers_[pnn];
+  touch(peer);
   peer.overflowed = peer.stream_given = false;
   const bool able = tcp_->version(pnn) >= kLinkVersionVerbs;
   peer.link.on_up(pnn < options_.pnn, able, loop_.now());
@@ -203,6 +213,7 @@ void VerbsTransport::on_up(uint32_t pnn, uint64_t session) {
 
 void VerbsTransport::on_down(uint32_t pnn, uint64_t session, const std::string& why) {
   Peer& peer = *peers_[pnn];
+  touch(peer);
   peer.link.on_down(loop_.now());
   events_.on_down(pnn, session, why);
   // Those that waited for TCP follow: each way keeps its order.
@@ -210,11 +221,13 @@ void VerbsTransport::on_down(uint32_t pnn, uint64_t session, const std::string& 
 }
 
 bool VerbsTransport::on_packet(uint32_t pnn, MutableBytes packet) {
-  const Header header = read_header(packet);
-  if (!of_verbs(header.operation)) {
-    if (lane_of(header.operation) == Lane::kData) ++peers_[pnn]->tcp_in;
+  const auto operation = load<uint32_t>(packet.data() + CTDB_OFF_OPERATION);
+  if (!of_verbs(operation)) {
+    if (lane_of(operation) == Lane::kData) ++peers_[pnn]->tcp_in;
     return events_.on_packet(pnn, packet);
   }
+  const Header header = read_header(packet);
+  touch(*peers_[pnn]);
   if (header.srcnode != pnn || header.destnode != options_.pnn) return false;
   return peers_[pnn]->link.on_told(static_cast<Operation>(header.operation), own_payload(packet),
                                    loop_.now());
@@ -262,25 +275,28 @@ Result<void> VerbsTransport::open_device() {
   return fail(ErrorCode::kNotFound, why);
 }
 
-VerbsTransport::Peer* VerbsTransport::owner_of(uint32_t number) {
+VerbsTransport::Peer* VerbsTransport::touched_owner(uint32_t number) {
   const auto found = owners_.find(number);
-  return found == owners_.end() ? nullptr : found->second;
+  if (found == owners_.end()) return nullptr;
+  touch(*found->second);
+  return found->second;
 }
 
 void VerbsTransport::on_chunk(uint32_t number, ByteView chunk) {
-  if (Peer* peer = owner_of(number)) peer->link.on_chunk(chunk, loop_.now());
+  if (Peer* peer = touched_owner(number)) peer->link.on_chunk(chunk, loop_.now());
 }
 
 void VerbsTransport::on_sent(uint32_t number, uint64_t sequence) {
-  if (Peer* peer = owner_of(number)) peer->link.on_sent(sequence);
+  if (Peer* peer = touched_owner(number)) peer->link.on_sent(sequence);
 }
 
 void VerbsTransport::on_pair_failed(uint32_t number, const std::string& why) {
-  if (Peer* peer = owner_of(number)) peer->link.on_failed(why, loop_.now());
+  if (Peer* peer = touched_owner(number)) peer->link.on_failed(why, loop_.now());
 }
 
 void VerbsTransport::on_port(bool up) {
   for (const auto& peer : peers_) {
+    touch(*peer);
     if (up) {
       peer->link.try_again(loop_.now());
     } else if (peer->mine.number != 0) {
@@ -293,6 +309,7 @@ void VerbsTransport::on_port(bool up) {
 void VerbsTransport::on_device_failed(const std::string& why) {
   device_failed_ = why;
   for (const auto& peer : peers_) {
+    touch(*peer);
     if (peer->mine.number != 0) peer->link.on_failed(why, loop_.now());
   }
 }
@@ -306,9 +323,10 @@ bool VerbsTransport::send(uint32_t pnn, Lane lane, ByteView packet) {
   if (peer.overflowed) return false;
   if (queued_bytes(pnn) + packet.size() > kLinkQueueBytesMax && tcp_->version(pnn) != 0) {
     peer.overflowed = true;  // cut in flush(): the sender stands in the middle of its own work now
+    touch(peer);
     return false;
   }
-  if (peer.link.send(packet)) return true;
+  if (peer.link.send(packet)) return touch(peer), true;
   const bool sent = tcp_->send(pnn, lane, packet);
   if (sent) ++peer.tcp_out;
   return sent;
@@ -319,24 +337,29 @@ void VerbsTransport::flush() {
     device_.reset();
     device_failed_.clear();
   }
+  bool any = !touched_.empty();
   flush_links();
   // A link that ends causes packets to others, and one that falls has to say so: neither waits for the next wake-up.
   do {
     tcp_waits_ = false;
     tcp_->flush();
+    any = any || !touched_.empty();
     flush_links();
-  } while (tcp_waits_);
-  set_timer();
+  } while (tcp_waits_ || !touched_.empty());
+  if (any) set_timer();
 }
 
 void VerbsTransport::flush_links() {
-  for (const auto& peer : peers_) {
+  flushing_.swap(touched_);
+  for (Peer* peer : flushing_) {
+    peer->touched = false;
     if (std::exchange(peer->overflowed, false))
       tcp_->cut(peer->pnn, "it does not read and its queue is full");
     peer->link.flush(loop_.now());
     if (peer->link.waits_for_room() && device_ != nullptr) device_->wake_for_sent();
     settle_stream(*peer);
   }
+  flushing_.clear();
 }
 
 void VerbsTransport::set_timer() {
@@ -352,7 +375,10 @@ void VerbsTransport::set_timer() {
 void VerbsTransport::tick() {
   timer_at_ = kNever;
   if (device_ != nullptr) device_->poll();
-  for (const auto& peer : peers_) peer->link.tick(loop_.now());
+  for (const auto& peer : peers_) {
+    touch(*peer);
+    peer->link.tick(loop_.now());
+  }
 }
 
 size_t VerbsTransport::queued_bytes() const {
