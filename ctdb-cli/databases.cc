@@ -55,4 +55,9 @@ Result<std::map<uint32_t, std::string>> database_names(Connection& connection) {
   return names;
 }
 
+std::string name_of(const std::map<uint32_t, std::string>& names, uint32_t id) {
+  const auto known = names.find(id);
+  return known == names.end() ? id_text(id) : known->second;
+}
+
 }  // namespace ctdb::cli

@@ -26,6 +26,8 @@ Result<std::string> ask_database_text(Connection& connection, Control opcode, ui
 Result<std::vector<Database>> list_databases(Connection& connection);
 // The same as a map from id to name.
 Result<std::map<uint32_t, std::string>> database_names(Connection& connection);
+// What people call it: its name, or its id as text when it has none there.
+std::string name_of(const std::map<uint32_t, std::string>& names, uint32_t id);
 // kNotFound: none of that name is attached.
 Result<Database> find_database(Connection& connection, const std::string& name);
 

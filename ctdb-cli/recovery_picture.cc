@@ -119,8 +119,7 @@ double draw_member(Picture& picture, const RecoveryMember& member,
   }
   y += kNodeHeight + 2;
   for (const RecoveredDatabase& db : longest(member)) {
-    const auto name = names.find(db.db_id);
-    const std::string shown = name == names.end() ? id_text(db.db_id) : name->second;
+    const std::string shown = name_of(names, db.db_id);
     picture.text(kLeft - 8, y + kDatabaseHeight * 0.8, shown, "end", 9);
     picture.bar(began + db.from_ns, began + db.to_ns, y, kDatabaseHeight - 3, "#888888",
                 shown + ": " + std::to_string(db.claimed) + " claimed, " + std::to_string(db.decided) +

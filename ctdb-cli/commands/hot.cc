@@ -6,6 +6,7 @@
 #include "ctdb-cli/connection.h"
 #include "ctdb-cli/databases.h"
 #include "ctdb-cli/samba_keys.h"
+#include "libctdbipc/wire/db_statistics_layout.h"
 #include "libctdbipc/wire/reader.h"
 
 namespace ctdb::cli {
@@ -24,9 +25,7 @@ struct Statistics {
   std::vector<Key> keys;
 };
 
-constexpr size_t kImageBytes = 464;
-constexpr size_t kHopBuckets = 16;
-constexpr uint32_t kKeysMax = 10;
+namespace layout = db_statistics;
 
 double seconds_at(const uint8_t* at) {
   double seconds = 0;
@@ -35,23 +34,25 @@ double seconds_at(const uint8_t* at) {
 }
 
 std::optional<Statistics> decode_statistics(ByteView bytes) {
-  if (bytes.size() < kImageBytes) return std::nullopt;
+  if (bytes.size() < layout::kImageBytes) return std::nullopt;
   const uint8_t* at = bytes.data();
   Statistics statistics;
-  statistics.waits = load<uint32_t>(at);
-  statistics.wait_max_s = seconds_at(at + 32);
-  statistics.wait_total_s = seconds_at(at + 40);
-  for (uint32_t i = 0; i < kHopBuckets; ++i) {
-    if (load<uint32_t>(at + 152 + size_t{4} * i) > 0) statistics.hops_max = i == 0 ? 0 : 1u << (i - 1);
+  statistics.waits = load<uint32_t>(at + layout::kLockCount);
+  statistics.wait_max_s = seconds_at(at + layout::kLatency + layout::kLatencyMax);
+  statistics.wait_total_s = seconds_at(at + layout::kLatency + layout::kLatencyTotal);
+  for (size_t i = 0; i < layout::kBuckets; ++i) {
+    if (load<uint32_t>(at + layout::kHopBuckets + 4 * i) > 0)
+      statistics.hops_max = i == 0 ? 0 : 1u << (i - 1);
   }
-  const uint32_t keys = load<uint32_t>(at + 216);
-  if (keys > kKeysMax) return std::nullopt;
-  Reader names(bytes.subspan(kImageBytes));
-  for (uint32_t i = 0; i < keys; ++i) {
-    const uint64_t size = load<uint64_t>(at + 240 + size_t{24} * i);
+  const size_t keys = load<uint32_t>(at + layout::kKeyCount);
+  if (keys > layout::kKeysMax) return std::nullopt;
+  Reader names(bytes.subspan(layout::kImageBytes));
+  for (size_t i = 0; i < keys; ++i) {
+    const uint8_t* key_at = at + layout::kKeys + layout::kKeyBytes * i;
+    const uint64_t size = load<uint64_t>(key_at + layout::kKeyNameSize);
     const ByteView key = size > names.left() ? ByteView() : names.bytes(size);
     if (key.size() != size) return std::nullopt;
-    const uint32_t moves = load<uint32_t>(at + 224 + size_t{24} * i);
+    const uint32_t moves = load<uint32_t>(key_at);
     if (moves > 0) statistics.keys.push_back({moves, to_bytes(key)});
   }
   return statistics;

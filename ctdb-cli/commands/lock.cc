@@ -2,6 +2,7 @@
 // lock list, lock top.
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <thread>
 #include <tuple>
@@ -15,17 +16,41 @@
 namespace ctdb::cli {
 namespace {
 
-void add_rows(Table& table, uint32_t node, const LockWaits& waits,
-              const std::map<uint32_t, std::string>& names) {
-  for (const LockWait& wait : waits.waits) {
-    const auto name = names.find(wait.db_id);
-    table.rows.push_back({name == names.end() ? id_text(wait.db_id) : name->second,
-                          readable_key(name == names.end() ? "" : name->second, wait.key),
-                          static_cast<uint64_t>(node),
-                          wait.holder_pid == 0 ? Value() : Value(static_cast<uint64_t>(wait.holder_pid)),
-                          wait.holder.empty() ? Value() : Value(wait.holder),
-                          static_cast<double>(wait.waited_ns) / 1e9, static_cast<uint64_t>(wait.records)});
-  }
+constexpr uint32_t kSecondsMax = 3600;
+// Nodes know who is waited for now only, so they are asked again and again.
+constexpr std::chrono::milliseconds kBetweenLooks{100};
+
+using Names = std::map<uint32_t, std::string>;
+
+// Asks all nodes once. In words: which of them did not answer.
+Result<std::string> for_each_wait(Connection& connection,
+                                  const std::function<void(uint32_t node, const LockWait& wait)>& take) {
+  return connection.ask_all(Control::GET_LOCK_WAITS, [&](uint32_t node, ByteView answer) {
+    const std::optional<LockWaits> waits = LockWaits::decode(answer);
+    if (!waits) return false;
+    for (const LockWait& wait : waits->waits) take(node, wait);
+    return true;
+  });
+}
+
+double seconds_waited(const LockWait& wait) {
+  return static_cast<double>(wait.waited_ns) / 1e9;
+}
+
+Value unless_zero(uint64_t number) {
+  return number == 0 ? Value() : Value(number);
+}
+
+Value unless_empty(const std::string& text) {
+  return text.empty() ? Value() : Value(text);
+}
+
+Outcome told(Table table, const std::string& trouble) {
+  Outcome outcome;
+  outcome.report.tables.push_back(std::move(table));
+  outcome.error = trouble;
+  if (!trouble.empty()) outcome.exit = Exit::kFailed;
+  return outcome;
 }
 
 // What was seen of one locked record.
@@ -35,24 +60,28 @@ struct Seen {
   uint64_t records_max = 0;
   uint64_t pid = 0;
   std::string program;
+
+  void note(const LockWait& wait) {
+    ++looks;
+    waited_max_s = std::max(waited_max_s, seconds_waited(wait));
+    records_max = std::max<uint64_t>(records_max, wait.records);
+    pid = static_cast<uint64_t>(wait.holder_pid);
+    program = wait.holder;
+  }
 };
 using AllSeen = std::map<std::tuple<std::string, std::string, uint32_t>, Seen>;
 
-void note(AllSeen& all, uint32_t node, const LockWaits& waits, const std::map<uint32_t, std::string>& names) {
-  for (const LockWait& wait : waits.waits) {
-    const auto known = names.find(wait.db_id);
-    const std::string name = known == names.end() ? id_text(wait.db_id) : known->second;
-    Seen& seen = all[{name, readable_key(name, wait.key), node}];
-    ++seen.looks;
-    seen.waited_max_s = std::max(seen.waited_max_s, static_cast<double>(wait.waited_ns) / 1e9);
-    seen.records_max = std::max<uint64_t>(seen.records_max, wait.records);
-    seen.pid = static_cast<uint64_t>(wait.holder_pid);
-    seen.program = wait.holder;
+Table top_table(const AllSeen& all) {
+  Table table{
+      "locks", {"database", "key", "node", "looks", "waited_max_s", "records_max", "pid", "program"}, {}};
+  for (const auto& [what, seen] : all) {
+    const auto& [name, key, node] = what;
+    table.rows.push_back({name, key, static_cast<uint64_t>(node), seen.looks, seen.waited_max_s,
+                          seen.records_max, unless_zero(seen.pid), unless_empty(seen.program)});
   }
+  std::ranges::stable_sort(table.rows, [](const auto& a, const auto& b) { return a[3] > b[3]; });
+  return table;
 }
-
-constexpr uint32_t kSecondsMax = 3600;
-constexpr std::chrono::milliseconds kBetweenLooks(100);
 
 }  // namespace
 
@@ -66,53 +95,37 @@ Outcome lock_top(const Invocation& invocation) {
   longer.timeout_ms += static_cast<int>(*seconds * 1000);
   auto connection = Connection::open(longer);
   if (!connection) return failed(connection.error());
-  const Result<std::map<uint32_t, std::string>> names = database_names(**connection);
+  const Result<Names> names = database_names(**connection);
   if (!names) return failed(names.error());
   AllSeen all;
-  Outcome outcome;
-  for (uint32_t look = 0; look < *seconds * 10; ++look) {
-    const Result<std::string> trouble =
-        (*connection)->ask_all(Control::GET_LOCK_WAITS, [&](uint32_t node, ByteView answer) {
-          const std::optional<LockWaits> waits = LockWaits::decode(answer);
-          if (waits) note(all, node, *waits, *names);
-          return waits.has_value();
-        });
+  std::string last_trouble;
+  const auto looks = std::chrono::seconds(*seconds) / kBetweenLooks;
+  for (int64_t look = 0; look < looks; ++look) {
+    const Result<std::string> trouble = for_each_wait(**connection, [&](uint32_t node, const LockWait& wait) {
+      const std::string name = name_of(*names, wait.db_id);
+      all[{name, readable_key(name, wait.key), node}].note(wait);
+    });
     if (!trouble) return failed(trouble.error());
-    outcome.error = *trouble;
+    last_trouble = *trouble;
     std::this_thread::sleep_for(kBetweenLooks);
   }
-  Table table{
-      "locks", {"database", "key", "node", "looks", "waited_max_s", "records_max", "pid", "program"}, {}};
-  for (const auto& [what, seen] : all) {
-    const auto& [name, key, node] = what;
-    table.rows.push_back({name, key, static_cast<uint64_t>(node), seen.looks, seen.waited_max_s,
-                          seen.records_max, seen.pid == 0 ? Value() : Value(seen.pid),
-                          seen.program.empty() ? Value() : Value(seen.program)});
-  }
-  std::ranges::stable_sort(table.rows, [](const auto& a, const auto& b) { return a[3] > b[3]; });
-  outcome.report.tables.push_back(std::move(table));
-  if (!outcome.error.empty()) outcome.exit = Exit::kFailed;
-  return outcome;
+  return told(top_table(all), last_trouble);
 }
 
 Outcome lock_list(const Invocation& invocation) {
   auto connection = Connection::open(invocation);
   if (!connection) return failed(connection.error());
-  const Result<std::map<uint32_t, std::string>> names = database_names(**connection);
+  const Result<Names> names = database_names(**connection);
   if (!names) return failed(names.error());
   Table table{"locks", {"database", "key", "node", "pid", "program", "waited_s", "records"}, {}};
-  const Result<std::string> trouble =
-      (*connection)->ask_all(Control::GET_LOCK_WAITS, [&](uint32_t node, ByteView answer) {
-        const std::optional<LockWaits> waits = LockWaits::decode(answer);
-        if (waits) add_rows(table, node, *waits, *names);
-        return waits.has_value();
-      });
+  const Result<std::string> trouble = for_each_wait(**connection, [&](uint32_t node, const LockWait& wait) {
+    const std::string name = name_of(*names, wait.db_id);
+    table.rows.push_back({name, readable_key(name, wait.key), static_cast<uint64_t>(node),
+                          unless_zero(static_cast<uint64_t>(wait.holder_pid)), unless_empty(wait.holder),
+                          seconds_waited(wait), static_cast<uint64_t>(wait.records)});
+  });
   if (!trouble) return failed(trouble.error());
-  Outcome outcome;
-  outcome.report.tables.push_back(std::move(table));
-  outcome.error = *trouble;
-  if (!trouble->empty()) outcome.exit = Exit::kFailed;
-  return outcome;
+  return told(std::move(table), *trouble);
 }
 
 }  // namespace ctdb::cli

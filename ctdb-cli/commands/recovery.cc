@@ -55,10 +55,8 @@ Table databases_table(const RecoveryRecord& record, const std::map<uint32_t, std
   for (const RecoveryMember& member : record.members) {
     const uint64_t began = began_ns(member);
     for (const RecoveredDatabase& db : member.statistics.databases) {
-      const auto name = names.find(db.db_id);
-      table.rows.push_back({static_cast<uint64_t>(member.pnn),
-                            name == names.end() ? id_text(db.db_id) : name->second, db.claimed, db.decided,
-                            db.assigned, ms(began + db.from_ns), ms(began + db.to_ns)});
+      table.rows.push_back({static_cast<uint64_t>(member.pnn), name_of(names, db.db_id), db.claimed,
+                            db.decided, db.assigned, ms(began + db.from_ns), ms(began + db.to_ns)});
     }
   }
   return table;

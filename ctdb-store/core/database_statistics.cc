@@ -20,9 +20,9 @@ void put_seconds(uint8_t* at, TimeNs time) {
 
 void put_latency(uint8_t* at, const Latency& latency) {
   store(at, latency.count);
-  put_seconds(at + 8, latency.min);
-  put_seconds(at + 16, latency.max);
-  put_seconds(at + 24, latency.total);
+  put_seconds(at + db_statistics::kLatencyMin, latency.min);
+  put_seconds(at + db_statistics::kLatencyMax, latency.max);
+  put_seconds(at + db_statistics::kLatencyTotal, latency.total);
 }
 
 }  // namespace
@@ -50,19 +50,23 @@ void DatabaseStatistics::hops(uint32_t count) {
 }
 
 Bytes DatabaseStatistics::encode(uint32_t waiting) const {
-  Bytes image(464, 0);
+  namespace layout = db_statistics;
+  Bytes image(layout::kImageBytes, 0);
   uint8_t* at = image.data();
-  store(at, lock_latency.count);
-  store(at + 4, waiting);
-  store(at + 12, lock_failed);
-  put_latency(at + 16, lock_latency);
-  for (size_t i = 0; i < lock_buckets.size(); ++i) store(at + 48 + 4 * i, lock_buckets[i]);
-  for (size_t i = 0; i < hop_buckets.size(); ++i) store(at + 152 + 4 * i, hop_buckets[i]);
-  store(at + 216, static_cast<uint32_t>(HotKeys::kKeys));
-  for (size_t i = 0; i < HotKeys::kKeys; ++i) {
-    const HotKeys::Key& hot = hot_keys.all()[i];
-    store(at + 224 + 24 * i, hot.count);
-    store(at + 240 + 24 * i, static_cast<uint64_t>(hot.key.size()));
+  store(at + layout::kLockCount, lock_latency.count);
+  store(at + layout::kLocksWaiting, waiting);
+  store(at + layout::kLockFailed, lock_failed);
+  put_latency(at + layout::kLatency, lock_latency);
+  for (size_t i = 0; i < layout::kBuckets; ++i) {
+    store(at + layout::kLockBuckets + 4 * i, lock_buckets[i]);
+    store(at + layout::kHopBuckets + 4 * i, hop_buckets[i]);
+  }
+  store(at + layout::kKeyCount, static_cast<uint32_t>(layout::kKeysMax));
+  uint8_t* key = at + layout::kKeys;
+  for (const HotKeys::Key& hot : hot_keys.all()) {
+    store(key, hot.count);
+    store(key + layout::kKeyNameSize, static_cast<uint64_t>(hot.key.size()));
+    key += layout::kKeyBytes;
   }
   for (const HotKeys::Key& hot : hot_keys.all()) image.insert(image.end(), hot.key.begin(), hot.key.end());
   return image;

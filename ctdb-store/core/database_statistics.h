@@ -12,6 +12,7 @@
 
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/base/time.h"
+#include "libctdbipc/wire/db_statistics_layout.h"
 
 namespace ctdb {
 
@@ -29,7 +30,7 @@ struct Latency {
 // The ten highest numbers of migrations of one key into this node within one second, ever.
 class HotKeys {
  public:
-  static constexpr size_t kKeys = 10;
+  static constexpr size_t kKeys = db_statistics::kKeysMax;
   struct Key {
     uint32_t count = 0;  // 0: free
     Bytes key;
@@ -54,8 +55,8 @@ struct DatabaseStatistics {
 
   uint32_t lock_failed = 0;  // waits that a lock worker could not end
   Latency lock_latency;
-  std::array<uint32_t, 16> lock_buckets{};
-  std::array<uint32_t, 16> hop_buckets{};
+  std::array<uint32_t, db_statistics::kBuckets> lock_buckets{};
+  std::array<uint32_t, db_statistics::kBuckets> hop_buckets{};
   HotKeys hot_keys;
 };
 
