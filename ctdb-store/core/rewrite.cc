@@ -111,10 +111,14 @@ void Rewrites::reset_staged(Rewrite& rewrite) {
   rewrite.wiped = false;
 }
 
+const char* Rewrites::why_not(const Rewrite* rewrite) {
+  if (rewrite == nullptr) return kNotFrozen;
+  return rewrite->answer ? kUnderWay : nullptr;
+}
+
 std::string Rewrites::begin(uint32_t db_id, uint32_t transaction, TimeNs now) {
   Rewrite* rewrite = find(db_id, now);
-  if (rewrite == nullptr) return kNotFrozen;
-  if (rewrite->answer) return kUnderWay;
+  if (const char* why = why_not(rewrite)) return why;
   reset_staged(*rewrite);
   rewrite->transaction = transaction;
   return "";
@@ -122,8 +126,7 @@ std::string Rewrites::begin(uint32_t db_id, uint32_t transaction, TimeNs now) {
 
 std::string Rewrites::wipe(uint32_t db_id, uint32_t transaction, TimeNs now) {
   Rewrite* rewrite = find(db_id, now);
-  if (rewrite == nullptr) return kNotFrozen;
-  if (rewrite->answer) return kUnderWay;
+  if (const char* why = why_not(rewrite)) return why;
   if (rewrite->transaction != transaction) return kOtherTransaction;
   rewrite->wiped = true;
   return "";
@@ -132,8 +135,7 @@ std::string Rewrites::wipe(uint32_t db_id, uint32_t transaction, TimeNs now) {
 // The tool wipes before it pushes.
 std::string Rewrites::take_records(uint32_t db_id, uint64_t srvid, TimeNs now) {
   Rewrite* rewrite = find(db_id, now);
-  if (rewrite == nullptr) return kNotFrozen;
-  if (rewrite->answer) return kUnderWay;
+  if (const char* why = why_not(rewrite)) return why;
   const bool wiped = rewrite->wiped;
   reset_staged(*rewrite);
   rewrite->wiped = wiped;
@@ -167,8 +169,7 @@ std::string Rewrites::confirm(uint32_t db_id, uint32_t* records, TimeNs now) {
 
 void Rewrites::commit(Database& db, uint32_t transaction, Answer answer, TimeNs now) {
   Rewrite* rewrite = find(db.id, now);
-  if (rewrite == nullptr) return answer(kNotFrozen);
-  if (rewrite->answer) return answer(kUnderWay);
+  if (const char* why = why_not(rewrite)) return answer(why);
   if (rewrite->transaction != transaction) return answer(kOtherTransaction);
   if (!rewrite->fault.empty()) return answer(rewrite->fault);
   rewrite->transaction.reset();
@@ -248,8 +249,7 @@ void Rewrites::end_commit(Rewrite& rewrite) {
 
 std::string Rewrites::cancel(uint32_t db_id) {
   const auto at = rewrites_.find(db_id);
-  if (at == rewrites_.end()) return kNotFrozen;
-  if (at->second->answer) return kUnderWay;
+  if (const char* why = why_not(at == rewrites_.end() ? nullptr : at->second.get())) return why;
   at->second->transaction.reset();
   reset_staged(*at->second);
   return "";

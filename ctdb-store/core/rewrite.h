@@ -89,6 +89,8 @@ class Rewrites {
   };
 
   Rewrite* find(uint32_t db_id, TimeNs now);
+  // Why it takes no step of a transaction now; nullptr: it does.
+  static const char* why_not(const Rewrite* rewrite);
   void unfreeze(uint32_t db_id, TimeNs now);
   void drop(uint32_t db_id, const std::string& why, TimeNs now);
   void reset_staged(Rewrite& rewrite);
