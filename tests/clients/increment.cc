@@ -9,26 +9,19 @@
 // ENDED" for each: the value written, and between which times (ns, CLOCK_MONOTONIC) the record was surely locked. --copies K
 // (with --setup): the database has K copies, and each increment is told on standard output: + it is on K nodes, ? it is made
 // and nobody knows whether it lasts.
-#include <poll.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
 
-#include "libctdbipc/include/ctdb.h"
-#include "tests/clients/classic_client.h"
+#include "tests/clients/counting.h"
 
 namespace ctdb {
 namespace {
-
-constexpr int kCallTimeoutMs = 120000;
-constexpr std::chrono::seconds kPatience(120);
 
 // One way to reach the record. Every function returns "" or what went wrong; all can be tried again after open().
 class Counter {
@@ -37,7 +30,7 @@ class Counter {
   virtual std::string open() = 0;
   virtual std::string add(uint64_t by, uint64_t* value) = 0;
 
-  void hold() { hold_ = true; }
+  void hold() { hold_.wanted(); }
   int64_t begun() const { return begun_; }
   int64_t ended() const { return ended_; }
 
@@ -52,16 +45,11 @@ class Counter {
   // Called with the record locked.
   void locked() {
     begun_ = now();
-    if (!std::exchange(hold_, false)) return;
-    std::printf("locked\n");
-    std::fflush(stdout);
-    char byte;
-    while (::read(STDIN_FILENO, &byte, 1) > 0) {
-    }
+    hold_.here("locked");
   }
 
  private:
-  bool hold_ = false;
+  HoldOnce hold_;
   int64_t begun_ = 0, ended_ = 0;
 };
 
@@ -71,54 +59,40 @@ uint64_t number_in(ByteView data) {
 
 class NativeCounter : public Counter {
  public:
-  NativeCounter(std::string setup, std::string database, std::string key, uint32_t copies)
-      : setup_(std::move(setup)), database_(std::move(database)), key_(std::move(key)), copies_(copies) {}
-  ~NativeCounter() override { ctdb_disconnect(client_); }
+  NativeCounter(const std::string& setup, const std::string& database, std::string key, uint32_t copies)
+      : connection_(setup, database, CTDB_ATTACH_COPIES(copies)), key_(std::move(key)), copies_(copies) {}
 
-  std::string open() override {
-    ctdb_disconnect(client_);
-    client_ = nullptr;
-    if (const int error = ctdb_connect(setup_.c_str(), kCallTimeoutMs, &client_); error != 0)
-      return text(error);
-    const int error =
-        ctdb_attach(client_, database_.c_str(), CTDB_ATTACH_COPIES(copies_), kCallTimeoutMs, &db_);
-    return error == 0 ? "" : text(error);
-  }
+  std::string open() override { return connection_.open(); }
 
   std::string add(uint64_t by, uint64_t* value) override {
     ctdb_record* record = nullptr;
-    int error = ctdb_fetch_lock(db_, {key_.data(), key_.size()}, kCallTimeoutMs, &record);
-    if (error != 0) return text(error);
+    int error = ctdb_fetch_lock(connection_.db(), {key_.data(), key_.size()}, kCallTimeoutMs, &record);
+    if (error != 0) return connection_.text(error);
     locked();
     const ctdb_blob old = ctdb_record_data(record);
     *value = number_in({static_cast<const uint8_t*>(old.data), old.size}) + by;
     error = by == 0 ? 0 : ctdb_store(record, {value, sizeof *value});
     if (error != 0) {
-      const std::string failure = text(error);
+      const std::string failure = connection_.text(error);
       ctdb_unlock(record);
       return failure;
     }
     unlocking();
     error = ctdb_unlock(record);
     if (copies_ > 0 && by != 0) tell(error == 0 ? "+\n" : "?\n");
-    return error == 0 ? "" : text(error);
+    return error == 0 ? "" : connection_.text(error);
   }
 
  private:
-  std::string text(int error) const {
-    return std::string(ctdb_strerror(error)) + ": " + ctdb_error_text(client_);
-  }
-
   // At once: this process may be killed.
   static void tell(const char* what) {
     std::fputs(what, stdout);
     std::fflush(stdout);
   }
 
-  std::string setup_, database_, key_;
+  NativeConnection connection_;
+  const std::string key_;
   const uint32_t copies_;
-  ctdb_client* client_ = nullptr;
-  ctdb_db* db_ = nullptr;
 };
 
 class ClassicCounter : public Counter {
@@ -159,11 +133,6 @@ class ClassicCounter : public Counter {
   ClassicClient::Database* db_ = nullptr;
 };
 
-bool input_ended() {
-  pollfd input{STDIN_FILENO, POLLIN, 0};
-  return ::poll(&input, 1, 0) > 0;
-}
-
 // Until standard input ends.
 int write_history(Counter& counter, const std::string& file) {
   std::FILE* const out = std::fopen(file.c_str(), "a");
@@ -180,85 +149,53 @@ int write_history(Counter& counter, const std::string& file) {
                    static_cast<long long>(counter.begun()), static_cast<long long>(counter.ended()));
       std::fflush(out);
     }
-    usleep(opened
-               ? 1000
-               : 20000);  // others shall have the record too; a daemon that is gone needs time to come back
+    // Others shall have the record too; a daemon that is gone needs time to come back.
+    usleep(opened ? 1000 : 20000);
   }
   return std::fclose(out) == 0 ? 0 : 1;
 }
 
 // Runs until `count` increments have been made; one more visit of 0 reads the value.
 int run(Counter& counter, uint64_t count) {
-  auto last_success = std::chrono::steady_clock::now();
+  Patience patience;
   uint64_t value = 0;
   bool opened = false;
   for (uint64_t done = 0; done <= count;) {
     std::string failure = opened ? "" : counter.open();
     if (failure.empty()) failure = counter.add(done < count ? 1 : 0, &value);
     opened = failure.empty();
-    if (failure.empty()) {
-      last_success = std::chrono::steady_clock::now();
+    if (opened) {
+      patience.succeeded();
       ++done;
-      continue;
-    }
-    if (std::chrono::steady_clock::now() - last_success > kPatience) {
+    } else if (!patience.try_again()) {
       std::fprintf(stderr, "ctdb-increment: after %llu of %llu: %s\n", static_cast<unsigned long long>(done),
                    static_cast<unsigned long long>(count), failure.c_str());
       return 1;
     }
-    usleep(20000);
   }
   std::printf("%llu\n", static_cast<unsigned long long>(value));
   return 0;
 }
 
-int usage() {
-  std::fprintf(
-      stderr,
-      "usage: ctdb-increment --setup PATH | --socket PATH  --db NAME --key KEY [--count N] [--hold 1] "
-      "[--history FILE] [--copies K]\n");
-  return 2;
-}
-
 int main_of(int argc, char** argv) {
-  std::string setup, socket, database, key, history;
-  uint64_t count = 1;
-  uint32_t copies = 0;
-  bool hold = false;
-  for (int i = 1; i < argc; ++i) {
-    const std::string word = argv[i];
-    if (word == "--native" || word == "--classic") continue;  // follows from the socket
-    if (i + 1 == argc) return usage();
-    const char* value = argv[++i];
-    if (word == "--setup") {
-      setup = value;
-    } else if (word == "--socket") {
-      socket = value;
-    } else if (word == "--db") {
-      database = value;
-    } else if (word == "--key") {
-      key = value;
-    } else if (word == "--count") {
-      count = std::strtoull(value, nullptr, 10);
-    } else if (word == "--history") {
-      history = value;
-    } else if (word == "--copies") {
-      copies = static_cast<uint32_t>(std::strtoul(value, nullptr, 10));
-    } else if (word == "--hold") {
-      hold = std::strcmp(value, "1") == 0;
-    } else {
-      return usage();
-    }
+  std::optional<CountingArguments> given = counting_arguments(argc, argv, {"--history", "--copies"});
+  if (!given) {
+    std::fprintf(
+        stderr,
+        "usage: ctdb-increment --setup PATH | --socket PATH  --db NAME --key KEY [--count N] [--hold 1] "
+        "[--history FILE] [--copies K]\n");
+    return 2;
   }
-  if (setup.empty() == socket.empty() || database.empty() || key.empty()) return usage();
+  const std::string& history = given->more["--history"];
   std::unique_ptr<Counter> counter;
-  if (socket.empty()) {
-    counter = std::make_unique<NativeCounter>(setup, database, key, copies);
+  if (given->socket.empty()) {
+    const auto copies = static_cast<uint32_t>(std::strtoul(given->more["--copies"].c_str(), nullptr, 10));
+    counter = std::make_unique<NativeCounter>(given->setup, given->database, given->key, copies);
   } else {
-    counter = std::make_unique<ClassicCounter>(socket, database, key);
+    counter = std::make_unique<ClassicCounter>(given->socket, given->database, given->key);
   }
-  if (hold) counter->hold();
-  return history.empty() ? run(*counter, count) : write_history(*counter, history);
+  if (given->hold) counter->hold();
+  return history.empty() ? run(*counter, given->count) : write_history(*counter, history);
 }
 
 }  // namespace

@@ -5,27 +5,21 @@
 // is decimal text; none counts as 0. Prints "+ VALUE" for an increment that was acknowledged and "? VALUE" for one of which
 // nobody knows, "- WHY" for one that was not made; it ends after N acknowledged ones (0: when its standard input ends). Restarts of daemons are ridden out; gives up when nothing succeeds for
 // two minutes. --hold 1: with the first transaction open it prints "open" and goes on when its standard input ends.
-#include <poll.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
 
-#include "libctdbipc/include/ctdb.h"
 #include "libctdbipc/wire/reader.h"
 #include "libctdbipc/wire/rec_buffer.h"
-#include "tests/clients/classic_client.h"
+#include "tests/clients/counting.h"
 
 namespace ctdb {
 namespace {
 
-constexpr int kCallTimeoutMs = 120000;
-constexpr std::chrono::seconds kPatience(120);
 constexpr char kSequenceKey[] = "__db_sequence_number__";  // with its NUL
 
 enum class Outcome { kDone, kUnknown, kFailed };
@@ -36,68 +30,50 @@ class Counter {
   // "" or what went wrong.
   virtual std::string open() = 0;
   virtual Outcome add(uint64_t* value, std::string* why) = 0;
-  void hold() { hold_ = true; }
+  void hold() { hold_.wanted(); }
 
  protected:
   // Called with the transaction open.
-  void opened() {
-    if (!std::exchange(hold_, false)) return;
-    std::printf("open\n");
-    std::fflush(stdout);
-    char byte;
-    while (::read(STDIN_FILENO, &byte, 1) > 0) {
-    }
-  }
+  void opened() { hold_.here("open"); }
 
  private:
-  bool hold_ = false;
+  HoldOnce hold_;
 };
 
 class NativeCounter : public Counter {
  public:
-  NativeCounter(std::string setup, std::string database, std::string key)
-      : setup_(std::move(setup)), database_(std::move(database)), key_(std::move(key)) {}
-  ~NativeCounter() override { ctdb_disconnect(client_); }
+  NativeCounter(const std::string& setup, const std::string& database, std::string key)
+      : connection_(setup, database, CTDB_ATTACH_PERSISTENT), key_(std::move(key)) {}
 
-  std::string open() override {
-    ctdb_disconnect(client_);
-    client_ = nullptr;
-    int error = ctdb_connect(setup_.c_str(), kCallTimeoutMs, &client_);
-    if (error == 0)
-      error = ctdb_attach(client_, database_.c_str(), CTDB_ATTACH_PERSISTENT, kCallTimeoutMs, &db_);
-    return error == 0 ? "" : text(error);
-  }
+  std::string open() override { return connection_.open(); }
 
   Outcome add(uint64_t* value, std::string* why) override {
-    const ctdb_blob key{key_.data(), key_.size()};
-    ctdb_transaction* transaction = nullptr;
-    int error = ctdb_transaction_start(db_, kCallTimeoutMs, &transaction);
-    if (error == 0) {
-      opened();
-      ctdb_blob old{};
-      error = ctdb_transaction_fetch(transaction, key, &old);
-      *value =
-          std::strtoull(std::string(static_cast<const char*>(old.data), old.size).c_str(), nullptr, 10) + 1;
-      const std::string fresh = std::to_string(*value);
-      if (error == 0) error = ctdb_transaction_store(transaction, key, {fresh.data(), fresh.size()});
-      if (error == 0) {
-        error = ctdb_transaction_commit(transaction, kCallTimeoutMs);
-      } else {
-        ctdb_transaction_cancel(transaction);
-      }
-    }
+    const int error = transaction(value);
     if (error == 0) return Outcome::kDone;
-    *why = text(error);
+    *why = connection_.text(error);
     return error == CTDB_ERR_UNKNOWN ? Outcome::kUnknown : Outcome::kFailed;
   }
 
  private:
-  std::string text(int error) const {
-    return std::string(ctdb_strerror(error)) + ": " + ctdb_error_text(client_);
+  int transaction(uint64_t* value) {
+    const ctdb_blob key{key_.data(), key_.size()};
+    ctdb_transaction* transaction = nullptr;
+    int error = ctdb_transaction_start(connection_.db(), kCallTimeoutMs, &transaction);
+    if (error != 0) return error;
+    opened();
+    ctdb_blob old{};
+    error = ctdb_transaction_fetch(transaction, key, &old);
+    *value =
+        std::strtoull(std::string(static_cast<const char*>(old.data), old.size).c_str(), nullptr, 10) + 1;
+    const std::string fresh = std::to_string(*value);
+    if (error == 0) error = ctdb_transaction_store(transaction, key, {fresh.data(), fresh.size()});
+    if (error == 0) return ctdb_transaction_commit(transaction, kCallTimeoutMs);
+    ctdb_transaction_cancel(transaction);
+    return error;
   }
-  std::string setup_, database_, key_;
-  ctdb_client* client_ = nullptr;
-  ctdb_db* db_ = nullptr;
+
+  NativeConnection connection_;
+  const std::string key_;
 };
 
 // The library of the ctdb tool: the lock is a list of entries in g_lock.tdb; who waits looks again every millisecond.
@@ -196,7 +172,7 @@ class ClassicCounter : public Counter {
       Result<void> stored = taken ? Result<void>() : client_->store(*locks_, entry());
       client_->unlock(*locks_);
       if (!stored || !taken) return stored;
-      usleep(1000);
+      usleep(1000);  // as that library does
     }
   }
   Result<void> drop_lock() {
@@ -213,13 +189,8 @@ class ClassicCounter : public Counter {
   uint64_t rsn_ = 0;  // of what was read last
 };
 
-bool input_ended() {
-  pollfd input{STDIN_FILENO, POLLIN, 0};
-  return ::poll(&input, 1, 0) > 0;
-}
-
 int run(Counter& counter, uint64_t count) {
-  auto last_success = std::chrono::steady_clock::now();
+  Patience patience;
   bool is_open = false;
   for (uint64_t done = 0; count == 0 ? !input_ended() : done < count;) {
     std::string why = is_open ? "" : counter.open();
@@ -233,59 +204,33 @@ int run(Counter& counter, uint64_t count) {
     }
     std::fflush(stdout);
     if (is_open) {
-      last_success = std::chrono::steady_clock::now();
+      patience.succeeded();
       ++done;
-      continue;
-    }
-    if (std::chrono::steady_clock::now() - last_success > kPatience) {
+    } else if (!patience.try_again()) {
       std::fprintf(stderr, "ctdb-transact: after %llu: %s\n", static_cast<unsigned long long>(done),
                    why.c_str());
       return 1;
     }
-    usleep(20000);
   }
   return 0;
 }
 
-int usage() {
-  std::fprintf(
-      stderr,
-      "usage: ctdb-transact --setup PATH | --socket PATH  --db NAME --key KEY [--count N] [--hold 1]\n");
-  return 2;
-}
-
 int main_of(int argc, char** argv) {
-  std::string setup, socket, database, key;
-  uint64_t count = 1;
-  bool hold = false;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string word = argv[i];
-    const char* value = argv[i + 1];
-    if (word == "--setup") {
-      setup = value;
-    } else if (word == "--socket") {
-      socket = value;
-    } else if (word == "--db") {
-      database = value;
-    } else if (word == "--key") {
-      key = value;
-    } else if (word == "--count") {
-      count = std::strtoull(value, nullptr, 10);
-    } else if (word == "--hold") {
-      hold = true;
-    } else {
-      return usage();
-    }
+  const std::optional<CountingArguments> given = counting_arguments(argc, argv, {});
+  if (!given) {
+    std::fprintf(
+        stderr,
+        "usage: ctdb-transact --setup PATH | --socket PATH  --db NAME --key KEY [--count N] [--hold 1]\n");
+    return 2;
   }
-  if (setup.empty() == socket.empty() || database.empty() || key.empty()) return usage();
   std::unique_ptr<Counter> counter;
-  if (socket.empty()) {
-    counter = std::make_unique<NativeCounter>(setup, database, key);
+  if (given->socket.empty()) {
+    counter = std::make_unique<NativeCounter>(given->setup, given->database, given->key);
   } else {
-    counter = std::make_unique<ClassicCounter>(socket, database, key);
+    counter = std::make_unique<ClassicCounter>(given->socket, given->database, given->key);
   }
-  if (hold) counter->hold();
-  return run(*counter, count);
+  if (given->hold) counter->hold();
+  return run(*counter, given->count);
 }
 
 }  // namespace

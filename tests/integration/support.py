@@ -34,26 +34,30 @@ def start_cluster(directory, cleanup, nodes=3, namespace=None, **options):
     return cluster
 
 
+def start_counting(test, program, node, api, database, key, count, **options):
+    """A client of tests/clients that counts in one record of `database`; `test` (a TestCase with a cluster) ends it."""
+    at = test.cluster.nodes[node]
+    where = ["--setup", at.setup_socket] if api == "native" else ["--socket", at.classic_socket]
+    more = [word for option, value in options.items() for word in (f"--{option}", str(value))]
+    process = subprocess.Popen([f"{BIN}/{program}", *where, "--db", database, "--key", key, "--count", str(count), *more],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    test.addCleanup(end_client, process)
+    return process
+
+
+def end_client(process):
+    if process.poll() is None:
+        process.kill()
+        process.communicate()
+
+
 class Increments:
     """For tests that have `self.cluster` and a name for it in DATABASE: clients that count in one record (ctdb-increment)."""
 
     DATABASE = "counter.tdb"
 
     def start(self, node, api, key, count=1, **options):
-        at = self.cluster.nodes[node]
-        where = ["--setup", at.setup_socket] if api == "native" else ["--socket", at.classic_socket]
-        more = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-        process = subprocess.Popen([f"{BIN}/ctdb-increment", *where, "--db", self.DATABASE, "--key", key,
-                                    "--count", str(count), *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True)
-        self.addCleanup(self.end, process)
-        return process
-
-    @staticmethod
-    def end(process):
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
+        return start_counting(self, "ctdb-increment", node, api, self.DATABASE, key, count, **options)
 
     def finish(self, process):
         out, err = process.communicate(timeout=300)

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import unittest
 
-from support import BIN, NetworkNamespace, start_cluster, wait_until
+from support import NetworkNamespace, start_cluster, start_counting, wait_until
 from smbd import Samba
 from transactions import SEQUENCE_KEY, contents
 
@@ -27,21 +27,7 @@ class TransactionsCase(unittest.TestCase):
         cls.cluster = start_cluster(cls.directory.name, cls.addClassCleanup, namespace=cls.namespace)
 
     def start(self, node, api, key, count, name=NAME, **options):
-        at = self.cluster.nodes[node]
-        where = ["--setup", at.setup_socket] if api == "native" else ["--socket", at.classic_socket]
-        more = [word for option, value in options.items() for word in (f"--{option}", str(value))]
-        process = subprocess.Popen([f"{BIN}/ctdb-transact", *where, "--db", name, "--key", key, "--count", str(count),
-                                    *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.addCleanup(self.end, process)
-        return process
-
-    @staticmethod
-    def end(process):
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        process.stdin.close()
-        process.stdout.close()
+        return start_counting(self, "ctdb-transact", node, api, name, key, count, **options)
 
     def finish(self, process):
         out, _ = process.communicate(timeout=300)
