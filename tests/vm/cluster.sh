@@ -17,7 +17,7 @@ wait_for() {
   local what=$1 end=$((SECONDS + PATIENCE)); shift
   until "$@"; do
     [ $SECONDS -lt $end ] || fail "$what: not within $PATIENCE s"
-    sleep 0.1
+    sleep 0.1  # between two looks
   done
   echo "ok $what"
 }
@@ -86,7 +86,7 @@ start_daemon() {  # NODE DAEMON
     (exec nsenter --net=/run/netns/n$1 /host/$2 --base /tmp/node$1 >>/tmp/node$1/log.$2 2>&1 </dev/null) &
     echo $! >/tmp/node$1/pid.$2
     wait $! 2>/dev/null
-    sleep 0.2
+    sleep 0.2  # one that cannot start must not keep the others from running
   done &
 }
 start_node() {

@@ -67,7 +67,10 @@ cli 0 link list
 
 # For people: the same wire without us. Nothing is asserted about time in an emulated machine.
 timeout 20 ibv_rc_pingpong -d rxe0 -g 1 -e -s 160 -n 300 >/tmp/pong &
-sleep 1
+listens() { grep -q ':4853 ' /proc/net/tcp /proc/net/tcp6; }  # port 18515
+wait_for "the other end of it listens" listens
 timeout 20 ibv_rc_pingpong -d rxe1 -g 1 -e -s 160 -n 300 127.0.0.1 | tail -n 1 || true
-sleep 3
-echo "ok round trip: less than $(cli 0 link list | awk '$1 == 0 && $3 == "verbs" { print $(NF-8); exit }') us in half of the heart-beats"
+half_below() { cli 0 link list | awk '$1 == 0 && $3 == "verbs" { print $(NF-8); exit }'; }
+measured() { [ "$(half_below)" -gt 0 ] 2>/dev/null; }
+wait_for "heart-beats were measured" measured
+echo "ok round trip: less than $(half_below) us in half of the heart-beats"

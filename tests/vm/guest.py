@@ -35,6 +35,7 @@ mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 host /host || echo "gu
 ip link set lo up
 ulimit -l unlimited
 ulimit -n 65536
+# For the case that nobody is left outside to end it.
 (sleep 580; poweroff -f) &
 cd /host
 /bin/bash /host/run.sh >/host/output 2>&1
