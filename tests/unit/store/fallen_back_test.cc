@@ -139,6 +139,27 @@ TEST_F(FallenBack, IsMarkedWhenTheRecordIsLostOnItsWayThroughItsLmaster) {
   w.link(2, 1).clear();
   w.stop(0);
   w.recover(11, 10, {1, 2});
+  EXPECT_EQ(counted(), 1u);
+  EXPECT_EQ(fetch(2, key), "older");
+  EXPECT_TRUE(may_be_older(w.header(2, key)));
+}
+
+// The lmaster has no copy, and has named the requester the owner: only who has the older copy knows that another had it since.
+TEST_F(FallenBack, IsCountedWhenTheRecordIsLostBehindItsLmaster) {
+  w.recover(10, CTDB_INVALID_GENERATION, {0, 1, 2, 3});
+  w.attach(0);
+  const std::string key = key_that_moves({0, 1, 2, 3}, 1, {1, 2, 3}, 1);
+  take(2, key, "older");
+  take(0, key, "newest");
+  w.call(3, 5, 1, key);
+  for (const auto& [from, to] : {std::pair{3, 1}, {1, 0}, {0, 1}}) {
+    while (w.carry_one(static_cast<uint32_t>(from), static_cast<uint32_t>(to))) {
+    }
+  }
+  w.link(1, 3).clear();
+  w.stop(0);
+  w.recover(11, 10, {1, 2, 3});
+  EXPECT_EQ(counted(), 1u);
   EXPECT_EQ(fetch(2, key), "older");
   EXPECT_TRUE(may_be_older(w.header(2, key)));
 }
