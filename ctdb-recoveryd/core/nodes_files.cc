@@ -11,6 +11,8 @@ namespace {
 // The nodes read a changed file one after the other: that is no difference worth a line in the log.
 constexpr TimeNs kReloadTakes = 2 * kSecond;
 constexpr TimeNs kAskAgain = 5 * kSecond;
+// A recovery that takes less than this is no news: the list goes to every node, and is as long as there are nodes.
+constexpr TimeNs kRecoveryTakes = 2 * kSecond;
 
 }  // namespace
 
@@ -61,9 +63,16 @@ void NodesFiles::compare(uint32_t pnn, Known& known) {
 
 void NodesFiles::work(bool open) {
   // Also while all rules are equal: who meets a node of another rule later goes by what it was told before.
-  const bool news = open != open_;
-  open_ = open;
-  if (news) tell_all();
+  if (open || !open_) {
+    closed_is_news_at_ = kNever;
+  } else if (closed_is_news_at_ == kNever) {
+    closed_is_news_at_ = c_.now + kRecoveryTakes;
+  }
+  if (open != open_ && (open || c_.now >= closed_is_news_at_)) {
+    open_ = open;
+    closed_is_news_at_ = kNever;
+    tell_all();
+  }
   for (auto& [pnn, known] : lists_) {
     if (c_.now >= known.log_at) log_difference(pnn, known);
     if (c_.now < known.ask_at) continue;
@@ -84,7 +93,7 @@ void NodesFiles::log_difference(uint32_t pnn, Known& known) {
 }
 
 TimeNs NodesFiles::next_deadline() const {
-  TimeNs next = kNever;
+  TimeNs next = closed_is_news_at_;
   for (const auto& [pnn, known] : lists_) next = std::min({next, known.log_at, known.ask_at});
   return next;
 }

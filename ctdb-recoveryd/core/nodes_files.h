@@ -21,7 +21,8 @@ class NodesFiles {
   void on_link(uint32_t pnn, bool up);
   void on_router_down() { lists_.clear(); }
   void on_list(uint32_t from, const NodeListMessage& message);
-  // Says in the log what has differed for a while; once. Asks again now and then. `open`: this node is in an open generation.
+  // Says in the log what has differed for a while; once. Asks again now and then. `open`: this node is in an open generation. The
+  // others hear that it no longer is when that has lasted longer than a recovery.
   void work(bool open);
   TimeNs next_deadline() const;
 
@@ -57,6 +58,7 @@ class NodesFiles {
 
   Context& c_;
   bool open_ = false;  // as the others were told
+  TimeNs closed_is_news_at_ = kNever;
   std::map<uint32_t, Known> lists_;
 };
 

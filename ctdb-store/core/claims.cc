@@ -255,18 +255,20 @@ void Recovery::note_fallen_back(const Database& db, const RecordEntry& entry) {
 // Records whose newest data are lost, each counted by one node: by its lmaster of the last generation, whether a copy is
 // left or not; if that is gone too, by the holder of the copy that becomes the record. The holder knows to whom it gave the
 // record. If that was in the last generation and that node is there, the record was on its way and the copy is the newest;
-// if it was earlier, others have had the record. It also counts when the lmaster, which still is the same, says nothing of a
-// loss: that one has named an owner whom the record never reached, and the giver is lost. Of a record without lmaster and without
-// copy nobody knows.
+// if it was earlier, others have had the record. It also counts when somebody has left and the lmaster, still the
+// same, says nothing of a loss: that one has named an owner whom the record never reached, and the giver is lost. Of a record
+// without lmaster and without copy nobody knows.
 void Recovery::look_at_promotions() {
-  ctx_.activities.for_each_used([this](Activity& activity) {
+  const bool somebody_left =
+      std::ranges::any_of(open_placement_.members(), [&](uint32_t p) { return is_lost(p); });
+  ctx_.activities.for_each_used([&](Activity& activity) {
     if (activity.job != HeaderJob::kPromote) return;
     const RecordEntry& entry = *activity.entry;
     const bool was_here = entry.dmaster == CTDB_UNKNOWN_PNN;  // until this node was suspended
     const bool on_its_way = entry.gave_generation == base_generation_ && !is_lost(entry.dmaster);
     if (was_here || on_its_way) return;
     const uint32_t counts = open_placement_.lmaster_of_slot(entry.hash);
-    const bool knows_nothing = counts == ctx_.lmaster(entry) && !activity.job_older;
+    const bool knows_nothing = somebody_left && counts == ctx_.lmaster(entry) && !activity.job_older;
     activity.job_older = true;
     if (is_lost(counts) || knows_nothing) note_fallen_back(*activity.db, entry);
   });

@@ -94,6 +94,7 @@ TEST(QuorumRules, OfTwoKindsThatServeTheFewerStop) {
   Rules world({"none", "none", "none"});
   world.start_all();
   ASSERT_TRUE(world.until([&] { return world.open_all(); }, 5 * kSecond));
+  world.run(kSecond);  // what they say of themselves has arrived
   const auto says_majority = [&](uint32_t from) {
     world.forge(0, from, Operation::NODE_LIST,
                 NodeListMessage{false, true, CTDB_INVALID_GENERATION, "majority", World::list_of({0, 1, 2})}
@@ -106,6 +107,23 @@ TEST(QuorumRules, OfTwoKindsThatServeTheFewerStop) {
   EXPECT_TRUE(world.says(0, "the quorum rule of node 1 differs: none here, majority there"));
   world.run(kSecond);
   EXPECT_NE(world.leader(), 0u);
+}
+
+// The list is as long as there are nodes and goes to each of them.
+TEST(QuorumRules, ARecoveryIsNoReasonToSendTheListAgain) {
+  Rules world({"majority", "majority", "majority"});
+  world.start_all();
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, 5 * kSecond));
+  world.run(kSecond);
+  int lists = 0;
+  world.on_wire = [&](uint32_t, uint32_t, Operation operation) {
+    if (operation == Operation::NODE_LIST) ++lists;
+    return true;
+  };
+  world.kill(2);
+  ASSERT_TRUE(world.until([&] { return world.open_together({0, 1}); }, 5 * kSecond));
+  world.run(5 * kSecond);
+  EXPECT_EQ(lists, 0);
 }
 
 TEST(QuorumRules, WhatTheOddOneSendsHasNoEffect) {
