@@ -21,7 +21,6 @@
 namespace {
 
 constexpr int kDevicesMax = 4;
-constexpr int kGidIndex = 1;
 constexpr size_t kTamperRoom = 65536;
 
 struct Device : ibv_device {
@@ -75,6 +74,7 @@ struct World {
   ibv_wc_status failing = IBV_WC_SUCCESS;
   size_t (*tamper)(uint8_t*, size_t) = nullptr;
   std::map<std::string, int> broken;
+  uint32_t gid_index = 1;
   bool held = false, last_receive_told = true, infiniband = false;
   uint32_t inline_max = 256;
   int cq_max = 100000;
@@ -376,12 +376,11 @@ void fake_verbs_break(const char* call, int error) {
 void fake_verbs_tell_last_receive(int told) {
   world.last_receive_told = told != 0;
 }
-void fake_verbs_set_inline_max(uint32_t bytes) {
-  world.inline_max = bytes;
-}
-void fake_verbs_set_cq_max(int entries) {
-  world.cq_max = entries;
-}
+// clang-format off
+void fake_verbs_set_inline_max(uint32_t bytes) { world.inline_max = bytes; }
+void fake_verbs_set_cq_max(int entries) { world.cq_max = entries; }
+void fake_verbs_move_gid(uint32_t index) { world.gid_index = index; }
+// clang-format on
 
 // ---- the library ----
 
@@ -435,21 +434,21 @@ int ibv_query_port(ibv_context* context, uint8_t port, _compat_ibv_port_attr* ra
   auto* out = reinterpret_cast<ibv_port_attr*>(raw);
   out->state = context_of(context)->fake->up ? IBV_PORT_ACTIVE : IBV_PORT_DOWN;
   out->max_mtu = out->active_mtu = IBV_MTU_1024;
-  out->gid_tbl_len = kGidIndex + 1;
+  out->gid_tbl_len = static_cast<int>(world.gid_index) + 1;
   out->link_layer = world.infiniband ? IBV_LINK_LAYER_INFINIBAND : IBV_LINK_LAYER_ETHERNET;
   out->lid = world.infiniband ? 1 : 0;
   return 0;
 }
 int ibv_query_gid(ibv_context* context, uint8_t, int index, ibv_gid* out) {
-  *out = {};
-  if (index == kGidIndex) *out = gid_of(context_of(context)->fake);
-  return index > kGidIndex ? EINVAL : 0;
+  const bool here = index == static_cast<int>(world.gid_index);
+  *out = here ? gid_of(context_of(context)->fake) : ibv_gid{};
+  return index > static_cast<int>(world.gid_index) ? EINVAL : 0;
 }
 int _ibv_query_gid_ex(ibv_context* context, uint32_t, uint32_t index, ibv_gid_entry* out, uint32_t, size_t) {
-  if (index > kGidIndex) return ENODATA;
+  if (index > world.gid_index) return ENODATA;
   *out = {};
   out->gid = gid_of(context_of(context)->fake);
-  out->gid_type = index == kGidIndex ? IBV_GID_TYPE_ROCE_V2 : IBV_GID_TYPE_ROCE_V1;
+  out->gid_type = index == world.gid_index ? IBV_GID_TYPE_ROCE_V2 : IBV_GID_TYPE_ROCE_V1;
   return 0;
 }
 ibv_pd* ibv_alloc_pd(ibv_context* context) {
@@ -505,6 +504,7 @@ int ibv_destroy_cq(ibv_cq* queue) {
 }
 int ibv_get_cq_event(ibv_comp_channel* raw, ibv_cq** queue, void** context) {
   auto* channel = static_cast<Channel*>(raw);
+  ++world.counts.event_reads;
   errno = EAGAIN;
   if (channel->events.empty()) return -1;
   take_ring(channel->fd);

@@ -17,6 +17,7 @@ extern "C" {
 struct fake_verbs_counts {
   uint64_t doorbells;       /* ibv_post_send */
   uint64_t wakeups;         /* completion events */
+  uint64_t event_reads;     /* ibv_get_cq_event, with or without one: a system call each */
   uint64_t notifies;        /* ibv_req_notify_cq */
   uint64_t completions;     /* polled */
   uint64_t messages;        /* delivered */
@@ -50,6 +51,8 @@ void fake_verbs_set_port(int device, int up);
 void fake_verbs_break(const char* call, int error);
 /* Whether queue pairs in their error state say that nothing more comes. */
 void fake_verbs_tell_last_receive(int told);
+/* The nodes' addresses are at another index of the tables. */
+void fake_verbs_move_gid(uint32_t index);
 void fake_verbs_set_inline_max(uint32_t bytes);
 void fake_verbs_set_cq_max(int entries);
 

@@ -96,13 +96,12 @@ void VerbsDevice::poll_next_turn() {
   });
 }
 
-// Armed first: what completes after the look makes another event.
+// One event a turn: another one, which is seldom, keeps the descriptor readable. Armed first: what completes after the look makes
+// another event.
 void VerbsDevice::on_completions() {
   ibv_cq* queue = nullptr;
   void* context = nullptr;
-  unsigned events = 0;
-  while (ibv_get_cq_event(channel_.get(), &queue, &context) == 0) ++events;
-  if (events > 0) ibv_ack_cq_events(completions_.get(), events);
+  if (ibv_get_cq_event(channel_.get(), &queue, &context) == 0) ibv_ack_cq_events(completions_.get(), 1);
   sent_wakes_ = false;
   arm(true);
   poll();
@@ -179,6 +178,10 @@ void VerbsDevice::on_async_event(ibv_event_type type, uint32_t number) {
     case IBV_EVENT_SRQ_LIMIT_REACHED:
       if (++receives_low_ == 1)
         log_warning("verbs: the receive queue ran low, a peer does not keep to its credits");
+      return;
+    case IBV_EVENT_GID_CHANGE:
+      // Opened again, the device is looked through for the address.
+      if (address_moved(port_)) fail_device("its address has moved");
       return;
     case IBV_EVENT_CQ_ERR:
     case IBV_EVENT_SRQ_ERR:

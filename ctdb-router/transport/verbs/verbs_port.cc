@@ -68,8 +68,13 @@ std::optional<uint8_t> find_gid(ibv_context* context, uint8_t port, const ibv_po
   return std::nullopt;
 }
 
+Gid gid_at(ibv_context* context, uint8_t port, uint8_t index) {
+  ibv_gid gid{};
+  return ibv_query_gid(context, port, index, &gid) == 0 ? gid_in(gid) : Gid{};
+}
+
 // How well a port fits when the configuration leaves it open.
-enum class Fit : uint8_t { kNone, kInfiniBandUp, kOwnAddress };
+enum class Fit : uint8_t { kNone, kInfiniBandUp, kIndexIsNamed, kOwnAddress };
 
 struct Candidate {
   Fit fit = Fit::kNone;
@@ -89,7 +94,8 @@ Candidate best_of(ibv_context* context, const VerbsConfig& config, const std::op
     Candidate found{Fit::kNone, port, 0, 1};
     if (config.gid_index >= 0) {
       found.gid_index = static_cast<uint8_t>(config.gid_index);
-      found.fit = Fit::kOwnAddress;
+      found.fit =
+          own && gid_at(context, port, found.gid_index) == *own ? Fit::kOwnAddress : Fit::kIndexIsNamed;
     } else if (const auto index = own ? find_gid(context, port, attributes, *own) : std::nullopt; index) {
       found.gid_index = *index;
       found.fit = Fit::kOwnAddress;
@@ -130,7 +136,8 @@ Result<VerbsPort> choose_port(const VerbsConfig& config, const std::string& own_
     if (found.fit <= fit) continue;
     fit = found.fit;
     alike = found.alike;
-    chosen = {std::move(context), found.port, found.gid_index};
+    const Gid gid = gid_at(context.get(), found.port, found.gid_index);
+    chosen = {std::move(context), found.port, found.gid_index, gid};
   }
   if (fit == Fit::kInfiniBandUp && alike > 1)
     return fail(
@@ -146,17 +153,20 @@ Result<VerbsPort> choose_port(const VerbsConfig& config, const std::string& own_
                                         ": name device and gid index in [verbs] of ctdb.conf");
 }
 
+bool address_moved(const VerbsPort& port) {
+  return gid_at(port.context.get(), port.number, port.gid_index) != port.gid;
+}
+
 Result<VerbsPortState> look_at(const VerbsPort& port) {
   ibv_context* context = port.context.get();
   ibv_port_attr attributes{};
   if (ibv_query_port(context, port.number, &attributes) != 0 || attributes.state != IBV_PORT_ACTIVE)
     return fail(ErrorCode::kDisconnected, name_of(context, port.number) + " is down");
-  ibv_gid gid{};
   VerbsPortState state;
   state.ethernet = attributes.link_layer == IBV_LINK_LAYER_ETHERNET;
   state.lid = attributes.lid;
   state.mtu = attributes.active_mtu;
-  if (ibv_query_gid(context, port.number, port.gid_index, &gid) == 0) state.gid = gid_in(gid);
+  state.gid = gid_at(context, port.number, port.gid_index);
   if (state.gid == Gid{} && (state.ethernet || state.lid == 0))
     return fail(ErrorCode::kNotFound, name_of(context, port.number) + " has no address at gid index " +
                                           std::to_string(port.gid_index));

@@ -18,6 +18,7 @@ struct VerbsPort {
   VerbsContext context;
   uint8_t number = 0;
   uint8_t gid_index = 0;
+  Gid gid{};  // what was at that index when the port was chosen
 };
 
 // What QueuePair says of the port, as it is now.
@@ -30,6 +31,9 @@ struct VerbsPortState {
 
 // Errors: there is no device, none that fits, several that fit as well, or it cannot be opened; with the remedy.
 Result<VerbsPort> choose_port(const VerbsConfig& config, const std::string& own_address);
+
+// Another address is at the port's index now, or none: queue pairs made from now on would say they are somebody else.
+bool address_moved(const VerbsPort& port);
 
 // Errors: the port is down, or has no such address.
 Result<VerbsPortState> look_at(const VerbsPort& port);

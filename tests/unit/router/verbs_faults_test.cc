@@ -209,6 +209,17 @@ TEST_F(VerbsFaults, EventsOfNoConsequence) {
   EXPECT_EQ(report(*a).falls, 0u);
 }
 
+TEST_F(VerbsFaults, AnAddressThatMovesToAnotherIndexIsLookedFor) {
+  start_on_verbs();
+  fake_verbs_move_gid(3);
+  for (const int device : {0, 1}) fake_verbs_raise(device, IBV_EVENT_GID_CHANGE);
+  send_some();
+  expect_all();
+  EXPECT_TRUE(until([&] { return report(*a).falls > 0 && both_on(LinkKind::kVerbs); })) << why(*a) << why(*b);
+  send_some();
+  expect_all();
+}
+
 TEST_F(VerbsFaults, CallsThatFailInTheMiddle) {
   for (const char* call : {"ibv_post_send", "ibv_poll_cq", "ibv_req_notify_cq", "ibv_post_srq_recv"}) {
     SCOPED_TRACE(call);
@@ -416,7 +427,7 @@ TEST_F(VerbsFaults, SwitchedOffOnOneSide) {
   }
 }
 
-// Wake-ups, doorbells and completions of one small message when all is idle.
+// Wake-ups, doorbells and system calls of one small message when all is idle: the sleep and one read of the completion channel.
 TEST_F(VerbsFaults, AMessageCostsOneDoorbellAndOneWakeUp) {
   start_on_verbs();
   turn_for({a.get(), b.get()}, 50 * kMillisecond);
@@ -435,6 +446,7 @@ TEST_F(VerbsFaults, AMessageCostsOneDoorbellAndOneWakeUp) {
   const auto beats = static_cast<uint64_t>(4 * (1 + (test_clock() - start) / (200 * kMillisecond)));
   EXPECT_LE(after.doorbells - before.doorbells, kMessages + others);
   EXPECT_LE(after.wakeups - before.wakeups, kMessages + 2 * others);
+  EXPECT_EQ(after.event_reads - before.event_reads, after.wakeups - before.wakeups);
   EXPECT_LE(others, beats + kMessages / 8);
   EXPECT_EQ(report(*a).falls, pings.falls);
 }
