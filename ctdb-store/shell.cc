@@ -60,6 +60,7 @@ StoreShell::StoreShell(DaemonContext& context)
       gate_{&page_, page_.fence_begun()},
       keeper_(loop_, page_, keeper_options(context.config), [this] { on_new_keeper(); }),
       capture_(loop_, context.config.pnn),
+      spin_(loop_, context.config.spin),
       link_(loop_, context.config.setup_socket_path, DaemonRole::kStore, context.config.pnn,
             {[this](SetupMessage& reply) { return on_router_up(reply); },
              [this](SetupMessage& message) { on_setup_message(message); }, [this] { on_router_down(); }}),
@@ -232,6 +233,7 @@ PeerStreams::Handlers StoreShell::stream_handlers() {
             ++events_;
             obey_page();
             hooks_.arrived(packet);
+            spin_.received(packet);
             capture_.copy(CaptureLink::kRecordStream, false, pnn, 0, packet);
             store_->on_router_packet(0, packet, loop_.now());
           },
@@ -272,6 +274,7 @@ void StoreShell::to_router(uint32_t endpoint, ByteView packet) {
   if (endpoint == 0) {
     const uint32_t node = read_header(packet).destnode;
     const PeerStreams::Way way = streams_.send(node, packet);
+    spin_.sent(packet);
     if (way == PeerStreams::Way::kSent) capture_.copy(CaptureLink::kRecordStream, true, node, 0, packet);
     if (way != PeerStreams::Way::kRouter) return;
   }

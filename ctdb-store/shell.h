@@ -30,6 +30,7 @@
 #include "libctdbipc/runtime/daemon.h"
 #include "libctdbipc/runtime/hook_points.h"
 #include "libctdbipc/runtime/router_link.h"
+#include "libctdbipc/runtime/spin.h"
 
 namespace ctdb {
 
@@ -100,6 +101,7 @@ class StoreShell : public DaemonShell, StoreOutput {
   std::unique_ptr<ChannelQueue> router_;
   std::unordered_map<uint32_t, std::unique_ptr<ChannelQueue>> clients_;
   CaptureTap capture_;
+  Spin spin_;
   RouterLink link_;
   PeerStreams streams_;
   AdoptedClients adopted_;

@@ -53,6 +53,7 @@ bool RouterShell::to_recoveryd(Lane lane, uint32_t endpoint, ByteView packet) {
 
 bool RouterShell::to_link(uint32_t pnn, Lane lane, ByteView packet) {
   if (!transport_->send(pnn, lane, packet)) return false;
+  if (lane == Lane::kData) spin_.sent(packet);
   capture_.copy(CaptureLink::kLink, true, pnn, 0, packet);
   return true;
 }

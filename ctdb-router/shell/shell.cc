@@ -63,6 +63,7 @@ RouterShell::RouterShell(DaemonContext& context, uint64_t boot_id, ClusterKey ke
       router_(new Router(router_options(context.config), *this)),
       transport_(make_transport(context.config, boot_id, std::move(key), loop_, *this)),
       capture_(loop_, context.config.pnn),
+      spin_(loop_, context.config.spin),
       daemons_(loop_, *this, context.config.pnn, boot_id),
       classic_(loop_, ids_, *this, daemons_),
       native_(loop_, ids_, *this, daemons_, context.config.pnn, context.config.node_page_path()),
@@ -202,6 +203,7 @@ void RouterShell::on_stream_report(uint32_t pnn, bool broken) {
 
 bool RouterShell::on_packet(uint32_t pnn, MutableBytes packet) {
   hooks_.arrived(packet);
+  spin_.received(packet);
   capture_.copy(CaptureLink::kLink, false, pnn, 0, packet);
   return router_->on_link_packet(pnn, packet, loop_.now());
 }

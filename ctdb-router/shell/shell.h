@@ -22,6 +22,7 @@
 #include "libctdbipc/runtime/capture_tap.h"
 #include "libctdbipc/runtime/daemon.h"
 #include "libctdbipc/runtime/hook_points.h"
+#include "libctdbipc/runtime/spin.h"
 
 namespace ctdb {
 
@@ -95,6 +96,7 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   std::unique_ptr<Router> router_;
   std::unique_ptr<Transport> transport_;
   CaptureTap capture_;
+  Spin spin_;
   EndpointIds ids_;
   Daemons daemons_;
   ClassicClients classic_;

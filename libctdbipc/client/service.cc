@@ -3,8 +3,8 @@
 // set-up connection says meanwhile.
 #include <algorithm>
 #include <ctime>
-#include <thread>
 
+#include "libctdbipc/base/spin_time.h"
 #include "libctdbipc/client/client.h"
 
 namespace ctdb {
@@ -14,13 +14,6 @@ int64_t now_ns() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   return int64_t{now.tv_sec} * 1000000000 + now.tv_nsec;
-}
-
-constexpr int64_t kSpinNs = 20000;
-
-bool enough_processors() {
-  static const bool enough = std::thread::hardware_concurrency() > 2;
-  return enough;
 }
 
 }  // namespace
@@ -174,12 +167,13 @@ bool ctdb_client::drain_for_wait(Peer peer) {
 }
 
 bool ctdb_client::may_spin() const {
-  return spin_mode == CTDB_SPIN_ALWAYS || (spin_mode == CTDB_SPIN_ADAPTIVE && ctdb::enough_processors());
+  return spin_mode == CTDB_SPIN_ALWAYS ||
+         (spin_mode == CTDB_SPIN_ADAPTIVE && ctdb::enough_processors_to_spin());
 }
 
 template <typename Look>
 bool ctdb_client::spin(Look look) {
-  const int64_t until = ctdb::now_ns() + ctdb::kSpinNs;
+  const int64_t until = ctdb::now_ns() + ctdb::kSpinTime;
   do {
     if (look()) return true;
     for (int i = 0; i < 16; ++i) __builtin_ia32_pause();

@@ -103,6 +103,13 @@ std::string set_quorum(Config& config, const std::string& value) {
   return "'" + value + "' is not a quorum rule|write majority, lock or none";
 }
 
+std::string set_spin(Config& config, const std::string& value) {
+  if (value == "never") return config.spin = SpinMode::kNever, "";
+  if (value == "adaptive") return config.spin = SpinMode::kAdaptive, "";
+  if (value == "always") return config.spin = SpinMode::kAlways, "";
+  return "'" + value + "' is no way to wait|write never, adaptive or always";
+}
+
 // -1: it is no number from `least` to `most`.
 int parse_number(const std::string& value, int least, int most) {
   int number = 0;
@@ -164,6 +171,7 @@ const std::map<std::string, Setter>& options() {
       {"cluster/quorum", set_quorum},
       {"cluster/lock register", text_option(&Config::lock_register)},
       {"cluster/port", set_port},
+      {"cluster/spin", set_spin},
       {"cluster/key file", text_option(&Config::key_file)},
       {"cluster/transport", set_transport},
       {"database/volatile database directory", text_option(&Config::volatile_directory)},

@@ -22,6 +22,7 @@ inline constexpr size_t kClusterKeyBytesMax = 4096;
 inline constexpr uint32_t kFlightPacketsMax = 1u << 20;
 
 enum class Quorum : uint8_t { kMajority, kLock, kNone };
+enum class SpinMode : uint8_t { kNever, kAdaptive, kAlways };
 
 // [verbs] (ours): whether and where links use RDMA.
 struct VerbsConfig {
@@ -43,6 +44,7 @@ struct Config {
   Quorum quorum = Quorum::kMajority;  // "quorum" (ours): majority | lock | none
   std::string lock_register;  // "lock register" (ours); default <cluster lock>.register if that is a file
   uint16_t port = 4379;       // "port" (ours)
+  SpinMode spin = SpinMode::kNever;  // "spin" (ours): never | adaptive | always; of router and store
   std::string
       key_file;  // "key file" (ours): the secret of all nodes; default <base>/cluster.key, if there is one
   // [database]

@@ -45,6 +45,7 @@ std::vector<std::string> changed_options(const Config& before, const Config& now
   for (const auto& option : kSwitches) compare(option.name, before.*option.field, now.*option.field);
   compare("quorum", before.quorum, now.quorum);
   compare("port", before.port, now.port);
+  compare("spin", before.spin, now.spin);
   compare("[verbs]", before.verbs, now.verbs);
   compare("flight recorder", before.flight_recorder, now.flight_recorder);
   compare("copies", before.copies, now.copies);

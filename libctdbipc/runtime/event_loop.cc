@@ -66,6 +66,7 @@ class EpollLoop : public EventLoop {
   TimeNs now() const override { return now_; }
   Result<void> run() override;
   void stop() override { stopped_ = true; }
+  void stay_awake_until(TimeNs until) override { awake_until_ = until; }
   uint64_t wakeups() const override { return wakeups_; }
 
  private:
@@ -97,6 +98,7 @@ class EpollLoop : public EventLoop {
   std::function<void()> terminate_ = [this] { stop(); };
   std::function<void()> reload_ = [] {};
   TimeNs now_ = 0;
+  TimeNs awake_until_ = 0;
   bool stopped_ = false;
   uint64_t wakeups_ = 0;
 };
@@ -332,7 +334,8 @@ Result<void> EpollLoop::run() {
       continue;
     }
     turns_without_wait = 0;
-    const bool may_sleep = !stopped_ && !busy && timers < kDrainBudget && arm_all();
+    const bool stays_awake = awake_until_ != 0 && boot_time() < awake_until_;
+    const bool may_sleep = !stopped_ && !busy && !stays_awake && timers < kDrainBudget && arm_all();
     if (Result<void> waited = wait(may_sleep); !waited) return waited;
   }
   flush();

@@ -65,6 +65,9 @@ class EventLoop {
   virtual Result<void> run() = 0;
   virtual void stop() = 0;
 
+  // Looks again instead of sleeping until then; 0: sleeps as usual. kNever: it does not sleep any more.
+  virtual void stay_awake_until(TimeNs until) = 0;
+
   virtual uint64_t wakeups() const = 0;  // times it slept and woke
 };
 

@@ -51,7 +51,7 @@ TEST(Config, EmptyMeansDefaultsBelowTheBase) {
 TEST(Config, EveryOptionIsRead) {
   const Parsed parsed = config_of(
       "[cluster]\ncluster name = one\nnode address = 10.0.0.1\nnodes list = /n\ncluster lock = /l\n"
-      "leader capability = false\nquorum = none\nport = 4380\ntransport = tcp\n"
+      "leader capability = false\nquorum = none\nport = 4380\nspin = adaptive\ntransport = tcp\n"
       "[database]\nvolatile database directory = /v\npersistent database directory = /p\n"
       "state database directory = /s\ntdb mutexes = no\ncopies = smbXsrv_*=2\t*.tdb=3\n"
       "[legacy]\nlmaster capability = 0\nstart as stopped = yes\nstart as disabled = TRUE\n"
@@ -68,6 +68,7 @@ TEST(Config, EveryOptionIsRead) {
   EXPECT_EQ(c.cluster_lock, "/l");
   EXPECT_FALSE(c.leader_capability);
   EXPECT_EQ(c.quorum, Quorum::kNone);
+  EXPECT_EQ(c.spin, SpinMode::kAdaptive);
   EXPECT_EQ(c.port, 4380);
   EXPECT_EQ(c.volatile_directory, "/v");
   EXPECT_EQ(c.persistent_directory, "/p");
@@ -109,6 +110,7 @@ TEST(Config, AQuorumByLockNeedsALockAndAPlaceForItsRegister) {
   ASSERT_TRUE(command.good) << command.text();
   EXPECT_EQ(command.config.lock_register, "/shared/register");
   const std::pair<const char*, const char*> wrong[] = {
+      {"spin = sometimes\n", "write never, adaptive or always"},
       {"quorum = lock\n", "without a cluster lock"},
       {"quorum = lock\ncluster lock = !\n", "without a cluster lock"},
       {"quorum = lock\ncluster lock = !/helper\n", "needs a place for its register"},
