@@ -69,7 +69,10 @@ bool Node::excused(TimeNs locked_at, bool cut_off) {
     checker.excuse_holder();
     return true;
   }
-  if (excluded_as_dead_ && cut_off) {
+  // It was gone when it was left out; or its keeper waited, in the middle of its fence, for a chain that a client held, and was
+  // killed together with all daemons.
+  const bool killed_in_its_fence = proved_gone_ && !page->records_taken();
+  if ((excluded_as_dead_ || killed_in_its_fence) && cut_off) {
     checker.excuse_dead_node();
     return true;
   }
