@@ -3,6 +3,7 @@
 //   ctdb-bench --classic SOCKET0,SOCKET1,SOCKET2 [--seconds S] ROW...
 //   ctdb-bench --native SETUP0,SETUP1,SETUP2 [--seconds S] ROW...
 //   ctdb-bench --list
+//   ctdb-bench verbs [OPTION...]      two routers' transports, no cluster (verbs_bench.cc)
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "tests/bench/rows.h"
+#include "tests/bench/verbs_bench.h"
 
 namespace ctdb::bench {
 namespace {
@@ -35,7 +37,8 @@ const Row* find_row(const std::string& name) {
 int usage() {
   std::fprintf(stderr,
                "usage: ctdb-bench --classic|--native SOCKET,SOCKET,SOCKET [--seconds S] ROW...\n"
-               "       ctdb-bench --list\n");
+               "       ctdb-bench --list\n"
+               "       ctdb-bench verbs --help\n");
   return 2;
 }
 
@@ -81,5 +84,6 @@ int run(int argc, char** argv) {
 }  // namespace ctdb::bench
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::strcmp(argv[1], "verbs") == 0) return ctdb::bench::run_verbs_bench(argc - 1, argv + 1);
   return ctdb::bench::run(argc, argv);
 }

@@ -27,6 +27,8 @@ wait_for() {
 make_wires() {
   ip link add rdma type bridge && ip link add tcp type bridge
   ip link set rdma up && ip link set tcp up
+  # The bridge itself has no address and must not answer for those of this machine: who believes it sends past the RDMA device.
+  echo 1 >/proc/sys/net/ipv4/conf/rdma/arp_ignore
   local i
   for i in $NODES; do
     ip link add w$i type veth peer name p$i

@@ -11,11 +11,12 @@ import shutil
 import subprocess
 
 TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static", "cpio": "cpio", "depmod": "kmod",
-         "ibv_devinfo": "ibverbs-utils", "ibv_rc_pingpong": "ibverbs-utils", "rdma": "iproute2", "bash": "bash"}
+         "ibv_devinfo": "ibverbs-utils", "ibv_rc_pingpong": "ibverbs-utils", "rdma": "iproute2", "bash": "bash",
+         "strace": "strace"}
 # crc32_generic is wanted by rdma_rxe at run time, which modprobe does not know.
 MODULES = ["virtio_pci", "9pnet_virtio", "9p", "crc32_generic", "rdma_rxe", "ib_uverbs", "veth", "bridge", "dummy",
            "sch_netem"]
-PROGRAMS = ["bash", "ip", "rdma", "tc", "nsenter", "ibv_devinfo", "ibv_rc_pingpong"]
+PROGRAMS = ["bash", "ip", "rdma", "tc", "nsenter", "ibv_devinfo", "ibv_rc_pingpong", "strace"]
 # Only ends what hangs.
 FETCH_S = 300
 PROVIDERS = "/usr/lib/x86_64-linux-gnu/libibverbs"

@@ -28,7 +28,7 @@ class VerbsTest(unittest.TestCase):
         gone = guest.missing_tools()
         if gone:
             raise RuntimeError("missing packages (./install-deps): " + " ".join(gone))
-        cls.kernel = guest.fetch_kernel(BUILD / "vm")
+        cls.kernel = guest.fetch_kernel(HERE.parent.parent / "build/vm")
 
     def run_in_guest(self, programs, script):
         """Runs `script` beside copies of the programs; its output is the message when it fails."""
@@ -50,6 +50,7 @@ class VerbsTest(unittest.TestCase):
             self.assertEqual(status, 0, text[-12000:])
             return text
 
+    # Also run with the programs of the build with sanitizers (run-tests, stage asan).
     def test_conformance(self):
         text = self.run_in_guest([BUILD / "bin/router_verbs_device_test"],
                                  ON_LOOPBACK + "./router_verbs_device_test --gtest_brief=1 --gtest_filter='Verbs/*:"
