@@ -25,6 +25,7 @@
 #include "ctdb-store/core/store.h"
 #include "ctdb-store/keeper_link.h"
 #include "ctdb-store/peer_streams.h"
+#include "libctdbipc/ring/boot_time.h"
 #include "libctdbipc/runtime/capture_tap.h"
 #include "libctdbipc/runtime/channel_queue.h"
 #include "libctdbipc/runtime/daemon.h"
@@ -63,6 +64,7 @@ class StoreShell : public DaemonShell, StoreOutput {
   void unlock_chain(uint64_t ticket) override;
   void set_serving(bool on) override { page_.set_serving(on, gate_.known); }
   uint64_t serving_epoch() const override { return page_.serving_epoch(); }
+  bool lease_lasts() const override { return boot_time() < page_.serve_until(); }
   void log(StoreLog level, const std::string& text) override;
   bool congested() const override;
 

@@ -36,7 +36,7 @@ int take_away(tdb_context* tdb, TDB_DATA key, TDB_DATA value, void* state) {
 }  // namespace
 
 bool fence_file(const std::string& path, int tdb_flags, uint32_t pnn, const NodePage& page, uint64_t epoch,
-                bool told) {
+                bool told, std::atomic<bool>* has_lock) {
   Result<SharedTdb> file = open_shared(path, tdb_flags);
   if (!file) {
     if (access(path.c_str(), F_OK) != 0) return true;
@@ -53,6 +53,7 @@ bool fence_file(const std::string& path, int tdb_flags, uint32_t pnn, const Node
   }
   tdb_context* tdb = file->tdb.get();
   if (tdb_lockall(tdb) != 0) return false;
+  if (has_lock != nullptr) *has_lock = true;
   Fencing fencing{pnn, true, 0, {}};
   if (page.serving_epoch() == epoch) fencing.ok = tdb_traverse(tdb, take_away, &fencing) >= 0 && fencing.ok;
   tdb_unlockall(tdb);

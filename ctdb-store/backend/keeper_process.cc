@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <new>
 #include <vector>
 
 #include "ctdb-store/backend/process_start.h"
@@ -47,6 +49,25 @@ ino_t inode_of(const std::string& path) {
   return stat(path.c_str(), &info) == 0 ? info.st_ino : 0;
 }
 
+// One a file, in memory that children share.
+class SharedFlags {
+ public:
+  SharedFlags() {
+    void* memory = mmap(nullptr, kFlags, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory != MAP_FAILED) flags_ = new (memory) std::atomic<bool>[kFlags];
+  }
+  // nullptr: there is none for it.
+  std::atomic<bool>* cleared(size_t number) {
+    if (flags_ == nullptr || number >= kFlags) return nullptr;
+    flags_[number] = false;
+    return &flags_[number];
+  }
+
+ private:
+  static constexpr size_t kFlags = 4096;
+  std::atomic<bool>* flags_ = nullptr;
+};
+
 class Keeper {
  public:
   Keeper(const KeeperOptions& options, NodePage& page, int store) : options_(options), page_(page) {
@@ -54,6 +75,10 @@ class Keeper {
   }
   bool listen();
   [[noreturn]] void run();
+  // The node serves anew: what is in the files is the store's to say.
+  bool fence_is_over() const {
+    return page_.serving_epoch() != fencing_ && boot_time() < page_.serve_until();
+  }
 
  private:
   struct Connection {
@@ -62,8 +87,9 @@ class Keeper {
   };
   struct Fence {  // of one file
     std::string path;
-    pid_t child = 0;  // 0: to be started (again)
-    ino_t inode = 0;  // of the file the child works on
+    pid_t child = 0;                        // 0: to be started (again)
+    std::atomic<bool>* has_lock = nullptr;  // the child has, or had: shared with it
+    ino_t inode = 0;                        // of the file the child works on
     TimeNs retry_at = 0;
     TimeNs retry_after = 0;  // 0: it has not failed
   };
@@ -88,7 +114,8 @@ class Keeper {
   bool on_duty_ = false;
   TimeNs over_since_ = kNever;  // the lease has ended and files still say dmaster = self
   uint64_t fencing_ = 0;        // epoch that is being ended; 0: none
-  std::vector<Fence> fences_;   // files that are not done
+  SharedFlags flags_;
+  std::vector<Fence> fences_;  // files that are not done
   TimeNs child_check_ = 0;
 };
 
@@ -192,12 +219,14 @@ void Keeper::begin_fence(uint64_t epoch) {
   child_check_ = kChildCheckFirst;
   for (const std::string& name : volatile_names(options_.volatile_directory, options_.pnn)) {
     fences_.push_back({volatile_path(options_.volatile_directory, options_.pnn, name)});
+    fences_.back().has_lock = flags_.cleared(fences_.size() - 1);
   }
 }
 
 TimeNs Keeper::go_on_fencing(TimeNs now) {
   for (Fence& fence : fences_) {
-    if (fence.child == 0 && now >= fence.retry_at) start_child(fence);
+    if (fence.child == 0 && fence_is_over()) fence.path.clear();
+    if (fence.child == 0 && !fence.path.empty() && now >= fence.retry_at) start_child(fence);
     if (fence.child > 0) watch_child(fence, now);
   }
   std::erase_if(fences_, [](const Fence& fence) { return fence.path.empty(); });
@@ -210,7 +239,8 @@ TimeNs Keeper::go_on_fencing(TimeNs now) {
     return next;
   }
   page_.end_fence(fencing_);
-  log_notice("the keeper has taken the records of this node away");
+  log_notice(fence_is_over() ? "the node serves anew: the keeper has left what clients had locked as it was"
+                             : "the keeper has taken the records of this node away");
   fencing_ = 0;
   return now;
 }
@@ -218,11 +248,15 @@ TimeNs Keeper::go_on_fencing(TimeNs now) {
 void Keeper::watch_child(Fence& fence, TimeNs now) {
   // A store that starts anew cuts a file it cannot empty in place. Who waits for a lock in there is never woken.
   if (inode_of(fence.path) != fence.inode) kill(fence.child, SIGKILL);
+  // Who waits for the lock of the whole file keeps all clients out of it, for one that keeps a chain. It says that it has the
+  // lock before it looks whether the epoch is still the old one, so that it is never ended in the middle of a write.
+  if (fence_is_over() && fence.has_lock != nullptr && !*fence.has_lock) kill(fence.child, SIGKILL);
   int status = 0;
   if (waitpid(fence.child, &status, WNOHANG) == 0) return;
   fence.child = 0;
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return fence.path.clear();
-  if (!WIFEXITED(status)) return;  // killed: there is another file now
+  if (!WIFEXITED(status))
+    return;  // killed: there is another file now, or the next look finds that it is over
   fence.retry_after = std::clamp(2 * fence.retry_after, kRetryFirst, kRetryMax);
   fence.retry_at = now + fence.retry_after;
 }
@@ -240,8 +274,8 @@ void Keeper::start_child(Fence& fence) {
   // Wires must end with the keeper, whatever its children wait for.
   close_range(3, ~0u, 0);
   settle_in(self, "ctdb-fence");
-  const bool done =
-      fence_file(fence.path, options_.tdb_flags, options_.pnn, page_, fencing_, fence.retry_after != 0);
+  const bool done = fence_file(fence.path, options_.tdb_flags, options_.pnn, page_, fencing_,
+                               fence.retry_after != 0, fence.has_lock);
   _exit(done ? 0 : 1);
 }
 

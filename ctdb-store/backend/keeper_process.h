@@ -12,6 +12,7 @@
 #ifndef CTDB_STORE_BACKEND_KEEPER_PROCESS_H_
 #define CTDB_STORE_BACKEND_KEEPER_PROCESS_H_
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 
@@ -32,9 +33,9 @@ struct KeeperOptions {
 
 // Under the file's all-record lock: newcomers wait from now on, who holds a chain finishes; then every header that names
 // `pnn` loses it. Nothing is changed when the store's epoch is not `epoch` any more. false: try again. `told`: why it failed
-// stands in the log already.
+// stands in the log already. `has_lock` is set when the lock is there, before the epoch is looked at.
 bool fence_file(const std::string& path, int tdb_flags, uint32_t pnn, const NodePage& page, uint64_t epoch,
-                bool told = false);
+                bool told = false, std::atomic<bool>* has_lock = nullptr);
 
 }  // namespace ctdb
 

@@ -64,7 +64,8 @@ struct Activity {
   uint64_t hold = 0;        // number of this hold
   bool committing = false;  // its transaction is under way
   bool let_go = false;      // and the hold ends with that at the latest
-  bool away = false;  // the file says that this node does not own the record, so that its clients ask for it
+  bool away =
+      false;  // the file may say that this node does not own the record, so that its clients ask for it
 
   Waiting* rewrite = nullptr;  // comes before everything in the queue (rewrite.h)
 

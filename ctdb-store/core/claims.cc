@@ -30,6 +30,8 @@ void Recovery::claim_slice() {
     RecordEntry* entry = walk_.next(ctx_.databases, db);
     if (entry == nullptr) return end_claims();
     if (!owners_known_) remember_owner(*entry);
+    // It is claimed as ours. The file says so again when the generation is open and the chain free.
+    if (files_differ_ && ctx_.owns(*entry)) ctx_.activities.attach(*db, *entry).away = true;
     if (entry->in_file) add_claim(*db, *entry);
   }
 }
@@ -60,6 +62,7 @@ void Recovery::flush_claims(Member& to) {
 
 void Recovery::end_claims() {
   owners_known_ = true;
+  files_differ_ = false;
   for (Member& to : members_) {
     flush_claims(to);
     RecordEnd end;

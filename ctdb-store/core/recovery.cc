@@ -33,6 +33,12 @@ bool Recovery::begin(const StoreRecover& order, TimeNs now) {
     ctx_.refuse();
     return false;
   }
+  // An order that has waited for a store which was stopped. Recoveryd gives the lease first; without one others may have gone
+  // on, and the keeper, which may still wait for a client's chain, must not find its epoch over.
+  if (files_differ_ && !ctx_.out.lease_lasts()) {
+    ctx_.refuse();
+    return false;
+  }
   reset();
   began_ = now_ = now;
   migration_.close();
@@ -55,10 +61,6 @@ bool Recovery::begin(const StoreRecover& order, TimeNs now) {
     empty_handed_ = true;
     step_ = Step::kDiscarding;
     start_header_walk(HeaderJob::kDiscard);
-    header_slice(now);
-  } else if (must_take_) {
-    step_ = Step::kDiscarding;
-    start_header_walk(HeaderJob::kTakeAway);
     header_slice(now);
   } else {
     start_claiming();
@@ -90,7 +92,7 @@ void Recovery::suspend(bool discard, bool fenced) {
   migration_.refuse_pushes();
   ctx_.phase = StorePhase::kSuspended;
   stopped_ = discard;
-  must_take_ = must_take_ || fenced;
+  files_differ_ = files_differ_ || fenced;
   if (discard) {
     must_discard_ = true;
     ctx_.open_generation = ctx_.prepared_generation = CTDB_INVALID_GENERATION;
@@ -163,7 +165,7 @@ void Recovery::advance() {
   if (failed_) return;
   const bool headers_done = walk_job_ == HeaderJob::kNone && ctx_.header_jobs == 0;
   if (step_ == Step::kDiscarding && headers_done) {
-    must_discard_ = must_take_ = false;
+    must_discard_ = files_differ_ = false;
     // What was changed before is gone, and clients that wait to hear whether it is kept must not take the time from now on
     // for the time of their change.
     if (empty_handed_) ctx_.out.set_serving(false);
@@ -177,14 +179,15 @@ void Recovery::advance() {
   if (step_ == Step::kAwaitingAssignments && headers_done && all_ended(&Member::assignments_ended))
     prepared();
   if (ctx_.phase == StorePhase::kSuspended && headers_done && !serving_ended_) {
-    must_discard_ = must_take_ = false;
+    must_discard_ = files_differ_ = false;
     serving_ended_ = true;
     ctx_.out.set_serving(false);
   }
 }
 
-// Only here does the node begin to serve anew: until the records of the past are taken away it is the old epoch that files
-// speak of, and a keeper that waits for a client's chain in the middle of its fence must not find it over.
+// Only here does the node begin to serve anew: until the records of the past are discarded it is the old epoch that files
+// speak of. A keeper that still waits for a client's chain finds its epoch over and leaves that file alone: what the
+// index believes to own is of the newest generation here, so nobody else can have it, also when it is fenced half or whole.
 void Recovery::start_claiming() {
   ctx_.out.set_serving(true);
   RecordDatabases databases;

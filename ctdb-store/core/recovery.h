@@ -135,7 +135,7 @@ class Recovery {
   Migration& migration_;
   Step step_ = Step::kIdle;
   bool serving_ended_ = false;  // the shell has been told so since the last suspension
-  bool must_take_ = false;  // what the index believes to own must be taken away before anything is claimed
+  bool files_differ_ = false;   // the keeper has fenced: what the index believes to own files may deny
   bool must_discard_ = false;
   bool stopped_ = false;
   bool empty_handed_ = false;  // it has discarded its records since it was last open, in whichever attempt

@@ -56,6 +56,8 @@ class StoreOutput {
   virtual void set_serving(bool on) = 0;
   // Of the node page: another one after this node has not served for a while.
   virtual uint64_t serving_epoch() const { return 1; }
+  // Of the node page, now: the lease is not over.
+  virtual bool lease_lasts() const { return true; }
   virtual void log(StoreLog level, const std::string& text) = 0;
   // So much waits for readers that what is not urgent (claims, records of a traverse) had better not add to it. When
   // that ends has_work() is asked again.

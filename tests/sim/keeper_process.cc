@@ -73,11 +73,12 @@ void KeeperProcess::begin_fence() {
 
 void KeeperProcess::go_on_fencing() {
   MemoryDatabase* database = node_.database();
-  if (database != nullptr && database->any_chain_held()) {
+  const bool over = node_.page->serving_epoch() != fencing_;
+  if (database != nullptr && database->any_chain_held() && !over) {
     look_at_ = queue_.now() + kHolderCheck;
     return;
   }
-  if (database != nullptr && node_.page->serving_epoch() == fencing_) take_records_away();
+  if (database != nullptr && !over) take_records_away();
   node_.page->end_fence(fencing_);
   node_.world().trace.add(node_.pnn(), "keeper has fenced", fencing_);
   end_fence();

@@ -68,6 +68,10 @@ uint64_t StoreProcess::serving_epoch() const {
   return node_.page->serving_epoch();
 }
 
+bool StoreProcess::lease_lasts() const {
+  return queue_.now() < node_.page->serve_until();
+}
+
 bool StoreProcess::connected_to_router() const {
   return core_ != nullptr && node_.router.linked(Server::store, link_);
 }

@@ -60,6 +60,7 @@ class StoreProcess : public Process, public StoreOutput {
   void unlock_chain(uint64_t ticket) override;
   void set_serving(bool on) override;
   uint64_t serving_epoch() const override;
+  bool lease_lasts() const override;
   void log(StoreLog level, const std::string& text) override;
 
   // The commit workers' part.

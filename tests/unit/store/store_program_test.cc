@@ -188,6 +188,34 @@ TEST_F(StoreProgram, TheKeeperActsForAStoreThatIsStopped) {
   EXPECT_EQ(dmaster_in(process.ask("fetch key")), "00000000");
 }
 
+// A client keeps a chain all the while: only the records of that chain wait for it.
+TEST_F(StoreProgram, TheKeeperLeavesAFileWhenTheNodeServesAnew) {
+  start_open();
+  const auto client = router_->attach_client(kClient);
+  ASSERT_TRUE(serves(*client, "key", 1));
+  ASSERT_TRUE(serves(*client, "another", 2));
+  TdbClient process(database_path(), kVolatileFlags);
+  ASSERT_EQ(process.ask("lock key"), "ok");
+  kill(pid_, SIGSTOP);
+  router_->set_lease(0);
+  ASSERT_TRUE(wait_until([this] { return router_->page().fence_unfinished(); }));
+  TdbClient other(database_path(), kVolatileFlags);
+  ASSERT_TRUE(wait_until(
+      [&] { return other.ask("trylock another") == "failed" || (other.ask("unlock another"), false); }));
+  other.start("lock another");  // and waits behind the keeper
+  kill(pid_, SIGCONT);
+  router_->set_lease(kNever / 2);
+  ASSERT_TRUE(router_->open_generation(kGeneration + 1, kGeneration));
+  EXPECT_EQ(other.answer(), "ok");
+  EXPECT_EQ(dmaster_in(other.ask("fetch another")), "00000000");
+  EXPECT_EQ(other.ask("unlock another"), "ok");
+  EXPECT_TRUE(wait_until([this] { return !router_->page().fence_unfinished(); }));
+  EXPECT_TRUE(serves(*client, "another", 3));
+  EXPECT_EQ(process.ask("unlock key"), "ok");
+  EXPECT_TRUE(serves(*client, "key", 4));
+  EXPECT_EQ(dmaster_in(process.ask("fetch key")), "00000000");
+}
+
 TEST_F(StoreProgram, TheKeeperOutlivesItsStore) {
   start_open();
   const auto client = router_->attach_client(kClient);

@@ -58,6 +58,8 @@ class Node : public StoreOutput {
   void set_serving(bool on) override { serving = on; }
   uint64_t epoch = 1;
   uint64_t serving_epoch() const override { return epoch; }
+  bool lease = true;
+  bool lease_lasts() const override { return lease; }
   void log(StoreLog, const std::string& text) override { logs.push_back(text); }
   bool congested() const override { return full; }
 
