@@ -10,6 +10,7 @@
 #include "ctdb-store/core/controls.h"
 #include "ctdb-store/core/hand_over.h"
 #include "ctdb-store/core/migration.h"
+#include "ctdb-store/core/parked_packets.h"
 #include "ctdb-store/core/recovery.h"
 #include "ctdb-store/core/store_context.h"
 #include "ctdb-store/core/traverse.h"
@@ -18,8 +19,9 @@
 namespace ctdb {
 namespace {
 
-// What may be kept for a generation that is not open yet; more than that no cluster of honest nodes sends.
-constexpr size_t kParkedBytesMax = 256u << 20;
+// A node that takes part in generations is never so many terms behind the others.
+constexpr uint32_t kTermsAheadMax = 64;
+constexpr uint32_t kTermShift = 8;  // a generation is term << 8 | attempt
 
 // Calls for databases that are not here yet, of all clients.
 constexpr size_t kParkedCallBytesMax = 64u << 20;
@@ -68,10 +70,7 @@ class Store::Impl {
 
  private:
   friend class Store;
-  struct Parked {
-    Header header;
-    Bytes packet;
-  };
+  using Parked = ParkedPackets::Parked;
   struct ParkedCall {
     uint32_t endpoint;
     bool via_router;
@@ -86,8 +85,9 @@ class Store::Impl {
   void node_packet(const Header& header, ByteView packet, TimeNs now);
   void new_database(const Header& header, ByteView payload);
   void serve_node_packet(const Header& header, ByteView packet, TimeNs now);
-  void park(const Header& header, ByteView packet);
-  void unpark(bool recovery_packets, TimeNs now);
+  bool is_plausible(uint32_t generation) const;
+  void park(Parked&& one);
+  void unpark(bool begun, TimeNs now);
   void order(const Header& header, ByteView packet, TimeNs now);
   void take_tunables(const TunablesMessage& tunables);
   void opened(TimeNs now);
@@ -104,8 +104,7 @@ class Store::Impl {
   std::unique_ptr<Commits> commits_;  // nullptr: no disk
   Rewrites rewrites_;
   StoreControls controls_;
-  std::deque<Parked> parked_;
-  size_t parked_bytes_ = 0;
+  ParkedPackets parked_;
   // Calls for a database that is not here yet while no generation is open: a recovery may bring it.
   std::deque<ParkedCall> parked_calls_;
   size_t parked_call_bytes_ = 0;
@@ -271,11 +270,21 @@ void Store::Impl::node_packet(const Header& header, ByteView packet, TimeNs now)
   if (header.generation == ctx_.generation && !for_recovery && ctx_.is_open()) {
     return serve_node_packet(header, packet, now);
   }
-  if (header.generation > ctx_.generation ||
-      (header.generation == ctx_.generation && !for_recovery && making)) {
-    return park(header, packet);
+  if (header.generation == ctx_.generation && !for_recovery && making)
+    return park({header, false, ctx_.generation, to_bytes(packet)});
+  // Others than those of a recovery are only sent to who has prepared itself, so they are of a life before this one.
+  if (header.generation <= ctx_.generation || !for_recovery) {
+    ++ctx_.counts.stale_packets;
+    return;
   }
-  ++ctx_.counts.stale_packets;
+  if (!is_plausible(header.generation)) return ctx_.refuse();
+  park({header, true, ctx_.generation, to_bytes(packet)});
+}
+
+// Terms may have come and gone while this node took no part.
+bool Store::Impl::is_plausible(uint32_t generation) const {
+  if (ctx_.phase == StorePhase::kWaiting || ctx_.phase == StorePhase::kSuspended) return true;
+  return (generation >> kTermShift) - (ctx_.generation >> kTermShift) <= kTermsAheadMax;
 }
 
 // Another member has attached a database; calls for it come the same way behind this.
@@ -321,27 +330,33 @@ void Store::Impl::serve_node_packet(const Header& header, ByteView packet, TimeN
   ctx_.rule_broken();
 }
 
-void Store::Impl::park(const Header& header, ByteView packet) {
-  if (parked_bytes_ + packet.size() > kParkedBytesMax) return ctx_.refuse();
-  parked_bytes_ += packet.size();
-  parked_.push_back({header, to_bytes(packet)});
-  ctx_.counts.packets_parked = parked_.size();
+void Store::Impl::park(Parked&& one) {
+  const bool early = one.early;
+  if (!parked_.keep(std::move(one))) {
+    ctx_.refuse();
+    // The attempt of an early one fails. Of the generation being made nobody repeats a packet.
+    if (!early) ctx_.rule_broken_in = ctx_.generation;
+  }
+  ctx_.counts.packets_parked = parked_.count();
 }
 
-// Takes what has become due out of the parked packets, and what never will.
-void Store::Impl::unpark(bool recovery_packets, TimeNs now) {
-  std::deque<Parked> parked = std::move(parked_);
-  parked_.clear();
-  parked_bytes_ = 0;
-  for (Parked& one : parked) {
-    const bool for_recovery = is_recovery_packet(static_cast<Operation>(one.header.operation));
-    if (one.header.generation == ctx_.generation && for_recovery != recovery_packets) {
-      park(one.header, one.packet);
-    } else {
+// Takes what has become due out of the parked packets, and what never will. `begun`: the generation has been; else it has opened.
+void Store::Impl::unpark(bool begun, TimeNs now) {
+  for (Parked& one : parked_.take_all()) {
+    const bool due = one.header.generation == ctx_.generation && one.early == begun;
+    const bool past = one.header.generation < ctx_.generation;
+    // A member has come to the end of this generation's recovery, and so left every attempt that it was in before.
+    const bool left =
+        !begun && one.early && one.came_in != ctx_.generation && ctx_.is_member(one.header.srcnode);
+    if (due) {
       node_packet(one.header, one.packet, now);
+    } else if (past || left || !is_plausible(one.header.generation)) {
+      ++ctx_.counts.stale_packets;
+    } else {
+      park(std::move(one));
     }
   }
-  ctx_.counts.packets_parked = parked_.size();
+  ctx_.counts.packets_parked = parked_.count();
 }
 
 // From this node's own daemons.
