@@ -313,6 +313,7 @@ void Recovery::take_assignments(Member& from, const RecordAssign& message, TimeN
 }
 
 void Recovery::take_end(bool Member::*ended, uint64_t batches_in, Member& from, const RecordEnd& end) {
+  if (from.*ended) return ctx_.refuse();
   from.*ended = true;
   if (batches_in == end.batches) return;
   fail("node " + std::to_string(from.pnn) + " has sent " + std::to_string(end.batches) + " batches, " +

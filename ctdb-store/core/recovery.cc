@@ -281,7 +281,7 @@ void Recovery::record_packet(Operation operation, uint32_t node, ByteView payloa
   } else {
     const auto message = RecordEnd::decode(payload);
     if (message && operation == Operation::RECORD_CLAIMS_END) {
-      from->empty_handed = message->empty_handed;
+      if (!from->claims_ended) from->empty_handed = message->empty_handed;
       take_end(&Member::claims_ended, from->claim_batches_in, *from, *message);
     } else if (message) {
       take_end(&Member::assignments_ended, from->assign_batches_in, *from, *message);

@@ -232,64 +232,6 @@ TEST_F(Recovery, KeepsPacketsOfTheGenerationBeingMade) {
   EXPECT_TRUE(w.answered(0, 5, 1));
 }
 
-// Nobody sends that to a node which has not prepared itself for the generation.
-TEST_F(Recovery, KeepsNoCallsOfAGenerationToCome) {
-  const uint64_t stale = w.store(0).counts().stale_packets;
-  Bytes packet;
-  build(packet, {0, 11, 0, 0, 1, 4711}, ReqCall{0, kDbId, CTDB_FUNC_NULL, 0, as_bytes("key"), {}});
-  w.deliver(0, packet);
-  EXPECT_EQ(w.store(0).counts().packets_parked, 0u);
-  EXPECT_EQ(w.store(0).counts().stale_packets, stale + 1);
-}
-
-// A node that sends nonsense: others' next attempt goes on beside it, and its own as soon as it makes sense again.
-TEST_F(Recovery, PacketsOfFarGenerationsKeepNobodyFromTheNext) {
-  const std::string key = w.key_of(1);
-  take(0, key, "x");
-  const auto flood = [&](uint32_t generation, uint32_t from, int count) {
-    RecordClaims claims{generation, kDbId, {{Bytes(1000, 'k'), 5, from, 0, 9}}};
-    claims.claims.resize(1000, claims.claims[0]);
-    Bytes packet;
-    build_own(packet, {0, generation, static_cast<uint32_t>(Operation::RECORD_CLAIMS), 1, from, 0},
-              claims.encode());
-    for (int i = 0; i < count; ++i) w.deliver(1, packet);
-  };
-  const uint64_t refused = w.store(1).counts().refused_packets;
-  flood(0xFFFFFF00, 2, 10);
-  EXPECT_EQ(w.store(1).counts().packets_parked, 0u) << "no node can be so far ahead of one that takes part";
-  EXPECT_EQ(w.store(1).counts().refused_packets, refused + 10);
-  flood(200, 2, 300);
-  EXPECT_LE(w.store(1).counts().packets_parked, 33u) << "of one node";
-  w.recover(11, 10, {0, 1, 2});
-  EXPECT_EQ(w.store(1).counts().packets_parked, 0u) << "node 2 is done with generation 11";
-  flood(200, 2, 300);
-  // Packets of the next attempt come before the order to begin it.
-  RecoveryBegin message;
-  message.term = message.generation = 12;
-  message.base_generation = 11;
-  message.members = message.voters = {0, 1, 2};
-  for (uint32_t pnn : {0u, 2u, 1u}) {
-    w.order(pnn, Operation::STORE_RECOVER, message.encode());
-    w.run();
-  }
-  EXPECT_TRUE(w.recovered(1, 12));
-}
-
-// Nobody would repeat it.
-TEST_F(Recovery, ACallThatFindsNoRoomBeforeTheGenerationOpensLeadsToAnother) {
-  w.begin(11, 10, {0, 1, 2});
-  w.run();
-  const std::string much(15u << 20, 'x');
-  Bytes packet;
-  build(packet, {0, 11, 0, 1, 0, 4711}, ReplyErrorPacket{-1, much});
-  for (int i = 0; i < 20; ++i) w.deliver(1, packet);
-  EXPECT_LE(w.store(1).counts().packets_parked, 17u);
-  w.open(11, {0, 1, 2});
-  const bool asked = std::ranges::any_of(
-      w.node(1).to_recoveryd, [](const Sent& sent) { return sent.operation() == Operation::REQ_CONTROL; });
-  EXPECT_TRUE(asked);
-}
-
 TEST_F(Recovery, KeepsRecoveryPacketsThatComeBeforeTheOrder) {
   take(0, w.key_of(1), "x");
   RecoveryBegin message;
