@@ -198,6 +198,14 @@ std::vector<std::string> NodeView::why_not_healthy() const {
   return why;
 }
 
+std::string NodeView::why_no_restart() const {
+  if (!cluster || !has_leader(*cluster)) return "";
+  if (cluster->recovering && !is_witness) return "a recovery runs, or this node is on its way in or out";
+  const std::optional<uint64_t> survived = failures_survived();
+  if (!survived) return "it is not known whether the others would go on";
+  return *survived > 0 ? "" : "the others would not go on without it";
+}
+
 std::optional<uint64_t> NodeView::failures_survived() const {
   if (!cluster || !has_leader(*cluster) || cluster->members == 0) return std::nullopt;
   if (cluster->voters == 0 || cluster->voters_reachable < cluster->votes_needed) return std::nullopt;

@@ -55,6 +55,8 @@ struct NodeView {
   bool any_alive() const;
   // So many nodes may die, one after the other, and the others go on. Absent when that is not known.
   std::optional<uint64_t> failures_survived() const;
+  // Why this node's daemons should not be restarted now, in words; empty: the others go on without it, or it serves nobody anyway.
+  std::string why_no_restart() const;
   // In words, most important first; empty: it is so.
   std::vector<std::string> why_not_healthy() const;
   std::vector<std::string> why_not_ready() const;

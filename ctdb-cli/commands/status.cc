@@ -48,6 +48,10 @@ void add_cluster(Report& report, const NodeView& node, const std::string& why) {
                             members_text(node));
   const std::optional<uint64_t> survived = node.failures_survived();
   if (survived) report.headline.push_back(survival_text(*survived));
+  const std::string stays = node.why_no_restart();
+  if (survived || !stays.empty())
+    report.headline.push_back(stays.empty() ? "this node may be restarted now"
+                                            : "do not restart this node now: " + stays);
   report.json_field("healthy", why.empty());
   report.json_field("reason", why);
   report.json_field("leader", leader);
@@ -56,6 +60,8 @@ void add_cluster(Report& report, const NodeView& node, const std::string& why) {
   report.json_field("nodes", node.nodes ? Value(static_cast<uint64_t>(*node.nodes)) : Value());
   report.json_field("witnesses", static_cast<uint64_t>(node.witnesses));
   report.json_field("failures_survived", survived ? Value(*survived) : Value());
+  report.json_field("may_restart", stays.empty());
+  report.json_field("no_restart_reason", stays);
   report.json_field("runstate",
                     node.cluster ? Value(std::string(runstate_name(node.cluster->runstate))) : Value());
   report.json_field("recovering", node.cluster ? Value(node.cluster->recovering) : Value());

@@ -440,6 +440,7 @@ Result<Config> load_config(const std::string& base, std::vector<ConfigProblem>& 
     problems.push_back({file, 0, read.error().text(), "make it readable"});
     return fail(ErrorCode::kInvalid, "configuration has errors");
   }
+  check_writers(file, problems);
   Result<Config> config = parse_config(base, file, text, problems);
   const std::string nodes_file = config ? config->nodes_file : base + "/nodes";
   std::vector<ConfigProblem> found;
@@ -448,7 +449,7 @@ Result<Config> load_config(const std::string& base, std::vector<ConfigProblem>& 
   if (config || nodes || nodes.error().saved_errno == 0)
     problems.insert(problems.end(), found.begin(), found.end());
   if (!config) return config;
-  if (!nodes) return fail(ErrorCode::kInvalid, "configuration has errors");
+  if (!nodes || any_fatal(problems)) return fail(ErrorCode::kInvalid, "configuration has errors");
   config->nodes = std::move(*nodes);
   const size_t before = problems.size();
   const bool asks = own == OwnAddress::kOrAsRouterSaid;

@@ -16,6 +16,7 @@ constexpr Option<std::string> kTexts[] = {
     {"node address", &Config::node_address},
     {"nodes list", &Config::nodes_file},
     {"cluster lock", &Config::cluster_lock},
+    {"lock register", &Config::lock_register},
     {"key file", &Config::key_file},
     {"volatile database directory", &Config::volatile_directory},
     {"persistent database directory", &Config::persistent_directory},

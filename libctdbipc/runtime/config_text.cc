@@ -2,6 +2,7 @@
 #include "libctdbipc/runtime/config_text.h"
 
 #include <arpa/inet.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <fstream>
@@ -49,6 +50,12 @@ std::string canonical_address(const std::string& text) {
 
 bool any_fatal(const std::vector<ConfigProblem>& problems) {
   return std::any_of(problems.begin(), problems.end(), [](const ConfigProblem& p) { return p.fatal; });
+}
+
+void check_writers(const std::string& path, std::vector<ConfigProblem>& problems) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0 || (status.st_mode & S_IWOTH) == 0) return;
+  problems.push_back({path, 0, "everybody may change it", "chmod o-w " + path});
 }
 
 Result<std::string> read_config_file(const std::string& path) {

@@ -34,6 +34,8 @@ bool text_is_sane(const std::string& file, const std::string& text, std::vector<
 // The address in the form inet_ntop prints, or empty.
 std::string canonical_address(const std::string& text);
 // One byte more than kConfigFileBytesMax at the most.
+// Whoever may write such a file says whom the cluster trusts. A problem when that is everybody; nothing when there is no such file.
+void check_writers(const std::string& path, std::vector<ConfigProblem>& problems);
 Result<std::string> read_config_file(const std::string& path);
 
 }  // namespace ctdb

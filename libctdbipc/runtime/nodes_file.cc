@@ -208,9 +208,16 @@ void add_line(std::vector<std::string>& lines, bool explicit_form, const NodesEd
 
 Result<std::vector<NodeAddress>> load_nodes(const std::string& file, std::vector<ConfigProblem>& problems) {
   Result<std::string> text = read_config_file(file);
-  if (text) return parse_nodes(file, *text, problems);
+  if (text) {
+    const size_t before = problems.size();
+    check_writers(file, problems);
+    if (problems.size() > before) return fail(ErrorCode::kInvalid, "everybody may change " + file);
+    return parse_nodes(file, *text, problems);
+  }
+  const bool missing = text.error().saved_errno == ENOENT;
   problems.push_back({file, 0, std::strerror(text.error().saved_errno),
-                      "write the nodes file: one address a line, the same on every node"});
+                      missing ? "write the nodes file: one address a line, the same on every node"
+                              : "let the users of the daemons read it: chmod a+r " + file});
   return fail(std::move(text.error()));
 }
 

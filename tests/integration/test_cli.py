@@ -52,6 +52,7 @@ class CliTest(unittest.TestCase):
         self.assertRegex(text, r"""\Ahealthy
 leader [012], generation \d+, 3 of 3 nodes take part
 1 more node may fail, one after the other, and the others go on
+this node may be restarted now
 this is node 1, 127\.0\.0\.2, of cluster 'ctdb'
 
 DAEMON          STATE +PID +UPTIME S +STATUS
@@ -65,7 +66,8 @@ ctdb-recoveryd  alive .*
         self.assertIn(document.pop("leader"), (0, 1, 2))
         self.assertGreater(document.pop("generation"), 1)
         self.assertEqual(document, {"schema": 1, "command": "status", "healthy": True, "reason": "", "members": 3,
-                                    "nodes": 3, "witnesses": 0, "failures_survived": 1, "runstate": "RUNNING",
+                                    "nodes": 3, "witnesses": 0, "failures_survived": 1, "may_restart": True,
+                                    "no_restart_reason": "", "runstate": "RUNNING",
                                     "recovering": False, "node": 1, "address": "127.0.0.2", "witness": False,
                                     "cluster": "ctdb"})
 

@@ -116,6 +116,21 @@ TEST(NodeView, SurvivesAsManyFailuresAsVotersAndMembersAllow) {
   EXPECT_EQ(survived(3, 0, 0, 0), std::nullopt) << "an older recoveryd says nothing of it";
 }
 
+TEST(NodeView, MayBeRestartedWhenTheOthersGoOn) {
+  NodeView node = healthy();
+  node.cluster->members = node.cluster->voters = node.cluster->voters_reachable = 3;
+  node.cluster->votes_needed = 2;
+  EXPECT_EQ(node.why_no_restart(), "");
+  node.cluster->voters_reachable = node.cluster->members = 2;
+  EXPECT_EQ(node.why_no_restart(), "the others would not go on without it");
+  node.cluster->voters = 0;
+  EXPECT_EQ(node.why_no_restart(), "it is not known whether the others would go on");
+  node.cluster->recovering = true;
+  EXPECT_EQ(node.why_no_restart(), "a recovery runs, or this node is on its way in or out");
+  node.cluster->leader = CTDB_UNKNOWN_PNN;
+  EXPECT_EQ(node.why_no_restart(), "") << "it serves nobody";
+}
+
 TEST(NodeView, AWitnessNeedsNoStoreAndNoGeneration) {
   NodeView node = healthy();
   node.is_witness = true;

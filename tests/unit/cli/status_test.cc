@@ -61,6 +61,8 @@ TEST_F(StatusTest, JsonTellsTheNodeAndItsDaemons) {
   "nodes": 2,
   "witnesses": 0,
   "failures_survived": null,
+  "may_restart": true,
+  "no_restart_reason": "",
   "runstate": null,
   "recovering": null,
   "node": 1,

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -288,6 +289,54 @@ TEST_F(LoadConfig, AnotherNodesFileMayBeNamed) {
   write("ctdb.conf", "[cluster]\nnodes list = " + base_ + "/others\nport = x\n");
   EXPECT_FALSE(load());
   EXPECT_EQ(problems_.size(), 1u) << text_;  // nothing about a file that nobody named
+}
+
+TEST_F(LoadConfig, AFileThatEverybodyMayChangeIsRefused) {
+  write("nodes", "127.0.0.1\n");
+  write("ctdb.conf", "");
+  for (const char* name : {"/nodes", "/ctdb.conf"}) {
+    std::filesystem::permissions(base_ + name, std::filesystem::perms(0646));
+    EXPECT_FALSE(load()) << name;
+    EXPECT_EQ(text_, base_ + name + ": everybody may change it (chmod o-w " + base_ + name + ")\n");
+    std::filesystem::permissions(base_ + name, std::filesystem::perms(0664));
+    EXPECT_TRUE(load()) << text_;
+  }
+}
+
+TEST(ChangedOptions, NamesEveryOneThatNeedsARestart) {
+  const std::pair<const char*, const char*> changes[] = {
+      {"cluster name", "[cluster]\ncluster name = other\n"},
+      {"node address", "[cluster]\nnode address = 10.0.0.1\n"},
+      {"nodes list", "[cluster]\nnodes list = /other\n"},
+      {"cluster lock", "[cluster]\ncluster lock = /other\n"},
+      {"leader capability", "[cluster]\nleader capability = false\n"},
+      {"quorum", "[cluster]\nquorum = none\n"},
+      {"lock register", "[cluster]\nlock register = /other\n"},
+      {"port", "[cluster]\nport = 4380\n"},
+      {"spin", "[cluster]\nspin = adaptive\n"},
+      {"key file", "[cluster]\nkey file = /other\n"},
+      {"volatile database directory", "[database]\nvolatile database directory = /other\n"},
+      {"persistent database directory", "[database]\npersistent database directory = /other\n"},
+      {"state database directory", "[database]\nstate database directory = /other\n"},
+      {"copies", "[database]\ncopies = x.tdb=2\n"},
+      {"tdb mutexes", "[database]\ntdb mutexes = false\n"},
+      {"lmaster capability", "[legacy]\nlmaster capability = false\n"},
+      {"start as stopped", "[legacy]\nstart as stopped = true\n"},
+      {"start as disabled", "[legacy]\nstart as disabled = true\n"},
+      {"[verbs]", "[verbs]\nmode = off\n"},
+      {"location", "[logging]\nlocation = syslog\n"},
+      {"flight recorder", "[logging]\nflight recorder = 17\n"},
+      {"run directory", "[ipc]\nrun directory = /other\n"},
+      {"socket", "[ipc]\nsocket = /other\n"},
+      {"setup socket", "[ipc]\nsetup socket = /other\n"},
+  };
+  const Config before = config_of("").config;
+  for (const auto& [name, text] : changes) {
+    const Parsed now = config_of(text);
+    EXPECT_TRUE(now.good) << now.text();
+    const std::vector<std::string> found = changed_options(before, now.config);
+    EXPECT_NE(std::ranges::find(found, name), found.end()) << name;
+  }
 }
 
 TEST_F(LoadConfig, AKeyFileIsCheckedWhereThereIsOne) {
