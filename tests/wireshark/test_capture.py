@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -207,7 +208,8 @@ class Capture(unittest.TestCase):
 
         def extcap(*words, **options):
             return subprocess.run([EXTCAP, *words], capture_output=True, text=True, env=environment, timeout=60, **options)
-        self.assertIn("interface {value=ctdb-node}", extcap("--extcap-interfaces", "--extcap-version=4.0").stdout)
+        self.assertIn(f"interface {{value=ctdb-node}}{{display=CTDB node {self.node.index} ({self.node.base})}}",
+                      extcap("--extcap-interfaces", "--extcap-version=4.0").stdout)
         self.assertIn("dlt {number=252}", extcap("--extcap-interface", "ctdb-node", "--extcap-dlts").stdout)
         self.assertIn("{call=--redact}", extcap("--extcap-interface", "ctdb-node", "--extcap-config").stdout)
         fifo = os.path.join(self.home.path, "fifo")
@@ -220,6 +222,18 @@ class Capture(unittest.TestCase):
             out = subprocess.run(["tshark", "-r", "-", "-c", "5", "-T", "fields", "-e", "frame.interface_name"], stdin=pipe, capture_output=True,
                                  text=True, timeout=60).stdout
         self.assertEqual(len(out.splitlines()), 5)
+
+    def test_tshark_lists_it(self):
+        # Not for root, whom Wireshark trusts with no program of others.
+        home = tempfile.TemporaryDirectory(prefix="ctdb-extcap-")
+        self.addCleanup(home.cleanup)
+        folder = home.name
+        shutil.copy(EXTCAP, folder)
+        os.chmod(folder, 0o755)
+        environment = dict(os.environ, WIRESHARK_EXTCAP_DIR=folder, CTDB_BASE=self.node.base, HOME="/nonexistent")
+        somebody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+        done = subprocess.run([*somebody, "tshark", "-D"], capture_output=True, text=True, env=environment, timeout=60)
+        self.assertRegex(done.stdout, r"\d+\. ctdb-node \(CTDB node .*\)", done.stderr)
 
 
 if __name__ == "__main__":
