@@ -79,6 +79,8 @@ const char* describe(CaptureLink link) {
   switch (link) {
     case CaptureLink::kLink:
       return "link of the routers";
+    case CaptureLink::kVerbsLink:
+      return "link of the routers over verbs";
     case CaptureLink::kRecordStream:
       return "record stream of the stores";
     case CaptureLink::kClassicClient:
@@ -112,6 +114,8 @@ std::string PcapngWriter::name_of(const Name& name) const {
   switch (name.first) {
     case CaptureLink::kLink:
       return here + "link-node" + std::to_string(name.second);
+    case CaptureLink::kVerbsLink:
+      return here + "verbs-node" + std::to_string(name.second);
     case CaptureLink::kRecordStream:
       return here + "records-node" + std::to_string(name.second);
     case CaptureLink::kClassicClient:

@@ -51,10 +51,14 @@ bool RouterShell::to_recoveryd(Lane lane, uint32_t endpoint, ByteView packet) {
   return daemons_.to_recoveryd(lane, endpoint, packet);
 }
 
+CaptureLink RouterShell::way_of_link() const {
+  return transport_->carried_by() == LinkKind::kVerbs ? CaptureLink::kVerbsLink : CaptureLink::kLink;
+}
+
 bool RouterShell::to_link(uint32_t pnn, Lane lane, ByteView packet) {
   if (!transport_->send(pnn, lane, packet)) return false;
   if (lane == Lane::kData) spin_.sent(packet);
-  capture_.copy(CaptureLink::kLink, true, pnn, 0, packet);
+  capture_.copy(way_of_link(), true, pnn, 0, packet);
   return true;
 }
 

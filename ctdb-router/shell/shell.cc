@@ -204,7 +204,7 @@ void RouterShell::on_stream_report(uint32_t pnn, bool broken) {
 bool RouterShell::on_packet(uint32_t pnn, MutableBytes packet) {
   hooks_.arrived(packet);
   spin_.received(packet);
-  capture_.copy(CaptureLink::kLink, false, pnn, 0, packet);
+  capture_.copy(way_of_link(), false, pnn, 0, packet);
   return router_->on_link_packet(pnn, packet, loop_.now());
 }
 

@@ -90,6 +90,8 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   void on_keeper_holds(uint32_t pnn, uint32_t number) override;
   void on_keeper() override;
 
+  CaptureLink way_of_link() const;
+
   DaemonContext& context_;
   EventLoop& loop_;
   const HookPoints hooks_{"ctdb-router"};

@@ -76,6 +76,8 @@ class Transport {
   // What both sides of the link understand (kLinkVersionMax); 0: it is down.
   virtual uint32_t version(uint32_t pnn) const = 0;
   virtual LinkReport report(uint32_t pnn) const = 0;
+  // What the packet of the last send(), or of the on_packet() in progress, goes or came over.
+  virtual LinkKind carried_by() const { return LinkKind::kTcp; }
   // true: this node has a store now, which needs a new stream to every node. false: it has none.
   virtual void want_record_streams(bool wanted) { (void)wanted; }
   // No record stream to that node is opened from this side while held.

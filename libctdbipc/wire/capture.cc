@@ -152,7 +152,8 @@ bool CaptureBuffer::wanted(const CapturedPacket& seen) const {
   if (options_.operation && header.operation != *options_.operation) return false;
   if (options_.db_id && database_of(seen.bytes, header.operation) != options_.db_id) return false;
   if (!options_.node) return true;
-  const bool over_link = seen.link == CaptureLink::kLink || seen.link == CaptureLink::kRecordStream;
+  const bool over_link = seen.link == CaptureLink::kLink || seen.link == CaptureLink::kRecordStream ||
+                         seen.link == CaptureLink::kVerbsLink;
   const uint32_t node = *options_.node;
   return header.srcnode == node || header.destnode == node || (over_link && seen.number == node);
 }

@@ -20,7 +20,7 @@ inline std::string capture_socket(const std::string& run_directory, const std::s
   return run_directory + "/" + daemon + ".capture";
 }
 
-// Where a packet was seen. `number` is the node of kLink and kRecordStream.
+// Where a packet was seen. `number` is the node of kLink, kRecordStream and kVerbsLink. Files keep the values.
 enum class CaptureLink : uint8_t {
   kLink,
   kRecordStream,
@@ -28,6 +28,7 @@ enum class CaptureLink : uint8_t {
   kNativeClient,
   kStore,
   kRecoveryd,
+  kVerbsLink,  // a link whose data lane was on verbs; kLink: over TCP
   kCount
 };
 

@@ -40,6 +40,7 @@ class VerbsTransport final : public Transport, TransportEvents, VerbsDeviceEvent
   // ---- Transport ----
   Result<void> start() override { return tcp_->start(); }
   bool send(uint32_t pnn, Lane lane, ByteView packet) override;
+  LinkKind carried_by() const override { return carried_by_; }
   void flush() override;
   size_t queued_bytes() const override;
   size_t queued_bytes(uint32_t pnn) const override {
@@ -74,7 +75,10 @@ class VerbsTransport final : public Transport, TransportEvents, VerbsDeviceEvent
     bool post(const ChunkHeader& header, ByteView payload, bool signalled) override;
     void tell(Lane lane, Operation operation, const Bytes& payload) override;
     void send_by_tcp(ByteView packet) override;
-    bool deliver(MutableBytes packet) override { return transport.events_.on_packet(pnn, packet); }
+    bool deliver(MutableBytes packet) override {
+      transport.carried_by_ = LinkKind::kVerbs;
+      return transport.events_.on_packet(pnn, packet);
+    }
     void cut(const std::string& why) override { transport.tcp_->cut(pnn, why); }
     void risen() override;
     void fallen(const std::string& why) override;
@@ -132,6 +136,7 @@ class VerbsTransport final : public Transport, TransportEvents, VerbsDeviceEvent
   std::map<uint32_t, Peer*> owners_;  // of queue pairs
   EventLoop::TimerId timer_ = 0;
   TimeNs timer_at_ = kNever;
+  LinkKind carried_by_ = LinkKind::kTcp;
   Bytes built_;
 };
 
@@ -224,6 +229,7 @@ bool VerbsTransport::on_packet(uint32_t pnn, MutableBytes packet) {
   const auto operation = load<uint32_t>(packet.data() + CTDB_OFF_OPERATION);
   if (!of_verbs(operation)) {
     if (lane_of(operation) == Lane::kData) ++peers_[pnn]->tcp_in;
+    carried_by_ = LinkKind::kTcp;
     return events_.on_packet(pnn, packet);
   }
   const Header header = read_header(packet);
@@ -319,6 +325,7 @@ void VerbsTransport::on_device_failed(const std::string& why) {
 bool VerbsTransport::send(uint32_t pnn, Lane lane, ByteView packet) {
   if (pnn >= peers_.size()) return false;
   Peer& peer = *peers_[pnn];
+  carried_by_ = LinkKind::kTcp;
   if (lane == Lane::kControl) return tcp_->send(pnn, lane, packet);
   if (peer.overflowed) return false;
   if (queued_bytes(pnn) + packet.size() > kLinkQueueBytesMax && tcp_->version(pnn) != 0) {
@@ -326,7 +333,11 @@ bool VerbsTransport::send(uint32_t pnn, Lane lane, ByteView packet) {
     touch(peer);
     return false;
   }
-  if (peer.link.send(packet)) return touch(peer), true;
+  if (peer.link.send(packet)) {
+    carried_by_ = LinkKind::kVerbs;
+    touch(peer);
+    return true;
+  }
   const bool sent = tcp_->send(pnn, lane, packet);
   if (sent) ++peer.tcp_out;
   return sent;

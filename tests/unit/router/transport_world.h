@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -60,6 +61,7 @@ class TransportNode : public TransportEvents {
   bool on_packet(uint32_t peer, MutableBytes packet) override {
     EXPECT_EQ(check_header(packet), HeaderFault::kNone);
     add({LinkEvent::Kind::kPacket, peer, 0, to_bytes(packet)});
+    came_over[read_header(packet).reqid] = transport->carried_by();
     return !refuse_packets;
   }
 
@@ -99,7 +101,8 @@ class TransportNode : public TransportEvents {
   std::vector<UniqueFd> streams;
   std::vector<uint32_t> stream_peers;
   size_t streams_unwanted = 0;
-  std::vector<uint32_t> lost;  // reqids
+  std::vector<uint32_t> lost;              // reqids
+  std::map<uint32_t, LinkKind> came_over;  // by reqid
   std::string why_down;
   bool frozen = false;
   bool refuse_packets = false;

@@ -199,6 +199,16 @@ TEST_F(VerbsFaults, APortThatGoesDownAndUp) {
   expect_all();
 }
 
+TEST_F(VerbsFaults, WhatCarriesAPacketIsKnown) {
+  start_on_verbs();
+  a->transport->send(1, Lane::kData, link_message(0, 1, 1, 100));
+  EXPECT_EQ(a->transport->carried_by(), LinkKind::kVerbs);
+  a->transport->send(1, Lane::kControl, link_message(0, 1, 2, 100));
+  EXPECT_EQ(a->transport->carried_by(), LinkKind::kTcp);
+  ASSERT_TRUE(until([&] { return b->packets() == 2; }));
+  EXPECT_EQ(b->came_over, (std::map<uint32_t, LinkKind>{{1, LinkKind::kVerbs}, {2, LinkKind::kTcp}}));
+}
+
 TEST_F(VerbsFaults, EventsOfNoConsequence) {
   start_on_verbs();
   for (const ibv_event_type type : {IBV_EVENT_SRQ_LIMIT_REACHED, IBV_EVENT_LID_CHANGE, IBV_EVENT_PKEY_CHANGE,
