@@ -90,8 +90,12 @@ struct RecoverydTiming {
   // A helper of somebody else's may leave its place in a queue behind each time it does not get the lock (etcd's for 9 s): when
   // the first attempts have failed, those that follow are so far apart, for a node with others before it as many times that.
   TimeNs helper_rests = 12 * kSecond;
-  TimeNs gather = 100 * kMillisecond;        // a new leader waits this long for all linked nodes to answer
-  TimeNs link_grace = 60 * kMillisecond;     // a cut that ends sooner costs nobody its membership
+  TimeNs gather = 100 * kMillisecond;     // a new leader waits this long for all linked nodes to answer
+  TimeNs link_grace = 60 * kMillisecond;  // a cut that ends sooner costs nobody its membership
+  // A leader that is in the way of a larger set of members than any with it leads no more and lets others be elected for so
+  // long; what it supposed of nodes that it does not reach may be wrong, so not soon again.
+  TimeNs stands_back = 500 * kMillisecond;
+  TimeNs stands_back_again = 30 * kSecond;
   TimeNs suspend_grace = 20 * kMillisecond;  // links to a majority gone this long: the store is suspended
   TimeNs store_grace = 2 * kSecond;          // a store that comes back sooner keeps its records
   // A node without word from the leader for `lease` stops serving by itself; others count on that after member_silence

@@ -43,7 +43,8 @@ void Election::work(bool may_lead) {
   }
   if (leading()) return;
   if (leader_ != CTDB_UNKNOWN_PNN && !live_leader()) forget_leader();
-  if (!may_lead || !c_.votes() || must_wait() || live_leader() || !c_.voters.enough(c_.linked_count())) {
+  if (!may_lead || !c_.votes() || must_wait() || c_.now < stands_back_until_ || live_leader() ||
+      !c_.voters.enough(c_.linked_count())) {
     campaign_at_ = kNever;
     return;
   }
@@ -55,6 +56,7 @@ TimeNs Election::next_deadline() const {
   if (role_ == Role::kTrial || role_ == Role::kCandidate) return give_up_at_;
   if (leading()) return kNever;
   if (leader_ != CTDB_UNKNOWN_PNN) return std::min(campaign_at_, heard_ + c_.timing().leader_silence);
+  if (campaign_at_ == kNever && c_.now < stands_back_until_) return stands_back_until_;
   if (campaign_at_ == kNever && c_.fresh() && !c_.decided_elsewhere) {
     const TimeNs waits = c_.router_up_at + c_.timing().first_start;
     return waits > c_.now ? waits : kNever;

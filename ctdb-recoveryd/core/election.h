@@ -68,6 +68,8 @@ class Election {
   void saw_term(uint64_t term);
   // Leading ends here.
   void resign();
+  // No campaign before that: others are to lead.
+  void stand_back(TimeNs until) { stands_back_until_ = until; }
   // Whose votes count is not what it was when they were asked for.
   void start_over();
 
@@ -97,6 +99,7 @@ class Election {
   TimeNs campaign_at_ = kNever;  // follower: when to start a trial
   TimeNs give_up_at_ = kNever;   // trial, candidate: when to stop waiting for votes
   TimeNs votes_asked_at_ = 0;
+  TimeNs stands_back_until_ = 0;
   unsigned failures_ = 0;  // campaigns lost in a row: the back-off grows
   std::set<uint32_t> grants_;
   Told told_;

@@ -109,6 +109,76 @@ bool Leader::may_leave(uint32_t pnn) {
   return false;
 }
 
+// Might be a member of another leader's choice: it votes, others that answer here reach it, and nothing is known against it.
+bool Leader::others_reach(uint32_t pnn) const {
+  const Peer& peer = peers_[pnn];
+  if (c_.linked(pnn) || !contains(voters_.numbers, pnn) || c_.witness(pnn) || c_.now < peer.benched_until ||
+      (peer.answered && (peer.reply.flags & (CTDB_NODE_STOPPED | CTDB_NODE_BANNED)) != 0)) {
+    return false;
+  }
+  for (uint32_t node = 0; node < peers_.size(); ++node) {
+    if (node != c_.pnn() && reaches(node, pnn)) return true;
+  }
+  return false;
+}
+
+bool Leader::reaches(uint32_t from, uint32_t to) const {
+  const Peer& peer = peers_[from];
+  return c_.linked(from) && peer.answered && peer.fresh &&
+         std::find(peer.reply.reachable.begin(), peer.reply.reachable.end(), to) !=
+             peer.reply.reachable.end();
+}
+
+// A leader makes generations only of nodes that it reaches. Those that it does not reach say nothing here: what others say of
+// them is taken for both ways, and that they reach each other is supposed. Who leads next sees it from nearer.
+void Leader::look_for_larger_set(std::vector<MemberCandidate> candidates) {
+  larger_.clear();
+  std::vector<uint32_t> far;
+  for (uint32_t node = 0; node < peers_.size(); ++node) {
+    if (others_reach(node)) far.push_back(node);
+  }
+  if (!far.empty()) {
+    for (uint32_t node : far) {
+      candidates[node] = {true, far};
+      for (uint32_t other = 0; other < peers_.size(); ++other) {
+        if (other != c_.pnn() && reaches(other, node)) candidates[node].reachable.push_back(other);
+      }
+    }
+    larger_ = choose_members(candidates, c_.pnn(), c_.durable.decided_members);
+    if (larger_.size() <= target_.size()) larger_.clear();
+  } else if (eligible(c_.pnn()) && !contains(target_, c_.pnn())) {
+    larger_ = target_;  // they say that they do not reach this node
+  }
+  if (larger_.empty() || c_.now < stands_back_from_ || !another_can_lead(larger_)) {
+    outnumbered_since_ = kNever;
+    return;
+  }
+  if (outnumbered_since_ == kNever) outnumbered_since_ = c_.now;
+  wait_until(outnumbered_since_ + c_.timing().link_grace);
+}
+
+bool Leader::another_can_lead(const std::vector<uint32_t>& set) const {
+  return std::any_of(set.begin(), set.end(), [this](uint32_t node) {
+    const auto linked = std::count_if(c_.voters.numbers().begin(), c_.voters.numbers().end(),
+                                      [&](uint32_t voter) { return voter == node || reaches(node, voter); });
+    return node != c_.pnn() && reaches(node, node) && c_.voters.enough(static_cast<size_t>(linked)) &&
+           (peers_[node].reply.capabilities & CTDB_CAPABILITY_RECMASTER) != 0;
+  });
+}
+
+// By lock the next one may have to wait long for it, and everybody's lease would end.
+bool Leader::stands_in_the_way() const {
+  return outnumbered_since_ != kNever && c_.now >= outnumbered_since_ + c_.timing().link_grace && !by_lock();
+}
+
+void Leader::stand_back() {
+  std::string all;
+  for (uint32_t node : larger_) all += (all.empty() ? "" : ", ") + std::to_string(node);
+  stands_back_from_ = c_.now + c_.timing().stands_back_again;
+  resign("nodes " + all + " reach each other, and this node not all of them");
+  election_.stand_back(c_.now + c_.timing().stands_back);
+}
+
 void Leader::judge() {
   dirty_ = false;
   judge_at_ = kNever;
@@ -120,7 +190,8 @@ void Leader::judge() {
     if (candidates[node].eligible) wait_until(peer.heard + c_.timing().member_silence);
     wait_until(peer.benched_until);
   }
-  target_ = choose_members(candidates, c_.pnn());
+  target_ = choose_members(candidates, c_.pnn(), c_.durable.decided_members);
+  look_for_larger_set(candidates);
   waiting_ = false;
   for (uint32_t node = 0; node < peers_.size(); ++node) {
     if (!c_.known(node)) continue;

@@ -25,6 +25,7 @@ void Leader::start() {
   opened_ = CTDB_INVALID_GENERATION;
   waiting_ = false;
   recovery_.give_up();
+  outnumbered_since_ = kNever;
   attempts_ = 0;
   retry_at_ = 0;
   judge_from_ = 0;
@@ -200,6 +201,7 @@ void Leader::work() {
   member_.lease_from(majority_acked_sent());
   update_flags();
   if (dirty_ || c_.now >= judge_at_) judge();
+  if (stands_in_the_way()) return stand_back();
   drive();
   if (!election_.leading()) return;
   if (beat_now_ || c_.now >= next_beat_) beat();

@@ -98,6 +98,13 @@ class Leader {
   void not_wanted(uint32_t pnn, bool unwanted, const std::string& why);
   void wait_until(TimeNs when);
   std::string why_not_chosen(uint32_t pnn) const;
+  // A larger set of members than one with this node.
+  bool others_reach(uint32_t pnn) const;
+  bool reaches(uint32_t from, uint32_t to) const;
+  void look_for_larger_set(std::vector<MemberCandidate> candidates);
+  bool another_can_lead(const std::vector<uint32_t>& set) const;
+  bool stands_in_the_way() const;
+  void stand_back();
 
   // recover.cc
   void drive();
@@ -129,9 +136,12 @@ class Leader {
   bool dirty_ = false;            // something judge() looks at has changed
   TimeNs judge_at_ = kNever;      // or will, by time alone
   std::vector<uint32_t> target_;  // who should be members
-  NextVoters voters_;             // and who should vote; at most one voter from those who do
-  bool confirm_ = false;          // voters are to change, but this term has decided nothing yet
-  bool waiting_ = false;          // somebody's membership is undecided: begin nothing now
+  std::vector<uint32_t> larger_;  // a larger set that this node would not be in; empty: there is none
+  TimeNs outnumbered_since_ = kNever;
+  TimeNs stands_back_from_ = 0;  // not sooner again
+  NextVoters voters_;            // and who should vote; at most one voter from those who do
+  bool confirm_ = false;         // voters are to change, but this term has decided nothing yet
+  bool waiting_ = false;         // somebody's membership is undecided: begin nothing now
   Recovery recovery_;
   RecoveryRecord record_;                      // of the attempt under way
   RecoveryRecord last_;                        // survives the end of leading

@@ -2,6 +2,9 @@
 // Who is left out of a generation, what it says of that, and who must not be.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
+
 #include "tests/unit/recoveryd/world.h"
 
 namespace ctdb::test {
@@ -50,6 +53,75 @@ TEST(LeftOut, ALinkThatIsBackBeforeItsRecoverydCostsNobodyItsRecords) {
   world.start_recoveryd(slow);
   ASSERT_TRUE(world.until([&] { return world.open_all() && world.generation(slow) > generation; }, kSecond));
   EXPECT_EQ(world.store(slow).reason, "") << "it was never told to stop";
+}
+
+bool logged(const World& world, const std::string& text) {
+  return std::any_of(world.log.begin(), world.log.end(),
+                     [&](const std::string& line) { return line.find(text) != std::string::npos; });
+}
+
+std::vector<uint32_t> others_of_five(uint32_t node) {
+  std::vector<uint32_t> others;
+  for (uint32_t pnn = 0; pnn < 5; ++pnn) {
+    if (pnn != node) others.push_back(pnn);
+  }
+  return others;
+}
+
+// It reaches only two of the four others, which all reach each other.
+TEST(LeftOut, ALeaderInTheWayOfTheLargestSetLeadsNoMoreAndSaysWhy) {
+  World world(5);
+  ASSERT_TRUE(open(world));
+  const uint32_t leader = world.leader();
+  const std::vector<uint32_t> others = others_of_five(leader);
+  world.cut(leader, others[0]);
+  world.cut(leader, others[1]);
+  ASSERT_TRUE(world.until([&] { return world.open_together(others); }, 3 * kSecond));
+  EXPECT_TRUE(logged(world, "this node leads no more: nodes "));
+  EXPECT_NE(world.leader(), leader);
+  for (uint32_t pnn : others) EXPECT_EQ(world.store(pnn).reason, "") << "node " << pnn << " had to stop";
+  EXPECT_TRUE(world.until(
+      [&] { return world.state(leader).reason.find("cannot reach each other") != std::string::npos; },
+      3 * kSecond))
+      << world.state(leader).reason;
+  const uint32_t next = world.leader();
+  world.run(40 * kSecond);
+  EXPECT_TRUE(world.open_together(others)) << "it stays so";
+  EXPECT_EQ(world.leader(), next);
+  world.rejoin(leader);
+  EXPECT_TRUE(world.until([&] { return world.open_all(); }, 3 * kSecond));
+}
+
+// A link less, and a set as large with the leader: nothing changes but for the node at its other end.
+TEST(LeftOut, ALeaderGoesOnWhereNoSetIsLarger) {
+  World world(5);
+  ASSERT_TRUE(open(world));
+  const uint32_t leader = world.leader();
+  const std::vector<uint32_t> others = others_of_five(leader);
+  world.cut(leader, others[0]);
+  ASSERT_TRUE(world.until([&] { return world.open_together(others_of_five(others[0])); }, 3 * kSecond));
+  EXPECT_EQ(world.leader(), leader);
+  EXPECT_FALSE(logged(world, "leads no more"));
+}
+
+// What it supposed of those it does not reach was wrong: they do not reach each other either. Whoever leads then sees it, and
+// the cluster comes to rest.
+TEST(LeftOut, ALeaderThatSupposedTooMuchChangesTheLeaderOnce) {
+  World world(5);
+  ASSERT_TRUE(open(world));
+  const uint32_t leader = world.leader();
+  const std::vector<uint32_t> others = others_of_five(leader);
+  world.cut(others[0], others[1]);
+  world.cut(leader, others[0]);
+  world.cut(leader, others[1]);
+  world.run(5 * kSecond);
+  const uint32_t generation = world.generation(others[2]);
+  ASSERT_NE(generation, CTDB_INVALID_GENERATION);
+  EXPECT_EQ(world.state(others[2]).members.size(), 3u);
+  const uint64_t term = world.state(others[2]).term;
+  world.run(60 * kSecond);
+  EXPECT_EQ(world.generation(others[2]), generation);
+  EXPECT_EQ(world.state(others[2]).term, term);
 }
 
 }  // namespace

@@ -3,6 +3,10 @@
 // what a node says of itself, the bookkeeping of an attempt.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <bit>
+#include <tuple>
+
 #include "ctdb-recoveryd/core/cluster_node.h"
 #include "ctdb-recoveryd/core/durable_state.h"
 #include "ctdb-recoveryd/core/membership.h"
@@ -10,6 +14,7 @@
 #include "ctdb-recoveryd/core/quorum.h"
 #include "ctdb-recoveryd/core/recovery.h"
 #include "libctdbipc/base/hash.h"
+#include "libctdbipc/base/random.h"
 #include "libctdbipc/wire/reader.h"
 
 namespace ctdb {
@@ -132,42 +137,127 @@ void cut_one_way(std::vector<MemberCandidate>& mesh, uint32_t from, uint32_t to)
 }
 
 TEST(Membership, TakesAllThatReachEachOther) {
-  EXPECT_EQ(choose_members(full_mesh(4), 2), (Set{0, 1, 2, 3}));
+  EXPECT_EQ(choose_members(full_mesh(4), 2, {}), (Set{0, 1, 2, 3}));
   std::vector<MemberCandidate> mesh = full_mesh(4);
   mesh[1].eligible = false;
-  EXPECT_EQ(choose_members(mesh, 2), (Set{0, 2, 3}));
-  EXPECT_EQ(choose_members({}, 0), Set{});
+  EXPECT_EQ(choose_members(mesh, 2, {}), (Set{0, 2, 3}));
+  EXPECT_EQ(choose_members({}, 0, {}), Set{});
 }
 
 TEST(Membership, ACutBetweenTwoCostsTheHigherPnn) {
   std::vector<MemberCandidate> mesh = full_mesh(4);
   cut_one_way(mesh, 1, 3);
   cut_one_way(mesh, 3, 1);
-  EXPECT_EQ(choose_members(mesh, 0), (Set{0, 1, 2}));
+  EXPECT_EQ(choose_members(mesh, 0, {}), (Set{0, 1, 2}));
 }
 
 TEST(Membership, OneDirectionMissingIsACut) {
   std::vector<MemberCandidate> mesh = full_mesh(3);
   cut_one_way(mesh, 1, 2);
-  EXPECT_EQ(choose_members(mesh, 0), (Set{0, 1}));
+  EXPECT_EQ(choose_members(mesh, 0, {}), (Set{0, 1}));
 }
 
 TEST(Membership, TheLeaderStays) {
   std::vector<MemberCandidate> mesh = full_mesh(3);
   cut_one_way(mesh, 0, 2);
-  EXPECT_EQ(choose_members(mesh, 2), (Set{1, 2}));
+  EXPECT_EQ(choose_members(mesh, 2, {}), (Set{1, 2}));
 }
 
 TEST(Membership, WhoMissesMostGoesFirst) {
   std::vector<MemberCandidate> mesh = full_mesh(5);
   for (uint32_t other : {2u, 3u, 4u}) cut_one_way(mesh, 1, other);
-  EXPECT_EQ(choose_members(mesh, 0), (Set{0, 2, 3, 4}));
+  EXPECT_EQ(choose_members(mesh, 0, {}), (Set{0, 2, 3, 4}));
 }
 
 TEST(Membership, ReachableNodesBeyondTheListAreIgnored) {
   std::vector<MemberCandidate> mesh = full_mesh(2);
   mesh[0].reachable.push_back(4000000000u);
-  EXPECT_EQ(choose_members(mesh, 0), (Set{0, 1}));
+  EXPECT_EQ(choose_members(mesh, 0, {}), (Set{0, 1}));
+}
+
+// The leader misses as many as nobody else, and yet the largest set is without it.
+TEST(Membership, TheLargestSetIsTakenAlsoWithoutTheLeader) {
+  std::vector<MemberCandidate> mesh = full_mesh(5);
+  for (uint32_t other : {1u, 2u}) cut_one_way(mesh, 0, other);
+  EXPECT_EQ(choose_members(mesh, 0, {0, 1, 2, 3, 4}), (Set{1, 2, 3, 4}));
+}
+
+TEST(Membership, OfEqualSetsTheOneThatRunsStays) {
+  std::vector<MemberCandidate> mesh = full_mesh(4);
+  cut_one_way(mesh, 1, 3);
+  EXPECT_EQ(choose_members(mesh, 1, {0, 2, 3}), (Set{0, 2, 3}));
+  EXPECT_EQ(choose_members(mesh, 3, {0, 1, 2, 3}), (Set{0, 2, 3}));
+  EXPECT_EQ(choose_members(mesh, 0, {}), (Set{0, 1, 2}));
+}
+
+// Every graph of five nodes, every leader, every set of members: compared with the best of all 32 sets.
+TEST(Membership, IsTheBestOfAllSetsOfFive) {
+  constexpr uint32_t kNodes = 5;
+  std::vector<std::pair<uint32_t, uint32_t>> pairs;
+  for (uint32_t a = 0; a < kNodes; ++a) {
+    for (uint32_t b = a + 1; b < kNodes; ++b) pairs.push_back({a, b});
+  }
+  const auto set_of = [](uint32_t bits) {
+    Set set;
+    for (uint32_t node = 0; node < kNodes; ++node) {
+      if ((bits >> node & 1) != 0) set.push_back(node);
+    }
+    return set;
+  };
+  for (uint32_t cuts = 0; cuts < 1u << pairs.size(); ++cuts) {
+    std::vector<MemberCandidate> mesh = full_mesh(kNodes);
+    std::vector<uint32_t> allowed;
+    for (size_t i = 0; i < pairs.size(); ++i) {
+      if ((cuts >> i & 1) != 0) cut_one_way(mesh, pairs[i].first, pairs[i].second);
+    }
+    for (uint32_t bits = 0; bits < 1u << kNodes; ++bits) {
+      bool fits = true;
+      for (size_t i = 0; i < pairs.size(); ++i) {
+        const uint32_t both = 1u << pairs[i].first | 1u << pairs[i].second;
+        fits = fits && !((cuts >> i & 1) != 0 && (bits & both) == both);
+      }
+      if (fits) allowed.push_back(bits);
+    }
+    for (uint32_t leader = 0; leader < kNodes; ++leader) {
+      for (uint32_t members = 0; members < 1u << kNodes; ++members) {
+        const auto better = [&](uint32_t a, uint32_t b) {
+          const auto rank = [&](uint32_t set) {
+            return std::tuple(std::popcount(set), std::popcount(set & members), set >> leader & 1);
+          };
+          if (rank(a) != rank(b)) return rank(a) < rank(b);
+          return (b >> std::countr_zero(a ^ b) & 1) != 0;
+        };
+        const uint32_t best = *std::max_element(allowed.begin(), allowed.end(), better);
+        ASSERT_EQ(choose_members(mesh, leader, set_of(members)), set_of(best))
+            << "cuts " << cuts << " leader " << leader << " members " << members;
+      }
+    }
+  }
+}
+
+// However many there are: it ends, and two that do not reach each other are never taken together.
+TEST(Membership, ManyCutsAreNoTrouble) {
+  Random dice(7);
+  for (const uint32_t nodes : {64u, 200u}) {
+    for (const uint32_t rare : {2u, 10u, 100u}) {
+      std::vector<MemberCandidate> mesh = full_mesh(nodes);
+      for (uint32_t a = 0; a < nodes; ++a) {
+        for (uint32_t b = 0; b < a; ++b) {
+          if (dice.one_in(rare)) cut_one_way(mesh, a, b);
+        }
+      }
+      const Set chosen = choose_members(mesh, 3, {});
+      EXPECT_FALSE(chosen.empty());
+      for (uint32_t a : chosen) {
+        const Set& reach = mesh[a].reachable;
+        for (uint32_t b : chosen) EXPECT_TRUE(std::binary_search(reach.begin(), reach.end(), b));
+      }
+    }
+  }
+  // Pairs that are cut have nothing to do with each other: one of each stays.
+  std::vector<MemberCandidate> mesh = full_mesh(200);
+  for (uint32_t node = 0; node < 200; node += 2) cut_one_way(mesh, node, node + 1);
+  EXPECT_EQ(choose_members(mesh, 1, {}).size(), 100u);
 }
 
 // ---- what a node says of itself ----
