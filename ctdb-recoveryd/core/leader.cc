@@ -26,6 +26,7 @@ void Leader::start() {
   waiting_ = false;
   recovery_.give_up();
   outnumbered_since_ = kNever;
+  tried_again_ = false;
   attempts_ = 0;
   retry_at_ = 0;
   judge_from_ = 0;

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "ctdb-recoveryd/core/complaints.h"
 #include "ctdb-recoveryd/core/context.h"
 #include "ctdb-recoveryd/core/election.h"
 #include "ctdb-recoveryd/core/member.h"
@@ -117,6 +118,7 @@ class Leader {
   void begin();
   void decide();
   void commit();
+  void complain(uint32_t from, const RecoveryReport& report);
   void check_slow_members();
   void bench(uint32_t pnn, const std::string& why);
   void tell_reconfigured();
@@ -143,10 +145,14 @@ class Leader {
   bool confirm_ = false;         // voters are to change, but this term has decided nothing yet
   bool waiting_ = false;         // somebody's membership is undecided: begin nothing now
   Recovery recovery_;
-  RecoveryRecord record_;                      // of the attempt under way
-  RecoveryRecord last_;                        // survives the end of leading
-  uint32_t given_up_ = 0;                      // attempts since the last recovery
-  uint32_t attempts_ = 0;                      // in this term
+  Complaints complaints_;      // of the attempt under way
+  TimeNs failed_at_ = kNever;  // when the first said that another's packets were wrong
+  bool blamed_ = false;        // what there is to say about this attempt was said
+  bool tried_again_ = false;   // since the last generation was opened, because one member alone said so
+  RecoveryRecord record_;      // of the attempt under way
+  RecoveryRecord last_;        // survives the end of leading
+  uint32_t given_up_ = 0;      // attempts since the last recovery
+  uint32_t attempts_ = 0;      // in this term
   uint32_t opened_ = CTDB_INVALID_GENERATION;  // the last one that this term has opened
   TimeNs retry_at_ = 0;
   // Answers to older heartbeats were written before the last order was carried out: they say nothing about

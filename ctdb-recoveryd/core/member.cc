@@ -96,7 +96,7 @@ uint32_t Member::on_store_recovered(const StoreRecovered& report) {
   }
   if (report.ok) {
     prepared_generation_ = report.generation;
-  } else {
+  } else if (!report.error.empty()) {
     c_.log(RecoverydLog::kError, "the store could not recover generation " +
                                      std::to_string(report.generation) + ": " + report.error);
   }

@@ -52,6 +52,7 @@ bool Leader::recovery_needed() const {
 }
 
 void Leader::drive() {
+  if (dirty_) judge();
   check_slow_members();
   if (dirty_) judge();
   if (waiting_) return;
@@ -122,6 +123,9 @@ void Leader::begin() {
   const uint32_t generation = make_generation(election_.term(), ++attempts_);
   begin_record(generation);
   recovery_.begin(generation, target_, voters_.numbers, c_.now);
+  complaints_.clear();
+  failed_at_ = kNever;
+  blamed_ = false;
   for (Peer& peer : peers_) peer.begun_instance = peer.reply.store_instance;
   c_.log(RecoverydLog::kNotice, "recovery begins: generation " + std::to_string(generation) + ", members " +
                                     names(target_) + ", base " +
@@ -150,12 +154,23 @@ void Leader::on_report(uint32_t from, const RecoveryReport& report) {
       !contains(recovery_.members(), from)) {
     return c_.refuse();
   }
-  if (!report.ok) return bench(from, "its store could not recover: " + report.error);
+  if (!report.ok) return complain(from, report);
   for (RecoveryMember& member : record_.members) {
     if (member.pnn == from)
       member = {from, static_cast<uint64_t>(c_.now - recovery_.began()), report.statistics};
   }
   if (recovery_.prepared(from, report.generation)) decide();
+}
+
+void Leader::complain(uint32_t from, const RecoveryReport& report) {
+  if (!is_part(report.about, recovery_.members())) return c_.refuse();
+  const bool waits = report.error.empty();
+  if (waits && report.about.empty()) return c_.refuse();
+  const bool own_fault = report.about.empty() || report.about == std::vector<uint32_t>{from};
+  if (!waits && own_fault) return bench(from, "its store could not recover: " + report.error);
+  complaints_.take(from, report);
+  // Whether others say so too is soon known.
+  if (!waits) failed_at_ = std::min(failed_at_, c_.now);
 }
 
 void Leader::decide() {
@@ -186,6 +201,7 @@ void Leader::commit() {
     if (member_.on_commit(order)) node_.opened();
   }
   recovery_.finish();
+  tried_again_ = false;
   opened_ = order.generation;
   end_record();
   judge_from_ = sequence_ + 1;
@@ -204,13 +220,23 @@ void Leader::tell_reconfigured() {
 }
 
 void Leader::check_slow_members() {
-  if (recovery_.phase() != Recovery::Phase::kPreparing) return;
-  const TimeNs deadline = recovery_.began() + c_.timing().recovery;
+  if (recovery_.phase() != Recovery::Phase::kPreparing || blamed_) return;
+  TimeNs deadline = recovery_.began() + c_.timing().recovery;
+  if (failed_at_ != kNever) deadline = std::min(deadline, failed_at_ + c_.timing().gather);
   if (c_.now < deadline) return wait_until(deadline);
-  for (uint32_t node : recovery_.members()) {
-    if (recovery_.waits_for(node) && c_.now >= peers_[node].benched_until)
-      bench(node, "its store did not recover in time");
-  }
+  blamed_ = true;
+  // What one alone says of another is no proof against either: a packet may have come twice. It is tried again, once.
+  const bool try_again = complaints_.failed() && !complaints_.agreed(recovery_.members()) && !tried_again_;
+  std::map<uint32_t, std::string> out;
+  if (!try_again) out = complaints_.culprits(recovery_.members(), recovery_.prepared(), c_.pnn());
+  for (const auto& [node, why] : out) bench(node, why);
+  if (!out.empty()) return;
+  tried_again_ = tried_again_ || try_again;
+  c_.log(RecoverydLog::kWarning, "generation " + std::to_string(recovery_.generation()) + " is given up" +
+                                     (try_again ? ": one store says that another's packets were wrong"
+                                                : ": no store says why it is not prepared"));
+  recovery_.give_up();
+  dirty_ = true;
 }
 
 // Left out for a while: one broken store must not keep everybody else waiting.

@@ -35,6 +35,7 @@ class Recovery {
   const std::vector<uint32_t>& members() const { return members_; }
   const std::vector<uint32_t>& voters() const { return voters_; }  // from this generation on
   bool waits_for(uint32_t pnn) const;
+  std::vector<uint32_t> prepared() const { return {prepared_.begin(), prepared_.end()}; }
   TimeNs began() const { return began_; }
 
  private:

@@ -108,12 +108,12 @@ std::string Recovery::attach_databases(const RecordDatabases& message) {
 }
 
 void Recovery::take_claims(Member& from, const RecordClaims& message) {
-  ++from.claim_batches_in;
   Database* db = ctx_.databases.find_volatile(message.db_id);
   if (db == nullptr || from.claims_ended) return ctx_.refuse();
   const std::vector<RecordClaim>& claims = message.claims;
   std::vector<uint32_t> hashes(claims.size());
   for (size_t i = 0; i < claims.size(); ++i) hashes[i] = jenkins_hash(claims[i].key);
+  bool news = false;
   for (size_t i = 0; i < claims.size(); ++i) {
     if (i + kFarAhead < claims.size()) db->index.will_find_soon(hashes[i + kFarAhead]);
     if (i + kNearAhead < claims.size()) db->index.will_find_next(hashes[i + kNearAhead]);
@@ -122,7 +122,10 @@ void Recovery::take_claims(Member& from, const RecordClaims& message) {
         claim.key.size() <= kKeyBytesMax && keep_claim(*db, db->entry(claim.key, hashes[i]),
                                                        {from.pnn, claim.dmaster, claim.rsn, claim.data_size});
     if (!kept) ctx_.refuse();
+    news = news || kept;
   }
+  // One of which nothing could be kept has not arrived, or is here already.
+  if (news) ++from.claim_batches_in;
 }
 
 bool Recovery::keep_claim(Database& db, RecordEntry& entry, const Claim& claim) {
@@ -290,9 +293,9 @@ void Recovery::tell_fallen_back() {
 }
 
 void Recovery::take_assignments(Member& from, const RecordAssign& message, TimeNs now) {
-  ++from.assign_batches_in;
   Database* db = ctx_.databases.find_volatile(message.db_id);
   if (db == nullptr || from.assignments_ended) return ctx_.refuse();
+  ++from.assign_batches_in;
   for (const RecordAssignment& assignment : message.assignments) {
     RecordEntry* entry = db->index.find(assignment.key, jenkins_hash(assignment.key));
     const bool valid = entry != nullptr && entry->in_file && ctx_.lmaster(*entry) == from.pnn &&
@@ -317,7 +320,8 @@ void Recovery::take_end(bool Member::*ended, uint64_t batches_in, Member& from, 
   from.*ended = true;
   if (batches_in == end.batches) return;
   fail("node " + std::to_string(from.pnn) + " has sent " + std::to_string(end.batches) + " batches, " +
-       std::to_string(batches_in) + " have arrived");
+           std::to_string(batches_in) + " have arrived",
+       {from.pnn});
 }
 
 }  // namespace ctdb

@@ -10,6 +10,7 @@ namespace ctdb {
 namespace {
 
 constexpr uint32_t kRecordsPerSlice = 256;
+constexpr TimeNs kTellEvery = 5 * kSecond;
 
 }  // namespace
 
@@ -25,7 +26,7 @@ bool Recovery::begin(const StoreRecover& order, TimeNs now) {
   const bool same = order.generation == ctx_.generation;
   if (same && ctx_.phase == StorePhase::kRecovering) return false;
   if (same && ctx_.phase == StorePhase::kPrepared) {
-    report(true, "");
+    report({});
     return false;
   }
   const bool self_in = std::ranges::binary_search(order.members, ctx_.self);
@@ -41,6 +42,7 @@ bool Recovery::begin(const StoreRecover& order, TimeNs now) {
   }
   reset();
   began_ = now_ = now;
+  tell_at_ = now + kTellEvery;
   migration_.close();
   ctx_.phase = StorePhase::kRecovering;
   ctx_.generation = order.generation;
@@ -207,24 +209,51 @@ void Recovery::prepared() {
   done(RecoveryStep::kPrepared);
   ctx_.phase = StorePhase::kPrepared;
   ctx_.prepared_generation = ctx_.generation;
-  report(true, "");
+  report({});
 }
 
-void Recovery::report(bool ok, const std::string& error) {
-  StoreRecovered recovered;
-  recovered.generation = ctx_.generation;
-  recovered.ok = ok;
-  recovered.statistics = statistics_;
-  recovered.error = error;
-  ctx_.send_own(ctx_.self, Operation::STORE_RECOVERED, recovered.encode());
+void Recovery::report(StoreRecovered message) {
+  message.generation = ctx_.generation;
+  message.statistics = statistics_;
+  ctx_.send_own(ctx_.self, Operation::STORE_RECOVERED, message.encode());
 }
 
 // This attempt cannot succeed; the leader starts another.
-void Recovery::fail(const std::string& error) {
+void Recovery::fail(const std::string& error, std::vector<uint32_t> about) {
   if (failed_) return;
   failed_ = true;
   ctx_.out.log(StoreLog::kError, "recovery of generation " + std::to_string(ctx_.generation) + ": " + error);
-  report(false, error);
+  StoreRecovered message;
+  message.ok = false;
+  message.error = error;
+  message.about = std::move(about);
+  report(std::move(message));
+}
+
+std::vector<uint32_t> Recovery::waited_for() const {
+  const bool ended = step_ > Step::kAwaitingClaims;
+  const bool own_part = step_ != Step::kAwaitingClaims && step_ != Step::kAwaitingAssignments;
+  std::vector<uint32_t> nodes;
+  for (const Member& m : members_) {
+    const bool here = ended ? m.assignments_ended : m.claims_ended;
+    if (!here || (m.pnn == ctx_.self && (own_part || ctx_.header_jobs != 0))) nodes.push_back(m.pnn);
+  }
+  return nodes;
+}
+
+void Recovery::tick(TimeNs now) {
+  if (now < next_deadline()) return;
+  now_ = now;
+  tell_at_ = now + kTellEvery;
+  StoreRecovered message;
+  message.ok = false;
+  message.about = waited_for();
+  message.all_claimed = step_ > Step::kAwaitingClaims;
+  report(std::move(message));
+}
+
+TimeNs Recovery::next_deadline() const {
+  return ctx_.phase == StorePhase::kRecovering && !failed_ ? tell_at_ : kNever;
 }
 
 bool Recovery::open(const StoreOpen& order) {

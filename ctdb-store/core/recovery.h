@@ -47,6 +47,9 @@ class Recovery {
   void work(TimeNs now);
   // Goes on to the next step if this one is done; call after every event.
   void advance();
+  // Tells whom this store waits for, again and again until it is prepared.
+  void tick(TimeNs now);
+  TimeNs next_deadline() const;
   // What the members of the generation said of their logs of commits.
   const std::vector<MemberLog>& member_logs() const { return member_logs_; }
   // More than half of those who vote are members, and not only voted for them.
@@ -97,8 +100,10 @@ class Recovery {
   void header_slice(TimeNs now);
   void start_claiming();
   void prepared();
-  void report(bool ok, const std::string& error);
-  void fail(const std::string& error);
+  void report(StoreRecovered message);
+  // `about`: whose packets are wrong, if it is not this store's own fault.
+  void fail(const std::string& error, std::vector<uint32_t> about = {});
+  std::vector<uint32_t> waited_for() const;
   void done(RecoveryStep step) {
     statistics_.step_ns[static_cast<size_t>(step)] = static_cast<uint64_t>(now_ - began_);
   }
@@ -157,6 +162,7 @@ class Recovery {
   std::vector<std::string> named_;  // and the first of them
   RecoveryStatistics statistics_;
   TimeNs began_ = 0, now_ = 0;
+  TimeNs tell_at_ = kNever;
   size_t account_at_ = 0;  // the last one asked for: work goes database by database
 };
 

@@ -473,6 +473,7 @@ void Store::Impl::tick(TimeNs now) {
       migration_.process(*static_cast<Activity*>(timer->self), now);
     }
   }
+  recovery_.tick(now);
   traverse_.tick(now);
   controls_.tick(now);
   rewrites_.tick(now);
@@ -481,7 +482,7 @@ void Store::Impl::tick(TimeNs now) {
 }
 
 TimeNs Store::Impl::next_deadline() const {
-  return std::min({ctx_.timers.next(), traverse_.next_deadline(), controls_.next_deadline(),
+  return std::min({ctx_.timers.next(), recovery_.next_deadline(), traverse_.next_deadline(), controls_.next_deadline(),
                    rewrites_.next_deadline(), call_for_recovery_at_,
                    commits_ == nullptr ? kNever : commits_->next_deadline()});
 }

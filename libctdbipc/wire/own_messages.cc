@@ -331,6 +331,8 @@ Bytes StoreRecovered::encode() const {
   w.u32(ok ? 1 : 0);
   put_statistics(w, statistics);
   put_text(w, error);
+  put_pnns(w, about);
+  w.u32(all_claimed ? 1 : 0);
   return out;
 }
 std::optional<StoreRecovered> StoreRecovered::decode(ByteView payload) {
@@ -340,6 +342,9 @@ std::optional<StoreRecovered> StoreRecovered::decode(ByteView payload) {
   m.ok = r.u32() != 0;
   m.statistics = take_statistics(r);
   m.error = take_text(r);
+  m.about = take_pnns(r);
+  m.all_claimed = r.u32() != 0;
+  if (!ascending(m.about)) r.fail();
   return checked(r, m);
 }
 

@@ -178,7 +178,7 @@ void fields(Line& line, const StoreRecovered& m) {
   line.number("records_assigned", m.statistics.records_assigned)
       .number("bytes_sent", m.statistics.bytes_sent);
   line.number("databases", m.statistics.databases.size());
-  line.text("error", m.error);
+  line.text("error", m.error).list("about", m.about).number("all_claimed", m.all_claimed);
 }
 void fields(Line& line, const RecoveryCommit& m) {
   line.number("term", m.term).number("generation", m.generation);

@@ -85,7 +85,9 @@ inline RecoveryBegin sample(RecoveryBegin*) {
   return {8, 79, 77, {0, 2, 5}, {0, 1, 2, 5}};
 }
 inline StoreRecovered sample(StoreRecovered*) {
-  return {79, false, {1, 2, 3, 4, {10, 20, 30, 40, 50, 60}, {{0x7a19d84d, 5, 6, 7, 11, 45}}}, "disk is full"};
+  return {
+      79,     false, {1, 2, 3, 4, {10, 20, 30, 40, 50, 60}, {{0x7a19d84d, 5, 6, 7, 11, 45}}}, "disk is full",
+      {2, 5}, true};
 }
 inline RecoveryCommit sample(RecoveryCommit*) {
   return {8, 79};

@@ -12,6 +12,7 @@ namespace {
 
 constexpr TimeNs kStoreDelay = 2 * kMillisecond;
 constexpr uint32_t kClient = 77;
+constexpr TimeNs kStoreTells = 5 * kSecond;
 constexpr TimeNs kKeeperDelay = 50 * kMillisecond;
 
 }  // namespace
@@ -392,6 +393,48 @@ void World::store_recover(uint32_t pnn, const StoreRecover& order) {
                StoreRecovered{order.generation, false, {}, "the disk is on fire"}.encode());
   }
   later(kStoreDelay, [this] { finish_recoveries(); });
+  later(kStoreDelay, [this, pnn, order] { find_wrong_counts(pnn, order.generation); });
+  later(kStoreTells, [this, pnn, order] { tell_who_is_missing(pnn, order.generation); });
+}
+
+// `other` is where store `pnn` is, and has sent it all it needs.
+bool World::helps(uint32_t pnn, uint32_t other) const {
+  const FakeStore& store = nodes_[pnn].store;
+  const FakeStore& theirs = nodes_[other].store;
+  const auto at = wires_.find({pnn, other});
+  return theirs.up && theirs.entered == store.entered && !theirs.broken && !theirs.slow &&
+         theirs.miscounts_to.count(pnn) == 0 && (other == pnn || (at != wires_.end() && at->second.up));
+}
+
+void World::tell_who_is_missing(uint32_t pnn, uint32_t generation) {
+  FakeStore& store = nodes_[pnn].store;
+  if (!store.up || store.entered != generation || store.prepared == generation) return;
+  StoreRecovered waits;
+  waits.generation = generation;
+  waits.ok = false;
+  for (uint32_t other : store.members) {
+    if (!helps(pnn, other)) waits.about.push_back(other);
+  }
+  // It has all claims; assignments are missing of those that have not.
+  waits.all_claimed = waits.about.empty();
+  for (uint32_t other : store.members) {
+    const auto lacks = [&](uint32_t third) { return !helps(other, third); };
+    if (waits.all_claimed && std::any_of(store.members.begin(), store.members.end(), lacks))
+      waits.about.push_back(other);
+  }
+  if (!store.mute) own(pnn, Operation::STORE_RECOVERED, waits.encode());
+  later(kStoreTells, [this, pnn, generation] { tell_who_is_missing(pnn, generation); });
+}
+
+void World::find_wrong_counts(uint32_t pnn, uint32_t generation) {
+  const FakeStore& store = nodes_[pnn].store;
+  if (!store.up || store.entered != generation) return;
+  for (uint32_t other : store.members) {
+    if (nodes_[other].store.miscounts_to.count(pnn) == 0) continue;
+    const std::string what = "node " + std::to_string(other) + " has sent 3 batches, 2 have arrived";
+    return own(pnn, Operation::STORE_RECOVERED,
+               StoreRecovered{generation, false, {}, what, {other}, false}.encode());
+  }
 }
 
 // Stores can only be prepared when all members entered the generation and their routers can talk.
@@ -401,10 +444,10 @@ void World::finish_recoveries() {
     if (!store.up || store.entered == CTDB_INVALID_GENERATION || store.prepared == store.entered ||
         store.slow)
       continue;
+    // Who lacks a claim decides nothing, so nobody has all assignments.
     const bool all_here = std::all_of(store.members.begin(), store.members.end(), [&](uint32_t other) {
-      const FakeStore& theirs = nodes_[other].store;
-      return theirs.up && theirs.entered == store.entered && !theirs.broken && !theirs.slow &&
-             (other == pnn || wire(pnn, other).up);
+      return std::all_of(store.members.begin(), store.members.end(),
+                         [&](uint32_t third) { return helps(other, third); });
     });
     if (!all_here) continue;
     store.prepared = store.entered;

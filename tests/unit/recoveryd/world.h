@@ -35,12 +35,14 @@ struct FakeStore {
   bool serving = false;    // local clients have records: since it was opened, until it was suspended
   bool discarded = false;  // the last suspension said so
   std::string reason;
-  bool broken = false;  // every recovery fails
-  bool slow = false;    // no recovery ends
-  bool deaf = false;    // does not answer STORE_QUERY
-  bool hangs = false;   // its loop does not turn
-  bool unkept = false;  // there is no keeper
-  int clients_cut = 0;  // how often all classic clients of this node were
+  bool broken = false;              // every recovery fails
+  bool slow = false;                // no recovery ends; it and those that wait for it say so
+  bool mute = false;                // it says nothing of that
+  std::set<uint32_t> miscounts_to;  // whom it sends wrong counts
+  bool deaf = false;                // does not answer STORE_QUERY
+  bool hangs = false;               // its loop does not turn
+  bool unkept = false;              // there is no keeper
+  int clients_cut = 0;              // how often all classic clients of this node were
 };
 
 class World {
@@ -154,6 +156,9 @@ class World {
   void store_open(uint32_t pnn, const StoreOpen& order);
   void store_hello(uint32_t pnn);
   void finish_recoveries();
+  bool helps(uint32_t pnn, uint32_t other) const;
+  void tell_who_is_missing(uint32_t pnn, uint32_t generation);
+  void find_wrong_counts(uint32_t pnn, uint32_t generation);
   void tell_link(uint32_t pnn, uint32_t peer, bool gone = false);
   bool removed(uint32_t by, uint32_t pnn) const;
   void drop_removed(uint32_t pnn);

@@ -305,6 +305,61 @@ TEST_F(Recovery, NoticesABatchThatIsMissing) {
   EXPECT_FALSE(last_report(1).ok);
 }
 
+// Not the store that gets too little is at fault, but who said that it sent more.
+TEST_F(Recovery, NamesTheNodeWhoseBatchIsMissing) {
+  take(0, w.key_of(1), "x");
+  w.on_link = [&](uint32_t from, uint32_t to, ByteView packet) {
+    return !(from == 0 && to == 1 &&
+             read_header(packet).operation == static_cast<uint32_t>(Operation::RECORD_CLAIMS));
+  };
+  w.begin(11, 10, {0, 1, 2});
+  w.run();
+  EXPECT_FALSE(last_report(1).ok);
+  EXPECT_EQ(last_report(1).about, std::vector<uint32_t>{0});
+}
+
+TEST_F(Recovery, ABatchOfClaimsThatComesTwiceChangesNothing) {
+  const std::string key = w.key_of(1);
+  take(0, key, "x");
+  bool twice = false;
+  w.on_link = [&](uint32_t from, uint32_t to, ByteView packet) {
+    if (!twice && read_header(packet).operation == static_cast<uint32_t>(Operation::RECORD_CLAIMS)) {
+      twice = true;
+      w.link(from, to).push_back(to_bytes(packet));
+    }
+    return true;
+  };
+  w.recover(11, 10, {0, 1, 2});
+  EXPECT_TRUE(twice);
+  EXPECT_EQ(w.owners(key), std::vector<uint32_t>{0});
+  EXPECT_GT(w.store(1).counts().refused_packets, 0u);
+}
+
+// No store is prepared without everybody's claims: who stands still follows from what all say.
+TEST_F(Recovery, TellsWhomItWaitsFor) {
+  const auto lose = [&](uint32_t sender, Operation operation) {
+    w.on_link = [sender, operation](uint32_t from, uint32_t, ByteView packet) {
+      return from != sender || read_header(packet).operation != static_cast<uint32_t>(operation);
+    };
+  };
+  lose(2, Operation::RECORD_CLAIMS_END);
+  w.begin(11, 10, {0, 1, 2});
+  w.pass(4 * kSecond);
+  EXPECT_NE(last_report(0).generation, 11u);
+  w.pass(2 * kSecond);
+  EXPECT_FALSE(last_report(0).ok);
+  EXPECT_EQ(last_report(0).error, "");
+  EXPECT_EQ(last_report(0).about, std::vector<uint32_t>{2});
+  EXPECT_FALSE(last_report(0).all_claimed);
+  EXPECT_EQ(last_report(2).about, (std::vector<uint32_t>{0, 1})) << "it has all claims, they decide nothing";
+  EXPECT_TRUE(last_report(2).all_claimed);
+  lose(1, Operation::RECORD_ASSIGN_END);
+  w.begin(12, 10, {0, 1, 2});
+  w.pass(6 * kSecond);
+  EXPECT_EQ(last_report(2).about, std::vector<uint32_t>{1});
+  EXPECT_TRUE(w.recovered(1, 12)) << "it has all it needs";
+}
+
 TEST_F(Recovery, TakesItsFilesUpAgainAfterARestart) {
   const std::string key = w.key_of(1);
   take(0, key, "kept");
