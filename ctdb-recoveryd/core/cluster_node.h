@@ -91,7 +91,7 @@ struct RecoverydTiming {
   // the first attempts have failed, those that follow are so far apart, for a node with others before it as many times that.
   TimeNs helper_rests = 12 * kSecond;
   TimeNs gather = 100 * kMillisecond;     // a new leader waits this long for all linked nodes to answer
-  TimeNs link_grace = 60 * kMillisecond;  // a cut that ends sooner costs nobody its membership
+  TimeNs link_grace = 40 * kMillisecond;  // a cut that ends sooner costs nobody its membership
   // A leader that is in the way of a larger set of members than any with it leads no more and lets others be elected for so
   // long; what it supposed of nodes that it does not reach may be wrong, so not soon again.
   TimeNs stands_back = 500 * kMillisecond;

@@ -96,6 +96,7 @@ void Election::start_candidacy() {
   role_ = Role::kCandidate;
   give_up_at_ = c_.now + c_.timing().vote_timeout;
   votes_asked_at_ = c_.now;
+  others_led_until_ = followed_at_;
   grants_.clear();
   ask(term(), false);
   count_grant(c_.pnn());
@@ -123,6 +124,8 @@ void Election::become_leader() {
   told_ = {};
   failures_ = 0;
   give_up_at_ = kNever;
+  // Without votes nobody has said anything.
+  if (!c_.voters.majority()) others_led_until_ = c_.now;
 }
 
 void Election::lose() {
@@ -130,7 +133,13 @@ void Election::lose() {
   back_to_follower();
 }
 
+// Of one that was started anew nobody knows whom it followed before.
+TimeNs Election::silent() const {
+  return leading() ? 0 : c_.now - followed_at_;
+}
+
 void Election::back_to_follower() {
+  if (leading()) followed_at_ = c_.now;
   lock_.let_go();
   role_ = Role::kFollower;
   campaign_at_ = give_up_at_ = kNever;
@@ -139,7 +148,8 @@ void Election::back_to_follower() {
 
 void Election::answer(uint32_t to, bool granted, bool trial, uint64_t term) {
   const uint32_t heard = !granted && live_leader() && leader_ != to ? leader_ : CTDB_UNKNOWN_PNN;
-  c_.send(to, Operation::VOTE_REPLY, VoteReply{term, granted, trial, heard}.encode());
+  c_.send(to, Operation::VOTE_REPLY,
+          VoteReply{term, granted, trial, heard, static_cast<uint64_t>(silent())}.encode());
 }
 
 // What speaks against a vote for a candidate whose term is acceptable.
@@ -169,6 +179,7 @@ void Election::on_vote_request(uint32_t from, const VoteRequest& request) {
   back_to_follower();
   leader_ = CTDB_UNKNOWN_PNN;
   answer(from, true, false, request.term);
+  followed_at_ = c_.now;
 }
 
 void Election::on_vote_reply(uint32_t from, const VoteReply& reply) {
@@ -179,7 +190,9 @@ void Election::on_vote_reply(uint32_t from, const VoteReply& reply) {
   }
   const bool ours = reply.trial ? role_ == Role::kTrial && reply.term == term() + 1
                                 : role_ == Role::kCandidate && reply.term == term();
-  if (ours) count_grant(from);
+  if (!ours) return;
+  if (!reply.trial) learn_who_led(c_.now - std::min(static_cast<TimeNs>(reply.silent), c_.now));
+  count_grant(from);
 }
 
 bool Election::accept_leader(uint32_t from, uint64_t claimed) {
@@ -198,7 +211,7 @@ bool Election::accept_leader(uint32_t from, uint64_t claimed) {
   campaign_at_ = kNever;
   failures_ = 0;
   leader_ = from;
-  heard_ = c_.now;
+  heard_ = followed_at_ = c_.now;
   told_ = {};
   return true;
 }

@@ -14,6 +14,7 @@
 #ifndef CTDB_RECOVERYD_CORE_ELECTION_H_
 #define CTDB_RECOVERYD_CORE_ELECTION_H_
 
+#include <algorithm>
 #include <set>
 
 #include "ctdb-recoveryd/core/cluster_lock.h"
@@ -25,7 +26,7 @@ enum class Role : uint8_t { kFollower, kTrial, kCandidate, kLeader };
 
 class Election {
  public:
-  explicit Election(Context& context) : c_(context), lock_(context) {}
+  explicit Election(Context& context) : c_(context), lock_(context), followed_at_(context.now) {}
 
   Role role() const { return role_; }
   bool leading() const { return role_ == Role::kLeader; }
@@ -33,6 +34,9 @@ class Election {
   uint32_t leader() const { return leader_; }  // CTDB_UNKNOWN_PNN: none known
   // When the votes of the last candidacy were asked for: whoever gave one gave it later.
   TimeNs votes_asked_at() const { return votes_asked_at_; }
+  // No lease that an earlier leader gave counts from later: a majority followed it when it gave one, and who of that majority
+  // has voted for this node said how long it had followed nobody by then.
+  TimeNs others_led_until() const { return others_led_until_; }
   // A leader that others hear and this node does not, and who said so; both CTDB_UNKNOWN_PNN: not heard of any.
   struct Told {
     uint32_t leader = CTDB_UNKNOWN_PNN;
@@ -86,6 +90,8 @@ class Election {
   void ask(uint64_t term, bool trial);
   void count_grant(uint32_t from);
   void back_to_follower();
+  TimeNs silent() const;
+  void learn_who_led(TimeNs when) { others_led_until_ = std::max(others_led_until_, when); }
   void answer(uint32_t to, bool granted, bool trial, uint64_t term);
   bool bound_elsewhere(uint32_t from, const VoteRequest& request) const;
 
@@ -99,6 +105,9 @@ class Election {
   TimeNs campaign_at_ = kNever;  // follower: when to start a trial
   TimeNs give_up_at_ = kNever;   // trial, candidate: when to stop waiting for votes
   TimeNs votes_asked_at_ = 0;
+  TimeNs
+      followed_at_;  // when this node last followed or was a leader, or gave its vote; at first when it was started
+  TimeNs others_led_until_ = 0;
   TimeNs stands_back_until_ = 0;
   unsigned failures_ = 0;  // campaigns lost in a row: the back-off grows
   std::set<uint32_t> grants_;

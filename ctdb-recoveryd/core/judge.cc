@@ -86,7 +86,7 @@ bool Leader::may_leave(uint32_t pnn) {
   if (peer.out_since == kNever) peer.out_since = c_.now;
   const bool patient = c_.now >= peer.out_since + t.link_grace;
   if (lease_over(peer) || c_.proved_gone(pnn)) return true;
-  wait_until(peer.heard + t.member_silence);
+  wait_until(peer.leased + t.member_silence);
   if (!patient) wait_until(peer.out_since + t.link_grace);
   if (!c_.linked(pnn)) return false;    // its router may be dead while store and clients work on
   if (!up_to_date(peer)) return false;  // that it stopped was true until it was told to serve again
@@ -187,7 +187,7 @@ void Leader::judge() {
   for (uint32_t node = 0; node < peers_.size(); ++node) {
     const Peer& peer = peers_[node];
     candidates[node] = {eligible(node), peer.reply.reachable};
-    if (candidates[node].eligible) wait_until(peer.heard + c_.timing().member_silence);
+    if (candidates[node].eligible) wait_until(peer.leased + c_.timing().member_silence);
     wait_until(peer.benched_until);
   }
   target_ = choose_members(candidates, c_.pnn(), c_.durable.decided_members);

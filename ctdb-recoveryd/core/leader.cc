@@ -12,6 +12,7 @@ void Leader::start() {
   peers_.assign(c_.lines(), Peer{});
   for (Peer& peer : peers_) {
     peer.heard = peer.linked_at = c_.now;
+    peer.leased = election_.others_led_until();
     // A vote says that its giver followed when it was given, not when it was read: between the two others may have been
     // elected, and count the leases of this term from their own votes on.
     peer.acked_sent = election_.votes_asked_at();
@@ -45,7 +46,7 @@ void Leader::on_nodes() {
   dirty_ = true;
   for (uint32_t node = static_cast<uint32_t>(peers_.size()); node < c_.lines(); ++node) {
     peers_.push_back({});
-    peers_.back().heard = peers_.back().linked_at = c_.now;
+    peers_.back().heard = peers_.back().leased = peers_.back().linked_at = c_.now;
   }
   // A number that is used again is another node.
   for (uint32_t node = 0; node < peers_.size(); ++node) {
@@ -56,7 +57,7 @@ void Leader::on_nodes() {
 void Leader::on_reply(uint32_t from, const HeartbeatReply& reply) {
   Peer& peer = peers_[from];
   if (reply.sequence > sequence_ || reply.sequence < peer.reply.sequence) return c_.refuse();
-  peer.heard = c_.now;
+  peer.heard = peer.leased = c_.now;
   const Sent& sent = sent_[reply.sequence % sent_.size()];
   if (sent.sequence == reply.sequence) peer.acked_sent = std::max(peer.acked_sent, sent.at);
   HeartbeatReply same = reply;
@@ -90,7 +91,7 @@ void Leader::refresh_self() {
   before.sequence = now.sequence;
   if (!self.answered || now != before || self.reply.sequence < judge_from_) dirty_ = true;
   take_reply(self, now);
-  self.heard = self.acked_sent = c_.now;
+  self.heard = self.leased = self.acked_sent = c_.now;
 }
 
 // Where a cluster lock decides, the register is the majority.

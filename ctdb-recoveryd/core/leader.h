@@ -56,6 +56,7 @@ class Leader {
     TimeNs linked_at = 0;
     uint64_t begun_instance = 0;  // of its store when the last attempt was begun, as far as known
     TimeNs heard = 0;             // last answer, at first the start of the term
+    TimeNs leased = 0;            // its lease counts from then at the latest
     // When the newest heartbeat it answered was sent; at first when votes were asked for.
     TimeNs acked_sent = 0;
     TimeNs out_since = kNever;  // a member that would not be chosen now
@@ -95,7 +96,7 @@ class Leader {
   static bool up_to_date(const Peer& peer) {
     return peer.answered && peer.reply.sequence >= peer.may_serve_from;
   }
-  bool lease_over(const Peer& peer) const { return c_.now >= peer.heard + c_.timing().member_silence; }
+  bool lease_over(const Peer& peer) const { return c_.now >= peer.leased + c_.timing().member_silence; }
   void not_wanted(uint32_t pnn, bool unwanted, const std::string& why);
   void wait_until(TimeNs when);
   std::string why_not_chosen(uint32_t pnn) const;

@@ -18,6 +18,7 @@ class Voters {
   Voters(std::vector<uint32_t> numbers, bool majority) : numbers_(std::move(numbers)), majority_(majority) {}
 
   bool is_voter(uint32_t pnn) const;
+  bool majority() const { return majority_; }
   size_t count() const { return numbers_.size(); }
   const std::vector<uint32_t>& numbers() const { return numbers_; }
   size_t needed() const { return majority_ ? numbers_.size() / 2 + 1 : 1; }

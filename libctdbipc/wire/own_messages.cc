@@ -166,6 +166,7 @@ Bytes VoteReply::encode() const {
   w.u32(granted ? 1 : 0);
   w.u32(trial ? 1 : 0);
   w.u32(leader);
+  w.u64(silent);
   return out;
 }
 std::optional<VoteReply> VoteReply::decode(ByteView payload) {
@@ -175,6 +176,7 @@ std::optional<VoteReply> VoteReply::decode(ByteView payload) {
   m.granted = r.u32() != 0;
   m.trial = r.u32() != 0;
   m.leader = r.u32();
+  m.silent = std::min<uint64_t>(r.u64(), std::numeric_limits<int64_t>::max());
   return checked(r, m);
 }
 

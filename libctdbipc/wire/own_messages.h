@@ -149,6 +149,9 @@ struct VoteReply {
   // A leader that the voter hears and the candidate is not; CTDB_UNKNOWN_PNN: none. So that a node whose link to the leader
   // alone is cut can say why it is out.
   uint32_t leader = CTDB_UNKNOWN_PNN;
+  // For so many ns the voter has followed no leader and voted for no candidate before: leases that an earlier leader
+  // gave count from before that.
+  uint64_t silent = 0;
   Bytes encode() const;
   static std::optional<VoteReply> decode(ByteView payload);
 };

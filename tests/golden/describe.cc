@@ -140,7 +140,8 @@ void fields(Line& line, const VoteReply& m) {
   line.number("term", m.term)
       .number("granted", m.granted)
       .number("trial", m.trial)
-      .number("leader", m.leader);
+      .number("leader", m.leader)
+      .number("silent", m.silent);
 }
 void fields(Line& line, const Heartbeat& m) {
   line.number("term", m.term)

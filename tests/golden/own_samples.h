@@ -62,7 +62,7 @@ inline VoteRequest sample(VoteRequest*) {
   return {8, 77, true, 0x1122334455667788ull};
 }
 inline VoteReply sample(VoteReply*) {
-  return {8, true, true, 4};
+  return {8, true, true, 4, 700000000};
 }
 inline Heartbeat sample(Heartbeat*) {
   return {8, 1000, 999, 3000000, false, sample(static_cast<ClusterState*>(nullptr))};

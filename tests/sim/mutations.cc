@@ -28,6 +28,7 @@ constexpr std::string_view kNames[] = {
     "no-majority",
     "lose-votes",
     "vote-counted-twice",
+    "silence-claimed",
     "vote-unasked",
     "voters-by-file",
     "decision-not-kept",
@@ -143,6 +144,9 @@ void Mutator::recoveryd_input(Bytes& packet, std::vector<Bytes>& more) {
     alter<Heartbeat>(packet, [this](Heartbeat& beat) { beat.acked = std::max(beat.acked, answered_); });
   }
   if (operation != Operation::VOTE_REPLY) return;
+  if (mutation_ == Mutation::kSilenceClaimed) {
+    alter<VoteReply>(packet, [](VoteReply& reply) { reply.silent = 3600 * kSecond; });
+  }
   if (mutation_ == Mutation::kVoteUnasked) {
     alter<VoteReply>(packet, [](VoteReply& reply) { reply.granted = true; });
   }

@@ -36,6 +36,7 @@ enum class Mutation : uint8_t {
   kNoMajority,        // any group of nodes may go on alone
   kLoseVotes,         // recoveryd's durable state is lost with the process
   kVoteCountedTwice,  // a vote counts as another node's as well
+  kSilenceClaimed,    // a voter says that it has followed nobody for long
   kVoteUnasked,       // a refused vote counts as given
   kVotersByFile,      // whose votes count is what the nodes file says when recoveryd starts
   kDecisionNotKept,   // recoveryd says that the decided generation is on its disk, and it is not

@@ -124,5 +124,53 @@ TEST(LeftOut, ALeaderThatSupposedTooMuchChangesTheLeaderOnce) {
   EXPECT_EQ(world.state(others[2]).term, term);
 }
 
+// All links stay up, nothing comes over them: as when all its daemons are stopped by SIGSTOP.
+void hang(World& world, uint32_t pnn, uint32_t nodes) {
+  for (uint32_t other = 0; other < nodes; ++other) {
+    if (other == pnn) continue;
+    world.silence(pnn, other, true);
+    world.silence(other, pnn, true);
+  }
+}
+
+// Two seconds are promised with the timing as it is set by default. Those who vote say how long they have followed nobody, so its
+// lease is not waited for twice.
+TEST(LeftOut, AHungNodeIsReplacedInTwoSecondsAlsoWhenItLeads) {
+  for (uint64_t seed = 1; seed <= 50; ++seed) {
+    World world(3, seed);
+    ASSERT_TRUE(open(world));
+    world.run(static_cast<TimeNs>(seed) * 37 * kMillisecond);
+    const uint32_t hung = seed % 2 == 0 ? world.leader() : all_but(world.leader())[0];
+    hang(world, hung, 3);
+    EXPECT_TRUE(world.until([&] { return world.open_together(all_but(hung)); }, 2 * kSecond))
+        << "seed " << seed;
+  }
+}
+
+TEST(LeftOut, ALinkThatClosesIsNoticedIn50Milliseconds) {
+  World world(3);
+  ASSERT_TRUE(open(world));
+  const std::vector<uint32_t> followers = all_but(world.leader());
+  world.cut(followers[0], followers[1]);
+  EXPECT_TRUE(world.until([&] { return world.store(followers[1]).suspended; }, 50 * kMillisecond));
+}
+
+// One voter followed the leader to the last moment: its lease is waited for from there.
+TEST(LeftOut, WhoWasFollowedTillNowIsWaitedForTillItsLeaseIsOver) {
+  World world(3);
+  ASSERT_TRUE(open(world));
+  const uint32_t leader = world.leader();
+  const std::vector<uint32_t> followers = all_but(leader);
+  world.cut(leader, followers[0]);
+  world.run(20 * kMillisecond);
+  world.join(leader, followers[0]);
+  world.silence(leader, followers[0], true);
+  world.run(650 * kMillisecond);
+  world.cut(leader, followers[1]);
+  world.cut(leader, followers[0]);
+  world.store(leader).unkept = true;
+  EXPECT_TRUE(world.until([&] { return world.open_together(followers); }, 3 * kSecond));
+}
+
 }  // namespace
 }  // namespace ctdb::test
