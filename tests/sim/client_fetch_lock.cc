@@ -93,7 +93,7 @@ void Client::own() {
   if (work_ == Work::kDelete && data.empty()) work_ = Work::kIncrement;
   TimeNs hold = 1 * kMicrosecond + random_below(10 * kMicrosecond);
   if (world.random.one_in(40)) hold = random_below(3 * kMillisecond);
-  if (world.random.one_in(2000)) hold = random_below(800 * kMillisecond);
+  if (!world.options().clients_brisk && world.random.one_in(2000)) hold = random_below(800 * kMillisecond);
   if (hold_next_ > 0) hold = hold_next_;
   hold_next_ = 0;
   later(hold, &Client::change);

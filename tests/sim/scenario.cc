@@ -119,8 +119,13 @@ void parse_at(Words& words, Statement& statement) {
 }
 
 void parse_until(Words& words, Statement& statement) {
-  statement.kind = Kind::kUntilRecovered;
-  if (words.take("recovered")) return words.node(statement.node);
+  const bool served = words.take("served");
+  if (served || words.take("recovered")) {
+    statement.kind = served ? Kind::kUntilServed : Kind::kUntilRecovered;
+    if (!served) words.node(statement.node);
+    if (words.take("within")) words.time(statement.within);
+    return;
+  }
   statement.kind = Kind::kUntilPoint;
   words.take(Moment::parse(words.take()), statement.moment);
 }
@@ -200,6 +205,8 @@ bool parse_setting(Words& words, Scenario& scenario) {
     world.clients_pinned = true;
   } else if (name == "local") {
     world.clients_local = true;
+  } else if (name == "brisk") {
+    world.clients_brisk = true;
   } else if (name == "latency") {
     words.time(world.network.latency);
   } else if (name == "tail") {
@@ -269,6 +276,10 @@ std::vector<std::pair<std::string, std::string>> variants(const std::string& nam
   return {{name, text}};
 }
 
+std::string within_text(const Statement& statement) {
+  return statement.within == 0 ? "" : " within " + time_text(statement.within);
+}
+
 std::string statement_text(const Statement& statement) {
   switch (statement.kind) {
     case Kind::kAt: {
@@ -285,7 +296,9 @@ std::string statement_text(const Statement& statement) {
     case Kind::kUntilPoint:
       return "until " + statement.moment.text();
     case Kind::kUntilRecovered:
-      return "until recovered " + node_text(statement.node);
+      return "until recovered " + node_text(statement.node) + within_text(statement);
+    case Kind::kUntilServed:
+      return "until served" + within_text(statement);
     case Kind::kMark:
       return "mark";
     case Kind::kRepeat:
@@ -348,6 +361,7 @@ std::string scenario_text(const Scenario& scenario) {
   if (world.transactions) out << "transactions\n";
   if (world.clients_pinned) out << "pinned\n";
   if (world.clients_local) out << "local\n";
+  if (world.clients_brisk) out << "brisk\n";
   if (world.mutation != Mutation::kNone) out << "mutation " << mutation_name(world.mutation) << "\n";
   out << "\n";
   size_t depth = 0;

@@ -23,6 +23,7 @@ struct Statement {
     kRun,             // time passes
     kUntilPoint,      // ... until a point is reached
     kUntilRecovered,  // ... until a node is open in a generation newer than the mark
+    kUntilServed,     // ... until each client of every node that takes part has done something since the mark
     kMark,            // what "newer" and "since" refer to from now on
     kRepeat,          // what follows, up to kEnd
     kEnd,
@@ -36,6 +37,7 @@ struct Statement {
   TimeNs time = 0;      // kRun
   TimeNs growing = 0;   // kRun: so much more in each round of a repetition
   NodeRef node = 0;     // kUntilRecovered, kExpect...
+  TimeNs within = 0;    // kUntilRecovered, kUntilServed: since the mark; 0: in reasonable time
   uint64_t number = 0;  // kRepeat: rounds; kExpectLivesEnded
 };
 

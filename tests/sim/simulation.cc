@@ -167,7 +167,9 @@ class Run {
       case Kind::kUntilPoint:
         return until_point(statement.moment);
       case Kind::kUntilRecovered:
-        return until_recovered(node);
+        return until_recovered(node, statement.within);
+      case Kind::kUntilServed:
+        return until_served(statement.within);
       case Kind::kMark:
         return mark();
       case Kind::kExpectLivesEnded:
@@ -193,6 +195,8 @@ class Run {
   }
 
   void mark() {
+    marked_at_ = world_.now();
+    world_.checkers.progress.begin_phase();
     lives_ended_ = world_.checkers.lives.lives_ended();
     generation_ = 0;
     for (uint32_t pnn = 0; pnn < world_.node_count(); ++pnn) {
@@ -210,13 +214,30 @@ class Run {
     sender_ = world_.points.last_node(moment.point);
   }
 
-  void until_recovered(uint32_t node) {
+  // Since the mark, when a bound is given. false, and a violation, when that was not enough.
+  bool until(const std::function<bool()>& done, TimeNs within, const std::string& otherwise) {
+    const TimeNs end = within == 0 ? world_.now() + kStepBound : marked_at_ + within;
+    world_.run(end, done);
+    if (done()) return true;
+    violation(otherwise + (within == 0 ? "" : " within " + std::to_string(within / kMillisecond) + " ms"));
+    return false;
+  }
+
+  void until_served(TimeNs within) {
+    const Progress& progress = world_.checkers.progress;
+    until(
+        [&] {
+          return progress.all_completed(1, [&](uint32_t pnn) { return world_.checkers.lives.valid(pnn); });
+        },
+        within, "a client of a node that takes part has done nothing");
+  }
+
+  void until_recovered(uint32_t node, TimeNs within) {
     const auto recovered = [&] {
       const Store* store = world_.node(node).store.core();
       return store != nullptr && store->phase() == StorePhase::kOpen && store->generation() > generation_;
     };
-    world_.run(world_.now() + kStepBound, recovered);
-    if (!recovered()) violation("no new generation opened on node " + std::to_string(node));
+    until(recovered, within, "no new generation opened on node " + std::to_string(node));
   }
 
   // ---- result ----
@@ -272,6 +293,7 @@ class Run {
   uint32_t round_ = 0;
   uint64_t lives_ended_ = 0;  // at the mark
   uint32_t generation_ = 0;
+  TimeNs marked_at_ = 0;
 };
 
 }  // namespace

@@ -34,6 +34,7 @@ struct WorldOptions {
   TimeNs think_time = 4 * kMillisecond;
   bool clients_pinned = false;  // a client stays with one key
   bool clients_local = false;   // it mostly uses keys that are its node's own
+  bool clients_brisk = false;   // none keeps a lock longer than 3 ms, of its own will
   bool print_trace = false;
   Mutation mutation = Mutation::kNone;
   NetworkOptions network;

@@ -6,8 +6,12 @@
 namespace ctdb::sim {
 
 bool Progress::all_completed(uint64_t operations) const {
-  return std::all_of(clients_.begin(), clients_.end(), [operations](const Client& client) {
-    return client.completed - client.phase_start >= operations;
+  return all_completed(operations, [](uint32_t) { return true; });
+}
+
+bool Progress::all_completed(uint64_t operations, const std::function<bool(uint32_t node)>& counts) const {
+  return std::all_of(clients_.begin(), clients_.end(), [&](const Client& client) {
+    return !counts(client.node) || client.completed - client.phase_start >= operations;
   });
 }
 

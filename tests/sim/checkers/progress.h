@@ -5,6 +5,7 @@
 #define CTDB_TESTS_SIM_CHECKERS_PROGRESS_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,8 @@ class Progress {
   }
   // All clients have completed at least `operations` since begin_phase().
   bool all_completed(uint64_t operations) const;
+  // The same of the clients of the nodes that count.
+  bool all_completed(uint64_t operations, const std::function<bool(uint32_t node)>& counts) const;
   void demand(uint64_t operations);
   uint64_t total() const { return total_; }
 
