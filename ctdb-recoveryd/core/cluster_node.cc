@@ -71,7 +71,7 @@ struct ClusterNode::Parts {
   template <typename T, typename F>
   void with(ByteView payload, F handle) {
     if (const std::optional<T> decoded = T::decode(payload)) return handle(*decoded);
-    c.refuse();
+    c.refuse("malformed");
   }
 
   Context c;
@@ -105,7 +105,8 @@ void ClusterNode::Parts::control_packet(const Header& header, ByteView packet) {
   const ByteView payload = own_payload(packet);
   if (header.srcnode == c.pnn()) return own_packet(header, payload);
   // A link that went down takes with it what came over it and was not read yet.
-  if (!c.known(header.srcnode) || !c.linked(header.srcnode)) return c.refuse();
+  if (!c.known(header.srcnode) || !c.linked(header.srcnode))
+    return c.refuse("no node of this cluster that is linked");
   peer_packet(header, payload);
 }
 
@@ -130,14 +131,14 @@ void ClusterNode::Parts::own_packet(const Header& header, ByteView payload) {
     case Operation::STORE_RECOVERED:
       return with<StoreRecovered>(payload, [this](const StoreRecovered& m) { store_recovered(m); });
     default:
-      return c.refuse();
+      return c.refuse("no daemon of this node says that to recoveryd");
   }
 }
 
 void ClusterNode::Parts::peer_packet(const Header& header, ByteView payload) {
   const uint32_t from = header.srcnode;
   if (files.other_rule(from) && header.operation != static_cast<uint32_t>(Operation::NODE_LIST))
-    return c.refuse();
+    return c.refuse("another quorum rule prevails");
   switch (static_cast<Operation>(header.operation)) {
     case Operation::VOTE_REQUEST:
       return with<VoteRequest>(payload, [&](const VoteRequest& m) { election.on_vote_request(from, m); });
@@ -158,17 +159,18 @@ void ClusterNode::Parts::peer_packet(const Header& header, ByteView payload) {
       });
     case Operation::RECOVERY_REPORT:
       return with<RecoveryReport>(payload, [&](const RecoveryReport& m) {
-        if (!election.leading()) return c.refuse();
+        if (!election.leading()) return c.refuse("it reports to a leader, and this node is none");
         leader.on_report(from, m);
       });
     default:
-      return c.refuse();
+      return c.refuse("no node says that to recoveryd");
   }
 }
 
 void ClusterNode::Parts::link_state(const LinkState& link) {
   // That of a node which has just been removed goes down.
-  if (link.pnn >= c.lines() || link.pnn == c.pnn() || (link.up && !c.known(link.pnn))) return c.refuse();
+  if (link.pnn >= c.lines() || link.pnn == c.pnn() || (link.up && !c.known(link.pnn)))
+    return c.refuse("a link to no node of this cluster");
   c.links[link.pnn] = {link.up, link.session, link.gone && !link.up, c.durable.decided_generation};
   c.announce = true;
   files.on_link(link.pnn, link.up);
@@ -176,7 +178,7 @@ void ClusterNode::Parts::link_state(const LinkState& link) {
 }
 
 void ClusterNode::Parts::nodes_changed(const NodeList& list) {
-  if (!in_list(list, c.pnn())) return c.refuse();
+  if (!in_list(list, c.pnn())) return c.refuse("a nodes file without this node");
   if (list == c.nodes) return;
   const std::vector<uint32_t> before = c.voters.numbers();
   c.set_nodes(list);
@@ -229,9 +231,9 @@ bool ClusterNode::Parts::learn_decided(const Heartbeat& beat) {
 }
 
 void ClusterNode::Parts::heartbeat(uint32_t from, const Heartbeat& beat) {
-  if (!believable(from, beat)) return c.refuse();
+  if (!believable(from, beat)) return c.refuse("it contradicts itself");
   if (!election.accept_leader(from, beat.term)) {
-    c.refuse();
+    c.refuse("who sends it is not the leader");
     // So that a leader of the past learns that it is one.
     HeartbeatReply reply;
     reply.term = election.term();
@@ -253,7 +255,7 @@ void ClusterNode::Parts::heartbeat_reply(uint32_t from, const HeartbeatReply& re
   const auto known = [](uint32_t pnn) { return pnn < kNodesMax; };
   if (!election.leading() || reply.term != election.term() ||
       !std::all_of(reply.reachable.begin(), reply.reachable.end(), known)) {
-    return c.refuse();
+    return c.refuse("it answers no heartbeat of this leader");
   }
   leader.on_reply(from, reply);
 }
@@ -261,13 +263,13 @@ void ClusterNode::Parts::heartbeat_reply(uint32_t from, const HeartbeatReply& re
 void ClusterNode::Parts::recovery_begin(uint32_t from, const RecoveryBegin& begin) {
   if (begin.term != election.term() || election.leader() != from || node.inactive() ||
       !member.on_begin(from, begin)) {
-    c.refuse();
+    c.refuse("it is not from the leader, or cannot be");
   }
 }
 
 void ClusterNode::Parts::recovery_commit(uint32_t from, const RecoveryCommit& commit) {
   if (commit.term != election.term() || election.leader() != from || !member.on_commit(commit))
-    return c.refuse();
+    return c.refuse("it is not from the leader, or for nothing that was prepared");
   node.opened();
 }
 
@@ -275,7 +277,7 @@ void ClusterNode::Parts::recovery_commit(uint32_t from, const RecoveryCommit& co
 // answer.
 void ClusterNode::Parts::message(ByteView packet) {
   const std::optional<ReqMessage> request = parse_req_message(packet);
-  if (!request) return c.refuse();
+  if (!request) return c.refuse("malformed");
   const bool for_leader = request->srvid == CTDB_SRVID_TAKEOVER_RUN;
   if (!for_leader && request->srvid != CTDB_SRVID_DISABLE_TAKEOVER_RUNS &&
       request->srvid != CTDB_SRVID_DISABLE_RECOVERIES) {
@@ -286,7 +288,7 @@ void ClusterNode::Parts::message(ByteView packet) {
   const uint32_t pnn = reader.u32();
   reader.skip(4);
   const uint64_t srvid = reader.u64();
-  if (!reader.ok() || !c.known(pnn)) return c.refuse();
+  if (!reader.ok() || !c.known(pnn)) return c.refuse("malformed, or about no node of this cluster");
   if (srvid == 0) return;
   uint8_t answer[4];
   store(answer, c.pnn());
@@ -471,8 +473,10 @@ void ClusterNode::on_packet(RecoverydLane lane, uint32_t endpoint, ByteView pack
   Parts& p = *parts_;
   p.c.now = now;
   if (!p.c.router_up) return;
-  if (check_header(packet) != HeaderFault::kNone) return p.c.refuse();
+  p.c.packet = {p.c.pnn(), CTDB_BROADCAST_ALL};
+  if (check_header(packet) != HeaderFault::kNone) return p.c.refuse("malformed");
   const Header header = read_header(packet);
+  p.c.packet = {header.srcnode, header.operation};
   if (lane == RecoverydLane::kControl) {
     p.control_packet(header, packet);
   } else if (header.operation == static_cast<uint32_t>(Operation::REQ_CONTROL)) {
@@ -480,7 +484,7 @@ void ClusterNode::on_packet(RecoverydLane lane, uint32_t endpoint, ByteView pack
   } else if (header.operation == static_cast<uint32_t>(Operation::REQ_MESSAGE)) {
     p.message(packet);
   } else {
-    p.c.refuse();
+    p.c.refuse("no such packets come to recoveryd");
   }
   p.after_event();
 }

@@ -63,6 +63,14 @@ bool Context::save(const DurableState& next) {
   return true;
 }
 
+void Context::refuse(std::string_view why) {
+  ++counts.refused;
+  const OperationRow* row = find_operation(packet.operation);
+  const std::string line =
+      refusals_.line(packet.from, row == nullptr ? "a packet of no known operation" : row->name, why, now);
+  if (!line.empty()) log(RecoverydLog::kWarning, line);
+}
+
 std::string Context::until(TimeNs when) const {
   constexpr int64_t kDay = int64_t{24} * 60 * 60;
   const int64_t seconds = (out.wall_clock_ns() + (when - now)) / kSecond % kDay;

@@ -6,11 +6,13 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ctdb-recoveryd/core/cluster_node.h"
 #include "ctdb-recoveryd/core/durable_state.h"
 #include "ctdb-recoveryd/core/quorum.h"
+#include "libctdbipc/base/refusals.h"
 #include "libctdbipc/wire/operations.h"
 
 namespace ctdb {
@@ -48,6 +50,11 @@ struct Context {
   bool decided_elsewhere = false;
   bool disk_failing = false;  // the last save(): told once, not at every attempt
   RecoverydCounts counts;
+  struct Packet {
+    uint32_t from = 0;
+    uint32_t operation = 0;
+  };
+  Packet packet;                             // that is being handled
   uint32_t stamp = CTDB_INVALID_GENERATION;  // generation in the headers of what we send
   bool announce = false;                     // something changed that the leader should hear of at once
 
@@ -88,13 +95,15 @@ struct Context {
   // An operation of ours to recoveryd of another node, or with own pnn to the store of this one.
   void send(uint32_t to, Operation operation, const Bytes& payload);
   void to_store(Operation operation, const Bytes& payload) { send(pnn(), operation, payload); }
-  void refuse() { ++counts.refused; }
+  // The packet that is being handled changes nothing. `why` is a literal, for the log.
+  void refuse(std::string_view why);
   void log(RecoverydLog level, const std::string& text) { out.log(level, text); }
   // "until 12:34:56 UTC". For people: a text that stays the same while the time passes wakes nobody.
   std::string until(TimeNs when) const;
 
  private:
   void count_voters();
+  Refusals refusals_;
   Bytes built_;
 };
 

@@ -56,7 +56,7 @@ Controls::Controls(Context& context, NodeState& node, Member& member, const Lead
 
 void Controls::on_packet(uint32_t endpoint, ByteView packet) {
   const std::optional<ReqControl> control = parse_req_control(packet);
-  if (!control) return c_.refuse();
+  if (!control) return c_.refuse("malformed");
   const Answer answer = serve(*control);
   if ((control->flags & CTDB_CONTROL_NOREPLY) != 0) return;
   const Header header = read_header(packet);

@@ -164,7 +164,8 @@ bool Election::bound_elsewhere(uint32_t from, const VoteRequest& request) const 
 }
 
 void Election::on_vote_request(uint32_t from, const VoteRequest& request) {
-  if (lock_.used() || request.term == 0 || request.term > kTermMax) return c_.refuse();
+  if (lock_.used() || request.term == 0 || request.term > kTermMax)
+    return c_.refuse("a term that cannot be, or the cluster lock decides");
   const bool too_old = request.trial ? request.term <= term() : request.term < term();
   if (too_old || bound_elsewhere(from, request)) return answer(from, false, request.trial, term());
   if (request.trial) return answer(from, true, true, request.term);
@@ -183,7 +184,7 @@ void Election::on_vote_request(uint32_t from, const VoteRequest& request) {
 }
 
 void Election::on_vote_reply(uint32_t from, const VoteReply& reply) {
-  if (lock_.used()) return c_.refuse();
+  if (lock_.used()) return c_.refuse("the cluster lock decides");
   if (!reply.granted) {
     if (reply.leader != CTDB_UNKNOWN_PNN && reply.leader != c_.pnn()) told_ = {reply.leader, from};
     return saw_term(reply.term);

@@ -56,7 +56,8 @@ void Leader::on_nodes() {
 
 void Leader::on_reply(uint32_t from, const HeartbeatReply& reply) {
   Peer& peer = peers_[from];
-  if (reply.sequence > sequence_ || reply.sequence < peer.reply.sequence) return c_.refuse();
+  if (reply.sequence > sequence_ || reply.sequence < peer.reply.sequence)
+    return c_.refuse("of no heartbeat that was sent, or older than its last one");
   peer.heard = peer.leased = c_.now;
   const Sent& sent = sent_[reply.sequence % sent_.size()];
   if (sent.sequence == reply.sequence) peer.acked_sent = std::max(peer.acked_sent, sent.at);

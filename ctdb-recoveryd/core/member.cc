@@ -35,7 +35,7 @@ void Member::on_router_down() {
 }
 
 void Member::on_store_hello(const StoreHello& hello) {
-  if (!store_up_) return c_.refuse();
+  if (!store_up_) return c_.refuse("ctdb-store is not connected");
   if (hello_) return;  // it introduced itself and was asked as well: the first word counts
   hello_ = true;
   store_since_ = c_.now;
@@ -54,7 +54,7 @@ void Member::on_store_hello(const StoreHello& hello) {
 }
 
 void Member::on_store_suspended() {
-  if (!store_up_) return c_.refuse();
+  if (!store_up_) return c_.refuse("ctdb-store is not connected");
   suspend(false, "ctdb-store stopped serving: its lease was over");
 }
 
@@ -91,7 +91,7 @@ bool Member::on_begin(uint32_t leader, const RecoveryBegin& begin) {
 
 uint32_t Member::on_store_recovered(const StoreRecovered& report) {
   if (report.generation != begun_.generation || standing_ != Standing::kRecovering) {
-    c_.refuse();  // an answer to an attempt that was given up meanwhile
+    c_.refuse("not about the recovery under way");  // an answer to an attempt that was given up meanwhile
     return CTDB_UNKNOWN_PNN;
   }
   if (report.ok) {

@@ -152,7 +152,7 @@ void Leader::begin() {
 void Leader::on_report(uint32_t from, const RecoveryReport& report) {
   if (!recovery_.active() || report.generation != recovery_.generation() ||
       !contains(recovery_.members(), from)) {
-    return c_.refuse();
+    return c_.refuse("not about the recovery under way");
   }
   if (!report.ok) return complain(from, report);
   for (RecoveryMember& member : record_.members) {
@@ -163,9 +163,9 @@ void Leader::on_report(uint32_t from, const RecoveryReport& report) {
 }
 
 void Leader::complain(uint32_t from, const RecoveryReport& report) {
-  if (!is_part(report.about, recovery_.members())) return c_.refuse();
+  if (!is_part(report.about, recovery_.members())) return c_.refuse("about nodes that are no members");
   const bool waits = report.error.empty();
-  if (waits && report.about.empty()) return c_.refuse();
+  if (waits && report.about.empty()) return c_.refuse("it says nothing");
   const bool own_fault = report.about.empty() || report.about == std::vector<uint32_t>{from};
   if (!waits && own_fault) return bench(from, "its store could not recover: " + report.error);
   complaints_.take(from, report);

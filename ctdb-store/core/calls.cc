@@ -61,7 +61,8 @@ void Migration::refuse_call(uint32_t endpoint, bool via_router, uint32_t reqid) 
 }
 
 void Migration::remote_call(const Header& header, const ReqCall& call, TimeNs now) {
-  if (!ctx_.is_member(header.srcnode) || call.key.size() > kKeyBytesMax) return ctx_.rule_broken();
+  if (!ctx_.is_member(header.srcnode) || call.key.size() > kKeyBytesMax)
+    return ctx_.rule_broken("not from a member, or a key that is too long");
   Database* db = ctx_.databases.find_volatile(call.db_id);
   if (db == nullptr) {
     char text[64];
@@ -107,13 +108,13 @@ void Migration::req_dmaster(const Header& header, const ReqDmaster& packet, Time
   Database* db = ctx_.databases.find_volatile(packet.db_id);
   if (db == nullptr || packet.key.size() > kKeyBytesMax || !ctx_.is_member(header.srcnode) ||
       !ctx_.is_member(packet.dmaster)) {
-    return ctx_.rule_broken();
+    return ctx_.rule_broken("of no database or member that is known, or a key that is too long");
   }
   RecordEntry& entry = db->entry(packet.key);
   const bool known = ctx_.owns(entry) || entry.pointer_generation == ctx_.generation;
   // Only the owner on record may give a record away, and only its lmaster is told.
   if (ctx_.lmaster(entry) != ctx_.self || (known && entry.dmaster != header.srcnode))
-    return ctx_.rule_broken();
+    return ctx_.rule_broken("who gives the record away is not its owner, or this node not its lmaster");
   Activity& activity = ctx_.activities.attach(*db, entry);
   set_pointer(entry, packet.dmaster == ctx_.self ? header.srcnode : packet.dmaster);
   entry.gave_generation = 0;
@@ -127,10 +128,12 @@ void Migration::req_dmaster(const Header& header, const ReqDmaster& packet, Time
 // From the lmaster, which has the record's new owner down as this node.
 void Migration::reply_dmaster(const Header& header, const ReplyDmaster& packet, TimeNs now) {
   Database* db = ctx_.databases.find_volatile(packet.db_id);
-  if (db == nullptr || packet.key.size() > kKeyBytesMax) return ctx_.rule_broken();
+  if (db == nullptr || packet.key.size() > kKeyBytesMax)
+    return ctx_.rule_broken("of no database that is known, or a key that is too long");
   RecordEntry& entry = db->entry(packet.key);
   const uint32_t lmaster = ctx_.lmaster(entry);
-  if (ctx_.owns(entry) || lmaster == ctx_.self || header.srcnode != lmaster) return ctx_.rule_broken();
+  if (ctx_.owns(entry) || lmaster == ctx_.self || header.srcnode != lmaster)
+    return ctx_.rule_broken("the record is here already, or comes from no lmaster");
   arrive(ctx_.activities.attach(*db, entry), header, packet, now);
 }
 
@@ -155,7 +158,8 @@ void Migration::reply_error(const Header& header, const ReplyErrorPacket& packet
   ctx_.activities.for_each_used([&](Activity& activity) {
     if (activity.migrating && activity.reqid == header.reqid) asked = &activity;
   });
-  if (asked == nullptr || !ctx_.is_member(header.srcnode)) return ctx_.refuse();
+  if (asked == nullptr || !ctx_.is_member(header.srcnode))
+    return ctx_.refuse("it answers no call of this node, or comes from no member");
   if (!asked->told && packet.text.starts_with(kUnknownDatabase)) {
     tell_of_database(*asked->db, header.srcnode);
     ask(*asked, *asked->joined.front());

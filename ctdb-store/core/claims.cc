@@ -88,7 +88,7 @@ std::string Recovery::attach_databases(const RecordDatabases& message) {
   constexpr uint8_t kKept = CTDB_DB_READONLY | CTDB_DB_STICKY | CTDB_DB_PERSISTENT | CTDB_DB_REPLICATED;
   for (const DatabaseEntry& entry : message.databases) {
     if ((entry.flags & ~kKept) != 0) {
-      ctx_.refuse();
+      ctx_.refuse("a database with flags that are not known");
       continue;
     }
     bool is_new = false;
@@ -109,7 +109,8 @@ std::string Recovery::attach_databases(const RecordDatabases& message) {
 
 void Recovery::take_claims(Member& from, const RecordClaims& message) {
   Database* db = ctx_.databases.find_volatile(message.db_id);
-  if (db == nullptr || from.claims_ended) return ctx_.refuse();
+  if (db == nullptr || from.claims_ended)
+    return ctx_.refuse("of no database that is known, or behind the end");
   const std::vector<RecordClaim>& claims = message.claims;
   std::vector<uint32_t> hashes(claims.size());
   for (size_t i = 0; i < claims.size(); ++i) hashes[i] = jenkins_hash(claims[i].key);
@@ -121,7 +122,7 @@ void Recovery::take_claims(Member& from, const RecordClaims& message) {
     const bool kept =
         claim.key.size() <= kKeyBytesMax && keep_claim(*db, db->entry(claim.key, hashes[i]),
                                                        {from.pnn, claim.dmaster, claim.rsn, claim.data_size});
-    if (!kept) ctx_.refuse();
+    if (!kept) ctx_.refuse("a claim that is no business of this node, or is here already");
     news = news || kept;
   }
   // One of which nothing could be kept has not arrived, or is here already.
@@ -294,14 +295,15 @@ void Recovery::tell_fallen_back() {
 
 void Recovery::take_assignments(Member& from, const RecordAssign& message, TimeNs now) {
   Database* db = ctx_.databases.find_volatile(message.db_id);
-  if (db == nullptr || from.assignments_ended) return ctx_.refuse();
+  if (db == nullptr || from.assignments_ended)
+    return ctx_.refuse("of no database that is known, or behind the end");
   ++from.assign_batches_in;
   for (const RecordAssignment& assignment : message.assignments) {
     RecordEntry* entry = db->index.find(assignment.key, jenkins_hash(assignment.key));
     const bool valid = entry != nullptr && entry->in_file && ctx_.lmaster(*entry) == from.pnn &&
                        member(assignment.dmaster) != nullptr;
     if (!valid) {
-      ctx_.refuse();
+      ctx_.refuse("an assignment that contradicts what is here");
       continue;
     }
     const bool promote = assignment.dmaster == ctx_.self;
@@ -316,7 +318,7 @@ void Recovery::take_assignments(Member& from, const RecordAssign& message, TimeN
 }
 
 void Recovery::take_end(bool Member::*ended, uint64_t batches_in, Member& from, const RecordEnd& end) {
-  if (from.*ended) return ctx_.refuse();
+  if (from.*ended) return ctx_.refuse("it has ended already");
   from.*ended = true;
   if (batches_in == end.batches) return;
   fail("node " + std::to_string(from.pnn) + " has sent " + std::to_string(end.batches) + " batches, " +

@@ -78,7 +78,7 @@ void StoreControls::serve(const ControlOrigin& origin, const ReqControl& control
 
 void StoreControls::reply(const ControlOrigin& origin, int32_t status, ByteView data,
                           std::string_view error) {
-  if (status != 0 && origin.noreply) ctx_.refuse();
+  if (status != 0 && origin.noreply) ctx_.refuse("a control that failed, and nobody waits for the answer");
   if (origin.noreply) return;
   build(built_, ctx_.header_to(origin.endpoint != 0 ? 0 : origin.node, origin.reqid),
         ReplyControl{status, data, error});

@@ -120,7 +120,7 @@ void Migration::record_copied(const Header& header, const RecordCopied& packet, 
   Activity* activity = entry == nullptr ? nullptr : entry->activity;
   if (activity == nullptr || !activity->pushing || activity->push_reqid != header.reqid ||
       std::erase(activity->awaited, header.srcnode) == 0) {
-    return ctx_.refuse();
+    return ctx_.refuse("it answers no copy that was sent");
   }
   if (activity->awaited.empty()) end_push(*activity, now);
 }
@@ -162,7 +162,7 @@ void Migration::note_arrived_copies(Activity& activity, ByteView data) {
 void Migration::record_copy(const Header& header, const RecordCopy& packet, TimeNs now) {
   Database* db = ctx_.databases.find_volatile(packet.db_id);
   if (db == nullptr || packet.key.size() > kKeyBytesMax || !ctx_.is_member(header.srcnode))
-    return ctx_.rule_broken();
+    return ctx_.rule_broken("of no database or member that is known, or a key that is too long");
   Activity& activity = ctx_.activities.attach(*db, db->entry(packet.key));
   Waiting* item = ctx_.waiting.take();
   item->kind = Waiting::Kind::kCopy;
@@ -182,7 +182,8 @@ bool Migration::step_copy(Activity& activity, bool& held, TimeNs now) {
   const bool other_owner = ctx_.lmaster(entry) == ctx_.self && entry.pointer_generation == ctx_.generation &&
                            entry.dmaster != copy.node;
   if (ctx_.owns(entry) || other_owner || (entry.in_file && copy.rsn < entry.rsn)) {
-    ctx_.rule_broken();
+    ctx_.rule_broken(copy.node, static_cast<uint32_t>(Operation::RECORD_COPY),
+                     "older than the record here, or of another owner");
     finish(activity.queue.pop());
     return true;
   }

@@ -15,6 +15,7 @@ namespace {
 // A call overtakes a change of ownership for a few hops at most. One that is still on its way after so many goes round
 // between nodes that contradict each other: it is dropped, counted, and sent again in the next generation.
 constexpr uint32_t kHopsMax = 1000;
+constexpr auto kCall = static_cast<uint32_t>(Operation::REQ_CALL);
 
 // How many of the calls store the record again (rsn + 1 each). A client that is gone does not count: nothing runs.
 uint64_t storing_calls(const WaitingList& calls) {
@@ -132,7 +133,7 @@ bool Migration::step_remote(Activity& activity, bool& held, TimeNs now) {
 
 bool Migration::step_arrival(Activity& activity, bool& held, TimeNs now) {
   if (ctx_.owns(*activity.entry)) {  // a second copy of what arrived before
-    ctx_.refuse();
+    ctx_.refuse("the record is here already");
     finish(activity.queue.pop());
     return true;
   }
@@ -264,7 +265,8 @@ bool Migration::give_up(Activity& activity, const Waiting& call) {
   RecordEntry& entry = *activity.entry;
   const ByteView data = read_data(ctx_, activity);
   if (data.size() > kDataBytesMax) {
-    ctx_.refuse();
+    ctx_.refuse(call.kind == Waiting::Kind::kRemoteCall ? call.node : ctx_.self, kCall,
+                "the record is larger than may be sent");
     refuse_remote(call.node, call.reqid, "Record is too large to move.");
     return true;
   }
@@ -319,7 +321,8 @@ void Migration::redirect(Activity& activity, const Waiting& call) {
   const RecordEntry& entry = *activity.entry;
   const uint32_t node = whom_to_redirect_to(ctx_.self, ctx_.lmaster(entry), entry.dmaster);
   if (!ctx_.is_member(node) || node == ctx_.self || call.hopcount >= kHopsMax) {
-    return ctx_.rule_broken();
+    return ctx_.rule_broken(call.kind == Waiting::Kind::kRemoteCall ? call.node : ctx_.self, kCall,
+                            "it has been round too often, or nobody knows the owner");
   }
   Header header = ctx_.header_to(node, call.reqid);
   header.srcnode = call.node;

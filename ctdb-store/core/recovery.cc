@@ -31,13 +31,13 @@ bool Recovery::begin(const StoreRecover& order, TimeNs now) {
   }
   const bool self_in = std::ranges::binary_search(order.members, ctx_.self);
   if (order.generation <= ctx_.generation || !self_in) {
-    ctx_.refuse();
+    ctx_.refuse("an older generation, or one without this node");
     return false;
   }
   // An order that has waited for a store which was stopped. Recoveryd gives the lease first; without one others may have gone
   // on, and the keeper, which may still wait for a client's chain, must not find its epoch over.
   if (files_differ_ && !ctx_.out.lease_lasts()) {
-    ctx_.refuse();
+    ctx_.refuse("this node has no lease");
     return false;
   }
   reset();
@@ -152,6 +152,7 @@ void Recovery::work(TimeNs now) {
   } else if (!self_queue_.empty()) {
     const SelfPacket packet = std::move(self_queue_.front());
     self_queue_.pop_front();
+    ctx_.packet = {ctx_.self, static_cast<uint32_t>(packet.operation), now};
     record_packet(packet.operation, ctx_.self, packet.payload, now);
   } else if (step_ == Step::kClaiming) {
     claim_slice();
@@ -258,7 +259,7 @@ TimeNs Recovery::next_deadline() const {
 
 bool Recovery::open(const StoreOpen& order) {
   if (ctx_.phase != StorePhase::kPrepared || order.generation != ctx_.generation) {
-    ctx_.refuse();
+    ctx_.refuse("this generation is not prepared");
     return false;
   }
   look_at_promotions();
@@ -293,7 +294,7 @@ void Recovery::send(uint32_t node, Operation operation, const Bytes& payload) {
 void Recovery::record_packet(Operation operation, uint32_t node, ByteView payload, TimeNs now) {
   now_ = now;
   Member* from = member(node);
-  if (from == nullptr) return ctx_.refuse();
+  if (from == nullptr) return ctx_.refuse("it is no member of the generation being made");
   bool understood = false;
   if (operation == Operation::RECORD_DATABASES) {
     const auto message = RecordDatabases::decode(payload);
@@ -317,7 +318,7 @@ void Recovery::record_packet(Operation operation, uint32_t node, ByteView payloa
     }
     understood = message.has_value();
   }
-  if (!understood) ctx_.refuse();
+  if (!understood) ctx_.refuse("malformed");
 }
 
 }  // namespace ctdb

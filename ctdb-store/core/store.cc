@@ -160,7 +160,7 @@ void Store::Impl::on_router_down() {
 }
 
 void Store::Impl::on_router_packet(uint32_t endpoint, MutableBytes packet, TimeNs now) {
-  if (check_header(packet) != HeaderFault::kNone) return ctx_.refuse();
+  if (!ctx_.takes(packet, now)) return;
   const Header header = read_header(packet);
   const auto operation = static_cast<Operation>(header.operation);
   if (operation == Operation::REQ_MESSAGE) {
@@ -174,7 +174,7 @@ void Store::Impl::on_router_packet(uint32_t endpoint, MutableBytes packet, TimeN
   } else if (endpoint == 0 && header.srcnode == ctx_.self) {
     order(header, packet, now);
   } else {
-    ctx_.refuse();
+    ctx_.refuse("no such packets come to ctdb-store");
   }
   advance(now);
 }
@@ -211,8 +211,10 @@ void Store::Impl::call_for_recovery(TimeNs now) {
 }
 
 void Store::Impl::on_client_packet(uint32_t endpoint, ByteView packet, TimeNs now) {
-  if (check_header(packet) != HeaderFault::kNone) return ctx_.refuse();
-  if (read_header(packet).operation != static_cast<uint32_t>(Operation::REQ_CALL)) return ctx_.refuse();
+  if (!ctx_.takes(packet, now)) return;
+  ctx_.packet.from = ctx_.self;
+  if (read_header(packet).operation != static_cast<uint32_t>(Operation::REQ_CALL))
+    return ctx_.refuse("clients may only send calls");
   local_call(endpoint, false, packet, now);
 }
 
@@ -220,7 +222,7 @@ void Store::Impl::local_call(uint32_t endpoint, bool via_router, ByteView packet
   const Header header = read_header(packet);
   const std::optional<ReqCall> call = parse_req_call(packet);
   if (!call) {
-    ctx_.refuse();
+    ctx_.refuse("malformed");
     return migration_.refuse_call(endpoint, via_router, header.reqid);
   }
   if (!ctx_.is_open() && ctx_.databases.find(call->db_id) == nullptr) {
@@ -257,6 +259,7 @@ void Store::Impl::commit_under_hold(uint32_t endpoint, bool via_router, uint32_t
 
 // The gate: packets of the open generation are served, those of one to come are kept, all others change nothing.
 void Store::Impl::node_packet(const Header& header, ByteView packet, TimeNs now) {
+  ctx_.packet = {header.srcnode, header.operation, now};
   const bool for_recovery = is_recovery_packet(static_cast<Operation>(header.operation));
   const bool making = ctx_.phase == StorePhase::kRecovering || ctx_.phase == StorePhase::kPrepared;
   if (header.generation == ctx_.generation && for_recovery && making) {
@@ -277,7 +280,7 @@ void Store::Impl::node_packet(const Header& header, ByteView packet, TimeNs now)
     ++ctx_.counts.stale_packets;
     return;
   }
-  if (!is_plausible(header.generation)) return ctx_.refuse();
+  if (!is_plausible(header.generation)) return ctx_.refuse("its generation is too far ahead");
   park({header, true, ctx_.generation, to_bytes(packet)});
 }
 
@@ -290,7 +293,7 @@ bool Store::Impl::is_plausible(uint32_t generation) const {
 // Another member has attached a database; calls for it come the same way behind this.
 void Store::Impl::new_database(const Header& header, ByteView payload) {
   const auto message = RecordDatabases::decode(payload);
-  if (!message || !ctx_.is_member(header.srcnode)) return ctx_.refuse();
+  if (!message || !ctx_.is_member(header.srcnode)) return ctx_.refuse("malformed, or from no member");
   if (const std::string error = recovery_.attach_databases(*message); !error.empty()) {
     ctx_.out.log(StoreLog::kError, error);
   }
@@ -327,13 +330,13 @@ void Store::Impl::serve_node_packet(const Header& header, ByteView packet, TimeN
         return;
       break;
   }
-  ctx_.rule_broken();
+  ctx_.rule_broken("it contradicts the records here, or is malformed");
 }
 
 void Store::Impl::park(Parked&& one) {
   const bool early = one.early;
   if (!parked_.keep(std::move(one))) {
-    ctx_.refuse();
+    ctx_.refuse("too much waits for the next generation");
     // The attempt of an early one fails. Of the generation being made nobody repeats a packet.
     if (!early) ctx_.rule_broken_in = ctx_.generation;
   }
@@ -393,7 +396,7 @@ void Store::Impl::order(const Header& header, ByteView packet, TimeNs now) {
     default:
       break;
   }
-  ctx_.refuse();
+  ctx_.refuse("malformed, or nothing that is said to ctdb-store");
 }
 
 // Those that have no meaning here (FetchCollapse: calls for one record are always collapsed) are the router's to remember.
@@ -436,7 +439,7 @@ void Store::Impl::lose_locks() {
 
 void Store::Impl::control(uint32_t endpoint, const Header& header, ByteView packet, TimeNs now) {
   const std::optional<ReqControl> request = parse_req_control(packet);
-  if (!request) return ctx_.refuse();
+  if (!request) return ctx_.refuse("malformed");
   const bool noreply = (request->flags & CTDB_CONTROL_NOREPLY) != 0;
   controls_.serve({endpoint, header.srcnode, request->client_id, header.reqid, noreply}, *request, now);
 }
@@ -482,8 +485,8 @@ void Store::Impl::tick(TimeNs now) {
 }
 
 TimeNs Store::Impl::next_deadline() const {
-  return std::min({ctx_.timers.next(), recovery_.next_deadline(), traverse_.next_deadline(), controls_.next_deadline(),
-                   rewrites_.next_deadline(), call_for_recovery_at_,
+  return std::min({ctx_.timers.next(), recovery_.next_deadline(), traverse_.next_deadline(),
+                   controls_.next_deadline(), rewrites_.next_deadline(), call_for_recovery_at_,
                    commits_ == nullptr ? kNever : commits_->next_deadline()});
 }
 

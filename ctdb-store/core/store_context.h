@@ -4,6 +4,7 @@
 #define CTDB_STORE_CORE_STORE_CONTEXT_H_
 
 #include <string>
+#include <string_view>
 
 #include "ctdb-store/core/activity.h"
 #include "ctdb-store/core/chain_locks.h"
@@ -11,6 +12,7 @@
 #include "ctdb-store/core/store.h"
 #include "ctdb-store/core/timer_heap.h"
 #include "ctdb-store/core/waiting.h"
+#include "libctdbipc/base/refusals.h"
 #include "libctdbipc/wire/operations.h"
 #include "libctdbipc/wire/own_messages.h"
 #include "libctdbipc/wire/placement.h"
@@ -30,11 +32,31 @@ struct StoreContext {
   bool is_member(uint32_t pnn) const { return placement.is_member(pnn); }
   uint32_t lmaster(const RecordEntry& entry) const { return placement.lmaster_of_slot(entry.hash); }
   bool owns(const RecordEntry& entry) const { return entry.dmaster == self; }
-  void refuse() { ++counts.refused_packets; }
+  // A packet has come. false: its header is malformed, and it is refused.
+  bool takes(ByteView bytes, TimeNs now) {
+    packet = {self, CTDB_BROADCAST_ALL, now};
+    if (check_header(bytes) != HeaderFault::kNone) {
+      refuse("malformed");
+      return false;
+    }
+    const Header its = read_header(bytes);
+    packet = {its.srcnode, its.operation, now};
+    return true;
+  }
+  // `packet` changes nothing. `why` is a literal, for the log. The second form: one that came earlier.
+  void refuse(std::string_view why) { refuse(packet.from, packet.operation, why); }
+  void refuse(uint32_t from, uint32_t operation, std::string_view why) {
+    ++counts.refused_packets;
+    const OperationRow* row = find_operation(operation);
+    const std::string line =
+        refusals.line(from, row == nullptr ? "a packet of no known operation" : row->name, why, packet.at);
+    if (!line.empty()) out.log(StoreLog::kWarning, line);
+  }
   // A record packet contradicts what this store knows. In an open generation nobody repeats it, and the calls it belongs
   // to wait for ever: only a recovery helps (Store::Impl::call_for_recovery()).
-  void rule_broken() {
-    refuse();
+  void rule_broken(std::string_view why) { rule_broken(packet.from, packet.operation, why); }
+  void rule_broken(uint32_t from, uint32_t operation, std::string_view why) {
+    refuse(from, operation, why);
     if (is_open()) rule_broken_in = generation;
   }
   uint32_t new_reqid() {
@@ -57,6 +79,13 @@ struct StoreContext {
   const uint32_t self;
   StoreOutput& out;
   StoreCounts counts;
+  struct Packet {
+    uint32_t from = 0;
+    uint32_t operation = 0;
+    TimeNs at = 0;
+  };
+  Packet packet;  // the one that came last
+  Refusals refusals;
   StorePhase phase = StorePhase::kWaiting;
   uint32_t generation = CTDB_INVALID_GENERATION;  // open or being made
   uint32_t open_generation = CTDB_INVALID_GENERATION;

@@ -31,7 +31,7 @@ void CommitCoordinator::stop() {
 }
 
 void CommitCoordinator::submit(uint32_t from, const CommitSubmit& message) {
-  if (step_ == Step::kIdle) return ctx_.rule_broken();
+  if (step_ == Step::kIdle) return ctx_.rule_broken("this node does not coordinate the commits");
   const uint32_t db_id = message.payload.size() < 4 ? 0 : load<uint32_t>(message.payload.data());
   queue_.push_back({from, message.id, message.kind, message.again, db_id, to_bytes(message.payload)});
   pump();
@@ -112,7 +112,7 @@ LogPosition CommitCoordinator::least(LogPosition Follower::*position) const {
 
 void CommitCoordinator::appended(uint32_t from, const CommitAppended& message, TimeNs now) {
   Follower* at = follower(from);
-  if (at == nullptr) return ctx_.refuse();
+  if (at == nullptr) return ctx_.refuse("it follows no log of this node");
   at->end = message.end;
   if (!message.ok) {
     const std::string why = "node " + std::to_string(from) + ": " + message.error;
@@ -138,7 +138,7 @@ void CommitCoordinator::advance() {
 
 void CommitCoordinator::applied(uint32_t from, const CommitApplied& message) {
   Follower* at = follower(from);
-  if (at == nullptr) return ctx_.refuse();
+  if (at == nullptr) return ctx_.refuse("it follows no log of this node");
   at->applied = message.applied;
   if (message.with_digests) {
     at->told_digests = true;

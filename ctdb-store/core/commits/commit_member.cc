@@ -62,7 +62,7 @@ void CommitMember::close() {
 
 bool CommitMember::from_coordinator(uint32_t from) {
   if (from == coordinator_) return true;
-  ctx_.refuse();
+  ctx_.refuse("it does not coordinate the commits");
   return false;
 }
 
@@ -80,7 +80,7 @@ void CommitMember::append(uint32_t from, const CommitAppend& message) {
     apply_ticket_ = 0;  // what is under way is of the past
     log_bytes_ = 0;
   } else if (!log_.has(message.previous) || message.previous < applied_) {
-    ctx_.rule_broken();
+    ctx_.rule_broken("it does not follow what is in the log here");
     return tell_appended(false, "the logs of commits do not fit together");
   } else if (message.previous < log_.end()) {
     log_.cut(message.previous);
@@ -137,7 +137,7 @@ void CommitMember::tell_appended(bool ok, const std::string& error) {
 
 void CommitMember::apply(uint32_t from, const CommitApply& message) {
   if (!from_coordinator(from)) return;
-  if (!log_.has(message.committed)) return ctx_.rule_broken();
+  if (!log_.has(message.committed)) return ctx_.rule_broken("what is to be applied is not in the log");
   committed_ = std::max(committed_, message.committed);
   owes_applied_ = true;
   digests_wanted_ = digests_wanted_ || message.tell_digests;

@@ -18,7 +18,8 @@ constexpr uint32_t kRecordsPerSlice = 512;
 void CommitMember::wanted(uint32_t from, const DatabaseWanted& message) {
   if (!from_coordinator(from)) return;
   const Database* db = ctx_.databases.find(message.db_id);
-  if (db == nullptr || !db->full_copy() || !ctx_.is_member(message.node)) return ctx_.refuse();
+  if (db == nullptr || !db->full_copy() || !ctx_.is_member(message.node))
+    return ctx_.refuse("of no database or member that is known");
   ++ctx_.counts.databases_sent;
   ctx_.out.log(StoreLog::kInfo,
                "sending " + db->name + " to node " + std::to_string(message.node) + ", whose copy differs");
@@ -65,10 +66,10 @@ void CommitMember::content(uint32_t, const DatabaseContent& message) {
   Database* db = ctx_.databases.find(message.db_id);
   const std::optional<RecBuffer> buffer = parse_rec_buffer(message.records);
   if (db == nullptr || !db->full_copy() || !buffer || buffer->db_id != message.db_id)
-    return ctx_.rule_broken();
+    return ctx_.rule_broken("of no database that is known, or malformed");
   Taking& taking = taking_[message.db_id];
   if (taking.ticket != 0 || message.part != (message.part == 0 ? 0 : taking.parts.size()))
-    return ctx_.rule_broken();
+    return ctx_.rule_broken("a part that does not follow the last one");
   if (message.part == 0) taking.parts.clear();
   taking.parts.push_back(to_bytes(message.records));
   disk_.database_replace(*db->file, message.records, message.part == 0);

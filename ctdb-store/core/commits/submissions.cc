@@ -73,7 +73,8 @@ void Submissions::open(uint32_t coordinator) {
 
 void Submissions::result(uint32_t from, const CommitResult& message) {
   const auto at = pending_.find(message.id);
-  if (from != coordinator_ || at == pending_.end()) return ctx_.refuse();
+  if (from != coordinator_ || at == pending_.end())
+    return ctx_.refuse("not from the coordinator, or of no transaction of this node");
   const Pending pending = std::move(at->second);
   pending_.erase(at);
   bytes_ -= pending.payload.size();

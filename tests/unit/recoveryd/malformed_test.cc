@@ -2,6 +2,8 @@
 // What a broken or hostile peer can say: counted, and the cluster stays as it is.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "ctdb-recoveryd/core/cluster_node.h"
 #include "libctdbipc/wire/operations.h"
 #include "world.h"
@@ -27,6 +29,17 @@ class Malformed : public ::testing::Test {
     const uint64_t before = world.node(to).counts().refused;
     world.forge(to, from, operation, payload);
     EXPECT_EQ(world.node(to).counts().refused, before + 1) << static_cast<uint32_t>(operation);
+  }
+  // And the log of that node says who, what and why: the first time at once.
+  void expect_logged(uint32_t by, uint32_t from, const std::string& what_and_why) const {
+    const std::string node = " node " + std::to_string(by) + ": refused ";
+    const size_t colon = what_and_why.find(": ");
+    const std::string line = node + what_and_why.substr(0, colon) + " from node " + std::to_string(from) +
+                             what_and_why.substr(colon);
+    EXPECT_EQ(std::count_if(world.log.begin(), world.log.end(),
+                            [&](const std::string& one) { return one.find(line) != std::string::npos; }),
+              1)
+        << line;
   }
   void TearDown() override {
     world.run(2 * kSecond);
@@ -116,6 +129,23 @@ TEST_F(Malformed, HeartbeatsOfANodeThatDoesNotLead) {
   Heartbeat beat = heartbeat();
   beat.state.leader = other;
   expect_refused(victim, other, Operation::HEARTBEAT, beat.encode());
+}
+
+TEST_F(Malformed, WhatIsRefusedIsLoggedOnceAMinuteWithItsNumber) {
+  const uint32_t other = 3 - leader - victim;
+  for (int i = 0; i < 20; ++i) {
+    expect_refused(victim, other, Operation::RECOVERY_COMMIT, RecoveryCommit{term, generation}.encode());
+    world.run(kSecond);
+  }
+  const std::string line = "RECOVERY_COMMIT: it is not from the leader, or for nothing that was prepared";
+  expect_logged(victim, other, line);
+  world.run(60 * kSecond);
+  expect_refused(victim, other, Operation::RECOVERY_COMMIT, RecoveryCommit{term, generation}.encode());
+  EXPECT_NE(world.log.back().find("(20 since the last such line)"), std::string::npos) << world.log.back();
+  expect_refused(victim, other, Operation::RECOVERY_BEGIN, begin().encode());
+  expect_logged(victim, other, "RECOVERY_BEGIN: it is not from the leader, or cannot be");
+  expect_refused(victim, other, Operation::RECOVERY_BEGIN, Bytes(8));
+  expect_logged(victim, other, "RECOVERY_BEGIN: malformed");
 }
 
 TEST_F(Malformed, RecoveriesThatCannotBe) {

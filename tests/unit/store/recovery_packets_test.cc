@@ -57,6 +57,8 @@ TEST_F(RecoveryPackets, AnEndThatIsSaidTwiceIsRefusedAndDoesNoHarm) {
   w.run();
   EXPECT_EQ(twice, 12u);
   EXPECT_EQ(refused(), before + twice);
+  const std::vector<std::string>& logs = w.node(2).logs;
+  EXPECT_EQ(std::ranges::count(logs, "refused RECORD_CLAIMS_END from node 1: it has ended already"), 1);
   for (uint32_t pnn : w.everybody()) EXPECT_TRUE(w.recovered(pnn, 11)) << pnn;
   w.open(11, {0, 1, 2});
   w.run();
