@@ -82,6 +82,16 @@ struct ClusterNode::Parts {
   Leader leader;
   Controls controls;
   bool was_leading = false;
+  // The newest heartbeat that was followed.
+  struct Newest {
+    uint32_t from = CTDB_UNKNOWN_PNN;
+    uint64_t term = 0;
+    uint64_t sequence = 0;
+    bool older_than(uint32_t sender, const Heartbeat& beat) const {
+      return sender != from || beat.term != term || beat.sequence > sequence;
+    }
+  };
+  Newest newest;
   uint64_t last_sequence = 0;         // of the leader's heartbeats
   bool wanted = true;                 // as the leader says, until another one does
   std::string told_reason;            // by it: why this node is not, or else who is out
@@ -197,7 +207,7 @@ void ClusterNode::Parts::learn_from_store(uint32_t generation) {
   next.decided_generation = generation;
   next.decided_members.clear();
   next.voters = c.voters.numbers();
-  if (c.save(next)) election.saw_term(term_of_generation(generation) + 1);
+  if (c.save(next)) election.adopt_term(term_of_generation(generation) + 1);
 }
 
 void ClusterNode::Parts::store_recovered(const StoreRecovered& report) {
@@ -213,6 +223,7 @@ bool ClusterNode::Parts::believable(uint32_t from, const Heartbeat& beat) const 
   if (state.voters.empty() || !is_part(state.voters, state.voters) || state.voters.back() >= kNodesMax)
     return false;
   if (!is_part(state.members, state.voters)) return false;
+  if (state.leader == from && !contains(state.voters, from)) return false;
   return state.generation == CTDB_INVALID_GENERATION || term_of_generation(state.generation) <= beat.term;
 }
 
@@ -232,6 +243,8 @@ bool ClusterNode::Parts::learn_decided(const Heartbeat& beat) {
 
 void ClusterNode::Parts::heartbeat(uint32_t from, const Heartbeat& beat) {
   if (!believable(from, beat)) return c.refuse("it contradicts itself");
+  if (!election.plausible(beat.term)) return c.refuse("a term that nobody can have reached");
+  if (!newest.older_than(from, beat)) return c.refuse("it came before, or a newer one did");
   if (!election.accept_leader(from, beat.term)) {
     c.refuse("who sends it is not the leader");
     // So that a leader of the past learns that it is one.
@@ -239,6 +252,7 @@ void ClusterNode::Parts::heartbeat(uint32_t from, const Heartbeat& beat) {
     reply.term = election.term();
     return c.send(from, Operation::HEARTBEAT_REPLY, reply.encode());
   }
+  newest = {from, beat.term, beat.sequence};
   if (beat.state.leader == CTDB_UNKNOWN_PNN) return election.forget_leader();
   if (!learn_decided(beat)) return;
   wanted = beat.wanted;

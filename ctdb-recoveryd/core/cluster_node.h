@@ -176,6 +176,12 @@ class ClusterNode {
 
 // How generations are numbered: unique and growing across terms without asking anybody.
 inline constexpr uint64_t kTermMax = (1u << 24) - 1;
+// Terms never go back and end at kTermMax: a word about a term that nobody ever had must not make it true. A node follows the
+// terms of others by up to kTermsAheadMax, and what it has followed by grows back slowly: elections use up less, a node that was
+// away for years is not so far behind, and who means ill needs weeks, in which the log says so. One that knows of no term
+// follows to any.
+inline constexpr uint64_t kTermsAheadMax = 1u << 16;
+inline constexpr uint64_t kTermsAheadPerSecond = 10;
 inline constexpr uint32_t kAttemptsPerTermMax = 255;
 inline constexpr uint32_t make_generation(uint64_t term, uint32_t attempt) {
   return static_cast<uint32_t>(term << 8 | attempt);

@@ -6,7 +6,9 @@
 namespace ctdb {
 namespace {
 
-constexpr unsigned kFailuresCounted = 4;  // back-off grows 16-fold at the most
+constexpr unsigned kFailuresCounted = 4;     // back-off grows 16-fold at the most
+constexpr unsigned kAnswersAwaitedMax = 16;  // of one node, from campaigns that it has not answered
+constexpr std::string_view kTermTooFar = "a term that nobody can have reached, or none";
 constexpr TimeNs kRetryWithoutTerms = 5 * kSecond;
 constexpr TimeNs kRetryWithoutDisk = kSecond;  // a node that could serve waits for it
 
@@ -106,7 +108,10 @@ void Election::ask(uint64_t term, bool trial) {
   const Bytes request =
       VoteRequest{term, c_.durable.decided_generation, trial, node_list_digest(c_.nodes)}.encode();
   for (uint32_t node : c_.voters.numbers()) {
-    if (node != c_.pnn() && c_.linked(node)) c_.send(node, Operation::VOTE_REQUEST, request);
+    if (node == c_.pnn() || !c_.linked(node)) continue;
+    unsigned& awaited = asked_[trial ? 1 : 0][node];
+    awaited = std::min(awaited + 1, kAnswersAwaitedMax);
+    c_.send(node, Operation::VOTE_REQUEST, request);
   }
 }
 
@@ -163,9 +168,37 @@ bool Election::bound_elsewhere(uint32_t from, const VoteRequest& request) const 
   return decided != CTDB_INVALID_GENERATION && request.generation < decided;
 }
 
+// One that has no vote by what is known here may know of a newer decision.
+bool Election::may_ask(uint32_t from, const VoteRequest& request) const {
+  const uint32_t decided = c_.durable.decided_generation;
+  return c_.voters.is_voter(from) || (request.generation != CTDB_INVALID_GENERATION &&
+                                      (decided == CTDB_INVALID_GENERATION || request.generation > decided));
+}
+
+bool Election::plausible(uint64_t seen) {
+  if (seen <= term()) return true;
+  if (seen > kTermMax) return false;
+  if (knows_no_term()) return true;
+  const auto seconds = static_cast<uint64_t>((c_.now - ahead_at_) / kSecond);
+  if (seconds > 0) {
+    ahead_ = std::min(kTermsAheadMax, ahead_ + seconds * kTermsAheadPerSecond);
+    ahead_at_ = c_.now;
+  }
+  return seen - term() <= ahead_;
+}
+
+// `next` is what becomes of that.
+bool Election::follow_to(uint64_t seen, const DurableState& next) {
+  const uint64_t by = seen > term() && !knows_no_term() ? seen - term() : 0;
+  if (!c_.save(next)) return false;
+  ahead_ -= std::min(ahead_, by);
+  return true;
+}
+
 void Election::on_vote_request(uint32_t from, const VoteRequest& request) {
-  if (lock_.used() || request.term == 0 || request.term > kTermMax)
-    return c_.refuse("a term that cannot be, or the cluster lock decides");
+  if (lock_.used()) return c_.refuse("the cluster lock decides");
+  if (request.term == 0 || !plausible(request.term)) return c_.refuse(kTermTooFar);
+  if (!may_ask(from, request)) return c_.refuse("it has no vote");
   const bool too_old = request.trial ? request.term <= term() : request.term < term();
   if (too_old || bound_elsewhere(from, request)) return answer(from, false, request.trial, term());
   if (request.trial) return answer(from, true, true, request.term);
@@ -176,7 +209,7 @@ void Election::on_vote_request(uint32_t from, const VoteRequest& request) {
   }
   if (next.voted_for != CTDB_UNKNOWN_PNN && next.voted_for != from) return answer(from, false, false, term());
   next.voted_for = from;
-  if (!c_.save(next)) return;
+  if (!follow_to(request.term, next)) return;
   back_to_follower();
   leader_ = CTDB_UNKNOWN_PNN;
   answer(from, true, false, request.term);
@@ -185,6 +218,10 @@ void Election::on_vote_request(uint32_t from, const VoteRequest& request) {
 
 void Election::on_vote_reply(uint32_t from, const VoteReply& reply) {
   if (lock_.used()) return c_.refuse("the cluster lock decides");
+  if (!c_.voters.is_voter(from)) return c_.refuse("it has no vote");
+  unsigned& awaited = asked_[reply.trial ? 1 : 0][from];
+  if (awaited == 0) return c_.refuse("no vote was asked of it, or it has answered");
+  --awaited;
   if (!reply.granted) {
     if (reply.leader != CTDB_UNKNOWN_PNN && reply.leader != c_.pnn()) told_ = {reply.leader, from};
     return saw_term(reply.term);
@@ -206,7 +243,7 @@ bool Election::accept_leader(uint32_t from, uint64_t claimed) {
     DurableState next = c_.durable;
     next.term = claimed;
     next.voted_for = CTDB_UNKNOWN_PNN;
-    if (!c_.save(next)) return false;
+    if (!follow_to(claimed, next)) return false;
   }
   if (role_ != Role::kFollower) back_to_follower();
   campaign_at_ = kNever;
@@ -223,11 +260,16 @@ void Election::forget_leader() {
 }
 
 void Election::saw_term(uint64_t seen) {
+  if (!plausible(seen)) return c_.refuse(kTermTooFar);
+  adopt_term(seen);
+}
+
+void Election::adopt_term(uint64_t seen) {
   if (seen <= term() || seen > kTermMax) return;
   DurableState next = c_.durable;
   next.term = seen;
   next.voted_for = CTDB_UNKNOWN_PNN;
-  if (!c_.save(next)) return;
+  if (!follow_to(seen, next)) return;
   if (role_ != Role::kFollower) back_to_follower();
   leader_ = CTDB_UNKNOWN_PNN;
 }

@@ -15,6 +15,7 @@
 #define CTDB_RECOVERYD_CORE_ELECTION_H_
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "ctdb-recoveryd/core/cluster_lock.h"
@@ -68,8 +69,12 @@ class Election {
   bool accept_leader(uint32_t from, uint64_t term);
   // The leader said it resigns, or it is seen to be gone.
   void forget_leader();
+  // Others can have reached that term (kTermsAheadMax).
+  bool plausible(uint64_t term);
   // Somebody answered with a newer term than ours.
   void saw_term(uint64_t term);
+  // One that is known for certain.
+  void adopt_term(uint64_t term);
   // Leading ends here.
   void resign();
   // No campaign before that: others are to lead.
@@ -91,6 +96,9 @@ class Election {
   void count_grant(uint32_t from);
   void back_to_follower();
   TimeNs silent() const;
+  bool follow_to(uint64_t seen, const DurableState& next);
+  bool may_ask(uint32_t from, const VoteRequest& request) const;
+  bool knows_no_term() const { return term() == 0 && c_.fresh(); }
   void learn_who_led(TimeNs when) { others_led_until_ = std::max(others_led_until_, when); }
   void answer(uint32_t to, bool granted, bool trial, uint64_t term);
   bool bound_elsewhere(uint32_t from, const VoteRequest& request) const;
@@ -105,8 +113,11 @@ class Election {
   TimeNs campaign_at_ = kNever;  // follower: when to start a trial
   TimeNs give_up_at_ = kNever;   // trial, candidate: when to stop waiting for votes
   TimeNs votes_asked_at_ = 0;
-  TimeNs
-      followed_at_;  // when this node last followed or was a leader, or gave its vote; at first when it was started
+  uint64_t ahead_ = kTermsAheadMax;        // the terms of others are followed by so many at once
+  TimeNs ahead_at_ = 0;                    // as of then
+  std::map<uint32_t, unsigned> asked_[2];  // whose answers are still to come: in earnest, on trial
+  // When this node last followed or was a leader, or gave its vote; at first when it was started.
+  TimeNs followed_at_;
   TimeNs others_led_until_ = 0;
   TimeNs stands_back_until_ = 0;
   unsigned failures_ = 0;  // campaigns lost in a row: the back-off grows

@@ -56,7 +56,7 @@ void Election::take_term(const ClusterLock::Seen& seen) {
 }
 
 void Election::confirm(const ClusterLock::Seen& seen) {
-  if (seen.highest_term > term()) return saw_term(seen.highest_term);
+  if (seen.highest_term > term()) return adopt_term(seen.highest_term);
   confirmed_at_ = seen.asked_at;
   if (seen.wrote) registered_ = seen.wrote_generation;
 }

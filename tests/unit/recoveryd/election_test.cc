@@ -184,6 +184,8 @@ TEST_F(OneNode, TellsWhomItRefusesOfTheLeaderItHears) {
 }
 
 TEST_F(OneNode, RemembersWhoToldItOfALeaderUntilItHearsOne) {
+  election.work(true);
+  wait(c.timing().backoff_max);
   election.on_vote_reply(2, {5, false, true, 1});
   EXPECT_EQ(election.told().leader, 1u);
   EXPECT_EQ(election.told().by, 2u);
@@ -252,6 +254,56 @@ TEST_F(OneNode, AnswersThatWereNotAskedForAreNoVotes) {
   wait(c.timing().backoff_max);
   election.on_vote_reply(1, {2, true, true});
   EXPECT_EQ(election.role(), Role::kTrial) << "of another term";
+}
+
+TEST_F(OneNode, AnswersThatNobodyAskedForAreRefusedAndTold) {
+  election.on_vote_reply(1, {1, true, true});
+  EXPECT_EQ(c.counts.refused, 1u) << "nothing was asked";
+  election.work(true);
+  wait(c.timing().backoff_max);
+  election.on_vote_reply(1, {7, false, true});
+  EXPECT_EQ(c.counts.refused, 1u);
+  election.on_vote_reply(1, {9, false, true});
+  EXPECT_EQ(c.counts.refused, 2u) << "it has answered";
+  EXPECT_EQ(election.term(), 7u);
+  c.voters = Voters({0, 1, 3}, true);
+  election.on_vote_reply(2, {9, false, true});
+  EXPECT_EQ(c.counts.refused, 3u) << "it has no vote";
+  EXPECT_EQ(election.term(), 7u);
+}
+
+TEST_F(OneNode, WhoHasNoVoteGetsNoneUnlessItKnowsANewerDecision) {
+  c.durable.decided_generation = 257;
+  c.voters = Voters({0, 1}, true);
+  EXPECT_FALSE(asked(2, 3, false, 257).granted);
+  EXPECT_EQ(c.counts.refused, 1u);
+  EXPECT_EQ(election.term(), 0u);
+  EXPECT_TRUE(asked(2, 3, false, 258).granted);
+}
+
+// One word about a term that nobody ever had would use the terms up for ever.
+TEST_F(OneNode, TermsOfOthersAreFollowedSoFarAndNoFarther) {
+  c.durable.term = 5;
+  for (const uint64_t term : {kTermMax, 5 + kTermsAheadMax + 1}) {
+    const uint64_t before = c.counts.refused;
+    EXPECT_FALSE(election.plausible(term));
+    election.saw_term(term);
+    EXPECT_FALSE(asked(1, term).granted);
+    EXPECT_EQ(c.counts.refused, before + 2);
+    EXPECT_EQ(election.term(), 5u);
+  }
+  election.saw_term(5 + kTermsAheadMax);
+  EXPECT_EQ(election.term(), 5 + kTermsAheadMax);
+  EXPECT_FALSE(election.plausible(election.term() + 1)) << "not again at once";
+  c.now += 10 * kSecond;
+  EXPECT_TRUE(election.plausible(election.term() + 10 * kTermsAheadPerSecond));
+  EXPECT_FALSE(election.plausible(election.term() + 10 * kTermsAheadPerSecond + 1));
+}
+
+TEST_F(OneNode, ANewNodeFollowsToAnyTerm) {
+  ASSERT_TRUE(election.plausible(kTermMax - 1));
+  EXPECT_TRUE(election.accept_leader(1, kTermMax - 1));
+  EXPECT_TRUE(election.plausible(kTermMax));
 }
 
 TEST_F(OneNode, ImpossibleTermsChangeNothing) {

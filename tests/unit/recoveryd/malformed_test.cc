@@ -124,6 +124,50 @@ TEST_F(Malformed, HeartbeatsThatClaimTheImpossible) {
   refuse([](Heartbeat& b) { b.term = 0, b.state.generation = CTDB_INVALID_GENERATION; });
 }
 
+TEST_F(Malformed, TermsThatNobodyHasReached) {
+  const uint32_t other = 3 - leader - victim;
+  for (const uint64_t absurd : {kTermMax, term + kTermsAheadMax + 1}) {
+    Heartbeat beat = heartbeat();
+    beat.term = absurd;
+    beat.state.leader = other;
+    expect_refused(victim, other, Operation::HEARTBEAT, beat.encode());
+    HeartbeatReply reply;
+    reply.term = absurd;
+    expect_refused(leader, victim, Operation::HEARTBEAT_REPLY, reply.encode());
+    expect_refused(victim, other, Operation::VOTE_REQUEST, VoteRequest{absurd, generation, false}.encode());
+    expect_refused(victim, other, Operation::VOTE_REPLY, VoteReply{absurd, false, false}.encode());
+  }
+  EXPECT_EQ(world.state(leader).term, term);
+  expect_logged(victim, other, "HEARTBEAT: a term that nobody can have reached");
+}
+
+TEST_F(Malformed, HeartbeatsThatCameBefore) {
+  Heartbeat beat = heartbeat();
+  beat.sequence = (term << 32) + 1;
+  beat.wanted = false;
+  beat.state.reason = "of the past";
+  expect_refused(victim, leader, Operation::HEARTBEAT, beat.encode());
+  expect_logged(victim, leader, "HEARTBEAT: it came before, or a newer one did");
+  EXPECT_EQ(world.store(victim).reason, "");
+}
+
+TEST_F(Malformed, HeartbeatsOfWhoHasNoVoteByItsOwnWord) {
+  const uint32_t other = 3 - leader - victim;
+  Heartbeat beat = heartbeat();
+  beat.term = term + 1;
+  beat.state.leader = other;
+  beat.state.members = beat.state.voters = {std::min(leader, victim), std::max(leader, victim)};
+  expect_refused(victim, other, Operation::HEARTBEAT, beat.encode());
+  EXPECT_EQ(world.state(victim).term, term);
+}
+
+TEST_F(Malformed, VotesThatNobodyAskedFor) {
+  for (const bool trial : {false, true}) {
+    expect_refused(victim, leader, Operation::VOTE_REPLY, VoteReply{term, true, trial}.encode());
+    expect_refused(victim, leader, Operation::VOTE_REPLY, VoteReply{term + 1, false, trial}.encode());
+  }
+}
+
 TEST_F(Malformed, HeartbeatsOfANodeThatDoesNotLead) {
   const uint32_t other = 3 - leader - victim;
   Heartbeat beat = heartbeat();
