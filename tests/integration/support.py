@@ -34,6 +34,12 @@ def start_cluster(directory, cleanup, nodes=3, namespace=None, **options):
     return cluster
 
 
+def run_tool(node, *words):
+    """Debian's ctdb tool on a node of ours."""
+    environment = dict(os.environ, CTDB_TEST_MODE="1", CTDB_BASE=node.base, CTDB_SOCKET=node.classic_socket)
+    return subprocess.run(["ctdb", *words], env=environment, capture_output=True, text=True, timeout=120)
+
+
 def start_counting(test, program, node, api, database, key, count, **options):
     """A client of tests/clients that counts in one record of `database`; `test` (a TestCase with a cluster) ends it."""
     at = test.cluster.nodes[node]

@@ -3,12 +3,11 @@
 import os
 import re
 import struct
-import subprocess
 import tempfile
 import threading
 import unittest
 
-from support import ClassicCluster, RawClient, start_cluster
+from support import ClassicCluster, RawClient, run_tool, start_cluster
 
 MASKS = [
     (re.compile(r"\(\d{3} \d\d:\d\d:\d\d\)"), "(AGE)"),
@@ -67,10 +66,7 @@ class TwoSystems(unittest.TestCase):
         return ours
 
     def tool(self, node, *command):
-        base = OURS.nodes[node].base
-        environment = dict(os.environ, CTDB_TEST_MODE="1", CTDB_BASE=base,
-                           CTDB_SOCKET=OURS.nodes[node].classic_socket)
-        return subprocess.run(["ctdb", *command], env=environment, capture_output=True, text=True, timeout=60)
+        return run_tool(OURS.nodes[node], *command)
 
     def ok(self, node, *command, mask=masked):
         result = self.both(node, *command, mask=mask)

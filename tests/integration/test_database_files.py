@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import unittest
 
-from support import BIN, start_cluster, wait_until
+from support import BIN, run_tool, start_cluster, wait_until
 
 KINDS = ("volatile", "persistent", "replicated")
 
@@ -30,9 +30,7 @@ class DatabaseFilesTest(unittest.TestCase):
         return json.loads(done.stdout)
 
     def tool(self, node, *words):
-        at = self.cluster.nodes[node]
-        environment = dict(os.environ, CTDB_TEST_MODE="1", CTDB_BASE=at.base, CTDB_SOCKET=at.classic_socket)
-        done = subprocess.run(["ctdb", *words], env=environment, capture_output=True, text=True, timeout=60)
+        done = run_tool(self.cluster.nodes[node], *words)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 

@@ -2,12 +2,10 @@
 """Nodes that come and go while the others run: ctdb-cli node add and remove, Debian's own `ctdb reloadnodes`, nodes files
 that differ."""
 import json
-import os
-import subprocess
 import tempfile
 import unittest
 
-from support import Increments, RawClient, start_cluster, wait_until
+from support import Increments, RawClient, run_tool, start_cluster, wait_until
 
 RELOAD_NODES_FILE = 72
 FOUR = "127.0.0.1\n127.0.0.2\n127.0.0.3\n127.0.0.4\n"
@@ -38,9 +36,7 @@ class NodesTest(Increments, unittest.TestCase):
             return log.read()
 
     def tool(self, node, *words):
-        at = self.cluster.nodes[node]
-        environment = dict(os.environ, CTDB_TEST_MODE="yes", CTDB_BASE=at.base, CTDB_SOCKET=at.classic_socket)
-        return subprocess.run(["ctdb", *words], env=environment, capture_output=True, text=True, timeout=60)
+        return run_tool(self.cluster.nodes[node], *words)
 
     def all_healthy(self, nodes):
         for node in nodes:

@@ -5,12 +5,11 @@ import os
 import random
 import re
 import struct
-import subprocess
 import tempfile
 import threading
 import unittest
 
-from support import NetworkNamespace, start_cluster, start_counting, wait_until
+from support import NetworkNamespace, run_tool, start_cluster, start_counting, wait_until
 from smbd import Samba
 from transactions import SEQUENCE_KEY, contents
 
@@ -37,9 +36,7 @@ class TransactionsCase(unittest.TestCase):
         return out
 
     def tool(self, node, *words):
-        at = self.cluster.nodes[node]
-        environment = dict(os.environ, CTDB_TEST_MODE="1", CTDB_BASE=at.base, CTDB_SOCKET=at.classic_socket)
-        return subprocess.run(["ctdb", *words], env=environment, capture_output=True, text=True, timeout=120)
+        return run_tool(self.cluster.nodes[node], *words)
 
     def contents(self, node=0, name=NAME):
         return contents(os.path.join(self.cluster.nodes[node].base, "persistent", f"{name}.{node}"))

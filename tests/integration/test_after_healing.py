@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What those who went on have written and deleted stays so when the network is whole again; the classic daemon loses it (reliability.md:
+6,515 of 6,515 acknowledged writes; deleted records come back)."""
+import tempfile
+import unittest
+
+from support import Increments, NetworkFaults, NetworkNamespace, run_tool, start_cluster, wait_until
+
+DATABASE, TRANSACTIONS = "healing.tdb", "healing-persistent.tdb"
+WRITES = 300
+
+
+class AfterHealing(Increments, unittest.TestCase):
+    DATABASE = DATABASE
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="ctdb-healing-")
+        self.addCleanup(directory.cleanup)
+        namespace = NetworkNamespace()
+        self.addCleanup(namespace.close)
+        self.cluster = start_cluster(directory.name, self.addCleanup, namespace=namespace)
+        self.network = NetworkFaults(namespace)
+
+    def tool(self, node, *words):
+        done = run_tool(self.cluster.nodes[node], *words)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def heal(self):
+        self.network.heal()
+        self.cluster.wait_healthy()
+
+    def test_writes_and_deletions_of_those_who_went_on(self):
+        self.add(2, "native", "written", 10)
+        for node in (0, 1, 2):  # each has a copy then, and node 2 the record
+            self.tool(node, "writekey", DATABASE, "deleted", f"by node {node}")
+        self.network.isolate(2)
+        taken = self.add(0, "native", "written", 0)
+        finished = [self.start(node, api, "written", WRITES) for node in (0, 1) for api in ("native", "classic")]
+        for process in finished:
+            self.finish(process)
+        self.tool(0, "deletekey", DATABASE, "deleted")
+        self.heal()
+        for again in ("healed", "recovered"):
+            with self.subTest(again):
+                for node in (2, 1, 0):
+                    self.assertEqual(self.add(node, "native", "written", 0), taken + 4 * WRITES)
+                    self.assertIn("size:0", self.tool(node, "readkey", DATABASE, "deleted"))
+            self.tool(1, "recover")
+
+    def store(self, node, key, value):
+        return run_tool(self.cluster.nodes[node], "-T", "5", "pstore", TRANSACTIONS, key, value).returncode == 0
+
+    def test_transactions_while_two_do_not_see_each_other(self):
+        self.tool(0, "attach", TRANSACTIONS, "persistent")
+        self.assertTrue(self.store(0, "first", "before"))
+        self.network.cut(0, 1)
+        wait_until(lambda: any(self.cluster.nodes[node].cli("status", "-o", "json").returncode != 0 for node in (0, 1)),
+                   "one of the two is out")
+        stored = {key: node for node in (0, 1, 2) for key in (f"a{node}", f"b{node}") if self.store(node, key, f"of node {node}")}
+        self.assertGreaterEqual(len(stored), 4, f"two of three go on: {stored}")
+        self.heal()
+        for node in (0, 1, 2):
+            for key, by in stored.items():
+                self.assertEqual(self.tool(node, "pfetch", TRANSACTIONS, key), f"of node {by}\n")
+        found = {self.tool(node, "catdb", TRANSACTIONS) for node in (0, 1, 2)}
+        self.assertEqual(len(found), 1, found)
+
+
+if __name__ == "__main__":
+    unittest.main()
