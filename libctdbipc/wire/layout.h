@@ -59,6 +59,24 @@
 /* A transaction under a hold, which ends with it. Data: rec_buffer as of TRANS3_COMMIT. Status as there, or -2: nothing was
  * written because the hold is lost or another transaction came first. The answer's data are an error text. */
 #define CTDB_FUNC_COMMIT 0xFF000013u
+/* Ours: functions that change a record where it is; arguments and results: record_functions.h. A store runs one at most once,
+ * and only for clients of rings; IMMEDIATE_MIGRATION has the record come to the caller's node first. */
+#define CTDB_FUNC_ADD 0xFF000020u
+#define CTDB_FUNC_COMPARE_AND_SWAP 0xFF000021u
+#define CTDB_FUNC_APPEND 0xFF000022u
+#define CTDB_FUNC_APPEND_IF 0xFF000023u
+#define CTDB_FUNC_FIRST_CHANGING CTDB_FUNC_ADD
+#define CTDB_FUNC_LAST_CHANGING 0xFF00002Fu
+/* Status of their REPLY_CALL. When it is negative nothing was changed, but for UNKNOWN, and the data are an English text. */
+#define CTDB_FUNC_STATUS_DONE 0
+#define CTDB_FUNC_STATUS_UNEQUAL 1  /* the condition does not hold; nothing was changed */
+#define CTDB_FUNC_STATUS_REFUSED -1 /* by a store */
+#define CTDB_FUNC_STATUS_NO_FUNCTION -2
+#define CTDB_FUNC_STATUS_BAD_ARGUMENT -3
+#define CTDB_FUNC_STATUS_NO_COUNTER -4 /* the value is not 8 bytes long */
+#define CTDB_FUNC_STATUS_OVERFLOW -5
+#define CTDB_FUNC_STATUS_TOO_BIG -6
+#define CTDB_FUNC_STATUS_UNKNOWN -7 /* it may have been done or not */
 
 /* Control flags, §4.7 */
 #define CTDB_CONTROL_NOREPLY 0x1u

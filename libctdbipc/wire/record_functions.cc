@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+#include "libctdbipc/wire/record_functions.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "libctdbipc/wire/reader.h"
+
+namespace ctdb {
+namespace {
+
+std::string_view text_of(int32_t status) {
+  switch (status) {
+    case CTDB_FUNC_STATUS_NO_FUNCTION:
+      return "there is no such function";
+    case CTDB_FUNC_STATUS_BAD_ARGUMENT:
+      return "the argument is malformed";
+    case CTDB_FUNC_STATUS_NO_COUNTER:
+      return "the record is not a counter of 8 bytes";
+    case CTDB_FUNC_STATUS_OVERFLOW:
+      return "the sum does not fit into 64 bits";
+    case CTDB_FUNC_STATUS_TOO_BIG:
+      return "the record would be too big";
+    case CTDB_FUNC_STATUS_UNKNOWN:
+      return "nobody knows whether the function was run";
+    default:
+      return "the store refused the call";
+  }
+}
+
+void put(Bytes& out, uint64_t number) {
+  out.resize(sizeof number);
+  store(out.data(), number);
+}
+
+void add(ByteView data, ByteView argument, FunctionOutcome& outcome) {
+  if (argument.size() != sizeof(int64_t)) return refuse_function(outcome, CTDB_FUNC_STATUS_BAD_ARGUMENT);
+  if (!data.empty() && data.size() != sizeof(int64_t))
+    return refuse_function(outcome, CTDB_FUNC_STATUS_NO_COUNTER);
+  const int64_t before = data.empty() ? 0 : load<int64_t>(data.data());
+  const auto amount = load<int64_t>(argument.data());
+  int64_t sum = 0;
+  if (__builtin_add_overflow(before, amount, &sum))
+    return refuse_function(outcome, CTDB_FUNC_STATUS_OVERFLOW);
+  outcome.changed = amount != 0;
+  put(outcome.value, static_cast<uint64_t>(sum));
+  outcome.result = outcome.value;
+}
+
+void compare_and_swap(ByteView data, ByteView argument, FunctionOutcome& outcome) {
+  Reader reader(argument);
+  const ByteView expected = reader.counted_bytes();
+  const ByteView wanted = reader.bytes(reader.left());
+  if (!reader.done()) return refuse_function(outcome, CTDB_FUNC_STATUS_BAD_ARGUMENT);
+  if (wanted.size() > kFunctionValueBytesMax) return refuse_function(outcome, CTDB_FUNC_STATUS_TOO_BIG);
+  if (!std::ranges::equal(data, expected)) {
+    // What is too large for a packet cannot be told.
+    if (data.size() > kFunctionValueBytesMax) return refuse_function(outcome, CTDB_FUNC_STATUS_TOO_BIG);
+    outcome.status = CTDB_FUNC_STATUS_UNEQUAL;
+    outcome.result.assign(data.begin(), data.end());
+    return;
+  }
+  outcome.changed = !std::ranges::equal(data, wanted);
+  outcome.value.assign(wanted.begin(), wanted.end());
+}
+
+void append(ByteView data, ByteView more, FunctionOutcome& outcome) {
+  if (data.size() + more.size() > kFunctionValueBytesMax)
+    return refuse_function(outcome, CTDB_FUNC_STATUS_TOO_BIG);
+  outcome.changed = !more.empty();
+  outcome.value.assign(data.begin(), data.end());
+  outcome.value.insert(outcome.value.end(), more.begin(), more.end());
+  put(outcome.result, outcome.value.size());
+}
+
+void append_if(ByteView data, ByteView argument, FunctionOutcome& outcome) {
+  if (argument.size() < sizeof(uint64_t)) return refuse_function(outcome, CTDB_FUNC_STATUS_BAD_ARGUMENT);
+  if (load<uint64_t>(argument.data()) == data.size())
+    return append(data, argument.subspan(sizeof(uint64_t)), outcome);
+  outcome.status = CTDB_FUNC_STATUS_UNEQUAL;
+  put(outcome.result, data.size());
+}
+
+}  // namespace
+
+void refuse_function(FunctionOutcome& outcome, int32_t status) {
+  outcome.status = status;
+  outcome.changed = false;
+  outcome.value.clear();
+  const ByteView text = as_bytes(text_of(status));
+  outcome.result.assign(text.begin(), text.end());
+}
+
+void run_record_function(uint32_t callid, ByteView data, ByteView argument, FunctionOutcome& outcome) {
+  outcome.status = CTDB_FUNC_STATUS_DONE;
+  outcome.changed = false;
+  outcome.value.clear();
+  outcome.result.clear();
+  switch (callid) {
+    case CTDB_FUNC_ADD:
+      return add(data, argument, outcome);
+    case CTDB_FUNC_COMPARE_AND_SWAP:
+      return compare_and_swap(data, argument, outcome);
+    case CTDB_FUNC_APPEND:
+      return append(data, argument, outcome);
+    case CTDB_FUNC_APPEND_IF:
+      return append_if(data, argument, outcome);
+    default:
+      return refuse_function(outcome, CTDB_FUNC_STATUS_NO_FUNCTION);
+  }
+}
+
+}  // namespace ctdb

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+// Functions that change a record where it is: (data, argument) -> (new data or none, result, status). Pure: run by stores
+// for their callers, and by a client on a record that it has locked itself.
+//
+// A record that is empty and one that is not there are the same. Numbers are little endian.
+//
+//   function          argument                              result, status DONE       result, status UNEQUAL
+//   ADD               i64 amount                            i64 new value             -
+//   COMPARE_AND_SWAP  u32 size, expected data, new data     -                         the data as they are
+//   APPEND            data                                  u64 size afterwards       -
+//   APPEND_IF         u64 size it must have now, data       u64 size afterwards       u64 size now
+//
+// ADD: the record is an i64, one that is empty counts as 0; a sum that does not fit is refused, for a counter that wraps
+// silently is wrong without anybody knowing. With amount 0 it reads the counter.
+#ifndef LIBCTDBIPC_WIRE_RECORD_FUNCTIONS_H_
+#define LIBCTDBIPC_WIRE_RECORD_FUNCTIONS_H_
+
+#include <cstdint>
+
+#include "libctdbipc/base/bytes.h"
+#include "libctdbipc/wire/layout.h"
+
+namespace ctdb {
+
+// What a function may make of a record, as CTDB_VALUE_BYTES_MAX of ctdb.h.
+inline constexpr size_t kFunctionValueBytesMax = 15u << 20;
+
+struct FunctionOutcome {
+  int32_t status = CTDB_FUNC_STATUS_DONE;
+  bool changed = false;
+  Bytes value;   // changed: the new data
+  Bytes result;  // negative status: an English text
+};
+
+// Whether calls of this id change the record, also when there is no such function.
+inline constexpr bool is_changing_function(uint32_t callid) {
+  return callid >= CTDB_FUNC_FIRST_CHANGING && callid <= CTDB_FUNC_LAST_CHANGING;
+}
+
+// `data` and `argument` are loans and not part of `outcome`, which is overwritten.
+void run_record_function(uint32_t callid, ByteView data, ByteView argument, FunctionOutcome& outcome);
+
+// A status with the text that belongs to it, and no change.
+void refuse_function(FunctionOutcome& outcome, int32_t status);
+
+}  // namespace ctdb
+
+#endif  // LIBCTDBIPC_WIRE_RECORD_FUNCTIONS_H_
