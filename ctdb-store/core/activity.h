@@ -69,6 +69,8 @@ struct Activity {
 
   Waiting* rewrite = nullptr;  // comes before everything in the queue (rewrite.h)
 
+  uint32_t functions_sent = 0;  // of local clients, to the node that has the record (function_calls.cc)
+
   bool on_chain = false;  // waits for the chain lock
   Activity* chain_next = nullptr;
 
@@ -80,7 +82,7 @@ struct Activity {
 
   bool idle() const {
     return queue.empty() && joined.empty() && !migrating && !pushing && job == HeaderJob::kNone &&
-           !on_chain && holder == 0 && !away && rewrite == nullptr;
+           !on_chain && holder == 0 && !away && rewrite == nullptr && functions_sent == 0;
   }
 };
 

@@ -30,6 +30,8 @@ void Migration::local_call(uint32_t endpoint, bool via_router, const Header& hea
   const bool push = call.callid == CTDB_FUNC_COPY;
   if (push && (call.data.size() < kCopyCallBytes || ctx_.phase == StorePhase::kSuspended))
     return refuse_call(endpoint, via_router, header.reqid);
+  // What a classic client has asked is put to the next store when one dies.
+  if (via_router && is_changing_function(call.callid)) return refuse_call(endpoint, via_router, header.reqid);
   if (push)
     raise_copies(*db, load<uint32_t>(call.data.data() + 8));  // a store that was restarted may not know
   InFlight& in_flight = in_flight_[endpoint];
@@ -43,6 +45,7 @@ void Migration::local_call(uint32_t endpoint, bool via_router, const Header& hea
   Waiting* item = ctx_.waiting.take();
   item->kind = push ? Waiting::Kind::kPush : Waiting::Kind::kLocalCall;
   item->epoch = push ? load<uint64_t>(call.data.data()) : 0;
+  item->charged = call.data.size();
   item->endpoint = endpoint;
   item->via_router = via_router;
   item->reqid = header.reqid;
@@ -154,6 +157,8 @@ void Migration::arrive(Activity& activity, const Header& header, const ReplyDmas
 // the clients are told.
 void Migration::reply_error(const Header& header, const ReplyErrorPacket& packet, TimeNs now) {
   if (packet.text == kDisconnected) return;
+  if (sent_.contains(header.reqid))
+    return function_answered(header.reqid, CTDB_FUNC_STATUS_REFUSED, as_bytes(packet.text));
   Activity* asked = nullptr;
   ctx_.activities.for_each_used([&](Activity& activity) {
     if (activity.migrating && activity.reqid == header.reqid) asked = &activity;
@@ -178,7 +183,7 @@ void Migration::finish(Waiting* item) {
     const auto in_flight = in_flight_.find(item->endpoint);
     if (in_flight != in_flight_.end() && in_flight->second.calls > 0) {
       --in_flight->second.calls;
-      in_flight->second.bytes -= item->data.size();
+      in_flight->second.bytes -= item->charged;
     }
   }
   ctx_.waiting.give_back(item);
@@ -205,6 +210,7 @@ void Migration::all_clients_gone() {
 }
 
 void Migration::close() {
+  lose_functions(nullptr);
   ctx_.activities.for_each_used([&](Activity& activity) {
     end_pushes(activity);
     activity.queue.take_in_front(activity.joined);
@@ -235,6 +241,10 @@ void Migration::open(TimeNs now) {
 void Migration::drop_all(WaitingList& list) {
   while (!list.empty()) {
     Waiting* item = list.pop();
+    if (item->kind == Waiting::Kind::kRan) {
+      refuse_ran(item);
+      continue;
+    }
     if (item->is_clients() && !item->gone) reply(*item, -1, {});
     finish(item);
   }
@@ -242,6 +252,7 @@ void Migration::drop_all(WaitingList& list) {
 
 void Migration::drop_database(Database& database) {
   ctx_.chains.forget(database);
+  lose_functions(&database);
   ctx_.activities.for_each_used([&](Activity& activity) {
     if (activity.db != &database) return;
     end_pushes(activity);

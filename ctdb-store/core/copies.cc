@@ -56,18 +56,18 @@ void Migration::tell_of_database(const Database& db, uint32_t node) {
 
 // The epoch was over, or a newer one has begun: what this client changed may be lost.
 bool Migration::change_may_be_lost(const Waiting& push) const {
-  return push.endpoint != 0 && push.epoch != ctx_.out.serving_epoch();
+  const bool is_renewal = push.kind == Waiting::Kind::kPush && push.endpoint == 0;
+  return !is_renewal && push.epoch != ctx_.out.serving_epoch();
 }
 
 bool Migration::step_push(Activity& activity, bool& held, TimeNs now) {
   if (activity.pushing) return false;  // the next push is theirs
   const bool here = ctx_.owns(*activity.entry);
   if (here && !lock(activity, held, now)) return false;
-  while (!activity.queue.empty() && activity.queue.front()->kind == Waiting::Kind::kPush) {
+  while (!activity.queue.empty() && activity.queue.front()->is_push()) {
     Waiting* push = activity.queue.pop();
     if (change_may_be_lost(*push)) {
-      if (!push->gone) reply(*push, -1, {});
-      finish(push);
+      refuse_push(push);
     } else {
       activity.covered.push(push);
     }
@@ -143,11 +143,24 @@ void Migration::end_push(Activity& activity, TimeNs now) {
 // What the covered calls wanted is done: they are told how many nodes have the record.
 void Migration::pushed(Activity& activity) {
   const auto nodes = static_cast<int32_t>(copies_beside(ctx_, *activity.db) + 1);
+  WaitingList go_on;
   while (!activity.covered.empty()) {
     Waiting* push = activity.covered.pop();
+    if (push->kind == Waiting::Kind::kRan) {
+      if (answer_function(activity, push)) go_on.push(push);
+      continue;
+    }
     if (push->endpoint != 0 && !push->gone) reply(*push, nodes, {});
     finish(push);
   }
+  activity.queue.take_in_front(go_on);
+}
+
+// Nobody knows what becomes of the change.
+void Migration::refuse_push(Waiting* push) {
+  if (push->kind == Waiting::Kind::kRan) return refuse_ran(push);
+  if (!push->gone) reply(*push, -1, {});
+  finish(push);
 }
 
 // The giver's file and the nodes it pushed to have what has just arrived.
@@ -247,12 +260,11 @@ void Migration::refuse_pushes() {
     WaitingList kept;
     while (!activity.queue.empty()) {
       Waiting* item = activity.queue.pop();
-      if (item->kind != Waiting::Kind::kPush) {
+      if (item->is_push()) {
+        refuse_push(item);
+      } else {
         kept.push(item);
-        continue;
       }
-      if (!item->gone) reply(*item, -1, {});
-      finish(item);
     }
     activity.queue = kept;
     ctx_.activities.release_if_idle(activity);

@@ -20,7 +20,7 @@ bool HandOver::step(TimeNs now) {
     RecordEntry* entry = walk_.next(ctx_.databases, db);
     if (entry == nullptr) {
       walking_ = false;
-      return !owned_;
+      return !owned_ && !migration_.awaits_functions();
     }
     if (!ctx_.owns(*entry) || (db->flags & CTDB_DB_PERSISTENT) != 0) continue;
     // One that is held goes with its holder.

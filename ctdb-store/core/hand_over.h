@@ -14,7 +14,7 @@ class HandOver {
  public:
   HandOver(StoreContext& context, Migration& migration) : ctx_(context), migration_(migration) {}
 
-  // A bounded piece. true: this node owns nothing any more, or nobody is there to take it.
+  // A bounded piece. true: this node owns nothing any more and has its answers, or nobody is there.
   bool step(TimeNs now);
 
  private:

@@ -15,9 +15,9 @@ bool Migration::is_hold(const Waiting& call) {
   return call.kind == Waiting::Kind::kLocalCall && call.callid == CTDB_FUNC_HOLD;
 }
 
-// The local calls in front, up to one that wants the record for itself.
+// The local calls in front, up to one that wants the record for itself or changes it.
 void Migration::take_calls(WaitingList& from, WaitingList& to) {
-  while (!from.empty() && from.front()->kind == Waiting::Kind::kLocalCall && !is_hold(*from.front())) {
+  while (!from.empty() && from.front()->kind == Waiting::Kind::kLocalCall && !is_alone(*from.front())) {
     to.push(from.pop());
   }
 }

@@ -74,6 +74,7 @@ bool Migration::step(Activity& activity, bool& held, TimeNs now) {
     case Waiting::Kind::kArrival:
       return step_arrival(activity, held, now);
     case Waiting::Kind::kPush:
+    case Waiting::Kind::kRan:
       return step_push(activity, held, now);
     case Waiting::Kind::kCopy:
       return step_copy(activity, held, now);
@@ -86,6 +87,7 @@ bool Migration::step(Activity& activity, bool& held, TimeNs now) {
 bool Migration::step_local(Activity& activity, bool& held, TimeNs now) {
   RecordEntry& entry = *activity.entry;
   if (ctx_.owns(entry) && is_hold(*activity.queue.front())) return step_hold(activity, held, now);
+  if (ctx_.owns(entry) && is_function(*activity.queue.front())) return step_function(activity, held, now);
   if (ctx_.owns(entry)) {
     if (!lock(activity, held, now)) return false;
     return serve_locals(activity, now) || retry_later(activity, now);
@@ -94,6 +96,7 @@ bool Migration::step_local(Activity& activity, bool& held, TimeNs now) {
     if (!lock(activity, held, now)) return false;
     return become_owner(activity, {0, ctx_.self, unborn_flags(entry)}, {}, now) || retry_later(activity, now);
   }
+  if (is_function(*activity.queue.front()) && send_function(activity)) return true;
   Waiting* call = activity.queue.pop();
   if (activity.migrating) {
     ++ctx_.counts.collapsed;
@@ -107,6 +110,11 @@ bool Migration::step_local(Activity& activity, bool& held, TimeNs now) {
 bool Migration::step_remote(Activity& activity, bool& held, TimeNs now) {
   RecordEntry& entry = *activity.entry;
   const Waiting& call = *activity.queue.front();
+  if (is_function(call) && ctx_.owns(entry)) return step_function(activity, held, now);
+  if (is_function(call) && unborn_here(entry)) {
+    if (!lock(activity, held, now)) return false;
+    return become_owner(activity, {0, ctx_.self, unborn_flags(entry)}, {}, now) || retry_later(activity, now);
+  }
   if (call.node == ctx_.self && ctx_.owns(entry)) {
     // Our own call has come home: the record is here already.
     if (activity.migrating && activity.reqid == call.reqid) {
@@ -167,8 +175,11 @@ void Migration::ask(Activity& activity, const Waiting& call) {
   activity.migrating = true;
   activity.told = false;
   activity.reqid = ctx_.new_reqid();
+  // A function runs when the record is here.
+  const bool function = is_function(call);
   build(ctx_.built, ctx_.header_to(node, activity.reqid),
-        ReqCall{call.call_flags, activity.db->id, call.callid, 0, entry.key(), call.data});
+        ReqCall{call.call_flags, activity.db->id, function ? CTDB_FUNC_NULL : call.callid, 0, entry.key(),
+                function ? ByteView() : ByteView(call.data)});
   ctx_.out.to_router(0, ctx_.built);
 }
 
@@ -209,6 +220,7 @@ bool Migration::become_owner(Activity& activity, const RecordHeader& arrived, By
   }
   activity.migrating = false;
   entry.granted = 0;
+  entry.functions_in_row = 0;
   entry.lost = false;
   if (activity.db->copies > 1) note_arrived_copies(activity, data);
   answer_locals(activity, calls, rsn, data, now);
@@ -229,6 +241,7 @@ void Migration::answer_locals(Activity& activity, WaitingList& calls, uint64_t r
     finish(call);
   }
   if (granted == 0) return;
+  entry.functions_in_row = 0;
   entry.granted = static_cast<uint16_t>(std::min<uint32_t>(entry.granted + granted, 0xFFFF));
   entry.granted_until = now + (ctx_.options.grant_hold << entry.hold_doublings);
   entry.granted_print = fingerprint(data);
@@ -281,6 +294,7 @@ bool Migration::give_up(Activity& activity, const Waiting& call) {
   const bool ok = kept.keep ? write_record(ctx_, activity, kept.header, data) : remove_record(ctx_, activity);
   if (!ok) return false;
   set_pointer(entry, call.node);
+  entry.function_node = call.node;
   entry.gave_generation = ctx_.generation;
   end_hold(activity);
   ++ctx_.counts.migrations_out;

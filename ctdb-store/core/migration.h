@@ -13,12 +13,14 @@
 #define CTDB_STORE_CORE_MIGRATION_H_
 
 #include <cstdint>
+#include <map>
 #include <string_view>
 #include <unordered_map>
 
 #include "ctdb-store/core/record_walk.h"
 #include "ctdb-store/core/store_context.h"
 #include "libctdbipc/wire/own_messages.h"
+#include "libctdbipc/wire/record_functions.h"
 
 namespace ctdb {
 
@@ -32,6 +34,7 @@ class Migration : public ChainLocks::User {
   void req_dmaster(const Header& header, const ReqDmaster& packet, TimeNs now);
   void reply_dmaster(const Header& header, const ReplyDmaster& packet, TimeNs now);
   void reply_error(const Header& header, const ReplyErrorPacket& packet, TimeNs now);
+  void reply_call(const Header& header, const ReplyCall& packet, TimeNs now);
   void record_copy(const Header& header, const RecordCopy& packet, TimeNs now);
   void record_copied(const Header& header, const RecordCopied& packet, TimeNs now);
   // Nobody has ever had the record, or nobody has it any more, and this node is the one to say so.
@@ -62,6 +65,8 @@ class Migration : public ChainLocks::User {
   // Works off what can be worked off now. The activity may be released.
   void process(Activity& activity, TimeNs now);
   void on_chain_held(Activity& activity, TimeNs now) override { process(activity, now); }
+  // Functions of local clients are with other nodes, which are about to answer.
+  bool awaits_functions() const { return !sent_.empty(); }
   // This node serves no more: clients that wait for copies are told that nobody knows.
   void refuse_pushes();
   // The database's records are to be on so many nodes; less than now is ignored.
@@ -86,6 +91,7 @@ class Migration : public ChainLocks::User {
   bool step_copy(Activity& activity, bool& held, TimeNs now);
   bool lock(Activity& activity, bool& held, TimeNs now);
   bool step_hold(Activity& activity, bool& held, TimeNs now);
+  bool step_function(Activity& activity, bool& held, TimeNs now);
   bool step_rewrite(Activity& activity, bool& held, TimeNs now);
   bool step_unhide(Activity& activity, bool& held, TimeNs now);
   bool retry_later(Activity& activity, TimeNs now);
@@ -96,6 +102,9 @@ class Migration : public ChainLocks::User {
   void ask(Activity& activity, const Waiting& call);
   Activity* busy_record(uint32_t db_id, ByteView key) const;
   static bool is_hold(const Waiting& call);
+  static bool is_function(const Waiting& call);
+  // A call that has the record for itself, or changes it: one at a time, in its turn.
+  static bool is_alone(const Waiting& call) { return is_hold(call) || is_function(call); }
   static void take_calls(WaitingList& from, WaitingList& to);
   void drop_rewrite(Activity& activity);
   void let_go(Activity& activity);
@@ -108,6 +117,18 @@ class Migration : public ChainLocks::User {
   bool give_up(Activity& activity, const Waiting& call);
   void refuse_remote(uint32_t node, uint32_t reqid, std::string_view text);
   void give_unborn(Activity& activity, const Waiting& call);
+
+  // Functions (function_calls.cc).
+  bool send_function(Activity& activity);
+  void run(Activity& activity, Waiting& call);
+  static bool note_caller(RecordEntry& entry, const Waiting& call, bool untouched);
+  bool answer_function(Activity& activity, Waiting* call);
+  void send_answer(const Waiting& call);
+  void reply_function(const Waiting& call, int32_t status, ByteView data);
+  void function_answered(uint32_t reqid, int32_t status, ByteView data);
+  void refuse_ran(Waiting* call);
+  void lose_functions(const Database* database);
+
   void redirect(Activity& activity, const Waiting& call);
   void send_reply_dmaster(const Activity& activity, uint32_t node, uint32_t reqid, uint64_t rsn,
                           uint32_t flags, ByteView data);
@@ -118,6 +139,7 @@ class Migration : public ChainLocks::User {
   bool needs_push(const Activity& activity, ByteView data) const;
   void send_copies(Activity& activity, uint64_t rsn, uint32_t flags, ByteView data);
   void end_push(Activity& activity, TimeNs now);
+  void refuse_push(Waiting* push);
   void pushed(Activity& activity);
   static void end_pushes(Activity& activity);
   void note_arrived_copies(Activity& activity, ByteView data);
@@ -143,6 +165,13 @@ class Migration : public ChainLocks::User {
   uint64_t last_hold_ = 0;
   uint32_t renewals_ = 0;  // pushes of it in the queues
   Bytes with_header_;      // data of a FETCH_WITH_HEADER answer
+  // Functions of local clients that are with other nodes, by the reqid of the call.
+  struct SentFunction {
+    Waiting* call;
+    Activity* activity;
+  };
+  std::map<uint32_t, SentFunction> sent_;
+  FunctionOutcome outcome_;
 };
 
 }  // namespace ctdb

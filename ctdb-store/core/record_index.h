@@ -61,7 +61,12 @@ struct RecordEntry {
   // The grant hold: a local client was just given this record and has had no time to use it.
   uint16_t granted = 0;        // how many clients were given it
   TimeNs granted_until = 0;    // end of the hold
-  uint64_t granted_print = 0;  // fingerprint of the data then
+  uint64_t granted_print = 0;  // fingerprint of the data then, or after a function
+
+  // Functions (function_calls.cc). At the owner: the node whose calls came last, and how many of it in a row. Elsewhere:
+  // the node that answered last, a hint.
+  uint32_t function_node = CTDB_UNKNOWN_PNN;
+  uint32_t functions_in_row = 0;
 };
 
 class RecordIndex {

@@ -312,6 +312,9 @@ void Store::Impl::serve_node_packet(const Header& header, ByteView packet, TimeN
       if (const auto reply = parse_reply_dmaster(packet))
         return migration_.reply_dmaster(header, *reply, now);
       break;
+    case Operation::REPLY_CALL:  // of a function; read-only copies, too, but nobody asks for any
+      if (const auto reply = parse_reply_call(packet)) return migration_.reply_call(header, *reply, now);
+      break;
     case Operation::REPLY_ERROR:
       if (const auto error = parse_reply_error(packet)) return migration_.reply_error(header, *error, now);
       break;
@@ -323,7 +326,7 @@ void Store::Impl::serve_node_packet(const Header& header, ByteView packet, TimeN
       if (const auto copied = RecordCopied::decode(own_payload(packet)))
         return migration_.record_copied(header, *copied, now);
       break;
-    default:  // REPLY_CALL: only read-only copies are answered so, and nobody asks for any
+    default:
       if (commits_ == nullptr || !ctx_.is_member(header.srcnode)) break;
       if (commits_->packet(header.srcnode, static_cast<Operation>(header.operation), own_payload(packet),
                            now))
@@ -570,13 +573,10 @@ void Store::for_each_record(const std::function<void(const RecordSight&)>& visit
   for (const auto& db : impl_->ctx_.databases.all()) {
     if (db->full_copy()) continue;
     for (const RecordEntry* entry = db->index.first(); entry != nullptr; entry = entry->next) {
+      const Activity* activity = entry->activity;
       size_t waiting = 0;
-      if (entry->activity != nullptr) {
-        for (const Waiting* item = entry->activity->queue.front(); item != nullptr; item = item->next)
-          ++waiting;
-        for (const Waiting* item = entry->activity->joined.front(); item != nullptr; item = item->next)
-          ++waiting;
-      }
+      if (activity != nullptr)
+        waiting = activity->functions_sent + activity->queue.size() + activity->joined.size();
       visit({db->id, entry->key(), entry->rsn, entry->dmaster, entry->flags, entry->in_file, waiting});
     }
   }

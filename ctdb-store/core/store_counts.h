@@ -36,6 +36,9 @@
   X(commits_failed)          \
   X(commit_syncs)            \
   X(databases_sent)          \
+  X(functions_run)           \
+  X(functions_sent)          \
+  X(functions_unknown)       \
   X(file_errors)
 
 namespace ctdb {

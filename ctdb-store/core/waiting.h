@@ -3,7 +3,7 @@
 // could not be stored yet. Items come out of a pool and keep their buffers, so that nothing is allocated once the pool
 // has been as large before.
 //
-// Invariant: an item is in one list or in the pool.
+// Invariant: an item is in one list, or with another node (Migration::sent_), or in the pool.
 #ifndef CTDB_STORE_CORE_WAITING_H_
 #define CTDB_STORE_CORE_WAITING_H_
 
@@ -23,21 +23,30 @@ struct Waiting {
     kPush,     // the data are to go to the nodes that hold copies; a client's call, or (endpoint 0) renewal
     kCopy,     // of another node's record, to be held here
     kRewrite,  // data replace what the record has
+    kRan,  // a function has run, and its answer (status, data) waits for the copies; of a client, or (endpoint 0) of
+           // `node`
   };
   // A local client waits for an answer.
-  bool is_clients() const { return kind == Kind::kLocalCall || (kind == Kind::kPush && endpoint != 0); }
+  bool is_clients() const {
+    return kind == Kind::kLocalCall || ((kind == Kind::kPush || kind == Kind::kRan) && endpoint != 0);
+  }
+  // Waits for copies, with its `epoch`.
+  bool is_push() const { return kind == Kind::kPush || kind == Kind::kRan; }
   Waiting* next = nullptr;
   Kind kind = Kind::kLocalCall;
   bool used = false;
   bool via_router = false;  // is_clients(): answered over the router, else over the client's own channel
   bool gone = false;        // is_clients(): the client has disconnected, nobody wants the answer
   uint32_t endpoint = 0;    // is_clients()
-  uint32_t node = 0;        // kRemoteCall: who asks; kCopy: the owner
+  uint32_t node = 0;        // kRemoteCall, kRan: who asks; kCopy: the owner
   uint32_t reqid = 0;
   uint32_t call_flags = 0, callid = 0, hopcount = 0;  // calls
   uint64_t rsn = 0;                                   // kArrival, kCopy
   uint32_t record_flags = 0;                          // kArrival, kCopy
-  uint64_t epoch = 0;                                 // kPush: in which the client changed the record
+  uint64_t epoch = 0;                                 // kPush, kRan: in which the record was changed
+  int32_t status = 0;                                 // kRan
+  bool moves = false;                                 // kRan: and then the record goes to `node`
+  size_t charged = 0;                                 // is_clients(): bytes that count as the client's
   Bytes data;                                         // call data, or the arrived record's data
 };
 
@@ -45,6 +54,11 @@ class WaitingList {
  public:
   bool empty() const { return head_ == nullptr; }
   Waiting* front() const { return head_; }
+  size_t size() const {
+    size_t count = 0;
+    for (const Waiting* item = head_; item != nullptr; item = item->next) ++count;
+    return count;
+  }
   void push(Waiting* item) {
     item->next = nullptr;
     (head_ == nullptr ? head_ : tail_->next) = item;
