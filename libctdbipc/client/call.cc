@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "libctdbipc/client/client.h"
+#include "libctdbipc/wire/record_functions.h"
 
 int ctdb_client::send_call(Request& request, uint32_t call, uint32_t flags, ByteView key, ByteView data) {
   if (key.size() + data.size() > CTDB_PAYLOAD_BYTES_MAX)
@@ -13,10 +14,13 @@ int ctdb_client::send_call(Request& request, uint32_t call, uint32_t flags, Byte
   header.srcnode = link.pnn();
   header.reqid = request.id;
   request.peer = Peer::kStore;
+  request.once = ctdb::is_changing_function(call);
   ctdb::build(request.packet, header, ctdb::ReqCall{flags, request.db->id, call, 0, key, data});
   const int error = send_packet(Peer::kStore, request.packet);
-  if (error == 0) ++stats.calls;
-  return error;
+  if (error != 0) return error;
+  request.handed_over = link.has(Peer::kStore);
+  ++stats.calls;
+  return 0;
 }
 
 namespace ctdb {
@@ -178,8 +182,13 @@ int ctdb_request(ctdb_db* db, ctdb_blob key, uint32_t call, ctdb_blob in, int ti
       *reply = {0, 0, ctdb::blob(ctdb::result_of(call, db->value)), ""};
       return 0;
     }
-    if (timeout_ms == 0) return CTDB_ERR_TIMEOUT;
     ctdb::Waiter waiter;
+    if (ctdb::is_changing_function(call)) {
+      const int error = ctdb::run_function(*db, key, call, ctdb::view(in), timeout_ms, waiter);
+      if (error == 0) *reply = db->client->last_reply(waiter);
+      return error;
+    }
+    if (timeout_ms == 0) return CTDB_ERR_TIMEOUT;
     const int error = ctdb::call_and_wait(*db, ctdb::view(key), call, CTDB_CALL_IMMEDIATE_MIGRATION,
                                           ctdb::view(in), ctdb::Deadline(timeout_ms), waiter);
     if (error == 0) *reply = db->client->last_reply(waiter);
@@ -192,6 +201,10 @@ int ctdb_request_send(ctdb_db* db, ctdb_blob key, uint32_t call, ctdb_blob in, c
   return ctdb::guarded([&]() -> int {
     if (const int error = ctdb::check_request(db, key, &call, in); error != 0) return error;
     if (done == nullptr) return CTDB_ERR_INVALID;
+    if (ctdb::is_changing_function(call)) {
+      return ctdb::send_function(*db, key, call, ctdb::view(in), ctdb_client::answer_user,
+                                 reinterpret_cast<void (*)()>(done), private_data, id);
+    }
     ctdb_client& client = *db->client;
     if (const int error = ctdb::check_connected(&client); error != 0) return error;
     int error = 0;

@@ -28,6 +28,7 @@
 #include "libctdbipc/client/requests.h"
 #include "libctdbipc/include/ctdb.h"
 #include "libctdbipc/wire/packet.h"
+#include "libctdbipc/wire/record_functions.h"
 
 namespace ctdb {
 
@@ -195,6 +196,7 @@ struct ctdb_client {
   Bytes out;             // packet being built
   Bytes answer_data;     // of the last blocking call
   std::string answer_text;
+  ctdb::FunctionOutcome outcome;  // of a function run here
 
  private:
   friend int ctdb_flush(ctdb_client* client, int timeout_ms);
@@ -266,6 +268,16 @@ int call_and_wait(ctdb_db& db, ByteView key, uint32_t call, uint32_t flags, Byte
                   const Deadline& deadline, Waiter& waiter);
 // CTDB_ERR_REMOTE for a negative status.
 int refusal(ctdb_client& client, int32_t status);
+
+// ---- functions.cc ----
+// Runs a function that changes a record: here, if the record is, else where it is. The answer is in `waiter`,
+// client.answer_data and answer_text.
+int run_function(ctdb_db& db, ctdb_blob key, uint32_t call, ByteView in, int timeout_ms, Waiter& waiter);
+// Starts one; `step` gets the answer with the program's callback in the request.
+int send_function(ctdb_db& db, ctdb_blob key, uint32_t call, ByteView in, Request::Step step, void (*user)(),
+                  void* user_data, uint32_t* id);
+// A store's answer: its text where the answer has it, and an error when nobody knows.
+Answer answer_of_function(ctdb_client& client, const Answer& answer);
 
 // ---- record.cc ----
 void unlock_record(ctdb_record& record);

@@ -98,11 +98,12 @@ void ctdb_client::lose(std::string why) {
   if (link.up()) link.disconnect(std::move(why));
   inbox_.clear();
   requests.for_each([this](Request& request) {
+    const int error = request.may_be_done() ? CTDB_ERR_UNKNOWN : CTDB_ERR_DISCONNECTED;
     if (request.state == Request::State::kSent && request.sync) {
-      request.step(*this, request, {CTDB_ERR_DISCONNECTED, 0, {}, {}});
+      request.step(*this, request, {error, 0, {}, {}});
     } else if (request.state == Request::State::kSent || request.state == Request::State::kNoStore ||
                request.state == Request::State::kParked) {
-      make_ready(request, CTDB_ERR_DISCONNECTED);
+      make_ready(request, error);
     }
   });
   error_text = link.why_down();
@@ -224,8 +225,14 @@ const char* ctdb_strerror(int error) {
       return "the node may not serve now: nothing was written";
     case CTDB_ERR_CONFLICT:
       return "the transaction lost its lock: nothing was written";
+    case CTDB_ERR_UNEQUAL:
+      return "the condition does not hold";
+    case CTDB_ERR_NO_COUNTER:
+      return "the record is not a counter";
+    case CTDB_ERR_OVERFLOW:
+      return "the sum does not fit into 64 bits";
     case CTDB_ERR_UNKNOWN:
-      return "the transaction may have been committed";
+      return "it may have been done or not";
     case CTDB_ERR_NOT_COPIED:
       return "the change may be on no other node";
     case CTDB_ERR_NOT_FOUND:

@@ -54,6 +54,7 @@ class Link {
   // Moves queued packets into the rings and rings the bells that have to be rung.
   void flush();
   bool all_handed_over() const;
+  bool has(Peer peer) const { return channel(peer) != nullptr; }
   // The next frame; a loan until the next pop. nullopt: none, or the channel broke its rules (see fault()).
   std::optional<ByteView> pop(Peer peer);
   // "" while the channels keep their rules.

@@ -108,6 +108,7 @@ void ctdb_client::receive_answer(const ctdb::Header& header, ByteView packet) {
       if (const auto reply = ctdb::parse_reply_call(packet)) {
         answer = {0, reply->status, reply->data, {}};
         good = request->peer == Peer::kStore;
+        if (request->once) answer = ctdb::answer_of_function(*this, answer);
       }
       break;
     default:  // REPLY_ERROR

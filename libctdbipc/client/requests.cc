@@ -28,7 +28,7 @@ Request* RequestTable::add() {
   Request& request = entries_[place];
   request.id = next_id(place, request.id);
   request.state = Request::State::kSent;
-  request.sync = false;
+  request.sync = request.once = request.handed_over = false;
   request.peer = Peer::kRouter;
   request.error = 0;
   request.step = nullptr;

@@ -36,6 +36,8 @@ struct Answer {
 };
 
 struct Request {
+  // Nobody can say what becomes of it when there is no answer.
+  bool may_be_done() const { return once && handed_over; }
   enum class State : uint8_t {
     kFree,
     kSent,     // a daemon has to answer
@@ -48,6 +50,9 @@ struct Request {
 
   State state = State::kFree;
   bool sync = false;  // a blocking call waits for it
+  bool once =
+      false;  // a store may get it once: it changes something that is changed again when it is repeated,
+  bool handed_over = false;  // and has got it
   Peer peer = Peer::kRouter;
   uint32_t id = 0;
   int error = 0;  // of kReady

@@ -33,8 +33,15 @@ int Deadline::left_ms() const {
 // The store was restarted: what it has not answered is put to the new one.
 void ctdb_client::resend_calls() {
   requests.for_each([this](Request& request) {
-    if (request.state == Request::State::kSent && request.peer == Peer::kStore) {
+    if (request.state != Request::State::kSent || request.peer != Peer::kStore) return;
+    if (!request.may_be_done()) {
       link.resend(request.packet);
+      request.handed_over = true;
+    } else if (request.sync) {
+      request.step(*this, request, {CTDB_ERR_UNKNOWN, 0, {}, {}});
+    } else {
+      make_ready(request, CTDB_ERR_UNKNOWN);
+      link.kick();
     }
   });
   link.flush();
@@ -235,10 +242,14 @@ int ctdb_client::wait_for(uint32_t id, const ctdb::Waiter& waiter, Peer peer,
                           const ctdb::Deadline& deadline) {
   const int result = wait(waiter.done, peer, deadline);
   if (waiter.done) {
+    if (waiter.error == CTDB_ERR_UNKNOWN) return fail(waiter.error, "a daemon was lost before it answered");
     return waiter.error == CTDB_ERR_DISCONNECTED ? fail(waiter.error, link.why_down()) : waiter.error;
   }
-  if (Request* request = requests.find(id)) withdraw(*request);
-  return result;
+  Request* request = requests.find(id);
+  if (request == nullptr) return result;
+  const bool may_be_done = request->may_be_done();
+  withdraw(*request);
+  return may_be_done ? fail(CTDB_ERR_UNKNOWN, "not answered within the time") : result;
 }
 
 extern "C" {

@@ -57,8 +57,8 @@
  *            databases in the same order and the later ones are local hits.
  * Fairness.  A program that works on records of its own node in a tight loop gives way to others (sched_yield()) once in 256
  *            local hits; otherwise a local hit makes no system call.
- * Restarts.  A restarted ctdb-store is not noticed but as a delay: unanswered calls are put to it again. A lost ctdb-router
- *            ends the connection: see ctdb_reconnect().
+ * Restarts.  A restarted ctdb-store is not noticed but as a delay: unanswered calls are put to it again (functions on records
+ *            are not: CTDB_ERR_UNKNOWN). A lost ctdb-router ends the connection: see ctdb_reconnect().
  */
 #ifndef CTDB_H_
 #define CTDB_H_
@@ -98,7 +98,10 @@ enum {
   CTDB_ERR_CONFLICT =
       -19, /* the transaction lost its lock, or another one came first; nothing was written: make it again */
   CTDB_ERR_UNKNOWN =
-      -20 /* nobody can say whether the transaction was committed: look at the database in the next one */
+      -20, /* nobody can say whether the transaction was committed, or the function run: look what is there */
+  CTDB_ERR_UNEQUAL = -21,    /* the condition of a function does not hold; nothing was changed */
+  CTDB_ERR_NO_COUNTER = -22, /* the record is not 8 bytes long; nothing was changed */
+  CTDB_ERR_OVERFLOW = -23    /* the sum does not fit into 64 bits; nothing was changed */
 };
 
 /* A short English name of `error`, never NULL, static. 0 is "success". */
@@ -370,10 +373,10 @@ typedef struct ctdb_reply {
 } ctdb_reply;
 typedef void (*ctdb_reply_fn)(ctdb_client* client, const ctdb_reply* reply, void* private_data);
 
-/* Runs function `call` with argument `in` on the record, where the record is (today: the record comes here first). `call` 0
- * with an empty blob is CTDB_CALL_FETCH. A fetch is ctdb_read(): answered from the local file if the record is here, and
- * bringing it here otherwise. Functions the cluster does not have give status 0 and no data. timeout_ms 0 as in
- * ctdb_fetch_lock().
+/* Runs function `call` with argument `in` on the record: where the record is, if it is one of "Functions on records" below; for
+ * all others the record comes here. `call` 0 with an empty blob is CTDB_CALL_FETCH. A fetch is ctdb_read(): answered from the
+ * local file if the record is here, and bringing it here otherwise. Functions the cluster does not have give status 0 and no
+ * data. timeout_ms 0 as in ctdb_fetch_lock().
  * Returns 0 with *reply filled (its status may be negative). Errors: CTDB_ERR_INVALID (also `call` 0 with a blob),
  * CTDB_ERR_TIMEOUT, CTDB_ERR_TOO_BIG, CTDB_ERR_BUSY, CTDB_ERR_REMOTE (the store does not know the database any more),
  * CTDB_ERR_PROTOCOL, CTDB_ERR_DATABASE. */
@@ -381,6 +384,73 @@ CTDB_API int ctdb_request(ctdb_db* db, ctdb_blob key, uint32_t call, ctdb_blob i
                           ctdb_reply* reply);
 CTDB_API int ctdb_request_send(ctdb_db* db, ctdb_blob key, uint32_t call, ctdb_blob in, ctdb_reply_fn done,
                                void* private_data, uint32_t* id);
+
+/* ---- Functions on records -------------------------------------------------------------------------------------- */
+
+/* Functions that change a record where it is. Nothing has to be locked and brought here first: the call goes to the node that has
+ * the record, whose store runs the function under the record's lock and answers. For records that many nodes change, this is
+ * one round trip instead of a record that travels.
+ *
+ *     ctdb_add(db, key, 1, -1, &value);
+ *     while ((error = ctdb_compare_and_swap(db, key, old, make_new_out_of(old), -1, &old)) == CTDB_ERR_UNEQUAL) ...
+ *
+ * Where.     A record that is here is changed here, by this library, without asking anybody. A node whose calls come eight
+ *            times in a row to a record that nobody else changes gets the record. (The ..._send functions always ask the store.)
+ * How often. Once, or not at all. A function is never repeated by the daemons or the library; when the answer is lost, because
+ *            the time is over, a daemon is lost or the cluster recovers meanwhile, the call ends with CTDB_ERR_UNKNOWN: the
+ *            function may have been run, or may be run within moments, or not. CTDB_ERR_TIMEOUT and CTDB_ERR_DISCONNECTED are
+ *            returned only for calls that had not left this program: these will not be run.
+ * Copies.    In a database with copies (CTDB_ATTACH_COPIES) the answer waits until the change is on that many nodes.
+ * Records.   A record that is empty and one that does not exist are the same. One that may be older (ctdb_record_may_be_older())
+ *            stays marked. Only records of volatile databases: else CTDB_ERR_INVALID.
+ * Errors, besides those named with each function: CTDB_ERR_UNKNOWN, CTDB_ERR_TIMEOUT, CTDB_ERR_BUSY (as ctdb_fetch_lock()),
+ *            CTDB_ERR_TOO_BIG (key, argument, or what the record would become: CTDB_VALUE_BYTES_MAX), CTDB_ERR_REMOTE (refused by a
+ *            store; ctdb_error_text() repeats its words), CTDB_ERR_PROTOCOL, CTDB_ERR_DATABASE. With all but CTDB_ERR_UNKNOWN and
+ *            CTDB_ERR_PROTOCOL nothing was changed. timeout_ms 0 as in ctdb_fetch_lock(): done here or CTDB_ERR_TIMEOUT. */
+
+/* Adds `amount` to a counter: a record of 8 bytes, a signed number in the byte order of the protocol (little endian); an empty
+ * record counts as 0. *value (may be NULL) is the counter afterwards. Amount 0 reads it.
+ * Errors: CTDB_ERR_NO_COUNTER, CTDB_ERR_OVERFLOW (it never wraps). */
+CTDB_API int ctdb_add(ctdb_db* db, ctdb_blob key, int64_t amount, int timeout_ms, int64_t* value);
+
+/* Replaces the record by `wanted` (size 0: empties it) if it is `expected` now (size 0: empty). Errors: CTDB_ERR_UNEQUAL; then, and
+ * only then, *current (may be NULL) is the record as it is, a loan until the next call on the client. */
+CTDB_API int ctdb_compare_and_swap(ctdb_db* db, ctdb_blob key, ctdb_blob expected, ctdb_blob wanted,
+                                   int timeout_ms, ctdb_blob* current);
+
+/* Appends `data`. *size (may be NULL) is the record's size afterwards. */
+CTDB_API int ctdb_append(ctdb_db* db, ctdb_blob key, ctdb_blob data, int timeout_ms, uint64_t* size);
+
+/* Appends `data` if the record's size is `size_now`: if nobody has appended since it was looked at. *size (may be NULL) is its size
+ * afterwards; with CTDB_ERR_UNEQUAL, its size as it is. */
+CTDB_API int ctdb_append_if(ctdb_db* db, ctdb_blob key, uint64_t size_now, ctdb_blob data, int timeout_ms,
+                            uint64_t* size);
+
+/* The same for event loops. `error` is one of the errors above; value, current and size are what the blocking functions
+ * write, and 0 or empty where they write nothing. CTDB_ERR_DISCONNECTED: the function was not run. */
+typedef void (*ctdb_add_fn)(ctdb_client* client, int error, int64_t value, void* private_data);
+CTDB_API int ctdb_add_send(ctdb_db* db, ctdb_blob key, int64_t amount, ctdb_add_fn done, void* private_data,
+                           uint32_t* id);
+typedef void (*ctdb_swap_fn)(ctdb_client* client, int error, ctdb_blob current, void* private_data);
+CTDB_API int ctdb_compare_and_swap_send(ctdb_db* db, ctdb_blob key, ctdb_blob expected, ctdb_blob wanted,
+                                        ctdb_swap_fn done, void* private_data, uint32_t* id);
+typedef void (*ctdb_append_fn)(ctdb_client* client, int error, uint64_t size, void* private_data);
+CTDB_API int ctdb_append_send(ctdb_db* db, ctdb_blob key, ctdb_blob data, ctdb_append_fn done,
+                              void* private_data, uint32_t* id);
+CTDB_API int ctdb_append_if_send(ctdb_db* db, ctdb_blob key, uint64_t size_now, ctdb_blob data,
+                                 ctdb_append_fn done, void* private_data, uint32_t* id);
+
+/* Their numbers for ctdb_request(), which runs them in the same way. Numbers are little endian.
+ *   CTDB_CALL_ADD               argument: i64 amount                             result: i64 value afterwards
+ *   CTDB_CALL_COMPARE_AND_SWAP  u32 size of what is expected, that, what is wanted       status 1: the record as it is
+ *   CTDB_CALL_APPEND            the data                                         u64 size afterwards
+ *   CTDB_CALL_APPEND_IF         u64 size the record must have, the data          u64 size afterwards; status 1: as it is
+ * reply->status: 0 done, 1 the condition does not hold, negative: nothing was done and reply->text says why (-1 refused, -2 no such
+ * function, -3 malformed argument, -4 no counter, -5 overflow, -6 too big). CTDB_ERR_UNKNOWN is returned as an error. */
+#define CTDB_CALL_ADD 0xFF000020u
+#define CTDB_CALL_COMPARE_AND_SWAP 0xFF000021u
+#define CTDB_CALL_APPEND 0xFF000022u
+#define CTDB_CALL_APPEND_IF 0xFF000023u
 
 /* ---- Messages -------------------------------------------------------------------------------------------------- */
 

@@ -188,6 +188,7 @@ void FakeDaemons::serve_call(const Header& header, const ReqCall& call) {
     check(load<uint64_t>(call.data.data()) == page->serving_epoch());
     return reply_call(header.reqid, static_cast<int32_t>(copies));
   }
+  if (is_changing_function(call.callid)) return serve_function(header.reqid, call);
   Bytes value = get_record(call.key);
   if (value.size() < CTDB_RECORD_HEADER_SIZE) value.assign(CTDB_RECORD_HEADER_SIZE, 0);
   const Bytes data(value.begin() + CTDB_RECORD_HEADER_SIZE, value.end());
@@ -195,6 +196,18 @@ void FakeDaemons::serve_call(const Header& header, const ReqCall& call) {
   if (call.callid == CTDB_FUNC_FETCH) return reply_call(header.reqid, 0, data);
   if (call.callid == CTDB_FUNC_FETCH_WITH_HEADER) return reply_call(header.reqid, 0, get_record(call.key));
   reply_call(header.reqid, 0);
+}
+
+// As if the record were another node's: it stays there.
+void FakeDaemons::serve_function(uint32_t reqid, const ReqCall& call) {
+  ++seen.functions;
+  check(call.flags == 0);
+  Bytes value = get_record(call.key);
+  if (value.size() < CTDB_RECORD_HEADER_SIZE) value.assign(CTDB_RECORD_HEADER_SIZE, 0);
+  FunctionOutcome outcome;
+  run_record_function(call.callid, ByteView(value).subspan(CTDB_RECORD_HEADER_SIZE), call.data, outcome);
+  if (outcome.changed) put_record(call.key, kOtherPnn, outcome.value);
+  reply_call(reqid, outcome.status, outcome.result);
 }
 
 void FakeDaemons::serve(Peer, ByteView packet) {

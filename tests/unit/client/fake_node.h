@@ -21,6 +21,7 @@
 #include "libctdbipc/ring/node_page.h"
 #include "libctdbipc/runtime/setup_socket.h"
 #include "libctdbipc/wire/packet.h"
+#include "libctdbipc/wire/record_functions.h"
 
 namespace ctdb::test {
 
@@ -35,6 +36,7 @@ struct Seen {
   std::atomic<uint32_t> controls{0};
   std::atomic<uint32_t> messages{0};
   std::atomic<uint32_t> copied{0};  // calls for copies
+  std::atomic<uint32_t> functions{0};
   std::atomic<uint32_t> deletions{0};
   std::atomic<uint32_t> held_back{0};  // packets the script swallowed
   std::atomic<uint32_t> commands{0};
@@ -85,6 +87,7 @@ class FakeDaemons {
   void watch(int fd, uint32_t events);
   void serve_control(const Header& header, const ReqControl& control);
   void serve_call(const Header& header, const ReqCall& call);
+  void serve_function(uint32_t reqid, const ReqCall& call);
   bool drain(const Script& script);
 
   tdb_context* tdb_ = nullptr;
