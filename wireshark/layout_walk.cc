@@ -300,6 +300,13 @@ Layout layout_of_control(const Walk& w, bool reply) {
   return layout == Layout::k_none && w.data_length > 0 ? Layout::k_raw : layout;
 }
 
+// Nothing is specified: raw, as one field.
+void add_call_data(Walk& w, const FieldRow& row) {
+  const Layout layout = call_layout(w.facts->callid);
+  if (layout == Layout::k_raw) return add_sized(w, row, w.data_length);
+  add_nested(w, row, layout, w.data_length);
+}
+
 // Facts that a row gives by its name.
 void note(Walk& w, const FieldRow& row) {
   if (w.stopped || w.depth > 2 || w.end - w.at < 4) return;
@@ -338,6 +345,7 @@ bool show_scalar(Walk& w, const FieldRow& row) {
       add_number(w, row, 4);
       return true;
     case Kind::k_u64:
+    case Kind::k_i64:
     case Kind::k_x64:
     case Kind::k_f64:
     case Kind::k_rsn:
@@ -439,6 +447,9 @@ void show_structure(Walk& w, const FieldRow& row) {
       break;
     case Kind::k_hot_keys:
       add_hot_keys(w, row);
+      break;
+    case Kind::k_call_data:
+      add_call_data(w, row);
       break;
     case Kind::k_message_data:
       add_nested(w, row, message_layout(w.facts->srvid, w.data_length), w.data_length);

@@ -66,6 +66,8 @@ Form form_of(Kind kind) {
       return {FT_UINT64, BASE_HEX};
     case Kind::k_i32:
       return {FT_INT32, BASE_DEC};
+    case Kind::k_i64:
+      return {FT_INT64, BASE_DEC};
     case Kind::k_f64:
       return {FT_DOUBLE, BASE_NONE};
     case Kind::k_x32:
@@ -94,6 +96,7 @@ Form form_of(Kind kind) {
     case Kind::k_bytes:
     case Kind::k_sized_key:
     case Kind::k_sized_data:
+    case Kind::k_call_data:
     case Kind::k_rest:
     case Kind::k_message_data:
     case Kind::k_control_data:

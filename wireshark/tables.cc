@@ -63,6 +63,15 @@ bool give_meanings() {
 }
 const bool meanings_given = give_meanings();
 
+struct CallRow {
+  uint32_t callid;
+  Layout layout;
+};
+constexpr CallRow kCalls[] = {
+#define CTDBX_CALL_MEANS(function, layout) {function, Layout::k_##layout},
+#include "wireshark/meanings.def"
+};
+
 struct Range {
   size_t from = 0, to = 0;
 };
@@ -171,6 +180,13 @@ const ControlRow* find_control(uint32_t number) {
   for (const ControlRow& row : kControls)
     if (row.number == number) return &row;
   return nullptr;
+}
+
+Layout call_layout(uint32_t callid) {
+  for (const CallRow& row : kCalls) {
+    if (row.callid == callid) return row.layout;
+  }
+  return Layout::k_raw;
 }
 
 Layout message_layout(uint64_t srvid, size_t size) {

@@ -30,6 +30,7 @@ enum class Kind : uint8_t {
   k_u32,
   k_u64,
   k_i32,
+  k_i64,
   k_f64,
   k_x32,
   k_x64,
@@ -57,6 +58,7 @@ enum class Kind : uint8_t {
   k_error_length,
   k_sized_key,
   k_sized_data,
+  k_call_data,
   k_error_text,
   k_record,
   k_trailing_flags,
@@ -127,6 +129,9 @@ struct ControlRow {
 };
 std::span<const ControlRow> all_controls();
 const ControlRow* find_control(uint32_t number);
+
+// What the data of a call of this function are; k_raw: nothing is specified.
+Layout call_layout(uint32_t callid);
 
 // What a message to this srvid says, as far as the protocol knows.
 Layout message_layout(uint64_t srvid, size_t size);

@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 
+#include "libctdbipc/wire/reader.h"
 #include "tests/golden/describe.h"
 #include "tests/golden/own_samples.h"
 
@@ -30,6 +31,40 @@ void write_all_own(const std::string& directory) {
   write_own(directory, "CUT_CLIENTS", Operation::CUT_CLIENTS, {});
   write_own(directory, "STORE_QUERY", Operation::STORE_QUERY, {});
   write_own(directory, "STORE_SUSPENDED", Operation::STORE_SUSPENDED, {});
+}
+
+void write_packet(const std::string& directory, const std::string& name, const Bytes& packet) {
+  std::ofstream file(directory + "/packets/" + name + ".bin", std::ios::binary);
+  file.write(reinterpret_cast<const char*>(packet.data()), static_cast<std::streamsize>(packet.size()));
+}
+
+// Calls of functions that change records, and an answer of each kind.
+void write_functions(const std::string& directory) {
+  constexpr uint32_t kDbId = 0x7A19D84D;
+  const auto call = [&](const char* name, uint32_t callid, const Bytes& data) {
+    Bytes packet;
+    build(packet, {0, 79, 0, 1, 2, callid & 0xFF}, ReqCall{0, kDbId, callid, 0, as_bytes("counter"), data});
+    write_packet(directory, std::string("function_") + name, packet);
+  };
+  const auto answer = [&](const char* name, uint32_t callid, int32_t status, const Bytes& data) {
+    Bytes packet;
+    build(packet, {0, 79, 0, 2, 1, callid & 0xFF}, ReplyCall{status, data});
+    write_packet(directory, std::string("function_answer_") + name, packet);
+  };
+  Bytes amount, swap, append_if;
+  Writer(amount).i64(-5);
+  Writer(swap).counted_bytes(as_bytes("old"));
+  Writer(swap).bytes(as_bytes("new value"));
+  Writer(append_if).u64(3);
+  Writer(append_if).bytes(as_bytes("more"));
+  call("add", CTDB_FUNC_ADD, amount);
+  call("compare_and_swap", CTDB_FUNC_COMPARE_AND_SWAP, swap);
+  call("append", CTDB_FUNC_APPEND, to_bytes(as_bytes("more")));
+  call("append_if", CTDB_FUNC_APPEND_IF, append_if);
+  answer("done", CTDB_FUNC_ADD, CTDB_FUNC_STATUS_DONE, amount);
+  answer("unequal", CTDB_FUNC_COMPARE_AND_SWAP, CTDB_FUNC_STATUS_UNEQUAL, to_bytes(as_bytes("current")));
+  answer("unknown", CTDB_FUNC_APPEND_IF, CTDB_FUNC_STATUS_UNKNOWN,
+         to_bytes(as_bytes("nobody knows whether the function was run")));
 }
 
 void write_manifest(const std::string& directory) {
@@ -55,6 +90,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   ctdb::write_all_own(argv[1]);
+  ctdb::write_functions(argv[1]);
   ctdb::write_manifest(argv[1]);
   return 0;
 }
