@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// record get, put, delete: on one record, brought to this node.
+// record get, put, delete: on one record, brought to this node; add, swap, append: where it is.
+#include <charconv>
+
 #include "ctdb-cli/connection.h"
 #include "ctdb-cli/text.h"
 #include "libctdbipc/wire/packet.h"
@@ -103,6 +105,75 @@ Outcome record_put(const Invocation& invocation) {
 
 Outcome record_delete(const Invocation& invocation) {
   return change_and_show(invocation, [](ctdb_record* record) { return ctdb_delete(record); });
+}
+
+// ---- where the record is ----
+
+namespace {
+
+void name_record(const Invocation& invocation, const Target& target, Report& report) {
+  report.json_field("db", invocation.argument("DB"));
+  report.json_field("key", argument_from_bytes(target.key));
+}
+
+Outcome not_done(const Target& target, int code) {
+  Outcome outcome = failed(target.error(code));
+  if (code == CTDB_ERR_UNKNOWN) outcome.exit = Exit::kNotHealthy;
+  return outcome;
+}
+
+}  // namespace
+
+Outcome record_add(const Invocation& invocation) {
+  const std::string& argument = invocation.argument("AMOUNT");
+  int64_t amount = 0;
+  const auto [end, problem] = std::from_chars(argument.data(), argument.data() + argument.size(), amount);
+  if (problem != std::errc() || end != argument.data() + argument.size())
+    return failed(Exit::kUsage, "'" + argument + "' is not a number of 64 bits");
+  Target target;
+  if (std::optional<Outcome> trouble = find_target(invocation, target)) return *trouble;
+  int64_t counter = 0;
+  const int code = ctdb_add(target.db, blob(target.key), amount, target.connection->left_ms(), &counter);
+  if (code != 0) return not_done(target, code);
+  Outcome outcome;
+  name_record(invocation, target, outcome.report);
+  outcome.report.field("counter", counter);
+  return outcome;
+}
+
+Outcome record_swap(const Invocation& invocation) {
+  const std::optional<Bytes> expected = bytes_from_argument(invocation.argument("EXPECTED"));
+  const std::optional<Bytes> wanted = bytes_from_argument(invocation.argument("VALUE"));
+  if (!expected) return failed(Exit::kUsage, wrong_bytes(invocation.argument("EXPECTED")));
+  if (!wanted) return failed(Exit::kUsage, wrong_bytes(invocation.argument("VALUE")));
+  Target target;
+  if (std::optional<Outcome> trouble = find_target(invocation, target)) return *trouble;
+  ctdb_blob current{};
+  const int code = ctdb_compare_and_swap(target.db, blob(target.key), blob(*expected), blob(*wanted),
+                                         target.connection->left_ms(), &current);
+  if (code != 0 && code != CTDB_ERR_UNEQUAL) return not_done(target, code);
+  Outcome outcome;
+  name_record(invocation, target, outcome.report);
+  outcome.report.field("swapped", code == 0);
+  if (code == 0) return outcome;
+  outcome.exit = Exit::kFailed;
+  outcome.report.field("value",
+                       argument_from_bytes({static_cast<const uint8_t*>(current.data), current.size}));
+  return outcome;
+}
+
+Outcome record_append(const Invocation& invocation) {
+  const std::optional<Bytes> more = bytes_from_argument(invocation.argument("VALUE"));
+  if (!more) return failed(Exit::kUsage, wrong_bytes(invocation.argument("VALUE")));
+  Target target;
+  if (std::optional<Outcome> trouble = find_target(invocation, target)) return *trouble;
+  uint64_t size = 0;
+  const int code = ctdb_append(target.db, blob(target.key), blob(*more), target.connection->left_ms(), &size);
+  if (code != 0) return not_done(target, code);
+  Outcome outcome;
+  name_record(invocation, target, outcome.report);
+  outcome.report.field("bytes", size);
+  return outcome;
 }
 
 }  // namespace ctdb::cli

@@ -138,6 +138,19 @@ ctdb-recoveryd  alive .*
         done = self.cli(1, "db", "dump", "cli-nothing.tdb", status=FAILED)
         self.assertEqual(done.stderr, "ctdb-cli: no database 'cli-nothing.tdb' is attached ('db list' shows which are)\n")
 
+    def test_functions_work_where_the_record_is(self):
+        self.json(2, "record", "put", "cli-functions.tdb", "log", "one")
+        self.assertEqual(self.json(0, "record", "append", "cli-functions.tdb", "log", " two")["bytes"], 7)
+        got = self.json(2, "record", "get", "cli-functions.tdb", "log")
+        self.assertEqual((got["value"], got["dmaster"]), ("one two", 2))
+        self.assertTrue(self.json(1, "record", "swap", "cli-functions.tdb", "log", "one two", "three")["swapped"])
+        refused = self.json(0, "record", "swap", "cli-functions.tdb", "log", "one two", "four", status=FAILED)
+        self.assertEqual((refused["swapped"], refused["value"]), (False, "three"))
+        for node, amount, counter in ((0, "5", 5), (1, "-7", -2), (2, "0", -2)):
+            self.assertEqual(self.json(node, "record", "add", "cli-functions.tdb", "n", amount)["counter"], counter)
+        self.assertIn("the record is not a counter", self.cli(0, "record", "add", "cli-functions.tdb", "log", "1", status=FAILED).stderr)
+        self.cli(0, "record", "add", "cli-functions.tdb", "n", "many", status=USAGE)
+
     def test_records_that_move_most(self):
         for turn in range(12):
             self.json(turn % 3, "record", "put", "cli-hot.tdb", "hot key", str(turn))
