@@ -57,8 +57,8 @@ Result<void> traverse_database(Connection& connection, uint32_t db_id,
   if (!served) return served;
   if (traverse.malformed)
     return fail(ErrorCode::kInvalid,
-                "the traverse is not complete: a node left out records that were locked for long, "
-                "was too slow, or sent something malformed");
+                "the traverse is not complete: a node left or stopped serving meanwhile, left out records that were "
+                "locked for long, was too slow, or sent something malformed (the log of this node says which)");
   return {};
 }
 

@@ -141,6 +141,8 @@ void Migration::reply_dmaster(const Header& header, const ReplyDmaster& packet, 
 }
 
 void Migration::arrive(Activity& activity, const Header& header, const ReplyDmaster& packet, TimeNs now) {
+  ctx_.moves->on_move(*activity.db, activity.entry->key(), {packet.rsn, ctx_.self, packet.record_flags},
+                      packet.data);
   Waiting* item = ctx_.waiting.take();
   item->kind = Waiting::Kind::kArrival;
   item->node = header.srcnode;

@@ -216,7 +216,7 @@ void StoreControls::traverse_start(const ControlOrigin& origin, const ReqControl
   traverse_.start(origin.endpoint, request, now);
 }
 
-void StoreControls::traverse_all(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
+void StoreControls::traverse_all(const ControlOrigin& origin, const ReqControl& control, TimeNs now) {
   Reader r(control.data);
   TraverseRequest request;
   request.db_id = r.u32();
@@ -228,7 +228,7 @@ void StoreControls::traverse_all(const ControlOrigin& origin, const ReqControl& 
   if (origin.endpoint != 0 || origin.client_id != 0 || initiator != origin.node || initiator == ctx_.self) {
     return refuse(origin);
   }
-  traverse_.read(initiator, reqid, request);
+  traverse_.read(initiator, reqid, request, now);
   ok(origin);
 }
 
@@ -239,7 +239,7 @@ void StoreControls::traverse_data(const ControlOrigin& origin, const ReqControl&
 
 void StoreControls::traverse_kill(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
   Reader r(control.data);
-  traverse_.kill({r.u32(), r.u32(), r.u64(), false});
+  traverse_.kill(origin.node, {r.u32(), r.u32(), r.u64(), false});
   ok(origin);
 }
 

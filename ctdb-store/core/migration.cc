@@ -128,7 +128,7 @@ bool Migration::step_remote(Activity& activity, bool& held, TimeNs now) {
   }
   if (ctx_.owns(entry)) {
     if (activity.pushing || on_hold(activity, held, now) || !lock(activity, held, now)) return false;
-    if (!give_up(activity, call)) return retry_later(activity, now);
+    if (!give_up(activity, call, now)) return retry_later(activity, now);
     if (activity.leaving) return false;
   } else if (unborn_here(entry)) {
     give_unborn(activity, call);
@@ -274,7 +274,7 @@ void Migration::answer_call(uint32_t endpoint, bool via_router, uint32_t reqid, 
 
 // The record leaves. What stays behind is a copy that names the new owner, or nothing (wire-protocol §5). It leaves later
 // (activity.leaving) when its copies have to go out first. false: the file could not be written.
-bool Migration::give_up(Activity& activity, const Waiting& call) {
+bool Migration::give_up(Activity& activity, const Waiting& call, TimeNs now) {
   RecordEntry& entry = *activity.entry;
   const ByteView data = read_data(ctx_, activity);
   if (data.size() > kDataBytesMax) {
@@ -283,6 +283,7 @@ bool Migration::give_up(Activity& activity, const Waiting& call) {
     refuse_remote(call.node, call.reqid, "Record is too large to move.");
     return true;
   }
+  ctx_.moves->on_move(*activity.db, entry.key(), {entry.rsn, ctx_.self, entry.flags}, data);
   RecordHeader header{entry.rsn, call.node, entry.flags & ~kReadOnlyFlags};
   // Where there are copies a deletion must outlive them.
   if (!data.empty() || activity.db->copies > 1) header.flags |= CTDB_RECORD_MIGRATED_WITH_DATA;
@@ -296,6 +297,7 @@ bool Migration::give_up(Activity& activity, const Waiting& call) {
   set_pointer(entry, call.node);
   entry.function_node = call.node;
   entry.gave_generation = ctx_.generation;
+  entry.gave_ms = static_cast<uint32_t>(now / kMillisecond);
   end_hold(activity);
   ++ctx_.counts.migrations_out;
   const Answer to = whom_to_answer(ctx_.self, lmaster, call.node);

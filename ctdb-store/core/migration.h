@@ -114,7 +114,7 @@ class Migration : public ChainLocks::User {
   void answer_locals(Activity& activity, WaitingList& calls, uint64_t rsn, ByteView data, TimeNs now);
   void answer(const Waiting& call, const RecordHeader& header, ByteView data);
   void reply(const Waiting& call, int32_t status, ByteView data);
-  bool give_up(Activity& activity, const Waiting& call);
+  bool give_up(Activity& activity, const Waiting& call, TimeNs now);
   void refuse_remote(uint32_t node, uint32_t reqid, std::string_view text);
   void give_unborn(Activity& activity, const Waiting& call);
 

@@ -26,6 +26,11 @@ class ParkedPackets {
     uint32_t came_in = CTDB_INVALID_GENERATION;  // which generation it was here then
     Bytes packet;
   };
+  // A node that takes part in generations is never so many terms behind the others. (A generation is term << 8 | attempt.)
+  static constexpr uint32_t kTermsAheadMax = 64;
+  static bool in_reach(uint32_t generation, uint32_t from) {
+    return (generation >> 8) - (from >> 8) <= kTermsAheadMax;
+  }
   static constexpr size_t kBytesMax = 256u << 20;      // of all nodes
   static constexpr size_t kEarlyBytesMax = 32u << 20;  // of one
 

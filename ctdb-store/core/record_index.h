@@ -54,6 +54,8 @@ struct RecordEntry {
   bool lost = false;  // at the lmaster: it is gone with its owner, the next who makes it is to be told
   uint8_t hold_doublings = 0;  // of the grant hold, see grant_hold.cc
 
+  uint32_t gave_ms = 0;  // when this node last gave it away: the last bits of the time
+
   // How often it came here in one second (the last bits of its number), for the statistics.
   uint16_t moved_second = 0;
   uint16_t moved_count = 0;

@@ -19,10 +19,6 @@
 namespace ctdb {
 namespace {
 
-// A node that takes part in generations is never so many terms behind the others.
-constexpr uint32_t kTermsAheadMax = 64;
-constexpr uint32_t kTermShift = 8;  // a generation is term << 8 | attempt
-
 // Calls for databases that are not here yet, of all clients.
 constexpr size_t kParkedCallBytesMax = 64u << 20;
 
@@ -287,7 +283,7 @@ void Store::Impl::node_packet(const Header& header, ByteView packet, TimeNs now)
 // Terms may have come and gone while this node took no part.
 bool Store::Impl::is_plausible(uint32_t generation) const {
   if (ctx_.phase == StorePhase::kWaiting || ctx_.phase == StorePhase::kSuspended) return true;
-  return (generation >> kTermShift) - (ctx_.generation >> kTermShift) <= kTermsAheadMax;
+  return ParkedPackets::in_reach(generation, ctx_.generation);
 }
 
 // Another member has attached a database; calls for it come the same way behind this.
@@ -423,7 +419,7 @@ void Store::Impl::opened(TimeNs now) {
   parked_call_bytes_ = 0;
   for (const ParkedCall& call : calls) local_call(call.endpoint, call.via_router, call.packet, now);
   controls_.opened();
-  traverse_.generation_opened();
+  traverse_.generation_opened(now);
 }
 
 void Store::Impl::suspended(bool discard, bool fenced) {
@@ -436,6 +432,7 @@ void Store::Impl::suspended(bool discard, bool fenced) {
 
 // Others may have what this node's clients held.
 void Store::Impl::lose_locks() {
+  traverse_.serving_ended(recovery_.stopped());
   migration_.lose_holds();
   if (commits_ != nullptr) commits_->membership_ended();
 }

@@ -19,6 +19,13 @@
 
 namespace ctdb {
 
+// Is told of every record of a volatile database that leaves this node or arrives here, with what it is then.
+class MoveWatcher {
+ public:
+  virtual ~MoveWatcher() = default;
+  virtual void on_move(const Database& db, ByteView key, const RecordHeader& header, ByteView data) = 0;
+};
+
 struct StoreContext {
   StoreContext(const StoreOptions& store_options, RecordFiles& files, StoreOutput& output)
       : options(store_options),
@@ -96,6 +103,7 @@ struct StoreContext {
   ActivityPool activities;
   ChainLocks chains;
   Databases databases;
+  MoveWatcher* moves = nullptr;
   uint64_t header_jobs = 0;  // records whose header is to be changed before anything else happens
   uint32_t last_reqid = 0;
   uint32_t rule_broken_in = CTDB_INVALID_GENERATION;

@@ -2,6 +2,7 @@
 #include "ctdb-store/core/traverse.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "ctdb-store/core/rules.h"
 #include "libctdbipc/wire/reader.h"
@@ -13,6 +14,27 @@ constexpr uint32_t kRecordsPerSlice = 512;
 constexpr size_t kBytesPerSlice = 128u << 10;
 constexpr TimeNs kStallRetry = kMillisecond;
 constexpr TimeNs kStallMax = 5 * kSecond;
+
+// The value of the end marker between stores: how many records it was.
+struct End {
+  uint64_t records = 0;
+  bool left_out = false;  // some are missing
+
+  Bytes encode() const {
+    Bytes out;
+    Writer w(out);
+    w.u64(records);
+    w.u32(left_out ? 1 : 0);
+    return out;
+  }
+  static std::optional<End> decode(ByteView value) {
+    Reader r(value);
+    End end;
+    end.records = r.u64();
+    end.left_out = r.u32() != 0;
+    return r.done() ? std::optional(end) : std::nullopt;
+  }
+};
 
 void build_control(Bytes& out, Header header, Control opcode, ByteView data) {
   build(out, header, ReqControl{static_cast<uint32_t>(opcode), 0, 0, CTDB_CONTROL_NOREPLY, data});
@@ -38,15 +60,23 @@ void Traverse::start(uint32_t endpoint, const TraverseRequest& request, TimeNs n
   running.deadline = now + ctx_.options.traverse_timeout;
   const Database* db = ctx_.databases.find(request.db_id);
   if (db != nullptr && db->full_copy()) {
-    running.outstanding = {ctx_.self};
-  } else {
-    running.outstanding = ctx_.placement.members();
-    if (!ctx_.is_member(ctx_.self)) running.outstanding.push_back(ctx_.self);
+    running.asked.push_back({ctx_.self});
+    return ask(running, now);
   }
-  ask_outstanding(running);
+  // Which nodes have the records is being decided: it begins when that is known.
+  const bool making = ctx_.phase == StorePhase::kRecovering || ctx_.phase == StorePhase::kPrepared;
+  if (!making && ctx_.phase != StorePhase::kWaiting) ask_members(running, now);
 }
 
-void Traverse::ask_outstanding(Running& running) {
+void Traverse::ask_members(Running& running, TimeNs now) {
+  for (uint32_t node : ctx_.placement.members()) running.asked.push_back({node});
+  if (std::ranges::find(running.asked, ctx_.self, &Asked::node) == running.asked.end())
+    running.asked.push_back({ctx_.self});
+  ask(running, now);
+}
+
+// Whoever is not done.
+void Traverse::ask(Running& running, TimeNs now) {
   running.reqid = ctx_.new_reqid();
   const TraverseRequest& request = running.request;
   Bytes payload;
@@ -57,15 +87,21 @@ void Traverse::ask_outstanding(Running& running) {
   w.u32(request.reqid);
   w.u64(request.srvid);
   if (request.with_empty) w.u64(1);  // u8 and padding
-  for (uint32_t node : running.outstanding) {
-    if (node == ctx_.self) {
-      read(ctx_.self, running.reqid, request);
+  for (Asked& asked : running.asked) {
+    if (asked.done) continue;
+    asked.records = 0;
+    if (asked.node == ctx_.self) {
+      read(ctx_.self, running.reqid, request, now);
       continue;
     }
-    build_control(ctx_.built, ctx_.header_to(node, 0),
+    build_control(ctx_.built, ctx_.header_to(asked.node, 0),
                   request.with_empty ? Control::TRAVERSE_ALL_EXT : Control::TRAVERSE_ALL, payload);
     ctx_.out.to_router(0, ctx_.built);
   }
+}
+
+bool Traverse::all_done(const Running& running) {
+  return std::ranges::all_of(running.asked, &Asked::done);
 }
 
 bool Traverse::data(uint32_t node, ByteView element) {
@@ -79,15 +115,57 @@ bool Traverse::data(uint32_t node, ByteView element) {
   if (!r.done() || length != element.size()) return false;
   const auto running = std::ranges::find(running_, reqid, &Running::reqid);
   if (running == running_.end()) return false;
-  const auto at = std::ranges::find(running->outstanding, node);
-  if (at == running->outstanding.end()) return false;
+  const auto at = std::ranges::find(running->asked, node, &Asked::node);
+  if (at == running->asked.end()) return false;
   if (key_size != 0) {
-    pass_on(*running, key, value);
+    ++at->records;
+    take(*running, node, key, value);
     return true;
   }
-  if (value_size != 0) running->incomplete = true;
-  running->outstanding.erase(at);
-  if (running->outstanding.empty()) finish(running);
+  if (at->done) return false;
+  const std::optional<End> end = End::decode(value);
+  if (!end) return false;
+  // What is missing went with a link: the recovery that follows has the node asked again.
+  if (end->records != at->records) return true;
+  if (end->left_out) running->incomplete = "node " + std::to_string(node) + " has left records out";
+  at->done = true;
+  if (all_done(*running)) finish(running);
+  return true;
+}
+
+void Traverse::take(Running& running, uint32_t node, ByteView key, ByteView value) {
+  const std::optional<RecordHeader> header = read_record_header(value);
+  const Database* db = ctx_.databases.find(running.request.db_id);
+  const bool owned = db != nullptr && !db->full_copy();
+  const bool copy = header && header->dmaster != node && owned;
+  const bool gone = value.size() == CTDB_RECORD_HEADER_SIZE && owned && !running.request.with_empty;
+  if (gone) {
+    (void)is_new(running, key);
+  } else if (copy) {
+    if (!running.passed_on.contains(KeySet::print_of(key))) keep_copy(running, key, value);
+  } else if (is_new(running, key)) {
+    pass_on(running, key, value);
+  }
+}
+
+void Traverse::keep_copy(Running& running, ByteView key, ByteView value) {
+  running.copy_bytes += key.size() + value.size();
+  if (running.copy_bytes <= kCopyBytesMax) {
+    running.copies.push_back({to_bytes(key), to_bytes(value)});
+  } else {
+    running.incomplete = "too many records move";
+  }
+}
+
+bool Traverse::is_new(Running& running, ByteView key) {
+  const uint64_t print = KeySet::print_of(key);
+  if (running.passed_on.contains(print)) return false;
+  if (keys_ >= kKeysMax) {
+    running.forgets = true;
+  } else {
+    running.passed_on.add(print);
+    ++keys_;
+  }
   return true;
 }
 
@@ -100,48 +178,80 @@ void Traverse::pass_on(const Running& running, ByteView key, ByteView value) {
 
 void Traverse::finish(std::list<Running>::iterator running) {
   constexpr uint8_t kKey = 0;
-  if (running->incomplete) {
+  for (const Copy& copy : running->copies) {
+    if (is_new(*running, copy.key)) pass_on(*running, copy.key, copy.value);
+  }
+  if (!running->incomplete.empty()) {
     ++ctx_.counts.traverses_incomplete;
+    const Database* db = ctx_.databases.find(running->request.db_id);
+    ctx_.out.log(StoreLog::kWarning, "a traverse of " +
+                                         (db == nullptr ? std::string("a database") : db->name) +
+                                         " is not complete: " + running->incomplete);
     pass_on(*running, {&kKey, 1}, {});  // not even a record header
   }
   pass_on(*running, {}, {});
+  dismiss(*running);
   running_.erase(running);
 }
 
-void Traverse::send_kill(const Running& running) {
+void Traverse::dismiss(const Running& running) {
+  keys_ -= running.passed_on.size();
   Bytes payload;
   Writer w(payload);
   w.u32(running.request.db_id);
   w.u32(running.request.reqid);
   w.u64(running.request.srvid);
-  build_control(ctx_.built, ctx_.header_to(CTDB_BROADCAST_CONNECTED, 0), Control::TRAVERSE_KILL, payload);
-  ctx_.out.to_router(0, ctx_.built);
+  for (const Asked& asked : running.asked) {
+    if (asked.node == ctx_.self) continue;
+    build_control(ctx_.built, ctx_.header_to(asked.node, 0), Control::TRAVERSE_KILL, payload);
+    ctx_.out.to_router(0, ctx_.built);
+  }
+  forget_sources([&](const Source& one) { return one.initiator == ctx_.self && one.reqid == running.reqid; });
 }
 
 void Traverse::client_gone(uint32_t endpoint) {
   std::erase_if(running_, [&](const Running& running) {
     if (running.endpoint != endpoint) return false;
-    send_kill(running);
+    dismiss(running);
     return true;
   });
 }
 
-void Traverse::generation_opened() {
+void Traverse::all_clients_gone() {
+  for (const Running& running : running_) dismiss(running);
+  running_.clear();
+}
+
+void Traverse::generation_opened(TimeNs now) {
+  records_taken_ = false;
   for (auto running = running_.begin(); running != running_.end();) {
     const auto here = running++;
-    const auto left = [&](uint32_t node) { return node != ctx_.self && !ctx_.is_member(node); };
-    std::erase_if(here->outstanding, left);
-    if (here->outstanding.empty()) {
+    const Database* db = ctx_.databases.find(here->request.db_id);
+    if (db != nullptr && db->full_copy()) continue;  // this node's file only
+    if (here->asked.empty()) {
+      ask_members(*here, now);
+      continue;
+    }
+    for (Asked& asked : here->asked) {
+      if (asked.done || asked.node == ctx_.self || ctx_.is_member(asked.node)) continue;
+      asked.done = true;
+      here->incomplete = "node " + std::to_string(asked.node) + " has left before it was done";
+    }
+    if (!all_done(*here) && here->forgets) {
+      here->incomplete =
+          "a recovery came in between, and it has too many records to tell which have been sent";
+      finish(here);
+    } else if (all_done(*here)) {
       finish(here);
     } else {
-      ask_outstanding(*here);
+      ask(*here, now);
     }
   }
 }
 
-void Traverse::read(uint32_t initiator, uint32_t reqid, const TraverseRequest& request) {
+void Traverse::read(uint32_t initiator, uint32_t reqid, const TraverseRequest& request, TimeNs now) {
   // Asked again: the old answer is not waited for any more.
-  std::erase_if(sources_, [&](const Source& source) {
+  forget_sources([&](const Source& source) {
     return source.initiator == initiator && source.request.reqid == request.reqid &&
            source.request.srvid == request.srvid;
   });
@@ -149,17 +259,64 @@ void Traverse::read(uint32_t initiator, uint32_t reqid, const TraverseRequest& r
   source.initiator = initiator;
   source.reqid = reqid;
   source.request = request;
-  if (const Database* db = ctx_.databases.find(request.db_id)) source.walk.start(*db);
-  stalled_until_ = 0;
+  source.began = now;
+  source.forgotten_at = now + ctx_.options.traverse_timeout + kStallMax;
+  const Database* db = ctx_.databases.find(request.db_id);
+  if (db == nullptr) return;
+  source.cut_short = records_taken_ && !db->full_copy() && (initiator != ctx_.self || !stopped_);
+  source.walk.start(*db);
+  // What has arrived and waits for its chain is nobody's record yet.
+  ctx_.activities.for_each_used([&](Activity& activity) {
+    if (activity.db != db) return;
+    for (const Waiting* item = activity.queue.front(); item != nullptr; item = item->next) {
+      if (item->kind != Waiting::Kind::kArrival) continue;
+      send_moved(source, activity.entry->key(), {item->rsn, ctx_.self, item->record_flags}, item->data);
+    }
+  });
 }
 
-void Traverse::kill(const TraverseRequest& request) {
+void Traverse::kill(uint32_t initiator, const TraverseRequest& request) {
   const auto same = [&](const auto& one) {
     return one.request.reqid == request.reqid && one.request.srvid == request.srvid;
   };
-  std::erase_if(sources_, same);
-  std::erase_if(running_, same);
-  stalled_until_ = 0;
+  forget_sources([&](const Source& one) { return one.initiator == initiator && same(one); });
+  if (initiator != ctx_.self) return;
+  std::erase_if(running_, [&](const Running& running) {
+    if (!same(running)) return false;
+    dismiss(running);
+    return true;
+  });
+}
+
+void Traverse::serving_ended(bool stopped) {
+  records_taken_ = true;
+  stopped_ = stopped;
+  for (Source& source : sources_) {
+    const Database* db = ctx_.databases.find(source.request.db_id);
+    if (db != nullptr && !db->full_copy()) source.cut_short = true;
+  }
+}
+
+void Traverse::on_move(const Database& db, ByteView key, const RecordHeader& header, ByteView data) {
+  for (std::list<Source>* list : {&sources_, &watching_}) {
+    for (Source& source : *list) {
+      if (source.request.db_id == db.id) send_moved(source, key, header, data);
+    }
+  }
+}
+
+void Traverse::send_moved(Source& source, ByteView key, const RecordHeader& header, ByteView data) {
+  const uint64_t print = KeySet::print_of(key);
+  if (source.moved.contains(print)) return;
+  if (source.moved.size() >= kMovedMax || data.size() > kDataBytesMax) {
+    source.cut_short = true;
+    return;
+  }
+  source.moved.add(print);
+  moved_.clear();
+  append_record_header(moved_, header);
+  moved_.insert(moved_.end(), data.begin(), data.end());
+  send_record(source, key, moved_);
 }
 
 // The readers take turns.
@@ -172,21 +329,25 @@ void Traverse::work(TimeNs now) {
     stalled_until_ = now + kStallRetry;
     return;
   }
-  // Out of the list first: the end marker may start something new.
+  // Out of the list first: the end marker may be the end of the traverse.
   std::list<Source> done;
   done.splice(done.begin(), sources_, std::prev(sources_.end()));
   end_of_source(done.front());
+  const bool over = source.initiator == ctx_.self &&
+                    std::ranges::find(running_, source.reqid, &Running::reqid) == running_.end();
+  if (!over) watching_.splice(watching_.end(), done);
 }
 
-void Traverse::end_of_source(const Source& source) {
-  if (source.left_out == 0) return send_record(source, {}, {});
-  const Database* db = ctx_.databases.find(source.request.db_id);
-  ctx_.out.log(StoreLog::kWarning,
-               "a traverse of " + (db == nullptr ? std::string("a database") : db->name) + " leaves out " +
-                   std::to_string(source.left_out) +
-                   " records: their locks were held for 5 s, or no packet has room for them");
-  constexpr uint8_t kIncomplete[4] = {0xFF, 0xFF, 0xFF, 0xFF};
-  send_record(source, {}, kIncomplete);
+void Traverse::end_of_source(Source& source) {
+  const bool left_out = source.left_out > 0 || source.cut_short;
+  if (source.left_out > 0) {
+    const Database* db = ctx_.databases.find(source.request.db_id);
+    ctx_.out.log(StoreLog::kWarning,
+                 "a traverse of " + (db == nullptr ? std::string("a database") : db->name) + " leaves out " +
+                     std::to_string(source.left_out) +
+                     " records: their locks were held for 5 s, or no packet has room for them");
+  }
+  send_record(source, {}, End{source.sent, left_out}.encode());
 }
 
 bool Traverse::slice(Source& source, TimeNs now) {
@@ -195,15 +356,14 @@ bool Traverse::slice(Source& source, TimeNs now) {
     Database* db = nullptr;
     const RecordEntry* entry = source.walk.current(ctx_.databases, db);
     if (entry == nullptr) return false;
-    if (ctx_.owns(*entry) || db->full_copy()) {
+    if (wants(source, *db, *entry)) {
       if (!read_record(*db, *entry)) {
         if (source.stalled_since == 0) source.stalled_since = now;
         if (now - source.stalled_since < kStallMax) return false;
         ++source.left_out;
       } else if (ctx_.value.size() > kDataBytesMax) {
         ++source.left_out;  // no packet has room for it
-      } else if (ctx_.value.size() > CTDB_RECORD_HEADER_SIZE ||
-                 (source.request.with_empty && ctx_.value.size() == CTDB_RECORD_HEADER_SIZE)) {
+      } else if (ctx_.value.size() > CTDB_RECORD_HEADER_SIZE || tells_of_empty(source, *db, *entry)) {
         send_record(source, entry->key(), ctx_.value);
         bytes += entry->key_size + ctx_.value.size();
       }
@@ -215,6 +375,20 @@ bool Traverse::slice(Source& source, TimeNs now) {
   return true;
 }
 
+bool Traverse::wants(const Source& source, const Database& db, const RecordEntry& entry) const {
+  if (db.full_copy()) return true;
+  const uint32_t before = static_cast<uint32_t>(source.began / kMillisecond) - entry.gave_ms;
+  const bool may_be_on_its_way = entry.in_file && before <= kFlight / kMillisecond;
+  if (!ctx_.owns(entry) && !may_be_on_its_way) return false;
+  return source.moved.size() == 0 || !source.moved.contains(KeySet::print_of(entry.key()));
+}
+
+// Also of those that the client does not want: others may have copies from before it was emptied.
+bool Traverse::tells_of_empty(const Source& source, const Database& db, const RecordEntry& entry) const {
+  return ctx_.value.size() == CTDB_RECORD_HEADER_SIZE &&
+         (db.full_copy() ? source.request.with_empty : ctx_.owns(entry));
+}
+
 // Into context.value; false: a client holds the chain.
 bool Traverse::read_record(Database& db, const RecordEntry& entry) {
   if (!ctx_.chains.try_take(db, entry)) return false;
@@ -223,7 +397,8 @@ bool Traverse::read_record(Database& db, const RecordEntry& entry) {
   return true;
 }
 
-void Traverse::send_record(const Source& source, ByteView key, ByteView value) {
+void Traverse::send_record(Source& source, ByteView key, ByteView value) {
+  if (!key.empty()) ++source.sent;
   Bytes element;
   append_rec_data(element, source.reqid, key, value);
   if (source.initiator == ctx_.self) {
@@ -240,15 +415,16 @@ void Traverse::tick(TimeNs now) {
     const auto here = running++;
     if (now < here->deadline) continue;
     ++ctx_.counts.traverse_timeouts;
-    send_kill(*here);
-    here->incomplete = true;
+    if (here->incomplete.empty()) here->incomplete = "it has taken too long";
     finish(here);
   }
+  std::erase_if(watching_, [now](const Source& source) { return now >= source.forgotten_at; });
 }
 
 TimeNs Traverse::next_deadline() const {
   TimeNs next = stalled_until_ != 0 ? stalled_until_ : kNever;
   for (const Running& running : running_) next = std::min(next, running.deadline);
+  for (const Source& source : watching_) next = std::min(next, source.forgotten_at);
   return next;
 }
 

@@ -5,15 +5,28 @@
 //
 // A client gets exactly one end marker, when every member is done or has left. A record whose chain a client holds
 // is waited for; one whose chain stays locked for seconds is left out. A client whose traverse is not complete (that, a
-// record too large for a packet, or the time was over) is told: what comes before the end marker is no record, which
-// smbd takes for an error (client-semantics §9). Between stores an end marker with a value says so.
+// record too large for a packet, a member that left or stopped serving before it was done, or the time was over) is told: what
+// comes before the end marker is no record, which smbd takes for an error (client-semantics §9).
+//
+// Records move meanwhile. A reader therefore also sends what leaves or arrives, from when it is asked until the initiator has
+// done with it (TRAVERSE_KILL), each record once; and the copies of what it gave away in the last kFlight before, since that may be
+// on its way yet. The initiator passes a key on once, and copies last, if nobody else has sent the record. So what is in the
+// database all the time is delivered, once, as it was at some time since kFlight before the beginning. (Owners tell of empty records too, so that
+// copies from before do not count.) Missing may be what
+// is on its way between two nodes for longer than that. After a recovery, in which packets may have been lost, members that
+// are not done send all again. Whoever is done says how many records that were, so that a lost one is noticed.
+//
+// Bounds: kKeysMax keys are remembered, of all traverses of this node. One with more keys may deliver a record that moves twice,
+// and is not complete when a recovery comes in between.
 #ifndef CTDB_STORE_CORE_TRAVERSE_H_
 #define CTDB_STORE_CORE_TRAVERSE_H_
 
 #include <cstdint>
 #include <list>
+#include <string>
 #include <vector>
 
+#include "ctdb-store/core/key_set.h"
 #include "ctdb-store/core/record_walk.h"
 #include "ctdb-store/core/store_context.h"
 
@@ -27,9 +40,14 @@ struct TraverseRequest {
   bool with_empty = false;
 };
 
-class Traverse {
+class Traverse : public MoveWatcher {
  public:
-  explicit Traverse(StoreContext& context) : ctx_(context) {}
+  static constexpr size_t kKeysMax = 4u << 20;
+  static constexpr size_t kMovedMax = 256u << 10;     // records that move, for one reader
+  static constexpr size_t kCopyBytesMax = 16u << 20;  // of copies that wait, for one traverse
+  static constexpr TimeNs kFlight = 200 * kMillisecond;
+
+  explicit Traverse(StoreContext& context) : ctx_(context) { ctx_.moves = this; }
 
   // ---- as initiator ----
   // The client's request has been answered with status 0.
@@ -37,14 +55,19 @@ class Traverse {
   // One record of a member; `element` is a rec_data. false: nobody waits for it, or it is malformed.
   bool data(uint32_t node, ByteView element);
   void client_gone(uint32_t endpoint);
-  void all_clients_gone() { running_.clear(); }
+  void all_clients_gone();
   // Members that have left send nothing more; the others are asked again for what the recovery may have lost.
-  void generation_opened();
+  void generation_opened(TimeNs now);
 
   // ---- as reader ----
   // `initiator` wants this node's records as TRAVERSE_DATA with `reqid`.
-  void read(uint32_t initiator, uint32_t reqid, const TraverseRequest& request);
-  void kill(const TraverseRequest& request);
+  void read(uint32_t initiator, uint32_t reqid, const TraverseRequest& request, TimeNs now);
+  // By node `initiator`.
+  void kill(uint32_t initiator, const TraverseRequest& request);
+  // This node's records are taken away: who reads them before the next generation does not get all. `stopped`: to clients of this
+  // node, they are not the cluster's any more.
+  void serving_ended(bool stopped);
+  void on_move(const Database& db, ByteView key, const RecordHeader& header, ByteView data) override;
 
   bool has_work() const { return !sources_.empty() && stalled_until_ == 0 && !ctx_.out.congested(); }
   void work(TimeNs now);
@@ -52,12 +75,24 @@ class Traverse {
   TimeNs next_deadline() const;
 
  private:
+  struct Asked {
+    uint32_t node = 0;
+    uint64_t records = 0;  // that have come
+    bool done = false;
+  };
+  struct Copy {
+    Bytes key, value;
+  };
   struct Running {
     uint32_t endpoint = 0;
     TraverseRequest request;
     uint32_t reqid = 0;  // ours
-    std::vector<uint32_t> outstanding;
-    bool incomplete = false;
+    std::vector<Asked> asked;
+    KeySet passed_on;
+    std::vector<Copy> copies;  // not passed on yet
+    size_t copy_bytes = 0;
+    bool forgets = false;    // keys, since there were too many
+    std::string incomplete;  // why; "": it is not
     TimeNs deadline = kNever;
   };
   struct Source {
@@ -66,24 +101,48 @@ class Traverse {
     TraverseRequest request;
     RecordWalk walk;
     TimeNs stalled_since = 0;
+    uint64_t sent = 0;
     uint64_t left_out = 0;
+    bool cut_short = false;
+    KeySet moved;
+    TimeNs began = 0;
+    TimeNs forgotten_at = kNever;  // the initiator says nothing more
   };
 
-  void ask_outstanding(Running& running);
+  void ask_members(Running& running, TimeNs now);
+  void ask(Running& running, TimeNs now);
+  static bool all_done(const Running& running);
+  void take(Running& running, uint32_t node, ByteView key, ByteView value);
+  static void keep_copy(Running& running, ByteView key, ByteView value);
+  bool is_new(Running& running, ByteView key);
   void finish(std::list<Running>::iterator running);
   void pass_on(const Running& running, ByteView key, ByteView value);
-  void send_kill(const Running& running);
+  // It is over, or nobody wants it any more: readers are told.
+  void dismiss(const Running& running);
+  template <typename Which>
+  void forget_sources(Which which) {
+    std::erase_if(sources_, which);
+    std::erase_if(watching_, which);
+    stalled_until_ = 0;
+  }
   // false: the reader is finished or has to wait.
   bool slice(Source& source, TimeNs now);
+  bool wants(const Source& source, const Database& db, const RecordEntry& entry) const;
+  bool tells_of_empty(const Source& source, const Database& db, const RecordEntry& entry) const;
   bool read_record(Database& db, const RecordEntry& entry);
-  void end_of_source(const Source& source);
-  void send_record(const Source& source, ByteView key, ByteView value);
+  void end_of_source(Source& source);
+  void send_moved(Source& source, ByteView key, const RecordHeader& header, ByteView data);
+  void send_record(Source& source, ByteView key, ByteView value);
 
   StoreContext& ctx_;
   std::list<Running> running_;
-  std::list<Source> sources_;
+  std::list<Source> sources_;   // readers,
+  std::list<Source> watching_;  // and those that are done: records may arrive yet
+  size_t keys_ = 0;             // remembered
+  bool records_taken_ = false, stopped_ = false;
   TimeNs stalled_until_ = 0;  // != 0: the first reader waits for a chain
   Bytes element_;
+  Bytes moved_;
 };
 
 // A rec_data element (wire-protocol §7.2).

@@ -154,6 +154,8 @@ void Client::completed() {
 void Client::traverse() {
   set_state(State::kTraversing);
   traverse_id_ = ++reqid_ | number_ << 20;
+  traversed_.clear();
+  before_traverse_ = sights();
   node_.world().trace.add(node_.pnn(), "client traverses client/reqid", number_, reqid_);
   const uint64_t srvid = 0xBE00000000000000ull | traverse_id_;
   send_control(static_cast<uint32_t>(Control::REGISTER_SRVID), srvid, CTDB_CONTROL_NOREPLY, {});
@@ -186,6 +188,7 @@ void Client::on_message(const ReqMessage& message) {
   World& world = node_.world();
   if (keylen == 0 && datalen == 0) {
     send_control(static_cast<uint32_t>(Control::DEREGISTER_SRVID), message.srvid, CTDB_CONTROL_NOREPLY, {});
+    check_traverse();
     return completed();
   }
   const ByteView key = reader.bytes(keylen), value = reader.bytes(datalen);
@@ -194,6 +197,54 @@ void Client::on_message(const ReqMessage& message) {
   const uint32_t number = whole ? load<uint32_t>(key.data()) % world.options().keys : 0;
   if (!whole || !world.checkers.history.identify(number, value.subspan(CTDB_RECORD_HEADER_SIZE))) {
     world.checkers.verdict.violation("traverse", "a record nobody wrote");
+  }
+  if (!traversed_.insert(number).second)
+    world.checkers.verdict.violation("traverse", "key " + std::to_string(number) + " came twice");
+}
+
+// Where each record is, and what it is.
+std::vector<Client::Sight> Client::sights() const {
+  World& world = node_.world();
+  std::vector<Sight> found(world.options().keys);
+  for (uint32_t key = 0; key < found.size(); ++key) {
+    found[key].version = world.checkers.history.tip(key);
+    for (uint32_t pnn = 0; pnn < world.node_count(); ++pnn) {
+      const MemoryDatabase* database = world.node(pnn).database();
+      const auto value = database == nullptr ? std::nullopt : database->fetch(world.key_bytes(key));
+      const auto header = value ? read_record_header(*value) : std::nullopt;
+      if (!header || header->dmaster != pnn || !world.checkers.lives.valid(pnn)) continue;
+      // Nobody has seen yet that it has fallen back.
+      const ByteView data = ByteView(*value).subspan(CTDB_RECORD_HEADER_SIZE);
+      if (world.checkers.history.identify(key, data) != found[key].version) continue;
+      found[key].owner = pnn;
+      found[key].life = world.checkers.lives.life(pnn);
+      found[key].rsn = header->rsn;
+    }
+  }
+  return found;
+}
+
+// It says that it is complete: what stayed on one node all the time has come. (What is on its way may be missing.)
+void Client::check_traverse() {
+  Checkers& checkers = node_.world().checkers;
+  const std::vector<Sight> after = sights();
+  for (uint32_t key = 0; key < after.size(); ++key) {
+    const Sight& before = before_traverse_[key];
+    VersionId version = after[key].version;
+    bool stayed = before.owner != CTDB_UNKNOWN_PNN && before.owner == after[key].owner &&
+                  before.rsn == after[key].rsn && before.life == after[key].life &&
+                  checkers.history.is_ancestor_or_self(before.version, version);
+    const bool was_empty = checkers.history.version(before.version).empty;
+    if (stayed && was_empty && version == before.version && traversed_.contains(key)) {
+      checkers.verdict.violation("traverse",
+                                 "key " + std::to_string(key) + " was deleted before, and has come");
+    }
+    // A record that was empty in between need not come.
+    for (; stayed && version != before.version; version = checkers.history.version(version).parent)
+      stayed = !checkers.history.version(version).empty;
+    if (!stayed || checkers.history.version(version).empty || traversed_.contains(key)) continue;
+    checkers.verdict.violation("traverse", "key " + std::to_string(key) + " of node " +
+                                               std::to_string(before.owner) + " has not come");
   }
 }
 

@@ -9,6 +9,8 @@
 #define CTDB_TESTS_SIM_CLIENT_H_
 
 #include <cstdint>
+#include <set>
+#include <vector>
 
 #include "ctdb-store/backend/memory_file.h"
 #include "libctdbipc/wire/packet.h"
@@ -88,6 +90,14 @@ class Client : public Process {
   void send_call();
   // Others.
   void traverse();
+  void check_traverse();
+  struct Sight {
+    VersionId version = kNoVersion;
+    uint32_t owner = CTDB_UNKNOWN_PNN;
+    uint32_t life = 0;
+    uint64_t rsn = 0;
+  };
+  std::vector<Sight> sights() const;
   void commit();
   void on_packet(ByteView packet);
   void on_control_reply(const ReplyControl& reply);
@@ -133,6 +143,8 @@ class Client : public Process {
   Bytes call_packet_;
   LostUpdates::Expectation expectation_;
   uint32_t traverse_id_ = 0;
+  std::set<uint32_t> traversed_;  // keys that have come
+  std::vector<Sight> before_traverse_;
 };
 
 }  // namespace ctdb::sim
