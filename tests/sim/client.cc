@@ -3,6 +3,8 @@
 // client_fetch_lock.cc.
 #include "tests/sim/client.h"
 
+#include <utility>
+
 #include "libctdbipc/base/assert.h"
 #include "libctdbipc/base/hash.h"
 #include "libctdbipc/wire/reader.h"
@@ -22,7 +24,8 @@ Client::Client(Node& node, uint32_t number, ClientOptions options)
 void Client::set_state(State state) {
   static const char* const kDoing[] = {
       "connects",           "attaches",          "thinks",    "waits for a chain lock", "works on a record",
-      "waits for a record", "waits for a value", "traverses", "waits for copies",       "waits for a commit"};
+      "waits for a record", "waits for a value", "traverses", "waits for copies",       "waits for a commit",
+      "adds to a counter"};
   state_ = state;
   node_.world().checkers.progress.doing(progress_, kDoing[static_cast<size_t>(state)]);
 }
@@ -81,7 +84,10 @@ void Client::store_channel_lost(uint64_t channel) {
   input_at(queue_.now() + random_below(200 * kMicrosecond), [this, channel] {
     if (channel_ != channel) return;
     channel_ = 0;
-    call_lost_ = state_ == State::kCalling || state_ == State::kReading || state_ == State::kCopying;
+    // A function is not put to another store: nobody knows whether it was done.
+    if (state_ == State::kAdding && !node_.mutator.is(Mutation::kFunctionAgain)) return completed();
+    call_lost_ = state_ == State::kAdding || state_ == State::kCalling || state_ == State::kReading ||
+                 state_ == State::kCopying;
   });
 }
 
@@ -96,7 +102,7 @@ void Client::store_returned() {
 
 void Client::attach() {
   set_state(State::kAttaching);
-  told_copies_ = told_persistent_ = false;
+  told_copies_ = told_persistent_ = told_counters_ = told_counter_copies_ = false;
   Bytes name = to_bytes(as_bytes(World::database_name()));
   name.push_back(0);
   send_control(static_cast<uint32_t>(Control::DB_ATTACH), 0, 0, name);
@@ -129,6 +135,7 @@ void Client::begin() {
   }
   key_bytes_ = world.key_bytes(key_);
   if (world.options().transactions && world.random.one_in(4)) return commit();
+  if (world.options().functions && options_.native && world.random.one_in(3)) return add();
   const uint64_t dice = world.random.below(100);
   if (dice < 1) return traverse();
   record(HistoryEvent::Kind::kBegin);
@@ -177,6 +184,21 @@ void Client::commit() {
   add_to_rec_buffer(buffer, Transactions::key_of(transaction_), value);
   node_.world().trace.add(node_.pnn(), "client commits client/transaction", number_, transaction_);
   send_control(static_cast<uint32_t>(Control::TRANS3_COMMIT), 0, 0, buffer);
+}
+
+void Client::add() {
+  World& world = node_.world();
+  counter_ = static_cast<uint32_t>(world.random.below(Counters::kCounters));
+  world.checkers.counters.begun(counter_);
+  set_state(State::kAdding);
+  waiting_for_ = ++reqid_;
+  world.trace.add(node_.pnn(), "client adds client/counter/reqid", number_, counter_, reqid_);
+  Bytes one;
+  Writer(one).i64(1);
+  build(call_packet_, {0, 0, 0, CTDB_CURRENT_NODE, 0, reqid_},
+        ReqCall{world.random.one_in(8) ? CTDB_CALL_IMMEDIATE_MIGRATION : 0,
+                database_id(World::counters_name()), CTDB_FUNC_ADD, 0, Counters::key_of(counter_), one});
+  send_call();
 }
 
 void Client::on_message(const ReqMessage& message) {
@@ -266,6 +288,13 @@ void Client::from_store(uint64_t channel, ByteView packet, TimeNs when) {
                                                  losses_when_made_);
     }
   }
+  if (channel == channel_ && state_ == State::kAdding && read_header(packet).reqid == waiting_for_) {
+    const std::optional<ReplyCall> reply = parse_reply_call(packet);
+    Counters& counters = node_.world().checkers.counters;
+    const bool done = reply && reply->status == CTDB_FUNC_STATUS_DONE && reply->data.size() == 8;
+    if (done) counters.done(counter_, load<int64_t>(reply->data.data()), node_.world().nothing_may_be_lost());
+    if (!done && reply && reply->status != CTDB_FUNC_STATUS_UNKNOWN) counters.not_done(counter_);
+  }
   input_at(when, [this, channel, bytes = to_bytes(packet)] {
     if (channel == channel_) on_packet(bytes);
   });
@@ -289,7 +318,7 @@ void Client::on_packet(ByteView packet) {
   }
   const std::optional<ReplyCall> reply = parse_reply_call(packet);
   if (state_ == State::kCalling) return lock();
-  if (state_ == State::kCopying) return completed();
+  if (state_ == State::kCopying || state_ == State::kAdding) return completed();
   if (state_ != State::kReading || !reply) return;
   Checkers& checkers = node_.world().checkers;
   checkers.lost_updates.read(node_.pnn(), key_, reply->data, expectation_);
@@ -299,29 +328,40 @@ void Client::on_packet(ByteView packet) {
   completed();
 }
 
+// The next of what there is to attach and to tell, then to work.
+void Client::attached() {
+  const WorldOptions& options = node_.world().options();
+  const bool functions = options.functions && options_.native;
+  const auto attach_too = [this](Control control, const char* database) {
+    Bytes name = to_bytes(as_bytes(database));
+    name.push_back(0);
+    send_control(static_cast<uint32_t>(control), 0, 0, name);
+  };
+  db_id_ = database_id(World::database_name());
+  if (options.transactions && !std::exchange(told_persistent_, true))
+    return attach_too(Control::DB_ATTACH_PERSISTENT, World::persistent_name());
+  if (functions && !std::exchange(told_counters_, true))
+    return attach_too(Control::DB_ATTACH, World::counters_name());
+  if (options.copies > 1 && !std::exchange(told_copies_, true)) return tell_copies(db_id_);
+  if (options.copies > 1 && functions && !std::exchange(told_counter_copies_, true))
+    return tell_copies(database_id(World::counters_name()));
+  think();
+}
+
+void Client::tell_copies(uint32_t db_id) {
+  Bytes data;
+  Writer w(data);
+  w.u32(db_id);
+  w.u32(node_.world().options().copies);
+  send_control(static_cast<uint32_t>(Control::DB_COPIES), 0, 0, data);
+}
+
 void Client::on_control_reply(const ReplyControl& reply) {
   if (state_ == State::kAttaching) {
     if (reply.status != 0 || reply.data.size() != 4 || node_.database() == nullptr) {
       return later(20 * kMillisecond + random_below(80 * kMillisecond), &Client::attach);
     }
-    const WorldOptions& options = node_.world().options();
-    const uint32_t copies = options.copies;
-    if (options.transactions && !told_persistent_) {
-      told_persistent_ = true;
-      db_id_ = load<uint32_t>(reply.data.data());
-      Bytes name = to_bytes(as_bytes(World::persistent_name()));
-      name.push_back(0);
-      return send_control(static_cast<uint32_t>(Control::DB_ATTACH_PERSISTENT), 0, 0, name);
-    }
-    if (told_copies_) return think();
-    if (!options.transactions) db_id_ = load<uint32_t>(reply.data.data());
-    if (copies == 1) return think();
-    told_copies_ = true;
-    Bytes data;
-    Writer w(data);
-    w.u32(db_id_);
-    w.u32(copies);
-    return send_control(static_cast<uint32_t>(Control::DB_COPIES), 0, 0, data);
+    return attached();
   }
   if (state_ == State::kCommitting) {
     node_.world().checkers.transactions.answered(transaction_, reply.status);

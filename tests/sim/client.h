@@ -63,7 +63,8 @@ class Client : public Process {
     kReading,
     kTraversing,
     kCopying,
-    kCommitting
+    kCommitting,
+    kAdding
   };
   enum class Work : uint8_t { kRead, kIncrement, kDelete };
 
@@ -99,6 +100,9 @@ class Client : public Process {
   };
   std::vector<Sight> sights() const;
   void commit();
+  void add();
+  void tell_copies(uint32_t db_id);
+  void attached();
   void on_packet(ByteView packet);
   void on_control_reply(const ReplyControl& reply);
   void on_message(const ReqMessage& message);
@@ -124,6 +128,9 @@ class Client : public Process {
   uint32_t waiting_for_ = 0;  // reqid of the request it waits for
   bool told_copies_ = false;
   bool told_persistent_ = false;
+  bool told_counters_ = false;
+  bool told_counter_copies_ = false;
+  uint32_t counter_ = 0;      // that it adds to
   uint64_t transaction_ = 0;  // under way
   bool call_lost_ = false;    // the store died with it: to be sent again
   uint32_t key_ = 0;

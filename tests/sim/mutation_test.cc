@@ -50,6 +50,8 @@ bool may_show(const WorldOptions& world, Mutation mutation) {
   switch (mutation) {
     case Mutation::kSyncsLost:
       return world.transactions;
+    case Mutation::kFunctionAgain:
+      return world.functions;
     case Mutation::kRegisterNotRead:
     case Mutation::kRegisterNotWritten:
       return world.lock;

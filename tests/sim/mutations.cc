@@ -59,6 +59,7 @@ constexpr std::string_view kNames[] = {
     "syncs-lost",
     "no-chain-lock",
     "no-header-check",
+    "function-again",
 };
 static_assert(std::size(kNames) == static_cast<size_t>(Mutation::kCount));
 

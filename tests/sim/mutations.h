@@ -74,6 +74,7 @@ enum class Mutation : uint8_t {
   // Clients.
   kNoChainLock,    // a client works without the chain lock
   kNoHeaderCheck,  // a client works on a record that is not its node's
+  kFunctionAgain,  // a function whose store died is put to the next one
   kCount
 };
 

@@ -49,6 +49,8 @@ WorldOptions draw_world(uint64_t seed) {
   // So for transactions.
   Random transactions(seed ^ 0x7A25AC7);
   options.transactions = transactions.one_in(3);
+  Random functions(seed ^ 0xF0C7105);
+  options.functions = functions.one_in(3);
   options.network.latency =
       whole_us(20 * kMicrosecond + static_cast<TimeNs>(random.below(300 * kMicrosecond)));
   options.network.tail = 20 + random.below(1000);

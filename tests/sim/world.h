@@ -31,6 +31,7 @@ struct WorldOptions {
   bool lock = false;          // quorum by cluster lock instead of a majority
   bool witness = false;       // the last node votes and holds no records
   bool transactions = false;  // clients work on a persistent database, too
+  bool functions = false;     // native clients raise counters with functions on records
   TimeNs think_time = 4 * kMillisecond;
   bool clients_pinned = false;  // a client stays with one key
   bool clients_local = false;   // it mostly uses keys that are its node's own
@@ -71,6 +72,11 @@ class World : private NetworkEvents, private Lives::Watcher {
   const Bytes& key_bytes(uint32_t key) const { return key_bytes_[key]; }
   static const char* database_name() { return "sim.tdb"; }
   static const char* persistent_name() { return "pers.tdb"; }
+  static const char* counters_name() { return "counters.tdb"; }
+  // Fewer nodes were lost with what they had than there are copies of it.
+  bool nothing_may_be_lost() const {
+    return checkers.copies.losses() < options_.copies && !checkers.lives.anything_discarded();
+  }
 
   EventQueue queue;
   Random random;

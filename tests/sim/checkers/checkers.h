@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "tests/sim/checkers/copies.h"
+#include "tests/sim/checkers/counters.h"
 #include "tests/sim/checkers/history.h"
 #include "tests/sim/checkers/linearizability.h"
 #include "tests/sim/checkers/lives.h"
@@ -33,6 +34,7 @@ struct Checkers {
         linearizability(lives, history, verdict),
         outsiders(lives, verdict),
         transactions(verdict),
+        counters(verdict),
         progress(verdict) {}
 
   Verdict verdict;
@@ -46,6 +48,7 @@ struct Checkers {
   Linearizability linearizability;
   Outsiders outsiders;
   Transactions transactions;
+  Counters counters;
   Progress progress;
 };
 

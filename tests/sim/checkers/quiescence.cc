@@ -105,6 +105,22 @@ void check_transactions(World& world) {
   world.checkers.transactions.at_rest(keys);
 }
 
+// The highest of those that say that they have it: more than one is another checker's business.
+void check_counters(World& world) {
+  for (uint32_t counter = 0; counter < Counters::kCounters; ++counter) {
+    int64_t value = 0;
+    for (uint32_t pnn = 0; pnn < world.record_nodes(); ++pnn) {
+      MemoryDatabase* database = world.node(pnn).files.database(World::counters_name());
+      const std::optional<Bytes> found =
+          database == nullptr ? std::nullopt : database->fetch(Counters::key_of(counter));
+      if (!found || found->size() != CTDB_RECORD_HEADER_SIZE + sizeof value) continue;
+      if (read_record_header(*found)->dmaster == pnn)
+        value = std::max(value, load<int64_t>(found->data() + CTDB_RECORD_HEADER_SIZE));
+    }
+    world.checkers.counters.at_rest(counter, value, world.nothing_may_be_lost());
+  }
+}
+
 }  // namespace
 
 void check_quiescence(World& world) {
@@ -127,6 +143,7 @@ void check_quiescence(World& world) {
   const Placement placement(members);
   for (uint32_t key = 0; key < world.options().keys; ++key) check_key(world, placement, key);
   if (world.options().transactions) check_transactions(world);
+  if (world.options().functions) check_counters(world);
   world.checkers.copies.at_rest(std::min(world.options().copies, world.record_nodes()));
 }
 
