@@ -253,6 +253,7 @@ void ClusterNode::Parts::heartbeat(uint32_t from, const Heartbeat& beat) {
     return c.send(from, Operation::HEARTBEAT_REPLY, reply.encode());
   }
   newest = {from, beat.term, beat.sequence};
+  c.bench.learn(beat.left_out, c.lines(), c.now);
   if (beat.state.leader == CTDB_UNKNOWN_PNN) return election.forget_leader();
   if (!learn_decided(beat)) return;
   wanted = beat.wanted;

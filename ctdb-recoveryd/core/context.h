@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ctdb-recoveryd/core/bench.h"
 #include "ctdb-recoveryd/core/cluster_node.h"
 #include "ctdb-recoveryd/core/durable_state.h"
 #include "ctdb-recoveryd/core/quorum.h"
@@ -49,6 +50,8 @@ struct Context {
   // Some node has heard of a decided generation; while this one has not, the cluster is not starting for the first time.
   bool decided_elsewhere = false;
   bool disk_failing = false;  // the last save(): told once, not at every attempt
+  Bench bench{options.timing.bench,
+              options.timing.bench_max};  // as the leader says, or this node when it leads
   RecoverydCounts counts;
   struct Packet {
     uint32_t from = 0;

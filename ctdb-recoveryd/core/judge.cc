@@ -14,7 +14,7 @@ bool Leader::eligible(uint32_t pnn) const {
   const Peer& peer = peers_[pnn];
   return contains(voters_.numbers, pnn) && !c_.witness(pnn) && !left_out(pnn) && c_.linked(pnn) &&
          peer.answered && peer.fresh && !lease_over(peer) && peer.reply.store_up &&
-         (peer.reply.flags & (CTDB_NODE_STOPPED | CTDB_NODE_BANNED)) == 0 && c_.now >= peer.benched_until;
+         (peer.reply.flags & (CTDB_NODE_STOPPED | CTDB_NODE_BANNED)) == 0 && !benched(pnn);
 }
 
 // A member whose nodes file differs goes on: the lists differ for a moment at every change, and who votes does not follow from
@@ -57,7 +57,7 @@ bool Leader::awaited(uint32_t pnn) {
 
 std::string Leader::why_not_chosen(uint32_t pnn) const {
   const Peer& peer = peers_[pnn];
-  if (c_.now < peer.benched_until) return peer.reason;
+  if (benched(pnn)) return c_.bench.reason(pnn);
   if (left_out(pnn)) return "its nodes file differs from that of others";
   for (uint32_t other : target_) {
     const std::vector<uint32_t>& theirs = peers_[other].reply.reachable;
@@ -112,7 +112,7 @@ bool Leader::may_leave(uint32_t pnn) {
 // Might be a member of another leader's choice: it votes, others that answer here reach it, and nothing is known against it.
 bool Leader::others_reach(uint32_t pnn) const {
   const Peer& peer = peers_[pnn];
-  if (c_.linked(pnn) || !contains(voters_.numbers, pnn) || c_.witness(pnn) || c_.now < peer.benched_until ||
+  if (c_.linked(pnn) || !contains(voters_.numbers, pnn) || c_.witness(pnn) || benched(pnn) ||
       (peer.answered && (peer.reply.flags & (CTDB_NODE_STOPPED | CTDB_NODE_BANNED)) != 0)) {
     return false;
   }
@@ -188,7 +188,7 @@ void Leader::judge() {
     const Peer& peer = peers_[node];
     candidates[node] = {eligible(node), peer.reply.reachable};
     if (candidates[node].eligible) wait_until(peer.leased + c_.timing().member_silence);
-    wait_until(peer.benched_until);
+    wait_until(c_.bench.until(node));
   }
   target_ = choose_members(candidates, c_.pnn(), c_.durable.decided_members);
   look_for_larger_set(candidates);
@@ -204,7 +204,7 @@ void Leader::judge() {
       if (!may_leave(node)) waiting_ = true;
     } else {
       peer.out_since = kNever;
-      const bool left_over = candidates[node].eligible || c_.now < peer.benched_until || left_out(node);
+      const bool left_over = candidates[node].eligible || benched(node) || left_out(node);
       not_wanted(node, left_over, left_over ? why_not_chosen(node) : "");
     }
   }

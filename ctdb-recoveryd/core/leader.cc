@@ -50,7 +50,9 @@ void Leader::on_nodes() {
   }
   // A number that is used again is another node.
   for (uint32_t node = 0; node < peers_.size(); ++node) {
-    if (!c_.known(node)) peers_[node] = {};
+    if (c_.known(node)) continue;
+    peers_[node] = {};
+    c_.bench.forget(node);
   }
 }
 
@@ -161,6 +163,7 @@ void Leader::beat() {
   beat.state.leader = election_.leader();
   beat.state.term = beat.term;
   beat.state.node_flags = node_flags_;
+  beat.left_out = c_.bench.tell(c_.now);
   const TimeNs followed = majority_acked_sent();
   const std::string out = who_is_out();
   for (uint32_t node = 0; node < peers_.size(); ++node) {
@@ -186,6 +189,7 @@ void Leader::resign(const std::string& why) {
   beat.state.members = c_.durable.decided_members;
   beat.state.voters = c_.voters.numbers();
   beat.state.term = term;
+  beat.left_out = c_.bench.tell(c_.now);
   const Bytes payload = beat.encode();
   for (uint32_t node = 0; node < peers_.size(); ++node) {
     if (node != c_.pnn() && c_.known(node) && c_.linked(node)) c_.send(node, Operation::HEARTBEAT, payload);

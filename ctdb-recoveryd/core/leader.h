@@ -65,8 +65,6 @@ class Leader {
     // It may serve since it was told to begin a generation. Answers to heartbeats before this one were written without
     // knowing that: what they say about serving is of the past.
     uint64_t may_serve_from = 0;
-    TimeNs benched_until = 0;
-    TimeNs benched_for = 0;  // the last time
     bool wanted = true;
     std::string reason;  // why it is not wanted
   };
@@ -96,6 +94,7 @@ class Leader {
   static bool up_to_date(const Peer& peer) {
     return peer.answered && peer.reply.sequence >= peer.may_serve_from;
   }
+  bool benched(uint32_t pnn) const { return c_.now < c_.bench.until(pnn); }
   bool lease_over(const Peer& peer) const { return c_.now >= peer.leased + c_.timing().member_silence; }
   void not_wanted(uint32_t pnn, bool unwanted, const std::string& why);
   void wait_until(TimeNs when);

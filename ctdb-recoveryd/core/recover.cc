@@ -241,14 +241,11 @@ void Leader::check_slow_members() {
 
 // Left out for a while: one broken store must not keep everybody else waiting.
 void Leader::bench(uint32_t pnn, const std::string& why) {
-  Peer& peer = peers_[pnn];
-  const RecoverydTiming& t = c_.timing();
-  const bool anew = peer.benched_for == 0 || c_.now >= peer.benched_until + t.bench_max;
-  peer.benched_for = anew ? t.bench : std::min(2 * peer.benched_for, t.bench_max);
-  peer.benched_until = c_.now + peer.benched_for;
-  peer.reason = "left out for " + std::to_string(peer.benched_for / kSecond) + " seconds, " +
-                c_.until(peer.benched_until) + ": " + why;
-  c_.log(RecoverydLog::kWarning, "node " + std::to_string(pnn) + " is " + peer.reason);
+  const TimeNs lasts = c_.bench.put(pnn, c_.now);
+  const std::string reason = "left out for " + std::to_string(lasts / kSecond) + " seconds, " +
+                             c_.until(c_.bench.until(pnn)) + ": " + why;
+  c_.bench.set_reason(pnn, reason);
+  c_.log(RecoverydLog::kWarning, "node " + std::to_string(pnn) + " is " + reason);
   dirty_ = true;
 }
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <limits>
 
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/wire/own_codec.h"
@@ -12,68 +11,15 @@
 namespace ctdb {
 namespace {
 
-// A count read from the wire is believed only if that many elements of at least `element` bytes can follow.
-bool plausible(const Reader& reader, uint64_t count, size_t element) {
-  return count <= reader.left() / element;
-}
-
-void put_text(Writer& writer, const std::string& text) {
-  writer.counted_bytes(as_bytes(text));
-}
-std::string take_text(Reader& reader) {
-  return std::string(as_text(reader.counted_bytes()));
-}
-
 template <size_t N>
 void take_array(Reader& reader, std::array<uint8_t, N>& out) {
   const ByteView bytes = reader.bytes(N);
   std::copy(bytes.begin(), bytes.end(), out.begin());
 }
 
-void put_pnns(Writer& writer, const std::vector<uint32_t>& pnns) {
-  writer.u32(static_cast<uint32_t>(pnns.size()));
-  for (uint32_t pnn : pnns) writer.u32(pnn);
-}
-std::vector<uint32_t> take_pnns(Reader& reader) {
-  const uint32_t count = reader.u32();
-  std::vector<uint32_t> pnns;
-  if (count > kNodesMax || !plausible(reader, count, 4)) {
-    reader.fail();
-    return pnns;
-  }
-  pnns.reserve(count);
-  for (uint32_t i = 0; i < count; ++i) pnns.push_back(reader.u32());
-  return pnns;
-}
-
 // No doubles.
 bool ascending(const std::vector<uint32_t>& pnns) {
   return std::adjacent_find(pnns.begin(), pnns.end(), std::greater_equal<>()) == pnns.end();
-}
-
-void put_state(Writer& w, const ClusterState& s) {
-  w.u32(s.generation);
-  w.u32(s.recovery_mode);
-  w.u32(s.runstate);
-  w.u32(s.leader);
-  w.u64(s.term);
-  put_pnns(w, s.node_flags);
-  put_pnns(w, s.members);
-  put_text(w, s.reason);
-  put_pnns(w, s.voters);
-}
-ClusterState take_state(Reader& r) {
-  ClusterState s;
-  s.generation = r.u32();
-  s.recovery_mode = r.u32();
-  s.runstate = r.u32();
-  s.leader = r.u32();
-  s.term = r.u64();
-  s.node_flags = take_pnns(r);
-  s.members = take_pnns(r);
-  s.reason = take_text(r);
-  s.voters = take_pnns(r);
-  return s;
 }
 
 }  // namespace
@@ -125,124 +71,6 @@ Bytes HelloRefused::encode() const {
 std::optional<HelloRefused> HelloRefused::decode(ByteView payload) {
   Reader r(payload);
   HelloRefused m{take_text(r)};
-  return checked(r, m);
-}
-
-Bytes ClusterState::encode() const {
-  Bytes out;
-  Writer w(out);
-  put_state(w, *this);
-  return out;
-}
-std::optional<ClusterState> ClusterState::decode(ByteView payload) {
-  Reader r(payload);
-  ClusterState m = take_state(r);
-  return checked(r, m);
-}
-
-Bytes VoteRequest::encode() const {
-  Bytes out;
-  Writer w(out);
-  w.u64(term);
-  w.u32(generation);
-  w.u32(trial ? 1 : 0);
-  w.u64(nodes);
-  return out;
-}
-std::optional<VoteRequest> VoteRequest::decode(ByteView payload) {
-  Reader r(payload);
-  VoteRequest m;
-  m.term = r.u64();
-  m.generation = r.u32();
-  m.trial = r.u32() != 0;
-  m.nodes = r.u64();
-  return checked(r, m);
-}
-
-Bytes VoteReply::encode() const {
-  Bytes out;
-  Writer w(out);
-  w.u64(term);
-  w.u32(granted ? 1 : 0);
-  w.u32(trial ? 1 : 0);
-  w.u32(leader);
-  w.u64(silent);
-  return out;
-}
-std::optional<VoteReply> VoteReply::decode(ByteView payload) {
-  Reader r(payload);
-  VoteReply m;
-  m.term = r.u64();
-  m.granted = r.u32() != 0;
-  m.trial = r.u32() != 0;
-  m.leader = r.u32();
-  m.silent = std::min<uint64_t>(r.u64(), std::numeric_limits<int64_t>::max());
-  return checked(r, m);
-}
-
-Bytes Heartbeat::encode() const {
-  Bytes out;
-  Writer w(out);
-  w.u64(term);
-  w.u64(sequence);
-  w.u64(acked);
-  w.u64(late);
-  w.u32(wanted ? 1 : 0);
-  put_state(w, state);
-  return out;
-}
-std::optional<Heartbeat> Heartbeat::decode(ByteView payload) {
-  Reader r(payload);
-  Heartbeat m;
-  m.term = r.u64();
-  m.sequence = r.u64();
-  m.acked = r.u64();
-  m.late = std::min<uint64_t>(r.u64(), std::numeric_limits<int64_t>::max());
-  m.wanted = r.u32() != 0;
-  m.state = take_state(r);
-  return checked(r, m);
-}
-
-Bytes HeartbeatReply::encode() const {
-  Bytes out;
-  Writer w(out);
-  w.u64(term);
-  w.u64(sequence);
-  w.u32(flags);
-  w.u32(capabilities);
-  w.u32(store_up ? 1 : 0);
-  w.u64(store_instance);
-  w.u32(open_generation);
-  w.u32(prepared_generation);
-  put_pnns(w, reachable);
-  for (size_t i = 0; i < reachable.size(); ++i) w.u64(i < sessions.size() ? sessions[i] : 0);
-  w.u32(wants_recovery ? 1 : 0);
-  w.u32(decided_generation);
-  w.u32(begun_generation);
-  w.u32(serving ? 1 : 0);
-  w.u32(stopped ? 1 : 0);
-  w.u32(open ? 1 : 0);
-  return out;
-}
-std::optional<HeartbeatReply> HeartbeatReply::decode(ByteView payload) {
-  Reader r(payload);
-  HeartbeatReply m;
-  m.term = r.u64();
-  m.sequence = r.u64();
-  m.flags = r.u32();
-  m.capabilities = r.u32();
-  m.store_up = r.u32() != 0;
-  m.store_instance = r.u64();
-  m.open_generation = r.u32();
-  m.prepared_generation = r.u32();
-  m.reachable = take_pnns(r);
-  for (size_t i = 0; i < m.reachable.size(); ++i) m.sessions.push_back(r.u64());
-  m.wants_recovery = r.u32() != 0;
-  m.decided_generation = r.u32();
-  m.begun_generation = r.u32();
-  m.serving = r.u32() != 0;
-  m.stopped = r.u32() != 0;
-  m.open = r.u32() != 0;
   return checked(r, m);
 }
 

@@ -156,6 +156,15 @@ struct VoteReply {
   static std::optional<VoteReply> decode(ByteView payload);
 };
 
+// A node that is left out for a while because its store failed, or was so not long ago: the next time is longer.
+struct LeftOut {
+  uint32_t pnn = 0;
+  uint64_t lasts = 0;  // ns; this time
+  uint64_t left = 0;   // ns of that; 0: it is over
+  uint64_t over = 0;   // for so many ns
+  std::string reason;  // for people
+};
+
 // Leader -> everyone it has a link to. state.generation, members and voters are the newest decided generation: the
 // receiver keeps them on disk before it answers. state.leader unknown: the sender resigns. state.runstate is
 // ignored, state.reason says why the receiver is not wanted.
@@ -167,6 +176,7 @@ struct Heartbeat {
       0;  // and from so many ns before it: the majority had not followed the leader any longer then
   bool wanted = true;  // false: the receiver is to be no member; it suspends its store and says so
   ClusterState state;
+  std::vector<LeftOut> left_out = {};  // so that the next leader knows
   Bytes encode() const;
   static std::optional<Heartbeat> decode(ByteView payload);
 };

@@ -150,6 +150,10 @@ void fields(Line& line, const Heartbeat& m) {
       .number("late", m.late)
       .number("wanted", m.wanted);
   fields(line, m.state);
+  for (const LeftOut& node : m.left_out) {
+    line.number("left_out", node.pnn).number("lasts", node.lasts).number("left", node.left);
+    line.number("over", node.over).text("reason", node.reason);
+  }
 }
 void fields(Line& line, const HeartbeatReply& m) {
   line.number("term", m.term).number("sequence", m.sequence).number("flags", m.flags);

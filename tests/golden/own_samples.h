@@ -65,7 +65,13 @@ inline VoteReply sample(VoteReply*) {
   return {8, true, true, 4, 700000000};
 }
 inline Heartbeat sample(Heartbeat*) {
-  return {8, 1000, 999, 3000000, false, sample(static_cast<ClusterState*>(nullptr))};
+  return {8,
+          1000,
+          999,
+          3000000,
+          false,
+          sample(static_cast<ClusterState*>(nullptr)),
+          {{2, 20000000000, 7000000000, 0, "its store failed"}, {4, 10000000000, 0, 60000000000, ""}}};
 }
 inline HeartbeatReply sample(HeartbeatReply*) {
   HeartbeatReply reply{8, 1000, 4, 3, true, 2, 77, 78, {0, 1, 2}, {5, 6, 7}, true};

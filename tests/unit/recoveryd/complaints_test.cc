@@ -178,5 +178,44 @@ TEST_F(StuckStore, AWrongCountAtOneNodeAgainAndAgainCostsOneOfTheTwo) {
   expect_blameless(world, {0, 3});
 }
 
+// The next leader knows how long, why, and that it was not the first time; so does every node.
+TEST_F(StuckStore, ItsTimesOutsideAreDoubledByTheNextLeaderToo) {
+  World world(5);
+  open(world);
+  const uint32_t broken = world.leader() == 4 ? 3 : 4;
+  const auto fail_again = [&] {
+    world.store(broken).broken = true;
+    EXPECT_EQ(world.control(0, Control::SET_RECMODE, Bytes{1, 0, 0, 0}), 0);
+    ASSERT_TRUE(world.until([&] { return world.open_together(all_but(broken, 5)); }, 3 * kSecond));
+    world.store(broken).broken = false;
+  };
+  const auto all_say = [&](const std::string& text) {
+    world.run(kSecond);
+    for (uint32_t pnn = 0; pnn < 5; ++pnn) {
+      EXPECT_NE(world.state(pnn).reason.find(text), std::string::npos)
+          << pnn << ": " << world.state(pnn).reason;
+    }
+  };
+  const auto change_leader = [&] {
+    const uint32_t old = world.leader();
+    world.kill_recoveryd(old);
+    ASSERT_TRUE(world.until([&] { return world.leader() != CTDB_UNKNOWN_PNN; }, 3 * kSecond));
+    EXPECT_NE(world.leader(), old);
+    world.start_recoveryd(old);
+    world.run(kSecond);
+  };
+  fail_again();
+  all_say("left out for 10 seconds");
+  change_leader();
+  all_say("left out for 10 seconds");
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, 12 * kSecond));
+  fail_again();
+  all_say("left out for 20 seconds");
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, 22 * kSecond));
+  change_leader();
+  fail_again();
+  all_say("left out for 40 seconds");
+}
+
 }  // namespace
 }  // namespace ctdb::test

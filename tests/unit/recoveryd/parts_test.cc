@@ -7,6 +7,7 @@
 #include <bit>
 #include <tuple>
 
+#include "ctdb-recoveryd/core/bench.h"
 #include "ctdb-recoveryd/core/cluster_node.h"
 #include "ctdb-recoveryd/core/durable_state.h"
 #include "ctdb-recoveryd/core/membership.h"
@@ -258,6 +259,42 @@ TEST(Membership, ManyCutsAreNoTrouble) {
   std::vector<MemberCandidate> mesh = full_mesh(200);
   for (uint32_t node = 0; node < 200; node += 2) cut_one_way(mesh, node, node + 1);
   EXPECT_EQ(choose_members(mesh, 1, {}).size(), 100u);
+}
+
+// ---- who is left out for a while ----
+
+TEST(LeftOutFor, IsTwiceAsLongEachTimeUpToTheMostAndBeginsAnewAfterThat) {
+  Bench bench(10 * kSecond, 35 * kSecond);
+  EXPECT_EQ(bench.put(2, 0), 10 * kSecond);
+  EXPECT_EQ(bench.until(2), 10 * kSecond);
+  EXPECT_EQ(bench.put(2, 10 * kSecond), 20 * kSecond);
+  EXPECT_EQ(bench.put(2, 30 * kSecond), 35 * kSecond);
+  EXPECT_EQ(bench.put(2, 65 * kSecond), 35 * kSecond);
+  EXPECT_EQ(bench.put(2, 135 * kSecond), 10 * kSecond);
+  EXPECT_EQ(bench.put(1, 135 * kSecond), 10 * kSecond);
+  EXPECT_EQ(bench.until(0), 0);
+}
+
+TEST(LeftOutFor, GoesFromNodeToNodeWhoseClocksDiffer) {
+  Bench here(10 * kSecond, 100 * kSecond), there(10 * kSecond, 100 * kSecond);
+  here.put(2, 0);
+  here.put(2, 10 * kSecond);
+  here.set_reason(2, "it failed");
+  there.learn(here.tell(15 * kSecond), 3, 1000 * kSecond);
+  EXPECT_EQ(there.until(2), 1015 * kSecond);
+  EXPECT_EQ(there.reason(2), "it failed");
+  EXPECT_EQ(there.put(2, 1020 * kSecond), 40 * kSecond);
+  there.learn(here.tell(35 * kSecond), 3, 1020 * kSecond);
+  EXPECT_EQ(there.until(2), 1060 * kSecond) << "what was known is newer";
+  EXPECT_TRUE(here.tell(130 * kSecond).empty()) << "well for long enough";
+}
+
+TEST(LeftOutFor, WhatCannotBeIsBounded) {
+  Bench bench(10 * kSecond, 100 * kSecond);
+  bench.learn({{7, 1, 1, 0, ""}, {1, ~uint64_t{0} / 8, ~uint64_t{0} / 8, 0, ""}}, 3, 0);
+  EXPECT_EQ(bench.until(7), 0) << "there is no such node";
+  EXPECT_EQ(bench.until(1), 100 * kSecond);
+  EXPECT_EQ(bench.put(1, 100 * kSecond), 100 * kSecond);
 }
 
 // ---- what a node says of itself ----
