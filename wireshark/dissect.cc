@@ -110,7 +110,7 @@ uint32_t word_if_there(const Packet& p, int at) {
 }
 
 void find_place(Packet& p) {
-  constexpr int kControlAt = 32, kControlFlagsAt = 52, kHopcountAt = 44, kDmasterAt = 48;
+  constexpr int kControlAt = 32, kControlFlagsAt = 52, kCallidAt = 40, kHopcountAt = 44, kDmasterAt = 48;
   Arrival a;
   a.frame = p.pinfo->num;
   a.index = p.index;
@@ -122,12 +122,14 @@ void find_place(Packet& p) {
   a.reqid = p.facts.reqid;
   if (a.operation == kREQ_CONTROL)
     a.control = word_if_there(p, kControlAt), a.control_flags = word_if_there(p, kControlFlagsAt);
-  if (a.operation == kREQ_CALL) a.hopcount = word_if_there(p, kHopcountAt);
+  if (a.operation == kREQ_CALL)
+    a.hopcount = word_if_there(p, kHopcountAt), a.callid = word_if_there(p, kCallidAt);
   if (a.operation == kREQ_DMASTER) a.dmaster = word_if_there(p, kDmasterAt);
   p.place = &exchanges().place_of(a);
   const Exchange* exchange = p.place->exchange;
   if (a.operation == kREPLY_CONTROL && exchange != nullptr)
     p.facts.control = exchange->control, p.facts.has_control = true;
+  if (a.operation == kREPLY_CALL && exchange != nullptr) p.facts.callid = exchange->callid;
 }
 
 void judge(Packet& p) {

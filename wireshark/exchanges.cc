@@ -60,6 +60,7 @@ Exchange* Exchanges::open(const Key& key, const Arrival& a) {
   made.number = static_cast<uint32_t>(exchanges_.size());
   made.operation = a.operation;
   made.control = a.control;
+  made.callid = a.callid;
   made.request_frame = a.frame;
   made.request_ns = a.time_ns;
   made.hopcount = a.hopcount;

@@ -21,6 +21,7 @@ struct Exchange {
   uint32_t number = 0;
   uint32_t operation = 0;
   uint32_t control = 0;  // of a REQ_CONTROL
+  uint32_t callid = 0;   // of a REQ_CALL
   uint32_t request_frame = 0, reply_frame = 0;
   int64_t request_ns = 0, reply_ns = 0;
   uint32_t replier = 0;
@@ -37,7 +38,7 @@ struct Arrival {
   uint64_t connection = 0;  // 0: between nodes
   uint32_t operation = 0, srcnode = 0, destnode = 0, reqid = 0;
   uint32_t control = 0, control_flags = 0;  // REQ_CONTROL
-  uint32_t hopcount = 0;                    // REQ_CALL
+  uint32_t hopcount = 0, callid = 0;        // REQ_CALL
   uint32_t dmaster = 0;                     // REQ_DMASTER: who asked
 };
 

@@ -246,6 +246,13 @@ void add_nested(Walk& w, const FieldRow& row, Layout layout, uint32_t size) {
   w.key_length = lengths[0], w.data_length = lengths[1], w.error_length = lengths[2], w.count = lengths[3];
 }
 
+// A u32 length, then records. (Of a transaction that wipes a database they are its number alone.)
+void add_counted_layout(Walk& w, const FieldRow& row) {
+  uint32_t size = 0;
+  if (!take_length(w, &size) || size == 0) return;
+  add_nested(w, row, size == 4 ? Layout::k_db_id : static_cast<Layout>(row.extra), size);
+}
+
 void add_record(Walk& w, const FieldRow& row) {
   if (w.data_length == 0 || !there(w, w.data_length)) return;
   proto_item* item =
@@ -354,6 +361,9 @@ bool show_scalar(Walk& w, const FieldRow& row) {
     case Kind::k_flags:
       add_flags(w, row, static_cast<Set>(row.extra), 4);
       return true;
+    case Kind::k_named8:
+      add_number(w, row, 1);
+      return true;
     case Kind::k_flags8:
       add_flags(w, row, static_cast<Set>(row.extra), 1);
       return true;
@@ -436,8 +446,14 @@ void show_structure(Walk& w, const FieldRow& row) {
     case Kind::k_sub:
       add_sub(w, row, "");
       break;
+    case Kind::k_counted:
+      add_counted_layout(w, row);
+      break;
     case Kind::k_record:
       add_record(w, row);
+      break;
+    case Kind::k_called_data:
+      w.facts->callid == CTDB_FUNC_FETCH_WITH_HEADER ? add_record(w, row) : add_sized(w, row, w.data_length);
       break;
     case Kind::k_trailing_flags:
       add_trailing_flags(w, row);

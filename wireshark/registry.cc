@@ -54,6 +54,8 @@ Form form_of(Kind kind) {
   switch (kind) {
     case Kind::k_u8:
       return {FT_UINT8, BASE_DEC};
+    case Kind::k_named8:
+      return {FT_UINT8, BASE_DEC};
     case Kind::k_flags8:
       return {FT_UINT8, BASE_HEX};
     case Kind::k_u16:
@@ -98,6 +100,7 @@ Form form_of(Kind kind) {
     case Kind::k_sized_data:
     case Kind::k_call_data:
     case Kind::k_rest:
+    case Kind::k_called_data:
     case Kind::k_message_data:
     case Kind::k_control_data:
     case Kind::k_reply_data:
@@ -106,6 +109,7 @@ Form form_of(Kind kind) {
     case Kind::k_fixed_count:
     case Kind::k_each:
     case Kind::k_sub:
+    case Kind::k_counted:
     case Kind::k_sock_addr:
     case Kind::k_hot_keys:
       return {FT_NONE, BASE_NONE};
@@ -123,7 +127,7 @@ Form form_of(Kind kind) {
 
 const void* strings_of(const FieldRow& row) {
   if (row.kind == Kind::k_pnn) return names_of(Set::k_node);
-  if (row.kind == Kind::k_named) return names_of(static_cast<Set>(row.extra));
+  if (row.kind == Kind::k_named || row.kind == Kind::k_named8) return names_of(static_cast<Set>(row.extra));
   return nullptr;
 }
 

@@ -156,6 +156,14 @@ class Analysis(Tshark):
         self.assertEqual(self.complaints([control]), ["no_reply"])
         self.assertEqual(self.complaints([reply]), ["no_request"])
 
+    def test_the_record_of_a_reply_is_taken_apart_when_the_call_wanted_its_header(self):
+        record = samples.record(rsn=77, dmaster=3)
+        reply = struct.pack("<iI", 0, len(record)) + record
+        packets = [samples.packet(operation, payload, source, 1 - source, reqid) for reqid, callid in ((1, 0xFF000003), (2, 0xFF000002))
+                   for operation, payload, source in ((0, samples.u32(0, samples.VOLATILE, callid, 0, 1, 0) + b"k", 0), (1, reply, 1))]
+        rows = self.home.lines(self.upper(packets), ["ctdbx.rsn", "ctdbx.dmaster", "ctdbx.record_data"])
+        self.assertEqual(rows, [["", "", ""], ["77", "3", b"value".hex()], ["", "", ""], ["", "", ""]])
+
     def test_a_healthy_migration_is_not_complained_of(self):
         self.assertEqual(self.complaints(self.migration(1) + [samples.req_dmaster(2, 0, 0, self.KEY, 1)] + self.migration(2)), [])
 
