@@ -152,6 +152,9 @@ Result<void> StoreShell::on_router_up(SetupMessage& reply) {
 void StoreShell::on_router_frame(const Channel::Frame& frame) {
   ++events_;
   obey_page();
+  const ConnectionFrame kind = connection_frame(frame.info.flags);
+  if (kind == ConnectionFrame::kCrowded || kind == ConnectionFrame::kRoomy)
+    return store_->on_client_crowded(frame.info.endpoint, kind == ConnectionFrame::kCrowded);
   if (frame.info.flags != 0) return adopted_.on_router_frame(frame.info, frame.packet);
   hooks_.arrived(frame.packet);
   store_->on_router_packet(frame.info.endpoint, frame.packet, loop_.now());

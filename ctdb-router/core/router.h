@@ -141,6 +141,8 @@ class Router {
   uint32_t open_generation() const { return open_generation_; }
   size_t client_count() const { return services_.client_count(); }
   size_t requests_in_flight() const { return requests_.size(); }
+  // Of local clients.
+  bool traverses_run() const { return !traverses_.empty(); }
 
  private:
   friend class LocalControls;

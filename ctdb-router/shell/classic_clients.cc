@@ -81,6 +81,14 @@ bool ClassicClients::send(uint32_t id, ByteView packet) {
   return true;
 }
 
+size_t ClassicClients::queued_bytes(uint32_t id) {
+  const auto found = clients_.find(id);
+  if (found == clients_.end() || found->second.place == Place::kHere) return connections_.queued_bytes(id);
+  Client& client = found->second;
+  if (client.slot != nullptr) client.kept.forget(client.slot->written.load(std::memory_order_acquire));
+  return client.kept.bytes().size();
+}
+
 void ClassicClients::send_away(uint32_t id, Client& client, ByteView packet) {
   if (client.slot != nullptr) client.kept.forget(client.slot->written.load(std::memory_order_acquire));
   if (client.kept.bytes().size() + packet.size() > kClientSendQueueBytesMax) {

@@ -37,6 +37,8 @@ class ClassicClients : ClassicConnections::Owner {
   Result<void> listen(const std::string& path);
   // Queues for flush(). false: no classic client has this id.
   bool send(uint32_t id, ByteView packet);
+  // Bytes that wait for it; 0 for ids of others.
+  size_t queued_bytes(uint32_t id);
   // Writes, and hands over connections that ask for it.
   void flush();
   // Ends a client's connection; ids of others are ignored.

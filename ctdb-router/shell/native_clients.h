@@ -35,6 +35,11 @@ class NativeClients {
   Result<void> connect(std::unique_ptr<SetupPeer>& connection);
   // false: no native client has this id.
   bool send(uint32_t id, ByteView packet);
+  // Bytes that wait for it outside its ring; 0 for ids of others.
+  size_t queued_bytes(uint32_t id) const {
+    const auto found = clients_.find(id);
+    return found == clients_.end() ? 0 : found->second.channel->queued_bytes();
+  }
   bool has(uint32_t id) const { return clients_.contains(id); }
   // A new store is there: every client gets a new channel to it.
   void attach_all();

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "ctdb-router/shell/shell.h"
@@ -33,6 +34,28 @@ void RouterShell::to_client(uint32_t client, ByteView packet) {
   } else if (classic_.send(client, packet)) {
     capture_.copy(CaptureLink::kClassicClient, true, 0, client, packet);
   }
+  if (router_->traverses_run()) look_for_crowd(client);
+}
+
+// A client that does not read its records makes the nodes rest that send them, not this process grow.
+void RouterShell::look_for_crowd(uint32_t client) {
+  if (queued_bytes(client) < kClientCrowdedBytes || std::ranges::find(crowded_, client) != crowded_.end())
+    return;
+  crowded_.push_back(client);
+  tell_store_of_crowd(client, ConnectionFrame::kCrowded);
+}
+
+void RouterShell::look_for_room() {
+  std::erase_if(crowded_, [this](uint32_t client) {
+    if (queued_bytes(client) > kClientCrowdedBytes / 4) return false;
+    tell_store_of_crowd(client, ConnectionFrame::kRoomy);
+    return true;
+  });
+}
+
+void RouterShell::tell_store_of_crowd(uint32_t client, ConnectionFrame kind) {
+  const uint8_t nothing[8] = {};
+  daemons_.to_store({client, connection_flags(kind, 0)}, nothing);
 }
 
 bool RouterShell::to_native_client(uint32_t client, ByteView packet) {

@@ -120,6 +120,7 @@ void RouterShell::end_of_turn() {
   transport_->flush();
   classic_.flush();
   hold_senders_back();
+  look_for_room();
   set_tick_timer();
   const RouterCounts& c = router_->counts();
   const TransportFigures& t = transport_->figures();

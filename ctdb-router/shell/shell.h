@@ -41,6 +41,12 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   Result<void> start();
   void end_of_turn();
   void hold_senders_back();
+  size_t queued_bytes(uint32_t client) {
+    return classic_.queued_bytes(client) + native_.queued_bytes(client);
+  }
+  void look_for_crowd(uint32_t client);
+  void look_for_room();
+  void tell_store_of_crowd(uint32_t client, ConnectionFrame kind);
   void set_tick_timer();
   void publish();
   std::string status_text() const;
@@ -109,7 +115,8 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   std::vector<bool> linked_;  // by pnn; never fewer than there are peers
   bool quiet_ = false;
   bool held_back_ = false;
-  uint64_t changes_ = 0;  // of links, clients and daemons
+  std::vector<uint32_t> crowded_;  // clients whose traverses the store rests from
+  uint64_t changes_ = 0;           // of links, clients and daemons
   TimeNs tick_at_ = kNever;
   EventLoop::TimerId tick_timer_ = 0;
 };

@@ -520,6 +520,9 @@ void Store::on_client_packet(uint32_t endpoint, MutableBytes packet, TimeNs now)
 void Store::on_client_gone(uint32_t endpoint, TimeNs now) {
   impl_->on_client_gone(endpoint, now);
 }
+void Store::on_client_crowded(uint32_t endpoint, bool crowded) {
+  impl_->traverse_.client_crowded(endpoint, crowded);
+}
 void Store::on_chain_locked(uint64_t ticket, TimeNs now) {
   impl_->ctx_.chains.on_locked(ticket, now);
   impl_->advance(now);

@@ -122,6 +122,8 @@ class Store {
   void on_client_packet(uint32_t endpoint, MutableBytes packet, TimeNs now);
   // The client's channel was closed (the router also tells with CLIENT_GONE; both may come).
   void on_client_gone(uint32_t endpoint, TimeNs now);
+  // It does not read what it is sent: much of that waits in the router. And when it has read most of it.
+  void on_client_crowded(uint32_t endpoint, bool crowded);
   // A lock worker holds the chain. Unknown tickets are ignored (the worker has been told to let go already).
   void on_chain_locked(uint64_t ticket, TimeNs now);
   // The worker could not get it (it died, the file could not be opened); the store tries again.

@@ -14,6 +14,7 @@ constexpr uint32_t kRecordsPerSlice = 512;
 constexpr size_t kBytesPerSlice = 128u << 10;
 constexpr TimeNs kStallRetry = kMillisecond;
 constexpr TimeNs kStallMax = 5 * kSecond;
+constexpr size_t kStep = Traverse::kWindow / 2;  // what a reader may send more when it is asked to go on
 
 // The value of the end marker between stores: how many records it was.
 struct End {
@@ -78,6 +79,19 @@ void Traverse::ask_members(Running& running, TimeNs now) {
 // Whoever is not done.
 void Traverse::ask(Running& running, TimeNs now) {
   running.reqid = ctx_.new_reqid();
+  for (Asked& asked : running.asked) {
+    if (asked.done) continue;
+    asked.records = 0;
+    asked.bytes = 0;
+    if (asked.node == ctx_.self) {
+      read(ctx_.self, running.reqid, running.request, now);
+    } else {
+      ask_node(running, asked.node);
+    }
+  }
+}
+
+void Traverse::ask_node(const Running& running, uint32_t node) {
   const TraverseRequest& request = running.request;
   Bytes payload;
   Writer w(payload);
@@ -87,16 +101,41 @@ void Traverse::ask(Running& running, TimeNs now) {
   w.u32(request.reqid);
   w.u64(request.srvid);
   if (request.with_empty) w.u64(1);  // u8 and padding
+  build_control(ctx_.built, ctx_.header_to(node, 0),
+                request.with_empty ? Control::TRAVERSE_ALL_EXT : Control::TRAVERSE_ALL, payload);
+  ctx_.out.to_router(0, ctx_.built);
+}
+
+void Traverse::let_go_on(Running& running) {
+  if (running.crowded) return;
   for (Asked& asked : running.asked) {
-    if (asked.done) continue;
-    asked.records = 0;
-    if (asked.node == ctx_.self) {
-      read(ctx_.self, running.reqid, request, now);
-      continue;
+    for (; asked.bytes >= kStep && !asked.done; asked.bytes -= kStep) {
+      if (asked.node == ctx_.self) {
+        (void)go_on(ctx_.self, running.reqid);
+      } else {
+        ask_node(running, asked.node);
+      }
     }
-    build_control(ctx_.built, ctx_.header_to(asked.node, 0),
-                  request.with_empty ? Control::TRAVERSE_ALL_EXT : Control::TRAVERSE_ALL, payload);
-    ctx_.out.to_router(0, ctx_.built);
+  }
+}
+
+// true: that reader is known.
+bool Traverse::go_on(uint32_t initiator, uint32_t reqid) {
+  for (std::list<Source>* list : {&sources_, &watching_}) {
+    for (Source& source : *list) {
+      if (source.initiator != initiator || source.reqid != reqid) continue;
+      source.may_send += kStep;
+      return true;
+    }
+  }
+  return false;
+}
+
+void Traverse::client_crowded(uint32_t endpoint, bool crowded) {
+  for (Running& running : running_) {
+    if (running.endpoint != endpoint) continue;
+    running.crowded = crowded;
+    let_go_on(running);
   }
 }
 
@@ -119,7 +158,9 @@ bool Traverse::data(uint32_t node, ByteView element) {
   if (at == running->asked.end()) return false;
   if (key_size != 0) {
     ++at->records;
+    at->bytes += element.size();
     take(*running, node, key, value);
+    if (at->bytes >= kStep) let_go_on(*running);
     return true;
   }
   if (at->done) return false;
@@ -250,6 +291,7 @@ void Traverse::generation_opened(TimeNs now) {
 }
 
 void Traverse::read(uint32_t initiator, uint32_t reqid, const TraverseRequest& request, TimeNs now) {
+  if (go_on(initiator, reqid)) return;
   // Asked again: the old answer is not waited for any more.
   forget_sources([&](const Source& source) {
     return source.initiator == initiator && source.request.reqid == request.reqid &&
@@ -322,7 +364,9 @@ void Traverse::send_moved(Source& source, ByteView key, const RecordHeader& head
 // The readers take turns.
 void Traverse::work(TimeNs now) {
   if (!has_work()) return;
-  sources_.splice(sources_.end(), sources_, sources_.begin());
+  do {
+    sources_.splice(sources_.end(), sources_, sources_.begin());
+  } while (sources_.back().may_send == 0);
   Source& source = sources_.back();
   if (slice(source, now)) return;
   if (source.stalled_since != 0) {
@@ -352,7 +396,7 @@ void Traverse::end_of_source(Source& source) {
 
 bool Traverse::slice(Source& source, TimeNs now) {
   size_t bytes = 0;
-  for (uint32_t i = 0; i < kRecordsPerSlice && bytes < kBytesPerSlice; ++i) {
+  for (uint32_t i = 0; i < kRecordsPerSlice && bytes < kBytesPerSlice && source.may_send > 0; ++i) {
     Database* db = nullptr;
     const RecordEntry* entry = source.walk.current(ctx_.databases, db);
     if (entry == nullptr) return false;
@@ -398,9 +442,12 @@ bool Traverse::read_record(Database& db, const RecordEntry& entry) {
 }
 
 void Traverse::send_record(Source& source, ByteView key, ByteView value) {
-  if (!key.empty()) ++source.sent;
   Bytes element;
   append_rec_data(element, source.reqid, key, value);
+  if (!key.empty()) {
+    ++source.sent;
+    source.may_send -= std::min(source.may_send, element.size());
+  }
   if (source.initiator == ctx_.self) {
     data(ctx_.self, element);
     return;

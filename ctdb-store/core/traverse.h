@@ -16,11 +16,15 @@
 // is on its way between two nodes for longer than that. After a recovery, in which packets may have been lost, members that
 // are not done send all again. Whoever is done says how many records that were, so that a lost one is noticed.
 //
+// Flow: a reader sends kWindow and then as much as the initiator has passed on, which asks it to go on (the same TRAVERSE_ALL once more)
+// unless its client does not read. So a client that is slow makes readers wait, and no process keeps the records for it.
+//
 // Bounds: kKeysMax keys are remembered, of all traverses of this node. One with more keys may deliver a record that moves twice,
 // and is not complete when a recovery comes in between.
 #ifndef CTDB_STORE_CORE_TRAVERSE_H_
 #define CTDB_STORE_CORE_TRAVERSE_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <list>
 #include <string>
@@ -45,6 +49,7 @@ class Traverse : public MoveWatcher {
   static constexpr size_t kKeysMax = 4u << 20;
   static constexpr size_t kMovedMax = 256u << 10;     // records that move, for one reader
   static constexpr size_t kCopyBytesMax = 16u << 20;  // of copies that wait, for one traverse
+  static constexpr size_t kWindow = 1u << 20;
   static constexpr TimeNs kFlight = 200 * kMillisecond;
 
   explicit Traverse(StoreContext& context) : ctx_(context) { ctx_.moves = this; }
@@ -55,6 +60,8 @@ class Traverse : public MoveWatcher {
   // One record of a member; `element` is a rec_data. false: nobody waits for it, or it is malformed.
   bool data(uint32_t node, ByteView element);
   void client_gone(uint32_t endpoint);
+  // Much is waiting for it in the router, or not any more.
+  void client_crowded(uint32_t endpoint, bool crowded);
   void all_clients_gone();
   // Members that have left send nothing more; the others are asked again for what the recovery may have lost.
   void generation_opened(TimeNs now);
@@ -69,7 +76,10 @@ class Traverse : public MoveWatcher {
   void serving_ended(bool stopped);
   void on_move(const Database& db, ByteView key, const RecordHeader& header, ByteView data) override;
 
-  bool has_work() const { return !sources_.empty() && stalled_until_ == 0 && !ctx_.out.congested(); }
+  bool has_work() const {
+    const bool some = std::ranges::any_of(sources_, [](const Source& one) { return one.may_send > 0; });
+    return some && stalled_until_ == 0 && !ctx_.out.congested();
+  }
   void work(TimeNs now);
   void tick(TimeNs now);
   TimeNs next_deadline() const;
@@ -78,6 +88,7 @@ class Traverse : public MoveWatcher {
   struct Asked {
     uint32_t node = 0;
     uint64_t records = 0;  // that have come
+    size_t bytes = 0;      // of them, that it has not been told to go on for
     bool done = false;
   };
   struct Copy {
@@ -88,6 +99,7 @@ class Traverse : public MoveWatcher {
     TraverseRequest request;
     uint32_t reqid = 0;  // ours
     std::vector<Asked> asked;
+    bool crowded = false;
     KeySet passed_on;
     std::vector<Copy> copies;  // not passed on yet
     size_t copy_bytes = 0;
@@ -105,12 +117,16 @@ class Traverse : public MoveWatcher {
     uint64_t left_out = 0;
     bool cut_short = false;
     KeySet moved;
+    size_t may_send = kWindow;  // bytes yet
     TimeNs began = 0;
     TimeNs forgotten_at = kNever;  // the initiator says nothing more
   };
 
   void ask_members(Running& running, TimeNs now);
   void ask(Running& running, TimeNs now);
+  void ask_node(const Running& running, uint32_t node);
+  void let_go_on(Running& running);
+  bool go_on(uint32_t initiator, uint32_t reqid);
   static bool all_done(const Running& running);
   void take(Running& running, uint32_t node, ByteView key, ByteView value);
   static void keep_copy(Running& running, ByteView key, ByteView value);

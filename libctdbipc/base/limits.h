@@ -28,6 +28,8 @@ inline constexpr size_t kDaemonRingBytes = 4u << 20;
 // Quotas of one client.
 inline constexpr size_t kClientRequestsInFlightMax = 4096;
 inline constexpr size_t kClientSendQueueBytesMax = 64u << 20;
+// When so much waits for a client, traverses for it rest.
+inline constexpr size_t kClientCrowdedBytes = 1u << 20;
 inline constexpr size_t kClientSrvidsMax = 65536;
 
 // Bytes queued to one peer before senders are held back, and before the link is given up.

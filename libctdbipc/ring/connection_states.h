@@ -36,6 +36,8 @@ enum class ConnectionFrame : uint16_t {
   kCut = 5,       // the same, but the store has cut it; u64 0
   kPause = 6,     // router -> store: read from no connection (endpoint 0)
   kResume = 7,    // router -> store
+  kCrowded = 8,   // router -> store: much waits for this client, of either kind (hand-over 0); u64 0
+  kRoomy = 9,     // router -> store: not any more
 };
 
 constexpr uint32_t connection_flags(ConnectionFrame kind, uint16_t hand_over) {

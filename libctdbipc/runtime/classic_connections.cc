@@ -116,6 +116,11 @@ bool ClassicConnections::send(uint32_t id, ByteView packets) {
   return true;
 }
 
+size_t ClassicConnections::queued_bytes(uint32_t id) const {
+  const auto found = connections_.find(id);
+  return found == connections_.end() ? 0 : found->second->out.size() - found->second->out_at;
+}
+
 void ClassicConnections::flush() {
   for (Connection* connection : dirty_) {
     connection->dirty = false;

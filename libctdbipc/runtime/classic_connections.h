@@ -47,6 +47,8 @@ class ClassicConnections {
   // Queues whole packets for flush(). false: there is no such connection.
   bool send(uint32_t id, ByteView packets);
   void flush();
+  // Bytes that wait to be written; 0 for ids of others.
+  size_t queued_bytes(uint32_t id) const;
   // Cuts; ids of others are ignored.
   void close(uint32_t id, const char* why);
   // Stops and resumes reading from all; sending goes on.

@@ -39,6 +39,30 @@ TEST_F(ShellDaemons, AStoreServesCallsOfClassicClients) {
   EXPECT_EQ(as_text(parse_reply_call(*answer)->data), "value");
 }
 
+// While it traverses: the store lets it rest, so that its records do not wait here.
+TEST_F(ShellDaemons, TheStoreHearsOfAClientThatDoesNotRead) {
+  ChannelPeer store = daemon(DaemonRole::kStore);
+  const auto told = [&](ConnectionFrame kind) {
+    std::optional<Channel::Frame> frame;
+    do frame = store.receive();
+    while (frame && connection_frame(frame->info.flags) != kind);
+    return frame ? frame->info.endpoint : 0;
+  };
+  PacketSocket client = classic();
+  client.send(control(Control::TRAVERSE_START, Bytes(16)));
+  Channel::Frame asked = await(store, Operation::REQ_CONTROL);
+  while (asked.info.endpoint == 0) asked = await(store, Operation::REQ_CONTROL);
+  const uint32_t endpoint = asked.info.endpoint;
+  Bytes reply;
+  build(reply, {0, 0, 0, 0, 0, read_header(asked.packet).reqid}, ReplyControl{});
+  store.send(reply, endpoint);
+  constexpr int kRecords = 40;
+  for (int i = 0; i < kRecords; ++i) store.send(message(0, 0, 64u << 10), endpoint);
+  EXPECT_EQ(told(ConnectionFrame::kCrowded), endpoint);
+  for (int i = 0; i < 1 + kRecords; ++i) ASSERT_TRUE(client.receive());
+  EXPECT_EQ(told(ConnectionFrame::kRoomy), endpoint);
+}
+
 TEST_F(ShellDaemons, EveryNativeClientHasAChannelToEveryStore) {
   ChannelPeer early = native();
   for (int life = 0; life < 3; ++life) {

@@ -168,6 +168,28 @@ TEST_F(Traverse, RestsWhileNobodyReadsItsRecords) {
   EXPECT_EQ(records(0, 7, 1).size(), 2001u);
 }
 
+// Its client does not read: what waits for it is bounded, on every node.
+TEST_F(Traverse, RestsWhileItsClientDoesNotRead) {
+  start();
+  constexpr uint32_t kRecords = 8000;
+  for (uint32_t i = 0; i < kRecords; ++i) take(i % 3, "key" + std::to_string(i), std::string(1000, 'x'));
+  w.store(0).on_client_crowded(kClient, true);  // no traverse: nothing
+  w.control(0, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  w.store(0).on_client_crowded(kClient, true);
+  w.pass(kSecond);
+  const size_t first = records(0, 7, 1).size();
+  EXPECT_GT(first, 2500u);
+  EXPECT_LT(first, 3300u) << "a megabyte of each node";
+  w.pass(kSecond);
+  EXPECT_TRUE(records(0, 7, 1).empty());
+  w.store(0).on_client_crowded(kClient, false);
+  w.run();
+  const auto rest = records(0, 7, 1);
+  EXPECT_EQ(first + rest.size(), kRecords + 1);
+  EXPECT_TRUE(rest.back().end);
+  EXPECT_EQ(w.store(0).counts().traverses_incomplete, 0u);
+}
+
 TEST_F(Traverse, EndsByTimeWhenANodeSaysNothing) {
   start();
   take(0, "k", "x");
