@@ -27,6 +27,8 @@ class BenchClient {
   // long, at most kValueBytesMax.
   static constexpr size_t kValueBytesMax = 512;
   virtual void increment(ByteView key, size_t size = 8) = 0;
+  // One more in the counter, wherever it is; on the classic socket there is only increment() for that.
+  virtual void add(ByteView key) = 0;
   // How often so far a record had to be brought here.
   virtual uint64_t migrations() const = 0;
   virtual uint64_t read_counter(ByteView key) = 0;

@@ -41,6 +41,7 @@ class Classic : public BenchClient {
     must(client_->store(*db_, ByteView(bytes).first(size)));
     client_->unlock(*db_);
   }
+  void add(ByteView key) override { increment(key, 8); }
   uint64_t migrations() const override { return client_->calls(); }
   uint64_t read_counter(ByteView key) override { return number_in(must(client_->read(*db_, key))); }
   void listen(uint64_t srvid) override { must(client_->listen(srvid)); }
@@ -78,6 +79,7 @@ class Native : public BenchClient {
     check(ctdb_store(record, {bytes, size}));
     check(ctdb_unlock(record));
   }
+  void add(ByteView key) override { check(ctdb_add(db_, {key.data(), key.size()}, 1, kTimeoutMs, nullptr)); }
   uint64_t migrations() const override {
     ctdb_stats stats;
     check(ctdb_get_stats(client_, &stats, sizeof stats));

@@ -137,6 +137,53 @@ Outcome many_clients(const Setting& setting, uint32_t clients, uint32_t keys) {
   return {shared->operations.load(), seconds_since(start), 0};
 }
 
+// Three nodes raise one counter. Without a pause the rate is all there is; with one, what an increment takes at node 0.
+Outcome one_counter(const Setting& setting, bool by_function, useconds_t pause_us) {
+  constexpr uint32_t kNodes = 3;
+  Shared* shared = make_shared_page();
+  const Bytes key = key_of(by_function ? "added" : "locked");
+  const auto open = [&](uint32_t node) {
+    auto client = setting.open(node);
+    client->attach("count.tdb");
+    return client;
+  };
+  const auto raise = [&](BenchClient& client) { by_function ? client.add(key) : client.increment(key); };
+  std::vector<pid_t> children;
+  for (uint32_t node = 1; node < kNodes; ++node) {
+    const pid_t child = fork();
+    if (child < 0) give_up("fork");
+    if (child > 0) {
+      children.push_back(child);
+      continue;
+    }
+    auto client = open(node);
+    shared->ready++;
+    uint64_t done = 0;
+    while (shared->go.load() != 2) {
+      raise(*client);
+      ++done;
+      if (pause_us > 0) usleep(pause_us);
+    }
+    shared->operations += done;
+    _exit(0);
+  }
+  auto client = open(0);
+  while (shared->ready.load() < kNodes - 1) usleep(1000);
+  std::vector<double> micros;
+  const Clock::time_point start = Clock::now();
+  while (seconds_since(start) < setting.seconds) {
+    const Clock::time_point before = Clock::now();
+    raise(*client);
+    micros.push_back(seconds_since(before) * 1e6);
+    if (pause_us > 0) usleep(pause_us);
+  }
+  shared->go = 2;
+  wait_for_children(children);
+  const uint64_t all = shared->operations.load() + micros.size();
+  std::ranges::nth_element(micros, micros.begin() + static_cast<long>(micros.size() / 2));
+  return {all, seconds_since(start), pause_us > 0 ? micros[micros.size() / 2] : 0};
+}
+
 // One-way messages with `window` outstanding: the receiver publishes its count in shared memory, which costs neither
 // system anything.
 Outcome one_way(const Setting& setting, size_t bytes, uint64_t window) {
@@ -237,6 +284,14 @@ const std::vector<Row>& rows() {
        [](const Setting& s) { return many_clients(s, 8, 1); }},
       {"many_8x1000", "8 clients, 3 nodes, 1,000 keys, migrations",
        [](const Setting& s) { return many_clients(s, 8, 1000); }},
+      {"count_locked", "3 clients, 3 nodes, 1 counter: increments under its lock",
+       [](const Setting& s) { return one_counter(s, false, 0); }},
+      {"count_added", "the same with ctdb_add() (ctdbd: under its lock)",
+       [](const Setting& s) { return one_counter(s, true, 0); }},
+      {"paced_locked", "the same 1 ms apart, each: under its lock",
+       [](const Setting& s) { return one_counter(s, false, 1000); }},
+      {"paced_added", "the same 1 ms apart, each: with ctdb_add()",
+       [](const Setting& s) { return one_counter(s, true, 1000); }},
       {"one_way_64", "one-way messages 64 B, 256 outstanding",
        [](const Setting& s) { return one_way(s, 64, 256); }},
       {"one_way_128", "one-way messages 128 B, 256 outstanding",

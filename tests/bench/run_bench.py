@@ -26,7 +26,7 @@ from netns import NetworkNamespace  # noqa: E402
 from processes import cost_of, memory_bytes, pin  # noqa: E402
 
 NODES = 3
-RATE_ROWS = ("hot_", "many_", "one_way_")
+RATE_ROWS = ("hot_", "many_", "one_way_", "count_")
 # What only one way of ours has.
 RING_ONLY = ("plain_tdb", "change_copies_2", "change_copies_3")
 
