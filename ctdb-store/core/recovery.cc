@@ -101,6 +101,10 @@ void Recovery::suspend(bool discard, bool fenced) {
   }
   serving_ended_ = false;
   start_header_walk(must_discard_ ? HeaderJob::kDiscard : HeaderJob::kTakeAway);
+  // A chain that a lock worker has got, or is about to, would else be let go with the record still here.
+  ctx_.activities.for_each_used([&](Activity& activity) {
+    if (activity.on_chain && activity.entry->in_file) set_header_job(ctx_, activity, walk_job_);
+  });
 }
 
 void Recovery::start_header_walk(HeaderJob job) {

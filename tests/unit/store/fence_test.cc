@@ -92,6 +92,18 @@ TEST_F(Fenced, WhatTheKeeperTookIsOursAgainWhenTheChainIsFree) {
   EXPECT_EQ(w.data(0, key), "x");
 }
 
+// Else a client could have the chain next, and find the record still here.
+TEST_F(Fenced, TakesARecordAwayThatWaitsForItsChainWhenItGetsThat) {
+  ASSERT_TRUE(w.db(0).lock(as_bytes(key), 50));
+  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+  w.pass(5 * kMillisecond);
+  ASSERT_EQ(w.node(0).tickets.size(), 1u);
+  w.db(0).unlock(as_bytes(key), 50);
+  w.store(0).stop_serving(false, w.now());
+  w.serve_workers();  // before the walk through all records
+  EXPECT_EQ(w.header(0, key)->dmaster, CTDB_UNKNOWN_PNN);
+}
+
 TEST_F(Fenced, ServesOnWhenNothingWasFenced) {
   ASSERT_TRUE(w.db(0).lock(as_bytes(key), 50));
   begin(11);
