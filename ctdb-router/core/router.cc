@@ -29,6 +29,7 @@ Router::Router(RouterOptions options, RouterOutput& output)
       nodes_(std::move(options.nodes)),
       statistics_start_ns_(output.wall_clock_ns()) {
   CTDB_ASSERT(pnn_ < nodes_.size());
+  tunables_.set("VacuumInterval", options.vacuum_interval);
   for (uint32_t pnn = 0; pnn < nodes_.size(); ++pnn) {
     peers_.push_back(nodes_[pnn].deleted || pnn == pnn_ ? NodeEntry() : NodeEntry(nodes_[pnn].text));
   }
@@ -338,6 +339,8 @@ bool Router::link_own(MutableBytes packet, const Header& header) {
     case Operation::RECORD_ASSIGN_END:
     case Operation::RECORD_COPY:
     case Operation::RECORD_COPIED:
+    case Operation::RECORD_FORGET:
+    case Operation::RECORD_FORGOTTEN:
     case Operation::COMMIT_SUBMIT:
     case Operation::COMMIT_RESULT:
     case Operation::COMMIT_APPEND:

@@ -104,6 +104,7 @@ struct RouterOptions {
   uint32_t pnn = 0;
   uint32_t pid = 0;  // GET_PID
   std::vector<RouterNode> nodes;
+  uint32_t vacuum_interval = 10;  // VacuumInterval, until somebody sets it
 };
 
 class Router {

@@ -18,6 +18,7 @@ RouterOptions router_options(const Config& config) {
   options.pnn = config.pnn;
   options.pid = static_cast<uint32_t>(getpid());
   options.nodes = router_nodes(config.nodes, config.port);
+  options.vacuum_interval = config.vacuum_interval;
   return options;
 }
 

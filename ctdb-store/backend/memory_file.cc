@@ -101,6 +101,12 @@ class MemoryFile : public RecordFile {
     return true;
   }
 
+  size_t value_bytes(ByteView key) override {
+    check_locked(key);
+    const Bytes* found = db_.look(key);
+    return found == nullptr ? 0 : found->size();
+  }
+
   Result<void> store(ByteView key, ByteView header, ByteView data) override {
     check_locked(key);
     if (files_.full_) return fail(ErrorCode::kSystem, name_ + ": no space left");

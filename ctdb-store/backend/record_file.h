@@ -6,7 +6,7 @@
 // waits for a lock: try_lock() says kBusy, and the engine asks its lock workers (LockWorkers in the shell) to wait.
 //
 // Invariants:
-//  1. fetch, store and remove of a key are called only with the key's chain locked (or marked), except on a file
+//  1. fetch, value_bytes, store and remove of a key are called only with the key's chain locked (or marked), except on a file
 //     nobody else has open.
 //  2. A lock worker's lock is announced with mark() before and unmark() after the engine uses it.
 #ifndef CTDB_STORE_BACKEND_RECORD_FILE_H_
@@ -50,6 +50,8 @@ class RecordFile {
 
   // The whole value, record header included. false: there is no such record.
   virtual bool fetch(ByteView key, Bytes& value) = 0;
+  // Its size; 0: there is no such record.
+  virtual size_t value_bytes(ByteView key) = 0;
   // Replaces or creates. `header` and `data` are written one behind the other. Errors: kSystem (disk full), kCorrupt.
   virtual Result<void> store(ByteView key, ByteView header, ByteView data) = 0;
   // No such record is not an error.

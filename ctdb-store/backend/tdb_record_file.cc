@@ -156,6 +156,15 @@ bool TdbRecordFile::fetch(ByteView key, Bytes& value) {
   return tdb_parse_record(tdb_.get(), tdb_data(key), copy, &value) == 0;
 }
 
+size_t TdbRecordFile::value_bytes(ByteView key) {
+  size_t bytes = 0;
+  const auto measure = [](TDB_DATA, TDB_DATA found, void* into) {
+    *static_cast<size_t*>(into) = found.dsize;
+    return 0;
+  };
+  return tdb_parse_record(tdb_.get(), tdb_data(key), measure, &bytes) == 0 ? bytes : 0;
+}
+
 // libtdb deletes a record that must grow before it looks for room: when there is none, the old value is lost.
 // So it is kept here and put back; the room it had is free then.
 Result<void> TdbRecordFile::store(ByteView key, ByteView header, ByteView data) {

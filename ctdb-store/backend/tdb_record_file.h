@@ -43,6 +43,7 @@ class TdbRecordFile : public RecordFile {
   uint32_t chain_of(ByteView key) const override;
   LockHolder lock_holder(ByteView key) const override;
   bool fetch(ByteView key, Bytes& value) override;
+  size_t value_bytes(ByteView key) override;
   Result<void> store(ByteView key, ByteView header, ByteView data) override;
   Result<void> remove(ByteView key) override;
   Result<void> for_each(const std::function<bool(ByteView key, ByteView value)>& visit) override;

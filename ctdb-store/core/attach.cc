@@ -89,6 +89,7 @@ void StoreControls::db_detach(const ControlOrigin& origin, const ReqControl& con
     return ok(origin);
   }
   rewrites_.detached(db->id, now);
+  vacuum_.drop_database(*db);
   migration_.drop_database(*db);
   ctx_.databases.detach(*db);
   ctx_.counts.databases = ctx_.databases.all().size();

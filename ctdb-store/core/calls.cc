@@ -86,6 +86,14 @@ void Migration::remote_call(const Header& header, const ReqCall& call, TimeNs no
   process(activity, now);
 }
 
+void Migration::give(Database& db, const RecordEntry& entry, uint32_t node, TimeNs now) {
+  if (db.told_generation != ctx_.generation) tell_of_database(db);
+  const Bytes key = to_bytes(entry.key());
+  Header header = ctx_.header_to(ctx_.self, ctx_.new_reqid());
+  header.srcnode = node;
+  remote_call(header, ReqCall{CTDB_CALL_IMMEDIATE_MIGRATION, db.id, CTDB_FUNC_NULL, 0, key, {}}, now);
+}
+
 void Migration::refuse_remote(uint32_t node, uint32_t reqid, std::string_view text) {
   build(ctx_.built, ctx_.header_to(node, reqid), ReplyErrorPacket{-1, text});
   ctx_.out.to_router(0, ctx_.built);

@@ -236,7 +236,7 @@ void Recovery::tidy(Database& db, RecordEntry& entry) {
   entry.dmaster = CTDB_UNKNOWN_PNN;
   if (is_lost(entry.last_owner) && ctx_.lmaster(entry) == ctx_.self) entry.lost = true;
   const bool known = entry.lost || entry.last_owner != CTDB_UNKNOWN_PNN;
-  if (entry.activity == nullptr && !known) db.index.remove(entry);
+  if (entry.activity == nullptr && entry.deletion == Deletion::kNone && !known) db.index.remove(entry);
 }
 
 // Nobody knows better than its lmaster who owns a record. Looked at once: every attempt overwrites pointers. An unknown

@@ -58,7 +58,7 @@ const StoreControls::Row* StoreControls::find(uint32_t opcode) {
       {C::DB_OPEN_FLAGS, 4, &S::db_open_flags},
       {C::DB_ATTACH_REPLICATED, -1, &S::db_attach},
       {C::VACUUM_FETCH, -1, &S::no_vacuum},
-      {C::DB_VACUUM, 5, &S::no_vacuum},
+      {C::DB_VACUUM, 5, &S::db_vacuum},
       {C::PUSH_RECORD, -1, &S::not_persistent},
       {C::GET_LOCK_WAITS, 0, &S::get_lock_waits},
       {C::DB_COPIES, 8, &S::db_copies},
@@ -199,11 +199,16 @@ void StoreControls::set_db_sticky(const ControlOrigin& origin, const ReqControl&
   ok(origin);
 }
 
-// Answered without the chain lock: the client holds it (client-semantics §5.3). The empty record stays where it is.
-void StoreControls::schedule_for_deletion(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
+// Answered without the chain lock: the client holds it (client-semantics §5.3). The record is looked at later.
+void StoreControls::schedule_for_deletion(const ControlOrigin& origin, const ReqControl& control,
+                                          TimeNs now) {
+  constexpr size_t kKey = 36;
   const ByteView data = control.data;
-  if (data.size() < 36 || load<uint32_t>(data.data() + 32) != data.size() - 36) return refuse(origin);
-  if (database(origin, control) != nullptr) ok(origin);
+  if (data.size() < kKey || load<uint32_t>(data.data() + 32) != data.size() - kKey) return refuse(origin);
+  Database* db = database(origin, control);
+  if (db == nullptr) return;
+  vacuum_.deleted(*db, data.subspan(kKey), now);
+  ok(origin);
 }
 
 void StoreControls::traverse_start(const ControlOrigin& origin, const ReqControl& control, TimeNs now) {
@@ -277,8 +282,15 @@ void StoreControls::not_persistent(const ControlOrigin& origin, const ReqControl
   refuse(origin, "stores of this project change full copies by their log of commits only");
 }
 
+// Of all databases, and always in full: there is one list for all. Answered when it has begun.
+void StoreControls::db_vacuum(const ControlOrigin& origin, const ReqControl& control, TimeNs now) {
+  if (database(origin, control) == nullptr) return;
+  vacuum_.hurry(now);
+  ok(origin);
+}
+
 void StoreControls::no_vacuum(const ControlOrigin& origin, const ReqControl&, TimeNs) {
-  refuse(origin, "vacuuming is not served by this version");
+  refuse(origin, "location masters of this project ask for deleted records with operations of their own");
 }
 
 }  // namespace ctdb

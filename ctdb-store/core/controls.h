@@ -15,6 +15,7 @@
 #include "ctdb-store/core/rewrite.h"
 #include "ctdb-store/core/store_context.h"
 #include "ctdb-store/core/traverse.h"
+#include "ctdb-store/core/vacuum.h"
 
 namespace ctdb {
 
@@ -31,13 +32,14 @@ class StoreControls {
  public:
   // commits: nullptr when there is no disk for persistent and replicated databases.
   StoreControls(StoreContext& context, Migration& migration, Recovery& recovery, Traverse& traverse,
-                Commits* commits, Rewrites& rewrites)
+                Commits* commits, Rewrites& rewrites, Vacuum& vacuum)
       : ctx_(context),
         migration_(migration),
         recovery_(recovery),
         traverse_(traverse),
         commits_(commits),
-        rewrites_(rewrites) {}
+        rewrites_(rewrites),
+        vacuum_(vacuum) {}
 
   void serve(const ControlOrigin& origin, const ReqControl& control, TimeNs now);
   void client_gone(uint32_t endpoint);
@@ -110,6 +112,7 @@ class StoreControls {
 
   void no_freeze(const ControlOrigin&, const ReqControl&, TimeNs);
   void not_persistent(const ControlOrigin&, const ReqControl&, TimeNs);
+  void db_vacuum(const ControlOrigin&, const ReqControl&, TimeNs);
   void no_vacuum(const ControlOrigin&, const ReqControl&, TimeNs);
 
   StoreContext& ctx_;
@@ -118,6 +121,7 @@ class StoreControls {
   Traverse& traverse_;
   Commits* commits_;
   Rewrites& rewrites_;
+  Vacuum& vacuum_;
   std::vector<ParkedAttach> parked_attaches_;
   TimeNs next_seqnum_tick_ = kNever;
   Bytes built_;

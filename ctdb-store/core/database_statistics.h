@@ -55,6 +55,7 @@ struct DatabaseStatistics {
 
   uint32_t lock_failed = 0;  // waits that a lock worker could not end
   Latency lock_latency;
+  Latency vacuum_latency;  // from the look at deleted records until a batch of them is removed
   std::array<uint32_t, db_statistics::kBuckets> lock_buckets{};
   std::array<uint32_t, db_statistics::kBuckets> hop_buckets{};
   HotKeys hot_keys;

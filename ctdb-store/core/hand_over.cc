@@ -27,22 +27,15 @@ bool HandOver::step(TimeNs now) {
     if (entry->activity != nullptr && entry->activity->holder != 0) continue;
     owned_ = true;
     // One that is being worked on is met again in the next walk.
-    if (entry->activity == nullptr) give(*db, *entry, now);
+    if (entry->activity == nullptr) migration_.give(*db, *entry, whom_to_give(*entry), now);
   }
   return false;
 }
 
 // To the lmaster where that is another node: then it is one packet away.
-void HandOver::give(Database& db, const RecordEntry& entry, TimeNs now) {
-  if (db.told_generation != ctx_.generation) migration_.tell_of_database(db);
+uint32_t HandOver::whom_to_give(const RecordEntry& entry) const {
   const uint32_t lmaster = ctx_.lmaster(entry);
-  const uint32_t node =
-      lmaster == ctx_.self ? ctx_.placement.nodes_beside(entry.hash, ctx_.self, 1).front() : lmaster;
-  const Bytes key = to_bytes(entry.key());
-  Header header = ctx_.header_to(ctx_.self, ctx_.new_reqid());
-  header.srcnode = node;
-  migration_.remote_call(header, ReqCall{CTDB_CALL_IMMEDIATE_MIGRATION, db.id, CTDB_FUNC_NULL, 0, key, {}},
-                         now);
+  return lmaster == ctx_.self ? ctx_.placement.nodes_beside(entry.hash, ctx_.self, 1).front() : lmaster;
 }
 
 }  // namespace ctdb

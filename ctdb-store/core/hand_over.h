@@ -18,7 +18,7 @@ class HandOver {
   bool step(TimeNs now);
 
  private:
-  void give(Database& db, const RecordEntry& entry, TimeNs now);
+  uint32_t whom_to_give(const RecordEntry& entry) const;
 
   StoreContext& ctx_;
   Migration& migration_;

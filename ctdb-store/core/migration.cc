@@ -223,6 +223,7 @@ bool Migration::become_owner(Activity& activity, const RecordHeader& arrived, By
   entry.functions_in_row = 0;
   entry.lost = false;
   if (activity.db->copies > 1) note_arrived_copies(activity, data);
+  if (data.empty()) ctx_.deleted.note(*activity.db, entry, now);
   answer_locals(activity, calls, rsn, data, now);
   return true;
 }

@@ -37,6 +37,8 @@ class Migration : public ChainLocks::User {
   void reply_call(const Header& header, const ReplyCall& packet, TimeNs now);
   void record_copy(const Header& header, const RecordCopy& packet, TimeNs now);
   void record_copied(const Header& header, const RecordCopied& packet, TimeNs now);
+  // A record that this node owns goes to `node` as if that had asked for it.
+  void give(Database& db, const RecordEntry& entry, uint32_t node, TimeNs now);
   // Nobody has ever had the record, or nobody has it any more, and this node is the one to say so.
   bool unborn_here(const RecordEntry& entry) const;
   // A record that this node owns, or that nobody has: `data` replace what it has. A copy of another's is removed.

@@ -54,7 +54,7 @@ RecordEntry& RecordIndex::add(ByteView key, uint32_t hash, uint32_t chain) {
 }
 
 void RecordIndex::remove(RecordEntry& entry) {
-  CTDB_ASSERT(entry.activity == nullptr);
+  CTDB_ASSERT(entry.activity == nullptr && entry.deletion == Deletion::kNone);
   clear_slot(entry);
   for (Cursor* cursor = cursors_; cursor != nullptr; cursor = cursor->next_cursor_) {
     if (cursor->last_seen_ == &entry) cursor->last_seen_ = entry.previous;

@@ -24,6 +24,15 @@ namespace ctdb {
 
 struct Activity;
 
+// Whether it is known to be deleted, perhaps, and what is done about it (vacuum.h). An entry that says so is not removed from the
+// index: queues point at it.
+enum class Deletion : uint8_t {
+  kNone,
+  kRests,        // waits in DeletedRecords
+  kRestsAgain,   // and was deleted once more meanwhile
+  kIsForgotten,  // other nodes are asked to forget it
+};
+
 struct RecordEntry {
   static constexpr uint32_t kNoClaim = 0xFFFFFFFFu;
 
@@ -61,7 +70,8 @@ struct RecordEntry {
   uint16_t moved_count = 0;
 
   // The grant hold: a local client was just given this record and has had no time to use it.
-  uint16_t granted = 0;        // how many clients were given it
+  uint16_t granted = 0;  // how many clients were given it
+  Deletion deletion = Deletion::kNone;
   TimeNs granted_until = 0;    // end of the hold
   uint64_t granted_print = 0;  // fingerprint of the data then, or after a function
 

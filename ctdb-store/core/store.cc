@@ -12,8 +12,10 @@
 #include "ctdb-store/core/migration.h"
 #include "ctdb-store/core/parked_packets.h"
 #include "ctdb-store/core/recovery.h"
+#include "ctdb-store/core/sights.h"
 #include "ctdb-store/core/store_context.h"
 #include "ctdb-store/core/traverse.h"
+#include "ctdb-store/core/vacuum.h"
 #include "libctdbipc/wire/own_messages.h"
 
 namespace ctdb {
@@ -44,7 +46,8 @@ class Store::Impl {
         hand_over_(ctx_, migration_),
         commits_(disk == nullptr ? nullptr : std::make_unique<Commits>(ctx_, *disk)),
         rewrites_(ctx_, migration_, commits_.get()),
-        controls_(ctx_, migration_, recovery_, traverse_, commits_.get(), rewrites_) {
+        vacuum_(ctx_, migration_),
+        controls_(ctx_, migration_, recovery_, traverse_, commits_.get(), rewrites_, vacuum_) {
     take_up_files();
     if (commits_ != nullptr) take_up_persistent();
   }
@@ -60,7 +63,7 @@ class Store::Impl {
   void on_disk_done(uint64_t ticket, const std::string& error, TimeNs now);
   bool has_work() const {
     return recovery_.has_work() || traverse_.has_work() || migration_.has_work() || rewrites_.has_work() ||
-           (commits_ != nullptr && commits_->has_work());
+           vacuum_.has_work() || (commits_ != nullptr && commits_->has_work());
   }
   void work(TimeNs now);
 
@@ -85,7 +88,7 @@ class Store::Impl {
   void park(Parked&& one);
   void unpark(bool begun, TimeNs now);
   void order(const Header& header, ByteView packet, TimeNs now);
-  void take_tunables(const TunablesMessage& tunables);
+  void take_tunables(const TunablesMessage& tunables, TimeNs now);
   void opened(TimeNs now);
   void suspended(bool discard, bool fenced = false);
   void lose_locks();
@@ -99,6 +102,7 @@ class Store::Impl {
   HandOver hand_over_;
   std::unique_ptr<Commits> commits_;  // nullptr: no disk
   Rewrites rewrites_;
+  Vacuum vacuum_;
   StoreControls controls_;
   ParkedPackets parked_;
   // Calls for a database that is not here yet while no generation is open: a recovery may bring it.
@@ -180,6 +184,7 @@ void Store::Impl::advance(TimeNs now) {
   if (commits_ != nullptr) commits_->advance(now);
   recovery_.advance();
   call_for_recovery(now);
+  ctx_.counts.deleted_waiting = ctx_.deleted.size();
 }
 
 void Store::Impl::on_disk_done(uint64_t ticket, const std::string& error, TimeNs now) {
@@ -322,6 +327,10 @@ void Store::Impl::serve_node_packet(const Header& header, ByteView packet, TimeN
       if (const auto copied = RecordCopied::decode(own_payload(packet)))
         return migration_.record_copied(header, *copied, now);
       break;
+    case Operation::RECORD_FORGET:
+    case Operation::RECORD_FORGOTTEN:
+      if (vacuum_.packet(header, own_payload(packet), now)) return;
+      break;
     default:
       if (commits_ == nullptr || !ctx_.is_member(header.srcnode)) break;
       if (commits_->packet(header.srcnode, static_cast<Operation>(header.operation), own_payload(packet),
@@ -369,7 +378,7 @@ void Store::Impl::order(const Header& header, ByteView packet, TimeNs now) {
       if (const auto gone = ClientGone::decode(payload)) return on_client_gone(gone->endpoint, now);
       break;
     case Operation::TUNABLES:
-      if (const auto tunables = TunablesMessage::decode(payload)) return take_tunables(*tunables);
+      if (const auto tunables = TunablesMessage::decode(payload)) return take_tunables(*tunables, now);
       break;
     case Operation::STORE_QUERY:
       return recovery_.send_hello();
@@ -377,6 +386,7 @@ void Store::Impl::order(const Header& header, ByteView packet, TimeNs now) {
       if (const auto recover = StoreRecover::decode(payload)) {
         if (!recovery_.begin(*recover, now)) return;
         rewrites_.close();
+        vacuum_.close();
         if (commits_ != nullptr) commits_->close();
         if (recovery_.discards()) lose_locks();
         unpark(true, now);
@@ -399,12 +409,13 @@ void Store::Impl::order(const Header& header, ByteView packet, TimeNs now) {
 }
 
 // Those that have no meaning here (FetchCollapse: calls for one record are always collapsed) are the router's to remember.
-void Store::Impl::take_tunables(const TunablesMessage& tunables) {
+void Store::Impl::take_tunables(const TunablesMessage& tunables, TimeNs now) {
   ctx_.options.allow_client_db_attach = tunables[Tunable::AllowClientDBAttach] != 0;
   ctx_.options.deferred_attach_timeout = tunables[Tunable::DeferredAttachTO] * kSecond;
   ctx_.options.traverse_timeout = tunables[Tunable::TraverseTimeout] * kSecond;
   ctx_.options.seqnum_interval =
       std::max(tunables[Tunable::SeqnumInterval] * kMillisecond, kSeqnumIntervalMin);
+  vacuum_.set_interval(tunables[Tunable::VacuumInterval] * ctx_.options.vacuum_unit, now);
   ctx_.databases.tune_files(tunables[Tunable::DatabaseHashSize], tunables[Tunable::DatabaseMaxDead]);
 }
 
@@ -420,10 +431,12 @@ void Store::Impl::opened(TimeNs now) {
   for (const ParkedCall& call : calls) local_call(call.endpoint, call.via_router, call.packet, now);
   controls_.opened();
   traverse_.generation_opened(now);
+  vacuum_.open(now);
 }
 
 void Store::Impl::suspended(bool discard, bool fenced) {
   rewrites_.close();
+  vacuum_.close();
   recovery_.suspend(discard, fenced);
   if (commits_ != nullptr) commits_->close();
   lose_locks();
@@ -480,14 +493,15 @@ void Store::Impl::tick(TimeNs now) {
   traverse_.tick(now);
   controls_.tick(now);
   rewrites_.tick(now);
+  vacuum_.tick(now);
   if (commits_ != nullptr) commits_->tick(now);
   advance(now);
 }
 
 TimeNs Store::Impl::next_deadline() const {
   return std::min({ctx_.timers.next(), recovery_.next_deadline(), traverse_.next_deadline(),
-                   controls_.next_deadline(), rewrites_.next_deadline(), call_for_recovery_at_,
-                   commits_ == nullptr ? kNever : commits_->next_deadline()});
+                   controls_.next_deadline(), rewrites_.next_deadline(), vacuum_.next_deadline(),
+                   call_for_recovery_at_, commits_ == nullptr ? kNever : commits_->next_deadline()});
 }
 
 void Store::Impl::work(TimeNs now) {
@@ -499,6 +513,7 @@ void Store::Impl::work(TimeNs now) {
   }
   if (migration_.has_work()) migration_.work(now);
   if (rewrites_.has_work()) rewrites_.work(now);
+  if (vacuum_.has_work()) vacuum_.work(now);
 }
 
 Store::Store(const StoreOptions& options, RecordFiles& files, StoreOutput& output, CommitDisk* disk)
@@ -548,7 +563,6 @@ bool Store::has_work() const {
 void Store::work(TimeNs now) {
   impl_->work(now);
 }
-
 bool Store::hand_over(TimeNs now) {
   return impl_->hand_over_.step(now);
 }
@@ -568,26 +582,11 @@ uint32_t Store::open_generation() const {
 uint32_t Store::prepared_generation() const {
   return impl_->ctx_.prepared_generation;
 }
-
 void Store::for_each_record(const std::function<void(const RecordSight&)>& visit) const {
-  for (const auto& db : impl_->ctx_.databases.all()) {
-    if (db->full_copy()) continue;
-    for (const RecordEntry* entry = db->index.first(); entry != nullptr; entry = entry->next) {
-      const Activity* activity = entry->activity;
-      size_t waiting = 0;
-      if (activity != nullptr)
-        waiting = activity->functions_sent + activity->queue.size() + activity->joined.size();
-      visit({db->id, entry->key(), entry->rsn, entry->dmaster, entry->flags, entry->in_file, waiting});
-    }
-  }
+  visit_records(impl_->ctx_.databases, visit);
 }
-
 std::vector<DatabaseDigest> Store::digests() const {
-  std::vector<DatabaseDigest> digests;
-  for (const auto& db : impl_->ctx_.databases.all()) {
-    if (db->full_copy()) digests.push_back(digest_of(*db));
-  }
-  return digests;
+  return digests_of(impl_->ctx_.databases);
 }
 LogPosition Store::commits_applied() const {
   return impl_->commits_ == nullptr ? LogPosition{} : impl_->commits_->applied();

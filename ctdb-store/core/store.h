@@ -80,6 +80,10 @@ struct StoreOptions {
   // How long a record stays for the client it came for before another node may have it.
   TimeNs grant_hold = 150 * kMicrosecond;
   TimeNs grant_hold_check = 30 * kMicrosecond;
+  // How long a deleted record rests before it is removed from the files (VacuumInterval, which counts in vacuum_unit); 0: it
+  // never is.
+  TimeNs vacuum_interval = 10 * kSecond;
+  TimeNs vacuum_unit = kSecond;  // shorter where seconds are long: in the simulator
 };
 
 enum class StorePhase : uint8_t {

@@ -9,6 +9,7 @@
 #include "ctdb-store/core/activity.h"
 #include "ctdb-store/core/chain_locks.h"
 #include "ctdb-store/core/database.h"
+#include "ctdb-store/core/deleted_records.h"
 #include "ctdb-store/core/store.h"
 #include "ctdb-store/core/timer_heap.h"
 #include "ctdb-store/core/waiting.h"
@@ -104,6 +105,7 @@ struct StoreContext {
   ChainLocks chains;
   Databases databases;
   MoveWatcher* moves = nullptr;
+  DeletedRecords deleted;
   uint64_t header_jobs = 0;  // records whose header is to be changed before anything else happens
   uint32_t last_reqid = 0;
   uint32_t rule_broken_in = CTDB_INVALID_GENERATION;

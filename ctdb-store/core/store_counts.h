@@ -39,6 +39,10 @@
   X(functions_run)           \
   X(functions_sent)          \
   X(functions_unknown)       \
+  X(records_forgotten)       \
+  X(forget_cancelled)        \
+  X(deleted_waiting)         \
+  X(copies_forgotten)        \
   X(file_errors)
 
 namespace ctdb {

@@ -139,6 +139,14 @@ Setter verbs_number(int VerbsConfig::*field, int least) {
   };
 }
 
+std::string set_vacuum_interval(Config& config, const std::string& value) {
+  constexpr int kSecondsMax = 86400;
+  const int seconds = parse_number(value, 0, kSecondsMax);
+  if (seconds < 0) return "'" + value + "' is not such a time|write seconds, 1 to 86400, or 0 for never";
+  config.vacuum_interval = static_cast<uint32_t>(seconds);
+  return "";
+}
+
 // Words "PATTERN=NUMBER".
 std::string set_copies(Config& config, const std::string& value) {
   std::istringstream words(value);
@@ -178,6 +186,7 @@ const std::map<std::string, Setter>& options() {
       {"database/persistent database directory", text_option(&Config::persistent_directory)},
       {"database/state database directory", text_option(&Config::state_directory)},
       {"database/copies", set_copies},
+      {"database/vacuum interval", set_vacuum_interval},
       {"database/tdb mutexes", bool_option(&Config::tdb_mutexes)},
       {"legacy/lmaster capability", bool_option(&Config::lmaster_capability)},
       {"legacy/start as stopped", bool_option(&Config::start_as_stopped)},

@@ -52,6 +52,7 @@ struct Config {
   std::string persistent_directory;  // default <base>/persistent
   std::string state_directory;       // default <base>/state
   bool tdb_mutexes = true;
+  uint32_t vacuum_interval = 10;  // "vacuum interval" (ours): seconds that deleted records rest; 0: they stay
   std::vector<CopiesRule> copies;  // "copies" (ours): of the records of volatile databases, by name
   // [legacy]
   bool lmaster_capability = true;

@@ -63,6 +63,8 @@ std::optional<uint32_t> database_of(ByteView packet, uint32_t operation) {
     case Operation::REPLY_DMASTER:
     case Operation::RECORD_COPY:
     case Operation::RECORD_COPIED:
+    case Operation::RECORD_FORGET:
+    case Operation::RECORD_FORGOTTEN:
       at = 32;
       break;
     default:

@@ -18,6 +18,8 @@ inline constexpr size_t kLatency = 16;  // {count, padding, minimum, maximum, to
 inline constexpr size_t kLatencyMin = 8, kLatencyMax = 16, kLatencyTotal = 24;
 inline constexpr size_t kLockBuckets = 48;  // u32 each
 
+inline constexpr size_t kVacuumLatency = 112;  // of removing deleted records, likewise
+
 // Hops of calls: bucket 0 has those without one, bucket i those from 2^(i-1) on.
 inline constexpr size_t kHopBuckets = 152;
 inline constexpr size_t kBuckets = 16;

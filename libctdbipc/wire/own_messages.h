@@ -448,6 +448,37 @@ struct RecordCopied {
   static std::optional<RecordCopied> decode(ByteView payload);
 };
 
+// ---- the same: deleted records that are forgotten (ARCHITECTURE §4, "Deleted records") ----
+
+enum class ForgetStep : uint32_t {
+  kEmpty = 1,   // a copy becomes an empty one of this rsn
+  kRemove = 2,  // no copy is left
+};
+struct ForgetRecord {
+  uint64_t rsn = 0;  // older than the owner's; no older copy than this one is of any use
+  ByteView key;
+};
+// Location master that owns the records and has found them deleted -> every other member.
+struct RecordForget {
+  uint32_t db_id = 0;
+  ForgetStep step = ForgetStep::kEmpty;
+  std::vector<ForgetRecord> records;
+  Bytes encode() const;
+  static std::optional<RecordForget> decode(ByteView payload);
+};
+enum class ForgetResult : uint8_t {
+  kNotDone = 0,  // not now: try again later
+  kEmptied = 1,  // there is an empty copy
+  kNothing = 2,  // there is none
+};
+struct RecordForgotten {
+  uint32_t db_id = 0;
+  ForgetStep step = ForgetStep::kEmpty;
+  Bytes results;  // a ForgetResult for each record of the question, in its order
+  Bytes encode() const;
+  static std::optional<RecordForgotten> decode(ByteView payload);
+};
+
 }  // namespace ctdb
 
 #endif  // LIBCTDBIPC_WIRE_OWN_MESSAGES_H_

@@ -270,6 +270,13 @@ void fields(Line& line, const RecordCopy& m) {
 void fields(Line& line, const RecordCopied& m) {
   line.hex("db_id", m.db_id).bytes("key", m.key);
 }
+void fields(Line& line, const RecordForget& m) {
+  line.hex("db_id", m.db_id).number("step", static_cast<uint64_t>(m.step));
+  for (const ForgetRecord& record : m.records) line.bytes("key", record.key).number("rsn", record.rsn);
+}
+void fields(Line& line, const RecordForgotten& m) {
+  line.hex("db_id", m.db_id).number("step", static_cast<uint64_t>(m.step)).bytes("results", m.results);
+}
 
 // Calls visit(decoded) with what the packet carries; visit is not called for operations without a codec. False:
 // malformed.

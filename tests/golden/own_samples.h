@@ -139,6 +139,12 @@ inline RecordCopy sample(RecordCopy*) {
 inline RecordCopied sample(RecordCopied*) {
   return {0x7a19d84d, kSampleKey};
 }
+inline RecordForget sample(RecordForget*) {
+  return {0x7a19d84d, ForgetStep::kRemove, {{10, kSampleKey}, {1, {}}}};
+}
+inline RecordForgotten sample(RecordForgotten*) {
+  return {0x7a19d84d, ForgetStep::kEmpty, {2, 1, 0}};
+}
 
 inline CommitSubmit sample(CommitSubmit*) {
   return {0x1122334455667788ull, CommitKind::kRecords, true, kSampleData};

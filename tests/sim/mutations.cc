@@ -56,6 +56,9 @@ constexpr std::string_view kNames[] = {
     "old-data",
     "copy-not-awaited",
     "old-copies",
+    "forget-not-awaited",
+    "forget-in-one-step",
+    "refusals-ignored",
     "syncs-lost",
     "no-chain-lock",
     "no-header-check",
@@ -204,9 +207,26 @@ bool Mutator::store_input(Bytes& packet, uint32_t store_generation, uint32_t sto
       return true;
     case Mutation::kIgnoreSuspend:
       return operation != Operation::STORE_SUSPEND;
+    case Mutation::kForgetInOneStep:
+    case Mutation::kRefusalsIgnored:
+      if (operation == Operation::RECORD_FORGOTTEN) forgotten_input(packet);
+      return true;
     default:
       return true;
   }
+}
+
+void Mutator::forgotten_input(Bytes& packet) const {
+  alter<RecordForgotten>(packet, [this](RecordForgotten& answer) {
+    if (mutation_ == Mutation::kForgetInOneStep) {
+      answer.step = ForgetStep::kEmpty;
+      return;
+    }
+    for (uint8_t& result : answer.results) {
+      if (result == static_cast<uint8_t>(ForgetResult::kNotDone))
+        result = static_cast<uint8_t>(ForgetResult::kNothing);
+    }
+  });
 }
 
 bool Mutator::store_output(Bytes& packet, Random& random) {
@@ -235,6 +255,10 @@ bool Mutator::store_output(Bytes& packet, Random& random) {
       return mutation_ != Mutation::kLostCall || !random.one_in(100);
     case Operation::REPLY_DMASTER:
       return migration_output(packet, random);
+    case Operation::RECORD_FORGET:
+      if (mutation_ == Mutation::kForgetInOneStep)
+        alter<RecordForget>(packet, [](RecordForget& question) { question.step = ForgetStep::kRemove; });
+      return mutation_ != Mutation::kForgetNotAwaited || !random.one_in(4);
     case Operation::RECORD_COPY:
       if (mutation_ == Mutation::kOldCopies) old_copy(packet);
       return mutation_ != Mutation::kCopyNotAwaited || !random.one_in(4);

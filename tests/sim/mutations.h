@@ -69,6 +69,10 @@ enum class Mutation : uint8_t {
   // Copies.
   kCopyNotAwaited,  // a copy counts as held when it is sent, and some are lost
   kOldCopies,       // a copy that is held is an earlier one
+  // Deleted records.
+  kForgetNotAwaited,  // the location master removes a record before the others are asked, and some never are
+  kForgetInOneStep,   // copies are removed while others are not empty yet
+  kRefusalsIgnored,   // who says that it cannot forget a record now is taken to have done so
   // Commits.
   kSyncsLost,  // a sync of the log of commits is answered, and nothing is on the disk
   // Clients.
@@ -109,6 +113,7 @@ class Mutator {
 
  private:
   bool migration_output(Bytes& packet, Random& random);
+  void forgotten_input(Bytes& packet) const;
   void old_data(Bytes& packet);
   void old_copy(Bytes& packet);
   // The first data that were sent under this key, or nothing when these are.

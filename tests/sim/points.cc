@@ -43,6 +43,8 @@ constexpr PointRow kRows[] = {
     {Point::kClientDeletes, "client-deletes", false},
     {Point::kChainTaken, "chain-taken", false},
     {Point::kTraverse, "traverse", false},
+    {Point::kForgetAsked, "forget-asked", false},
+    {Point::kForgetAnswered, "forget-answered", false},
     {Point::kCopySent, "copy-sent", false},
     {Point::kCopyHeld, "copy-held", false},
 };
@@ -67,6 +69,10 @@ std::optional<Point> point_of(Operation operation) {
       return Point::kAssigned;
     case Operation::RECORD_ASSIGN_END:
       return Point::kAssignEnded;
+    case Operation::RECORD_FORGET:
+      return Point::kForgetAsked;
+    case Operation::RECORD_FORGOTTEN:
+      return Point::kForgetAnswered;
     case Operation::RECORD_COPY:
       return Point::kCopySent;
     case Operation::RECORD_COPIED:

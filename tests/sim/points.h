@@ -48,10 +48,12 @@ enum class Point : uint8_t {
   kClientLocks,     // it has the chain lock of a record that is here
   kClientChanges,   // it has written, and still has the lock
   kClientDeletes,
-  kChainTaken,  // a lock worker of the store has got a chain that a client had
-  kTraverse,    // a store asks the others for their records, for a traverse
-  kCopySent,    // the owner sends a copy
-  kCopyHeld,    // and another node says that it has it
+  kChainTaken,      // a lock worker of the store has got a chain that a client had
+  kTraverse,        // a store asks the others for their records, for a traverse
+  kForgetAsked,     // a location master asks another node to forget deleted records
+  kForgetAnswered,  // and that answers
+  kCopySent,        // the owner sends a copy
+  kCopyHeld,        // and another node says that it has it
   kCount
 };
 inline constexpr size_t kPointCount = static_cast<size_t>(Point::kCount);

@@ -44,8 +44,9 @@ std::string figures_text(const Figures& f) {
       line("%llu states (steps of the cluster), %llu operations, %llu changes, %llu recoveries opened\n",
            ull(f.get("steps")), ull(f.get("operations")), ull(f.get("changes")),
            ull(f.get("point store-opened"))) +
-      line("%llu faults, %llu lives ended, %llu fall-backs, %llu stale packets\n", ull(f.get("faults")),
-           ull(f.get("lives ended")), ull(f.get("fall-backs")), ull(f.get("stale packets")));
+      line("%llu faults, %llu lives ended, %llu fall-backs, %llu stale packets, %llu records forgotten\n",
+           ull(f.get("faults")), ull(f.get("lives ended")), ull(f.get("fall-backs")),
+           ull(f.get("stale packets")), ull(f.get("forgotten records")));
   out += line(
       "excused uses by classic clients: %llu of old lock holders, %llu on dead nodes, %llu on paused ones\n",
       ull(f.get("excused holders")), ull(f.get("excused on dead nodes")),

@@ -197,6 +197,8 @@ bool parse_setting(Words& words, Scenario& scenario) {
   } else if (name == "copies") {
     words.number(world.copies);
     if (world.copies < 1 || world.copies > 8) words.refuse();
+  } else if (name == "vacuum") {
+    words.time(world.vacuum);
   } else if (name == "lock") {
     world.lock = true;
   } else if (name == "witness") {
@@ -357,6 +359,7 @@ std::string scenario_text(const Scenario& scenario) {
       << "\nlatency " << time_text(world.network.latency) << "\ntail " << world.network.tail << "\nreconnect "
       << time_text(world.network.reconnect_delay_max) << "\nprogress " << time_text(scenario.progress_bound)
       << "\n";
+  out << "vacuum " << time_text(world.vacuum) << "\n";
   if (world.lock) out << "lock\n";
   if (world.witness) out << "witness\n";
   if (world.copies > 1) out << "copies " << world.copies << "\n";

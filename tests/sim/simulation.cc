@@ -51,6 +51,8 @@ WorldOptions draw_world(uint64_t seed) {
   options.transactions = transactions.one_in(3);
   Random functions(seed ^ 0xF0C7105);
   options.functions = functions.one_in(3);
+  constexpr TimeNs kRests[] = {5, 10, 10, 20, 20, 50, 150, 500};
+  options.vacuum = kRests[Random(seed ^ 0x7ACC).below(std::size(kRests))] * kMillisecond;
   options.network.latency =
       whole_us(20 * kMicrosecond + static_cast<TimeNs>(random.below(300 * kMicrosecond)));
   options.network.tail = 20 + random.below(1000);
@@ -260,6 +262,7 @@ class Run {
     figures.add("changes", world_.checkers.history.size());
     figures.add("faults", faults_.injected());
     figures.add("acknowledged copies", world_.checkers.copies.acknowledgements());
+    figures.add("forgotten records", forgotten());
     figures.add("fall-backs", world_.checkers.history.fallbacks());
     figures.add("lives ended", world_.checkers.lives.lives_ended());
     figures.add("stale packets", world_.checkers.old_generations.seen());
@@ -268,6 +271,16 @@ class Run {
     figures.add("excused on dead nodes", world_.checkers.single_owner.of_dead_nodes());
     add_coverage(figures);
     return result;
+  }
+
+  // By the stores that live.
+  uint64_t forgotten() {
+    uint64_t records = 0;
+    for (uint32_t pnn = 0; pnn < world_.record_nodes(); ++pnn) {
+      const Store* store = world_.node(pnn).store.core();
+      if (store != nullptr) records += store->counts().records_forgotten;
+    }
+    return records;
   }
 
   void add_coverage(Figures& figures) {

@@ -125,6 +125,8 @@ void StoreProcess::connected() {
     options.pnn = node_.pnn();
     options.open_generation = generation_at_setup_;
     options.traverse_timeout = 3 * kSecond;
+    options.vacuum_interval = node_.world().options().vacuum;
+    options.vacuum_unit = options.vacuum_interval / 10;  // the tunable is 10
     Lives& lives = node_.world().checkers.lives;
     const bool lost = node_.mutator.is(Mutation::kFilesLostOnRestart);
     if (generation_at_setup_ == CTDB_INVALID_GENERATION) empty_files();
@@ -269,6 +271,7 @@ void StoreProcess::to_router(uint32_t endpoint, ByteView packet) {
   if (node_.mutator.active()) {
     changed = to_bytes(packet);
     if (node_.mutator.is(Mutation::kCopyNotAwaited)) count_as_held(changed);
+    if (node_.mutator.is(Mutation::kForgetNotAwaited)) count_as_forgotten(changed);
     if (!node_.mutator.store_output(changed, world.random)) return;
     if (node_.mutator.is(Mutation::kOwnerKeeps)) keep_ownership(changed);
     packet = changed;
@@ -290,6 +293,22 @@ void StoreProcess::count_as_held(ByteView packet) {
   build_own(answer, header, RecordCopied{copy->db_id, copy->key}.encode());
   input_at(queue_.now() + kMicrosecond, [this, answer]() mutable {
     if (core_) core_->on_router_packet(0, answer, queue_.now());
+  });
+}
+
+// Mutation: the same of deleted records.
+void StoreProcess::count_as_forgotten(ByteView packet) {
+  Header header = read_header(packet);
+  if (header.operation != static_cast<uint32_t>(Operation::RECORD_FORGET)) return;
+  const std::optional<RecordForget> question = RecordForget::decode(own_payload(packet));
+  RecordForgotten answer{question->db_id, question->step, {}};
+  answer.results.assign(question->records.size(), static_cast<uint8_t>(ForgetResult::kNothing));
+  std::swap(header.srcnode, header.destnode);
+  header.operation = static_cast<uint32_t>(Operation::RECORD_FORGOTTEN);
+  Bytes made;
+  build_own(made, header, answer.encode());
+  input_at(queue_.now() + kMicrosecond, [this, made]() mutable {
+    if (core_) core_->on_router_packet(0, made, queue_.now());
   });
 }
 

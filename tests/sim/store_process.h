@@ -72,6 +72,7 @@ class StoreProcess : public Process, public StoreOutput {
   void empty_files();
   void keep_ownership(ByteView packet);
   void count_as_held(ByteView packet);
+  void count_as_forgotten(ByteView packet);
   void handle(uint32_t endpoint, Bytes packet);
   void note_recovery(const Header& header, ByteView packet, uint32_t newest_before);
   uint32_t newest_generation() const;

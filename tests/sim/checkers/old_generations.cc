@@ -19,6 +19,8 @@ bool OldGenerations::concerns(const Header& header, uint32_t own_pnn, uint32_t s
     case Operation::RECORD_ASSIGN_END:
     case Operation::RECORD_COPY:
     case Operation::RECORD_COPIED:
+    case Operation::RECORD_FORGET:
+    case Operation::RECORD_FORGOTTEN:
     case Operation::COMMIT_SUBMIT:
     case Operation::COMMIT_APPEND:
     case Operation::COMMIT_APPLY:

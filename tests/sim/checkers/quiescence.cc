@@ -95,6 +95,27 @@ void check_key(World& world, const Placement& placement, uint32_t key) {
   }
 }
 
+// Deleted records are gone from all files, where clients that died before they could tell are found in time too.
+void check_forgotten(World& world) {
+  constexpr TimeNs kFoundInTime = 20 * kMillisecond;
+  if (world.options().vacuum == 0 || world.options().vacuum > kFoundInTime) return;
+  for (uint32_t key = 0; key < world.options().keys; ++key) {
+    uint32_t empty_on = CTDB_UNKNOWN_PNN;
+    bool in_use = false;
+    for (uint32_t pnn = 0; pnn < world.record_nodes(); ++pnn) {
+      const Bytes* value = world.node(pnn).database()->look(world.key_bytes(key));
+      if (value == nullptr) continue;
+      const std::optional<RecordHeader> header = read_record_header(*value);
+      const bool has_data = value->size() > CTDB_RECORD_HEADER_SIZE;
+      in_use = in_use || (has_data && header && header->dmaster == pnn);
+      if (!has_data) empty_on = pnn;
+    }
+    if (in_use || empty_on == CTDB_UNKNOWN_PNN) continue;
+    world.checkers.verdict.violation(
+        kName, "key " + std::to_string(key) + " is deleted and not forgotten" + on(empty_on));
+  }
+}
+
 void check_transactions(World& world) {
   std::vector<std::vector<Bytes>> keys;
   for (uint32_t pnn = 0; pnn < world.record_nodes(); ++pnn) {
@@ -142,6 +163,7 @@ void check_quiescence(World& world) {
   for (uint32_t pnn : members) check_node(world, world.node(pnn), generation);
   const Placement placement(members);
   for (uint32_t key = 0; key < world.options().keys; ++key) check_key(world, placement, key);
+  check_forgotten(world);
   if (world.options().transactions) check_transactions(world);
   if (world.options().functions) check_counters(world);
   world.checkers.copies.at_rest(std::min(world.options().copies, world.record_nodes()));

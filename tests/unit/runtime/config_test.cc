@@ -54,7 +54,7 @@ TEST(Config, EveryOptionIsRead) {
       "[cluster]\ncluster name = one\nnode address = 10.0.0.1\nnodes list = /n\ncluster lock = /l\n"
       "leader capability = false\nquorum = none\nport = 4380\nspin = adaptive\ntransport = tcp\n"
       "[database]\nvolatile database directory = /v\npersistent database directory = /p\n"
-      "state database directory = /s\ntdb mutexes = no\ncopies = smbXsrv_*=2\t*.tdb=3\n"
+      "state database directory = /s\ntdb mutexes = no\nvacuum interval = 7\ncopies = smbXsrv_*=2\t*.tdb=3\n"
       "[legacy]\nlmaster capability = 0\nstart as stopped = yes\nstart as disabled = TRUE\n"
       "[logging]\nlocation = file:/var/log/x\nlog level = DEBUG\n"
       "[ipc]\nrun directory = /r\nsocket = /r/c\nsetup socket = /r/s\n"
@@ -63,6 +63,7 @@ TEST(Config, EveryOptionIsRead) {
   EXPECT_EQ(parsed.text(), "");
   const Config& c = parsed.config;
   EXPECT_EQ(c.copies, (std::vector<CopiesRule>{{"smbXsrv_*", 2}, {"*.tdb", 3}}));
+  EXPECT_EQ(c.vacuum_interval, 7u);
   EXPECT_EQ(c.cluster_name, "one");
   EXPECT_EQ(c.node_address, "10.0.0.1");
   EXPECT_EQ(c.nodes_file, "/n");
@@ -150,6 +151,8 @@ TEST(Config, EachProblemNamesFileLineAndRemedy) {
        "c:2: '1048577' is no number of packets (write one up to 1048576, or 0 for no flight recorder)\n"},
       {"[database]\ncopies = a.tdb=2 b.tdb\n",
        "c:2: 'b.tdb' says of no database how many copies it has (write NAME=NUMBER, 1 to 8)\n"},
+      {"[database]\nvacuum interval = -1\n",
+       "c:2: '-1' is not such a time (write seconds, 1 to 86400, or 0 for never)\n"},
       {"[database]\ncopies = a=9\n",
        "c:2: 'a=9' says of no database how many copies it has (write NAME=NUMBER, 1 to 8)\n"},
       {"[database]\ncopies = =2\n",

@@ -46,6 +46,7 @@ class OneRecordFile : public RecordFile {
     value.assign(value_.begin(), value_.end());
     return !value_.empty();
   }
+  size_t value_bytes(ByteView) override { return value_.size(); }
   Result<void> store(ByteView, ByteView header, ByteView data) override {
     value_.assign(header.begin(), header.end());
     value_.insert(value_.end(), data.begin(), data.end());

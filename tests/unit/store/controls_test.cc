@@ -138,8 +138,9 @@ TEST_F(Controls, AnswersUnknownDatabasesAndWrongSizes) {
     EXPECT_EQ(status(opcode, Bytes(3)), -1);
     EXPECT_EQ(status(opcode, Bytes(5)), -1);
   }
-  for (Control opcode : {Control::DB_FREEZE, Control::DB_THAW, Control::FREEZE, Control::DB_PULL,
-                         Control::DB_VACUUM, Control::TRY_DELETE_RECORDS, Control::PUSH_RECORD}) {
+  for (Control opcode :
+       {Control::DB_FREEZE, Control::DB_THAW, Control::FREEZE, Control::DB_PULL, Control::DB_VACUUM,
+        Control::VACUUM_FETCH, Control::TRY_DELETE_RECORDS, Control::PUSH_RECORD}) {
     EXPECT_EQ(status(opcode, Bytes(5)), -1);
   }
   w.control(0, kClient, 777, static_cast<Control>(4711), {});

@@ -14,7 +14,7 @@ Bytes with_nul(std::string_view text) {
   return out;
 }
 
-World::World(uint32_t nodes, uint32_t chains) {
+World::World(uint32_t nodes, uint32_t chains, TimeNs vacuum) : vacuum_(vacuum) {
   for (uint32_t pnn = 0; pnn < nodes; ++pnn) {
     nodes_.push_back(std::make_unique<Node>(chains));
     start(pnn);
@@ -35,6 +35,7 @@ void World::start(uint32_t pnn, uint32_t open_generation, StoreOptions options) 
   n.granted.clear();
   options.pnn = pnn;
   options.open_generation = open_generation;
+  options.vacuum_interval = vacuum_;
   n.store = std::make_unique<Store>(options, n.files, n, &n.disk);
   n.store->on_router_up(now_);
 }

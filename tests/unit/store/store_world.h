@@ -80,7 +80,8 @@ class Node : public StoreOutput {
 
 class World {
  public:
-  explicit World(uint32_t nodes, uint32_t chains = 64);
+  // `vacuum`: how long deleted records rest; 0: they stay, and no timer is set for them.
+  explicit World(uint32_t nodes, uint32_t chains = 64, TimeNs vacuum = 0);
 
   Node& node(uint32_t pnn) { return *nodes_[pnn]; }
   Store& store(uint32_t pnn) { return *nodes_[pnn]->store; }
@@ -157,6 +158,7 @@ class World {
   std::vector<std::unique_ptr<Node>> nodes_;
   std::map<std::pair<uint32_t, uint32_t>, std::deque<Bytes>> links_;
   std::set<std::pair<uint32_t, uint32_t>> cut_;
+  TimeNs vacuum_;
   TimeNs now_ = kSecond;
   Bytes answer_;
 };

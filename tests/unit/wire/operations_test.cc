@@ -231,7 +231,7 @@ TEST(Operations, EveryPacketTypeOfTheProtocolIsInTheTable) {
 }
 
 TEST(Operations, NumbersTheProtocolDoesNotHaveAreNotFound) {
-  for (const uint32_t number : {6u, 11u, 12u, 0xFFFu, 0x1009u, 0x103Fu, 0x1047u, 0xFFFFFFFFu}) {
+  for (const uint32_t number : {6u, 11u, 12u, 0xFFFu, 0x1009u, 0x103Fu, 0x1049u, 0xFFFFFFFFu}) {
     EXPECT_EQ(find_operation(number), nullptr) << number;
   }
   for (const uint32_t number : {163u, 164u, 0xFFFu, 0x1005u, 0xFFFFFFFFu}) {
@@ -250,6 +250,7 @@ TEST(Operations, OwnOperationsAreFoundByNumber) {
 TEST(Operations, RecordsTravelOnTheDataLane) {
   EXPECT_GE(static_cast<uint32_t>(Operation::RECORD_DATABASES), 0x1040u);
   EXPECT_TRUE(is_record_operation(static_cast<uint32_t>(Operation::RECORD_COPIED)));
+  EXPECT_TRUE(is_record_operation(static_cast<uint32_t>(Operation::RECORD_FORGOTTEN)));
   EXPECT_TRUE(is_record_operation(static_cast<uint32_t>(Operation::COMMIT_SUBMIT)));
   EXPECT_TRUE(is_record_operation(static_cast<uint32_t>(Operation::DATABASE_CONTENT)));
   EXPECT_LT(static_cast<uint32_t>(Operation::STORE_SUSPEND), 0x1040u);
