@@ -48,10 +48,11 @@ void Vacuum::walk_slice(TimeNs now) {
       if (std::exchange(hurried_, false)) ctx_.deleted.hurry(now);
       return;
     }
-    if (entry->deletion != Deletion::kNone || !may_go(*db, *entry) || !ctx_.chains.try_take(*db, *entry))
-      continue;
-    if (is_deleted(*db, *entry)) ctx_.deleted.note(*db, *entry, now);
-    ctx_.chains.let_go(*db, *entry);
+    if (entry->deletion != Deletion::kNone || !ctx_.owns(*entry) || !entry->in_file) continue;
+    // One that is busy is looked at later, and not only by the next walk.
+    const bool held = may_go(*db, *entry) && ctx_.chains.try_take(*db, *entry);
+    if (!held || is_deleted(*db, *entry)) ctx_.deleted.note(*db, *entry, now);
+    if (held) ctx_.chains.let_go(*db, *entry);
   }
 }
 
