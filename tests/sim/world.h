@@ -4,6 +4,7 @@
 #ifndef CTDB_TESTS_SIM_WORLD_H_
 #define CTDB_TESTS_SIM_WORLD_H_
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -76,7 +77,8 @@ class World : private NetworkEvents, private Lives::Watcher {
   static const char* counters_name() { return "counters.tdb"; }
   // Fewer nodes were lost with what they had than there are copies of it.
   bool nothing_may_be_lost() const {
-    return checkers.copies.losses() < options_.copies && !checkers.lives.anything_discarded();
+    const size_t copies = std::min<size_t>(options_.copies, checkers.lives.fewest_members());
+    return checkers.copies.losses() < copies && !checkers.lives.anything_discarded();
   }
 
   EventQueue queue;

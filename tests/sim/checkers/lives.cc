@@ -26,6 +26,7 @@ void Lives::generation_takes_effect(uint32_t generation) {
   newest_effect_ = generation;
   const auto found = made_.find(generation);
   if (found == made_.end()) return;
+  fewest_members_ = std::min(fewest_members_, found->second.members.size());
   for (uint32_t pnn = 0; pnn < nodes_.size(); ++pnn) {
     const bool member = std::ranges::binary_search(found->second.members, pnn);
     // The base of a recovery may be older than an attempt that was given up. Who was prepared for that one keeps its records;

@@ -11,6 +11,7 @@
 #define CTDB_TESTS_SIM_CHECKERS_LIVES_H_
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <vector>
@@ -64,6 +65,8 @@ class Lives {
   uint32_t newest_opened() const { return newest_opened_; }
   uint64_t lives_ended() const { return ends_.size(); }
   bool anything_discarded() const { return anything_discarded_; }
+  // The fewest members that a generation had, so far: no record had more copies at that time.
+  size_t fewest_members() const { return fewest_members_; }
 
  private:
   struct Node {
@@ -84,6 +87,7 @@ class Lives {
   Watcher& watcher_;
   std::map<uint32_t, Made> made_;
   bool anything_discarded_ = false;
+  size_t fewest_members_ = SIZE_MAX;
   uint32_t newest_effect_ = 0;
   uint32_t newest_opened_ = 0;
   std::vector<Ended> ends_;
