@@ -56,9 +56,10 @@ Result<void> traverse_database(Connection& connection, uint32_t db_id,
   (void)ctdb_deregister(connection.client(), srvid, connection.left_ms());
   if (!served) return served;
   if (traverse.malformed)
-    return fail(ErrorCode::kInvalid,
-                "the traverse is not complete: a node left or stopped serving meanwhile, left out records that were "
-                "locked for long, was too slow, or sent something malformed (the log of this node says which)");
+    return fail(
+        ErrorCode::kInvalid,
+        "the traverse is not complete: a node left or stopped serving meanwhile, left out records that were "
+        "locked for long, was too slow, or sent something malformed (the log of this node says which)");
   return {};
 }
 

@@ -53,7 +53,6 @@ struct Form {
 Form form_of(Kind kind) {
   switch (kind) {
     case Kind::k_u8:
-      return {FT_UINT8, BASE_DEC};
     case Kind::k_named8:
       return {FT_UINT8, BASE_DEC};
     case Kind::k_flags8:

@@ -55,7 +55,7 @@ std::string Complaints::why(uint32_t pnn) const {
     if (!by.empty()) return nodes_text(by) + (by.size() == 1 ? " says: " : " say: ") + of_.at(by[0]).error;
     return "its store could not recover: " + of_.at(pnn).error + ", which no other store says";
   }
-  const std::string late = "its store did not recover in time";
+  std::string late = "its store did not recover in time";
   if (!by.empty()) return late + ": " + nodes_text(by) + (by.size() == 1 ? " waits" : " wait") + " for it";
   const auto own = of_.find(pnn);
   if (own == of_.end() || contains(own->second.about, pnn)) return late;

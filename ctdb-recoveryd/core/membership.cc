@@ -147,7 +147,7 @@ class Search {
 };
 
 std::vector<size_t> heaviest(const Graph& graph, const std::vector<size_t>& group) {
-  const std::vector<size_t> large = by_turns(graph, group);
+  std::vector<size_t> large = by_turns(graph, group);
   if (group.size() > kCutNodesMax) return large;
   uint64_t known = 0;
   for (size_t i = 0; i < group.size(); ++i) {
