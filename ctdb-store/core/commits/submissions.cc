@@ -45,7 +45,7 @@ void Submissions::take(uint32_t endpoint, CommitKind kind, bool locked, ByteView
   bytes_ += payload.size();
   const uint64_t id = next_id_++;
   Pending& pending = pending_[id];
-  pending = {endpoint, kind, false, locked, to_bytes(payload), std::move(answer)};
+  pending = {endpoint, kind, false, false, locked, to_bytes(payload), std::move(answer)};
   if (ctx_.is_open()) send(id, pending);
 }
 
@@ -62,6 +62,7 @@ std::string Submissions::why_out() const {
 void Submissions::send(uint64_t id, Pending& pending) {
   ways_.send(coordinator_, Operation::COMMIT_SUBMIT,
              CommitSubmit{id, pending.kind, pending.sent, pending.payload}.encode());
+  pending.again = pending.sent;
   pending.sent = true;
 }
 
@@ -83,7 +84,11 @@ void Submissions::result(uint32_t from, const CommitResult& message) {
   } else {
     ++ctx_.counts.commits_failed;
   }
-  if (pending.answer) pending.answer(message.status, message.error);
+  if (!pending.answer) return;
+  if (message.status == 0 || !pending.again) return pending.answer(message.status, message.error);
+  // The members have nothing of it now. A node that is none may have it in its log from before, and bring it back.
+  pending.answer(kCommitUnknown,
+                 "a recovery came in between: look whether it happened (" + message.error + ")");
 }
 
 void Submissions::client_gone(uint32_t endpoint) {

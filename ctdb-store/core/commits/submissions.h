@@ -3,7 +3,9 @@
 //
 // Invariants:
 //  1. A transaction is answered when it is known whether it happened; or, when this node leaves the cluster in the middle of
-//     it, with kCommitUnknown: smbd looks at the sequence number then, and asks again (client-semantics §7.1).
+//     it, with kCommitUnknown: smbd looks at the sequence number then, and asks again (client-semantics §7.1). So is one
+//     that failed when it was put again: a member of the earlier generation that is not in this one may still have it on
+//     its disk, and if nothing else is committed until it is back, then it happens.
 //  2. While this node is no member nothing new is taken; the refusal comes after a while, because smbd asks again at once.
 #ifndef CTDB_STORE_CORE_COMMITS_SUBMISSIONS_H_
 #define CTDB_STORE_CORE_COMMITS_SUBMISSIONS_H_
@@ -50,6 +52,7 @@ class Submissions {
     uint32_t endpoint = 0;
     CommitKind kind = CommitKind::kRecords;
     bool sent = false;
+    bool again = false;  // it was sent in an earlier generation, too
     bool locked = false;
     Bytes payload;
     Answer answer;

@@ -226,6 +226,28 @@ TEST_F(Commits, AnUnansweredOneOfANodeThatLeavesIsUnknown) {
   EXPECT_EQ(w.control_answer(0, kClient, 7)->status, 2);
 }
 
+// The coordinator had written it when it was cut off. The others are sure that they have nothing of it, and cannot be that it is nowhere.
+TEST_F(Commits, OneThatFailsWhenItIsPutAgainIsUnknown) {
+  EXPECT_EQ(commit(2, "k", "before"), 0);
+  ASSERT_EQ(coordinator(), 0u);
+  w.on_link = [](uint32_t from, uint32_t, ByteView) { return from != 0; };
+  submit(2, 7, transaction("k", "after", 2));
+  w.run();
+  w.order(0, Operation::STORE_SUSPEND, StoreSuspend{false, "no quorum"}.encode());
+  w.node(1).disk.set_full(true);
+  recover(20, {1, 2});
+  w.pass(kSecond);
+  const auto reply = w.control_answer(2, kClient, 7);
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->status, kCommitUnknown) << reply->error;
+  EXPECT_EQ(on(2, "k"), "before");
+  w.node(1).disk.set_full(false);
+  w.on_link = [](auto, auto, auto) { return true; };
+  recover(30, {0, 1, 2});
+  w.pass(kSecond);
+  expect_everywhere("k", "after");
+}
+
 // Whoever dies, at whichever packet: the transaction is on all nodes or on none, and what was answered is there.
 TEST_F(Commits, WhoeverDiesAtWhicheverStep) {
   for (uint32_t victim = 0; victim < 3; ++victim) {
