@@ -8,7 +8,6 @@
 namespace ctdb::sim {
 namespace {
 
-constexpr TimeNs kStorePatience = 50 * kMillisecond;
 constexpr TimeNs kHolderCheck = 500 * kMicrosecond;
 
 }  // namespace

@@ -11,6 +11,9 @@ class Node;
 
 class KeeperProcess : public Process {
  public:
+  // After the end of the lease: until then the store may act itself.
+  static constexpr TimeNs kStorePatience = 50 * kMillisecond;
+
   explicit KeeperProcess(Node& node);
 
   void start();

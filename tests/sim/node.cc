@@ -63,6 +63,24 @@ void Node::note_excluded() {
   excluded_paused_ = paused();
 }
 
+void Node::end_pause() {
+  if (paused()) pauses_.back().until = world_.now();
+}
+
+// The machine stood still when the keeper's turn came, and the chain was locked before that was made up for. Whether it still stood
+// still when its exclusion showed says nothing: a decision may show much later, and the keeper waits for the chain.
+bool Node::before_the_keepers_turn(TimeNs locked_at) const {
+  constexpr TimeNs kScheduling = 1 * kMillisecond;
+  TimeNs turn = excluded_lease_ + KeeperProcess::kStorePatience;
+  bool put_off = false;
+  for (const Pause& pause : pauses_) {
+    if (pause.from > turn || pause.until <= excluded_lease_) continue;
+    turn = pause.until + KeeperProcess::kStorePatience;
+    put_off = true;
+  }
+  return put_off && locked_at <= turn + kScheduling;
+}
+
 bool Node::excused(TimeNs locked_at, bool cut_off) {
   SingleOwner& checker = world_.checkers.single_owner;
   if (locked_at <= excluded_lease_) {
@@ -76,7 +94,7 @@ bool Node::excused(TimeNs locked_at, bool cut_off) {
     checker.excuse_dead_node();
     return true;
   }
-  if (excluded_paused_ && !page->records_taken()) {
+  if ((excluded_paused_ || before_the_keepers_turn(locked_at)) && !page->records_taken()) {
     checker.excuse_paused_node();
     return true;
   }
@@ -161,14 +179,14 @@ void Node::kill_all() {
   page = std::move(*NodePage::in_memory());
   world_.checkers.lives.store_cleared(pnn_);
   boots_at_ = world_.now() + kBootTime;
-  paused_until_ = 0;
+  end_pause();
   router_changed();
 }
 
 void Node::repair() {
   if (!booted()) return world_.queue.at(boots_at_, [this] { repair(); });
   if (router.stopped()) world_.network.set_responsive(pnn_, true);
-  paused_until_ = 0;
+  end_pause();
   files.set_no_room(false);
   recoveryd.set_can_persist(true);
   set_descriptors_left(true);

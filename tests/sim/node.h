@@ -47,9 +47,9 @@ class Node {
   void kill_all();
   static constexpr TimeNs kBootTime = 2500 * kMillisecond;
   // Everything here stands still for so long; Faults stops it and lets it go on.
-  void pause(TimeNs for_time) { paused_until_ = world_now() + for_time; }
-  bool paused() const { return world_now() < paused_until_; }
-  TimeNs paused_until() const { return paused_until_; }
+  void pause(TimeNs for_time) { pauses_.push_back({world_now(), world_now() + for_time}); }
+  bool paused() const { return world_now() < paused_until(); }
+  TimeNs paused_until() const { return pauses_.empty() ? 0 : pauses_.back().until; }
   void start_router();
   void start_store();
   void start_recoveryd();
@@ -94,8 +94,15 @@ class Node {
   MemoryDatabase* database_ = nullptr;  // once it is there it stays
   bool booted() const;
   TimeNs world_now() const;
+  void end_pause();
+  bool before_the_keepers_turn(TimeNs locked_at) const;
+
+  struct Pause {
+    TimeNs from;
+    TimeNs until;
+  };
+  std::vector<Pause> pauses_;  // a few in a run
   TimeNs boots_at_ = 0;
-  TimeNs paused_until_ = 0;
   TimeNs revoked_at_ = 0;
   bool proved_gone_ = false;
   TimeNs excluded_lease_ = 0;      // when the lease was over with which the node was left out

@@ -4,9 +4,9 @@
 //
 // There are three excuses, all for classic clients only, and all are counted: a client that had the chain lock before the
 // lease of its node ended uses the record once more; so may one whose node was left out because router and keeper were
-// dead, until it reads the end of its connection; and one on a machine that was paused as a whole, in the moment
-// before its keeper fences. What they write is lost: limits of files that clients lock on
-// their own.
+// dead, until it reads the end of its connection; and one on a machine that was paused as a whole, until the keeper has
+// fenced: if the node was left out during the pause, or the client had the chain before the keeper's turn came, which the pause
+// put off. What they write is lost: limits of files that clients lock on their own.
 #ifndef CTDB_TESTS_SIM_CHECKERS_SINGLE_OWNER_H_
 #define CTDB_TESTS_SIM_CHECKERS_SINGLE_OWNER_H_
 
