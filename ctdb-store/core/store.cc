@@ -445,7 +445,7 @@ void Store::Impl::suspended(bool discard, bool fenced) {
 
 // Others may have what this node's clients held.
 void Store::Impl::lose_locks() {
-  traverse_.serving_ended(recovery_.stopped());
+  traverse_.serving_ended();
   migration_.lose_holds();
   if (commits_ != nullptr) commits_->membership_ended();
 }

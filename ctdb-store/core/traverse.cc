@@ -64,6 +64,8 @@ void Traverse::start(uint32_t endpoint, const TraverseRequest& request, TimeNs n
     running.asked.push_back({ctx_.self});
     return ask(running, now);
   }
+  // What this node knows of the members is of the past, or nothing since its store was restarted; there may be others by now.
+  if (ctx_.phase == StorePhase::kSuspended) running.incomplete = "this node takes no part in the cluster now";
   // Which nodes have the records is being decided: it begins when that is known.
   const bool making = ctx_.phase == StorePhase::kRecovering || ctx_.phase == StorePhase::kPrepared;
   if (!making && ctx_.phase != StorePhase::kWaiting) ask_members(running, now);
@@ -168,7 +170,8 @@ bool Traverse::data(uint32_t node, ByteView element) {
   if (!end) return false;
   // What is missing went with a link: the recovery that follows has the node asked again.
   if (end->records != at->records) return true;
-  if (end->left_out) running->incomplete = "node " + std::to_string(node) + " has left records out";
+  if (end->left_out && running->incomplete.empty())
+    running->incomplete = "node " + std::to_string(node) + " has left records out";
   at->done = true;
   if (all_done(*running)) finish(running);
   return true;
@@ -305,7 +308,7 @@ void Traverse::read(uint32_t initiator, uint32_t reqid, const TraverseRequest& r
   source.forgotten_at = now + ctx_.options.traverse_timeout + kStallMax;
   const Database* db = ctx_.databases.find(request.db_id);
   if (db == nullptr) return;
-  source.cut_short = records_taken_ && !db->full_copy() && (initiator != ctx_.self || !stopped_);
+  source.cut_short = records_taken_ && !db->full_copy();
   source.walk.start(*db);
   // What has arrived and waits for its chain is nobody's record yet.
   ctx_.activities.for_each_used([&](Activity& activity) {
@@ -330,9 +333,8 @@ void Traverse::kill(uint32_t initiator, const TraverseRequest& request) {
   });
 }
 
-void Traverse::serving_ended(bool stopped) {
+void Traverse::serving_ended() {
   records_taken_ = true;
-  stopped_ = stopped;
   for (Source& source : sources_) {
     const Database* db = ctx_.databases.find(source.request.db_id);
     if (db != nullptr && !db->full_copy()) source.cut_short = true;

@@ -5,7 +5,8 @@
 //
 // A client gets exactly one end marker, when every member is done or has left. A record whose chain a client holds
 // is waited for; one whose chain stays locked for seconds is left out. A client whose traverse is not complete (that, a
-// record too large for a packet, a member that left or stopped serving before it was done, or the time was over) is told: what
+// record too large for a packet, a member that left or stopped serving before it was done, a node that was no member itself when it
+// began, or the time was over) is told: what
 // comes before the end marker is no record, which smbd takes for an error (client-semantics §9).
 //
 // Records move meanwhile. A reader therefore also sends what leaves or arrives, from when it is asked until the initiator has
@@ -71,9 +72,8 @@ class Traverse : public MoveWatcher {
   void read(uint32_t initiator, uint32_t reqid, const TraverseRequest& request, TimeNs now);
   // By node `initiator`.
   void kill(uint32_t initiator, const TraverseRequest& request);
-  // This node's records are taken away: who reads them before the next generation does not get all. `stopped`: to clients of this
-  // node, they are not the cluster's any more.
-  void serving_ended(bool stopped);
+  // This node's records are taken away: who reads them before the next generation does not get all.
+  void serving_ended();
   void on_move(const Database& db, ByteView key, const RecordHeader& header, ByteView data) override;
 
   bool has_work() const {
@@ -155,7 +155,7 @@ class Traverse : public MoveWatcher {
   std::list<Source> sources_;   // readers,
   std::list<Source> watching_;  // and those that are done: records may arrive yet
   size_t keys_ = 0;             // remembered
-  bool records_taken_ = false, stopped_ = false;
+  bool records_taken_ = false;
   TimeNs stalled_until_ = 0;  // != 0: the first reader waits for a chain
   Bytes element_;
   Bytes moved_;

@@ -528,7 +528,7 @@ typedef struct ctdb_control_request {
  * A traverse (TRAVERSE_START, 20, to the own node) is a control whose records come as messages. There is no snapshot and no writer
  * waits. What is in the database all the time comes once, as it was at some time since 0.2 s before the beginning; what is
  * on its way between two nodes for longer than that may be missing. The last message has no key and no value. When
- * not all records could be read (a node left meanwhile, a lock was held for seconds, it took too long) the one before
+ * not all records could be read (a node left meanwhile, the own one was no member, a lock was held for seconds, it took too long) the one before
  * it has a key and no value, not even a record header: what came is not everything.
  * Errors: CTDB_ERR_INVALID (a group without CTDB_CONTROL_FLAG_NOREPLY), CTDB_ERR_TIMEOUT, CTDB_ERR_TOO_BIG, CTDB_ERR_BUSY,
  * CTDB_ERR_PROTOCOL. */

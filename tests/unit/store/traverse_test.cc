@@ -330,6 +330,31 @@ TEST_F(Traverse, IsNotCompleteWhenANodeStopsServing) {
   EXPECT_TRUE(got[2].end);
 }
 
+// A node that is stopped knows the members of the past, or nothing when its store was restarted: others have records now.
+TEST_F(Traverse, IsNotCompleteOnANodeThatIsNoMember) {
+  start();
+  for (const bool restarted : {false, true}) {
+    SCOPED_TRACE(restarted ? "restarted" : "as it was");
+    w.recover(w.store(0).generation() + 1, w.store(0).generation(), {0, 1});
+    w.order(1, Operation::STORE_SUSPEND, StoreSuspend{true, "stopped by the administrator"}.encode());
+    w.run();
+    w.recover(w.store(0).generation() + 1, w.store(0).generation(), {0, 2});
+    take(2, "k", "x");
+    if (restarted) {
+      w.start(1, 10);
+      w.order(1, Operation::STORE_SUSPEND, StoreSuspend{true, "stopped by the administrator"}.encode());
+      w.run();
+    }
+    w.control(1, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+    w.pass(kSecond);
+    const auto got = records(1, 7, 1);
+    ASSERT_EQ(got.size(), 2u);
+    EXPECT_TRUE(got[0].error);
+    EXPECT_TRUE(got[1].end);
+    EXPECT_NE(w.node(1).logs.back().find("takes no part in the cluster"), std::string::npos);
+  }
+}
+
 // A client of another node, in another container, has the same process id and so the same numbers.
 TEST_F(Traverse, IsNotKilledByAnotherNodesClient) {
   start();
