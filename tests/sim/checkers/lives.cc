@@ -42,11 +42,12 @@ void Lives::generation_takes_effect(uint32_t generation) {
 
 void Lives::store_recovers(uint32_t pnn, uint32_t generation, bool discards) {
   Node& node = nodes_[pnn];
-  // It was told to. Or it came back from a crash and had missed that a generation it had prepared was opened.
+  // It was told to. Or it came back from a crash and had missed that a generation it had prepared was decided. Attempts that it
+  // has only begun since do not make it know of that one: what it is prepared for does.
   if (node.discarding || (discards && node.store_restarted)) end(pnn);
   node.recovering = generation;
   node.discarding = false;
-  node.store_restarted = false;
+  if (discards) node.store_restarted = false;
   // A store that was stopped works off old orders: they bring nobody back.
   if (!discards && generation >= newest_effect_) node.valid = true;
 }
