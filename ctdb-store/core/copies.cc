@@ -21,6 +21,11 @@ namespace {
 constexpr uint32_t kRenewalsMax = 32;       // under way
 constexpr uint32_t kRecordsPerSlice = 256;  // looked at for renewal
 
+// It is this node's, but a client has had its chain locked since before the generation opened, so the header does not say so yet.
+bool becomes_ours(const RecordEntry& entry) {
+  return entry.activity != nullptr && entry.activity->job == HeaderJob::kPromote;
+}
+
 size_t copies_beside(const StoreContext& context, const Database& db) {
   return std::min<size_t>(db.copies, context.placement.members().size()) - 1;
 }
@@ -234,7 +239,7 @@ void Migration::work(TimeNs now) {
     }
     const size_t wanted = copies_beside(ctx_, *db);
     const bool done = entry->copied_generation == ctx_.generation && entry->copied_nodes == wanted;
-    if (wanted == 0 || done || !ctx_.owns(*entry)) continue;
+    if (wanted == 0 || done || !(ctx_.owns(*entry) || becomes_ours(*entry))) continue;
     Activity& activity = ctx_.activities.attach(*db, *entry);
     Waiting* item = ctx_.waiting.take();
     item->kind = Waiting::Kind::kPush;

@@ -246,6 +246,28 @@ TEST_F(Copies, AreMadeAnewWhenTheirHolderLeaves) {
   EXPECT_EQ(fetch(3 - other, "k"), "v");
 }
 
+// A copy whose chain a client has locked becomes the record long after the generation has opened, and is pushed then.
+TEST_F(Copies, AreMadeAnewOfARecordThatBecomesOneLate) {
+  const std::string key = w.key_of(1);
+  change(0, key, "v");
+  EXPECT_EQ(pushed(0, key), 2);
+  const uint32_t other = copy_node(key, 0, {0, 1, 2});
+  ASSERT_TRUE(w.db(other).lock(as_bytes(key), 99));
+  w.stop(0);
+  w.recover(11, 10, {1, 2, 3});
+  w.pass(kMillisecond);
+  EXPECT_EQ(w.header(other, key)->dmaster, 0u) << "a client has the chain";
+  w.db(other).unlock(as_bytes(key), 99);
+  w.serve_workers();
+  w.pass(kMillisecond);
+  ASSERT_EQ(w.header(other, key)->dmaster, other);
+  w.stop(other);
+  std::vector<uint32_t> left = {1, 2, 3};
+  std::erase(left, other);
+  w.recover(12, 11, left);
+  EXPECT_EQ(fetch(left[0], key), "v");
+}
+
 TEST_F(Copies, ARaisedNumberHoldsForWhatIsThereAlready) {
   World fresh(4);
   std::swap(w, fresh);
