@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/store/store_world.h"
+#include "tests/unit/store/stores_fixture.h"
 
 namespace ctdb::test {
 
@@ -17,13 +17,8 @@ inline Bytes u32_bytes(uint32_t value) {
   return out;
 }
 
-class Controls : public ::testing::Test {
+class Controls : public StoresTest {
  protected:
-  Controls() : w(3) {}
-  void start() {
-    w.recover(10, CTDB_INVALID_GENERATION, {0, 1, 2});
-    w.attach(0);
-  }
   // Sends a client's control to its node and returns the answer.
   std::optional<ReplyControl> ask(Control opcode, ByteView data, uint32_t pnn = 0) {
     w.control(pnn, kClient, ++reqid, opcode, data);
@@ -34,14 +29,6 @@ class Controls : public ::testing::Test {
     const auto reply = ask(opcode, data, pnn);
     return reply ? reply->status : 12345;
   }
-  void take(uint32_t pnn, std::string_view key, std::string_view data) {
-    w.call(pnn, 5, 1, key);
-    w.pass(kMillisecond);
-    ASSERT_TRUE(w.answered(pnn, 5, 1));
-    ASSERT_TRUE(w.write(pnn, key, data));
-    w.pass(kMillisecond);
-  }
-  World w;
   uint32_t reqid = 0;
 };
 

@@ -5,31 +5,14 @@
 #include <algorithm>
 
 #include "libctdbipc/wire/placement.h"
-#include "tests/unit/store/store_world.h"
+#include "tests/unit/store/stores_fixture.h"
 
 namespace ctdb::test {
 namespace {
 
-class FallenBack : public ::testing::Test {
+class FallenBack : public StoresTest {
  protected:
-  FallenBack() : w(4) {}
-  void start(const std::vector<uint32_t>& members) {
-    w.recover(10, CTDB_INVALID_GENERATION, members);
-    w.attach(members[0]);
-  }
-  void take(uint32_t pnn, std::string_view key, std::string_view data) {
-    w.call(pnn, 5, 1, key);
-    w.pass(kMillisecond);
-    ASSERT_TRUE(w.answered(pnn, 5, 1));
-    ASSERT_TRUE(w.write(pnn, key, data));
-    w.pass(2 * kMillisecond);
-  }
-  std::string fetch(uint32_t pnn, std::string_view key) {
-    w.call(pnn, 6, 2, key, CTDB_FUNC_FETCH);
-    w.pass(kMillisecond);
-    const auto reply = w.answer(pnn, 6, 2);
-    return reply ? std::string(as_text(reply->data)) : "no answer";
-  }
+  FallenBack() : StoresTest(4) {}
   uint64_t counted() {
     uint64_t sum = 0;
     for (uint32_t pnn = 1; pnn < 4; ++pnn) sum += w.store(pnn).counts().records_fallen_back;
@@ -52,7 +35,6 @@ class FallenBack : public ::testing::Test {
     }
   }
   void owner_leaves(uint32_t before);
-  World w;
 };
 
 bool may_be_older(const std::optional<RecordHeader>& header) {

@@ -4,27 +4,16 @@
 
 #include <algorithm>
 
-#include "tests/unit/store/store_world.h"
+#include "tests/unit/store/stores_fixture.h"
 
 namespace ctdb::test {
 namespace {
 
 constexpr MemoryDatabase::Holder kClient = 50;
 
-class Locks : public ::testing::Test {
+class Locks : public StoresTest {
  protected:
-  explicit Locks(uint32_t chains = 64) : w(3, chains) {
-    w.recover(10, CTDB_INVALID_GENERATION, {0, 1, 2});
-    w.attach(0);
-  }
-  void take(uint32_t pnn, std::string_view key, std::string_view data) {
-    w.call(pnn, 5, 1, key);
-    w.pass(kMillisecond);
-    ASSERT_TRUE(w.answered(pnn, 5, 1));
-    ASSERT_TRUE(w.write(pnn, key, data));
-    w.pass(kMillisecond);  // the hold is over
-  }
-  World w;
+  explicit Locks(uint32_t chains = 64) : StoresTest(3, chains) { start(); }
 };
 
 class OneChain : public Locks {

@@ -6,30 +6,14 @@
 #include <map>
 
 #include "libctdbipc/base/random.h"
-#include "tests/unit/store/store_world.h"
+#include "tests/unit/store/stores_fixture.h"
 
 namespace ctdb::test {
 namespace {
 
-class Recovery : public ::testing::Test {
+class Recovery : public StoresTest {
  protected:
-  Recovery() : w(3) {
-    w.recover(10, CTDB_INVALID_GENERATION, {0, 1, 2});
-    w.attach(0);
-  }
-  void take(uint32_t pnn, std::string_view key, std::string_view data) {
-    w.call(pnn, 5, 1, key);
-    w.pass(kMillisecond);
-    ASSERT_TRUE(w.answered(pnn, 5, 1));
-    ASSERT_TRUE(w.write(pnn, key, data));
-    w.pass(kMillisecond);
-  }
-  std::string fetch(uint32_t pnn, std::string_view key) {
-    w.call(pnn, 6, 2, key, CTDB_FUNC_FETCH);
-    w.pass(kMillisecond);
-    const auto reply = w.answer(pnn, 6, 2);
-    return reply ? std::string(as_text(reply->data)) : "no answer";
-  }
+  Recovery() { start(); }
   StoreRecovered last_report(uint32_t pnn) {
     for (auto at = w.node(pnn).to_recoveryd.rbegin(); at != w.node(pnn).to_recoveryd.rend(); ++at) {
       if (at->operation() == Operation::STORE_RECOVERED)
@@ -43,7 +27,6 @@ class Recovery : public ::testing::Test {
     w.order(pnn, Operation::STORE_SUSPEND, message.encode());
     w.run();
   }
-  World w;
 };
 
 TEST_F(Recovery, SaysHelloWithWhatItHas) {
