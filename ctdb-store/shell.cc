@@ -157,6 +157,7 @@ void StoreShell::on_router_frame(const Channel::Frame& frame) {
     return store_->on_client_crowded(frame.info.endpoint, kind == ConnectionFrame::kCrowded);
   if (frame.info.flags != 0) return adopted_.on_router_frame(frame.info, frame.packet);
   hooks_.arrived(frame.packet);
+  spin_.received(frame.packet);
   store_->on_router_packet(frame.info.endpoint, frame.packet, loop_.now());
 }
 

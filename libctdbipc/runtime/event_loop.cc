@@ -335,6 +335,7 @@ Result<void> EpollLoop::run() {
     }
     turns_without_wait = 0;
     const bool stays_awake = awake_until_ != 0 && boot_time() < awake_until_;
+    if (!stays_awake) awake_until_ = 0;  // no clock is read again before somebody asks anew
     const bool may_sleep = !stopped_ && !busy && !stays_awake && timers < kDrainBudget && arm_all();
     if (Result<void> waited = wait(may_sleep); !waited) return waited;
   }
