@@ -162,20 +162,21 @@ Outcome one_counter(const Setting& setting, bool by_function, useconds_t pause_u
     while (shared->go.load() != 2) {
       raise(*client);
       ++done;
+      // The row's own rhythm: what is measured is a counter that rests between two raises.
       if (pause_us > 0) usleep(pause_us);
     }
     shared->operations += done;
     _exit(0);
   }
   auto client = open(0);
-  while (shared->ready.load() < kNodes - 1) usleep(1000);
+  while (shared->ready.load() < kNodes - 1) usleep(1000);  // between two looks
   std::vector<double> micros;
   const Clock::time_point start = Clock::now();
   while (seconds_since(start) < setting.seconds) {
     const Clock::time_point before = Clock::now();
     raise(*client);
     micros.push_back(seconds_since(before) * 1e6);
-    if (pause_us > 0) usleep(pause_us);
+    if (pause_us > 0) usleep(pause_us);  // outside of what is timed
   }
   shared->go = 2;
   wait_for_children(children);

@@ -156,7 +156,6 @@ def show(result):
 
 def main():
     arguments = parse_arguments()
-    # The device's addresses are those of this network, so no other one.
     result = measure(arguments)
     show(result)
     if arguments.json:
