@@ -6,22 +6,14 @@
 
 #include <map>
 
-#include "libctdbipc/base/random.h"
-#include "tests/unit/store/store_world.h"
+#include "tests/unit/store/disorder.h"
 
 namespace ctdb::test {
 namespace {
 
-constexpr uint32_t kNodes = 3;
-constexpr MemoryDatabase::Holder kStuckClient = 60;
-
-class Chaos {
+class Chaos : Disorder {
  public:
-  explicit Chaos(uint64_t seed) : random_(seed), w_(kNodes, 4) {
-    w_.recover(generation_, CTDB_INVALID_GENERATION, {0, 1, 2});
-    w_.attach(0);
-    for (int i = 0; i < 6; ++i) keys_.push_back("counter" + std::to_string(i));
-  }
+  explicit Chaos(uint64_t seed) : Disorder(seed, 6) {}
 
   void run(int steps) {
     for (int i = 0; i < steps; ++i) {
@@ -33,9 +25,6 @@ class Chaos {
   }
 
  private:
-  uint32_t any_node() { return static_cast<uint32_t>(random_.below(kNodes)); }
-  const std::string& any_key() { return keys_[random_.below(keys_.size())]; }
-
   void step() {
     switch (random_.below(40)) {
       case 0:
@@ -79,28 +68,6 @@ class Chaos {
     ++truth_[key];
   }
 
-  void toggle_lock() {
-    const uint32_t pnn = any_node();
-    const std::string& key = any_key();
-    if (w_.db(pnn).holder(as_bytes(key)) == kStuckClient) {
-      w_.db(pnn).unlock(as_bytes(key), kStuckClient);
-    } else {
-      w_.db(pnn).lock(as_bytes(key), kStuckClient);
-    }
-  }
-
-  void unlock_all() {
-    for (uint32_t pnn = 0; pnn < kNodes; ++pnn) w_.db(pnn).release_all(kStuckClient);
-  }
-
-  void lose_links() {
-    for (uint32_t a = 0; a < kNodes; ++a) {
-      for (uint32_t b = 0; b < kNodes; ++b) {
-        if (random_.one_in(2)) w_.link(a, b).clear();
-      }
-    }
-  }
-
   // With as many attempts that come to nothing as chance will have.
   void recovery() {
     do {
@@ -120,31 +87,15 @@ class Chaos {
   }
 
   void finish_recovery() {
-    for (int i = 0; i < 20; ++i) {
-      unlock_all();
-      w_.pass(kMillisecond);
-      w_.serve_workers();
-    }
-    for (uint32_t pnn = 0; pnn < kNodes; ++pnn) ASSERT_TRUE(w_.recovered(pnn, generation_)) << pnn;
-    base_ = generation_;
-    // They open one after the other, with traffic in between.
-    for (uint32_t pnn = 0; pnn < kNodes; ++pnn) {
-      w_.open(generation_, {pnn});
-      for (int i = 0; i < 5; ++i) w_.carry_one(any_node(), any_node());
-    }
+    for (int i = 0; i < 20; ++i) pass_quietly();
+    open({0, 1, 2});
   }
 
   void restart() {
     const uint32_t pnn = any_node();
     std::erase_if(asked_, [&](const auto& call) { return call.first == pnn; });
-    w_.db(pnn).release_all(MemoryDatabase::kStore);
-    for (uint64_t ticket : w_.node(pnn).granted) w_.db(pnn).release_all(Node::worker(ticket));
-    w_.stop(pnn);
+    end_store(pnn);
     w_.start(pnn, base_);
-    for (uint32_t other = 0; other < kNodes; ++other) {
-      w_.link(pnn, other).clear();
-      w_.link(other, pnn).clear();
-    }
     recovery();
   }
 
@@ -163,11 +114,7 @@ class Chaos {
 
   // Whatever happened: without faults everything is answered and everything is there.
   void settle() {
-    for (int i = 0; i < 50; ++i) {
-      unlock_all();
-      w_.pass(kMillisecond);
-      w_.serve_workers();
-    }
+    for (int i = 0; i < 50; ++i) pass_quietly();
     if (w_.store(0).phase() != StorePhase::kOpen) return;
     for (const auto& [pnn, reqid] : asked_)
       ASSERT_TRUE(w_.answered(pnn, 10 + pnn, reqid)) << pnn << " " << reqid;
@@ -187,14 +134,8 @@ class Chaos {
     }
   }
 
-  Random random_;
-  World w_;
-  std::vector<std::string> keys_;
   std::map<std::string, uint64_t> truth_;
   std::set<std::pair<uint32_t, uint32_t>> asked_;
-  uint32_t reqid_ = 0;
-  uint32_t generation_ = 10;
-  uint32_t base_ = 10;
 };
 
 TEST(Chaos, LosesNothing) {

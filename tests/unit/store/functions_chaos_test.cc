@@ -6,15 +6,11 @@
 
 #include <map>
 
-#include "libctdbipc/base/random.h"
 #include "libctdbipc/wire/record_functions.h"
-#include "tests/unit/store/store_world.h"
+#include "tests/unit/store/disorder.h"
 
 namespace ctdb::test {
 namespace {
-
-constexpr uint32_t kNodes = 3;
-constexpr MemoryDatabase::Holder kStuckClient = 60;
 
 struct Counter {
   int64_t done = 0;
@@ -22,17 +18,14 @@ struct Counter {
   std::set<int64_t> results;  // each of a different add
 };
 
-class FunctionsChaos {
+class FunctionsChaos : Disorder {
  public:
-  FunctionsChaos(uint64_t seed, uint32_t copies) : random_(seed), copies_(copies), w_(kNodes, 4) {
-    w_.recover(generation_, CTDB_INVALID_GENERATION, {0, 1, 2});
-    w_.attach(0);
+  FunctionsChaos(uint64_t seed, uint32_t copies) : Disorder(seed, 4), copies_(copies) {
     uint8_t data[8];
     store(data, kDbId);
     store(data + 4, copies);
     w_.control(0, 800, 9, Control::DB_COPIES, data);
     w_.run();
-    for (int i = 0; i < 4; ++i) keys_.push_back("counter" + std::to_string(i));
   }
 
   void run(int steps) {
@@ -48,9 +41,6 @@ class FunctionsChaos {
   int64_t unknown() const { return unknown_; }
 
  private:
-  uint32_t any_node() { return static_cast<uint32_t>(random_.below(kNodes)); }
-  const std::string& any_key() { return keys_[random_.below(keys_.size())]; }
-
   void step() {
     switch (random_.below(60)) {
       case 0:
@@ -128,28 +118,6 @@ class FunctionsChaos {
     });
   }
 
-  void toggle_lock() {
-    const uint32_t pnn = any_node();
-    const std::string& key = any_key();
-    if (w_.db(pnn).holder(as_bytes(key)) == kStuckClient) {
-      w_.db(pnn).unlock(as_bytes(key), kStuckClient);
-    } else {
-      w_.db(pnn).lock(as_bytes(key), kStuckClient);
-    }
-  }
-
-  void unlock_all() {
-    for (uint32_t pnn = 0; pnn < kNodes; ++pnn) w_.db(pnn).release_all(kStuckClient);
-  }
-
-  void lose_links() {
-    for (uint32_t a = 0; a < kNodes; ++a) {
-      for (uint32_t b = 0; b < kNodes; ++b) {
-        if (random_.one_in(2)) w_.link(a, b).clear();
-      }
-    }
-  }
-
   void recovery(const std::vector<uint32_t>& members = {0, 1, 2}) {
     do {
       lose_links();
@@ -161,36 +129,19 @@ class FunctionsChaos {
       }
     } while (random_.one_in(3));
     for (int i = 0; i < 20; ++i) pass_quietly();
-    for (const uint32_t pnn : members) ASSERT_TRUE(w_.recovered(pnn, generation_)) << pnn;
-    base_ = generation_;
-    for (const uint32_t pnn : members) {
-      w_.open(generation_, {pnn});
-      for (int i = 0; i < 5; ++i) w_.carry_one(any_node(), any_node());
-    }
+    open(members);
   }
 
-  void pass_quietly() {
-    unlock_all();
-    w_.pass(kMillisecond);
-    w_.serve_workers();
-  }
-
-  void end_store(uint32_t pnn) {
+  void end_store_with_clients(uint32_t pnn) {
     lose_calls(pnn);
-    w_.db(pnn).release_all(MemoryDatabase::kStore);
     w_.db(pnn).release_all(kStuckClient);
-    for (const uint64_t ticket : w_.node(pnn).granted) w_.db(pnn).release_all(Node::worker(ticket));
-    w_.stop(pnn);
-    for (uint32_t other = 0; other < kNodes; ++other) {
-      w_.link(pnn, other).clear();
-      w_.link(other, pnn).clear();
-    }
+    end_store(pnn);
   }
 
   // Its files are taken up as they are.
   void restart() {
     const uint32_t pnn = any_node();
-    end_store(pnn);
+    end_store_with_clients(pnn);
     w_.start(pnn, base_);
     recovery();
   }
@@ -203,7 +154,7 @@ class FunctionsChaos {
       add();
       w_.carry_one(any_node(), any_node());
     }
-    end_store(pnn);
+    end_store_with_clients(pnn);
     std::vector<uint32_t> others = {0, 1, 2};
     std::erase(others, pnn);
     recovery(others);
@@ -242,16 +193,10 @@ class FunctionsChaos {
     }
   }
 
-  Random random_;
   const uint32_t copies_;
-  World w_;
-  std::vector<std::string> keys_;
   std::map<std::string, Counter> counters_;
   std::map<std::pair<uint32_t, uint32_t>, std::string> asked_;
   int64_t done_ = 0, unknown_ = 0;
-  uint32_t reqid_ = 0;
-  uint32_t generation_ = 10;
-  uint32_t base_ = 10;
 };
 
 void schedules(uint64_t first, uint32_t copies) {
