@@ -50,32 +50,22 @@ class NativeRecords : public Records {
 class ClassicRecords : public Records {
  public:
   ClassicRecords(std::string socket, std::string database)
-      : socket_(std::move(socket)), database_(std::move(database)) {}
-  std::string open() override {
-    client_.reset();
-    Result<std::unique_ptr<ClassicClient>> client = ClassicClient::connect(socket_);
-    if (!client) return client.error().text();
-    client_ = std::move(*client);
-    Result<ClassicClient::Database*> db = client_->attach(database_);
-    if (!db) return db.error().text();
-    db_ = *db;
-    return "";
-  }
+      : connection_(std::move(socket), std::move(database)) {}
+  std::string open() override { return connection_.open(); }
   std::string visit(const std::string& key, Work work, bool* had_data) override {
-    if (!client_->connected()) return "the daemon has ended the connection";
-    if (Result<void> got = client_->fetch_lock(*db_, as_bytes(key)); !got) return got.error().text();
-    *had_data = db_->value.size() > CTDB_RECORD_HEADER_SIZE;
+    if (const std::string failure = connection_.fetch_lock(key); !failure.empty()) return failure;
+    ClassicClient& client = connection_.client();
+    ClassicClient::Database& db = connection_.db();
+    *had_data = db.value.size() > CTDB_RECORD_HEADER_SIZE;
     Result<void> done;
-    if (work == Work::kWrite) done = client_->store(*db_, as_bytes(std::string_view(kValue, sizeof kValue)));
-    if (work == Work::kDelete && *had_data) done = client_->remove(*db_);
-    client_->unlock(*db_);
+    if (work == Work::kWrite) done = client.store(db, as_bytes(std::string_view(kValue, sizeof kValue)));
+    if (work == Work::kDelete && *had_data) done = client.remove(db);
+    client.unlock(db);
     return done ? "" : done.error().text();
   }
 
  private:
-  const std::string socket_, database_;
-  std::unique_ptr<ClassicClient> client_;
-  ClassicClient::Database* db_ = nullptr;
+  ClassicConnection connection_;
 };
 
 int run(Records& records, const CountingArguments& given, Work work) {

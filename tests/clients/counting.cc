@@ -61,6 +61,23 @@ std::string NativeConnection::text(int error) const {
   return std::string(ctdb_strerror(error)) + ": " + ctdb_error_text(client_);
 }
 
+std::string ClassicConnection::open() {
+  client_.reset();
+  Result<std::unique_ptr<ClassicClient>> client = ClassicClient::connect(socket_);
+  if (!client) return client.error().text();
+  client_ = std::move(*client);
+  Result<ClassicClient::Database*> db = client_->attach(database_);
+  if (!db) return db.error().text();
+  db_ = *db;
+  return "";
+}
+
+std::string ClassicConnection::fetch_lock(const std::string& key) {
+  if (!client_->connected()) return "the daemon has ended the connection";
+  const Result<void> got = client_->fetch_lock(*db_, as_bytes(key));
+  return got ? "" : got.error().text();
+}
+
 void HoldOnce::here(const char* what) {
   if (!std::exchange(wanted_, false)) return;
   std::printf("%s\n", what);

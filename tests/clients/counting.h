@@ -47,6 +47,23 @@ class NativeConnection {
   ctdb_db* db_ = nullptr;
 };
 
+// The same through the classic socket.
+class ClassicConnection {
+ public:
+  ClassicConnection(std::string socket, std::string database)
+      : socket_(std::move(socket)), database_(std::move(database)) {}
+  std::string open();
+  // The record is here and locked until client().unlock(); its value is in db().
+  std::string fetch_lock(const std::string& key);
+  ClassicClient& client() const { return *client_; }
+  ClassicClient::Database& db() const { return *db_; }
+
+ private:
+  const std::string socket_, database_;
+  std::unique_ptr<ClassicClient> client_;
+  ClassicClient::Database* db_ = nullptr;
+};
+
 // Once: says `what` on standard output and goes on when standard input ends.
 class HoldOnce {
  public:

@@ -98,39 +98,29 @@ class NativeCounter : public Counter {
 class ClassicCounter : public Counter {
  public:
   ClassicCounter(std::string socket, std::string database, std::string key)
-      : socket_(std::move(socket)), database_(std::move(database)), key_(std::move(key)) {}
+      : connection_(std::move(socket), std::move(database)), key_(std::move(key)) {}
 
-  std::string open() override {
-    client_.reset();
-    Result<std::unique_ptr<ClassicClient>> client = ClassicClient::connect(socket_);
-    if (!client) return client.error().text();
-    client_ = std::move(*client);
-    Result<ClassicClient::Database*> db = client_->attach(database_);
-    if (!db) return db.error().text();
-    db_ = *db;
-    return "";
-  }
+  std::string open() override { return connection_.open(); }
 
   std::string add(uint64_t by, uint64_t* value) override {
-    if (!client_->connected()) return "the daemon has ended the connection";
-    if (Result<void> got = client_->fetch_lock(*db_, as_bytes(key_)); !got) return got.error().text();
+    std::string failure = connection_.fetch_lock(key_);
+    if (!failure.empty()) return failure;
     locked();
-    *value = number_in(ByteView(db_->value).subspan(CTDB_RECORD_HEADER_SIZE)) + by;
-    std::string failure;
+    *value = number_in(ByteView(connection_.db().value).subspan(CTDB_RECORD_HEADER_SIZE)) + by;
     if (by != 0) {
       uint8_t bytes[8];
       store(bytes, *value);
-      if (Result<void> stored = client_->store(*db_, bytes); !stored) failure = stored.error().text();
+      if (Result<void> stored = connection_.client().store(connection_.db(), bytes); !stored)
+        failure = stored.error().text();
     }
     unlocking();
-    client_->unlock(*db_);
+    connection_.client().unlock(connection_.db());
     return failure;
   }
 
  private:
-  std::string socket_, database_, key_;
-  std::unique_ptr<ClassicClient> client_;
-  ClassicClient::Database* db_ = nullptr;
+  ClassicConnection connection_;
+  const std::string key_;
 };
 
 // Until standard input ends.

@@ -5,6 +5,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -32,6 +33,15 @@ def start_cluster(directory, cleanup, nodes=3, namespace=None, **options):
     cluster.start()
     cluster.wait_healthy()
     return cluster
+
+
+def start_cluster_with_faults(test, prefix):
+    """A healthy cluster of three for one test, and what can happen to its network: (cluster, NetworkFaults, NetworkNamespace)."""
+    directory = tempfile.TemporaryDirectory(prefix=prefix)
+    test.addCleanup(directory.cleanup)
+    namespace = NetworkNamespace()
+    test.addCleanup(namespace.close)
+    return start_cluster(directory.name, test.addCleanup, namespace=namespace), NetworkFaults(namespace), namespace
 
 
 def run_tool(node, *words):

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What those who went on have written and deleted stays so when the network is whole again; the classic daemon loses it (reliability.md:
 6,515 of 6,515 acknowledged writes; deleted records come back)."""
-import tempfile
 import unittest
 
-from support import Increments, NetworkFaults, NetworkNamespace, run_tool, start_cluster, wait_until
+from support import Increments, run_tool, start_cluster_with_faults, wait_until
 
 DATABASE, TRANSACTIONS = "healing.tdb", "healing-persistent.tdb"
 WRITES = 300
@@ -14,12 +13,7 @@ class AfterHealing(Increments, unittest.TestCase):
     DATABASE = DATABASE
 
     def setUp(self):
-        directory = tempfile.TemporaryDirectory(prefix="ctdb-healing-")
-        self.addCleanup(directory.cleanup)
-        namespace = NetworkNamespace()
-        self.addCleanup(namespace.close)
-        self.cluster = start_cluster(directory.name, self.addCleanup, namespace=namespace)
-        self.network = NetworkFaults(namespace)
+        self.cluster, self.network, _ = start_cluster_with_faults(self, "ctdb-healing-")
 
     def tool(self, node, *words):
         done = run_tool(self.cluster.nodes[node], *words)

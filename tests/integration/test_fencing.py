@@ -4,12 +4,11 @@ its store, by its keeper, by its native clients themselves."""
 import os
 import signal
 import struct
-import tempfile
 import threading
 import time
 import unittest
 
-from support import HEADER, TOO_LATE, Increments, NetworkFaults, NetworkNamespace, RawClient, packet, start_cluster, wait_until
+from support import HEADER, Increments, RawClient, TOO_LATE, packet, start_cluster_with_faults, wait_until
 
 DB_ATTACH = 18
 NULL_CALL, IMMEDIATE_MIGRATION = 0xFF000001, 1  # a call that only brings the record here
@@ -19,12 +18,7 @@ class FencingTest(Increments, unittest.TestCase):
     DATABASE = "fencing.tdb"
 
     def setUp(self):
-        directory = tempfile.TemporaryDirectory(prefix="ctdb-fence-")
-        self.addCleanup(directory.cleanup)
-        namespace = NetworkNamespace()
-        self.addCleanup(namespace.close)
-        self.cluster = start_cluster(directory.name, self.addCleanup, namespace=namespace)
-        self.network = NetworkFaults(namespace)
+        self.cluster, self.network, _ = start_cluster_with_faults(self, "ctdb-fence-")
         self.marks = {}
 
     # ---- stories ----

@@ -2,13 +2,12 @@
 """Who is a member when the network between nodes fails in parts, connections are reset, or a client holds a lock: what the
 classic daemon was measured to get wrong (cluster-semantics §20), on real processes."""
 import json
-import tempfile
 import threading
 import time
 import unittest
 from xml.etree import ElementTree
 
-from support import Increments, NetworkFaults, NetworkNamespace, start_cluster, wait_until
+from support import Increments, start_cluster_with_faults, wait_until
 
 RESETS = 1000
 PROGRESS_S = 2  # the promise to clients
@@ -18,12 +17,7 @@ class MembershipTest(Increments, unittest.TestCase):
     DATABASE = "member.tdb"
 
     def setUp(self):
-        directory = tempfile.TemporaryDirectory(prefix="ctdb-member-")
-        self.addCleanup(directory.cleanup)
-        self.namespace = NetworkNamespace()
-        self.addCleanup(self.namespace.close)
-        self.cluster = start_cluster(directory.name, self.addCleanup, namespace=self.namespace)
-        self.network = NetworkFaults(self.namespace)
+        self.cluster, self.network, self.namespace = start_cluster_with_faults(self, "ctdb-member-")
 
     # ---- what is asked of the cluster ----
 
