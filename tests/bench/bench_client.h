@@ -27,6 +27,12 @@ class BenchClient {
   // long, at most kValueBytesMax.
   static constexpr size_t kValueBytesMax = 512;
   virtual void increment(ByteView key, size_t size = 8) = 0;
+  // Fetch-lock, delete, unlock.
+  virtual void remove(ByteView key) = 0;
+  // How many records a traverse of the database brings.
+  virtual uint64_t traverse() = 0;
+  // Asks `node` to vacuum the database now, all of it.
+  virtual void vacuum(uint32_t node) = 0;
   // One more in the counter, wherever it is; on the classic socket there is only increment() for that.
   virtual void add(ByteView key) = 0;
   // How often so far a record had to be brought here.

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "libctdbipc/include/ctdb.h"
+#include "libctdbipc/wire/reader.h"
 #include "tests/bench/bench_client.h"
 #include "tests/clients/classic_client.h"
 
@@ -18,6 +19,35 @@ namespace {
 
 uint64_t number_in(ByteView data) {
   return data.size() < 8 ? 0 : load<uint64_t>(data.data());
+}
+
+constexpr uint64_t kTraverseSrvid = 0xAE00000000000003ull;
+
+Bytes traverse_start(uint32_t database) {
+  Bytes payload;
+  Writer writer(payload);
+  writer.u32(database);
+  writer.u32(1);
+  writer.u64(kTraverseSrvid);
+  return payload;
+}
+
+// Length, request id, length of the key, length of the value, header included: both are 0 at the end, and a value without
+// a header is our word for "not everything".
+constexpr size_t kElementFixed = 16;
+bool is_record(ByteView element) {
+  return element.size() > kElementFixed && load<uint32_t>(element.data() + 12) >= CTDB_RECORD_HEADER_SIZE;
+}
+bool is_end(ByteView element) {
+  return element.size() <= kElementFixed;
+}
+
+Bytes vacuum_all(uint32_t database) {
+  Bytes payload;
+  Writer writer(payload);
+  writer.u32(database);
+  writer.u8(1);
+  return payload;
 }
 
 template <typename T>
@@ -41,6 +71,25 @@ class Classic : public BenchClient {
     must(client_->store(*db_, ByteView(bytes).first(size)));
     client_->unlock(*db_);
   }
+  void remove(ByteView key) override {
+    must(client_->fetch_lock(*db_, key));
+    must(client_->remove(*db_));
+    client_->unlock(*db_);
+  }
+  uint64_t traverse() override {
+    // ctdbd sends to a service registered twice twice.
+    if (!std::exchange(traverses_, true)) listen(kTraverseSrvid);
+    must(client_->control(CTDB_CURRENT_NODE, Control::TRAVERSE_START, 0, traverse_start(db_->id)));
+    uint64_t records = 0;
+    for (;;) {
+      const ClassicClient::Message message = must(client_->receive());
+      if (is_end(message.data)) return records;
+      if (is_record(message.data)) ++records;
+    }
+  }
+  void vacuum(uint32_t node) override {
+    must(client_->control(node, Control::DB_VACUUM, 0, vacuum_all(db_->id)));
+  }
   void add(ByteView key) override { increment(key, 8); }
   uint64_t migrations() const override { return client_->calls(); }
   uint64_t read_counter(ByteView key) override { return number_in(must(client_->read(*db_, key))); }
@@ -56,6 +105,7 @@ class Classic : public BenchClient {
  private:
   std::unique_ptr<ClassicClient> client_;
   ClassicClient::Database* db_ = nullptr;
+  bool traverses_ = false;
 };
 
 class Native : public BenchClient {
@@ -79,6 +129,30 @@ class Native : public BenchClient {
     check(ctdb_store(record, {bytes, size}));
     check(ctdb_unlock(record));
   }
+  void remove(ByteView key) override {
+    ctdb_record* record = nullptr;
+    check(ctdb_fetch_lock(db_, {key.data(), key.size()}, kTimeoutMs, &record));
+    check(ctdb_delete(record));
+    check(ctdb_unlock(record));
+  }
+  uint64_t traverse() override {
+    struct Progress {
+      uint64_t records = 0;
+      bool over = false;
+    } progress;
+    const auto count = [](ctdb_client*, uint64_t, ctdb_blob data, void* at) {
+      const ByteView element(static_cast<const uint8_t*>(data.data), data.size);
+      Progress& seen = *static_cast<Progress*>(at);
+      if (is_record(element)) ++seen.records;
+      seen.over = seen.over || is_end(element);
+    };
+    check(ctdb_register(client_, kTraverseSrvid, count, &progress, kTimeoutMs));
+    control(CTDB_CURRENT_NODE, Control::TRAVERSE_START, traverse_start(database_id()));
+    while (!progress.over) check(ctdb_wait(client_, kTimeoutMs));
+    check(ctdb_deregister(client_, kTraverseSrvid, kTimeoutMs));
+    return progress.records;
+  }
+  void vacuum(uint32_t node) override { control(node, Control::DB_VACUUM, vacuum_all(database_id())); }
   void add(ByteView key) override { check(ctdb_add(db_, {key.data(), key.size()}, 1, kTimeoutMs, nullptr)); }
   uint64_t migrations() const override {
     ctdb_stats stats;
@@ -116,6 +190,18 @@ class Native : public BenchClient {
   static constexpr int kTimeoutMs = 60000;
   void check(int result) const {
     if (result < 0) give_up(std::string(ctdb_strerror(result)) + ": " + ctdb_error_text(client_));
+  }
+
+  uint32_t database_id() const {
+    uint32_t id = 0;
+    check(ctdb_db_id(db_, &id));
+    return id;
+  }
+  void control(uint32_t node, Control opcode, ByteView data) {
+    ctdb_reply reply;
+    const ctdb_control_request request{node, static_cast<uint32_t>(opcode), 0, 0, {data.data(), data.size()}};
+    check(ctdb_control(client_, &request, kTimeoutMs, &reply));
+    if (reply.status < 0) give_up(std::string("a control was refused: ") + reply.text);
   }
 
   ctdb_client* client_ = nullptr;

@@ -45,9 +45,10 @@ int usage() {
 void print(const Row& row, const Outcome& outcome) {
   const double rate = outcome.seconds > 0 ? static_cast<double>(outcome.operations) / outcome.seconds : 0;
   std::printf(
-      "{\"name\": \"%s\", \"operations\": %llu, \"seconds\": %.6f, \"median_us\": %.3f, \"rate\": %.1f}\n",
-      row.name, static_cast<unsigned long long>(outcome.operations), outcome.seconds, outcome.median_us,
-      rate);
+      "{\"name\": \"%s\", \"operations\": %llu, \"seconds\": %.6f, \"median_us\": %.3f, \"rate\": %.1f, "
+      "\"slowest_client\": %.3f, \"longest_wait\": %.3f}\n",
+      row.name, static_cast<unsigned long long>(outcome.operations), outcome.seconds, outcome.median_us, rate,
+      outcome.slowest_client, outcome.longest_wait);
   std::fflush(stdout);
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""run-bench persistent: transactions (TRANS3_COMMIT), Debian's ctdbd and our nodes in one run; --samba: its own benchmarks.
+"""run-bench persistent: transactions (TRANS3_COMMIT), Debian's ctdbd and our nodes in one run.
 
 The same client program commits on both systems, one writer or one on each of 16 databases, spread over the three nodes.
 Systems take turns in each round; printed are medians over the rounds.
@@ -8,7 +8,9 @@ Systems take turns in each round; printed are medians over the rounds.
 import argparse
 import os
 import re
+import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -19,16 +21,16 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
 sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
 
-from smbd import Samba  # noqa: E402
+from processes import with_children  # noqa: E402
 from support import ClassicCluster, NetworkNamespace, RawClient, start_cluster  # noqa: E402
 from transactions import PersistentClient  # noqa: E402
 
 NODES = 3
-TORTURE = ("raw.bench-lock", "raw.bench-open", "smb2.bench.path-contention-shared")
+SYNCS_S = 2.0
 
 
 def commits(sockets, writers, seconds):
-    """(commits per second, median milliseconds of one)."""
+    """(commits, commits per second, median milliseconds of one)."""
     times, stop = [], threading.Event()
 
     def write(number):
@@ -50,38 +52,32 @@ def commits(sockets, writers, seconds):
     stop.set()
     for thread in threads:
         thread.join()
-    return len(times) / (time.monotonic() - begun), statistics.median(times) * 1e3
+    return len(times), len(times) / (time.monotonic() - begun), statistics.median(times) * 1e3
 
 
-def torture_rate(samba, test, seconds):
-    """Operations per second over connections to all nodes."""
-    done = samba.torture(0, test, f"--option=torture:timelimit={seconds}", "--option=torture:nprocs=3", other=1, timeout=300)
-    if done.returncode != 0:
-        raise RuntimeError(f"{test}: {done.stdout[-500:]}{done.stderr[-500:]}")
-    per_client = re.findall(r"^\[\d+\] (\d+) ops", done.stdout, re.M)
-    if per_client:
-        return sum(map(int, per_client)) / seconds
-    return float(re.findall(r"([\d.]+) ?(?:ops/s|ops/second|/s)", done.stdout)[-1])
+def syncs(pids, sockets, writers, seconds):
+    """Calls of fsync, fdatasync and msync by all daemons per commit. strace makes them slow, so nothing else is measured meanwhile."""
+    with tempfile.NamedTemporaryFile("r", prefix="ctdb-bench-") as counts:
+        words = ["strace", "-f", "-c", "-e", "trace=fsync,fdatasync,msync", "-o", counts.name]
+        tracer = subprocess.Popen([*words, *(word for pid in pids for word in ("-p", str(pid)))], stderr=subprocess.PIPE, text=True)
+        for _ in pids:
+            while "attached" not in tracer.stderr.readline():  # each process is a line, its threads more
+                pass
+        done, _, _ = commits(sockets, writers, seconds)
+        tracer.send_signal(signal.SIGINT)
+        tracer.communicate(timeout=60)
+        return sum(int(line.split()[3]) for line in counts if re.search(r" (fsync|fdatasync|msync)$", line)) / done
 
 
-def measure(systems, what, rounds, run):
-    samples = {name: [] for name in systems}
-    for _ in range(rounds):
-        for name in systems:
-            samples[name].append(run(systems[name]))
-    return what, samples
-
-
-def print_row(what, values, unit):
+def print_row(what, values, unit, digits=1):
     classic, ours = (statistics.median(values[name]) for name in ("classic", "ours"))
-    print(f"{what:<52} {classic:>10,.1f} {unit:<5} {ours:>10,.1f} {unit:<5} {ours / classic:>6.2f}", flush=True)
+    print(f"| {what} | {classic:,.{digits}f} {unit} | {ours:,.{digits}f} {unit} | {ours / classic:.2f} |", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(prog="run-bench persistent", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument("--samba", action="store_true", help="Samba's own benchmarks, too")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ctdb-bench-") as directory:
         endings = []
@@ -101,23 +97,15 @@ def run(arguments, directory, at_end):
     ours = start_cluster(os.path.join(directory, "ours"), at_end, namespace=namespace)
     sockets = {"classic": [classic.socket(node) for node in range(NODES)],
                "ours": [node.classic_socket for node in ours.nodes]}
-    print(f"{'row':<52} {'classic':>16} {'ours':>16} {'ratio':>6}")
+    pids = {"classic": classic.daemon_pids, "ours": lambda: with_children(ours.daemon_pids())}
+    print("| row | classic | ours | ratio |\n|---|---|---|---|")
     for writers in (1, 16):
-        _, samples = measure(sockets, "", arguments.rounds, lambda at: commits(at, writers, arguments.seconds))
-        rates = {name: [rate for rate, _ in runs] for name, runs in samples.items()}
-        times = {name: [each for _, each in runs] for name, runs in samples.items()}
-        print_row(f"persistent commits, {writers} writer{'s' * (writers > 1)}", rates, "/s")
-        print_row("  one commit, median", times, "ms")
-    if not arguments.samba:
-        return
-    samba = {"classic": Samba(os.path.join(directory, "samba-classic"), sockets["classic"], classic.wrap),
-             "ours": Samba(os.path.join(directory, "samba-ours"), sockets["ours"], namespace.wrap)}
-    for each in samba.values():
-        at_end(each.stop_all)
-        each.start_all()
-    for test in TORTURE:
-        _, samples = measure(samba, "", arguments.rounds, lambda at: torture_rate(at, test, int(arguments.seconds)))
-        print_row(test, samples, "op/s")
+        runs = [{name: commits(sockets[name], writers, arguments.seconds) for name in sockets} for _ in range(arguments.rounds)]
+        print_row(f"persistent commits, {writers} writer{'s' * (writers > 1)}",
+                  {name: [run[name][1] for run in runs] for name in sockets}, "/s")
+        print_row("one commit, median", {name: [run[name][2] for run in runs] for name in sockets}, "ms")
+        print_row("calls of fsync, fdatasync and msync per commit, all nodes",
+                  {name: [syncs(pids[name](), sockets[name], writers, SYNCS_S)] for name in sockets}, "", 2)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ import recovery_growth  # noqa: E402
 from classic import ClassicCluster  # noqa: E402
 from cluster import Cluster  # noqa: E402
 from netns import NetworkNamespace  # noqa: E402
-from processes import memory_bytes, peak_memory_bytes  # noqa: E402
+from processes import memory_bytes, peak_memory_bytes, with_children  # noqa: E402
 
 NODES = 3
 WATCHERS = 2  # a node, beside the one on its own records
@@ -48,6 +48,9 @@ class Classic:
 
     def where(self, node):
         return ["--classic", self.cluster.socket(node)]
+
+    def file(self, node, database):
+        return os.path.join(self.cluster.base(node), "db", "volatile", f"{database}.{node}")
 
     def leader(self):
         return int(self.cluster.tool(0, "leader").stdout)
@@ -81,13 +84,15 @@ class Ours:
     def where(self, node):
         return ["--native", self.cluster.nodes[node].setup_socket]
 
+    def file(self, node, database):
+        return os.path.join(self.cluster.nodes[node].base, "volatile", f"{database}.{node}")
+
     def leader(self):
         return json.loads(self.cluster.nodes[0].cli("-o", "json", "status", check=True).stdout)["leader"]
 
     def pids(self, node=None):
         nodes = self.cluster.nodes if node is None else [self.cluster.nodes[node]]
-        own = [daemon.pid for each in nodes for daemon in each.daemons.values() if daemon.pid]
-        return own + [child for pid in own for child in children_of(pid)]
+        return with_children(daemon.pid for each in nodes for daemon in each.daemons.values() if daemon.pid)
 
     def kill(self, node):
         children = set(self.pids(node)) - {daemon.pid for daemon in self.cluster.nodes[node].daemons.values()}
@@ -110,17 +115,8 @@ class OursThroughTheSocket(Ours):
         return ["--classic", self.cluster.nodes[node].classic_socket]
 
 
-def children_of(pid):
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children") as source:
-            direct = [int(child) for child in source.read().split()]
-    except OSError:
-        return []
-    return direct + [below for child in direct for below in children_of(child)]
-
-
-def client(build, where, what, first, count):
-    return subprocess.Popen([os.path.join(build, "bin", "ctdb-recovery-client"), *where, what, str(first), str(count)],
+def client(build, where, what, *words):
+    return subprocess.Popen([os.path.join(build, "bin", "ctdb-load-client"), *where, what, *map(str, words)],
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -37,7 +37,7 @@ def difference(later, earlier):
 
 
 def fill(cluster, build):
-    clients = [subprocess.Popen([os.path.join(build, "bin", "ctdb-recovery-client"), "--native", node.setup_socket, "fill",
+    clients = [subprocess.Popen([os.path.join(build, "bin", "ctdb-load-client"), "--native", node.setup_socket, "fill",
                                  str(node.index * RECORDS_PER_NODE), str(RECORDS_PER_NODE)], stdout=subprocess.DEVNULL)
                for node in cluster.nodes]
     if any(client.wait() != 0 for client in clients):

@@ -18,6 +18,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr uint32_t kNodes = 3;
+
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -92,10 +94,26 @@ struct Shared {
   std::atomic<uint64_t> acknowledged{0};
 };
 
-Shared* make_shared_page() {
-  void* at = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+template <typename T>
+T* make_shared(size_t count) {
+  void* at = mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (at == MAP_FAILED) give_up("mmap");
-  return new (at) Shared;
+  return new (at) T[count];
+}
+
+// Forks `count` clients; each runs body(its number).
+std::vector<pid_t> start_clients(uint32_t count, const std::function<void(uint32_t)>& body) {
+  std::vector<pid_t> children;
+  for (uint32_t i = 0; i < count; ++i) {
+    const pid_t child = fork();
+    if (child < 0) give_up("fork");
+    if (child == 0) {
+      body(i);
+      _exit(0);
+    }
+    children.push_back(child);
+  }
+  return children;
 }
 
 void wait_for_children(const std::vector<pid_t>& children) {
@@ -109,16 +127,9 @@ void wait_for_children(const std::vector<pid_t>& children) {
 // Clients in a loop on common keys. Counted is how often a record moved, not what a client did with it while it was here:
 // that is plain tdb on both systems.
 Outcome many_clients(const Setting& setting, uint32_t clients, uint32_t keys) {
-  Shared* shared = make_shared_page();
-  std::vector<pid_t> children;
-  for (uint32_t i = 0; i < clients; ++i) {
-    const pid_t child = fork();
-    if (child < 0) give_up("fork");
-    if (child > 0) {
-      children.push_back(child);
-      continue;
-    }
-    auto client = setting.open(i % 3);
+  Shared* shared = make_shared<Shared>(1);
+  const std::vector<pid_t> children = start_clients(clients, [&](uint32_t i) {
+    auto client = setting.open(i % kNodes);
     client->attach("bench.tdb");
     std::minstd_rand random(i + 1);
     shared->ready++;
@@ -128,8 +139,7 @@ Outcome many_clients(const Setting& setting, uint32_t clients, uint32_t keys) {
       client->increment(key_of("many-" + std::to_string(keys) + "-" + std::to_string(random() % keys)));
     }
     shared->operations += client->migrations();
-    _exit(0);
-  }
+  });
   while (shared->ready.load() < clients) usleep(1000);
   const Clock::time_point start = Clock::now();
   shared->go = 1;
@@ -137,10 +147,60 @@ Outcome many_clients(const Setting& setting, uint32_t clients, uint32_t keys) {
   return {shared->operations.load(), seconds_since(start), 0};
 }
 
+// What one client of a contended record has seen.
+struct Turns {
+  uint64_t count = 0;
+  double waited_us = 0;
+  double longest_us = 0;
+};
+
+Outcome outcome_of(const std::vector<Turns>& clients, double seconds) {
+  Turns all;
+  double slowest = 0;
+  for (const Turns& client : clients) {
+    if (client.count == 0) give_up("a client has never got the record");
+    all.count += client.count;
+    all.waited_us += client.waited_us;
+    all.longest_us = std::max(all.longest_us, client.longest_us);
+    slowest = std::max(slowest, client.waited_us / static_cast<double>(client.count));
+  }
+  const double mean = all.waited_us / static_cast<double>(all.count);
+  return {all.count, seconds, mean, slowest / mean, all.longest_us / mean};
+}
+
+// Everybody wants one record, works on it under its lock, and does something else for a moment. A client that asked again at once
+// would nearly always find it still there, and nobody would have waited.
+Outcome contended(const Setting& setting, uint32_t clients) {
+  constexpr useconds_t kRestUs = 100;
+  Shared* shared = make_shared<Shared>(1);
+  Turns* turns = make_shared<Turns>(clients);
+  const Bytes key = key_of("contended-" + std::to_string(clients));
+  const std::vector<pid_t> children = start_clients(clients, [&](uint32_t i) {
+    auto client = setting.open(i % kNodes);
+    client->attach("bench.tdb");
+    shared->ready++;
+    while (shared->go.load() == 0) usleep(1000);
+    const Clock::time_point start = Clock::now();
+    while (seconds_since(start) < setting.seconds) {
+      const Clock::time_point before = Clock::now();
+      client->increment(key);
+      const double waited = seconds_since(before) * 1e6;
+      ++turns[i].count;
+      turns[i].waited_us += waited;
+      turns[i].longest_us = std::max(turns[i].longest_us, waited);
+      usleep(kRestUs);
+    }
+  });
+  while (shared->ready.load() < clients) usleep(1000);
+  const Clock::time_point start = Clock::now();
+  shared->go = 1;
+  wait_for_children(children);
+  return outcome_of({turns, turns + clients}, seconds_since(start));
+}
+
 // Three nodes raise one counter. Without a pause the rate is all there is; with one, what an increment takes at node 0.
 Outcome one_counter(const Setting& setting, bool by_function, useconds_t pause_us) {
-  constexpr uint32_t kNodes = 3;
-  Shared* shared = make_shared_page();
+  Shared* shared = make_shared<Shared>(1);
   const Bytes key = key_of(by_function ? "added" : "locked");
   const auto open = [&](uint32_t node) {
     auto client = setting.open(node);
@@ -148,15 +208,8 @@ Outcome one_counter(const Setting& setting, bool by_function, useconds_t pause_u
     return client;
   };
   const auto raise = [&](BenchClient& client) { by_function ? client.add(key) : client.increment(key); };
-  std::vector<pid_t> children;
-  for (uint32_t node = 1; node < kNodes; ++node) {
-    const pid_t child = fork();
-    if (child < 0) give_up("fork");
-    if (child > 0) {
-      children.push_back(child);
-      continue;
-    }
-    auto client = open(node);
+  const std::vector<pid_t> children = start_clients(kNodes - 1, [&](uint32_t number) {
+    auto client = open(number + 1);
     shared->ready++;
     uint64_t done = 0;
     while (shared->go.load() != 2) {
@@ -166,8 +219,7 @@ Outcome one_counter(const Setting& setting, bool by_function, useconds_t pause_u
       if (pause_us > 0) usleep(pause_us);
     }
     shared->operations += done;
-    _exit(0);
-  }
+  });
   auto client = open(0);
   while (shared->ready.load() < kNodes - 1) usleep(1000);  // between two looks
   std::vector<double> micros;
@@ -188,16 +240,13 @@ Outcome one_counter(const Setting& setting, bool by_function, useconds_t pause_u
 // One-way messages with `window` outstanding: the receiver publishes its count in shared memory, which costs neither
 // system anything.
 Outcome one_way(const Setting& setting, size_t bytes, uint64_t window) {
-  Shared* shared = make_shared_page();
-  const pid_t child = fork();
-  if (child < 0) give_up("fork");
-  if (child == 0) {
+  Shared* shared = make_shared<Shared>(1);
+  const std::vector<pid_t> receivers = start_clients(1, [&](uint32_t) {
     auto receiver = setting.open(1);
     receiver->listen(kSrvidB);
     shared->ready = 1;
     while (shared->go.load() != 2) shared->acknowledged += receiver->receive();
-    _exit(0);
-  }
+  });
   auto sender = setting.open(0);
   while (shared->ready.load() == 0) usleep(1000);
   const Bytes data(bytes, 7);
@@ -217,7 +266,7 @@ Outcome one_way(const Setting& setting, size_t bytes, uint64_t window) {
     usleep(1000);  // delivery or a report of failure: none may be missing
   shared->go = 2;
   sender->send(1, kSrvidB, data);
-  wait_for_children({child});
+  wait_for_children(receivers);
   return {received, total, 0};
 }
 
@@ -285,6 +334,10 @@ const std::vector<Row>& rows() {
        [](const Setting& s) { return many_clients(s, 8, 1); }},
       {"many_8x1000", "8 clients, 3 nodes, 1,000 keys, migrations",
        [](const Setting& s) { return many_clients(s, 8, 1000); }},
+      {"contended_2", "2 clients want one record", [](const Setting& s) { return contended(s, 2); }},
+      {"contended_8", "8 clients want one record", [](const Setting& s) { return contended(s, 8); }},
+      {"contended_64", "64 clients want one record", [](const Setting& s) { return contended(s, 64); }},
+      {"contended_512", "512 clients want one record", [](const Setting& s) { return contended(s, 512); }},
       {"count_locked", "3 clients, 3 nodes, 1 counter: increments under its lock",
        [](const Setting& s) { return one_counter(s, false, 0); }},
       {"count_added", "the same with ctdb_add() (ctdbd: under its lock)",

@@ -21,7 +21,11 @@ struct Setting {
 struct Outcome {
   uint64_t operations = 0;
   double seconds = 0;
-  double median_us = 0;  // of single operations; 0 for rows that only have a rate
+  double median_us = 0;  // of single operations; 0 for rows that only have a rate; of contended rows the mean
+  // Of rows on one contended record: the mean wait of the client that waited longest, and the longest single wait, over the mean
+  // of all waits.
+  double slowest_client = 0;
+  double longest_wait = 0;
 };
 
 struct Row {

@@ -26,7 +26,7 @@ from netns import NetworkNamespace  # noqa: E402
 from processes import cost_of, memory_bytes, pin  # noqa: E402
 
 NODES = 3
-RATE_ROWS = ("hot_", "many_", "one_way_", "count_")
+RATE_ROWS = ("hot_", "many_", "one_way_", "count_", "contended_")
 # What only one way of ours has.
 RING_ONLY = ("plain_tdb", "change_copies_2", "change_copies_3")
 
@@ -55,6 +55,8 @@ class System:
             "per_second": result["operations"] / result["seconds"],
             "cpu_us": spent.cpu_seconds / operations * 1e6,
             "switches": spent.switches / operations,
+            "slowest_client": result["slowest_client"],
+            "longest_wait": result["longest_wait"],
         }
 
 
@@ -78,8 +80,15 @@ def measure(bench, systems, rows, rounds, seconds, cpus):
         entry = {"row": row, "text": text, "rate": row.startswith(RATE_ROWS),
                  "systems": {name: medians(runs) for name, runs in samples.items()}}
         table.append(entry)
-        print(format_row(entry), flush=True)
+        print(format_row(entry), *fairness(entry), sep="\n", flush=True)
     return table
+
+
+def fairness(entry):
+    """Of rows on one contended record, a line each: who waited longer than the others, as multiples of the mean wait."""
+    return [f"{name}: mean wait of the slowest client {values['slowest_client']:.2f}, longest single wait "
+            f"{values['longest_wait']:.1f} times the mean of {values['us'] / 1000:.2f} ms"
+            for name, values in entry["systems"].items() if values["slowest_client"]]
 
 
 def ratio(entry, name):
@@ -241,7 +250,8 @@ def markdown(result):
         ratios = ["–" if entry["ratio"][n] is None else f"{entry['ratio'][n]:.2f}" for n in ("socket", "ring")]
         lines.append(f"| {entry['text']} | {cell(entry, 'classic')} | {cell(entry, 'socket')} | {ratios[0]} | "
                      f"{cell(entry, 'ring')} | {ratios[1]} | {cost(entry, 'cpu_us', 1)} | {cost(entry, 'switches', 2)} |")
-    return "\n".join(lines + [""] + [f"- {line}" for line in whole_lines(result["whole"])] + [""])
+    fair = [f"- {entry['text']}, {line}" for entry in result["rows"] for line in fairness(entry)]
+    return "\n".join(lines + [""] + fair + [f"- {line}" for line in whole_lines(result["whole"])] + [""])
 
 
 def whole_lines(whole):

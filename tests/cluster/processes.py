@@ -69,3 +69,18 @@ def pin(pids, cpus):
             os.sched_setaffinity(pid, cpus)
         except OSError:
             continue
+
+
+def children_of(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as source:
+            direct = [int(child) for child in source.read().split()]
+    except OSError:
+        return []
+    return direct + [below for child in direct for below in children_of(child)]
+
+
+def with_children(pids):
+    """Those processes and all that they have started."""
+    own = list(pids)
+    return own + [child for pid in own for child in children_of(pid)]

@@ -137,14 +137,14 @@ class Samba:
             self.wrap(["smbclient", "-s", "/dev/null", self.unc(node), "-U", f"{USER}%{PASSWORD}", "-c", commands]),
             capture_output=True, text=True, timeout=timeout)
 
-    def torture(self, node, test, *options, other=None, timeout=300):
-        """smbtorture against one node, or two (its second connection goes to `other`)."""
+    def torture(self, node, test, *options, others=(), timeout=300):
+        """smbtorture against one node, or more: its connections go to all of them in turn."""
         words = ["smbtorture", "-s", "/dev/null", self.unc(node), "-U", f"{USER}%{PASSWORD}",
                  "--option=torture:progress=no", "--option=clientminprotocol=NT1"]
-        if other is not None:
-            path = os.path.join(self.directory, f"unc.{node}.{other}")
+        if others:
+            path = os.path.join(self.directory, "unc." + ".".join(map(str, [node, *others])))
             with open(path, "w") as out:
-                out.write(f"{self.unc(node)}\n{self.unc(other)}\n")
+                out.writelines(f"{self.unc(each)}\n" for each in [node, *others])
             words.append(f"--unclist={path}")
         return subprocess.run(self.wrap([*words, *options, test]), capture_output=True, text=True, timeout=timeout)
 

@@ -33,7 +33,7 @@ class PhasesTest(Increments, unittest.TestCase):
         self.addCleanup(directory.cleanup)
         self.cluster = start_cluster(directory.name, self.addCleanup, hooks=True, restarts_max=100)
         # Many records, so that every node is the lmaster of some.
-        subprocess.run([f"{BIN}/ctdb-recovery-client", "--native", self.cluster.nodes[0].setup_socket, "fill", "0", "300"],
+        subprocess.run([f"{BIN}/ctdb-load-client", "--native", self.cluster.nodes[0].setup_socket, "fill", "0", "300"],
                        check=True, stdout=subprocess.DEVNULL)
 
     def leader(self):

@@ -144,7 +144,7 @@ class VerdictsTest(SambaCase):
 
     @staticmethod
     def verdict(samba, test):
-        out = samba.torture(0, test, other=1).stdout
+        out = samba.torture(0, test, others=[1]).stdout
         return sorted(re.findall(r"^(success|failure|error|skip): (\S+)", out, re.M))
 
     def test_torture(self):
