@@ -7,7 +7,7 @@ import tempfile
 import threading
 import unittest
 
-from support import ClassicCluster, NetworkFaults, NetworkNamespace, RawClient, start_cluster, wait_until
+from support import ClassicCluster, NetworkFaults, NetworkNamespace, RawClient, run_tool, start_cluster, wait_until
 from transactions import (DB_ATTACH_REPLICATED, SEQUENCE_KEY, TRANS3_COMMIT, PersistentClient, contents, rec_buffer,
                           record)
 
@@ -101,6 +101,18 @@ class CommitTest(Transactions):
             self.assertNotEqual(error, "", what)
         self.assertEqual(self.assert_equal_copies(), before)
         self.commit(2, b"key", b"afterwards")
+
+    def test_a_node_that_may_be_no_location_master_takes_part(self):
+        node = self.cluster.nodes[2]
+        node.stop()
+        with open(os.path.join(node.base, "ctdb.conf"), "a") as conf:
+            conf.write("\n[legacy]\nlmaster capability = false\n")
+        node.start()
+        self.cluster.wait_healthy()
+        self.assertIn("LMASTER: NO", run_tool(node, "getcapabilities").stdout)
+        for number in range(3):
+            self.commit(number, b"key", b"of node %d" % number)
+            self.assertEqual(self.assert_equal_copies()[SEQUENCE_KEY][24:], struct.pack("<Q", number + 1))
 
     def test_keys_of_no_byte_and_of_64_kib(self):
         client = self.client(0)

@@ -83,6 +83,31 @@ def problems_of(path, text):
                 yield number, problem
 
 
+# Documents that say which test shows something: `path` of a file, then `names` of tests in it.
+NAMING_TESTS = ("docs/weaknesses.md",)
+QUOTED = re.compile(r"`([^`]+)`")
+
+
+def problems_of_named_tests(text, text_of_file):
+    """Of every name that is quoted after a path below tests/ on the same line: it must be in that file, and the file be there."""
+    for number, line in enumerate(text.split("\n"), 1):
+        source = None
+        for word in QUOTED.findall(line):
+            if word.startswith("tests/"):
+                source = text_of_file(word)
+                if source is None:
+                    yield number, f"{word} does not exist"
+            elif source is not None and not re.search(rf"\b{re.escape(word)}\b", source):
+                yield number, f"no test {word} there"
+
+
+def text_or_none(path):
+    try:
+        return text_of(path)
+    except OSError:
+        return None
+
+
 def self_test():
     bad = [("ctdb-store/core/a.cc", '"libctdbipc/ring/channel.h"'), ("ctdb-store/core/a.cc", "<chrono>"),
            ("ctdb-store/core/a.cc", "<sys/socket.h>"), ("ctdb-store/core/a.cc", "<unistd.h>"),
@@ -103,6 +128,9 @@ def self_test():
     assert [line for line, _ in problems_of("ctdb-cli/a.cc", licensed + "// TO" + "DO\n")] == [2]
     assert list(problems_of("libctdbipc/a.cc", "// nothing\n"))
     assert list(problems_of("ctdb-cli/a.cc", licensed + "\n" * LINES_MAX))
+    there = {"tests/a.py": "def test_one(self):"}.get
+    assert not list(problems_of_named_tests("`tests/a.py` `test_one`", there))
+    assert len(list(problems_of_named_tests("`tests/a.py` `test_two`; `tests/b.py`", there))) == 2
 
 
 def main():
@@ -112,6 +140,10 @@ def main():
     found = 0
     for path in files(PRODUCT + ("tests",), CODE + (".py",)):
         for line, problem in problems_of(path, text_of(path)):
+            print(f"{path}:{line}: {problem}")
+            found += 1
+    for path in NAMING_TESTS:
+        for line, problem in problems_of_named_tests(text_of(path), text_or_none):
             print(f"{path}:{line}: {problem}")
             found += 1
     return 1 if found else 0
