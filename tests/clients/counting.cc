@@ -2,6 +2,7 @@
 #include "tests/clients/counting.h"
 
 #include <poll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -90,6 +91,12 @@ void HoldOnce::here(const char* what) {
 bool input_ended() {
   pollfd input{STDIN_FILENO, POLLIN, 0};
   return ::poll(&input, 1, 0) > 0;
+}
+
+int64_t monotonic_ns() {
+  timespec at{};
+  clock_gettime(CLOCK_MONOTONIC, &at);
+  return int64_t{at.tv_sec} * 1000000000 + at.tv_nsec;
 }
 
 bool Patience::try_again() {

@@ -76,6 +76,9 @@ class HoldOnce {
 
 bool input_ended();
 
+// CLOCK_MONOTONIC: the same for all processes of the machine.
+int64_t monotonic_ns();
+
 // How long to go on without success.
 class Patience {
  public:

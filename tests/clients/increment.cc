@@ -9,7 +9,6 @@
 // ENDED" for each: the value written, and between which times (ns, CLOCK_MONOTONIC) the record was surely locked. --copies K
 // (with --setup): the database has K copies, and each increment is told on standard output: + it is on K nodes, ? it is made
 // and nobody knows whether it lasts.
-#include <time.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -19,69 +18,43 @@
 #include <utility>
 
 #include "tests/clients/counting.h"
+#include "tests/clients/locking.h"
 
 namespace ctdb {
 namespace {
-
-// One way to reach the record. Every function returns "" or what went wrong; all can be tried again after open().
-class Counter {
- public:
-  virtual ~Counter() = default;
-  virtual std::string open() = 0;
-  virtual std::string add(uint64_t by, uint64_t* value) = 0;
-
-  void hold() { hold_.wanted(); }
-  int64_t begun() const { return begun_; }
-  int64_t ended() const { return ended_; }
-
- protected:
-  static int64_t now() {
-    timespec at{};
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return int64_t{at.tv_sec} * 1000000000 + at.tv_nsec;
-  }
-  // Called right before the record is unlocked.
-  void unlocking() { ended_ = now(); }
-  // Called with the record locked.
-  void locked() {
-    begun_ = now();
-    hold_.here("locked");
-  }
-
- private:
-  HoldOnce hold_;
-  int64_t begun_ = 0, ended_ = 0;
-};
 
 uint64_t number_in(ByteView data) {
   return data.size() < 8 ? 0 : load<uint64_t>(data.data());
 }
 
-class NativeCounter : public Counter {
+// Every function returns "" or what went wrong; all can be tried again after open().
+class Counter {
  public:
-  NativeCounter(const std::string& setup, const std::string& database, std::string key, uint32_t copies)
-      : connection_(setup, database, CTDB_ATTACH_COPIES(copies)), key_(std::move(key)), copies_(copies) {}
+  // `copies` > 0: what became of each increment is told.
+  Counter(std::unique_ptr<Locking> locking, std::string key, uint32_t copies)
+      : locking_(std::move(locking)), key_(std::move(key)), copies_(copies) {}
 
-  std::string open() override { return connection_.open(); }
+  void hold() { hold_.wanted(); }
+  std::string open() { return locking_->open(); }
 
-  std::string add(uint64_t by, uint64_t* value) override {
-    ctdb_record* record = nullptr;
-    int error = ctdb_fetch_lock(connection_.db(), {key_.data(), key_.size()}, kCallTimeoutMs, &record);
-    if (error != 0) return connection_.text(error);
-    locked();
-    const ctdb_blob old = ctdb_record_data(record);
-    *value = number_in({static_cast<const uint8_t*>(old.data), old.size}) + by;
-    error = by == 0 ? 0 : ctdb_store(record, {value, sizeof *value});
-    if (error != 0) {
-      const std::string failure = connection_.text(error);
-      ctdb_unlock(record);
-      return failure;
-    }
-    unlocking();
-    error = ctdb_unlock(record);
-    if (copies_ > 0 && by != 0) tell(error == 0 ? "+\n" : "?\n");
-    return error == 0 ? "" : connection_.text(error);
+  std::string add(uint64_t by, uint64_t* value) {
+    if (std::string failure = locking_->lock(key_); !failure.empty()) return failure;
+    begun_ = monotonic_ns();
+    hold_.here("locked");
+    *value = number_in(locking_->data()) + by;
+    uint8_t bytes[8];
+    store(bytes, *value);
+    const std::string failure = by == 0 ? "" : locking_->store(bytes);
+    ended_ = monotonic_ns();
+    const std::string unlocked = locking_->unlock();
+    if (!failure.empty()) return failure;
+    if (copies_ > 0 && by != 0) tell(unlocked.empty() ? "+\n" : "?\n");
+    return unlocked;
   }
+
+  // Of the last visit: between these times the record was surely locked.
+  int64_t begun() const { return begun_; }
+  int64_t ended() const { return ended_; }
 
  private:
   // At once: this process may be killed.
@@ -90,37 +63,11 @@ class NativeCounter : public Counter {
     std::fflush(stdout);
   }
 
-  NativeConnection connection_;
+  const std::unique_ptr<Locking> locking_;
   const std::string key_;
   const uint32_t copies_;
-};
-
-class ClassicCounter : public Counter {
- public:
-  ClassicCounter(std::string socket, std::string database, std::string key)
-      : connection_(std::move(socket), std::move(database)), key_(std::move(key)) {}
-
-  std::string open() override { return connection_.open(); }
-
-  std::string add(uint64_t by, uint64_t* value) override {
-    std::string failure = connection_.fetch_lock(key_);
-    if (!failure.empty()) return failure;
-    locked();
-    *value = number_in(ByteView(connection_.db().value).subspan(CTDB_RECORD_HEADER_SIZE)) + by;
-    if (by != 0) {
-      uint8_t bytes[8];
-      store(bytes, *value);
-      if (Result<void> stored = connection_.client().store(connection_.db(), bytes); !stored)
-        failure = stored.error().text();
-    }
-    unlocking();
-    connection_.client().unlock(connection_.db());
-    return failure;
-  }
-
- private:
-  ClassicConnection connection_;
-  const std::string key_;
+  HoldOnce hold_;
+  int64_t begun_ = 0, ended_ = 0;
 };
 
 // Until standard input ends.
@@ -177,15 +124,10 @@ int main_of(int argc, char** argv) {
     return 2;
   }
   const std::string& history = given->more["--history"];
-  std::unique_ptr<Counter> counter;
-  if (given->socket.empty()) {
-    const auto copies = static_cast<uint32_t>(std::strtoul(given->more["--copies"].c_str(), nullptr, 10));
-    counter = std::make_unique<NativeCounter>(given->setup, given->database, given->key, copies);
-  } else {
-    counter = std::make_unique<ClassicCounter>(given->socket, given->database, given->key);
-  }
-  if (given->hold) counter->hold();
-  return history.empty() ? run(*counter, given->count) : write_history(*counter, history);
+  const auto copies = static_cast<uint32_t>(std::strtoul(given->more["--copies"].c_str(), nullptr, 10));
+  Counter counter(Locking::make(*given, copies), given->key, copies);
+  if (given->hold) counter.hold();
+  return history.empty() ? run(counter, given->count) : write_history(counter, history);
 }
 
 }  // namespace
