@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults on a real cluster, at random, while clients count in a few records; and the check of what the clients saw.
+"""Faults on a real cluster, at random, while clients count in a few records and append to lists; and the check of what they saw.
 
 Promises checked (ARCHITECTURE §5):
 - Two native clients never have one record locked at the same time, whatever happens. (A classic client that holds a lock when its
   node's lease ends uses the record once more; no more of them than there were faults.)
 - A counter never loses an acknowledged increment, unless a store has logged that a record fell back to an older copy.
+- A list has every element once, where it was put, and in the order in which they were added, under a lock or by ctdb_append(). What is
+  lost with a record that fell back is the end of the list; the record says so or a store has logged its key; it does not come back.
+  Nobody can tell of a list that was lost with the last node that knew it; these are counted.
 - When the faults are over everybody goes on.
 """
 import argparse
@@ -16,46 +19,13 @@ import sys
 import tempfile
 import time
 
+from chaos_clients import DATABASE, PATIENCE_S, CounterClient, ListClient
 from cluster import DAEMONS, ROOT, Cluster
+from histories import ListCheck, check_counter, read_lists
 from netns import NetworkNamespace
 from network_faults import NetworkFaults
 
-DATABASE = "chaos.tdb"
-KEYS = 2  # of each kind of client
-PATIENCE_S = 60
-
-
-class Client:
-    def __init__(self, chaos, node, api, key):
-        self.chaos, self.node, self.api, self.key = chaos, node, api, f"{api}-{key}"
-        self.history = os.path.join(chaos.cluster.directory, f"history.{self.key}.{node}")
-        self.start()
-
-    def start(self):
-        at = self.chaos.cluster.nodes[self.node]
-        where = ["--setup", at.setup_socket] if self.api == "native" else ["--socket", at.classic_socket]
-        self.process = subprocess.Popen(
-            [self.chaos.cluster.program("ctdb-increment"), *where, "--db", DATABASE, "--key", self.key,
-             "--history", self.history], stdin=subprocess.PIPE)
-
-    def restart(self):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdin.close()
-        self.start()
-
-    def operations(self):
-        """[(value, begun, ended)] so far."""
-        try:
-            with open(self.history) as source:
-                lines = source.read().split("\n")[:-1]  # what a killed client had not written to its end is no line
-        except FileNotFoundError:
-            return []
-        return [tuple(int(word) for word in line.split()) for line in lines]
-
-    def end(self):
-        self.process.stdin.close()
-        return self.process.wait(PATIENCE_S)
+KEYS = 2  # counters of each kind of client
 
 
 class Chaos:
@@ -63,8 +33,11 @@ class Chaos:
         self.cluster, self.say = cluster, say
         self.network = NetworkFaults(namespace, len(cluster.nodes))
         self.random = random.Random(seed)
-        self.clients = [Client(self, node.index, api, key) for node in cluster.nodes for api in ("native", "classic")
-                        for key in range(KEYS)]
+        self.counters = [CounterClient(cluster, node.index, api, key) for node in cluster.nodes
+                         for api in ("native", "classic") for key in range(KEYS)]
+        self.lists = [ListClient(cluster, node.index, api, "list", calls) for node in cluster.nodes
+                      for api, calls in (("native", False), ("native", True), ("classic", False))]
+        self.clients = self.counters + self.lists
         self.client_kills = self.injected = 0
         self.faults = {name[6:]: getattr(self, name) for name in sorted(dir(self)) if name.startswith("fault_")}
 
@@ -160,69 +133,59 @@ class Chaos:
         """After the last fault: every node is healthy, and every client works."""
         self.network.heal()
         self.cluster.wait_healthy(PATIENCE_S)
-        before = [len(client.operations()) for client in self.clients]
+        before = [client.progress() for client in self.clients]
         deadline = time.monotonic() + PATIENCE_S
         for client, count in zip(self.clients, before):
-            while len(client.operations()) <= count:
+            while client.progress() <= count:
                 if time.monotonic() > deadline:
-                    raise AssertionError(f"the client of node {client.node} for {client.key} does not go on")
+                    raise AssertionError(f"{client} does not go on")
                 time.sleep(0.05)
 
     def end_clients(self):
         for client in self.clients:
-            status = client.end()
-            if status != 0:
-                raise AssertionError(f"the client of node {client.node} for {client.key} ended with status {status}")
+            client.end()
 
     def kill_clients(self):
         for client in self.clients:
-            if client.process.poll() is None:
-                client.process.kill()
-                client.process.wait()
-            if client.process.stdin:
-                client.process.stdin.close()
+            client.kill()
 
-    def fallen_back(self):
-        """True when some store has said that records fell back."""
-        def said(node):
+    def told(self):
+        """What the stores have said of records that fell back."""
+        said = []
+        for node in self.cluster.nodes:
             with open(node.log_path("ctdb-store")) as log:
-                return "fallen back" in log.read()
-        return any(said(node) for node in self.cluster.nodes)
+                said += [line for line in log if "fallen back" in line]
+        return said
 
-    def check(self):
-        """Raises AssertionError, or returns (operations, increments lost in ways that were told)."""
+    def check_counters(self):
+        """Raises AssertionError, or returns (increments, those lost in ways that were told)."""
         by_key = {}
-        for client in self.clients:
+        for client in self.counters:
             by_key.setdefault(client.key, []).extend((*line, client.node) for line in client.operations())
-        histories = [check_history(key, lines, *((self.client_kills, 0) if key.startswith("native") else
+        histories = [check_counter(key, lines, *((self.client_kills, 0) if key.startswith("native") else
                                                  (self.client_kills + self.injected, self.injected)))
                      for key, lines in sorted(by_key.items())]
         lost = sum(history[1] for history in histories)
-        if lost and not self.fallen_back():
+        if lost and not self.told():
             raise AssertionError(f"{lost} increments are lost, and no store has said that a record fell back")
         return sum(history[0] for history in histories), lost
 
-
-def check_history(key, lines, unknown, late=0):
-    """`lines`: [(value, begun, ended, node)] of one counter. `unknown`: how often an increment may have happened without a
-    line. `late`: how often a client may have had the record when another had it already.
-    Returns (operations, increments lost); raises AssertionError when that was exceeded."""
-    lines = sorted(lines, key=lambda line: line[1])
-    lost = jumps = overlaps = 0
-    for (value, _, ended, node), (next_value, next_begun, _, next_node) in zip(lines, lines[1:]):
-        if next_begun < ended:
-            overlaps += 1
-            if overlaps > late:
-                raise AssertionError(f"{key}: nodes {node} and {next_node} had it at once, {value} until {ended} and "
-                                     f"{next_value} from {next_begun}, {overlaps} times")
-        if next_value <= value:
-            lost += value + 1 - next_value
-        elif next_value > value + 1:
-            jumps += 1
-    if jumps > unknown:  # increments of which no line tells, or lost ones that came back
-        raise AssertionError(f"{key}: {jumps} times the counter went up by more than clients say, at most {unknown} can be "
-                             "explained")
-    return len(lines), lost
+    def check_lists(self):
+        """Looks at all lists once more. Raises AssertionError, or returns (elements, those lost, those of these without a word)."""
+        told = {line.split("fallen back or gone: ")[-1].strip() for line in self.told()}
+        total = (0, 0, 0)
+        for api in ("native", "classic"):
+            clients = [client for client in self.lists if client.api == api]
+            clients[0].look(max(client.at_list() for client in clients) + 1)
+            lists = {}
+            killed = {read_lists(path, client.node, writer, lists) for client in clients
+                      for path, writer in client.histories}
+            for number, history in sorted(lists.items()):
+                name = f"{clients[0].key}.{number}"
+                check = ListCheck(name, history, killed, told=f"{DATABASE} {name}" in told,
+                                  late=0 if api == "native" else self.injected)
+                total = tuple(map(sum, zip(total, check.run())))
+        return total
 
 
 def run_chaos(build, nodes, seconds, seed, say=lambda text: None):
@@ -235,14 +198,15 @@ def run_chaos(build, nodes, seconds, seed, say=lambda text: None):
                 counts = chaos.run(seconds)
                 chaos.go_on()
                 chaos.end_clients()
-                operations, lost = chaos.check()
+                (increments, lost), (elements, missing, untold) = chaos.check_counters(), chaos.check_lists()
             except BaseException:
                 keep(directory, say)
                 raise
             finally:
                 chaos.kill_clients()
     faults = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
-    return (f"{nodes} nodes, {seconds} s, seed {seed}: {operations:,} increments, {lost:,} lost with a node and told; "
+    return (f"{nodes} nodes, {seconds} s, seed {seed}: {increments:,} increments, {lost:,} of them lost with a node and told; "
+            f"{elements:,} elements of lists, {missing - untold:,} lost and told, {untold:,} with all nodes that knew their lists; "
             f"{sum(counts.values())} faults: {faults}")
 
 

@@ -11,7 +11,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
 
-from chaos import check_history, run_chaos  # noqa: E402,F401
+from chaos import run_chaos  # noqa: E402,F401
 from classic import ClassicCluster  # noqa: E402,F401
 from cluster import Cluster  # noqa: E402
 from netns import NetworkNamespace  # noqa: E402
