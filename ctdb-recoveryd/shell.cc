@@ -25,6 +25,7 @@ RecoverydOptions options_of(const Config& config) {
   options.start_as_disabled = config.start_as_disabled;
   options.cluster_lock = config.cluster_lock;
   options.lock_register = config.lock_register;
+  options.timing.client_grace = config.client_grace == 0 ? kNever : config.client_grace * kSecond;
   return options;
 }
 

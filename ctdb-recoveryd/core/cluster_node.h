@@ -106,6 +106,9 @@ struct RecoverydTiming {
   TimeNs fence_check = 5 * kMillisecond;  // while records are being taken away; doubles up to 20 times that
   TimeNs nobody_fences =
       250 * kMillisecond;  // so long after the lease its clients are cut off, if nobody fences them
+  // A node that has been out for so long, by no operator's will, ends the connections of its classic clients; those that connect
+  // later after as long again. kNever: they stay.
+  TimeNs client_grace = 120 * kSecond;
   TimeNs store_query = 500 * kMillisecond;  // STORE_QUERY is repeated until the store answers
   TimeNs recovery = 30 * kSecond;           // a member that is not prepared by then is left out for a while
   // How long a node whose store failed a recovery is left out: twice as long each time, up to bench_max; a node that has been

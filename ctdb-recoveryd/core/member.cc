@@ -108,6 +108,7 @@ bool Member::on_commit(const RecoveryCommit& commit) {
   if (standing_ != Standing::kRecovering || term_of_generation(commit.generation) != commit.term)
     return false;
   standing_ = Standing::kOpen;
+  end_clients_at_ = kNever;
   open_generation_ = commit.generation;
   open_members_ = begun_.members;
   ++c_.counts.recoveries;
@@ -151,6 +152,12 @@ void Member::suspend(bool discard, const std::string& reason) {
   look_at_ = c_.now;
   look_after_ = 0;
   cut_at_ = c_.now + c_.timing().nobody_fences;
+  // An operator who stops a node says what its clients are to do. A recovery that begins and does not open is no return.
+  if (discard) {
+    end_clients_at_ = kNever;
+  } else if (end_clients_at_ == kNever && c_.timing().client_grace != kNever) {
+    end_clients_at_ = c_.now + c_.timing().client_grace;
+  }
   publish_lease();
   if (store_up_ && hello_) tell_suspended();
 }
@@ -195,6 +202,16 @@ void Member::cut_clients_off() {
   }
 }
 
+// Their records are taken away: they do no harm, but smbd keeps its own clients waiting for as long as it waits.
+void Member::end_waiting_clients() {
+  if (c_.now < end_clients_at_ || !c_.router_up) return;
+  end_clients_at_ = c_.now + c_.timing().client_grace;
+  c_.log(RecoverydLog::kWarning, "this node has been out for " +
+                                     std::to_string(c_.timing().client_grace / kSecond) +
+                                     " s (client grace): connections of classic clients are closed");
+  c_.send(c_.pnn(), Operation::CUT_CLIENTS, {});
+}
+
 void Member::work() {
   if (c_.router_up && store_up_ && !hello_ && c_.now >= query_at_) {
     query_at_ = c_.now + c_.timing().store_query;
@@ -213,6 +230,7 @@ void Member::work() {
     suspend(false, "no word from a leader for too long");
   }
   look_at_files();
+  end_waiting_clients();
 }
 
 bool Member::quorum_lost() const {
@@ -221,6 +239,7 @@ bool Member::quorum_lost() const {
 
 TimeNs Member::next_deadline() const {
   TimeNs next = store_up_ && !hello_ && c_.router_up ? query_at_ : kNever;
+  if (c_.router_up) next = std::min(next, end_clients_at_);
   if (!serving()) return std::min(next, look_at_);
   if (c_.router_up && majority_lost_at_ != kNever)
     next = std::min(next, majority_lost_at_ + c_.timing().suspend_grace);

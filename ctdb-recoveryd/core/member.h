@@ -12,7 +12,8 @@
 //     stop: store and keeper obey the page although nobody can reach them.
 //  4. When nobody takes the records away, because store and keeper are dead or stopped, the clients that look at nothing but
 //     the files are cut off before others may go on.
-//  5. The node says that it stopped only when the page says that no file of its names it any more.
+//  5. A node that stays out for long sends its clients away, so that those they serve go to a node that works.
+//  6. The node says that it stopped only when the page says that no file of its names it any more.
 #ifndef CTDB_RECOVERYD_CORE_MEMBER_H_
 #define CTDB_RECOVERYD_CORE_MEMBER_H_
 
@@ -88,6 +89,7 @@ class Member {
   void look_at_store();
   void look_at_files();
   void cut_clients_off();
+  void end_waiting_clients();
   bool majority_linked() const { return c_.voters.enough(c_.linked_count()); }
 
   struct Begun {
@@ -115,16 +117,17 @@ class Member {
   Begun begun_;
   bool asked_ = false;
   TimeNs lease_until_ = 0;
-  TimeNs told_lease_ = 0;        // what the node page says
-  bool hangs_ = false;           // the store's loop does not turn
-  TimeNs store_since_ = 0;       // it introduced itself then
-  bool taken_ = true;            // no file says dmaster = self, as far as known; asked while suspended
-  TimeNs look_at_ = kNever;      // when the files are asked about again
-  TimeNs look_after_ = 0;        // and how long after that
-  TimeNs cut_at_ = kNever;       // when clients are cut off if nobody has begun to take the records away
-  TimeNs majority_lost_at_ = 0;  // kNever: it is linked
-  std::array<Sent, 64> sent_;    // answers by heartbeat sequence: leases need no more than the last few
-  bool discard_ = false;         // the last suspension said so
+  TimeNs told_lease_ = 0;           // what the node page says
+  bool hangs_ = false;              // the store's loop does not turn
+  TimeNs store_since_ = 0;          // it introduced itself then
+  bool taken_ = true;               // no file says dmaster = self, as far as known; asked while suspended
+  TimeNs look_at_ = kNever;         // when the files are asked about again
+  TimeNs look_after_ = 0;           // and how long after that
+  TimeNs cut_at_ = kNever;          // when clients are cut off if nobody has begun to take the records away
+  TimeNs end_clients_at_ = kNever;  // when they are sent away because this node does not come back
+  TimeNs majority_lost_at_ = 0;     // kNever: it is linked
+  std::array<Sent, 64> sent_;       // answers by heartbeat sequence: leases need no more than the last few
+  bool discard_ = false;            // the last suspension said so
   std::string why_suspended_ = "the store has not been opened yet";
   int64_t started_wall_ns_ = 0;
   int64_t finished_wall_ns_ = 0;

@@ -139,12 +139,14 @@ Setter verbs_number(int VerbsConfig::*field, int least) {
   };
 }
 
-std::string set_vacuum_interval(Config& config, const std::string& value) {
-  constexpr int kSecondsMax = 86400;
-  const int seconds = parse_number(value, 0, kSecondsMax);
-  if (seconds < 0) return "'" + value + "' is not such a time|write seconds, 1 to 86400, or 0 for never";
-  config.vacuum_interval = static_cast<uint32_t>(seconds);
-  return "";
+Setter seconds_option(uint32_t Config::*field) {
+  return [field](Config& config, const std::string& value) -> std::string {
+    constexpr int kSecondsMax = 86400;
+    const int seconds = parse_number(value, 0, kSecondsMax);
+    if (seconds < 0) return "'" + value + "' is not such a time|write seconds, 1 to 86400, or 0 for never";
+    config.*field = static_cast<uint32_t>(seconds);
+    return "";
+  };
 }
 
 // Words "PATTERN=NUMBER".
@@ -177,6 +179,7 @@ const std::map<std::string, Setter>& options() {
       {"cluster/recovery lock", text_option(&Config::cluster_lock)},
       {"cluster/leader capability", bool_option(&Config::leader_capability)},
       {"cluster/quorum", set_quorum},
+      {"cluster/client grace", seconds_option(&Config::client_grace)},
       {"cluster/lock register", text_option(&Config::lock_register)},
       {"cluster/port", set_port},
       {"cluster/spin", set_spin},
@@ -186,7 +189,7 @@ const std::map<std::string, Setter>& options() {
       {"database/persistent database directory", text_option(&Config::persistent_directory)},
       {"database/state database directory", text_option(&Config::state_directory)},
       {"database/copies", set_copies},
-      {"database/vacuum interval", set_vacuum_interval},
+      {"database/vacuum interval", seconds_option(&Config::vacuum_interval)},
       {"database/tdb mutexes", bool_option(&Config::tdb_mutexes)},
       {"legacy/lmaster capability", bool_option(&Config::lmaster_capability)},
       {"legacy/start as stopped", bool_option(&Config::start_as_stopped)},

@@ -41,6 +41,8 @@ struct Config {
   std::string nodes_file;             // "nodes list"; default <base>/nodes
   std::string cluster_lock;           // "cluster lock": a file, or "!" and a helper's command
   bool leader_capability = true;      // "leader capability"
+  uint32_t client_grace =
+      120;  // "client grace" (ours): seconds without membership until clients are sent away; 0: never
   Quorum quorum = Quorum::kMajority;  // "quorum" (ours): majority | lock | none
   std::string lock_register;  // "lock register" (ours); default <cluster lock>.register if that is a file
   uint16_t port = 4379;       // "port" (ours)

@@ -49,6 +49,7 @@ std::vector<std::string> changed_options(const Config& before, const Config& now
   compare("spin", before.spin, now.spin);
   compare("[verbs]", before.verbs, now.verbs);
   compare("flight recorder", before.flight_recorder, now.flight_recorder);
+  compare("client grace", before.client_grace, now.client_grace);
   compare("vacuum interval", before.vacuum_interval, now.vacuum_interval);
   compare("copies", before.copies, now.copies);
   return names;

@@ -35,13 +35,15 @@ def start_cluster(directory, cleanup, nodes=3, namespace=None, **options):
     return cluster
 
 
-def start_cluster_with_faults(test, prefix):
-    """A healthy cluster of three for one test, and what can happen to its network: (cluster, NetworkFaults, NetworkNamespace)."""
+def start_cluster_with_faults(test, prefix, **options):
+    """A healthy cluster of three for one test, and what can happen to its network: (cluster, NetworkFaults, NetworkNamespace).
+    `options` are Cluster's."""
     directory = tempfile.TemporaryDirectory(prefix=prefix)
     test.addCleanup(directory.cleanup)
     namespace = NetworkNamespace()
     test.addCleanup(namespace.close)
-    return start_cluster(directory.name, test.addCleanup, namespace=namespace), NetworkFaults(namespace), namespace
+    cluster = start_cluster(directory.name, test.addCleanup, namespace=namespace, **options)
+    return cluster, NetworkFaults(namespace), namespace
 
 
 def run_tool(node, *words):

@@ -10,7 +10,7 @@ import unittest
 
 from support import HEADER, Increments, RawClient, TOO_LATE, packet, start_cluster_with_faults, wait_until
 
-DB_ATTACH = 18
+PING, DB_ATTACH = 0, 18
 NULL_CALL, IMMEDIATE_MIGRATION = 0xFF000001, 1  # a call that only brings the record here
 
 
@@ -210,6 +210,20 @@ class FencingTest(Increments, unittest.TestCase):
         self.network.heal()
         self.cluster.wait_healthy()
         self.assertGreater(self.add(2, "native", "shared"), 0)
+
+
+class ClientGraceTest(unittest.TestCase):
+    def test_a_node_that_stays_out_sends_its_clients_away(self):
+        cluster, network, _ = start_cluster_with_faults(self, "ctdb-grace-", options={"cluster": {"client grace": 1}})
+        clients = [RawClient(node.classic_socket) for node in cluster.nodes]
+        for client in clients:
+            self.addCleanup(client.close)
+        network.isolate(2)
+        self.assertIsNone(clients[2].receive(), "its connection ends")
+        for client in clients[:2]:
+            client.ask(PING)
+        network.heal()
+        cluster.wait_healthy()
 
 
 if __name__ == "__main__":

@@ -339,6 +339,35 @@ TEST_F(Opened, AnIsolatedNodeStopsServingAndComesBackByItself) {
   }
 }
 
+TEST_F(Opened, ANodeThatStaysOutSendsItsClientsAwayAndOneThatComesBackDoesNot) {
+  const TimeNs grace = RecoverydTiming{}.client_grace;
+  World world(3);
+  open(world);
+  const uint32_t victim = follower(world);
+  world.isolate(victim);
+  ASSERT_TRUE(world.until([&] { return world.open_together(all_but(3, victim)); }, 2 * kSecond));
+  world.run(grace / 2);
+  world.rejoin(victim);
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, kSecond));
+  world.run(grace);
+  EXPECT_EQ(world.store(victim).clients_cut, 0);
+  world.isolate(victim);
+  ASSERT_TRUE(world.until([&] { return world.store(victim).clients_cut == 1; }, grace + 2 * kSecond));
+  // Those that have connected meanwhile.
+  ASSERT_TRUE(world.until([&] { return world.store(victim).clients_cut == 2; }, grace + kSecond));
+  for (const uint32_t other : all_but(3, victim)) EXPECT_EQ(world.store(other).clients_cut, 0);
+}
+
+TEST_F(Opened, AStoppedNodeKeepsItsClients) {
+  World world(3);
+  open(world);
+  const uint32_t victim = follower(world);
+  ASSERT_EQ(world.control(victim, Control::STOP_NODE), 0);
+  ASSERT_TRUE(world.until([&] { return world.open_together(all_but(3, victim)); }, 2 * kSecond));
+  world.run(3 * RecoverydTiming{}.client_grace);
+  EXPECT_EQ(world.store(victim).clients_cut, 0);
+}
+
 TEST_F(Opened, WhenTheMajorityIsGoneTheRestStopsAndComesBackByItself) {
   World world(5);
   open(world);
