@@ -8,7 +8,7 @@ import unittest
 
 from support import BIN, HEADER, ROOT, RawClient, control, memory_bytes, packet, start_cluster
 
-GET_PNN, PING = 35, 3
+GET_PNN, PING, DB_ATTACH, TRAVERSE_START, REGISTER_SRVID = 35, 3, 18, 20, 23
 GOLDEN = os.path.join(ROOT, "tests", "golden", "packets")
 
 
@@ -124,6 +124,33 @@ class BadInputTest(unittest.TestCase):
             except (BlockingIOError, BrokenPipeError, ConnectionResetError):
                 pass
             self.assertEqual(self.bystander.ask(GET_PNN)[0], 0)
+
+    def start_traverse(self, client, db_id, srvid):
+        self.assertEqual(client.ask(REGISTER_SRVID, srvid=srvid)[0], 0)
+        self.assertEqual(client.ask(TRAVERSE_START, struct.pack("<IIQ", db_id, 9, srvid))[0], 0)
+
+    def test_a_traverse_client_that_does_not_read_hurts_nobody(self):
+        """What is on its way to it is more than waits for it at once; others work on the same records, and then it reads on."""
+        node, name, count = self.cluster.nodes, "deaf.tdb", 40
+        for number in range(count):
+            node[number % 2].cli("record", "put", name, f"key{number}", str(number) * 50_000, check=True)
+        db_id, = struct.unpack("<I", self.bystander.ask(DB_ATTACH, name.encode() + b"\0")[1])
+        with self.connect() as deaf, self.connect() as dying:
+            self.start_traverse(deaf, db_id, 0xBE00000000000001)
+            self.start_traverse(dying, db_id, 0xBE00000000000002)
+            for number in range(2):
+                node[number].cli("record", "put", name, f"key{number}", "changed", check=True)
+            dying.close()
+            self.assertEqual(self.bystander.ask(GET_PNN)[0], 0)
+            keys = set()
+            while True:
+                body = deaf.receive()[44:]
+                _, _, key_size, data_size = struct.unpack_from("<IIII", body)
+                if key_size == 0 and data_size == 0:
+                    break
+                self.assertGreaterEqual(data_size, 24, "it is complete")
+                keys.add(body[16:16 + key_size].decode())
+            self.assertEqual(keys, {f"key{number}" for number in range(count)})
 
     def test_a_client_that_scribbles_over_its_rings_is_cut_off(self):
         for channel in ("0", "1"):
