@@ -2,7 +2,9 @@
 #include "tests/bench/rows.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <tdb.h>
 #include <unistd.h>
@@ -108,12 +110,24 @@ std::vector<pid_t> start_clients(uint32_t count, const std::function<void(uint32
     const pid_t child = fork();
     if (child < 0) give_up("fork");
     if (child == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
       body(i);
       _exit(0);
     }
     children.push_back(child);
   }
   return children;
+}
+
+// Until so many clients are ready; one that ends before will never be.
+void wait_until_ready(const Shared& shared, uint32_t clients) {
+  while (shared.ready.load() < clients) {
+    siginfo_t ended{};
+    if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid != 0) {
+      give_up("a client process failed");
+    }
+    usleep(1000);  // between two looks
+  }
 }
 
 void wait_for_children(const std::vector<pid_t>& children) {
@@ -140,7 +154,7 @@ Outcome many_clients(const Setting& setting, uint32_t clients, uint32_t keys) {
     }
     shared->operations += client->migrations();
   });
-  while (shared->ready.load() < clients) usleep(1000);
+  wait_until_ready(*shared, clients);
   const Clock::time_point start = Clock::now();
   shared->go = 1;
   wait_for_children(children);
@@ -191,7 +205,7 @@ Outcome contended(const Setting& setting, uint32_t clients) {
       usleep(kRestUs);
     }
   });
-  while (shared->ready.load() < clients) usleep(1000);
+  wait_until_ready(*shared, clients);
   const Clock::time_point start = Clock::now();
   shared->go = 1;
   wait_for_children(children);
@@ -221,7 +235,7 @@ Outcome one_counter(const Setting& setting, bool by_function, useconds_t pause_u
     shared->operations += done;
   });
   auto client = open(0);
-  while (shared->ready.load() < kNodes - 1) usleep(1000);  // between two looks
+  wait_until_ready(*shared, kNodes - 1);
   std::vector<double> micros;
   const Clock::time_point start = Clock::now();
   while (seconds_since(start) < setting.seconds) {
@@ -248,7 +262,7 @@ Outcome one_way(const Setting& setting, size_t bytes, uint64_t window) {
     while (shared->go.load() != 2) shared->acknowledged += receiver->receive();
   });
   auto sender = setting.open(0);
-  while (shared->ready.load() == 0) usleep(1000);
+  wait_until_ready(*shared, 1);
   const Bytes data(bytes, 7);
   uint64_t sent = 0;
   const Clock::time_point start = Clock::now();
