@@ -35,8 +35,8 @@ TcpOptions tcp_options(const Config& config, uint64_t boot_id, ClusterKey key) {
 
 std::unique_ptr<Transport> make_transport(const Config& config, uint64_t boot_id, ClusterKey key,
                                           EventLoop& loop, TransportEvents& events) {
-  return make_verbs_transport({config.pnn, config.node_address, config.nodes.size(), config.verbs}, loop,
-                              events, [&](TransportEvents& inner) {
+  return make_verbs_transport({config.pnn, config.node_address, config.nodes, config.verbs, {}}, loop, events,
+                              [&](TransportEvents& inner) {
                                 return make_tcp_transport(tcp_options(config, boot_id, std::move(key)), loop,
                                                           inner);
                               });

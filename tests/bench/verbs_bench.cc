@@ -67,9 +67,10 @@ class Node : public TransportEvents {
     tcp.cluster_name = "ctdb-bench";
     tcp.boot_id = static_cast<uint64_t>(boot_time());
     const auto make_tcp = [&](TransportEvents& events) { return make_tcp_transport(tcp, *loop_, events); };
-    transport_ = options_.wire == "tcp" ? make_tcp(*this)
-                                        : make_verbs_transport({pnn_, options_.address, 2, options_.verbs},
-                                                               *loop_, *this, make_tcp);
+    transport_ = options_.wire == "tcp"
+                     ? make_tcp(*this)
+                     : make_verbs_transport({pnn_, options_.address, tcp.nodes, options_.verbs, {}}, *loop_,
+                                            *this, make_tcp);
     loop_->add_flush_hook([this] { transport_->flush(); });
     return transport_->start();
   }

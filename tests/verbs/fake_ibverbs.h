@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
- * A libibverbs.so.1 without hardware: devices fake0 to fake3 with the addresses 127.0.0.1 to 127.0.0.4, all in one process and one
- * thread. It keeps to what the real one promises and no more, as strictly as the strictest hardware: wake-ups only for what was
+ * A libibverbs.so.1 without hardware: devices fake0 to fake3 with the addresses 127.0.0.1 to 127.0.0.4, all in one process, whose threads
+ * may call it. It keeps to what the real one promises and no more, as strictly as the strictest hardware: wake-ups only for what was
  * asked for, queues of the size asked for, buffers only where they were registered, and a queue pair that is destroyed too early
  * takes the receive buffers of its completions along. These functions make faults and tell what happened. */
 #ifndef CTDB_TESTS_VERBS_FAKE_IBVERBS_H_
@@ -49,6 +49,8 @@ void fake_verbs_raise(int device, enum ibv_event_type type);
 void fake_verbs_set_port(int device, int up);
 /* The call of this name ("ibv_open_device", ...) fails with `error`, until it is 0. */
 void fake_verbs_break(const char* call, int error);
+/* From now on connecting queue pairs blocks in the caller's thread, until it is let go. */
+void fake_verbs_hold_connects(int held);
 /* Whether queue pairs in their error state say that nothing more comes. */
 void fake_verbs_tell_last_receive(int told);
 /* The nodes' addresses are at another index of the tables. */

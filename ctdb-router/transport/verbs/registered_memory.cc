@@ -23,25 +23,33 @@ std::string lock_limit() {
 
 Result<void> RegisteredMemory::take(ibv_pd* domain, size_t bytes) {
   bytes_ = (bytes + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes;
-  constexpr int kProtection = PROT_READ | PROT_WRITE;
-  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS;
-  void* map = mmap(nullptr, bytes_, kProtection, kFlags | MAP_HUGETLB, -1, 0);
-  if (map == MAP_FAILED) map = mmap(nullptr, bytes_, kProtection, kFlags, -1, 0);
+  // Huge pages may be there and yet not be this process's to use: a control group can deny them when they are touched.
+  if (Result<void> huge = map(domain, MAP_HUGETLB); huge) return huge;
+  return map(domain, 0);
+}
+
+Result<void> RegisteredMemory::map(ibv_pd* domain, int flags) {
+  release();
+  void* map = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
   if (map == MAP_FAILED) return fail_errno("memory for verbs");
   start_ = static_cast<uint8_t*>(map);
   // A child that writes must not take the page from under the device.
   if (madvise(start_, bytes_, MADV_DONTFORK) != 0) return fail_errno("memory for verbs");
-  constexpr int kAccess = IBV_ACCESS_LOCAL_WRITE;
-  region_.reset(ibv_reg_mr(domain, start_, bytes_, kAccess));
+  region_.reset(ibv_reg_mr(domain, start_, bytes_, IBV_ACCESS_LOCAL_WRITE));
   if (region_ != nullptr) return {};
   return fail(ErrorCode::kLimit, "the device cannot use " + std::to_string(bytes_ / 1024) +
                                      " KiB of memory (" + std::strerror(errno) + "): LimitMEMLOCK " +
                                      lock_limit());
 }
 
-RegisteredMemory::~RegisteredMemory() {
+void RegisteredMemory::release() {
   region_.reset();
   if (start_ != nullptr) munmap(start_, bytes_);
+  start_ = nullptr;
+}
+
+RegisteredMemory::~RegisteredMemory() {
+  release();
 }
 
 }  // namespace ctdb

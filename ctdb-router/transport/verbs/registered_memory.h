@@ -24,6 +24,9 @@ class RegisteredMemory {
   uint32_t key() const { return region_->lkey; }
 
  private:
+  Result<void> map(ibv_pd* domain, int flags);
+  void release();
+
   uint8_t* start_ = nullptr;
   size_t bytes_ = 0;
   VerbsRegion region_;

@@ -16,7 +16,6 @@ namespace {
 // Beside the links' own: queue pairs that are being dropped, and buffers that are being looked at.
 constexpr size_t kSpareRegions = 4;
 constexpr size_t kSpareReceives = kChunkWindow;
-constexpr uint32_t kReceivesLow = kChunkWindow / 2;
 constexpr uint32_t kInlineWanted = 576;  // a message of 512 bytes with both headers
 
 // The device tries for (5 + 1) × 4.096 µs × 2^14 = 0.4 s. With 7 retries some try for ever.
@@ -41,23 +40,23 @@ tl::unexpected<Error> cannot(const char* what) {
 
 }  // namespace
 
-VerbsDevice::VerbsDevice(VerbsPort port, size_t links, EventLoop& loop, VerbsDeviceEvents& events)
+VerbsDevice::VerbsDevice(VerbsContext context, size_t links, EventLoop& loop, VerbsDeviceEvents& events)
     : loop_(loop),
       events_(events),
       links_(links),
       receives_(links * kChunkWindow + kSpareReceives),
-      port_(std::move(port)) {}
+      context_(std::move(context)) {}
 
-Result<std::unique_ptr<VerbsDevice>> VerbsDevice::open(VerbsPort port, size_t links, EventLoop& loop,
+Result<std::unique_ptr<VerbsDevice>> VerbsDevice::open(VerbsContext context, size_t links, EventLoop& loop,
                                                        VerbsDeviceEvents& events) {
-  std::unique_ptr<VerbsDevice> device(new VerbsDevice(std::move(port), links, loop, events));
+  std::unique_ptr<VerbsDevice> device(new VerbsDevice(std::move(context), links, loop, events));
   if (Result<void> made = device->make(); !made) return fail(std::move(made.error()));
   if (Result<void> watched = device->watch(); !watched) return fail(std::move(watched.error()));
   return device;
 }
 
 Result<void> VerbsDevice::make() {
-  ibv_context* context = port_.context.get();
+  ibv_context* context = context_.get();
   const size_t regions = links_ + kSpareRegions;
   for (size_t region = regions; region > 0; --region) free_regions_.push_back(region - 1);
   domain_.reset(ibv_alloc_pd(context));
@@ -77,15 +76,13 @@ Result<void> VerbsDevice::make() {
   std::vector<uint32_t> all(receives_);
   for (uint32_t i = 0; i < receives_; ++i) all[i] = i;
   if (!post_receives(all)) return cannot("room in its shared receive queue");
-  ibv_srq_attr low{};
-  low.srq_limit = kReceivesLow;
-  ibv_modify_srq(receive_queue_.get(), &low, IBV_SRQ_LIMIT);  // only for a warning
+  warn_when_low();
   return {};
 }
 
 Result<void> VerbsDevice::watch() {
   const int channel = channel_->fd;
-  const int async = port_.context->async_fd;
+  const int async = context_->async_fd;
   for (const int fd : {channel, async}) {
     if (Result<void> set = set_nonblocking(fd); !set) return set;
   }
@@ -93,21 +90,21 @@ Result<void> VerbsDevice::watch() {
   channel_watched_ = true;
   if (Result<void> r = loop_.watch(async, EPOLLIN, [this](uint32_t) { on_async(); }); !r) return r;
   async_watched_ = true;
+  Result<std::unique_ptr<VerbsConnector>> connector =
+      VerbsConnector::start(loop_, [this](uint32_t number, int error) { on_connected(number, error); });
+  if (!connector) return fail(std::move(connector.error()));
+  connector_ = std::move(*connector);
   arm(true);
   return {};
 }
 
 VerbsDevice::~VerbsDevice() {
+  connector_.reset();
   loop_.cancel(more_timer_);
   for (auto& [number, pair] : pairs_) loop_.cancel(pair.timer);
   if (channel_watched_) loop_.unwatch(channel_->fd);
-  if (async_watched_) loop_.unwatch(port_.context->async_fd);
+  if (async_watched_) loop_.unwatch(context_->async_fd);
   pairs_.clear();
-}
-
-std::string VerbsDevice::name() const {
-  return std::string(ibv_get_device_name(port_.context->device)) + " port " + std::to_string(port_.number) +
-         " gid index " + std::to_string(port_.gid_index);
 }
 
 uint8_t* VerbsDevice::send_buffer(size_t region, uint64_t sequence) const {
@@ -132,8 +129,12 @@ VerbsPair VerbsDevice::make_pair() {
   }
 }
 
-Result<QueuePair> VerbsDevice::create() {
-  const Result<VerbsPortState> state = look_at(port_);
+bool VerbsDevice::unused() const {
+  return std::all_of(pairs_.begin(), pairs_.end(), [](const auto& pair) { return pair.second.dropped; });
+}
+
+Result<QueuePair> VerbsDevice::create(const VerbsAddress& from) {
+  const Result<VerbsPortState> state = look_at(context_.get(), from);
   if (!state) return fail(Error(state.error()));
   const size_t used = static_cast<size_t>(
       std::count_if(pairs_.begin(), pairs_.end(), [](const auto& pair) { return !pair.second.dropped; }));
@@ -145,7 +146,7 @@ Result<QueuePair> VerbsDevice::create() {
   if (pair == nullptr) return cannot("queue pair left");
   ibv_qp_attr attributes{};
   attributes.qp_state = IBV_QPS_INIT;
-  attributes.port_num = port_.number;
+  attributes.port_num = from.port;
   if (const int error = ibv_modify_qp(pair.get(), &attributes,
                                       IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS);
       error != 0) {
@@ -164,6 +165,7 @@ Result<QueuePair> VerbsDevice::create() {
   mine.chunk_bytes = kChunkBytes;
   Pair& kept = pairs_[mine.number];
   kept.queue_pair = std::move(pair);
+  kept.from = from;
   kept.region = free_regions_.back();
   free_regions_.pop_back();
   return mine;
@@ -171,41 +173,48 @@ Result<QueuePair> VerbsDevice::create() {
 
 Result<void> VerbsDevice::connect(const QueuePair& mine, const QueuePair& theirs) {
   const auto found = pairs_.find(mine.number);
-  const Result<VerbsPortState> state = look_at(port_);
-  if (!state) return fail(Error(state.error()));
   if (found == pairs_.end()) return fail(ErrorCode::kDisconnected, "the RDMA device was lost");
-  ibv_qp* pair = found->second.queue_pair.get();
-  ibv_qp_attr to{};
-  to.qp_state = IBV_QPS_RTR;
-  to.path_mtu = static_cast<ibv_mtu>(std::min(mine.mtu, theirs.mtu));
-  to.dest_qp_num = theirs.number;
-  to.rq_psn = theirs.first_psn;
-  to.max_dest_rd_atomic = 1;
-  to.min_rnr_timer = kReceiverNotReadyTimer;
-  to.ah_attr.port_num = port_.number;
-  to.ah_attr.dlid = static_cast<uint16_t>(theirs.lid);
-  to.ah_attr.is_global = state->ethernet || theirs.lid == 0;
-  std::copy(theirs.gid.begin(), theirs.gid.end(), to.ah_attr.grh.dgid.raw);
-  to.ah_attr.grh.sgid_index = port_.gid_index;
-  to.ah_attr.grh.hop_limit = kHopLimit;
-  int error = ibv_modify_qp(pair, &to,
-                            IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
-                                IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER);
-  if (error == 0) {
-    to = {};
-    to.qp_state = IBV_QPS_RTS;
-    to.timeout = kTimeoutCode;
-    to.retry_cnt = kRetries;
-    to.rnr_retry = kReceiverNotReadyRetries;
-    to.sq_psn = mine.first_psn;
-    to.max_rd_atomic = 1;
-    error = ibv_modify_qp(pair, &to,
-                          IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
-                              IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC);
-  }
-  if (error == 0) return {};
-  return fail(ErrorCode::kSystem,
-              std::string("the queue pair cannot be connected (") + std::strerror(error) + ")");
+  const VerbsAddress& from = found->second.from;
+  const Result<VerbsPortState> state = look_at(context_.get(), from);
+  if (!state) return fail(Error(state.error()));
+  VerbsConnector::Work work;
+  work.pair = found->second.queue_pair.get();
+  ibv_qp_attr& receive = work.receive;
+  receive.qp_state = IBV_QPS_RTR;
+  receive.path_mtu = static_cast<ibv_mtu>(std::min(mine.mtu, theirs.mtu));
+  receive.dest_qp_num = theirs.number;
+  receive.rq_psn = theirs.first_psn;
+  receive.max_dest_rd_atomic = 1;
+  receive.min_rnr_timer = kReceiverNotReadyTimer;
+  receive.ah_attr.port_num = from.port;
+  receive.ah_attr.dlid = static_cast<uint16_t>(theirs.lid);
+  receive.ah_attr.is_global = state->ethernet || theirs.lid == 0;
+  std::copy(theirs.gid.begin(), theirs.gid.end(), receive.ah_attr.grh.dgid.raw);
+  receive.ah_attr.grh.sgid_index = from.gid_index;
+  receive.ah_attr.grh.hop_limit = kHopLimit;
+  work.receive_mask = IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
+                      IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER;
+  work.send.qp_state = IBV_QPS_RTS;
+  work.send.timeout = kTimeoutCode;
+  work.send.retry_cnt = kRetries;
+  work.send.rnr_retry = kReceiverNotReadyRetries;
+  work.send.sq_psn = mine.first_psn;
+  work.send.max_rd_atomic = 1;
+  work.send_mask = IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN |
+                   IBV_QP_MAX_QP_RD_ATOMIC;
+  found->second.connecting = true;
+  connector_->connect(mine.number, work);
+  return {};
+}
+
+void VerbsDevice::on_connected(uint32_t number, int error) {
+  const auto found = pairs_.find(number);
+  if (found == pairs_.end()) return;
+  found->second.connecting = false;
+  if (found->second.dropped) return let_go(number, found->second);
+  events_.on_connected(
+      number,
+      error == 0 ? "" : std::string("the queue pair cannot be connected (") + std::strerror(error) + ")");
 }
 
 void VerbsDevice::drop(uint32_t number) {
@@ -213,6 +222,10 @@ void VerbsDevice::drop(uint32_t number) {
   if (found == pairs_.end() || found->second.dropped) return;
   Pair& pair = found->second;
   pair.dropped = true;
+  if (!pair.connecting) let_go(number, pair);
+}
+
+void VerbsDevice::let_go(uint32_t number, Pair& pair) {
   ibv_qp_attr attributes{};
   attributes.qp_state = IBV_QPS_ERR;
   ibv_modify_qp(pair.queue_pair.get(), &attributes, IBV_QP_STATE);

@@ -16,6 +16,8 @@ constexpr int kBatch = 32;
 // One device must not keep the other sources waiting.
 constexpr int kBatchesPerTurn = 8;
 
+constexpr uint32_t kReceivesLow = kChunkWindow / 2;
+
 // A work request's id is a chunk's sequence or, with this bit, a receive buffer's index.
 constexpr uint64_t kReceive = uint64_t{1} << 63;
 
@@ -70,6 +72,13 @@ bool VerbsDevice::post_receives(const std::vector<uint32_t>& buffers) {
   return true;
 }
 
+// Once each time: a device that has told it is asked again when the queue is full again, or it would tell it at once.
+void VerbsDevice::warn_when_low() {
+  ibv_srq_attr low{};
+  low.srq_limit = kReceivesLow;
+  low_is_told_ = ibv_modify_srq(receive_queue_.get(), &low, IBV_SRQ_LIMIT) == 0;
+}
+
 // ---- completions ----
 
 void VerbsDevice::arm(bool solicited_only) {
@@ -109,7 +118,9 @@ void VerbsDevice::on_completions() {
 
 void VerbsDevice::poll() {
   for (int batch = 0; batch < kBatchesPerTurn; ++batch) {
-    if (!poll_some()) return;
+    if (poll_some()) continue;
+    if (!low_is_told_ && receives_low_ > 0 && !failed_) warn_when_low();
+    return;
   }
   poll_next_turn();
 }
@@ -148,18 +159,27 @@ void VerbsDevice::take(const ibv_wc& completion) {
 
 void VerbsDevice::on_async() {
   ibv_async_event event;
-  while (!failed_ && ibv_get_async_event(port_.context.get(), &event) == 0) {
+  while (!failed_ && ibv_get_async_event(context_.get(), &event) == 0) {
     const ibv_event_type type = event.event_type;
     const bool of_pair = type == IBV_EVENT_QP_FATAL || type == IBV_EVENT_QP_REQ_ERR ||
                          type == IBV_EVENT_QP_ACCESS_ERR || type == IBV_EVENT_QP_LAST_WQE_REACHED;
-    const uint32_t number = of_pair ? event.element.qp->qp_num : 0;
-    const bool other_port = (type == IBV_EVENT_PORT_ERR || type == IBV_EVENT_PORT_ACTIVE) &&
-                            event.element.port_num != port_.number;
+    const uint32_t number =
+        of_pair ? event.element.qp->qp_num : static_cast<uint32_t>(event.element.port_num);
     ibv_ack_async_event(&event);
-    if (!other_port) on_async_event(type, number);
+    on_async_event(type, number);
   }
 }
 
+template <typename Concerned>
+void VerbsDevice::fail_pairs(const std::string& why, Concerned concerned) {
+  std::vector<uint32_t> numbers;
+  for (const auto& [number, pair] : pairs_) {
+    if (!pair.dropped && concerned(pair)) numbers.push_back(number);
+  }
+  for (const uint32_t number : numbers) events_.on_pair_failed(number, why);
+}
+
+// `number`: of the queue pair or the port that it is about.
 void VerbsDevice::on_async_event(ibv_event_type type, uint32_t number) {
   const auto found = pairs_.find(number);
   switch (type) {
@@ -173,16 +193,20 @@ void VerbsDevice::on_async_event(ibv_event_type type, uint32_t number) {
         events_.on_pair_failed(number, std::string("its queue pair failed: ") + ibv_event_type_str(type));
       return;
     case IBV_EVENT_PORT_ERR:
+      return fail_pairs("the port of the RDMA device is down",
+                        [&](const Pair& pair) { return pair.from.port == number; });
     case IBV_EVENT_PORT_ACTIVE:
-      return events_.on_port(type == IBV_EVENT_PORT_ACTIVE);
+      return events_.on_port_up();
     case IBV_EVENT_SRQ_LIMIT_REACHED:
+      low_is_told_ = false;
+      poll_next_turn();
       if (++receives_low_ == 1)
         log_warning("verbs: the receive queue ran low, a peer does not keep to its credits");
       return;
     case IBV_EVENT_GID_CHANGE:
-      // Opened again, the device is looked through for the address.
-      if (address_moved(port_)) fail_device("its address has moved");
-      return;
+      // The next attempt looks for it.
+      return fail_pairs("its address has moved",
+                        [&](const Pair& pair) { return address_moved(context_.get(), pair.from); });
     case IBV_EVENT_CQ_ERR:
     case IBV_EVENT_SRQ_ERR:
     case IBV_EVENT_DEVICE_FATAL:
@@ -196,7 +220,7 @@ void VerbsDevice::fail_device(const std::string& why) {
   if (failed_) return;
   failed_ = true;
   loop_.unwatch(channel_->fd);
-  loop_.unwatch(port_.context->async_fd);
+  loop_.unwatch(context_->async_fd);
   channel_watched_ = async_watched_ = false;
   events_.on_device_failed("the RDMA device failed: " + why);
 }

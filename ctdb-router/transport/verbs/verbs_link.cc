@@ -103,10 +103,11 @@ void VerbsLink::try_again(TimeNs now) {
 }
 
 // Everything of an attempt begins anew.
-Result<QueuePair> VerbsLink::begin() {
-  Result<QueuePair> mine = out_.make_queue_pair();
-  if (!mine) return mine;
-  mine->attempt = attempt_;
+Result<void> VerbsLink::begin() {
+  Result<QueuePair> made = out_.make_queue_pair();
+  if (!made) return fail(std::move(made.error()));
+  mine_ = *made;
+  mine_.attempt = attempt_;
   packets_.clear();
   reader_.emplace(FrameReader::Policy::kLink, kPacketBytesMax);
   posted_ = sent_ = arrived_ = consumed_ = received_ = 0;
@@ -115,7 +116,7 @@ Result<QueuePair> VerbsLink::begin() {
   pong_due_.reset();
   ping_sent_ = 0;
   checks_ = 0;
-  return mine;
+  return {};
 }
 
 Result<void> VerbsLink::connect(const QueuePair& theirs) {
@@ -123,6 +124,7 @@ Result<void> VerbsLink::connect(const QueuePair& theirs) {
     return fail(ErrorCode::kRefused, std::string("the other side announced ") + fault);
   limit_ = their_window_ = theirs.window;
   payload_max_ = std::min<size_t>(theirs.chunk_bytes, kChunkBytes) - kChunkHeaderBytes;
+  why_ = "its queue pair is being connected";
   return out_.connect(theirs);
 }
 
@@ -131,13 +133,13 @@ void VerbsLink::offer(TimeNs now) {
   ++attempts_;
   // A stream that is there already stays until verbs have risen: the offer may be refused.
   if (stream_at_ != 0) stream_at_ = std::max(stream_at_, now + kStreamAfterOffer);
-  const Result<QueuePair> mine = begin();
-  if (mine) {
+  const Result<void> begun = begin();
+  if (begun) {
     phase_ = Phase::kOffered;
-    return out_.tell(Lane::kControl, Operation::VERBS_OFFER, mine->encode());
+    return out_.tell(Lane::kControl, Operation::VERBS_OFFER, mine_.encode());
   }
-  if (mine.error().code != ErrorCode::kTimeout) retry_delay_ = kRetryAfterRefusal;
-  refused(mine.error().text(), now);
+  if (begun.error().code != ErrorCode::kTimeout) retry_delay_ = kRetryAfterRefusal;
+  refused(begun.error().text(), now);
   out_.tell(Lane::kControl, Operation::VERBS_DOWN, VerbsDown{0, 0, why_}.encode());
 }
 
@@ -146,17 +148,14 @@ bool VerbsLink::on_offer(ByteView payload, TimeNs now) {
   if (!theirs || offers_ || phase_ != Phase::kTcp || theirs->attempt <= attempt_) return false;
   attempt_ = theirs->attempt;
   ++attempts_;
-  const Result<QueuePair> mine = begin();
-  Result<void> connected;
-  if (mine) connected = connect(*theirs);
-  if (mine && connected) {
-    phase_ = Phase::kAccepted;
-    out_.tell(Lane::kControl, Operation::VERBS_ACCEPT, mine->encode());
-    return true;
+  if (const Result<void> begun = begin(); !begun) {
+    refuse(begun.error().text(), now);
+  } else if (const Result<void> connects = connect(*theirs); !connects) {
+    out_.drop_queue_pair();
+    refuse(connects.error().text(), now);
+  } else {
+    phase_ = Phase::kAccepting;
   }
-  if (mine) out_.drop_queue_pair();
-  refused(mine ? connected.error().text() : mine.error().text(), now);
-  out_.tell(Lane::kControl, Operation::VERBS_DOWN, VerbsDown{attempt_, 0, why_}.encode());
   return true;
 }
 
@@ -165,12 +164,21 @@ bool VerbsLink::on_accept(ByteView payload, TimeNs now) {
   if (!theirs || !offers_ || theirs->attempt != attempt_) return false;
   if (phase_ == Phase::kFallen) return true;  // it crossed our VERBS_DOWN
   if (phase_ != Phase::kOffered) return false;
-  if (const Result<void> connected = connect(*theirs); !connected) {
-    fall(connected.error().text(), now);
-    return true;
+  if (const Result<void> connects = connect(*theirs); !connects) {
+    fall(connects.error().text(), now);
+  } else {
+    phase_ = Phase::kConnecting;
   }
-  switch_over(now);
   return true;
+}
+
+void VerbsLink::on_connected(const std::string& why_not, TimeNs now) {
+  if (phase_ == Phase::kConnecting) return why_not.empty() ? switch_over(now) : fall(why_not, now);
+  if (phase_ != Phase::kAccepting) return;
+  if (!why_not.empty()) return fall(why_not, now);
+  phase_ = Phase::kAccepted;
+  why_ = "the other side has not changed over yet";
+  out_.tell(Lane::kControl, Operation::VERBS_ACCEPT, mine_.encode());
 }
 
 // The other side's queue pair is ready to receive.
@@ -208,6 +216,10 @@ void VerbsLink::on_failed(const std::string& why, TimeNs now) {
 
 void VerbsLink::fall(const std::string& why, TimeNs now) {
   if (phase_ < Phase::kOffered || phase_ > Phase::kVerbs) return;
+  if (phase_ == Phase::kAccepting) {  // the other side waits for an answer, not for a count
+    out_.drop_queue_pair();
+    return refuse(why, now);
+  }
   if (phase_ == Phase::kVerbs) {
     ++falls_;
     if (now - since_ > kRetryAfterFall) retry_delay_ = kRetryFirst;
@@ -241,7 +253,7 @@ bool VerbsLink::on_told_down(ByteView payload, TimeNs now) {
     return true;
   }
   fall(their(said->reason), now);
-  return finish(said->received, now);
+  return phase_ != Phase::kFallen || finish(said->received, now);
 }
 
 void VerbsLink::refused(const std::string& why, TimeNs now) {
@@ -249,6 +261,12 @@ void VerbsLink::refused(const std::string& why, TimeNs now) {
   why_ = why;
   stream_at_ = 0;
   retry_at(now, kRetryAfterRefusal);
+}
+
+// An offer of the other side's.
+void VerbsLink::refuse(const std::string& why, TimeNs now) {
+  refused(why, now);
+  out_.tell(Lane::kControl, Operation::VERBS_DOWN, VerbsDown{attempt_, 0, why_}.encode());
 }
 
 // Both sides have said how far they got.

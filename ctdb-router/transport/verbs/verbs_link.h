@@ -3,8 +3,8 @@
 // given what happens with the time, and emits through VerbsLinkOutput. VerbsTransport and its tests are the users.
 //
 //   node with the higher number              the other
-//   VERBS_OFFER {queue pair}            →    makes its own, connects it
-//   connects                            ←    VERBS_ACCEPT {queue pair}
+//   VERBS_OFFER {queue pair}            →    makes its own, connects it, which takes a while
+//   connects, too                       ←    VERBS_ACCEPT {queue pair}
 //   VERBS_SWITCH, data over verbs       →    VERBS_SWITCH, data over verbs
 //   ...
 //   VERBS_DOWN {packets received}       ↔    VERBS_DOWN {packets received}, from each side once
@@ -40,6 +40,7 @@ class VerbsLinkOutput {
   // A fresh queue pair of this node's for the link; an older one is dropped. `attempt` is left to the caller. Errors: why there is
   // none; kTimeout: there may be one in a moment.
   virtual Result<QueuePair> make_queue_pair() = 0;
+  // Begins to connect it; VerbsLink::on_connected() follows unless it is dropped before. Errors: it cannot be tried.
   virtual Result<void> connect(const QueuePair& theirs) = 0;
   virtual void drop_queue_pair() = 0;
   // Sends a chunk; both are loans. `signalled`: on_sent() is wanted for it. false: the device does not take it.
@@ -67,6 +68,8 @@ class VerbsLink {
   void on_down(TimeNs now);
   // One of the VERBS_* operations came by TCP. false: impossible, the link is to be cut.
   bool on_told(Operation operation, ByteView payload, TimeNs now);
+  // What VerbsLinkOutput::connect() began has ended; `why_not` is empty, or says why it failed.
+  void on_connected(const std::string& why_not, TimeNs now);
   // A receive buffer was filled.
   void on_chunk(ByteView chunk, TimeNs now);
   // All chunks up to this one have left: the other side's device has them.
@@ -100,15 +103,17 @@ class VerbsLink {
   void describe(LinkReport& report, TimeNs now) const;
 
  private:
-  enum class Phase : uint8_t { kNoLink, kTcp, kOffered, kAccepted, kVerbs, kFallen };
+  // From kOffered to kVerbs there is a queue pair; it is being connected in kConnecting (who offered) and kAccepting.
+  enum class Phase : uint8_t { kNoLink, kTcp, kOffered, kConnecting, kAccepting, kAccepted, kVerbs, kFallen };
 
   void offer(TimeNs now);
   bool on_offer(ByteView payload, TimeNs now);
   bool on_accept(ByteView payload, TimeNs now);
   bool on_switch(ByteView payload, TimeNs now);
   bool on_told_down(ByteView payload, TimeNs now);
-  Result<QueuePair> begin();
+  Result<void> begin();
   Result<void> connect(const QueuePair& theirs);
+  void refuse(const std::string& why, TimeNs now);
   void switch_over(TimeNs now);
   void refused(const std::string& why, TimeNs now);
   void fall(const std::string& why, TimeNs now);
@@ -134,7 +139,9 @@ class VerbsLink {
   std::string why_;
   TimeNs since_ = 0;
 
-  // Of the attempt. Sending.
+  // Of the attempt.
+  QueuePair mine_;
+  // Sending.
   RetainedPackets packets_;
   uint64_t posted_ = 0;  // chunks
   uint64_t sent_ = 0;    // of those, left for sure

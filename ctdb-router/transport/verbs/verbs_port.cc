@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -10,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "ctdb-router/transport/tcp/address.h"
 #include "libctdbipc/base/unique_fd.h"
 #include "libctdbipc/runtime/log.h"
 
@@ -73,35 +75,56 @@ Gid gid_at(ibv_context* context, uint8_t port, uint8_t index) {
   return ibv_query_gid(context, port, index, &gid) == 0 ? gid_in(gid) : Gid{};
 }
 
-// How well a port fits when the configuration leaves it open.
-enum class Fit : uint8_t { kNone, kInfiniBandUp, kIndexIsNamed, kOwnAddress };
+// How well a port fits when the configuration leaves it open; one that has an address fits better than these, the earlier the better.
+enum : size_t { kNoFit, kInfiniBandUp, kIndexIsNamed, kHasAddress };
 
 struct Candidate {
-  Fit fit = Fit::kNone;
-  uint8_t port = 0;
-  uint8_t gid_index = 0;
+  size_t fit = kNoFit;
+  VerbsAddress address;
   unsigned alike = 0;  // ports that fit as well, with this one
 };
 
-Candidate best_of(ibv_context* context, const VerbsConfig& config, const std::optional<Gid>& own) {
+std::vector<Gid> gids_of(const std::vector<std::string>& addresses) {
+  std::vector<Gid> gids;
+  for (const std::string& address : addresses) {
+    if (const std::optional<Gid> gid = gid_of(address)) gids.push_back(*gid);
+  }
+  return gids;
+}
+
+Candidate candidate(ibv_context* context, const VerbsConfig& config, uint8_t port,
+                    const std::vector<Gid>& wanted) {
+  Candidate found{kNoFit, {port, 0, {}}, 1};
+  ibv_port_attr attributes{};
+  if (ibv_query_port(context, port, &attributes) != 0) return found;
+  const bool named = config.gid_index >= 0;
+  if (named) {
+    found.address.gid_index = static_cast<uint8_t>(config.gid_index);
+    found.fit = kIndexIsNamed;
+  } else if (attributes.link_layer != IBV_LINK_LAYER_ETHERNET && attributes.state == IBV_PORT_ACTIVE) {
+    found.fit = kInfiniBandUp;
+  }
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const std::optional<uint8_t> index = !named ? find_gid(context, port, attributes, wanted[i])
+                                         : gid_at(context, port, found.address.gid_index) == wanted[i]
+                                             ? std::optional(found.address.gid_index)
+                                             : std::nullopt;
+    if (!index) continue;
+    found.address.gid_index = *index;
+    found.fit = kHasAddress + wanted.size() - i;
+    break;
+  }
+  found.address.gid = gid_at(context, port, found.address.gid_index);
+  return found;
+}
+
+Candidate best_of(ibv_context* context, const VerbsConfig& config, const std::vector<Gid>& wanted) {
   Candidate best;
   ibv_device_attr device{};
   if (ibv_query_device(context, &device) != 0) return best;
   for (uint8_t port = 1; port <= device.phys_port_cnt; ++port) {
     if (config.port != 0 && port != config.port) continue;
-    ibv_port_attr attributes{};
-    if (ibv_query_port(context, port, &attributes) != 0) continue;
-    Candidate found{Fit::kNone, port, 0, 1};
-    if (config.gid_index >= 0) {
-      found.gid_index = static_cast<uint8_t>(config.gid_index);
-      found.fit =
-          own && gid_at(context, port, found.gid_index) == *own ? Fit::kOwnAddress : Fit::kIndexIsNamed;
-    } else if (const auto index = own ? find_gid(context, port, attributes, *own) : std::nullopt; index) {
-      found.gid_index = *index;
-      found.fit = Fit::kOwnAddress;
-    } else if (attributes.link_layer != IBV_LINK_LAYER_ETHERNET && attributes.state == IBV_PORT_ACTIVE) {
-      found.fit = Fit::kInfiniBandUp;
-    }
+    const Candidate found = candidate(context, config, port, wanted);
     if (found.fit == best.fit) ++best.alike;
     if (found.fit > best.fit) best = found;
   }
@@ -110,15 +133,30 @@ Candidate best_of(ibv_context* context, const VerbsConfig& config, const std::op
 
 }  // namespace
 
-Result<VerbsPort> choose_port(const VerbsConfig& config, const std::string& own_address) {
+std::string source_towards(const std::string& own, const std::string& peer) {
+  const SocketAddress target = make_address(peer, 9);  // nothing is sent
+  if (target.size == 0) return own;
+  const UniqueFd socket(::socket(target.get()->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  // Only an address of this machine can be bound.
+  const SocketAddress here = make_address(peer, 0);
+  if (!socket.valid() || bind(socket.get(), here.get(), here.size) == 0) return own;
+  if (connect(socket.get(), target.get(), target.size) != 0) return own;
+  sockaddr_storage source{};
+  socklen_t size = sizeof source;
+  if (getsockname(socket.get(), reinterpret_cast<sockaddr*>(&source), &size) != 0) return own;
+  return address_text(source);
+}
+
+Result<VerbsContext> choose_device(const VerbsConfig& config,
+                                   const std::vector<std::string>& local_addresses) {
   make_fork_safe();
   int count = 0;
   const VerbsDeviceList list(ibv_get_device_list(&count));
   if (list == nullptr || count == 0)
     return fail(ErrorCode::kNotFound, "this machine has no RDMA device that can be used (rdma link)");
-  const std::optional<Gid> own = gid_of(own_address);
-  VerbsPort chosen;
-  Fit fit = Fit::kNone;
+  const std::vector<Gid> wanted = gids_of(local_addresses);
+  VerbsContext chosen;
+  size_t fit = kNoFit;
   unsigned alike = 0;
   std::string unopened;
   for (int i = 0; i < count; ++i) {
@@ -131,45 +169,54 @@ Result<VerbsPort> choose_port(const VerbsConfig& config, const std::string& own_
                  "): the router needs /dev/infiniband/uverbs*; restart it if the module was loaded later";
       continue;
     }
-    const Candidate found = best_of(context.get(), config, own);
+    const Candidate found = best_of(context.get(), config, wanted);
     if (found.fit == fit) alike += found.alike;
     if (found.fit <= fit) continue;
     fit = found.fit;
     alike = found.alike;
-    const Gid gid = gid_at(context.get(), found.port, found.gid_index);
-    chosen = {std::move(context), found.port, found.gid_index, gid};
+    chosen = std::move(context);
   }
-  if (fit == Fit::kInfiniBandUp && alike > 1)
+  if (fit == kInfiniBandUp && alike > 1)
     return fail(
         ErrorCode::kNotFound,
         std::to_string(alike) + " InfiniBand ports are up: name device and port in [verbs] of ctdb.conf");
-  if (fit != Fit::kNone) return chosen;
+  if (fit != kNoFit) return chosen;
   if (!unopened.empty()) return fail(ErrorCode::kRefused, unopened);
+  std::string addresses;
+  for (const std::string& address : local_addresses) {
+    if (addresses.find(address) == std::string::npos) addresses += (addresses.empty() ? "" : ", ") + address;
+  }
   if (!config.device.empty())
-    return fail(ErrorCode::kNotFound,
-                "there is no RDMA device " + config.device +
-                    " with that port and this node's address: see [verbs] in ctdb.conf");
-  return fail(ErrorCode::kNotFound, "no RDMA port has this node's address " + own_address +
-                                        ": name device and gid index in [verbs] of ctdb.conf");
+    return fail(ErrorCode::kNotFound, "there is no RDMA device " + config.device +
+                                          " with that port and an address that leads to the others (" +
+                                          addresses + "): see [verbs] in ctdb.conf");
+  return fail(ErrorCode::kNotFound, "no RDMA port has an address that leads to the others (" + addresses +
+                                        "): name device and gid index in [verbs] of ctdb.conf");
 }
 
-bool address_moved(const VerbsPort& port) {
-  return gid_at(port.context.get(), port.number, port.gid_index) != port.gid;
+std::optional<VerbsAddress> find_address(ibv_context* context, const VerbsConfig& config,
+                                         const std::vector<std::string>& local_addresses) {
+  const Candidate best = best_of(context, config, gids_of(local_addresses));
+  if (best.fit == kNoFit) return std::nullopt;
+  return best.address;
 }
 
-Result<VerbsPortState> look_at(const VerbsPort& port) {
-  ibv_context* context = port.context.get();
+bool address_moved(ibv_context* context, const VerbsAddress& address) {
+  return gid_at(context, address.port, address.gid_index) != address.gid;
+}
+
+Result<VerbsPortState> look_at(ibv_context* context, const VerbsAddress& address) {
   ibv_port_attr attributes{};
-  if (ibv_query_port(context, port.number, &attributes) != 0 || attributes.state != IBV_PORT_ACTIVE)
-    return fail(ErrorCode::kDisconnected, name_of(context, port.number) + " is down");
+  if (ibv_query_port(context, address.port, &attributes) != 0 || attributes.state != IBV_PORT_ACTIVE)
+    return fail(ErrorCode::kDisconnected, name_of(context, address.port) + " is down");
   VerbsPortState state;
   state.ethernet = attributes.link_layer == IBV_LINK_LAYER_ETHERNET;
   state.lid = attributes.lid;
   state.mtu = attributes.active_mtu;
-  state.gid = gid_at(context, port.number, port.gid_index);
+  state.gid = gid_at(context, address.port, address.gid_index);
   if (state.gid == Gid{} && (state.ethernet || state.lid == 0))
-    return fail(ErrorCode::kNotFound, name_of(context, port.number) + " has no address at gid index " +
-                                          std::to_string(port.gid_index));
+    return fail(ErrorCode::kNotFound, name_of(context, address.port) + " has no address at gid index " +
+                                          std::to_string(address.gid_index));
   return state;
 }
 

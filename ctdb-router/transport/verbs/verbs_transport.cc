@@ -28,7 +28,9 @@ class VerbsTransport final : public Transport, TransportEvents, VerbsDeviceEvent
  public:
   VerbsTransport(VerbsTransportOptions options, EventLoop& loop, TransportEvents& events)
       : options_(std::move(options)), loop_(loop), events_(events) {
-    set_size(options_.nodes);
+    set_size(options_.nodes.size());
+    for (const NodeAddress& node : options_.nodes) peers_[node.pnn]->address = node.address;
+    if (!options_.source) options_.source = source_towards;
   }
   ~VerbsTransport() override {
     loop_.cancel(timer_);
@@ -48,6 +50,8 @@ class VerbsTransport final : public Transport, TransportEvents, VerbsDeviceEvent
   }
   void set_peers(const NodeList& peers) override {
     set_size(peers.size());
+    for (uint32_t pnn = 0; pnn < peers_.size(); ++pnn)
+      peers_[pnn]->address = in_list(peers, pnn) ? peers[pnn].address : "";
     tcp_->set_peers(peers);
   }
   void set_quiet(bool quiet) override { tcp_->set_quiet(quiet); }
@@ -85,6 +89,8 @@ class VerbsTransport final : public Transport, TransportEvents, VerbsDeviceEvent
 
     VerbsTransport& transport;
     const uint32_t pnn;
+    std::string address;
+    std::string from;  // what the queue pair was made on, for people
     VerbsLink link;
     QueuePair mine;        // number 0: none
     bool touched = false;  // in touched_
@@ -108,13 +114,16 @@ class VerbsTransport final : public Transport, TransportEvents, VerbsDeviceEvent
   // VerbsDeviceEvents
   void on_chunk(uint32_t number, ByteView chunk) override;
   void on_sent(uint32_t number, uint64_t sequence) override;
+  void on_connected(uint32_t number, const std::string& why_not) override;
   void on_pair_failed(uint32_t number, const std::string& why) override;
-  void on_port(bool up) override;
+  void on_port_up() override;
   void on_device_failed(const std::string& why) override;
 
   void set_size(size_t nodes);
   void touch(Peer& peer);
   Peer* touched_owner(uint32_t number);
+  Result<VerbsAddress> address_towards(const Peer& peer);
+  std::vector<std::string> sources() const;
   Result<void> open_device();
   void settle_stream(Peer& peer);
   void flush_links();
@@ -143,10 +152,13 @@ class VerbsTransport final : public Transport, TransportEvents, VerbsDeviceEvent
 // ---- what a link does ----
 
 Result<QueuePair> VerbsTransport::Peer::make_queue_pair() {
-  if (Result<void> opened = transport.open_device(); !opened) return fail(std::move(opened.error()));
-  Result<QueuePair> made = transport.device_->create();
+  const Result<VerbsAddress> found = transport.address_towards(*this);
+  if (!found) return fail(Error(found.error()));
+  Result<QueuePair> made = transport.device_->create(*found);
   if (!made) return made;
   mine = *made;
+  from = transport.device_->name() + " port " + std::to_string(found->port) + " gid index " +
+         std::to_string(found->gid_index);
   transport.owners_[mine.number] = this;
   return made;
 }
@@ -184,7 +196,7 @@ void VerbsTransport::Peer::send_by_tcp(ByteView packet) {
 }
 
 void VerbsTransport::Peer::risen() {
-  log_notice("link to node " + std::to_string(pnn) + " is on verbs: " + transport.device_->name());
+  log_notice("link to node " + std::to_string(pnn) + " is on verbs: " + from);
 }
 
 void VerbsTransport::Peer::fallen(const std::string& why) {
@@ -259,16 +271,44 @@ void VerbsTransport::settle_stream(Peer& peer) {
 
 // ---- the device ----
 
+// Each link takes its own route, as long as the one device has it.
+Result<VerbsAddress> VerbsTransport::address_towards(const Peer& peer) {
+  if (Result<void> opened = open_device(); !opened) return fail(std::move(opened.error()));
+  const std::string source = options_.source(options_.address, peer.address);
+  const std::optional<VerbsAddress> found =
+      find_address(device_->context(), options_.verbs, {source, options_.address});
+  if (found) return *found;
+  if (!find_address(device_->context(), options_.verbs, sources())) {
+    if (device_->unused()) device_failed_ = "its addresses are gone";  // another one may have them
+    return fail(ErrorCode::kTimeout,
+                "no port of the RDMA device has an address that leads to the others any more");
+  }
+  return fail(ErrorCode::kNotFound, "the route to it begins at " + source + ", which is not on RDMA device " +
+                                        device_->name() + ", the one that this router uses");
+}
+
+// Where the routes to the others begin, in order of their numbers; then the own address.
+std::vector<std::string> VerbsTransport::sources() const {
+  std::vector<std::string> out;
+  for (const auto& peer : peers_) {
+    if (peer->pnn != options_.pnn && !peer->address.empty())
+      out.push_back(options_.source(options_.address, peer->address));
+  }
+  out.push_back(options_.address);
+  return out;
+}
+
+// The same one in whatever order links come up: the lowest node whose route begins at an RDMA device decides.
 Result<void> VerbsTransport::open_device() {
   if (device_ != nullptr && device_failed_.empty()) return {};
   if (!options_.verbs.enabled) return fail(ErrorCode::kRefused, "verbs are switched off in ctdb.conf");
-  if (device_ != nullptr) return fail(ErrorCode::kDisconnected, device_failed_);
+  if (device_ != nullptr) return fail(ErrorCode::kTimeout, device_failed_);
   if (loop_.now() < look_at_) return fail(ErrorCode::kNotFound, why_no_device_);
-  Result<VerbsPort> port = choose_port(options_.verbs, options_.address);
-  std::string why = port ? "" : port.error().text();
-  if (port) {
+  Result<VerbsContext> context = choose_device(options_.verbs, sources());
+  std::string why = context ? "" : context.error().text();
+  if (context) {
     Result<std::unique_ptr<VerbsDevice>> device =
-        VerbsDevice::open(std::move(*port), options_.nodes + kLinksMore, loop_, *this);
+        VerbsDevice::open(std::move(*context), options_.nodes.size() + kLinksMore, loop_, *this);
     if (device) {
       device_ = std::move(*device);
       return {};
@@ -296,18 +336,18 @@ void VerbsTransport::on_sent(uint32_t number, uint64_t sequence) {
   if (Peer* peer = touched_owner(number)) peer->link.on_sent(sequence);
 }
 
+void VerbsTransport::on_connected(uint32_t number, const std::string& why_not) {
+  if (Peer* peer = touched_owner(number)) peer->link.on_connected(why_not, loop_.now());
+}
+
 void VerbsTransport::on_pair_failed(uint32_t number, const std::string& why) {
   if (Peer* peer = touched_owner(number)) peer->link.on_failed(why, loop_.now());
 }
 
-void VerbsTransport::on_port(bool up) {
+void VerbsTransport::on_port_up() {
   for (const auto& peer : peers_) {
     touch(*peer);
-    if (up) {
-      peer->link.try_again(loop_.now());
-    } else if (peer->mine.number != 0) {
-      peer->link.on_failed("the port of the RDMA device is down", loop_.now());
-    }
+    peer->link.try_again(loop_.now());
   }
 }
 
@@ -344,7 +384,7 @@ bool VerbsTransport::send(uint32_t pnn, Lane lane, ByteView packet) {
 }
 
 void VerbsTransport::flush() {
-  if (!device_failed_.empty()) {
+  if (!device_failed_.empty() && !device_->connecting()) {
     device_.reset();
     device_failed_.clear();
   }

@@ -7,18 +7,22 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "ctdb-router/transport/transport.h"
 #include "libctdbipc/runtime/config.h"
 #include "libctdbipc/runtime/event_loop.h"
+#include "libctdbipc/runtime/nodes_file.h"
 
 namespace ctdb {
 
 struct VerbsTransportOptions {
   uint32_t pnn = 0;
-  std::string address;  // this node's
-  size_t nodes = 0;     // of the nodes file; memory is taken for some more
+  std::string address;             // this node's
+  std::vector<NodeAddress> nodes;  // of the nodes file; memory is taken for some more
   VerbsConfig verbs;
+  // Which address of this machine leads to that peer. A seam for tests: else the kernel's routes say.
+  std::function<std::string(const std::string& own, const std::string& peer)> source;
 };
 
 // `make_tcp` makes the transport inside, which reports to the events it is given.

@@ -29,6 +29,9 @@ struct LinkEvent {
   Bytes packet;
 };
 
+// A loop that always has work looks at its descriptors in every fourth round; the fifth writes what came of it.
+inline constexpr int kRoundsPerTurn = 5;
+
 class TransportNode : public TransportEvents {
  public:
   TransportNode(uint32_t pnn, uint64_t boot_id, const MakeTransport& make) {
@@ -108,9 +111,6 @@ class TransportNode : public TransportEvents {
   bool refuse_packets = false;
 
  private:
-  // A loop that always has work looks at its descriptors in every fourth round; the fifth writes what came of it.
-  static constexpr int kRoundsPerTurn = 5;
-
   void add(LinkEvent event) { events.push_back(std::move(event)); }
   std::unique_ptr<EventLoop> loop_;
   int rounds_ = 0;

@@ -8,14 +8,20 @@
 
 namespace ctdb::test {
 
-inline MakeTransport make_verbs_cluster(const VerbsConfig& config) {
+using Source = std::function<std::string(const std::string& own, const std::string& peer)>;
+
+// `config` of that node.
+inline MakeTransport make_verbs_cluster(const std::function<VerbsConfig(uint32_t pnn)>& config,
+                                        Source source = {}) {
   const uint16_t port = free_port();
-  return [port, config](uint32_t pnn, uint64_t boot_id, EventLoop& loop, TransportEvents& events) {
-    return make_verbs_transport({pnn, tcp_node_address(pnn), 3, config}, loop, events,
-                                [&](TransportEvents& inner) {
-                                  return make_tcp_transport(tcp_options(pnn, boot_id, port), loop, inner);
-                                });
+  return [=](uint32_t pnn, uint64_t boot_id, EventLoop& loop, TransportEvents& events) {
+    const TcpOptions tcp = tcp_options(pnn, boot_id, port);
+    return make_verbs_transport({pnn, tcp_node_address(pnn), tcp.nodes, config(pnn), source}, loop, events,
+                                [&](TransportEvents& inner) { return make_tcp_transport(tcp, loop, inner); });
   };
+}
+inline MakeTransport make_verbs_cluster(const VerbsConfig& config, Source source = {}) {
+  return make_verbs_cluster([config](uint32_t) { return config; }, std::move(source));
 }
 
 }  // namespace ctdb::test

@@ -2,9 +2,8 @@
 // The whole transport over the fake devices: every fault a device can have, with traffic both ways.
 #include <algorithm>
 
-#include "ctdb-router/transport/verbs/verbs_device.h"
-#include "ctdb-router/transport/verbs/verbs_port.h"
 #include "tests/unit/router/verbs_cluster.h"
+#include "tests/unit/router/verbs_devices.h"
 #include "tests/verbs/fake_ibverbs.h"
 
 namespace ctdb::test {
@@ -128,6 +127,43 @@ TEST_F(VerbsFaults, EveryErrorOfAReceiveFallsBack) {
     sent_ = 0;
     fake_verbs_reset();
     expect_fall_and_rise([&] { fake_verbs_fail_next_receive(1, status); }, "failed: status ");
+  }
+}
+
+// The kernel looks for a link-layer address meanwhile. The loop goes on, or this test would stand still.
+TEST_F(VerbsFaults, AConnectThatBlocksHoldsNobodyUp) {
+  fake_verbs_hold_connects(1);
+  start();
+  ASSERT_TRUE(until([&] { return why(*a).find("is being connected") != std::string::npos; })) << why(*a);
+  send_some();
+  expect_all();
+  EXPECT_TRUE(both_on(LinkKind::kTcp));
+  fake_verbs_hold_connects(0);
+  ASSERT_TRUE(until([&] { return both_on(LinkKind::kVerbs); })) << why(*a) << why(*b);
+  send_some();
+  expect_all();
+}
+
+TEST_F(VerbsFaults, WhatIsDroppedWhileItIsBeingConnectedIsLetGoAfterwards) {
+  for (const ibv_event_type type : {IBV_EVENT_PORT_ERR, IBV_EVENT_DEVICE_FATAL}) {
+    SCOPED_TRACE(type);
+    a.reset();
+    b.reset();
+    sent_ = 0;
+    fake_verbs_reset();
+    fake_verbs_hold_connects(1);
+    start();
+    ASSERT_TRUE(until([&] { return why(*a).find("is being connected") != std::string::npos; })) << why(*a);
+    fake_verbs_raise(0, type);
+    ASSERT_TRUE(until([&] { return why(*a).find("is being connected") == std::string::npos; }));
+    send_some();
+    expect_all();
+    EXPECT_EQ(fake_verbs_counts_now().contexts, 2u) << "the kernel still has it";
+    fake_verbs_hold_connects(0);
+    ASSERT_TRUE(until([&] { return both_on(LinkKind::kVerbs); })) << why(*a) << why(*b);
+    send_some();
+    expect_all();
+    ASSERT_TRUE(until([&] { return fake_verbs_counts_now().pairs == 2; })) << "the first one is destroyed";
   }
 }
 
@@ -286,6 +322,43 @@ TEST_F(VerbsFaults, ADeviceFileThatIsMissingIsNotWaitedFor) {
   expect_all();
 }
 
+// Node 0 reaches node 1 from fake2's address, whatever its own is.
+TEST_F(VerbsFaults, TheRouteToThePeerSaysWhichDevice) {
+  make_ = make_verbs_cluster(VerbsConfig{}, [](const std::string& own, const std::string&) {
+    return own == tcp_node_address(0) ? "127.0.0.3" : own;
+  });
+  start_on_verbs();
+  send_some();
+  expect_all();
+  fake_verbs_set_port(2, 0);
+  EXPECT_TRUE(until([&] { return why(*a).find("fake2 is down") != std::string::npos; })) << why(*a);
+}
+
+TEST_F(VerbsFaults, WhereNoRouteBeginsAtADeviceTheOwnAddressDoes) {
+  make_ =
+      make_verbs_cluster(VerbsConfig{}, [](const std::string&, const std::string&) { return "10.9.9.9"; });
+  start_on_verbs();
+}
+
+// One completion queue and one receive queue are of one device: the route to the lowest node decides, others say why not.
+TEST_F(VerbsFaults, ARouteThatBeginsElsewhereStaysOnTcpAndSaysWhy) {
+  make_ = make_verbs_cluster(VerbsConfig{}, [](const std::string& own, const std::string& peer) {
+    if (own != tcp_node_address(1)) return own;
+    return std::string(peer == tcp_node_address(0) ? "127.0.0.4" : "10.9.9.9");
+  });
+  a = std::make_unique<TransportNode>(2, 102, make_);
+  b = std::make_unique<TransportNode>(1, 101, make_);
+  ASSERT_TRUE(until([&] {
+    return b->transport->report(2).why.find("begins at 10.9.9.9") != std::string::npos;
+  })) << b->transport->report(2).why;
+  EXPECT_NE(b->transport->report(2).why.find("not on RDMA device fake3"), std::string::npos);
+}
+
+TEST_F(VerbsFaults, TheKernelKnowsRoutes) {
+  EXPECT_EQ(source_towards("127.0.0.7", "127.0.0.1"), "127.0.0.7") << "it is on this machine";
+  EXPECT_EQ(source_towards("10.9.9.9", "no address"), "10.9.9.9");
+}
+
 TEST_F(VerbsFaults, TheOnlyInfiniBandPortIsTaken) {
   fake_verbs_set_devices(1, 1);
   start_on_verbs();
@@ -308,35 +381,31 @@ TEST_F(VerbsFaults, OfSeveralInfiniBandPortsNoneIsGuessed) {
   start_on_verbs();
 }
 
-class NoEvents final : public VerbsDeviceEvents {
- public:
-  void on_chunk(uint32_t, ByteView) override {}
-  void on_sent(uint32_t, uint64_t) override {}
-  void on_pair_failed(uint32_t, const std::string&) override {}
-  void on_port(bool) override {}
-  void on_device_failed(const std::string&) override {}
-};
-
 TEST_F(VerbsFaults, MemoryThatIsBeingGivenBackIsNotGone) {
-  Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
-  ASSERT_TRUE(loop);
-  NoEvents events;
-  Result<VerbsPort> port = choose_port(VerbsConfig{}, "127.0.0.1");
-  ASSERT_TRUE(port);
-  Result<std::unique_ptr<VerbsDevice>> device = VerbsDevice::open(std::move(*port), 1, **loop, events);
-  ASSERT_TRUE(device);
-  Result<QueuePair> made = (*device)->create();
+  LoneDevice lone(VerbsConfig{}, "127.0.0.1");
+  Result<QueuePair> made = lone.device->create(lone.from);
   ASSERT_TRUE(made);
-  EXPECT_EQ((*device)->create().error().code, ErrorCode::kLimit) << "one link is all there is room for";
+  EXPECT_EQ(lone.device->create(lone.from).error().code, ErrorCode::kLimit)
+      << "one link is all there is room for";
   int drops = 0;
   while (made && drops < 100) {
-    (*device)->drop(made->number);
+    lone.device->drop(made->number);
     ++drops;
-    made = (*device)->create();
+    made = lone.device->create(lone.from);
   }
   EXPECT_GE(drops, 2);
   ASSERT_FALSE(made);
   EXPECT_EQ(made.error().code, ErrorCode::kTimeout) << made.error().text();
+}
+
+TEST_F(VerbsFaults, AReceiveQueueThatRunsLowIsTold) {
+  LoneDevice c(VerbsConfig{}, "127.0.0.1"), d(VerbsConfig{}, "127.0.0.2");
+  expect_low_receive_queue_is_told(c, d);
+}
+
+TEST_F(VerbsFaults, ChildrenDoNoHarm) {
+  LoneDevice c(VerbsConfig{}, "127.0.0.1"), d(VerbsConfig{}, "127.0.0.2");
+  expect_children_do_no_harm(c, d);
 }
 
 // What a link's end causes is sent in the same turn.
@@ -417,17 +486,10 @@ TEST_F(VerbsFaults, MessagesLargerThanABufferAreAnErrorOfTheDevice) {
 TEST_F(VerbsFaults, SwitchedOffOnOneSide) {
   VerbsConfig off;
   off.enabled = false;
-  const MakeTransport on = make_;
   for (const uint32_t which : {0u, 1u}) {
     a.reset();
     b.reset();
-    const uint16_t port = free_port();
-    make_ = [port, which, off](uint32_t pnn, uint64_t boot_id, EventLoop& loop, TransportEvents& events) {
-      return make_verbs_transport({pnn, tcp_node_address(pnn), 3, pnn == which ? off : VerbsConfig{}}, loop,
-                                  events, [&](TransportEvents& inner) {
-                                    return make_tcp_transport(tcp_options(pnn, boot_id, port), loop, inner);
-                                  });
-    };
+    make_ = make_verbs_cluster([&](uint32_t pnn) { return pnn == which ? off : VerbsConfig{}; });
     start();
     ASSERT_TRUE(until([&] {
       return why(*a).find("switched off") != std::string::npos &&
