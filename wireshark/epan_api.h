@@ -9,6 +9,7 @@
 #include <epan/expert.h>
 #include <epan/packet.h>
 #include <epan/proto_data.h>
+#include <wiretap/wtap.h>
 #include <ws_version.h>
 
 #define CTDBX_WIRESHARK_VERSION (WIRESHARK_VERSION_MAJOR * 100 + WIRESHARK_VERSION_MINOR)
