@@ -82,6 +82,9 @@ void show_header(Packet& p) {
   proto_item_set_hidden(add(Own::k_node, CTDB_OFF_DESTNODE));
   proto_item_set_hidden(add(Own::k_node, CTDB_OFF_SRCNODE));
   add(Own::k_reqid, CTDB_OFF_REQID);
+  if (p.connection != 0)
+    proto_item_set_generated(
+        proto_tree_add_uint(header, hf(Own::k_client), p.tvb, 0, 0, static_cast<uint32_t>(p.connection)));
   if (tvb_get_letohl(p.tvb, CTDB_OFF_VERSION) != CTDB_PROTOCOL_VERSION)
     complain(p.pinfo, version, Expert::k_bad_version);
   if (p.length != tvb_reported_length(p.tvb)) complain(p.pinfo, length, Expert::k_bad_length);
@@ -332,6 +335,7 @@ void tell_taps(const Packet& p) {
   if (!have_tap_listener(tap())) return;
   auto* out = wmem_new0(p.pinfo->pool, TapPacket);
   out->facts = p.facts;
+  out->length = p.length;
   out->operation_name = p.operation != nullptr ? p.operation->name : "unknown";
   if (p.facts.has_control) out->control_name = name_of(Set::k_opcode, p.facts.control);
   const Exchange* exchange = p.place->exchange;
@@ -389,6 +393,7 @@ int dissect_packet(tvbuff_t* tvb, packet_info* pinfo, proto_tree* tree, void* da
 
 void forget_capture() {
   exchanges().clear();
+  forget_chunks();
   records().clear();
   first_keepalive_version() = 0;
   forget_learned_databases();

@@ -11,6 +11,7 @@ namespace ctdbx {
 // Given to taps (`-z`). Lives as long as the packet is shown.
 struct TapPacket {
   Facts facts;
+  uint32_t length;
   const char* operation_name;
   const char* control_name;  // nullptr: no control, or one without a name
   bool is_reply, is_migration;
@@ -25,13 +26,18 @@ inline constexpr uint32_t kRecordSlot = 1, kExchangeSlot = 2;
 bool looks_like_packet(tvbuff_t* tvb, int at);
 // `data`: not nullptr when the packet came over TCP between nodes.
 int dissect_packet(tvbuff_t* tvb, packet_info* pinfo, proto_tree* tree, void* data);
+// A frame of a shared-memory ring, header and all: what captures say of frames that are about a connection. An item of its own.
+int dissect_ring_frame(tvbuff_t* tvb, packet_info* pinfo, proto_tree* tree, void*);
 // A new capture begins.
 void forget_capture();
+void forget_chunks();
 
-// ---- transport.cc, statistics.cc: what they register ----
+// ---- transport.cc, frames.cc, statistics.cc, conversations.cc: what they register ----
 void register_preferences();        // when protocols register
 void register_transport();          // when they hand off
+void register_chunks();             // when they hand off
 void register_statistics_tables();  // when protocols register
+void register_conversations();      // likewise, after them
 void register_statistics_trees();   // when they hand off
 int tap();
 

@@ -341,6 +341,7 @@ bool show_scalar(Walk& w, const FieldRow& row) {
       add_number(w, row, 1);
       return true;
     case Kind::k_u16:
+    case Kind::k_named16:
       add_number(w, row, 2);
       return true;
     case Kind::k_u32:

@@ -26,11 +26,13 @@ void on_register() {
   register_everything();
   register_preferences();
   register_statistics_tables();
+  register_conversations();
   register_init_routine(forget_capture);
 }
 
 void on_handoff() {
   register_transport();
+  register_chunks();
   register_statistics_trees();
 }
 

@@ -58,6 +58,7 @@ Form form_of(Kind kind) {
     case Kind::k_flags8:
       return {FT_UINT8, BASE_HEX};
     case Kind::k_u16:
+    case Kind::k_named16:
       return {FT_UINT16, BASE_DEC};
     case Kind::k_u64:
     case Kind::k_rsn:
@@ -126,7 +127,8 @@ Form form_of(Kind kind) {
 
 const void* strings_of(const FieldRow& row) {
   if (row.kind == Kind::k_pnn) return names_of(Set::k_node);
-  if (row.kind == Kind::k_named || row.kind == Kind::k_named8) return names_of(static_cast<Set>(row.extra));
+  if (row.kind == Kind::k_named || row.kind == Kind::k_named8 || row.kind == Kind::k_named16)
+    return names_of(static_cast<Set>(row.extra));
   return nullptr;
 }
 

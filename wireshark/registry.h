@@ -33,6 +33,7 @@ namespace ctdbx {
   F(unexplained, "Unexplained", "ctdbx.unexplained", FT_BYTES, BASE_NONE, Set::kCount)           \
   F(time, "Response time", "ctdbx.time", FT_RELATIVE_TIME, BASE_NONE, Set::kCount)               \
   F(record_id, "Record number", "ctdbx.record", FT_UINT32, BASE_DEC, Set::kCount)                \
+  F(client, "Local client", "ctdbx.client", FT_UINT32, BASE_DEC, Set::kCount)                    \
   F(call_id, "Exchange number", "ctdbx.exchange", FT_UINT32, BASE_DEC, Set::kCount)
 
 enum class Own : uint8_t {

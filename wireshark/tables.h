@@ -36,6 +36,7 @@ enum class Kind : uint8_t {
   k_x64,
   k_named,
   k_named8,
+  k_named16,
   k_flags,
   k_flags8,
   k_pnn,

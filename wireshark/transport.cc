@@ -52,6 +52,12 @@ int dissect_captured(tvbuff_t* tvb, packet_info* pinfo, proto_tree* tree, void*)
   return dissect_packet(tvb, pinfo, tree, nullptr);
 }
 
+// A frame that is about a connection; no other dissector knows it.
+int dissect_captured_frame(tvbuff_t* tvb, packet_info* pinfo, proto_tree* tree, void* data) {
+  col_clear(pinfo->cinfo, COL_INFO);
+  return dissect_ring_frame(tvb, pinfo, tree, data);
+}
+
 // In the place of the built-in's heuristic. Without our protocol it is still the built-in's.
 Boolean recognise_captured(tvbuff_t* tvb, packet_info* pinfo, proto_tree* tree, void* data) {
   if (!proto_is_protocol_enabled(find_protocol_by_id(protocol()))) return built_in(tvb, pinfo, tree, data);
@@ -87,6 +93,7 @@ void register_transport() {
 // Called from plugin.cc when protocols register.
 void register_preferences() {
   register_dissector("ctdbx", dissect_captured, protocol());
+  register_dissector("ctdbx_ring", dissect_captured_frame, protocol());
   module_t* module = prefs_register_protocol(protocol(), share_traffic);
   prefs_register_bool_preference(module, "take_over", "Take over the built-in CTDB dissector's traffic",
                                  "Also the packets that its heuristic finds, and port 4379", &take_over);

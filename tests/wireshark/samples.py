@@ -148,3 +148,33 @@ def req_dmaster(node, to, new, key, reqid, rsn=9, generation=GENERATION):
 
 def reply_dmaster(node, to, key, reqid, rsn=9, generation=GENERATION):
     return packet(3, struct.pack("<I4xQII", VOLATILE, rsn, len(key), 5) + key + b"value" + u32(0x10000), node, to, reqid, generation)
+
+
+# ---- what packets travel in ----
+
+def enumerators(path, name):
+    """{value: its name without the k} of an enum class of ours."""
+    with open(os.path.join(ROOT, path), encoding="utf-8") as source:
+        body = re.search(r"enum class %s[^{]*{(.*?)\n};" % name, source.read(), re.S)[1]
+    return {int(value): word for word, value in re.findall(r"^\s*k(\w+) = (\d+)", body, re.M)}
+
+
+CHUNK_DATA, CHUNK_TOLD, CHUNK_PING, CHUNK_PONG = 1, 2, 3, 4
+CHUNK_BYTES = 4096
+
+
+def chunk(kind, sequence, payload=b"", limit=32, received=7):
+    return struct.pack("<IIQQQ", 0x43445456, kind, sequence, limit, received) + payload
+
+
+def chunks(packets, first=0):
+    """Packets of a verbs link in as few chunks as they fit into."""
+    stream, room = b"".join(packets), CHUNK_BYTES - 32
+    pieces = [stream[at:at + room] for at in range(0, len(stream), room)]
+    return [chunk(CHUNK_DATA, first + number, piece) for number, piece in enumerate(pieces)]
+
+
+def connection_frames():
+    """[(kind, content)] of every kind of frame about a client's connection."""
+    contents = {1: packet(REQ_CONTROL, struct.pack("<I4xQIII", 3, 0, 0, 0, 0), reqid=77), 2: struct.pack("<Q", 40), 3: struct.pack("<Q", 12)}
+    return [(kind, contents.get(kind, b"\0" * 8)) for kind in enumerators("libctdbipc/ring/connection_states.h", "ConnectionFrame") if kind != 0]

@@ -3,17 +3,22 @@
 import gzip
 import json
 import os
+import re
 import struct
 import tempfile
 import unittest
 
 import samples
 from make_expected import HERE, expected_captures, text_of
-from pcap import ETHERNET, TcpStream, pcap, upper_pdu
-from tshark import PLUGIN, Home
+from pcap import ETHERNET, RoceStream, TcpStream, pcap, ring_frame, upper_pdu
+from tshark import PLUGIN, ROOT, Home
 
 COMPLAINTS = ("bad_magic", "bad_version", "bad_length", "too_short", "unexplained", "too_many", "unknown_operation", "unknown_control",
               "no_request", "second_reply", "hop_back", "rsn_back", "granted_twice", "old_generation")
+
+
+with open(os.path.join(ROOT, "wireshark", "experts.def"), encoding="utf-8") as table:
+    EXPERTS = re.findall(r"^CTDBX_EXPERT\((\w+),", table.read(), re.M)
 
 
 class Tshark(unittest.TestCase):
@@ -26,15 +31,14 @@ class Tshark(unittest.TestCase):
     def upper(self, packets, name="upper.pcap"):
         return self.home.place(name, pcap([upper_pdu(packet) for packet in packets]))
 
-    def tcp(self, segments, port=4379):
+    def tcp(self, segments, port=4379, name="tcp.pcap"):
         stream = TcpStream(port)
-        return self.home.place("tcp.pcap", pcap([stream.segment(segment) for segment in segments], ETHERNET))
+        return self.home.place(name, pcap([stream.segment(segment) for segment in segments], ETHERNET))
 
     def complaints(self, packets):
-        """Names of the expert infos of a capture, in its order."""
-        capture = self.upper(packets, "complaints.pcap")
-        wanted = [f"ctdbx.expert.{name}" for name in COMPLAINTS + ("hops", "many_hops", "failed", "never_answered", "no_reply",
-                                                                   "obsolete_control", "invalid_generation", "mixed_versions")]
+        """Names of the expert infos of a capture (its name, or packets), in its order."""
+        capture = packets if isinstance(packets, str) else self.upper(packets, "complaints.pcap")
+        wanted = [f"ctdbx.expert.{name}" for name in EXPERTS]
         found = self.home.lines(capture, ["frame.number"] + wanted, "-2")
         return [name.rsplit(".", 1)[1] for line in found for name, value in zip(wanted, line[1:]) if value]
 
@@ -129,6 +133,61 @@ class Transport(Tshark):
             self.assertEqual(len(bare.lines(capture, ["ctdb.id"], "-Y", "ctdb")), 5)
 
 
+class Frames(Tshark):
+    """What packets travel in where it is no TCP."""
+    PACKETS = [samples.call(1, 0, b"key%d" % i, 100 + i) for i in range(3)]
+
+    def roce(self, frames):
+        return self.home.place("roce.pcap", pcap(frames, ETHERNET))
+
+    def test_kinds_have_the_names_that_the_sources_give_them(self):
+        for field, path, name in (("ctdbx.ring_frame.kind", "libctdbipc/ring/connection_states.h", "ConnectionFrame"),
+                                  ("ctdbx.verbs_chunk.kind", "ctdb-router/transport/verbs/chunk.h", "ChunkKind")):
+            self.assertEqual(Tables.values_of(self, field), samples.enumerators(path, name))
+
+    def test_every_kind_of_ring_frame_is_shown(self):
+        frames = [ring_frame(content, 3 << 16 | kind) for kind, content in samples.connection_frames()]
+        capture = self.home.place("rings.pcap", pcap(frames))
+        fields = ["ring_frame.kind", "ring_frame.hand_over", "ring_frame.endpoint", "reqid", "ring_frame_taken.slot", "ring_frame_returned.written"]
+        found = self.home.lines(capture, [f"ctdbx.{field}" for field in fields])
+        wanted = {1: ["0x0000004d", "", ""], 2: ["", "40", ""], 3: ["", "", "12"]}
+        self.assertEqual(found, [[str(kind), "3", "5", *wanted.get(kind, ["", "", ""])] for kind, _ in samples.connection_frames()])
+        self.assertEqual(set(self.complaints(capture)) & {"bad_frame", "too_short", "unexplained", "bad_length"}, set())
+
+    def test_packets_that_share_a_chunk_are_all_shown(self):
+        found = self.home.lines(self.roce(RoceStream().send(samples.chunks(self.PACKETS)[0])), ["ctdbx.reqid", "ctdbx.verbs_chunk.kind"])
+        self.assertEqual(found, [["0x00000064,0x00000065,0x00000066", "1"]])
+
+    def test_a_packet_in_several_chunks_of_several_pieces_is_put_together(self):
+        message = samples.packet(5, struct.pack("<QI", 7, 9000) + b"x" * 9000)
+        stream = RoceStream()
+        pieces = [stream.send(chunk) for chunk in samples.chunks(self.PACKETS + [message] + self.PACKETS)]
+        self.assertEqual([len(frames) for frames in pieces], [4, 4, 2])
+        capture = self.roce(sum(pieces, []))
+        found = self.home.lines(capture, ["ctdbx.operation", "_ws.col.Info"])
+        self.assertEqual([line[0] for line in found], ["", "", "", "0,0,0", "", "", "", "", "", "5,0,0,0"])
+        self.assertEqual(self.home.lines(capture, ["ctdbx.operation"], "-2"), [[line[0]] for line in found])
+        self.assertEqual([name for name in self.complaints(capture) if name != "no_reply"], [])
+
+    def test_what_is_no_packet_in_a_chunk_is_shown_too(self):
+        stream = RoceStream()
+        frames = sum((stream.send(chunk) for chunk in (samples.chunk(samples.CHUNK_PING, 0, struct.pack("<Q", 0xABC)),
+                                                       samples.chunk(samples.CHUNK_TOLD, 1, limit=99))), [])
+        found = self.home.lines(self.roce(frames), ["ctdbx.verbs_chunk.kind", "ctdbx.verbs_chunk.limit", "ctdbx.verbs_echo.echo"])
+        self.assertEqual(found, [["3", "32", "0x0000000000000abc"], ["2", "99", ""]])
+
+    def test_after_a_hole_packets_are_found_again(self):
+        stream = RoceStream()
+        lost = samples.chunks([samples.packet(5, struct.pack("<QI", 7, 9000) + b"x" * 9000)])
+        frames = sum((stream.send(chunk) for chunk in lost[:1] + lost[2:] + samples.chunks(self.PACKETS, 3)), [])
+        found = self.home.lines(self.roce(frames), ["ctdbx.reqid", "ctdbx.expert.chunk_lost"])
+        self.assertEqual([line[0] for line in found if line[0]], ["0x00000064,0x00000065,0x00000066"])
+        self.assertEqual(sum(bool(line[1]) for line in found), 1)
+
+    def test_other_traffic_over_rdma_is_left_alone(self):
+        self.assertEqual(self.home.lines(self.roce(RoceStream().send(b"something else" * 10)), ["ctdbx", "ctdbx.verbs_chunk.kind"]), [["", ""]])
+
+
 class Analysis(Tshark):
     KEY = b"hot"
 
@@ -188,6 +247,21 @@ class Analysis(Tshark):
             "bad_version": [samples.packet(3, b"\0" * 40).replace(struct.pack("<III", 64 + 8, samples.MAGIC, 1), struct.pack("<III", 72, samples.MAGIC, 2))],
             "mixed_versions": [samples.packet(9, samples.u32(0x40011, 5)), samples.packet(9, samples.u32(0x40012, 5), 2)],
         }
+        rows.update({
+            "hops": [samples.call(2, 1, self.KEY, 50, hops=2)],
+            "no_request": [samples.packet(8, struct.pack("<iII", 0, 0, 0), 0, 1, reqid=5)],
+            "no_reply": [samples.packet(7, struct.pack("<I4xQIII", 3, 0, 0, 0, 0), reqid=5)],
+            "bad_magic": [b"\0" * 40],
+            "too_many": [samples.packet(8, struct.pack("<iII", 0, 4 + 8 * 20001, 0) + samples.u32(20001) + b"\0" * 8 * 20001, 0, 1, reqid=9)],
+            "cut_off": self.home.place("cut.pcap", pcap([upper_pdu(samples.call(1, 0, b"a long key", 1))[:-20]], missing=20)),
+            "unpadded": self.tcp([struct.pack("<I", 70) + samples.packet(5, struct.pack("<QI", 7, 26) + b"x" * 26)[4:70]]),
+            "broadcast_on_link": self.tcp([samples.packet(7, struct.pack("<I4xQIII", 3, 0, 0, 1, 0), destination=0xF0000004)], name="broadcast.pcap"),
+            "bad_frame": self.home.place("frame.pcap", pcap([ring_frame(b"\0" * 8, 6)[:-4]])),
+            "bad_chunk": self.home.place("chunk.pcap", pcap(RoceStream().send(samples.chunk(9, 0)), ETHERNET)),
+            "chunk_lost": self.home.place("lost.pcap", pcap(RoceStream().send(samples.chunk(samples.CHUNK_TOLD, 5)), ETHERNET)),
+        })
+        rows["too_many"].insert(0, samples.packet(7, struct.pack("<I4xQIII", 9, 0, 0, 0, 0), reqid=9))
+        self.assertEqual(set(EXPERTS) - set(rows), set())
         for name, packets in rows.items():
             with self.subTest(name):
                 self.assertIn(name, self.complaints(packets))
@@ -233,6 +307,19 @@ class Captures(Tshark):
         self.assertGreaterEqual(int(next(row[3] for row in rows if row[:3] == ["Migrations", "by", "node"])), moved)
         answered = len(self.home.lines(self.capture, ["frame.number"], "-Y", "ctdbx.control == 91 && ctdbx.time"))
         self.assertIn(["91", "GET_NODEMAP", str(answered)], [row[:3] for row in rows])
+
+    def test_conversations_and_endpoints_are_those_of_nodes(self):
+        """A request and its reply, each in a connection of its own, are one conversation."""
+        out = self.home.text("-r", self.capture, "-q", "-z", "conv,ctdbx", "-z", "endpoints,ctdbx")
+        def packets(what):
+            return len(self.home.lines(self.capture, ["frame.number"], "-Y", what))
+        for a, b in ((0, 1), (0, 2), (1, 2)):
+            both = packets(f"(ctdbx.src == {a} && ctdbx.dst == {b}) || (ctdbx.src == {b} && ctdbx.dst == {a})")
+            row = next(line.split() for line in out.splitlines() if re.match(rf"({a} +<-> {b}|{b} +<-> {a}) ", line))
+            self.assertEqual(int(row[9]), both, row)
+        for node in range(3):
+            row = next(line.split() for line in out.splitlines() if re.match(rf"{node} +\d", line))
+            self.assertEqual(int(row[1]), packets(f"ctdbx.node == {node}"), row)
 
     def test_all_of_it_is_shown_as_expected(self):
         with open(os.path.join(HERE, "expected", "classic-tcp-cli.txt"), encoding="utf-8") as expected:

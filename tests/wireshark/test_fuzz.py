@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Packets that somebody has damaged: the plugin, built with sanitizers, neither crashes nor hangs nor reads what is not there.
+"""Packets that somebody has damaged, and what they travel in: the plugin, built with sanitizers, neither crashes nor hangs nor reads what is not there.
 CTDBX_FUZZ_PACKETS says how many (a nightly run takes a million), CTDBX_FUZZ_SEED which."""
 import os
 import random
@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 import samples
-from pcap import ETHERNET, TcpStream, pcap, upper_pdu
+from pcap import ETHERNET, RoceStream, TcpStream, pcap, ring_frame, upper_pdu
 from tshark import ASAN_PLUGIN, Home
 
 PACKETS = int(os.environ.get("CTDBX_FUZZ_PACKETS", "50000"))
@@ -64,6 +64,28 @@ class Fuzz(unittest.TestCase):
             shown = self.dissect(capture, f"seed {SEED}, part {number}")
             self.assertGreater(shown.count(b"Clustered TDB (all packets)"), len(packets) * 0.95)
             left, number = left - len(packets), number + 1
+
+    def test_damaged_ring_frames_do_no_harm(self):
+        dice = random.Random(SEED)
+        frames = [ring_frame(content, kind) for kind, content in samples.connection_frames()]
+        header = len(frames[0]) - len(samples.connection_frames()[0][1]) - 16
+        damaged = [frame[:header] + mutate(dice, frame[header:]) for frame in (dice.choice(frames) for _ in range(PACKETS // 10))]
+        self.assertGreater(self.dissect(self.home.place("rings.pcap", pcap(damaged)), f"seed {SEED}").count(b"CTDB ring frame"), len(damaged) * 0.9)
+
+    def test_damaged_chunks_of_verbs_do_no_harm(self):
+        dice = random.Random(SEED)
+        whole = samples.controls() + samples.golden()
+        frames, queue_pair = [], 0
+        while len(frames) < PACKETS // 10:
+            # A stream that has lost its thread does not find it again soon, so there are many of them.
+            queue_pair += 1
+            stream, at = RoceStream(queue_pair), dice.randrange(len(whole))
+            for chunk in samples.chunks(whole[at:at + 40], dice.randrange(2)):
+                frames += stream.send(mutate(dice, chunk) if dice.random() < 0.3 else chunk)
+        frames = [frame if dice.random() < 0.9 else frame[:54] + mutate(dice, frame[54:]) for frame in frames]
+        shown = self.dissect(self.home.place("chunks.pcap", pcap(frames, ETHERNET)), f"seed {SEED}")
+        self.assertGreater(shown.count(b"CTDB verbs chunk"), len(frames) // 2)
+        self.assertGreater(shown.count(b"Clustered TDB (all packets)"), len(frames) // 2)
 
     def test_damaged_tcp_streams_do_no_harm(self):
         dice = random.Random(SEED)
