@@ -45,11 +45,14 @@ class Home:
         os.chmod(path, 0o644)
         return path
 
+    def words(self, *command):
+        """The command line of somebody who is not root."""
+        if os.geteuid() != 0:
+            return list(command)
+        return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "env", *command]
+
     def run(self, *arguments, program="tshark", timeout=300):
-        words = [program, *arguments]
-        if os.geteuid() == 0:
-            words = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "env", *words]
-        return subprocess.run(words, capture_output=True, env=self.environment, cwd=self.path, timeout=timeout)
+        return subprocess.run(self.words(program, *arguments), capture_output=True, env=self.environment, cwd=self.path, timeout=timeout)
 
     def text(self, *arguments, **options):
         """What tshark prints; an exception with what it complains of when it fails."""
