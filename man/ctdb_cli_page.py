@@ -37,8 +37,8 @@ or whose set-up socket is
 The options may stand anywhere on the line. With
 .B \-o json
 each answer is one JSON object with a schema number, errors too; the schema is
-.I docs/ctdb-cli.schema.json
-of the sources. Within one number only additions are made.
+.IR /usr/share/ctdb-suite/ctdb-cli.schema.json .
+Within one number only additions are made.
 .SH COMMANDS
 '''
 TAIL = r'''.SH EXIT STATUS
