@@ -15,7 +15,7 @@ constexpr uint16_t kEnd = 0, kName = 2, kDescription = 3, kResolution = 9, kFlag
 constexpr uint16_t kReceived = 4, kDropped = 5;
 constexpr uint8_t kNanoseconds = 9;
 // Tags of the upper PDU's header, in network order.
-constexpr uint16_t kHeuristic = 13, kSourcePort = 25, kDestinationPort = 26;
+constexpr uint16_t kDissector = 12, kHeuristic = 13, kSourcePort = 25, kDestinationPort = 26;
 
 void pad(Bytes& out) {
   while (out.size() % 4 != 0) out.push_back(0);
@@ -55,18 +55,32 @@ void port_tag(Bytes& out, uint16_t tag, uint32_t port) {
   network_u16(out, static_cast<uint16_t>(port));
 }
 
-// Who shall show the packet, and which of the local clients it is of (as a port: Wireshark has fields for those).
+void text_tag(Bytes& out, uint16_t tag, std::string_view text) {
+  const size_t size = (text.size() + 3) & ~size_t{3};
+  network_u16(out, tag);
+  network_u16(out, static_cast<uint16_t>(size));
+  out.insert(out.end(), text.begin(), text.end());
+  out.resize(out.size() + size - text.size());
+}
+
+// Who shall show the packet, and which of the local clients it is of (as a port: Wireshark has fields for those). Wireshark's own
+// dissector knows packets; frames about connections only our plugin knows, and it wants to see them as they are in the ring.
 Bytes upper_header(const CapturedPacket& captured) {
-  constexpr std::string_view kBuiltIn = "ctdb_tcp";
   Bytes out;
-  network_u16(out, kHeuristic);
-  network_u16(out, static_cast<uint16_t>(kBuiltIn.size()));
-  const ByteView name = as_bytes(kBuiltIn);
-  out.insert(out.end(), name.begin(), name.end());
+  if (captured.flags == 0)
+    text_tag(out, kHeuristic, "ctdb_tcp");
+  else
+    text_tag(out, kDissector, "ctdbx_ring");
   if (captured.client != 0)
     port_tag(out, captured.outgoing ? kDestinationPort : kSourcePort, captured.client);
   network_u16(out, kEnd);
   network_u16(out, 0);
+  if (captured.flags == 0) return out;
+  Writer w(out);
+  w.u32(captured.whole_size);
+  w.u32(captured.client);
+  w.u32(captured.flags);
+  w.u32(~captured.whole_size);
   return out;
 }
 

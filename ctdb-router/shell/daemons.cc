@@ -142,6 +142,7 @@ void Daemons::end_record_stream(uint32_t pnn) {
 
 bool Daemons::to_store(FrameInfo info, ByteView packet) {
   if (!store_up()) return false;
+  if (info.flags != 0) events_.on_connection_frame_sent(info, packet);
   store_.lanes[static_cast<size_t>(Lane::kData)]->send(info, packet);
   return true;
 }

@@ -30,6 +30,8 @@ class DaemonEvents {
   virtual void on_daemon_packet(Server from, uint32_t endpoint, MutableBytes packet) = 0;
   // The store speaks of the connection of a classic client (ring/connection_states.h).
   virtual void on_connection_frame(FrameInfo info, MutableBytes packet) = 0;
+  // The same, to the store.
+  virtual void on_connection_frame_sent(FrameInfo info, ByteView packet) = 0;
   // The store is disconnected, on_daemon follows. `dead`: it has no connection any more; else it may still be alive.
   virtual void on_connections_lost(bool dead) = 0;
   // The store found that this native client broke the rules of its channel.

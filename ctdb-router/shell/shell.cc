@@ -236,7 +236,12 @@ void RouterShell::on_daemon(Server who, bool up, uint64_t instance) {
   if (who == Server::store) transport_->want_record_streams(up);
 }
 
+void RouterShell::on_connection_frame_sent(FrameInfo info, ByteView packet) {
+  capture_.copy_frame(true, info, packet);
+}
+
 void RouterShell::on_connection_frame(FrameInfo info, MutableBytes packet) {
+  capture_.copy_frame(false, info, packet);
   classic_.on_store_frame(info, packet);
 }
 

@@ -90,6 +90,7 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   void on_daemon(Server who, bool up, uint64_t instance) override;
   void on_daemon_packet(Server from, uint32_t endpoint, MutableBytes packet) override;
   void on_connection_frame(FrameInfo info, MutableBytes packet) override;
+  void on_connection_frame_sent(FrameInfo info, ByteView packet) override;
   void on_connections_lost(bool dead) override;
   void on_store_cut_client(uint32_t id) override;
   void on_stream_report(uint32_t pnn, bool broken) override;

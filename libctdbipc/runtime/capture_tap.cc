@@ -171,15 +171,16 @@ int64_t CaptureTap::time_of_turn() {
   return now + wall_ahead_ns_;
 }
 
-void CaptureTap::copy_to_all(CaptureLink link, bool outgoing, uint32_t number, uint32_t client,
+void CaptureTap::copy_to_all(CaptureLink link, bool outgoing, uint32_t number, FrameInfo info,
                              ByteView packet) {
   CapturedPacket seen;
   seen.link = link;
   seen.outgoing = outgoing;
   seen.number = number;
-  seen.client = client;
+  seen.client = info.endpoint;
+  seen.flags = info.flags;
   seen.bytes = packet;
-  if (recorder_ != nullptr) {
+  if (recorder_ != nullptr && info.flags == 0) {
     seen.wall_ns = time_of_turn();
     recorder_->record(seen);
   }

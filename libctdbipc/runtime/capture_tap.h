@@ -11,6 +11,7 @@
 #include <string>
 
 #include "libctdbipc/base/unique_fd.h"
+#include "libctdbipc/ring/channel.h"
 #include "libctdbipc/runtime/event_loop.h"
 #include "libctdbipc/runtime/flight_recorder.h"
 #include "libctdbipc/wire/capture.h"
@@ -30,7 +31,11 @@ class CaptureTap {
   void keep_last(const Config& config, const std::string& daemon);
   bool on() const { return capturing_ > 0 || recorder_ != nullptr; }
   void copy(CaptureLink link, bool outgoing, uint32_t number, uint32_t client, ByteView packet) {
-    if (on()) copy_to_all(link, outgoing, number, client, packet);
+    if (on()) copy_to_all(link, outgoing, number, {client, 0}, packet);
+  }
+  // A frame between router and store that is about a client's connection. The flight recorder does without: it has the packets.
+  void copy_frame(bool outgoing, FrameInfo info, ByteView content) {
+    if (capturing_ > 0) copy_to_all(CaptureLink::kStore, outgoing, 0, info, content);
   }
 
  private:
@@ -51,7 +56,7 @@ class CaptureTap {
   void end(int fd);
   void flush();
   int64_t time_of_turn();
-  void copy_to_all(CaptureLink link, bool outgoing, uint32_t number, uint32_t client, ByteView packet);
+  void copy_to_all(CaptureLink link, bool outgoing, uint32_t number, FrameInfo info, ByteView packet);
 
   EventLoop& loop_;
   const uint32_t pnn_;

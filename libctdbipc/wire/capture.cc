@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "libctdbipc/wire/databases_named.h"
 #include "libctdbipc/wire/operations.h"
 #include "libctdbipc/wire/packet.h"
 #include "libctdbipc/wire/reader.h"
@@ -10,9 +11,9 @@
 namespace ctdb {
 namespace {
 
-constexpr uint32_t kMagic = 0x50414343;  // "CCAP"
+constexpr uint32_t kMagic = 0x32414343;  // "CCA2"
 constexpr uint32_t kRedact = 1, kNode = 2, kDatabase = 4, kOperation = 8;
-constexpr size_t kRecordHeaderBytes = 40;
+constexpr size_t kRecordHeaderBytes = 48;
 constexpr int64_t kSecondNs = 1000000000;
 
 size_t fixed_part(uint32_t operation) {
@@ -49,29 +50,6 @@ void redact(MutableBytes packet, uint32_t operation) {
   if (operation >= kFirstOwn && operation < kFirstRecord) return;
   const size_t from = std::min(fixed_part(operation), packet.size());
   std::fill(packet.begin() + static_cast<ptrdiff_t>(from), packet.end(), uint8_t{0});
-}
-
-std::optional<uint32_t> database_of(ByteView packet, uint32_t operation) {
-  size_t at = 0;
-  switch (static_cast<Operation>(operation)) {
-    case Operation::REQ_CALL:
-    case Operation::RECORD_CLAIMS:
-    case Operation::RECORD_ASSIGN:
-      at = 36;
-      break;
-    case Operation::REQ_DMASTER:
-    case Operation::REPLY_DMASTER:
-    case Operation::RECORD_COPY:
-    case Operation::RECORD_COPIED:
-    case Operation::RECORD_FORGET:
-    case Operation::RECORD_FORGOTTEN:
-      at = 32;
-      break;
-    default:
-      return std::nullopt;
-  }
-  if (packet.size() < at + 4) return std::nullopt;
-  return load<uint32_t>(packet.data() + at);
 }
 
 }  // namespace
@@ -138,6 +116,8 @@ std::optional<CapturedPacket> take_captured(ByteView& bytes, bool& broken) {
   packet.number = r.u32();
   packet.client = r.u32();
   packet.whole_size = r.u32();
+  packet.flags = r.u32();
+  r.skip(4);
   packet.wall_ns = r.i64();
   packet.dropped = r.u64();
   broken = link >= static_cast<uint32_t>(CaptureLink::kCount) || size > packet.whole_size;
@@ -149,10 +129,11 @@ std::optional<CapturedPacket> take_captured(ByteView& bytes, bool& broken) {
 }
 
 bool CaptureBuffer::wanted(const CapturedPacket& seen) const {
-  if (seen.bytes.size() < CTDB_HEADER_SIZE) return false;
+  const bool filtered = options_.operation || options_.db_id || options_.node;
+  if (seen.bytes.size() < CTDB_HEADER_SIZE) return seen.flags != 0 && !filtered;
   const Header header = read_header(seen.bytes);
   if (options_.operation && header.operation != *options_.operation) return false;
-  if (options_.db_id && database_of(seen.bytes, header.operation) != options_.db_id) return false;
+  if (options_.db_id && !names_database(seen.bytes, *options_.db_id)) return false;
   if (!options_.node) return true;
   const bool over_link = seen.link == CaptureLink::kLink || seen.link == CaptureLink::kRecordStream ||
                          seen.link == CaptureLink::kVerbsLink;
@@ -181,10 +162,13 @@ void CaptureBuffer::offer(CapturedPacket seen) {
   w.u32(seen.number);
   w.u32(seen.client);
   w.u32(std::max(seen.whole_size, static_cast<uint32_t>(seen.bytes.size())));
+  w.u32(seen.flags);
+  w.zeros(4);
   w.i64(seen.wall_ns);
   w.u64(dropped_);
   w.bytes(seen.bytes.first(size));
-  if (options_.redact) redact(MutableBytes(bytes_).last(size), read_header(seen.bytes).operation);
+  if (options_.redact && seen.bytes.size() >= CTDB_HEADER_SIZE)
+    redact(MutableBytes(bytes_).last(size), read_header(seen.bytes).operation);
   ++copied_;
 }
 

@@ -38,7 +38,7 @@ struct CaptureOptions {
   uint32_t packets_per_second = 0;  // 0: all
   bool redact = false;              // keys, data and texts become zeros
   std::optional<uint32_t> node;     // sent by it, sent to it, or over the link to it
-  std::optional<uint32_t> db_id;    // packets that name another database, or none, are left out
+  std::optional<uint32_t> db_id;    // packets that do not name it (names_database()) are left out
   std::optional<uint32_t> operation;
   Bytes encode() const;
   // nullopt: no request, or one that asks for too much.
@@ -57,7 +57,10 @@ struct CapturedPacket {
   CaptureLink link = CaptureLink::kLink;
   bool outgoing = false;
   uint32_t number = 0;
-  uint32_t client = 0;      // the router's id of the local client
+  uint32_t client = 0;  // the router's id of the local client
+  uint32_t flags =
+      0;  // of a frame between router and store about a client's connection (ring/connection_states.h); `bytes`:
+          // what is in it, a packet or not
   int64_t wall_ns = 0;      // since 1970
   uint64_t dropped = 0;     // until now, of this capture
   uint32_t whole_size = 0;  // of the packet
