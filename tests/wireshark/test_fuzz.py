@@ -46,8 +46,8 @@ class Fuzz(unittest.TestCase):
         self.addCleanup(directory.cleanup)
         self.home = Home(directory.name, plugin=ASAN_PLUGIN, asan=True)
 
-    def dissect(self, capture, what):
-        done = self.home.run("-n", "-2", "-V", "-r", capture, timeout=1200)
+    def dissect(self, capture, what, *options):
+        done = self.home.run("-n", "-2", "-V", "-r", capture, *options, timeout=3600)
         self.assertEqual((done.returncode, b"Dissector bug" in done.stdout), (0, False),
                          f"{what}\n{done.stderr[-6000:].decode(errors='replace')}")
         return done.stdout
@@ -83,7 +83,8 @@ class Fuzz(unittest.TestCase):
             for chunk in samples.chunks(whole[at:at + 40], dice.randrange(2)):
                 frames += stream.send(mutate(dice, chunk) if dice.random() < 0.3 else chunk)
         frames = [frame if dice.random() < 0.9 else frame[:54] + mutate(dice, frame[54:]) for frame in frames]
-        shown = self.dissect(self.home.place("chunks.pcap", pcap(frames, ETHERNET)), f"seed {SEED}")
+        # Wireshark 4.0's own dissector of RPC over RDMA takes what is no chunk any more, and aborts over a last piece without a first one.
+        shown = self.dissect(self.home.place("chunks.pcap", pcap(frames, ETHERNET)), f"seed {SEED}", "--disable-protocol", "rpcordma")
         self.assertGreater(shown.count(b"CTDB verbs chunk"), len(frames) // 2)
         self.assertGreater(shown.count(b"Clustered TDB (all packets)"), len(frames) // 2)
 
