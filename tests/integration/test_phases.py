@@ -18,6 +18,10 @@ ON_EVERY_MEMBER = {
                    "STORE_OPEN"],
     "ctdb-router": ["STORE_RECOVER", "STORE_RECOVERED", "CLUSTER_STATE", "STORE_OPEN"],
 }
+ON_A_FOLLOWER = {  # the leader sends these to itself without a packet, or not at all
+    "ctdb-recoveryd": ["RECOVERY_BEGIN"],
+    "ctdb-router": ["RECOVERY_BEGIN", "RECOVERY_REPORT", "RECOVERY_COMMIT"],
+}
 ON_THE_LEADER = {
     "ctdb-recoveryd": ["RECOVERY_REPORT", "HEARTBEAT_REPLY"],
     "ctdb-router": ["RECOVERY_BEGIN", "RECOVERY_REPORT", "RECOVERY_COMMIT"],
@@ -32,8 +36,11 @@ class PhasesTest(Increments, unittest.TestCase):
         directory = tempfile.TemporaryDirectory(prefix="ctdb-phases-")
         self.addCleanup(directory.cleanup)
         self.cluster = start_cluster(directory.name, self.addCleanup, hooks=True, restarts_max=100)
-        # Many records, so that every node is the lmaster of some.
-        subprocess.run([f"{BIN}/ctdb-load-client", "--native", self.cluster.nodes[0].setup_socket, "fill", "0", "300"],
+        self.fill(0)
+
+    def fill(self, node):
+        """Has the node own many records, so that every node is the lmaster of some."""
+        subprocess.run([f"{BIN}/ctdb-load-client", "--native", self.cluster.nodes[node].setup_socket, "fill", "0", "300"],
                        check=True, stdout=subprocess.DEVNULL)
 
     def leader(self):
@@ -88,10 +95,35 @@ class PhasesTest(Increments, unittest.TestCase):
 
     def test_on_another_member(self):
         self.all(ON_EVERY_MEMBER, False)
+        self.all(ON_A_FOLLOWER, False)
 
     def test_on_the_leader(self):
         self.all(ON_EVERY_MEMBER, True, NEVER_AT_THE_LEADER)
         self.all(ON_THE_LEADER, True)
+
+    def dies_with_a_holder(self, on_leader):
+        """The owner of records is lost; the one who still has them, older ones, dies when it is told to go on with them: it is a holder,
+        and another node their location master."""
+        holder = self.known_leader() if on_leader else (self.known_leader() + 1) % 3
+        owner = next(node for node in range(3) if node not in (holder, self.known_leader()))
+        self.fill(holder)
+        self.assertEqual(self.add(holder, "native", "held", 5), 5)
+        self.fill(owner)
+        self.assertEqual(self.add(owner, "native", "held", 1), 6)
+        died = self.cluster.nodes[holder].die_at("ctdb-store", "RECORD_ASSIGN")
+        self.cluster.nodes[owner].kill()
+        wait_until(died, f"ctdb-store of node {holder} dies at RECORD_ASSIGN")
+        self.cluster.nodes[owner].start()
+        self.cluster.wait_healthy()
+        # The holder's copy; or nothing, when its store did not come back in time.
+        self.assertIn(self.add(holder, "native", "held", 0), (5, 0))
+        self.assertTrue(self.told())
+
+    def test_a_holder_among_the_members(self):
+        self.dies_with_a_holder(False)
+
+    def test_a_holder_that_leads(self):
+        self.dies_with_a_holder(True)
 
 
 if __name__ == "__main__":
