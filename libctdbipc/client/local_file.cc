@@ -97,9 +97,18 @@ LocalFile::Found LocalFile::fetch(ByteView key, Bytes& value) {
   return tdb_error(tdb_) == TDB_ERR_NOEXIST ? Found::kNo : Found::kError;
 }
 
-bool LocalFile::store(ByteView key, ByteView header, ByteView data) {
-  TDB_DATA parts[2] = {tdb_bytes(header), tdb_bytes(data)};
-  return tdb_storev(tdb_, tdb_bytes(key), parts, 2, TDB_REPLACE) == 0;
+Result<void> LocalFile::store(ByteView key, ByteView header, ByteView data, ByteView old) {
+  const TDB_DATA parts[2] = {tdb_bytes(header), tdb_bytes(data)};
+  if (tdb_storev(tdb_, tdb_bytes(key), parts, 2, TDB_REPLACE) == 0) return {};
+  const TDB_ERROR error_code = tdb_error(tdb_);
+  // "No such record" is often left over from libtdb's look for the key.
+  const bool no_room = error_code == TDB_ERR_NOEXIST || error_code == TDB_ERR_OOM || error_code == TDB_ERR_IO;
+  std::string what =
+      no_room ? std::string(tdb_name(tdb_)) + ": no room for a record (is the file system full?)" : error();
+  if (tdb_exists(tdb_, tdb_bytes(key)) == 0 && tdb_store(tdb_, tdb_bytes(key), tdb_bytes(old), 0) != 0) {
+    what.append("; ").append(kOldValueLost);
+  }
+  return fail(ErrorCode::kSystem, std::move(what));
 }
 
 std::string LocalFile::error() const {

@@ -182,9 +182,8 @@ int write_record(ctdb_record& record, ctdb::ByteView data) {
   uint8_t header[CTDB_RECORD_HEADER_SIZE];
   std::copy(old_header.begin(), old_header.end(), header);
   ctdb::store(header + CTDB_OFF_RECORD_FLAGS, ctdb::record_flags(old_header) & ~CTDB_RECORD_MAY_BE_OLDER);
-  if (!record.db->file->store(record.key, header, data)) {
-    return record.db->client->fail(CTDB_ERR_DATABASE, record.db->file->error());
-  }
+  const ctdb::Result<void> stored = record.db->file->store(record.key, header, data, record.value);
+  if (!stored) return client.fail(CTDB_ERR_DATABASE, stored.error().text());
   record.changed = true;
   std::copy(std::begin(header), std::end(header), old_header.begin());
   // `data` may be part of the old value: then it is not longer, and nothing moves before it is copied.

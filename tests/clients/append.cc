@@ -16,6 +16,7 @@
 //   + LIST BEGUN ENDED SIZE ELEMENT  ctdb_append() was called and has returned: the list has SIZE bytes with it.
 //   ? LIST BEGUN ELEMENT    Nobody knows whether the element is in the list.
 //   - LIST ELEMENT          The element is not in the list.
+//   x LIST                  It was told that the list is lost: no room on the disk.
 //   ! LIST SIZE             The record is no list: its size is no multiple of 8.
 #include <fcntl.h>
 #include <unistd.h>
@@ -122,7 +123,12 @@ class LockingAppender : public Appender {
     // When nothing was stored nobody has looked whether the node may still serve.
     const int64_t ended = adds ? monotonic_ns() : begun;
     const std::string unlocked = locking_->unlock();
-    if (!failure.empty()) return write_refused(element), failure;
+    if (!failure.empty()) {
+      write_refused(element);
+      if (failure.find(LocalFile::kOldValueLost) != std::string::npos)
+        write("x " + std::to_string(this->list()));
+      return failure;
+    }
     if (found.size() % kElementBytes != 0) {
       write("! " + std::to_string(this->list()) + " " + std::to_string(found.size()));
     } else if (adds && !unlocked.empty()) {

@@ -185,10 +185,10 @@ Result<void> ClassicClient::fetch_lock(Database& database, ByteView key) {
 }
 
 Result<void> ClassicClient::store(Database& database, ByteView data) {
+  const ByteView header = ByteView(database.value).first(CTDB_RECORD_HEADER_SIZE);
+  if (Result<void> stored = database.file->store(database.key, header, data, database.value); !stored)
+    return stored;
   database.value.resize(CTDB_RECORD_HEADER_SIZE);
-  if (!database.file->store(database.key, database.value, data)) {
-    return fail(ErrorCode::kCorrupt, database.file->error());
-  }
   database.value.insert(database.value.end(), data.begin(), data.end());
   return {};
 }

@@ -11,6 +11,7 @@ Promises checked (ARCHITECTURE §5):
 - When the faults are over everybody goes on.
 """
 import argparse
+import contextlib
 import os
 import random
 import signal
@@ -19,18 +20,22 @@ import sys
 import tempfile
 import time
 
-from chaos_clients import DATABASE, PATIENCE_S, CounterClient, ListClient
+from chaos_clients import PATIENCE_S, CounterClient, ListClient, check_lists
 from cluster import DAEMONS, ROOT, Cluster
-from histories import ListCheck, check_counter, read_lists
+from histories import check_counter
 from netns import NetworkNamespace
 from network_faults import NetworkFaults
+from shortages import FewDescriptors, SmallDisk
 
 KEYS = 2  # counters of each kind of client
+DISKS = {"volatile": 64 << 10, "state": 64}  # KiB
 
 
 class Chaos:
-    def __init__(self, cluster, namespace, seed, say=lambda text: None):
-        self.cluster, self.say = cluster, say
+    """`disks`: of each node {directory: SmallDisk}; `only`: names of the faults to inject, none means all."""
+
+    def __init__(self, cluster, namespace, disks, seed, only=(), say=lambda text: None):
+        self.cluster, self.disks, self.say = cluster, disks, say
         self.network = NetworkFaults(namespace, len(cluster.nodes))
         self.random = random.Random(seed)
         self.counters = [CounterClient(cluster, node.index, api, key) for node in cluster.nodes
@@ -39,7 +44,7 @@ class Chaos:
                       for api, calls in (("native", False), ("native", True), ("classic", False))]
         self.clients = self.counters + self.lists
         self.client_kills = self.injected = 0
-        self.faults = {name[6:]: getattr(self, name) for name in sorted(dir(self)) if name.startswith("fault_")}
+        self.faults = {name: getattr(self, f"fault_{name}") for name in FAULTS if name in only or not only}
 
     # ---- faults; each ends what it began ----
 
@@ -111,6 +116,23 @@ class Chaos:
             self.rest(2)
         node.cli("node", "active")
 
+    def fault_disk_full(self):
+        """Of records or of what recoveryd keeps; in one of two times a daemon has to start on it."""
+        node = self.node()
+        disk = self.disks[node.index][self.random.choice(list(DISKS))]
+        disk.fill()
+        self.rest()
+        if self.random.random() < 0.5:
+            node.kill_daemon(self.random.choice(DAEMONS))
+        self.rest(3)
+        disk.empty()
+
+    def fault_no_descriptors(self):
+        daemon = self.node().daemons[self.random.choice(DAEMONS)]
+        limit = FewDescriptors(daemon.pid, self.random.randint(0, 3))
+        self.rest(3)
+        limit.restore()
+
     def fault_kill_client(self):
         self.client_kills += 1
         self.random.choice(self.clients).restart()
@@ -171,34 +193,32 @@ class Chaos:
         return sum(history[0] for history in histories), lost
 
     def check_lists(self):
-        """Looks at all lists once more. Raises AssertionError, or returns (elements, those lost, those of these without a word)."""
-        told = {line.split("fallen back or gone: ")[-1].strip() for line in self.told()}
-        total = (0, 0, 0)
-        for api in ("native", "classic"):
-            clients = [client for client in self.lists if client.api == api]
-            clients[0].look(max(client.at_list() for client in clients) + 1)
-            lists = {}
-            killed = {read_lists(path, client.node, writer, lists) for client in clients
-                      for path, writer in client.histories}
-            for number, history in sorted(lists.items()):
-                name = f"{clients[0].key}.{number}"
-                check = ListCheck(name, history, killed, told=f"{DATABASE} {name}" in told,
-                                  late=0 if api == "native" else self.injected)
-                total = tuple(map(sum, zip(total, check.run())))
-        return total
+        """Raises AssertionError, or returns what the lists are (histories.Lists)."""
+        told = self.told()
+        native, classic = ([client for client in self.lists if client.api == api] for api in ("native", "classic"))
+        return check_lists(native, told) + check_lists(classic, told, self.injected)
 
 
-def run_chaos(build, nodes, seconds, seed, say=lambda text: None):
+FAULTS = sorted(name[6:] for name in dir(Chaos) if name.startswith("fault_"))
+
+
+def run_chaos(build, nodes, seconds, seed, only=(), say=lambda text: None):
     """Returns one line of figures; raises AssertionError when a promise is broken."""
-    with tempfile.TemporaryDirectory(prefix="ctdb-chaos-") as directory, NetworkNamespace() as namespace:
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="ctdb-chaos-"))
+        namespace = stack.enter_context(NetworkNamespace())
+        disks = [{name: stack.enter_context(contextlib.closing(SmallDisk(os.path.join(directory, f"node{node}", name), size)))
+                  for name, size in DISKS.items()} for node in range(nodes)]
         with Cluster(directory, nodes=nodes, bin_dir=os.path.join(build, "bin"), wrap=namespace.wrap,
                      restarts_max=1000) as cluster:
-            chaos = Chaos(cluster, namespace, seed, say)
+            chaos = Chaos(cluster, namespace, disks, seed, only, say)
             try:
                 counts = chaos.run(seconds)
+                say("the faults are over")
                 chaos.go_on()
+                say("everybody goes on")
                 chaos.end_clients()
-                (increments, lost), (elements, missing, untold) = chaos.check_counters(), chaos.check_lists()
+                (increments, lost), lists = chaos.check_counters(), chaos.check_lists()
             except BaseException:
                 keep(directory, say)
                 raise
@@ -206,8 +226,8 @@ def run_chaos(build, nodes, seconds, seed, say=lambda text: None):
                 chaos.kill_clients()
     faults = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
     return (f"{nodes} nodes, {seconds} s, seed {seed}: {increments:,} increments, {lost:,} of them lost with a node and told; "
-            f"{elements:,} elements of lists, {missing - untold:,} lost and told, {untold:,} with all nodes that knew their lists; "
-            f"{sum(counts.values())} faults: {faults}")
+            f"{lists.elements:,} elements of lists, {lists.lost - lists.untold:,} of them lost and told, {lists.untold:,} with all "
+            f"nodes that knew their lists; {sum(counts.values())} faults: {faults}")
 
 
 def keep(directory, say):
@@ -223,11 +243,15 @@ def main(words):
     parser.add_argument("--nodes", default="3,5", help="numbers of nodes, one run each (default 3,5)")
     parser.add_argument("--seconds", type=int, default=600, help="of each run (default 600)")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the first run (default: the time)")
+    parser.add_argument("--faults", type=lambda text: text.split(","), default=[], help="inject only these: " + ", ".join(FAULTS))
     parser.add_argument("--build", default=os.path.join(ROOT, "build", "dev"), help=argparse.SUPPRESS)
     arguments = parser.parse_args(words)
+    if unknown := set(arguments.faults) - set(FAULTS):
+        parser.error(f"--faults: there is no {', '.join(sorted(unknown))}")
     for seed, nodes in enumerate(arguments.nodes.split(","), arguments.seed):
         try:
-            print(run_chaos(arguments.build, int(nodes), arguments.seconds, seed, lambda text: print(text, file=sys.stderr)))
+            print(run_chaos(arguments.build, int(nodes), arguments.seconds, seed, arguments.faults,
+                            lambda text: print(text, file=sys.stderr)))
         except AssertionError as broken:
             print(f"{nodes} nodes, seed {seed}: BROKEN: {broken}")
             return 1

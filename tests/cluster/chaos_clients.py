@@ -4,7 +4,7 @@ saw."""
 import os
 import subprocess
 
-from histories import lines_of
+from histories import ListCheck, Lists, lines_of, read_lists
 
 DATABASE = "chaos.tdb"
 PATIENCE_S = 60
@@ -102,3 +102,16 @@ class ListClient(Client):
         """After the end: has the lists read once more."""
         self.histories.append((os.path.join(self.cluster.directory, f"history.{self.key}.{self.node}.last"), 0))
         subprocess.run(self.command("--count", str(lists)), check=True, timeout=10 * PATIENCE_S)
+
+
+def check_lists(clients, told, late=0):
+    """After the end of the clients that have filled the same lists: looks at all of these once more and returns what they are (Lists).
+    Raises AssertionError. `told`: what the stores have logged of records that fell back; `late`: see ListCheck."""
+    clients[0].look(max(client.at_list() for client in clients) + 1)
+    lists, sum_of_all = {}, Lists()
+    killed = {read_lists(path, client.node, writer, lists) for client in clients for path, writer in client.histories}
+    for number, history in sorted(lists.items()):
+        name = f"{clients[0].key}.{number}"
+        named = any(line.endswith(f"fallen back or gone: {DATABASE} {name}\n") for line in told)
+        sum_of_all += ListCheck(name, history, killed, named, late).run()
+    return sum_of_all

@@ -60,6 +60,18 @@ class ListHistory:
     unknown: dict = field(default_factory=dict)
     added: dict = field(default_factory=dict)  # element -> Visit
     torn: list = field(default_factory=list)
+    told: bool = False  # a client was told that it is lost
+
+
+@dataclass
+class Lists:
+    """Elements that were seen or acknowledged, those of them lost, and those of these of which nobody has told."""
+    elements: int = 0
+    lost: int = 0
+    untold: int = 0
+
+    def __add__(self, other):
+        return Lists(self.elements + other.elements, self.lost + other.lost, self.untold + other.untold)
 
 
 def read_lists(path, node, writer, lists):
@@ -87,6 +99,8 @@ def read_lists(path, node, writer, lists):
             history.unknown[own] = begun
         elif kind == "-":
             own, = words
+        elif kind == "x":
+            history.told = True
         else:
             history.torn.append(words[0])
         last = last if own is None else own
@@ -104,8 +118,9 @@ class ListCheck:
     """
 
     def __init__(self, name, history, killed, told=False, late=0):
-        self.name, self.history, self.killed, self.told, self.late = name, history, killed, told, late
-        self.overlaps = self.back = self.lost = self.vanished = 0
+        self.name, self.history, self.killed, self.late = name, history, killed, late
+        self.told = told or history.told
+        self.overlaps = self.back = self.lost = self.untold = 0
         self.gone = set()
         self.found = {}  # element -> the first visit that saw it
 
@@ -113,7 +128,7 @@ class ListCheck:
         raise Broken(f"{self.name}: {text}")
 
     def run(self):
-        """Returns (elements that were seen or acknowledged, those of them lost, and those of these without a word)."""
+        """Returns Lists."""
         if self.history.torn:
             self.broken(f"a value of {self.history.torn[0]} bytes is no list")
         visits = sorted(self.history.visits, key=lambda visit: visit.begun)
@@ -123,7 +138,7 @@ class ListCheck:
             before = visit
         self.look_for_calls(visits)
         self.check_order(before.elements)
-        return len(self.found.keys() | self.history.calls.keys()), self.lost, self.vanished
+        return Lists(len(self.found.keys() | self.history.calls.keys()), self.lost, self.untold)
 
     def follow(self, before, visit):
         if visit.begun < before.ended:
@@ -148,7 +163,7 @@ class ListCheck:
         self.gone.update(elements)
         if visit.older or self.told:
             return
-        self.vanished += len(elements)
+        self.untold += len(elements)
         if visit.kept > 0:
             self.broken(f"{len(elements)} elements from {named(elements[0])} on are missing at {visit.begun} (node "
                         f"{visit.node}), and nobody has said so")

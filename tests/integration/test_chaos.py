@@ -6,14 +6,14 @@ import time
 import unittest
 
 from support import BIN, run_chaos
-from histories import ListCheck, check_counter, read_lists
+from histories import ListCheck, Lists, check_counter, read_lists
 
 
 class ChaosTest(unittest.TestCase):
     def some(self, nodes, seconds):
         seed = int(time.time())
         try:
-            print(run_chaos(os.path.dirname(BIN), nodes, seconds, seed, print))
+            print(run_chaos(os.path.dirname(BIN), nodes, seconds, seed, say=print))
         except AssertionError as broken:
             self.fail(f"{nodes} nodes, seed {seed}: {broken}")
 
@@ -73,37 +73,37 @@ class ListCheckTest(unittest.TestCase):
 
     def test_a_good_history(self):
         self.assertEqual(self.check([f"= 0 10 20 0 0 {A1}", f"= 0 50 60 0 1 {B1} {C1} {A2}"], [f"= 0 30 40 0 0 {A1} {B1}"],
-                                    [f"+ 0 35 55 24 {C1}", f"- 0 {C1 + 1}"]), (4, 0, 0))
+                                    [f"+ 0 35 55 24 {C1}", f"- 0 {C1 + 1}"]), Lists(4, 0, 0))
 
     def test_the_last_element_of_a_killed_writer_needs_no_line(self):
         files = [f"= 0 10 20 0 0 {A1}"], [f"= 0 30 40 0 0 {A1} {A2} {B1}"]
-        self.assertEqual(self.check(*files, killed={A2}), (3, 0, 0))
+        self.assertEqual(self.check(*files, killed={A2}), Lists(3, 0, 0))
         self.assert_broken("nobody has added 1/1", *files)
 
     def test_one_of_which_nobody_knows_may_be_there(self):
-        self.assertEqual(self.check([f"= 0 10 20 0 0 {A1}", f"= 0 50 50 0 1 {C1}"], [], [f"? 0 30 {C1}"]), (2, 0, 0))
-        self.assertEqual(self.check([f"= 0 10 20 0 0 {A1}", "= 0 50 50 0 1"], [], [f"? 0 30 {C1}"]), (1, 0, 0))
+        self.assertEqual(self.check([f"= 0 10 20 0 0 {A1}", f"= 0 50 50 0 1 {C1}"], [], [f"? 0 30 {C1}"]), Lists(2, 0, 0))
+        self.assertEqual(self.check([f"= 0 10 20 0 0 {A1}", "= 0 50 50 0 1"], [], [f"? 0 30 {C1}"]), Lists(1, 0, 0))
 
     def test_two_at_once(self):
         files = [f"= 0 10 31 0 0 {A1}"], [f"= 0 30 40 0 0 {A1} {B1}"]
         self.assert_broken("nodes 1 and 2 had it at once", *files)
-        self.assertEqual(self.check(*files, late=1), (2, 0, 0))
+        self.assertEqual(self.check(*files, late=1), Lists(2, 0, 0))
 
     def test_lost_without_a_word(self):
         files = [f"= 0 10 20 0 0 {A1}", f"= 0 30 40 0 1 {A2}"], [f"= 0 50 60 0 0 {A1} {B1}"]
         self.assert_broken("1 elements from 1/1 on are missing", *files)
-        self.assertEqual(self.check(*files, told=True), (3, 1, 0))
+        self.assertEqual(self.check(*files, told=True), Lists(3, 1, 0))
 
     def test_lost_and_the_record_says_so(self):
-        self.assertEqual(self.check([f"= 0 10 20 0 0 {A1}", f"= 0 30 40 0 1 {A2}"], [f"= 0 50 60 1 0 {A1} {B1}"]), (3, 1, 0))
+        self.assertEqual(self.check([f"= 0 10 20 0 0 {A1}", f"= 0 30 40 0 1 {A2}"], [f"= 0 50 60 1 0 {A1} {B1}"]), Lists(3, 1, 0))
 
     def test_a_call_that_nobody_has_seen(self):
         files = [f"= 0 10 20 0 0 {A1}", "= 0 50 60 0 1"], [], [f"+ 0 30 40 16 {C1}"]
         self.assert_broken("1 elements from 3/0 on are missing", *files)
-        self.assertEqual(self.check(*files, told=True), (2, 1, 0))
+        self.assertEqual(self.check(*files, told=True), Lists(2, 1, 0))
 
     def test_all_of_it_lost_with_the_last_node_that_knew_it(self):
-        self.assertEqual(self.check([f"= 0 10 20 0 0 {A1}", f"= 0 30 40 0 1 {A2}"], [f"= 0 60 70 0 0 {B1}"]), (3, 2, 2))
+        self.assertEqual(self.check([f"= 0 10 20 0 0 {A1}", f"= 0 30 40 0 1 {A2}"], [f"= 0 60 70 0 0 {B1}"]), Lists(3, 2, 2))
 
     def test_one_that_comes_back(self):
         self.assert_broken("1/1 was missing and is there again", [f"= 0 10 20 0 0 {A1}", f"= 0 30 40 0 1 {A2}"],

@@ -2,12 +2,13 @@
 """What a node does when its disk is full or its descriptors are used up: it says so, keeps what it has, and goes on when there is
 room again."""
 import os
-import resource
-import subprocess
 import tempfile
 import unittest
 
 from support import Increments, RawClient, start_cluster, wait_until
+from chaos_clients import ListClient, check_lists
+from histories import lines_of
+from shortages import FewDescriptors, SmallDisk
 
 PING = 3
 
@@ -26,35 +27,22 @@ class ResourcesTest(Increments, unittest.TestCase):
 
     def small_disk(self, node, name, kilobytes):
         """`name` of the node's directory on a file system of its own."""
-        path = os.path.join(self.directory, f"node{node}", name)
-        os.makedirs(path)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", path], check=True)
-        self.addCleanup(subprocess.run, ["umount", "--lazy", path], check=True)
-        return path
-
-    def fill_disk(self, path):
-        with open(os.path.join(path, "filler"), "wb", buffering=0) as filler:
-            try:
-                while True:
-                    filler.write(bytes(1024))
-            except OSError:
-                pass
-        return lambda: os.unlink(os.path.join(path, "filler"))
+        disk = SmallDisk(os.path.join(self.directory, f"node{node}", name), kilobytes)
+        self.addCleanup(disk.close)
+        return disk
 
     def test_descriptors_used_up(self):
         self.cluster = start_cluster(self.directory, self.addCleanup)
         node = self.cluster.nodes[0]
         self.add(0, "native", "k", 10)
         pid = node.daemons["ctdb-router"].pid
-        used = len(os.listdir(f"/proc/{pid}/fd"))
-        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         before = RawClient(node.classic_socket)
         self.addCleanup(before.close)
         self.assertGreaterEqual(before.ask(PING)[0], 0)
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 6, limits[1]))
+        limit = FewDescriptors(pid, 6)
         crowd = [RawClient(node.classic_socket) for _ in range(30)]
         try:
-            wait_until(lambda: len(os.listdir(f"/proc/{pid}/fd")) >= used + 6, "the descriptors are used up")
+            wait_until(limit.used_up, "the descriptors are used up")
             self.assertGreaterEqual(before.ask(PING)[0], 0)
             self.assertEqual(self.add(1, "native", "k", 10), 20)
             wait_until(lambda: self.said("ctdb-router", 0, "Too many open files"), "the log says so")
@@ -69,12 +57,12 @@ class ResourcesTest(Increments, unittest.TestCase):
         state = self.small_disk(1, "state", 64)
         self.cluster = start_cluster(self.directory, self.addCleanup)
         self.add(1, "native", "k", 10)
-        empty = self.fill_disk(state)
+        state.fill()
         self.cluster.nodes[2].kill_daemon("ctdb-store")
         self.assertEqual(self.add(0, "native", "k", 5), 15)
         self.cluster.nodes[0].kill_daemon("ctdb-recoveryd")
         self.assertEqual(self.add(2, "native", "k", 5), 20)
-        empty()
+        state.empty()
         self.cluster.wait_healthy()
         self.assertEqual(self.add(1, "native", "k", 5), 25)
 
@@ -84,15 +72,36 @@ class ResourcesTest(Increments, unittest.TestCase):
         self.cluster = start_cluster(self.directory, self.addCleanup)
         for node in range(3):
             self.add(node, "native", f"k{node}", 10)
-        empty = self.fill_disk(volatile)
+        volatile.fill()
         pids = self.cluster.daemon_pids()
         self.assertEqual(self.add(2, "native", "k0", 5), 15)
         waiting = self.start(1, "native", "k2", 5)
         self.assertEqual(self.add(0, "native", "k0", 5), 20)
-        empty()
+        volatile.empty()
         self.assertEqual(self.finish(waiting), 15)
         self.assertEqual(self.add(1, "classic", "k0", 5), 25)
         self.assertEqual(self.cluster.daemon_pids(), pids)
+
+    def test_records_that_cannot_grow(self):
+        """A client whose change finds no room keeps the old value or is told that it is lost; it goes on when there is room."""
+        volatile = self.small_disk(0, "volatile", 8192)
+        self.cluster = start_cluster(self.directory, self.addCleanup)
+        clients = [ListClient(self.cluster, 0, api, "list") for api in ("native", "classic")]
+        for client in clients:
+            self.addCleanup(client.kill)
+            wait_until(lambda client=client: client.progress() > 10, f"{client} works")
+        volatile.fill()
+        for client in clients:
+            wait_until(lambda client=client: any(line[0] in "-?" for line in lines_of(client.history())),
+                       f"{client} finds no room")
+        volatile.empty()
+        for client in clients:
+            before = client.progress()
+            wait_until(lambda client=client, before=before: client.progress() > before + 10, f"{client} goes on")
+            client.end()
+            lists = check_lists([client], told=())
+            self.assertGreater(lists.elements, 20)
+            self.assertEqual(lists.untold, 0)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Attach, fetch-lock, read, store, delete, unlock, requests.
+#include <sys/resource.h>
 #include <unistd.h>
+
+#include <csignal>
 
 #include "tests/unit/client/client_test.h"
 
@@ -143,6 +146,39 @@ TEST_F(RecordTest, StoreKeepsTheRecordHeader) {
   });
   put("k", "abc");
   node->command('c');
+}
+
+// No file may become larger while this lives.
+class FullDisk {
+ public:
+  explicit FullDisk(rlim_t bytes) {
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FullDisk() { setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(RecordTest, AStoreThatFindsNoRoomLeavesTheOldValue) {
+  start_attached();
+  put("k", "old");
+  const std::string large(2 << 20, 'x');
+  {
+    const FullDisk full(1 << 20);
+    ctdb_record* record = lock("k");
+    EXPECT_EQ(ctdb_store(record, blob_of(large)), CTDB_ERR_DATABASE);
+    EXPECT_NE(std::string(ctdb_error_text(client)).find("is the file system full?"), std::string::npos);
+    EXPECT_EQ(text_of(ctdb_record_data(record)), "old");
+    EXPECT_EQ(ctdb_unlock(record), 0);
+    record = lock("k");
+    EXPECT_EQ(text_of(ctdb_record_data(record)), "old");
+    EXPECT_EQ(ctdb_unlock(record), 0);
+  }
+  put("k", large);
 }
 
 TEST_F(RecordTest, OwnOldDataMayBeStored) {
