@@ -4,10 +4,11 @@
 
 For each number of records, filled in equal parts by the three nodes: on both surviving nodes watchers increment random
 ones of them, and one works on records that nobody else asks for. All daemons of a node are killed with SIGKILL, or stopped
-with SIGSTOP ("hung"). Per run two figures: how long after it some client was waiting all the time, and the longest stall of
-those who work on records of their own. --growth instead: what one recovery costs as nodes grow (recovery_growth.py).
+with SIGSTOP ("hung"). Per run: how long after it some client was waiting all the time, the longest stall of those who work on
+records of their own, and how much of each daemon was resident before it and at most from then on. --growth instead: what one recovery costs as nodes grow (recovery_growth.py).
 """
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -25,7 +26,7 @@ import recovery_growth  # noqa: E402
 from classic import ClassicCluster  # noqa: E402
 from cluster import Cluster  # noqa: E402
 from netns import NetworkNamespace  # noqa: E402
-from processes import memory_bytes, peak_memory_bytes, with_children  # noqa: E402
+from processes import peak_memory_bytes, reset_peak_memory, with_children  # noqa: E402
 
 NODES = 3
 WATCHERS = 2  # a node, beside the one on its own records
@@ -57,6 +58,9 @@ class Classic:
 
     def pids(self, node=None):
         return self.cluster.daemon_pids(node)
+
+    def daemons(self, node):
+        return {"ctdbd": self.pids(node)}
 
     def kill(self, node):
         for pid in self.pids(node):
@@ -94,11 +98,16 @@ class Ours:
         nodes = self.cluster.nodes if node is None else [self.cluster.nodes[node]]
         return with_children(daemon.pid for each in nodes for daemon in each.daemons.values() if daemon.pid)
 
+    def daemons(self, node):
+        """With the processes each has started."""
+        return {name: with_children([daemon.pid]) for name, daemon in self.cluster.nodes[node].daemons.items()}
+
     def kill(self, node):
         children = set(self.pids(node)) - {daemon.pid for daemon in self.cluster.nodes[node].daemons.values()}
         self.cluster.nodes[node].begin_stop(signal.SIGKILL)  # and they are not started again
         for pid in children:
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has ended with its parent
+                os.kill(pid, signal.SIGKILL)
 
     def hang(self, node):
         for daemon in self.cluster.nodes[node].daemons.values():
@@ -171,9 +180,11 @@ def one_run(kind, victim_kind, records, build):
             leader = system.leader()
             victim = leader if victim_kind == "leader" else (leader + 1) % NODES
             survivors = [node for node in range(NODES) if node != victim]
-            before = sum(memory_bytes(system.pids(node)) for node in survivors) / len(survivors)
             watchers = Watchers(system, build, survivors, records)
             time.sleep(SETTLE_S)  # the rate before the kill is not measured, but clients must be under way
+            daemons = [system.daemons(node) for node in survivors]
+            reset_peak_memory(pid for each in daemons for pids in each.values() for pid in pids)
+            before = largest(daemons)
             killed = time.monotonic()
             if victim_kind == "hung":
                 system.hang(victim)
@@ -181,12 +192,18 @@ def one_run(kind, victim_kind, records, build):
                 system.kill(victim)
             time.sleep(kind.quiet_s[victim_kind])
             stalls = watchers.stop()
-            peak = max(peak_memory_bytes(system.pids(node)) for node in survivors)
+            peak = largest(daemons)
         finally:
             system.stop()
     own = [ended - begun for is_own, mine in stalls if is_own for begun, ended in mine if ended > killed]
     return {"served_s": outage(stalls, killed), "own_stall_s": max(own, default=0.0),
-            "memory_before": before, "memory_peak": peak}
+            **{f"before {name}": size for name, size in before.items()},
+            **{f"peak {name}": size for name, size in peak.items()}}
+
+
+def largest(daemons):
+    """By daemon: the peak of the node where it is largest."""
+    return {name: max(peak_memory_bytes(each[name]) for each in daemons) for name in daemons[0]}
 
 
 def outage(stalls, killed):
@@ -223,12 +240,16 @@ def format_row(row):
     parts = [f"{row['records']:>9,} records, {what_happened(row['victim'])}"]
     for name, values in row["systems"].items():
         parts.append(f"{name} served again after {values['served_s']:.3f} s (own records: "
-                     f"{values['own_stall_s'] * 1000:.0f} ms, {values['memory_before'] / 1e6:.0f} -> "
-                     f"{values['memory_peak'] / 1e6:.0f} MB a node)")
+                     f"{values['own_stall_s'] * 1000:.0f} ms; MB: {format_memory(values)})")
     classic, ours = row["systems"].get("classic"), row["systems"].get("ours")
     if classic and ours and ours["served_s"]:
         parts.append(f"{classic['served_s'] / ours['served_s']:.1f} times sooner")
     return "; ".join(parts)
+
+
+def format_memory(values):
+    return ", ".join(f"{name[5:]} {values['before ' + name[5:]] / 1e6:.0f} -> {size / 1e6:.0f}"
+                     for name, size in values.items() if name.startswith("peak "))
 
 
 def parse_arguments(words):

@@ -104,37 +104,45 @@ def markdown(real, simulated):
     return "\n".join(lines) + "\n"
 
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 640, 320, 70, 50
+WIDTH, HEIGHT, LEFT, BOTTOM = 460, 320, 60, 50  # of one panel
 COLOURS = {"real nodes": "#2060b0", "simulated": "#b04020"}
+PANELS = (("messages per surviving node (real: TCP packets)", "packets", 1), ("kB per surviving node", "bytes", 1000))
 
 
 def draw(real, simulated, path):
-    """Bytes per node over nodes."""
+    """Messages and bytes per node over nodes, side by side."""
+    width = WIDTH * len(PANELS)
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{HEIGHT}" font-family="sans-serif" font-size="12">',
+             f'<rect width="{width}" height="{HEIGHT}" fill="white"/>']
+    for number, (title, key, unit) in enumerate(PANELS):
+        parts += [f'<g transform="translate({number * WIDTH} 0)">', *panel(title, key, unit, real, simulated), "</g>"]
+    with open(path, "w") as out:
+        out.write("\n".join([*parts, "</svg>"]) + "\n")
+
+
+def panel(title, key, unit, real, simulated):
     series = {name: rows for name, rows in (("real nodes", real), ("simulated", simulated)) if rows}
     all_rows = real + simulated
-    most_nodes, most = max(row["nodes"] for row in all_rows), max(row["bytes"] for row in all_rows) * 1.15
+    most_nodes, most = max(row["nodes"] for row in all_rows), max(row[key] for row in all_rows) * 1.15
 
     def at(nodes, size):
         return (LEFT + (WIDTH - LEFT - 20) * nodes / most_nodes, HEIGHT - BOTTOM - (HEIGHT - BOTTOM - 30) * size / most)
 
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" font-family="sans-serif" font-size="12">',
-             f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-             f'<text x="{LEFT}" y="18">kB per surviving node, one recovery, {RECORDS_PER_NODE:,} records a node</text>',
+    parts = [f'<text x="{LEFT}" y="18">{title}, {RECORDS_PER_NODE:,} records a node</text>',
              f'<line x1="{LEFT}" y1="{HEIGHT - BOTTOM}" x2="{WIDTH - 20}" y2="{HEIGHT - BOTTOM}" stroke="black"/>',
              f'<line x1="{LEFT}" y1="30" x2="{LEFT}" y2="{HEIGHT - BOTTOM}" stroke="black"/>']
     for number, (name, rows) in enumerate(series.items()):
         colour = COLOURS[name]
-        points = [at(row["nodes"], row["bytes"]) for row in rows]
+        points = [at(row["nodes"], row[key]) for row in rows]
         parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="'
                      + " ".join(f"{x:.1f},{y:.1f}" for x, y in points) + '"/>')
         parts.append(f'<text x="{LEFT + 12}" y="{44 + 16 * number}" fill="{colour}">{name}</text>')
         for row, (x, y) in zip(rows, points):
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>')
             if row["nodes"] >= most_nodes / 8:
-                parts.append(f'<text x="{x - 4:.1f}" y="{y - 8:.1f}" text-anchor="end">{row["bytes"] / 1000:.0f}</text>')
+                parts.append(f'<text x="{x - 4:.1f}" y="{y - 8:.1f}" text-anchor="end">{row[key] / unit:,.0f}</text>')
     for nodes in sorted({row["nodes"] for row in all_rows}):
         if nodes in (3, 16) or nodes > 16:
             parts.append(f'<text x="{at(nodes, 0)[0]:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{nodes}</text>')
-    parts += [f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 10}" text-anchor="middle">nodes</text>', "</svg>"]
-    with open(path, "w") as out:
-        out.write("\n".join(parts) + "\n")
+    parts.append(f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 10}" text-anchor="middle">nodes</text>')
+    return parts
