@@ -106,7 +106,7 @@ Result<void> LocalFile::store(ByteView key, ByteView header, ByteView data, Byte
   std::string what =
       no_room ? std::string(tdb_name(tdb_)) + ": no room for a record (is the file system full?)" : error();
   if (tdb_exists(tdb_, tdb_bytes(key)) == 0 && tdb_store(tdb_, tdb_bytes(key), tdb_bytes(old), 0) != 0) {
-    what.append("; ").append(kOldValueLost);
+    what += "; its old value is lost as well";
   }
   return fail(ErrorCode::kSystem, std::move(what));
 }

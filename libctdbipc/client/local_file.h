@@ -9,7 +9,6 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "libctdbipc/base/bytes.h"
@@ -39,8 +38,7 @@ class LocalFile {
   Found fetch(ByteView key, Bytes& value);
   // With the chain lock. `old` is the record as it was fetched: libtdb deletes a record that must grow before it looks for room. When there
   // is none the old one is put back, unless it does not fit either: libtdb wants more room for a record than it gives back.
-  // Errors: kSystem; nothing was changed, or the text says kOldValueLost.
-  static constexpr std::string_view kOldValueLost = "its old value is lost as well";
+  // Errors: kSystem; nothing was changed, or the text says that the old value is lost as well.
   Result<void> store(ByteView key, ByteView header, ByteView data, ByteView old);
   std::string error() const;
 

@@ -85,8 +85,10 @@ class Appender {
   void write_unknown(int64_t begun, uint64_t element) {
     write("? " + std::to_string(list_) + " " + std::to_string(begun) + " " + std::to_string(element));
   }
-  void write_refused(uint64_t element) {
+  void write_refused(uint64_t element, const std::string& why) {
     write("- " + std::to_string(list_) + " " + std::to_string(element));
+    // What was there before could not be put back, by the library or by the store that was called.
+    if (why.find("lost as well") != std::string::npos) write("x " + std::to_string(list_));
   }
 
  private:
@@ -123,12 +125,7 @@ class LockingAppender : public Appender {
     // When nothing was stored nobody has looked whether the node may still serve.
     const int64_t ended = adds ? monotonic_ns() : begun;
     const std::string unlocked = locking_->unlock();
-    if (!failure.empty()) {
-      write_refused(element);
-      if (failure.find(LocalFile::kOldValueLost) != std::string::npos)
-        write("x " + std::to_string(this->list()));
-      return failure;
-    }
+    if (!failure.empty()) return write_refused(element, failure), failure;
     if (found.size() % kElementBytes != 0) {
       write("! " + std::to_string(this->list()) + " " + std::to_string(found.size()));
     } else if (adds && !unlocked.empty()) {
@@ -176,8 +173,9 @@ class CallingAppender : public Appender {
         ctdb_append(connection_.db(), {key.data(), key.size()}, {bytes, sizeof bytes}, kCallTimeoutMs, &size);
     const bool unknown = error == CTDB_ERR_UNKNOWN || error == CTDB_ERR_PROTOCOL;
     if (error != 0) {
-      unknown ? write_unknown(begun, element) : write_refused(element);
-      return connection_.text(error);
+      const std::string why = connection_.text(error);
+      unknown ? write_unknown(begun, element) : write_refused(element, why);
+      return why;
     }
     write("+ " + std::to_string(list()) + " " + std::to_string(begun) + " " + std::to_string(monotonic_ns()) +
           " " + std::to_string(size) + " " + std::to_string(element));
