@@ -2,26 +2,16 @@
 # In the guest: three nodes, their TCP in namespaces on one bridge, their RDMA devices in the root namespace on another, so that
 # each wire can be cut alone. Every step waits for what it expects; "ok NAME" is printed for each that came. Sourced by run.sh.
 
-PATIENCE=${PATIENCE:-60}
+. /host/steps.sh
+
 NODES="0 1 2"
 cd /tmp
 
-fail() { echo "FAILED: $*"; show; exit 1; }
 show() {
   for i in $NODES; do echo "-- node $i"; tail -n 25 /tmp/node$i/log.*; done
   cli 0 link list; cli 0 node list
   dmesg | tail -n 5
 }
-# wait_for TEXT COMMAND...: until it succeeds.
-wait_for() {
-  local what=$1 end=$((SECONDS + PATIENCE)); shift
-  until "$@"; do
-    [ $SECONDS -lt $end ] || fail "$what: not within $PATIENCE s"
-    sleep 0.1  # between two looks
-  done
-  echo "ok $what"
-}
-
 # ---- wires ----
 
 make_wires() {

@@ -12,13 +12,14 @@ import subprocess
 
 TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static", "cpio": "cpio", "depmod": "kmod",
          "ibv_devinfo": "ibverbs-utils", "ibv_rc_pingpong": "ibverbs-utils", "rdma": "iproute2", "bash": "bash",
-         "strace": "strace"}
+         "strace": "strace", "mke2fs": "e2fsprogs"}
 # crc32_generic is wanted by rdma_rxe at run time, which modprobe does not know.
 MODULES = ["virtio_pci", "9pnet_virtio", "9p", "crc32_generic", "rdma_rxe", "ib_uverbs", "veth", "bridge", "dummy",
            "sch_netem"]
 PROGRAMS = ["bash", "ip", "rdma", "tc", "nsenter", "ibv_devinfo", "ibv_rc_pingpong", "strace"]
 # Only ends what hangs.
 FETCH_S = 300
+HERE = pathlib.Path(__file__).parent
 PROVIDERS = "/usr/lib/x86_64-linux-gnu/libibverbs"
 
 INIT = """#!/bin/busybox sh
@@ -114,11 +115,11 @@ def fetch_kernel(cache):
     return home
 
 
-def modules_of(kernel):
+def modules_of(kernel, wanted):
     """Paths of all modules wanted, each after those it needs."""
     release = next((kernel / "lib/modules").iterdir()).name
     out = []
-    for module in MODULES:
+    for module in wanted:
         shown = run("modprobe", "-d", str(kernel), "-S", release, "--show-depends", module, capture_output=True,
                     text=True, env={**os.environ, "PATH": os.environ["PATH"] + ":/sbin:/usr/sbin"}).stdout
         for line in shown.splitlines():
@@ -146,14 +147,13 @@ def copy_into(root, path):
         shutil.copy2(os.path.realpath(path), target)
 
 
-def lay_out_root(root, kernel, programs):
-    """The files of the initramfs."""
-    for folder in ("bin", "etc", "usr", "lib/modules"):
+def lay_out_tools(root, programs):
+    """What the RDMA guest runs, beside busybox."""
+    for folder in ("etc", "usr"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     for link in ("sbin", "lib64", "usr/bin", "usr/sbin", "usr/lib"):
         real = {"sbin": "bin", "lib64": "lib", "usr/bin": "../bin", "usr/sbin": "../bin", "usr/lib": "../lib"}[link]
         (root / link).symlink_to(real)
-    shutil.copy2(shutil.which("busybox"), root / "bin/busybox")
     wanted = [shutil.which(name, path=os.environ["PATH"] + ":/sbin:/usr/sbin") for name in PROGRAMS]
     wanted = [path for path in wanted if path] + glob.glob(PROVIDERS + "/librxe-*") + [str(p) for p in programs]
     for path in wanted:
@@ -165,19 +165,31 @@ def lay_out_root(root, kernel, programs):
     (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     (root / "etc/group").write_text("root:x:0:\n")
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
+
+
+def lay_out_start(root, kernel, modules, init):
+    """Busybox, modules in the order they need, and what is run first."""
+    for folder in ("bin", "lib/modules"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    shutil.copy2(shutil.which("busybox"), root / "bin/busybox")
     names = []
-    for module in modules_of(kernel):
+    for module in modules_of(kernel, modules):
         shutil.copy2(module, root / "lib/modules" / module.name)
         names.append("/lib/modules/" + module.name)
     (root / "modules.list").write_text("".join(name + "\n" for name in names))
-    (root / "init").write_text(INIT)
+    (root / "init").write_text(init)
     (root / "init").chmod(0o755)
 
 
 def make_initramfs(work, kernel, programs):
+    """Of the guest with RDMA devices."""
     root = work / "root"
-    shutil.rmtree(root, ignore_errors=True)
-    lay_out_root(root, kernel, programs)
+    lay_out_start(root, kernel, MODULES, INIT)
+    lay_out_tools(root, programs)
+    return pack(work, root)
+
+
+def pack(work, root):
     names = run("find", ".", "-print0", cwd=root, capture_output=True).stdout
     archive = work / "initramfs.cpio"
     with open(archive, "wb") as out:
@@ -185,16 +197,17 @@ def make_initramfs(work, kernel, programs):
     return archive
 
 
-def boot(work, kernel, initramfs, share, timeout_s, memory_mb=1024):
-    """Runs share/run.sh with bash in the guest. Returns its exit status; GuestError when the guest died or hung."""
+def boot(work, kernel, initramfs, share, timeout_s, more=(), append=""):
+    """Runs share/run.sh with bash in the guest. Returns its exit status; GuestError when the guest died or hung. `more` is for qemu,
+    `append` for the kernel's command line."""
     status = share / "status"
     status.unlink(missing_ok=True)
     console = work / "console.log"
     command = ["qemu-system-x86_64", "-M", "pc", "-accel", "tcg,thread=multi",
-               "-cpu", "max", "-smp", "2", "-m", str(memory_mb), "-display", "none", "-nodefaults", "-no-user-config",
+               "-cpu", "max", "-smp", "2", "-m", "1024", "-display", "none", "-nodefaults", "-no-user-config",
                "-nic", "none", "-serial", f"file:{console}", "-no-reboot", "-kernel", str(kernel / "vmlinux"),
-               "-initrd", str(initramfs), "-append", "console=ttyS0 panic=-1 quiet", "-virtfs",
-               f"local,path={share},mount_tag=host,security_model=none,multidevs=remap"]
+               "-initrd", str(initramfs), "-append", f"console=ttyS0 panic=-1 quiet {append}", "-virtfs",
+               f"local,path={share},mount_tag=host,security_model=none,multidevs=remap", *more]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
         ended = f"ended without a status (qemu: {done.returncode}) {done.stderr}"

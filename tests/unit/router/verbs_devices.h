@@ -103,16 +103,20 @@ inline void expect_low_receive_queue_is_told(LoneDevice& a, LoneDevice& b) {
   EXPECT_EQ(a.why + b.why, "");
 }
 
-// A line "NAME: value" of what the kernel says of the memory of the biggest mapping that children do not get.
+// "NAME: value" of what the kernel says of the largest mapping that children do not get: the registered memory. Empty: there is none.
 inline std::string memory_not_inherited(const std::string& name) {
   std::ifstream maps("/proc/self/smaps");
   std::string line, value, found;
+  long size = 0, largest = 0;
   while (std::getline(maps, line)) {
     std::istringstream words(line);
     std::string key, first;
     words >> key >> first;
+    if (key == "Size:") size = atol(first.c_str());
     if (key == name + ":") value = first;
-    if (key == "VmFlags:" && line.find(" dc") != std::string::npos) found = value;
+    if (key != "VmFlags:" || line.find(" dc") == std::string::npos || size <= largest) continue;
+    largest = size;
+    found = value;
   }
   return found;
 }
