@@ -44,6 +44,14 @@ class Link {
   // the connection is lost: records that are locked then may still be written while it says so.
   bool may_use_records() const { return page_ != nullptr && page_->may_use(boot_time()); }
   uint64_t serving_epoch() const { return page_ == nullptr ? 0 : page_->serving_epoch(); }
+  // Notes for the store, should this process be killed (ring_layout.h, DeathNotes).
+  void note_lock(uint32_t lock_word) {
+    if (Channel* store = channel(Peer::kStore); store != nullptr)
+      store->notes().lock_word.store(lock_word, std::memory_order_relaxed);
+  }
+  void note_change_of(uint32_t db_id) {
+    if (Channel* store = channel(Peer::kStore); store != nullptr) store->notes().changing_db = db_id;
+  }
   const std::string& why_down() const { return why_down_; }
 
   // kFull: the queue behind the ring is full too. Without a store a packet for it is not sent at all (kOk):

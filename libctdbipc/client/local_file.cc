@@ -46,6 +46,7 @@ Result<LocalFile*> LocalFile::open(const std::string& path, uint32_t tdb_flags) 
   }
   // A handle that a forked child inherited has the parent's lock state in it: start afresh.
   if (file != nullptr) {
+    file->writer_.reset();
     tdb_close(file->tdb_);
     file->tdb_ = nullptr;
     file->holder = nullptr;
@@ -58,6 +59,7 @@ Result<LocalFile*> LocalFile::open(const std::string& path, uint32_t tdb_flags) 
     file = files.back().get();
   }
   file->tdb_ = tdb;
+  file->writer_ = ValueWriter::make(tdb);
   file->device_ = info.st_dev;
   file->inode_ = info.st_ino;
   file->owner_pid_ = getpid();
@@ -69,6 +71,7 @@ void LocalFile::close(LocalFile* file) {
   if (file == nullptr) return;
   std::lock_guard<std::mutex> guard(list_mutex);
   if (--file->users_ > 0) return;
+  file->writer_.reset();
   if (file->tdb_ != nullptr) tdb_close(file->tdb_);
   auto& files = open_files();
   files.erase(std::find_if(files.begin(), files.end(),
@@ -109,6 +112,18 @@ Result<void> LocalFile::store(ByteView key, ByteView header, ByteView data, Byte
     what += "; its old value is lost as well";
   }
   return fail(ErrorCode::kSystem, std::move(what));
+}
+
+ValueWriter::Outcome LocalFile::publish(ByteView key, ByteView header, ByteView data) {
+  if (writer_ == nullptr) return ValueWriter::Outcome::kUnsure;
+  const ValueWriter::Outcome outcome = writer_->write(key, header, data);
+  if (outcome == ValueWriter::Outcome::kDone && (tdb_get_flags(tdb_) & TDB_SEQNUM) != 0)
+    tdb_increment_seqnum_nonblock(tdb_);
+  return outcome;
+}
+
+bool LocalFile::make_room(ByteView key, size_t value_bytes) {
+  return writer_ != nullptr && writer_->make_room(key, value_bytes);
 }
 
 std::string LocalFile::error() const {

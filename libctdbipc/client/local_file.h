@@ -8,11 +8,13 @@
 #define LIBCTDBIPC_CLIENT_LOCAL_FILE_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/base/result.h"
+#include "libctdbipc/client/value_writer.h"
 
 struct tdb_context;
 struct ctdb_client;
@@ -36,10 +38,15 @@ class LocalFile {
   // moment.
   enum class Found : uint8_t { kYes, kNo, kError };
   Found fetch(ByteView key, Bytes& value);
-  // With the chain lock. `old` is the record as it was fetched: libtdb deletes a record that must grow before it looks for room. When there
+  // With the chain lock, as libtdb does it: who is killed in the middle leaves a torn value. `old` is the record as it was fetched: libtdb deletes a record that must grow before it looks for room. When there
   // is none the old one is put back, unless it does not fit either: libtdb wants more room for a record than it gives back.
   // Errors: kSystem; nothing was changed, or the text says that the old value is lost as well.
   Result<void> store(ByteView key, ByteView header, ByteView data, ByteView old);
+  // Whole or not at all (value_writer.h), where the file allows it; otherwise nothing has happened. kNoRoom: make_room() first.
+  ValueWriter::Outcome publish(ByteView key, ByteView header, ByteView data);
+  bool make_room(ByteView key, size_t value_bytes);
+  // The thread that holds the key's lock, as the lock says it; 0: not known.
+  uint32_t lock_word(ByteView key) const { return writer_ == nullptr ? 0 : writer_->lock_word(key); }
   std::string error() const;
 
   // The record of this file that this process has locked, or nullptr.
@@ -51,6 +58,7 @@ class LocalFile {
   LocalFile() = default;
 
   tdb_context* tdb_ = nullptr;
+  std::unique_ptr<ValueWriter> writer_;  // nullptr: publish() stores as libtdb does
   uint64_t device_ = 0;
   uint64_t inode_ = 0;
   int owner_pid_ = 0;

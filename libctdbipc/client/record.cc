@@ -57,6 +57,7 @@ int lock_if_here(ctdb_db& db, ByteView key) {
     file.unlock(key);
     return found == LocalFile::Found::kError ? file_error(db) : 0;
   }
+  db.client->link.note_lock(file.lock_word(key));
   record.key.assign(key.begin(), key.end());
   record.locked = true;
   record.changed = false;
@@ -172,6 +173,24 @@ void schedule_for_deletion(const ctdb_record& record) {
                             CTDB_CONTROL_NOREPLY, payload);
 }
 
+// In one piece. Where there is no room for a second value beside the old one (the disk is full), as libtdb stores: a value that is not longer
+// always has room then. Only making room and libtdb's store change what holds a file together: the store is told, so that it looks
+// at the file if we are killed in the middle.
+ctdb::Result<void> store_whole(ctdb_record& record, ctdb::ByteView header, ctdb::ByteView data) {
+  using Outcome = ctdb::ValueWriter::Outcome;
+  ctdb::LocalFile& file = *record.db->file;
+  Outcome outcome = file.publish(record.key, header, data);
+  if (outcome == Outcome::kDone) return {};
+  ctdb::Link& link = record.db->client->link;
+  link.note_change_of(record.db->id);
+  if (outcome == Outcome::kNoRoom && file.make_room(record.key, header.size() + data.size()))
+    outcome = file.publish(record.key, header, data);
+  ctdb::Result<void> stored;
+  if (outcome != Outcome::kDone) stored = file.store(record.key, header, data, record.value);
+  link.note_change_of(0);
+  return stored;
+}
+
 int write_record(ctdb_record& record, ctdb::ByteView data) {
   ctdb_client& client = *record.db->client;
   if (!client.link.may_use_records()) {
@@ -182,7 +201,7 @@ int write_record(ctdb_record& record, ctdb::ByteView data) {
   uint8_t header[CTDB_RECORD_HEADER_SIZE];
   std::copy(old_header.begin(), old_header.end(), header);
   ctdb::store(header + CTDB_OFF_RECORD_FLAGS, ctdb::record_flags(old_header) & ~CTDB_RECORD_MAY_BE_OLDER);
-  const ctdb::Result<void> stored = record.db->file->store(record.key, header, data, record.value);
+  const ctdb::Result<void> stored = store_whole(record, header, data);
   if (!stored) return client.fail(CTDB_ERR_DATABASE, stored.error().text());
   record.changed = true;
   std::copy(std::begin(header), std::end(header), old_header.begin());

@@ -219,6 +219,13 @@ void Channel::want_space() {
   std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with flush() of the consumer
 }
 
+DeathNotes& Channel::notes() {
+  return state_->out_control->notes;
+}
+const DeathNotes& Channel::peer_notes() const {
+  return state_->in_control->notes;
+}
+
 int Channel::bell_fd() const {
   return state_->fds.own_bell.get();
 }

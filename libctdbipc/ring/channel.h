@@ -31,6 +31,7 @@
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/base/result.h"
 #include "libctdbipc/base/unique_fd.h"
+#include "libctdbipc/ring/ring_layout.h"
 
 namespace ctdb {
 
@@ -100,6 +101,10 @@ class Channel {
   // Asks for a bell when the peer has consumed. arm() does it for whoever was told kFull; who sleeps without
   // arm() calls this and then tries once more (the peer may have consumed meanwhile).
   void want_space();
+
+  // This side's, and what the other has left.
+  DeathNotes& notes();
+  const DeathNotes& peer_notes() const;
 
   int bell_fd() const;        // to be watched with EPOLLIN | EPOLLET, never read
   bool dead() const;          // the peer broke the rules; text says how

@@ -32,6 +32,13 @@ struct SegmentHeader {
 };
 static_assert(std::is_standard_layout_v<SegmentHeader> && sizeof(SegmentHeader) == 24);
 
+// What one side leaves for the other to read when it has died: of a client, for its store.
+struct DeathNotes {
+  std::atomic<uint32_t> lock_word;  // of the chain it locked last: names its thread
+  std::atomic<uint32_t>
+      changing_db;  // not 0: it is inside libtdb, changing what holds this database's file together
+};
+
 // Positions count bytes since the ring was made and never wrap in practice (2^64); position & (size - 1) is
 // the offset. Producer and consumer fields are 128 bytes apart so that neither side's writes disturb the
 // other's cache line.
@@ -41,6 +48,7 @@ struct RingControl {
   alignas(128) std::atomic<uint32_t> consumer_armed;  // consumer: 1 = about to sleep, ring my bell
   alignas(128)
       std::atomic<uint32_t> producer_waits;  // producer: 1 = ring was full, ring my bell when you consumed
+  DeathNotes notes;                          // producer
 };
 static_assert(std::is_standard_layout_v<RingControl> && sizeof(RingControl) == kRingControlStride);
 static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free);

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+#include "libctdbipc/client/value_writer.h"
+
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+// tdb.h needs these first.
+#include <signal.h>
+#include <sys/types.h>
+#include <tdb.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "libctdbipc/base/hash.h"
+
+namespace ctdb {
+
+std::unique_ptr<ValueWriter> ValueWriter::make(tdb_context* tdb) {
+  if ((tdb_get_flags(tdb) & TDB_INCOMPATIBLE_HASH) == 0) return nullptr;
+  std::unique_ptr<ValueWriter> writer(new ValueWriter(tdb));
+  return writer->map() ? std::move(writer) : nullptr;
+}
+
+ValueWriter::~ValueWriter() {
+  unmap();
+}
+
+void ValueWriter::unmap() {
+  if (!file_.empty()) munmap(file_.data(), file_.size());
+  file_ = {};
+  image_.reset();
+}
+
+bool ValueWriter::map() {
+  unmap();
+  struct stat info {};
+  if (fstat(tdb_fd(tdb_), &info) != 0 || info.st_size <= 0) return false;
+  const auto bytes = static_cast<size_t>(info.st_size);
+  void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, tdb_fd(tdb_), 0);
+  if (at == MAP_FAILED) return false;
+  file_ = {static_cast<uint8_t*>(at), bytes};
+  image_ = TdbImage::of(file_);
+  return image_.has_value();
+}
+
+// What a chain has for a record of some size.
+struct ValueWriter::Found {
+  TdbBlock* current = nullptr;  // the key's record
+  TdbBlock* spare = nullptr;    // the smallest dead block that is large enough
+};
+
+// Ends what others have left on the way.
+bool ValueWriter::look(ByteView key, uint32_t hash, size_t bytes, Found& found) {
+  found = {};
+  return image_->walk(image_->chain_of(hash), [&](uint32_t, TdbBlock& block) {
+    if (block.kind == kTdbLive && block.hash == hash && TdbImage::has_record(block) &&
+        std::ranges::equal(TdbImage::key(block), key)) {
+      if (found.current == nullptr) {
+        found.current = &block;
+        return true;
+      }
+      publish_word(block.kind, kTdbDead);
+    } else if (block.kind == kTdbLive && is_filler(block)) {
+      publish_word(block.kind, kTdbDead);
+    }
+    if (block.kind != kTdbDead || block.room - kTdbBlockEnd < bytes) return true;
+    if (found.spare == nullptr || block.room < found.spare->room) found.spare = &block;
+    return true;
+  });
+}
+
+ValueWriter::Outcome ValueWriter::write(ByteView key, ByteView header, ByteView data) {
+  const uint32_t hash = jenkins_hash(key);
+  const size_t bytes = key.size() + header.size() + data.size();
+  Found found;
+  if (!image_ || !look(key, hash, bytes, found)) {
+    // Others may have made the file longer.
+    if (!map() || !look(key, hash, bytes, found)) return Outcome::kUnsure;
+  }
+  if (found.spare == nullptr) return Outcome::kNoRoom;
+  TdbBlock& spare = *found.spare;
+  spare.key_size = static_cast<uint32_t>(key.size());
+  spare.data_size = static_cast<uint32_t>(header.size() + data.size());
+  spare.hash = hash;
+  uint8_t* at = std::ranges::copy(key, TdbImage::bytes(spare)).out;
+  at = std::ranges::copy(header, at).out;
+  std::ranges::copy(data, at);
+  publish_word(spare.kind, kTdbLive);
+  if (found.current != nullptr) publish_word(found.current->kind, kTdbDead);
+  return Outcome::kDone;
+}
+
+// A dead block becomes a filler, which libtdb then deletes.
+bool ValueWriter::give_back(uint32_t hash, size_t bytes) {
+  const FillerKey key = filler_key(hash);
+  constexpr size_t kFillerBytes = kFillerKeyBytes + sizeof kFillerMark + kTdbBlockEnd;
+  TdbBlock* small = nullptr;
+  const bool sound = image_->walk(image_->chain_of(hash), [&](uint32_t, TdbBlock& block) {
+    if (block.kind != kTdbDead || block.room < kFillerBytes || block.room - kTdbBlockEnd >= bytes)
+      return true;
+    small = &block;
+    return false;
+  });
+  if (!sound || small == nullptr) return false;
+  small->key_size = kFillerKeyBytes;
+  small->data_size = sizeof kFillerMark;
+  small->hash = hash;
+  std::copy(std::begin(key.bytes), std::end(key.bytes), TdbImage::bytes(*small));
+  store(TdbImage::bytes(*small) + kFillerKeyBytes, kFillerMark);
+  publish_word(small->kind, kTdbLive);
+  return tdb_delete(tdb_, {const_cast<uint8_t*>(key.bytes), sizeof key.bytes}) == 0;
+}
+
+bool ValueWriter::make_room(ByteView key, size_t value_bytes) {
+  const uint32_t hash = jenkins_hash(key);
+  const size_t bytes = key.size() + value_bytes;
+  constexpr int kGivenBackMax = 16;
+  for (int i = 0; i < kGivenBackMax && give_back(hash, bytes); ++i) {
+  }
+  FillerKey filler = filler_key(hash);
+  std::array<uint8_t, sizeof kFillerMark> mark;
+  store(mark.data(), kFillerMark);
+  // What is behind the mark does not matter.
+  static std::array<uint8_t, 1 << 16> zeros;
+  std::vector<TDB_DATA> parts{{mark.data(), mark.size()}};
+  for (size_t left = bytes - std::min(bytes, kFillerKeyBytes + mark.size()); left > 0;) {
+    parts.push_back({zeros.data(), std::min(left, zeros.size())});
+    left -= parts.back().dsize;
+  }
+  return tdb_storev(tdb_, {filler.bytes, sizeof filler.bytes}, parts.data(), static_cast<int>(parts.size()),
+                    0) == 0;
+}
+
+uint32_t ValueWriter::lock_word(ByteView key) const {
+  constexpr size_t kMutex = sizeof(pthread_mutex_t);
+  if (!image_ || image_->start() == 0) return 0;
+  const size_t at = kTdbMutexArea + 2 * kMutex + 8 + kMutex * image_->chain_of(jenkins_hash(key));
+  return at + sizeof(uint32_t) > image_->start() ? 0 : load<uint32_t>(file_.data() + at);
+}
+
+}  // namespace ctdb

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+// Writes records of a local tdb file so that whoever is killed in the middle leaves the whole old value or the whole new one, also for
+// clients that have only libtdb: the new record is written into a dead block of the same chain, and then one word makes it live. A
+// record that is written again and again so takes two blocks in turn.
+//
+// Invariants, under the chain's lock:
+//  1. A live block is never written to, but for the word that ends it.
+//  2. Of several live blocks of one key the first in the chain is the record: libtdb's readers take that one. The others are what was
+//  left when somebody died between the two words; they are ended by the next write here, and by the store.
+//  3. No link of a chain and nothing of the free list is changed here: that is libtdb's, see make_room().
+#ifndef LIBCTDBIPC_CLIENT_VALUE_WRITER_H_
+#define LIBCTDBIPC_CLIENT_VALUE_WRITER_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "libctdbipc/base/bytes.h"
+#include "libctdbipc/base/tdb_image.h"
+
+struct tdb_context;
+
+namespace ctdb {
+
+class ValueWriter {
+ public:
+  // nullptr: the file is laid out in a way that is not known here. `tdb` is a loan and has the file open.
+  static std::unique_ptr<ValueWriter> make(tdb_context* tdb);
+  ~ValueWriter();
+  ValueWriter(const ValueWriter&) = delete;
+  ValueWriter& operator=(const ValueWriter&) = delete;
+
+  enum class Outcome : uint8_t {
+    kDone,
+    kNoRoom,  // the chain has no dead block that is large enough: make_room()
+    kUnsure,  // the chain is not what it should be: libtdb will say what is wrong
+  };
+  Outcome write(ByteView key, ByteView header, ByteView data);
+  // Has libtdb put a block for a record of that size into the chain, and take back the dead ones that are too small. Who is killed in
+  // here may leave the free list broken. False: libtdb has found no room.
+  bool make_room(ByteView key, size_t value_bytes);
+  // The word of the chain's mutex, which names the thread that holds it; 0: the file has no mutexes.
+  uint32_t lock_word(ByteView key) const;
+
+ private:
+  explicit ValueWriter(tdb_context* tdb) : tdb_(tdb) {}
+  bool map();
+  void unmap();
+  struct Found;
+  bool look(ByteView key, uint32_t hash, size_t bytes, Found& found);
+  bool give_back(uint32_t hash, size_t bytes);
+
+  tdb_context* tdb_;
+  MutableBytes file_;
+  std::optional<TdbImage> image_;
+};
+
+}  // namespace ctdb
+
+#endif  // LIBCTDBIPC_CLIENT_VALUE_WRITER_H_
