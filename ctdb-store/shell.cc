@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ctdb-store/shell.h"
 
+#include <linux/futex.h>
 #include <time.h>
 
 #include <algorithm>
@@ -15,6 +16,7 @@ namespace ctdb {
 namespace {
 
 constexpr size_t kLockWorkers = 4;
+constexpr size_t kEndedThreadsKept = 1024;
 constexpr size_t kRouterQueueBytesMax = 256u << 20;
 constexpr TimeNs kPublishInterval = 100 * kMillisecond;
 // Recoveryd takes a store whose beat is a second old for hung.
@@ -169,8 +171,7 @@ void StoreShell::on_setup_message(SetupMessage& message) {
   } else if (message.kind == SetupKind::kClientAttached && message.channels.size() == 1) {
     attach_client(message);
   } else if (message.kind == SetupKind::kClientDetached) {
-    clients_.erase(message.endpoint);
-    store_->on_client_gone(message.endpoint, loop_.now());
+    end_client(message.endpoint);
   } else if (message.kind == SetupKind::kRecordStream) {
     streams_.adopt(message.endpoint, std::move(message.descriptor));
   } else if (message.kind == SetupKind::kRecordStreamEnd) {
@@ -214,13 +215,35 @@ void StoreShell::on_client_frame(uint32_t endpoint, const Channel::Frame& frame)
   store_->on_client_packet(endpoint, frame.packet, loop_.now());
 }
 
+// Reads what a native client has left to be known (ring_layout.h).
+void StoreShell::end_client(uint32_t endpoint) {
+  const auto found = clients_.find(endpoint);
+  if (found == clients_.end()) return store_->on_client_gone(endpoint, loop_.now());
+  const DeathNotes& notes = found->second->peer_notes();
+  if (const uint32_t thread = notes.lock_word & FUTEX_TID_MASK; thread != 0) {
+    if (ended_threads_.size() < kEndedThreadsKept) ended_threads_.resize(kEndedThreadsKept);
+    ended_threads_[ended_next_++ % kEndedThreadsKept] = thread;
+  }
+  const uint32_t changing = notes.changing_db;
+  clients_.erase(found);
+  store_->on_client_gone(endpoint, loop_.now(), changing);
+}
+
+bool StoreShell::is_native_thread(uint32_t thread) const {
+  const auto is_its = [thread](const auto& client) {
+    return (client.second->peer_notes().lock_word & FUTEX_TID_MASK) == thread;
+  };
+  return std::ranges::find(ended_threads_, thread) != ended_threads_.end() ||
+         std::ranges::any_of(clients_, is_its);
+}
+
 // The router ends its connection, so that it learns that no answer will come.
 void StoreShell::cut_client(uint32_t endpoint, const char* why) {
-  if (clients_.erase(endpoint) == 0) return;
+  if (!clients_.contains(endpoint)) return;
   ++clients_cut_;
   ++events_;
   log_notice("client " + std::to_string(endpoint) + " is cut off: " + why);
-  store_->on_client_gone(endpoint, loop_.now());
+  end_client(endpoint);
   tell_router(SetupKind::kClientDetached, endpoint);
 }
 
@@ -265,7 +288,7 @@ AdoptedClients::Handlers StoreShell::adopted_handlers() {
 
 void StoreShell::on_router_down() {
   ++events_;
-  clients_.clear();
+  while (!clients_.empty()) end_client(clients_.begin()->first);
   adopted_.drop_all();
   streams_.drop_all();
   router_.reset();

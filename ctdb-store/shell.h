@@ -51,6 +51,7 @@ class StoreShell : public DaemonShell, StoreOutput {
   void on_router_down();
   void attach_client(SetupMessage& message);
   void cut_client(uint32_t endpoint, const char* why);
+  void end_client(uint32_t endpoint);
   void tell_router(SetupKind kind, uint32_t endpoint, uint32_t number = 0);
   PeerStreams::Handlers stream_handlers();
   AdoptedClients::Handlers adopted_handlers();
@@ -64,6 +65,7 @@ class StoreShell : public DaemonShell, StoreOutput {
   void unlock_chain(uint64_t ticket) override;
   void set_serving(bool on) override { page_.set_serving(on, gate_.known); }
   uint64_t serving_epoch() const override { return page_.serving_epoch(); }
+  bool is_native_thread(uint32_t thread) const override;
   bool lease_lasts() const override { return boot_time() < page_.serve_until(); }
   void log(StoreLog level, const std::string& text) override;
   bool congested() const override;
@@ -102,6 +104,8 @@ class StoreShell : public DaemonShell, StoreOutput {
   std::unique_ptr<Store> store_;
   std::unique_ptr<ChannelQueue> router_;
   std::unordered_map<uint32_t, std::unique_ptr<ChannelQueue>> clients_;
+  std::vector<uint32_t> ended_threads_;  // of native clients, the last ones; a ring
+  size_t ended_next_ = 0;
   CaptureTap capture_;
   Spin spin_;
   RouterLink link_;

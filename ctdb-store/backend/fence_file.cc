@@ -7,6 +7,7 @@
 #include "ctdb-store/backend/keeper_process.h"
 #include "ctdb-store/backend/tdb_api.h"
 #include "ctdb-store/backend/tdb_file.h"
+#include "libctdbipc/base/tdb_image.h"
 #include "libctdbipc/runtime/log.h"
 #include "libctdbipc/wire/packet.h"
 
@@ -23,7 +24,13 @@ struct Fencing {
 int take_away(tdb_context* tdb, TDB_DATA key, TDB_DATA value, void* state) {
   auto& fencing = *static_cast<Fencing*>(state);
   std::optional<RecordHeader> header = read_record_header(tdb_view(value));
-  if (!header || header->dmaster != fencing.pnn) return 0;
+  if (!header || header->dmaster != fencing.pnn || is_filler(tdb_view(key), tdb_view(value))) return 0;
+  // A client that was killed may have left a second, older record of the key, behind the first: that one has been visited.
+  const auto is_owned = [](TDB_DATA, TDB_DATA first, void* pnn) {
+    const std::optional<RecordHeader> its = read_record_header(tdb_view(first));
+    return its && its->dmaster == *static_cast<uint32_t*>(pnn) ? 0 : 1;
+  };
+  if (tdb_parse_record(tdb, key, is_owned, &fencing.pnn) != 0) return 0;
   header->dmaster = CTDB_UNKNOWN_PNN;
   fencing.header.clear();
   append_record_header(fencing.header, *header);

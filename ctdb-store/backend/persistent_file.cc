@@ -32,7 +32,7 @@ bool is_sound(const std::string& path) {
 class PersistentRecordFile : public TdbRecordFile {
  public:
   PersistentRecordFile(TdbHandle tdb, std::string damage)
-      : TdbRecordFile(std::move(tdb), UniqueFd(), kFlags, nullptr, nullptr), damage_(std::move(damage)) {}
+      : TdbRecordFile(std::move(tdb), UniqueFd(), kFlags, nullptr), damage_(std::move(damage)) {}
 
   std::string damage() const override { return damage_; }
   // Its chains are those of libtdb's own hash, which is not known here.

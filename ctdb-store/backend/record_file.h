@@ -31,6 +31,7 @@ struct LockHolder {
 
 class RecordFile {
  public:
+  static constexpr uint32_t kFreeListLock = 0xFFFFFFFFu;
   virtual ~RecordFile() = default;
 
   enum class Lock : uint8_t { kHeld, kBusy };
@@ -59,6 +60,40 @@ class RecordFile {
 
   // Visits every record once while nobody else changes the set of records (start-up). `visit` returns false to stop.
   virtual Result<void> for_each(const std::function<bool(ByteView key, ByteView value)>& visit) = 0;
+
+  // ---- what clients leave that die in the middle of a change ----
+  struct DeadLock {
+    uint32_t chain = 0;   // kFreeListLock: no chain's
+    uint32_t thread = 0;  // that died with its lock
+  };
+  // All of them, and those that this file has taken over itself since it was asked last.
+  virtual std::vector<DeadLock> left_locks() { return {}; }
+  struct ChainsSeen {
+    uint32_t next = 0;    // where to go on; 0: that was all
+    bool broken = false;  // examine() the file
+  };
+  // A slice of chains, each under its lock; those that somebody holds are passed over.
+  virtual ChainsSeen look_at_chains(uint32_t first, uint32_t count) {
+    (void)first, (void)count;
+    return {};
+  }
+  // Every record of a chain, under its lock. false: somebody holds it.
+  virtual bool visit_chain(uint32_t chain, const std::function<void(ByteView key, ByteView value)>& visit) {
+    (void)chain, (void)visit;
+    return true;
+  }
+  // Looks, alone with the file, at all that holds it together, and repairs that. `found`: what was wrong, for people.
+  enum class Examined : uint8_t {
+    kBusy,  // somebody holds a chain: nothing has been done
+    kSound,
+    kRepaired,     // no record was touched
+    kRecordsLost,  // repaired, but records are gone
+    kHopeless,     // only a new file helps
+  };
+  virtual Examined examine(std::string& found) {
+    (void)found;
+    return Examined::kSound;
+  }
 
   virtual std::string path() const = 0;
   virtual int open_flags() const = 0;  // tdb flags a client must open it with (DB_OPEN_FLAGS)

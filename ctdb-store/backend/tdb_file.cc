@@ -2,6 +2,7 @@
 #include "ctdb-store/backend/tdb_file.h"
 
 #include <dirent.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -19,6 +20,7 @@
 #include "ctdb-store/backend/tdb_handle.h"
 #include "ctdb-store/backend/tdb_mutexes.h"
 #include "ctdb-store/backend/tdb_record_file.h"
+#include "ctdb-store/backend/tdb_repair.h"
 #include "libctdbipc/base/unique_fd.h"
 #include "libctdbipc/runtime/log.h"
 #include "libctdbipc/wire/layout.h"
@@ -145,16 +147,15 @@ class TdbFiles : public RecordFiles {
   Opened open_replicated(const std::string& name);
   Result<void> check_mutexes(const std::string& path, uint32_t chains, int fd);
   Opened take_up(const std::string& path);
+  bool salvage(const std::string& path, int fd);
+  TdbFindings repaired_alone(const std::string& path, int fd, const TdbImage& image);
   Opened open_empty(const std::string& path, int flags);
   bool empty_in_place(TdbHandle& tdb);
   std::unique_ptr<RecordFile> made(TdbHandle tdb, UniqueFd guard, int flags);
-  std::shared_ptr<const ChainKeys> chain_keys(uint32_t chains);
 
   TdbOptions options_;
   int flags_;
-  // By number of chains; most files have the same.
-  std::map<uint32_t, std::shared_ptr<const ChainKeys>> chain_keys_;
-  std::map<uint32_t, TdbMutexes> mutexes_;
+  std::map<uint32_t, TdbMutexes> mutexes_;  // by number of chains; most files have the same
 };
 
 Result<void> TdbFiles::check_name(const std::string& name) const {
@@ -172,16 +173,9 @@ Result<void> TdbFiles::check_name(const std::string& name) const {
   return {};
 }
 
-std::shared_ptr<const ChainKeys> TdbFiles::chain_keys(uint32_t chains) {
-  std::shared_ptr<const ChainKeys>& keys = chain_keys_[chains];
-  if (keys == nullptr) keys = std::make_shared<const ChainKeys>(chains);
-  return keys;
-}
-
 std::unique_ptr<RecordFile> TdbFiles::made(TdbHandle tdb, UniqueFd guard, int flags) {
   tdb_set_max_dead(tdb.get(), static_cast<int>(options_.max_dead));
-  return std::make_unique<TdbRecordFile>(std::move(tdb), std::move(guard), flags, options_.gate,
-                                         [this](uint32_t chains) { return chain_keys(chains); });
+  return std::make_unique<TdbRecordFile>(std::move(tdb), std::move(guard), flags, options_.gate);
 }
 
 // The mutexes of a file that nobody has open may be left locked; those of an open one can only be looked at.
@@ -199,11 +193,53 @@ Result<void> TdbFiles::check_mutexes(const std::string& path, uint32_t chains, i
   return known->second.reset(fd);
 }
 
+// What is left when a client is killed while it makes room, or a store while it writes: all records are there, but not everything else is
+// right. With the file's all-record lock, which its other openers give up in time or not. False: it is damaged otherwise, or they do not.
+bool TdbFiles::salvage(const std::string& path, int fd) {
+  struct stat info {};
+  if (fstat(fd, &info) != 0 || info.st_size <= 0) return false;
+  const auto bytes = static_cast<size_t>(info.st_size);
+  void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (at == MAP_FAILED) return false;
+  const MutableBytes file(static_cast<uint8_t*>(at), bytes);
+  const std::optional<TdbImage> image = TdbImage::of(file);
+  TdbFindings found{.repaired = false};
+  if (image && check_mutexes(path, image->chains(), fd)) found = repaired_alone(path, fd, *image);
+  munmap(file.data(), file.size());
+  if (!found.repaired || found.sound()) return found.repaired;
+  log_warning(
+      "tdb file " + path + " had " + found.text() +
+      ", as somebody leaves it who is killed in the middle of a write; it is repaired, no record is lost");
+  return true;
+}
+
+TdbFindings TdbFiles::repaired_alone(const std::string& path, int fd, const TdbImage& image) {
+  if (!has_other_openers(fd)) return examine_and_repair(image, true);
+  TdbFindings found{.repaired = false};
+  set_lock(fd, kOpenByte, F_UNLCK);  // libtdb wants it
+  const Result<TdbHandle> tdb = TdbHandle::open(path, 0, flags_, false);
+  set_lock(fd, kOpenByte, F_WRLCK);
+  for (int i = 0; tdb && i < kPatienceMs; ++i) {
+    if (tdb_lockall_nonblock(tdb->get()) == 0) {
+      // It cannot become longer now; if it has, the end does not fit, and the next attempt sees it.
+      struct stat info {};
+      if (fstat(fd, &info) == 0 && static_cast<size_t>(info.st_size) == image.start() + image.end())
+        found = examine_and_repair(image, true);
+      tdb_unlockall(tdb->get());
+      return found;
+    }
+    pause_a_millisecond();
+  }
+  return found;
+}
+
 // The contents stay. The error is kCorrupt when they are not usable.
 TdbFiles::Opened TdbFiles::take_up(const std::string& path) {
   Result<UniqueFd> guard = take_guard(path);
   if (!guard) return fail(std::move(guard.error()));
-  const uint32_t chains = chains_if_sound(path, guard->get());
+  uint32_t chains = chains_if_sound(path, guard->get());
+  for (int i = 0; chains == 0 && i < kChecksMax && salvage(path, guard->get()); ++i)
+    chains = chains_if_sound(path, guard->get());
   if (chains == 0) return fail(ErrorCode::kCorrupt, "tdb file " + path + " is damaged");
   if (Result<void> good = check_mutexes(path, chains, guard->get()); !good)
     return fail(std::move(good.error()));

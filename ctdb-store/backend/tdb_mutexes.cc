@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <string_view>
 
+#include "ctdb-store/backend/record_file.h"
 #include "ctdb-store/backend/tdb_api.h"
 #include "ctdb-store/backend/tdb_handle.h"
 
@@ -52,6 +54,18 @@ uint32_t mutex_holder(int fd, uint32_t chain) {
   };
   const uint32_t owner = owner_at(kAreaStart + kMutex + 8 + kMutex + kMutex * size_t{chain});
   return owner != 0 ? owner : owner_at(kAreaStart);
+}
+
+uint32_t dead_owner(ByteView file, uint32_t chain) {
+  constexpr size_t kMutex = sizeof(pthread_mutex_t);
+  constexpr size_t kOwnerAt =
+      8;  // the C library's own note of the thread; the kernel takes it out of the first word
+  size_t at = kAreaStart + kMutex + 8;
+  if (chain != RecordFile::kFreeListLock) at += kMutex * (size_t{1} + chain);
+  if (at + kMutex > file.size()) return 0;
+  const auto* word = reinterpret_cast<const std::atomic<uint32_t>*>(file.data() + at);
+  if ((word->load(std::memory_order_acquire) & FUTEX_OWNER_DIED) == 0) return 0;
+  return std::max(load<uint32_t>(file.data() + at + kOwnerAt), 1u);
 }
 
 uint32_t fcntl_holder(int fd, uint32_t chain) {

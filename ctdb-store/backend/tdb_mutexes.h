@@ -19,6 +19,10 @@ namespace ctdb {
 uint32_t mutex_holder(int fd, uint32_t chain);
 uint32_t fcntl_holder(int fd, uint32_t chain);
 
+// The thread that died with this chain's lock (or RecordFile::kFreeListLock), of a file with mutexes that is mapped from its first byte,
+// while nobody has taken the lock over; 0: nobody has. libtdb takes it over without a word.
+uint32_t dead_owner(ByteView file, uint32_t chain);
+
 class TdbMutexes {
  public:
   // Learns what a new file's mutexes look like, from a temporary file in `directory`.

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ctdb-store/backend/tdb_record_file.h"
 
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <utility>
 
 #include "ctdb-store/backend/tdb_api.h"
 #include "ctdb-store/backend/tdb_mutexes.h"
-#include "libctdbipc/base/assert.h"
+#include "ctdb-store/backend/tdb_repair.h"
 #include "libctdbipc/base/hash.h"
 
 namespace ctdb {
@@ -33,14 +35,24 @@ struct ChainRecords {
   std::vector<Place> places;
 
   bool operator==(const ChainRecords&) const = default;
+  bool has(ByteView key) const {
+    const uint8_t* at = bytes.data();
+    for (const Place& place : places) {
+      if (std::ranges::equal(ByteView(at, place.key_size), key)) return true;
+      at += place.key_size + place.value_size;
+    }
+    return false;
+  }
   void clear() {
     bytes.clear();
     places.clear();
   }
 };
 
+// Of several records of one key the first is it; the others, and fillers, are what a client has left that was killed.
 int copy_record(tdb_context*, TDB_DATA key, TDB_DATA value, void* into) {
   auto* records = static_cast<ChainRecords*>(into);
+  if (records->has(tdb_view(key)) || is_filler(tdb_view(key), tdb_view(value))) return 0;
   records->places.push_back({key.dsize, value.dsize});
   records->bytes.insert(records->bytes.end(), key.dptr, key.dptr + key.dsize);
   records->bytes.insert(records->bytes.end(), value.dptr, value.dptr + value.dsize);
@@ -94,30 +106,26 @@ void pause_a_millisecond() {
 
 }  // namespace
 
-ChainKeys::ChainKeys(uint32_t chains) : keys_(chains, 0) {
-  std::vector<bool> found(chains, false);
-  uint32_t missing = chains;
-  for (uint32_t candidate = 1; missing > 0 && candidate != 0; ++candidate) {
-    const uint32_t chain =
-        jenkins_hash({reinterpret_cast<const uint8_t*>(&candidate), sizeof candidate}) % chains;
-    if (found[chain]) continue;
-    found[chain] = true;
-    keys_[chain] = candidate;
-    --missing;
-  }
-  CTDB_ASSERT(missing == 0);
-}
-
-TdbRecordFile::TdbRecordFile(TdbHandle tdb, UniqueFd guard, int client_flags, const FenceGate* gate,
-                             ChainKeysSource chain_keys)
+TdbRecordFile::TdbRecordFile(TdbHandle tdb, UniqueFd guard, int client_flags, const FenceGate* gate)
     : guard_(std::move(guard)),
       tdb_(std::move(tdb)),
       client_flags_(client_flags),
       gate_(gate),
-      chains_(static_cast<uint32_t>(tdb_hash_size(tdb_.get()))),
-      chain_keys_(std::move(chain_keys)) {}
+      chains_(static_cast<uint32_t>(tdb_hash_size(tdb_.get()))) {}
+TdbRecordFile::~TdbRecordFile() {
+  if (!mapped_.empty()) munmap(mapped_.data(), mapped_.size());
+}
+
+// libtdb takes the lock of a dead thread over without a word, so it is looked at before.
+void TdbRecordFile::note_dead_owner(ByteView key) {
+  if ((client_flags_ & TDB_MUTEX_LOCKING) == 0) return;
+  if (mapped_.empty()) map();
+  const uint32_t chain = chain_of(key);
+  if (const uint32_t thread = dead_owner(mapped_, chain); thread != 0) dead_.push_back({chain, thread});
+}
 
 RecordFile::Lock TdbRecordFile::try_lock(ByteView key) {
+  note_dead_owner(key);
   if (tdb_chainlock_nonblock(tdb_.get(), tdb_data(key)) != 0) return Lock::kBusy;
   if (gate_ == nullptr || !gate_->shut()) return Lock::kHeld;
   tdb_chainunlock(tdb_.get(), tdb_data(key));
@@ -197,22 +205,23 @@ Result<void> TdbRecordFile::store(ByteView key, ByteView header, ByteView data) 
 
 Result<void> TdbRecordFile::remove(ByteView key) {
   errno = 0;
-  if (tdb_delete(tdb_.get(), tdb_data(key)) != 0 && tdb_error(tdb_.get()) != TDB_ERR_NOEXIST) {
-    return tdb_.failure("removing a record");
+  // A client that was killed may have left a second one behind it.
+  while (tdb_delete(tdb_.get(), tdb_data(key)) == 0) {
   }
+  if (tdb_error(tdb_.get()) != TDB_ERR_NOEXIST) return tdb_.failure("removing a record");
   return {};
 }
 
 // Chain by chain. libtdb's own traverse would wait for each chain lock in turn (invariant 3 of tdb_file.h).
 Result<void> TdbRecordFile::for_each(const std::function<bool(ByteView, ByteView)>& visit) {
-  const std::shared_ptr<const ChainKeys> keys = chain_keys_(chains_);
   ChainRecords records;
   std::vector<uint32_t> todo(chains_);
   for (uint32_t chain = 0; chain < chains_; ++chain) todo[chain] = chain;
   std::vector<uint32_t> busy;
   for (int round = 0; !todo.empty(); ++round) {
     for (const uint32_t chain : todo) {
-      const ByteView key = keys->key(chain);
+      const FillerKey some_key = filler_key(chain);  // libtdb locks by key
+      const ByteView key = some_key.bytes;
       ChainRead read = read_chain_locked(tdb_.get(), key, records);
       if (read == ChainRead::kBusy && round >= kBusyRounds) {
         read = read_chain_of_sleeper(tdb_.get(), key, records);
@@ -229,6 +238,81 @@ Result<void> TdbRecordFile::for_each(const std::function<bool(ByteView, ByteView
     if (!todo.empty()) pause_a_millisecond();
   }
   return {};
+}
+
+// ---- what clients leave that die ----
+
+std::optional<TdbImage> TdbRecordFile::map() {
+  const auto bytes = static_cast<size_t>(file_bytes());
+  if (bytes != mapped_.size()) {
+    if (!mapped_.empty()) munmap(mapped_.data(), mapped_.size());
+    mapped_ = {};
+    void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, tdb_.descriptor(), 0);
+    if (at == MAP_FAILED) return std::nullopt;
+    mapped_ = {static_cast<uint8_t*>(at), bytes};
+  }
+  return TdbImage::of(mapped_);
+}
+
+std::vector<RecordFile::DeadLock> TdbRecordFile::left_locks() {
+  if ((client_flags_ & TDB_MUTEX_LOCKING) == 0) return {};
+  if (mapped_.empty()) map();
+  const auto look = [this](uint32_t chain) {
+    if (const uint32_t thread = dead_owner(mapped_, chain); thread != 0) dead_.push_back({chain, thread});
+  };
+  look(kFreeListLock);
+  for (uint32_t chain = 0; chain < chains_; ++chain) look(chain);
+  return std::exchange(dead_, {});
+}
+
+RecordFile::ChainsSeen TdbRecordFile::look_at_chains(uint32_t first, uint32_t count) {
+  ChainsSeen seen;
+  std::optional<TdbImage> image = map();
+  if (!image || first >= chains_) return seen;
+  const uint32_t end = std::min(chains_, first + count);
+  seen.next = end == chains_ ? 0 : end;
+  for (uint32_t chain = first; chain < end && image; ++chain) {
+    if (image->head(chain) == 0) continue;
+    const FillerKey some_key = filler_key(chain);
+    if (try_lock(some_key.bytes) == Lock::kBusy) continue;
+    const auto right = [&](uint32_t, TdbBlock& block) {
+      if (block.kind == kTdbLive && (!TdbImage::has_record(block) || image->chain_of(block.hash) != chain))
+        seen.broken = true;
+      return true;
+    };
+    // Others may have made the file longer since it was mapped.
+    if (!image->walk(chain, right) && ((image = map()), !image || !image->walk(chain, right)))
+      seen.broken = true;
+    unlock(some_key.bytes);
+  }
+  return seen;
+}
+
+bool TdbRecordFile::visit_chain(uint32_t chain, const std::function<void(ByteView, ByteView)>& visit) {
+  const FillerKey some_key = filler_key(chain);
+  ChainRecords records;
+  const ChainRead read = read_chain_locked(tdb_.get(), some_key.bytes, records);
+  visit_all(records, [&](ByteView key, ByteView value) {
+    visit(key, value);
+    return true;
+  });
+  return read != ChainRead::kBusy;
+}
+
+RecordFile::Examined TdbRecordFile::examine(std::string& found) {
+  if (tdb_lockall_nonblock(tdb_.get()) != 0) return Examined::kBusy;
+  Examined examined = Examined::kBusy;
+  if (gate_ == nullptr || !gate_->shut()) {
+    const std::optional<TdbImage> image = map();
+    const TdbFindings findings = image ? examine_and_repair(*image) : TdbFindings{.repaired = false};
+    found = image ? findings.text() : "its header makes no sense";
+    examined = !findings.repaired        ? Examined::kHopeless
+               : findings.sound()        ? Examined::kSound
+               : findings.lost_records() ? Examined::kRecordsLost
+                                         : Examined::kRepaired;
+  }
+  tdb_unlockall(tdb_.get());
+  return examined;
 }
 
 uint64_t TdbRecordFile::file_bytes() const {

@@ -3,38 +3,24 @@
 #ifndef CTDB_STORE_BACKEND_TDB_RECORD_FILE_H_
 #define CTDB_STORE_BACKEND_TDB_RECORD_FILE_H_
 
-#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "ctdb-store/backend/record_file.h"
 #include "ctdb-store/backend/tdb_file.h"
 #include "ctdb-store/backend/tdb_handle.h"
+#include "libctdbipc/base/tdb_image.h"
 #include "libctdbipc/base/unique_fd.h"
 
 namespace ctdb {
-
-// Some key for every chain, so that a chain can be locked by its number: libtdb locks by key. Made once per
-// hash size and shared by the files.
-class ChainKeys {
- public:
-  explicit ChainKeys(uint32_t chains);
-  ByteView key(uint32_t chain) const {
-    return {reinterpret_cast<const uint8_t*>(&keys_[chain]), sizeof keys_[chain]};
-  }
-  uint32_t chains() const { return static_cast<uint32_t>(keys_.size()); }
-
- private:
-  std::vector<uint32_t> keys_;
-};
-using ChainKeysSource = std::function<std::shared_ptr<const ChainKeys>(uint32_t chains)>;
 
 class TdbRecordFile : public RecordFile {
  public:
   // `guard` holds the active byte in addition to libtdb's own lock and must not be closed before the tdb: may
   // be invalid. `client_flags`: what open_flags() says.
-  TdbRecordFile(TdbHandle tdb, UniqueFd guard, int client_flags, const FenceGate* gate,
-                ChainKeysSource chain_keys);
+  TdbRecordFile(TdbHandle tdb, UniqueFd guard, int client_flags, const FenceGate* gate);
+  ~TdbRecordFile() override;
 
   Lock try_lock(ByteView key) override;
   void unlock(ByteView key) override;
@@ -47,6 +33,10 @@ class TdbRecordFile : public RecordFile {
   Result<void> store(ByteView key, ByteView header, ByteView data) override;
   Result<void> remove(ByteView key) override;
   Result<void> for_each(const std::function<bool(ByteView key, ByteView value)>& visit) override;
+  std::vector<DeadLock> left_locks() override;
+  ChainsSeen look_at_chains(uint32_t first, uint32_t count) override;
+  bool visit_chain(uint32_t chain, const std::function<void(ByteView key, ByteView value)>& visit) override;
+  Examined examine(std::string& found) override;
   std::string path() const override { return tdb_.path(); }
   int open_flags() const override { return client_flags_; }
   uint64_t file_bytes() const override;
@@ -63,8 +53,12 @@ class TdbRecordFile : public RecordFile {
   int client_flags_;
   const FenceGate* gate_;  // may be nullptr
   uint32_t chains_;
-  Bytes before_;  // store()'s: kept so that it need not be made each time
-  ChainKeysSource chain_keys_;
+  std::optional<TdbImage> map();
+  void note_dead_owner(ByteView key);
+
+  MutableBytes mapped_;         // the whole file, as large as it was when it was last looked at
+  std::vector<DeadLock> dead_;  // seen, and not told yet
+  Bytes before_;                // store()'s: kept so that it need not be made each time
 };
 
 }  // namespace ctdb

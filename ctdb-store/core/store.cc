@@ -8,6 +8,7 @@
 #include "ctdb-store/core/commits/commits.h"
 #include "ctdb-store/core/commits/full_copy.h"
 #include "ctdb-store/core/controls.h"
+#include "ctdb-store/core/file_checks.h"
 #include "ctdb-store/core/hand_over.h"
 #include "ctdb-store/core/migration.h"
 #include "ctdb-store/core/parked_packets.h"
@@ -23,13 +24,10 @@ namespace {
 
 // Calls for databases that are not here yet, of all clients.
 constexpr size_t kParkedCallBytesMax = 64u << 20;
-
 // Between two requests for a recovery.
 constexpr TimeNs kCallInterval = kSecond;
-
 // A store that looks at its counters all the time does nothing else.
 constexpr TimeNs kSeqnumIntervalMin = 10 * kMillisecond;
-
 bool is_recovery_packet(Operation operation) {
   return operation >= Operation::RECORD_DATABASES && operation <= Operation::RECORD_ASSIGN_END;
 }
@@ -47,6 +45,7 @@ class Store::Impl {
         commits_(disk == nullptr ? nullptr : std::make_unique<Commits>(ctx_, *disk)),
         rewrites_(ctx_, migration_, commits_.get()),
         vacuum_(ctx_, migration_),
+        file_checks_(ctx_),
         controls_(ctx_, migration_, recovery_, traverse_, commits_.get(), rewrites_, vacuum_) {
     take_up_files();
     if (commits_ != nullptr) take_up_persistent();
@@ -56,7 +55,7 @@ class Store::Impl {
   void on_router_down();
   void on_router_packet(uint32_t endpoint, MutableBytes packet, TimeNs now);
   void on_client_packet(uint32_t endpoint, ByteView packet, TimeNs now);
-  void on_client_gone(uint32_t endpoint, TimeNs now);
+  void on_client_gone(uint32_t endpoint, TimeNs now, uint32_t changing_db = 0);
   void stop_serving(bool fenced);
   void tick(TimeNs now);
   TimeNs next_deadline() const;
@@ -103,13 +102,13 @@ class Store::Impl {
   std::unique_ptr<Commits> commits_;  // nullptr: no disk
   Rewrites rewrites_;
   Vacuum vacuum_;
+  FileChecks file_checks_;
   StoreControls controls_;
   ParkedPackets parked_;
   // Calls for a database that is not here yet while no generation is open: a recovery may bring it.
   std::deque<ParkedCall> parked_calls_;
   size_t parked_call_bytes_ = 0;
-  TimeNs call_for_recovery_at_ = kNever;
-  TimeNs may_call_from_ = 0;
+  TimeNs call_for_recovery_at_ = kNever, may_call_from_ = 0;
   uint64_t router_lives_ = 0;  // endpoints are of one of them
 };
 
@@ -179,7 +178,6 @@ void Store::Impl::on_router_packet(uint32_t endpoint, MutableBytes packet, TimeN
   advance(now);
 }
 
-// What follows from an event.
 void Store::Impl::advance(TimeNs now) {
   if (commits_ != nullptr) commits_->advance(now);
   recovery_.advance();
@@ -457,7 +455,8 @@ void Store::Impl::control(uint32_t endpoint, const Header& header, ByteView pack
   controls_.serve({endpoint, header.srcnode, request->client_id, header.reqid, noreply}, *request, now);
 }
 
-void Store::Impl::on_client_gone(uint32_t endpoint, TimeNs now) {
+void Store::Impl::on_client_gone(uint32_t endpoint, TimeNs now, uint32_t changing_db) {
+  file_checks_.client_ended(changing_db, now);
   migration_.client_gone(endpoint);
   traverse_.client_gone(endpoint);
   controls_.client_gone(endpoint);
@@ -494,6 +493,7 @@ void Store::Impl::tick(TimeNs now) {
   controls_.tick(now);
   rewrites_.tick(now);
   vacuum_.tick(now);
+  file_checks_.tick(now);
   if (commits_ != nullptr) commits_->tick(now);
   advance(now);
 }
@@ -501,7 +501,8 @@ void Store::Impl::tick(TimeNs now) {
 TimeNs Store::Impl::next_deadline() const {
   return std::min({ctx_.timers.next(), recovery_.next_deadline(), traverse_.next_deadline(),
                    controls_.next_deadline(), rewrites_.next_deadline(), vacuum_.next_deadline(),
-                   call_for_recovery_at_, commits_ == nullptr ? kNever : commits_->next_deadline()});
+                   file_checks_.next_deadline(), call_for_recovery_at_,
+                   commits_ == nullptr ? kNever : commits_->next_deadline()});
 }
 
 void Store::Impl::work(TimeNs now) {
@@ -532,8 +533,8 @@ void Store::on_router_packet(uint32_t endpoint, MutableBytes packet, TimeNs now)
 void Store::on_client_packet(uint32_t endpoint, MutableBytes packet, TimeNs now) {
   impl_->on_client_packet(endpoint, packet, now);
 }
-void Store::on_client_gone(uint32_t endpoint, TimeNs now) {
-  impl_->on_client_gone(endpoint, now);
+void Store::on_client_gone(uint32_t endpoint, TimeNs now, uint32_t changing_db) {
+  impl_->on_client_gone(endpoint, now, changing_db);
 }
 void Store::on_client_crowded(uint32_t endpoint, bool crowded) {
   impl_->traverse_.client_crowded(endpoint, crowded);

@@ -58,6 +58,11 @@ class StoreOutput {
   virtual uint64_t serving_epoch() const { return 1; }
   // Of the node page, now: the lease is not over.
   virtual bool lease_lasts() const { return true; }
+  // A native client of this node has, or had until lately, this thread: its values are whole, whenever it dies.
+  virtual bool is_native_thread(uint32_t thread) const {
+    (void)thread;
+    return false;
+  }
   virtual void log(StoreLog level, const std::string& text) = 0;
   // So much waits for readers that what is not urgent (claims, records of a traverse) had better not add to it. When
   // that ends has_work() is asked again.
@@ -124,8 +129,9 @@ class Store {
   void on_router_packet(uint32_t endpoint, MutableBytes packet, TimeNs now);
   // From a native client's own channel; only REQ_CALL is accepted.
   void on_client_packet(uint32_t endpoint, MutableBytes packet, TimeNs now);
-  // The client's channel was closed (the router also tells with CLIENT_GONE; both may come).
-  void on_client_gone(uint32_t endpoint, TimeNs now);
+  // The client's channel was closed (the router also tells with CLIENT_GONE; both may come). `changing_db`: it died while it was
+  // changing what holds this database's file together.
+  void on_client_gone(uint32_t endpoint, TimeNs now, uint32_t changing_db = 0);
   // It does not read what it is sent: much of that waits in the router. And when it has read most of it.
   void on_client_crowded(uint32_t endpoint, bool crowded);
   // A lock worker holds the chain. Unknown tickets are ignored (the worker has been told to let go already).

@@ -43,6 +43,11 @@
   X(forget_cancelled)        \
   X(deleted_waiting)         \
   X(copies_forgotten)        \
+  X(locks_left)              \
+  X(values_suspect)          \
+  X(files_examined)          \
+  X(files_repaired)          \
+  X(records_damaged)         \
   X(file_errors)
 
 namespace ctdb {

@@ -38,6 +38,7 @@ class ChannelQueue {
   // The peer is gone: hands out what it had sent before, at most a ring full (a peer that lives on in secret cannot
   // keep us here).
   void drain_last();
+  const DeathNotes& peer_notes() const { return channel_->peer_notes(); }
   size_t queued_bytes() const { return queued_bytes_; }
   // Everything that was sent is in the ring.
   bool all_in_ring() const { return queue_.empty() && !channel_->unsent(); }

@@ -3,7 +3,9 @@
 // disk.
 #include "ctdb-store/backend/tdb_file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -15,6 +17,7 @@
 
 #include "ctdb-store/backend/keeper_process.h"
 #include "libctdbipc/base/random.h"
+#include "libctdbipc/base/tdb_image.h"
 #include "libctdbipc/wire/layout.h"
 #include "tests/unit/store/record_file_conformance.h"
 #include "tests/unit/store/tdb_client.h"
@@ -344,6 +347,41 @@ TEST_P(TdbFile, ADamagedFileThatClientsHaveOpenIsTakenAwayFromThem) {
   EXPECT_EQ(kept_aside().size(), 1u);
   ASSERT_TRUE(open(false));
   EXPECT_NE(client.ask("fetch key"), "value " + hex("headdata"));
+}
+
+// Sets the head of the free list to a place where nothing is, as a store may leave it that is killed.
+void break_free_list(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDWR);
+  struct stat info {};
+  fstat(fd, &info);
+  const auto bytes = static_cast<size_t>(info.st_size);
+  void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  TdbImage::of({static_cast<uint8_t*>(at), bytes})->free_head() = 20;
+  munmap(at, bytes);
+  close(fd);
+}
+
+TEST_P(TdbFile, ABrokenFreeListCostsNoRecordWhenTheFileIsTakenUp) {
+  ASSERT_TRUE(open(false));
+  put("key", "data");
+  restart();
+  break_free_list(path());
+  ASSERT_TRUE(open(true)) << error_.text();
+  EXPECT_EQ(get("key"), "headdata");
+  put("other", std::string(50000, 'o'));
+  EXPECT_TRUE(kept_aside().empty());
+}
+
+TEST_P(TdbFile, ABrokenFreeListIsRepairedUnderClientsThatHaveTheFileOpen) {
+  ASSERT_TRUE(open(false));
+  put("key", "data");
+  TdbClient client(path(), file_->open_flags());
+  restart();
+  break_free_list(path());
+  ASSERT_TRUE(open(true)) << error_.text();
+  EXPECT_EQ(get("key"), "headdata");
+  EXPECT_EQ(client.ask("fetch key"), "value " + hex("headdata"));
+  EXPECT_TRUE(kept_aside().empty());
 }
 
 // What happens to a damaged file is found out in a child, so that even a crash in libtdb would be seen.
