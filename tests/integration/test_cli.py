@@ -77,6 +77,19 @@ ctdb-recoveryd  alive .*
         self.assertEqual(self.json(2, "health", "--local"),
                          {"schema": 1, "command": "health", "healthy": True, "reason": ""})
 
+    def test_local_health_asks_nobody_and_waits_for_nothing(self):
+        """So it takes a few milliseconds of the processor (docs/benchmarks.md) whatever hangs: no connection, no sleep, a small number of system calls."""
+        with tempfile.NamedTemporaryFile("r") as trace:
+            done = subprocess.run(["strace", "-f", "-o", trace.name, f"{BIN}/ctdb-cli", "--base", self.cluster.nodes[1].base, "health", "--local"],
+                                  capture_output=True, text=True, check=True)
+            self.assertEqual(done.stdout, "healthy\n")
+            calls = re.findall(r"^\d+ +(\w+)\(", trace.read(), re.M)
+        waiting = {"connect", "accept4", "sendto", "sendmsg", "recvfrom", "recvmsg", "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait",
+                   "nanosleep", "clock_nanosleep", "clone", "clone3", "fork", "vfork", "wait4", "flock", "fsync"}
+        self.assertEqual(set(calls) & waiting, set())
+        self.assertIn("openat", calls)
+        self.assertLess(len(calls), 400)
+
     def test_the_configuration_is_checked(self):
         checked = self.json(1, "config", "check")
         self.assertEqual((checked["good"], checked["node"], checked["address"]), (True, 1, "127.0.0.2"))
