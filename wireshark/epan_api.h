@@ -12,17 +12,20 @@
 #include <wiretap/wtap.h>
 #include <ws_version.h>
 
+#include <type_traits>
+
 #define CTDBX_WIRESHARK_VERSION (WIRESHARK_VERSION_MAJOR * 100 + WIRESHARK_VERSION_MINOR)
 
 namespace ctdbx {
 
+// Of preferences and heuristics: bool from 4.4 on, before that an int.
+using Boolean = std::invoke_result_t<heur_dissector_t, tvbuff_t*, packet_info*, proto_tree*, void*>;
+
 #if CTDBX_WIRESHARK_VERSION >= 404
-using Boolean = bool;  // preferences and heuristics
 inline uint8_t byte_at(tvbuff_t* tvb, int at) {
   return tvb_get_uint8(tvb, at);
 }
 #else
-using Boolean = gboolean;
 inline uint8_t byte_at(tvbuff_t* tvb, int at) {
   return tvb_get_guint8(tvb, at);
 }

@@ -8,6 +8,8 @@
 #include <epan/stats_tree.h>
 #include <epan/tap.h>
 
+#include <type_traits>
+
 #include "wireshark/keys.h"
 #include "wireshark/registry.h"
 
@@ -123,25 +125,31 @@ char* filter_of(packet_info* pinfo, uint32_t slot, const char* field) {
   return number != nullptr ? g_strdup_printf("%s == %u", field, *number) : nullptr;
 }
 
-#if CTDBX_WIRESHARK_VERSION >= 402
-#define CTDBX_FILTER_ARGUMENTS packet_info *pinfo, void *
-#define CTDBX_FILTER_DATA , nullptr
-#else
-#define CTDBX_FILTER_ARGUMENTS packet_info* pinfo
-#define CTDBX_FILTER_DATA
-#endif
+// Later versions give these functions one argument more, and let them return another kind of truth: whichever form is asked for is there.
+template <uint32_t slot, typename Truth>
+Truth has_number(packet_info* pinfo) {
+  return p_get_proto_data(pinfo->pool, pinfo, protocol(), slot) != nullptr;
+}
+template <uint32_t slot, typename Truth>
+Truth has_number(packet_info* pinfo, void*) {
+  return has_number<slot, Truth>(pinfo);
+}
+template <uint32_t slot>
+char* number_filter(packet_info* pinfo) {
+  return filter_of(pinfo, slot, slot == kRecordSlot ? "ctdbx.record" : "ctdbx.exchange");
+}
+template <uint32_t slot>
+char* number_filter(packet_info* pinfo, void*) {
+  return number_filter<slot>(pinfo);
+}
 
-Boolean has_record(CTDBX_FILTER_ARGUMENTS) {
-  return p_get_proto_data(pinfo->pool, pinfo, protocol(), kRecordSlot) != nullptr;
-}
-char* record_filter(CTDBX_FILTER_ARGUMENTS) {
-  return filter_of(pinfo, kRecordSlot, "ctdbx.record");
-}
-Boolean has_exchange(CTDBX_FILTER_ARGUMENTS) {
-  return p_get_proto_data(pinfo->pool, pinfo, protocol(), kExchangeSlot) != nullptr;
-}
-char* exchange_filter(CTDBX_FILTER_ARGUMENTS) {
-  return filter_of(pinfo, kExchangeSlot, "ctdbx.exchange");
+template <uint32_t slot, typename Register>
+void add_conversation_filter(Register* add, const char* title) {
+  if constexpr (std::is_invocable_v<Register*, const char*, const char*, is_filter_valid_func,
+                                    build_filter_string_func>)
+    add("ctdbx", title, has_number<slot>, number_filter<slot>);
+  else
+    add("ctdbx", title, has_number<slot>, number_filter<slot>, nullptr);
 }
 
 }  // namespace
@@ -153,9 +161,8 @@ int tap() {
 void register_statistics_tables() {
   the_tap = register_tap("ctdbx");
   register_srt_table(protocol(), "ctdbx", 2, times_packet, times_init, nullptr);
-  register_conversation_filter("ctdbx", "CTDB record", has_record, record_filter CTDBX_FILTER_DATA);
-  register_conversation_filter("ctdbx", "CTDB request and reply", has_exchange,
-                               exchange_filter CTDBX_FILTER_DATA);
+  add_conversation_filter<kRecordSlot>(register_conversation_filter, "CTDB record");
+  add_conversation_filter<kExchangeSlot>(register_conversation_filter, "CTDB request and reply");
 }
 
 void register_statistics_trees() {
