@@ -20,6 +20,45 @@ EVERYBODY = {"unix socket", "write /run/ctdb"}
 NOT_FOR_ANYBODY_HERE = {"write kernel tunables"}
 
 
+# Which probe shows that a restriction of the units denies.
+SHOWN_BY = {
+    "NoNewPrivileges": "new privileges", "CapabilityBoundingSet": "capabilities", "ProtectSystem": "write /usr", "ReadOnlyPaths": "write /run",
+    "ProtectHome": "see /root", "PrivateTmp": "see /tmp of others", "PrivateDevices": "see a device", "PrivateUsers": "users of the machine",
+    "PrivateMounts": "mounts of the machine", "ProtectKernelTunables": "write kernel tunables", "ProtectKernelModules": "kernel module",
+    "ProtectKernelLogs": "kernel log", "ProtectControlGroups": "write control groups", "ProtectClock": "clock", "ProtectHostname": "host name",
+    "RestrictNamespaces": "new user namespace", "RestrictRealtime": "real-time class", "RestrictSUIDSGID": "set-user-id file",
+    "LockPersonality": "other personality", "MemoryDenyWriteExecute": "executable memory", "SystemCallFilter": "bpf",
+    "InaccessiblePaths": "list databases", "RestrictAddressFamilies": "netlink socket", "PrivateNetwork": "see the network",
+    "ProtectProc": "see process 1",
+}
+# Those of which a machine in systemd-nspawn shows nothing; test_lint.py has the score that counts them.
+NOT_SHOWN = {
+    "AmbientCapabilities": "gives nothing, which CapabilityBoundingSet bounds already",
+    "DevicePolicy": "behind PrivateDevices; nspawn lets nobody make another device",
+    "DeviceAllow": "allows", "LimitMEMLOCK": "allows", "OOMScoreAdjust": "no restriction", "UMask": "no restriction",
+    "IPAddressDeny": "behind PrivateNetwork and RestrictAddressFamilies",
+    "KeyringMode": "nspawn denies keyrings to all", "RemoveIPC": "tidies up, denies nothing",
+    "TasksMax": "in nspawn there is no controller for it",
+    "SystemCallArchitectures": "a probe would have to be a 32-bit program", "SystemCallErrorNumber": "how, not what",
+}
+
+
+class Restrictions(unittest.TestCase):
+    def test_each_has_a_probe_or_a_reason(self):
+        words = set()
+        for name in ("sandbox", "ctdb-router.service", "ctdb-store.service", "ctdb-recoveryd.service"):
+            with open(f"{HERE}/../../systemd/{name}.in") as unit:
+                words |= set(re.findall(r"^([A-Za-z]+)=", unit.read().split("[Service]")[-1], re.M))
+        kinds = r"(Restrict|Protect|Private|Inaccessible|ReadOnly|NoNew|Capab|Ambient|Device|System|Lock|Memory|Remove|Keyring|IPAddress|Tasks|Limit|OOMScore|UMask)"
+        restrictions = {word for word in words if re.match(kinds, word) and word != "RestartPreventExitStatus"}
+        self.assertEqual(restrictions, set(SHOWN_BY) | set(NOT_SHOWN))
+
+    def test_the_probes_it_is_shown_by_exist(self):
+        with open(f"{HERE}/probe.py") as probe:
+            known = set(re.findall(r'^    "([^"]+)": ', probe.read(), re.M))
+        self.assertEqual(set(SHOWN_BY.values()) - known, set())
+
+
 class SandboxTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -29,6 +68,7 @@ class SandboxTest(unittest.TestCase):
             cls.machine.write("/usr/share/probe.py", probe.read())
         cls.machine.run("sh", "-c", "touch /tmp/marker /root/marker; ip link set lo up; ip link add here type veth peer name there; "
                         "mkdir -p /var/lib/ctdb/state /var/lib/ctdb/volatile /var/lib/ctdb/persistent")
+        cls.machine.run("sh", "-c", "readlink /proc/1/ns/mnt >/usr/share/machine-mounts")
         cls.free = json.loads(cls.machine.run("python3", "/usr/share/probe.py"))
 
     def probe_in(self, daemon, user=None):
