@@ -9,6 +9,7 @@ import unittest
 from support import BIN
 
 DAEMONS = ("ctdb-router", "ctdb-store", "ctdb-recoveryd")
+MEBIBYTE = 1 << 20
 GOOD_NODES = "127.0.0.1\n127.0.0.2\n"
 CASES = {
     "unknown option": ("[cluster]\nnode adress = 127.0.0.1\n", GOOD_NODES, r"ctdb\.conf:2: .*adress.*node address"),
@@ -20,8 +21,24 @@ CASES = {
     "nodes: twice": ("", "127.0.0.1\n127.0.0.1\n", r"nodes:2: "),
     "nodes: empty": ("", "", r"nodes: .*no node"),
     "nodes: missing": ("", None, r"nodes: "),
+    "UTF-16": ("[cluster]\nport = 4379\n".encode("utf-16"), GOOD_NODES, r"ctdb\.conf:1: .*NUL.*UTF-8"),
+    "100 MiB": (100 * MEBIBYTE, GOOD_NODES, r"ctdb\.conf: .*1 MiB"),
+    "a line of 1 MiB": ("[cluster]\n#" + "x" * (MEBIBYTE - 100), GOOD_NODES, r"ctdb\.conf:2: .*4096"),
+    "nodes: UTF-16": ("", GOOD_NODES.encode("utf-16"), r"nodes:1: .*NUL.*UTF-8"),
+    "nodes: 100 MiB": ("", 100 * MEBIBYTE, r"nodes: .*1 MiB"),
+    "nodes: 10,000 lines": ("", "".join(f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}\n" for i in range(10000)), r"nodes: .*more than"),
+    "nodes: IPv6 with a zone": ("", "127.0.0.1\nfe80::1%eth0\n", r"nodes:2: .*fe80"),
     "not in nodes": ("[cluster]\nnode address = 127.0.0.9\n", GOOD_NODES, r"127\.0\.0\.9.*nodes"),
 }
+
+
+def make(path, content):
+    """A text, bytes, or a file of that many zeros."""
+    with open(path, "wb") as out:
+        if isinstance(content, int):
+            out.truncate(content)
+        else:
+            out.write(content if isinstance(content, bytes) else content.encode())
 
 
 class ConfigurationTest(unittest.TestCase):
@@ -29,11 +46,9 @@ class ConfigurationTest(unittest.TestCase):
         for name, (conf, nodes, pattern) in CASES.items():
             for daemon in DAEMONS:
                 with self.subTest(name, daemon=daemon), tempfile.TemporaryDirectory(prefix="ctdb-conf-") as base:
-                    with open(os.path.join(base, "ctdb.conf"), "w") as out:
-                        out.write(conf)
+                    make(os.path.join(base, "ctdb.conf"), conf)
                     if nodes is not None:
-                        with open(os.path.join(base, "nodes"), "w") as out:
-                            out.write(nodes)
+                        make(os.path.join(base, "nodes"), nodes)
                     before = sorted(os.listdir(base))
                     done = subprocess.run([f"{BIN}/{daemon}", "--base", base], capture_output=True, text=True,
                                           timeout=30)
@@ -41,6 +56,15 @@ class ConfigurationTest(unittest.TestCase):
                     self.assertTrue(re.search(pattern, done.stderr), done.stderr)
                     self.assertIn("(", done.stderr, "no remedy")
                     self.assertEqual(sorted(os.listdir(base)), before, "something was started or made")
+
+    def test_lines_that_end_as_on_windows_are_read(self):
+        with tempfile.TemporaryDirectory(prefix="ctdb-conf-") as base:
+            make(os.path.join(base, "ctdb.conf"), "[cluster]\r\nport = 46000\r\n")
+            make(os.path.join(base, "nodes"), "127.0.0.1\r\n127.0.0.2\r\n")
+            done = subprocess.run([f"{BIN}/ctdb-router", "--base", base, "--check"], capture_output=True, text=True, timeout=30)
+            self.assertIn(done.returncode, (0, 78), done.stderr)
+            self.assertNotIn("nodes:", done.stderr)
+            self.assertNotIn("ctdb.conf:", done.stderr)
 
 
 if __name__ == "__main__":
