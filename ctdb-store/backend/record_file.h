@@ -90,8 +90,9 @@ class RecordFile {
     kRecordsLost,  // repaired, but records are gone
     kHopeless,     // only a new file helps
   };
-  virtual Examined examine(std::string& found) {
-    (void)found;
+  // `on_loss` is called while nobody else has got the file again: what is still there can be looked at without a lock.
+  virtual Examined examine(std::string& found, const std::function<void()>& on_loss) {
+    (void)found, (void)on_loss;
     return Examined::kSound;
   }
 

@@ -299,7 +299,7 @@ bool TdbRecordFile::visit_chain(uint32_t chain, const std::function<void(ByteVie
   return read != ChainRead::kBusy;
 }
 
-RecordFile::Examined TdbRecordFile::examine(std::string& found) {
+RecordFile::Examined TdbRecordFile::examine(std::string& found, const std::function<void()>& on_loss) {
   if (tdb_lockall_nonblock(tdb_.get()) != 0) return Examined::kBusy;
   Examined examined = Examined::kBusy;
   if (gate_ == nullptr || !gate_->shut()) {
@@ -311,6 +311,7 @@ RecordFile::Examined TdbRecordFile::examine(std::string& found) {
                : findings.lost_records() ? Examined::kRecordsLost
                                          : Examined::kRepaired;
   }
+  if (examined == Examined::kRecordsLost) on_loss();
   tdb_unlockall(tdb_.get());
   return examined;
 }

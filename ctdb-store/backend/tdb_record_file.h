@@ -36,7 +36,7 @@ class TdbRecordFile : public RecordFile {
   std::vector<DeadLock> left_locks() override;
   ChainsSeen look_at_chains(uint32_t first, uint32_t count) override;
   bool visit_chain(uint32_t chain, const std::function<void(ByteView key, ByteView value)>& visit) override;
-  Examined examine(std::string& found) override;
+  Examined examine(std::string& found, const std::function<void()>& on_loss) override;
   std::string path() const override { return tdb_.path(); }
   int open_flags() const override { return client_flags_; }
   uint64_t file_bytes() const override;

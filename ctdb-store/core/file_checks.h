@@ -9,7 +9,7 @@
 //  - Examining needs the file for itself (RecordFile::examine()); it is tried until nobody holds a chain. Records that damage has
 //    cost are named, and a recovery brings older copies back where there are any.
 //
-// Looking costs some percent of the processor at the most, however often clients end: then several share one look.
+// Looking and examining cost some percent of the processor at the most, however often clients end: then several share one.
 //
 // What is not seen: the lock of a client that dies while another classic client waits for it, or that another takes before it was looked at.
 #ifndef CTDB_STORE_CORE_FILE_CHECKS_H_
@@ -59,11 +59,11 @@ class FileChecks {
   std::vector<Suspect> suspects_;
   std::vector<LeftLock> left_;
   TimeNs examine_at_ = kNever;
+  TimeNs examine_from_ = 0;  // not before
   // The look: database number db_ of all, from chain_ on.
   TimeNs look_at_ = kNever;  // the next slice; before it nothing
   bool looking_ = false;
   bool again_ = false;  // a client has ended since it began
-  uint64_t slices_ = 0;
   size_t db_ = 0;
   uint32_t chain_ = 0;
   TimeNs chains_from_ = 0;  // not before
