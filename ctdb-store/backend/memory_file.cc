@@ -110,7 +110,7 @@ class MemoryFile : public RecordFile {
   Result<void> store(ByteView key, ByteView header, ByteView data) override {
     check_locked(key);
     if (files_.full_) return fail(ErrorCode::kSystem, name_ + ": no space left");
-    if (files_.no_room_) {
+    if (files_.no_room_ || db_.room_broken_) {
       const Bytes* old = db_.look(key);
       if (old == nullptr || old->size() < header.size() + data.size()) {
         return fail(ErrorCode::kSystem, name_ + ": no space left");
@@ -135,6 +135,14 @@ class MemoryFile : public RecordFile {
       if (!visit(key, value)) break;
     }
     return {};
+  }
+
+  Examined examine(std::string& found, const std::function<void()>&) override {
+    if (db_.any_chain_held() || db_.closed_) return Examined::kBusy;
+    if (!db_.room_broken_) return Examined::kSound;
+    db_.room_broken_ = false;
+    found = "a free list that was not right";
+    return Examined::kRepaired;
   }
 
   std::string path() const override { return "memory:" + name_; }
@@ -168,6 +176,7 @@ Result<std::unique_ptr<RecordFile>> MemoryFiles::open(const std::string& name, u
   if (database->full_copy_ ? !database->persistent_ : !keep) database->records_.clear();
   // What a store that died held or had marked is free again, as the kernel would see to.
   database->release_all(MemoryDatabase::kStore);
+  database->room_broken_ = false;  // repaired when it is taken up
   std::fill(database->marked_.begin(), database->marked_.end(), false);
   return std::unique_ptr<RecordFile>(std::make_unique<MemoryFile>(name, *this, *database));
 }

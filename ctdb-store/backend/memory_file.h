@@ -47,6 +47,10 @@ class MemoryDatabase {
   size_t size() const { return records_.size(); }
   int64_t seqnum() const { return seqnum_; }
 
+  // A client has died while it made room: until the file is examined, or taken up again, nothing that is larger can be stored.
+  void break_room() { room_broken_ = true; }
+  bool room_broken() const { return room_broken_; }
+
   // libtdb's all-record lock: from now on nobody gets a chain; who has one keeps it until he lets go.
   void close() { closed_ = true; }
   void reopen() { closed_ = false; }
@@ -64,6 +68,7 @@ class MemoryDatabase {
   std::vector<Holder> holders_;
   std::vector<bool> marked_;
   bool closed_ = false;
+  bool room_broken_ = false;
   bool persistent_ = false, full_copy_ = false;
   bool seqnum_enabled_ = false;
   int64_t seqnum_ = 0;

@@ -50,13 +50,14 @@ void Client::start() {
 
 void Client::kill() {
   if (!alive()) return;
+  const bool making_room = options_.native && state_ == State::kWorking && node_.world().random.one_in(2);
   if (state_ == State::kLocking || state_ == State::kWorking) {
     node_.locks.drop(*node_.database(), key_bytes_, holder());
   }
   record(HistoryEvent::Kind::kGone);
   set_dead();
   node_.router.client_died(*this, endpoint_);
-  if (channel_ != 0) node_.store.client_died(channel_, endpoint_);
+  if (channel_ != 0) node_.store.client_died(channel_, endpoint_, making_room);
   endpoint_ = 0;
   channel_ = 0;
 }

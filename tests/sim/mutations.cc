@@ -63,6 +63,7 @@ constexpr std::string_view kNames[] = {
     "no-chain-lock",
     "no-header-check",
     "function-again",
+    "damage-unseen",
 };
 static_assert(std::size(kNames) == static_cast<size_t>(Mutation::kCount));
 

@@ -79,6 +79,7 @@ enum class Mutation : uint8_t {
   kNoChainLock,    // a client works without the chain lock
   kNoHeaderCheck,  // a client works on a record that is not its node's
   kFunctionAgain,  // a function whose store died is put to the next one
+  kDamageUnseen,   // what a client leaves that dies while it makes room in a file is not looked at
   kCount
 };
 

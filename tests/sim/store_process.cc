@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "libctdbipc/base/assert.h"
+#include "libctdbipc/base/hash.h"
 #include "libctdbipc/wire/own_messages.h"
 #include "tests/sim/client.h"
 #include "tests/sim/node.h"
@@ -350,16 +351,23 @@ void StoreProcess::from_client(uint64_t channel, uint32_t endpoint, ByteView pac
   });
 }
 
-void StoreProcess::client_died(uint64_t channel, uint32_t endpoint) {
+void StoreProcess::client_died(uint64_t channel, uint32_t endpoint, bool making_room) {
   const auto found = clients_.find(endpoint);
   if (found == clients_.end() || found->second.channel != channel) return;
+  if (making_room) node_.database()->break_room();
+  const bool told = making_room && !node_.mutator.is(Mutation::kDamageUnseen);
+  const uint32_t changing_db = told ? database_id(World::database_name()) : 0;
   const TimeNs when = queue_.now() + static_cast<TimeNs>(node_.world().random.below(300 * kMicrosecond));
-  input_at(when, [this, channel, endpoint] {
+  input_at(when, [this, channel, endpoint, changing_db] {
     // The next router may have given its number to another client by now.
     const auto still = clients_.find(endpoint);
-    if (still == clients_.end() || still->second.channel != channel) return;
+    if (still == clients_.end() || still->second.channel != channel) {
+      // What it has left is read nevertheless.
+      if (core_ && changing_db != 0) core_->on_client_gone(~0u, queue_.now(), changing_db);
+      return;
+    }
     clients_.erase(still);
-    if (core_) core_->on_client_gone(endpoint, queue_.now());
+    if (core_) core_->on_client_gone(endpoint, queue_.now(), changing_db);
   });
 }
 

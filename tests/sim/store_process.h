@@ -37,7 +37,8 @@ class StoreProcess : public Process, public StoreOutput {
   // The channel of a client that the router has accepted, or nothing (0) while the store cannot take it.
   uint64_t attach(Client& client, uint32_t endpoint);
   void from_client(uint64_t channel, uint32_t endpoint, ByteView packet);
-  void client_died(uint64_t channel, uint32_t endpoint);
+  // `making_room`: it was in the middle of that, and so has damaged the file.
+  void client_died(uint64_t channel, uint32_t endpoint, bool making_room);
 
  private:
   TimeNs next_deadline() const override {
