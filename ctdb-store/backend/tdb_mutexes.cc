@@ -65,7 +65,8 @@ uint32_t dead_owner(ByteView file, uint32_t chain) {
   if (at + kMutex > file.size()) return 0;
   const auto* word = reinterpret_cast<const std::atomic<uint32_t>*>(file.data() + at);
   if ((word->load(std::memory_order_acquire) & FUTEX_OWNER_DIED) == 0) return 0;
-  return std::max(load<uint32_t>(file.data() + at + kOwnerAt), 1u);
+  // 0: it died while it took the lock or let go of it, and so in no change.
+  return load<uint32_t>(file.data() + at + kOwnerAt);
 }
 
 uint32_t fcntl_holder(int fd, uint32_t chain) {

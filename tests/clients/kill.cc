@@ -164,17 +164,27 @@ class Killing {
   void write_for_ever(size_t which, uint64_t seed) {
     Random random(seed);
     const std::unique_ptr<Writer> its = writer();
-    if (const std::string why = its->open(); !why.empty()) return failed(why);
+    std::string why = its->open();
+    Patience patience;
     while (true) {
+      // On a busy machine the node may lose its membership for a moment.
+      if (!why.empty() && (!passes(why) || !patience.try_again())) return failed(why);
+      if (!why.empty() && !(why = its->open()).empty()) continue;
       const uint64_t number = random.below(keys_);
       const Bytes value = value_of(number, random, growth_);
-      if (const std::string why = its->lock(key(number)); !why.empty()) return failed(why);
+      if (!(why = its->lock(key(number))).empty()) continue;
       look(its->data(), number);
       shared_->ready[which] = 1;
-      if (const std::string why = its->write(value); !why.empty()) return failed(why);
+      why = its->write(value);
       its->unlock();
+      if (!why.empty()) continue;
+      patience.succeeded();
       ++shared_->writes;
     }
+  }
+  static bool passes(const std::string& why) {
+    const auto is = [&why](int error) { return why.starts_with(ctdb_strerror(error)); };
+    return is(CTDB_ERR_FENCED) || is(CTDB_ERR_DISCONNECTED) || is(CTDB_ERR_TIMEOUT);
   }
   void look(ByteView data, uint64_t number) const {
     if (is_whole(data, number)) return;
