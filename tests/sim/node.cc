@@ -49,8 +49,25 @@ TimeNs Node::world_now() const {
   return world_.now();
 }
 
-bool Node::may_serve() const {
-  return world_.now() < page->serve_until() && !page->records_taken() && !proved_gone_;
+bool Node::may_serve() {
+  return world_.now() < page->serve_until() && !page->records_taken() && !proved_gone_ &&
+         (may_get_records() || owns_records());
+}
+
+bool Node::may_get_records() const {
+  const Store* core = store.core();
+  return core != nullptr && core->generation() == core->open_generation();
+}
+
+bool Node::owns_records() {
+  for (const std::string& name : files.existing()) {
+    const MemoryDatabase& records = *files.database(name);
+    for (const Bytes& key : records.keys()) {
+      const std::optional<RecordHeader> header = read_record_header(*records.look(key));
+      if (header && header->dmaster == pnn_) return true;
+    }
+  }
+  return false;
 }
 
 TimeNs Node::lease_over_at() const {

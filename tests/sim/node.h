@@ -60,8 +60,10 @@ class Node {
   void router_changed();  // it has died, started, stopped or gone on
 
   // ---- fencing ----
-  // By the node page and the processes, not by what daemons believe: clients here may hold records.
-  bool may_serve() const;
+  // By the node page, the processes and the files, not by what daemons believe: clients here may hold records. One that
+  // came back after its files were lost has none until a generation with it is open, whatever lease it has been given for
+  // attempts.
+  bool may_serve();
   // A keeper that is not on duty (yet) holds no wires, and native clients do not rely on it.
   bool router_and_keeper_dead() const { return !router.alive() && !keeper.on_duty(); }
   // The router or the keeper was killed, or the keeper is on duty (again), or there is a new lease. While both were dead the wires
@@ -92,6 +94,8 @@ class Node {
 
  private:
   MemoryDatabase* database_ = nullptr;  // once it is there it stays
+  bool may_get_records() const;
+  bool owns_records();
   bool booted() const;
   TimeNs world_now() const;
   void end_pause();
