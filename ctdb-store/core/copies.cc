@@ -26,6 +26,14 @@ bool becomes_ours(const RecordEntry& entry) {
   return entry.activity != nullptr && entry.activity->job == HeaderJob::kPromote;
 }
 
+// A client has changed the record and waits to hear that it is elsewhere.
+bool has_unlock(const WaitingList& list) {
+  for (const Waiting* item = list.front(); item != nullptr; item = item->next) {
+    if (item->kind == Waiting::Kind::kPush && item->endpoint != 0) return true;
+  }
+  return false;
+}
+
 size_t copies_beside(const StoreContext& context, const Database& db) {
   return std::min<size_t>(db.copies, context.placement.members().size()) - 1;
 }
@@ -93,10 +101,13 @@ bool Migration::step_push(Activity& activity, bool& held, TimeNs now) {
   return true;
 }
 
+// What a client has just changed goes out even if it makes of the record what was pushed last: who got that may be dead, and
+// the change is not where its answer would say.
 bool Migration::needs_push(const Activity& activity, ByteView data) const {
   const RecordEntry& entry = *activity.entry;
   const size_t wanted = copies_beside(ctx_, *activity.db);
   if (wanted == 0) return false;
+  if (has_unlock(activity.covered) || has_unlock(activity.queue)) return true;
   return entry.copied_generation != ctx_.generation || entry.copied_nodes != wanted ||
          entry.copied_print != fingerprint(data);
 }

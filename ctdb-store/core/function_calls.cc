@@ -139,6 +139,8 @@ void Migration::run(Activity& activity, Waiting& call) {
       !write_record(ctx_, activity, {entry.rsn + 1, ctx_.self, entry.flags}, outcome_.value)) {
     refuse_function(outcome_, CTDB_FUNC_STATUS_REFUSED);
   }
+  // As in needs_push(): it goes out even if the next function takes the change back.
+  if (outcome_.changed) entry.copied_generation = 0;
   entry.granted_print = fingerprint(outcome_.changed ? ByteView(outcome_.value) : data);
   const bool served = ctx_.out.lease_lasts() && ctx_.out.serving_epoch() == call.epoch;
   if (!served) refuse_function(outcome_, CTDB_FUNC_STATUS_UNKNOWN);

@@ -30,13 +30,6 @@ uint32_t Copies::holders(uint32_t key, uint32_t without, bool strict) const {
   return count;
 }
 
-bool Copies::others_left(uint32_t without) const {
-  for (uint32_t node = 0; node < lives_.node_count(); ++node) {
-    if (node != without && lives_.valid(node)) return true;
-  }
-  return false;
-}
-
 void Copies::node_lost(uint32_t node) {
   ++losses_;
   for (uint32_t key = 0; key < keys_.size(); ++key) {
@@ -48,11 +41,6 @@ void Copies::node_lost(uint32_t node) {
       continue;
     }
     if (holders(key, node, false) > 0) continue;
-    // A deletion that makes of the record what the others have of it already (it was deleted, and made anew here by a classic
-    // client, which pushes nothing) is acknowledged without asking them, and one may have been lost before. With nobody left
-    // there is no file with anything from before it, so it stands; should older data come back all the same, seen() tells.
-    if (!others_left(node) && history_.is_ancestor_or_self(known.version, *history_.identify(key, {})))
-      continue;
     verdict_.violation("copies", "version " + std::to_string(known.version) + " of key " +
                                      std::to_string(key) + " was acknowledged on " +
                                      std::to_string(known.nodes) + " nodes and is gone with node " +

@@ -43,7 +43,6 @@ class Copies {
     bool excused = false;            // it may be lost
   };
   uint32_t holders(uint32_t key, uint32_t without, bool strict) const;
-  bool others_left(uint32_t without) const;
 
   std::vector<Key> keys_;
   const Lives& lives_;
