@@ -4,6 +4,11 @@
 #include "tests/sim/world.h"
 
 namespace ctdb::sim {
+namespace {
+
+constexpr TimeNs kScheduling = 1 * kMillisecond;
+
+}  // namespace
 
 Node::Node(World& world, uint32_t pnn)
     : world_(world),
@@ -87,7 +92,6 @@ void Node::end_pause() {
 // The machine stood still when the keeper's turn came, and the chain was locked before that was made up for. Whether it still stood
 // still when its exclusion showed says nothing: a decision may show much later, and the keeper waits for the chain.
 bool Node::before_the_keepers_turn(TimeNs locked_at) const {
-  constexpr TimeNs kScheduling = 1 * kMillisecond;
   TimeNs turn = excluded_lease_ + KeeperProcess::kStorePatience;
   bool put_off = false;
   for (const Pause& pause : pauses_) {
@@ -100,7 +104,8 @@ bool Node::before_the_keepers_turn(TimeNs locked_at) const {
 
 bool Node::excused(TimeNs locked_at, bool cut_off) {
   SingleOwner& checker = world_.checkers.single_owner;
-  if (locked_at <= excluded_lease_) {
+  // Since before the lease ended, or, in front of the store, before the keeper closed the files.
+  if (locked_at <= excluded_lease_ + KeeperProcess::kStorePatience + kScheduling) {
     checker.excuse_holder();
     return true;
   }
