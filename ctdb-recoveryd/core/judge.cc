@@ -41,7 +41,13 @@ void Leader::think_about_voters() {
                    node != c_.pnn() && files_.differs(node)};
   }
   voters_ = next_voters(now, numbers_of(c_.nodes), facts);
-  if (voters_.numbers == now || opened_ == c_.durable.decided_generation) return;
+  if (voters_.numbers == now) return;
+  if (opened_ == c_.durable.decided_generation) {
+    const auto witness = [this](uint32_t node) { return c_.witness(node); };
+    const std::string why = log_holders_.objection(now, voters_.numbers, witness);
+    if (!why.empty()) voters_ = {now, why};
+    return;
+  }
   voters_.numbers = now;
   confirm_ = !recovery_.active();
 }

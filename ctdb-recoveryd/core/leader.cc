@@ -23,6 +23,9 @@ void Leader::start() {
   node_flags_.clear();
   target_.clear();
   voters_ = {c_.voters.numbers(), ""};
+  const bool known = c_.durable.decided_generation != CTDB_INVALID_GENERATION &&
+                     member_.logs_equal_in() == c_.durable.decided_generation;
+  log_holders_.start(c_.voters.numbers(), known ? c_.durable.decided_members : std::vector<uint32_t>());
   opened_ = CTDB_INVALID_GENERATION;
   waiting_ = false;
   recovery_.give_up();

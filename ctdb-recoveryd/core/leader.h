@@ -14,6 +14,7 @@
 #include "ctdb-recoveryd/core/complaints.h"
 #include "ctdb-recoveryd/core/context.h"
 #include "ctdb-recoveryd/core/election.h"
+#include "ctdb-recoveryd/core/log_holders.h"
 #include "ctdb-recoveryd/core/member.h"
 #include "ctdb-recoveryd/core/membership.h"
 #include "ctdb-recoveryd/core/node_state.h"
@@ -118,6 +119,7 @@ class Leader {
   void begin();
   void decide();
   void commit();
+  void logs_are_equal(const RecoveryReport& report);
   void complain(uint32_t from, const RecoveryReport& report);
   void check_slow_members();
   void bench(uint32_t pnn, const std::string& why);
@@ -142,8 +144,9 @@ class Leader {
   TimeNs outnumbered_since_ = kNever;
   TimeNs stands_back_from_ = 0;  // not sooner again
   NextVoters voters_;            // and who should vote; at most one voter from those who do
-  bool confirm_ = false;         // voters are to change, but this term has decided nothing yet
-  bool waiting_ = false;         // somebody's membership is undecided: begin nothing now
+  LogHolders log_holders_;
+  bool confirm_ = false;  // voters are to change, but this term has decided nothing yet
+  bool waiting_ = false;  // somebody's membership is undecided: begin nothing now
   Recovery recovery_;
   Complaints complaints_;      // of the attempt under way
   TimeNs failed_at_ = kNever;  // when the first said that another's packets were wrong

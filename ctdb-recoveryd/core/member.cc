@@ -90,6 +90,11 @@ bool Member::on_begin(uint32_t leader, const RecoveryBegin& begin) {
 }
 
 uint32_t Member::on_store_recovered(const StoreRecovered& report) {
+  if (report.ok && !report.about.empty() && open() && report.generation == open_generation_ &&
+      report.about == open_members_) {
+    logs_equal_in_ = report.generation;
+    return begun_.leader;
+  }
   if (report.generation != begun_.generation || standing_ != Standing::kRecovering) {
     c_.refuse("not about the recovery under way");  // an answer to an attempt that was given up meanwhile
     return CTDB_UNKNOWN_PNN;

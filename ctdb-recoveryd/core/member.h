@@ -72,6 +72,8 @@ class Member {
   uint32_t open_generation() const { return open_generation_; }
   uint32_t begun_generation() const { return begun_.generation; }
   const std::vector<uint32_t>& open_members() const { return open_members_; }
+  // The newest in which all members, this node among them, had all transactions.
+  uint32_t logs_equal_in() const { return logs_equal_in_; }
   const std::string& why_suspended() const { return why_suspended_; }
   // A link between members, or this store, was lost or replaced since the last generation was begun here.
   bool disturbed() const;
@@ -114,6 +116,7 @@ class Member {
   uint32_t open_generation_ = CTDB_INVALID_GENERATION;
   uint32_t prepared_generation_ = CTDB_INVALID_GENERATION;
   std::vector<uint32_t> open_members_;
+  uint32_t logs_equal_in_ = CTDB_INVALID_GENERATION;
   Begun begun_;
   bool asked_ = false;
   TimeNs lease_until_ = 0;

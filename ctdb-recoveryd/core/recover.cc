@@ -150,6 +150,7 @@ void Leader::begin() {
 }
 
 void Leader::on_report(uint32_t from, const RecoveryReport& report) {
+  if (report.ok && !report.about.empty()) return logs_are_equal(report);
   if (!recovery_.active() || report.generation != recovery_.generation() ||
       !contains(recovery_.members(), from)) {
     return c_.refuse("not about the recovery under way");
@@ -160,6 +161,15 @@ void Leader::on_report(uint32_t from, const RecoveryReport& report) {
       member = {from, static_cast<uint64_t>(c_.now - recovery_.began()), report.statistics};
   }
   if (recovery_.prepared(from, report.generation)) decide();
+}
+
+void Leader::logs_are_equal(const RecoveryReport& report) {
+  if (report.generation != opened_ || opened_ != c_.durable.decided_generation ||
+      report.about != c_.durable.decided_members) {
+    return c_.refuse("not about the generation that is open");
+  }
+  log_holders_.equal(report.about);
+  dirty_ = true;
 }
 
 void Leader::complain(uint32_t from, const RecoveryReport& report) {

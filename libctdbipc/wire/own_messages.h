@@ -271,8 +271,8 @@ struct StoreRecovered {
   bool ok = true;
   RecoveryStatistics statistics;
   std::string error;
-  // Not ok, with an error: whose packets it is about, empty: the store's own fault. Not ok, without one: not prepared yet, and who
-  // keeps it waiting, itself included while its own part is not done; told again and again.
+  // Not ok, with an error: whose packets it is about, empty: the store's own fault. Not ok, without one: not prepared yet, and who keeps it
+  // waiting, itself included while its part is not done; told again and again. Ok: it is open, and the logs of these, all members, are equal.
   std::vector<uint32_t> about = {};  // ascending
   bool all_claimed = false;          // it has everybody's claims: what it waits for are assignments
   Bytes encode() const;

@@ -110,6 +110,11 @@ uint32_t generation_of(Operation operation, const Header& header, ByteView packe
   return header.generation;
 }
 
+bool says_that_logs_are_equal(ByteView packet) {
+  const std::optional<RecoveryReport> report = RecoveryReport::decode(own_payload(packet));
+  return report && report->ok && !report->about.empty();
+}
+
 std::optional<uint64_t> number(std::string_view text) {
   uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -197,6 +202,8 @@ void Points::sent(uint32_t node, ByteView packet) {
                     control->opcode == static_cast<uint32_t>(Control::TRAVERSE_ALL_EXT))) {
       reach(Point::kTraverse, node);
     }
+  } else if (operation == Operation::RECOVERY_REPORT && says_that_logs_are_equal(packet)) {
+    return;  // it is open already
   } else if (const std::optional<Point> point = point_of(operation)) {
     const bool counted = point_row(*point).by_generation;
     reach(*point, node, counted ? generation_of(operation, header, packet) : 0);

@@ -141,12 +141,21 @@ void CommitMember::apply(uint32_t from, const CommitApply& message) {
   committed_ = std::max(committed_, message.committed);
   owes_applied_ = true;
   digests_wanted_ = digests_wanted_ || message.tell_digests;
+  if (message.complete) tell_logs_are_equal();
   if (message.complete && !ctx_.log_trusted) {
     ctx_.log_trusted = true;
     disk_.log_trust();
     sync_log();
   }
   apply_next();
+}
+
+// The leader changes voters only when it knows who has everything.
+void CommitMember::tell_logs_are_equal() {
+  StoreRecovered equal;
+  equal.generation = ctx_.generation;
+  equal.about = ctx_.placement.members();
+  ctx_.send_own(ctx_.self, Operation::STORE_RECOVERED, equal.encode());
 }
 
 void CommitMember::apply_next() {

@@ -65,6 +65,7 @@ class CommitMember {
   void sync_log();
   void log_synced(const std::string& error);
   void tell_appended(bool ok, const std::string& error);
+  void tell_logs_are_equal();
   void apply_next();
   bool must_wait_for_database(LogPosition of);
   bool order_apply(const KeptEntry& entry);

@@ -168,6 +168,43 @@ TEST_F(Nodes, ANewLeaderConfirmsBeforeItChangesVoters) {
   ASSERT_TRUE(world.until([&] { return all_vote(world, {3}, {0, 1, 2, 3}); }, 10 * kSecond));
 }
 
+// One becomes three while its store hangs. The two new ones alone would be a majority, and what it has told clients of
+// transactions would be lost.
+TEST_F(Nodes, NewOnesDoNotOutvoteTheOneThatHasTheTransactions) {
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    World world(3, seed);
+    begin(world, {0});
+    world.store(0).hangs = true;
+    world.run(2 * kSecond);
+    set_nodes(world, {0, 1, 2}, {0, 1, 2});
+    world.start(1);
+    world.start(2);
+    world.run(5 * kSecond);
+    EXPECT_FALSE(world.open_together({1, 2})) << "seed " << seed;
+    EXPECT_LE(world.state(0).voters.size(), 2u) << "two of two take no transactions without it";
+    world.store(0).hangs = false;
+    ASSERT_TRUE(world.until([&] { return world.open_all(); }, 10 * kSecond)) << "seed " << seed;
+    EXPECT_TRUE(all_vote(world, {0, 1, 2}, {0, 1, 2}));
+  }
+}
+
+TEST_F(Nodes, ASecondNewOneWaitsUntilTheFirstHasTheTransactions) {
+  World world(3);
+  begin(world, {0});
+  for (uint32_t pnn : {0u, 1u, 2u}) world.store(pnn).lacks_transactions = true;
+  set_nodes(world, {0, 1, 2}, {0, 1, 2});
+  world.start(1);
+  world.start(2);
+  world.run(3 * kSecond);
+  const ClusterState& leader = world.state(world.leader());
+  EXPECT_EQ(leader.members.size(), 2u);
+  EXPECT_EQ(leader.voters.size(), 2u);
+  EXPECT_NE(leader.reason.find("transactions"), std::string::npos) << leader.reason;
+  for (uint32_t pnn : {0u, 1u, 2u}) world.store(pnn).lacks_transactions = false;
+  EXPECT_EQ(world.control(0, Control::SET_RECMODE, Bytes{1, 0, 0, 0}), 0);
+  ASSERT_TRUE(world.until([&] { return all_vote(world, {0, 1, 2}, {0, 1, 2}); }, 5 * kSecond));
+}
+
 TEST_F(Nodes, OneThatComesWithAnotherFileStaysOutAndBothSidesSayWhy) {
   World world(3);
   begin(world, {0, 1, 2});

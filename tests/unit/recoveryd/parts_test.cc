@@ -10,6 +10,7 @@
 #include "ctdb-recoveryd/core/bench.h"
 #include "ctdb-recoveryd/core/cluster_node.h"
 #include "ctdb-recoveryd/core/durable_state.h"
+#include "ctdb-recoveryd/core/log_holders.h"
 #include "ctdb-recoveryd/core/membership.h"
 #include "ctdb-recoveryd/core/node_state.h"
 #include "ctdb-recoveryd/core/quorum.h"
@@ -49,6 +50,49 @@ TEST(Quorum, BelievesOnlyAscendingPartsOfTheVoters) {
 constexpr VoterFacts kMember = {true, true, false};
 constexpr VoterFacts kPresent = {false, true, false};
 constexpr VoterFacts kAway = {false, false, false};
+
+// ---- voters change, and acknowledged transactions must not be lost with that ----
+
+class Holders : public ::testing::Test {
+ protected:
+  bool may(const Set& now, const Set& next) const {
+    return holders.objection(now, next, [this](uint32_t pnn) { return pnn == witness; }).empty();
+  }
+  LogHolders holders;
+  uint32_t witness = CTDB_UNKNOWN_PNN;
+};
+
+TEST_F(Holders, TwoNewOnesOfThreeWaitUntilOneOfThemHasAll) {
+  holders.start({0}, {0});
+  EXPECT_TRUE(may({0}, {0, 1}));
+  EXPECT_FALSE(may({0, 1}, {0, 1, 2})) << "1 and 2 would be enough for transactions";
+  holders.equal({0, 1});
+  EXPECT_TRUE(may({0, 1}, {0, 1, 2}));
+}
+
+TEST_F(Holders, ThoseWhoHaveAllMayGoOnAlone) {
+  holders.start({0, 1, 2}, {0, 1, 2});
+  EXPECT_TRUE(may({0, 1, 2}, {1, 2}));
+  EXPECT_TRUE(may({1, 2}, {2}));
+  holders.start({0, 1, 2}, {0, 1});
+  EXPECT_TRUE(may({0, 1, 2}, {1, 2}));
+  EXPECT_FALSE(may({1, 2}, {2})) << "2 was away";
+}
+
+TEST_F(Holders, ANewTermThatKnowsNothingTakesAwayOneAndAddsNone) {
+  holders.start({0, 1, 2}, {});
+  EXPECT_FALSE(may({0, 1, 2}, {0, 1, 2, 3}));
+  EXPECT_TRUE(may({0, 1, 2}, {1, 2}));
+  EXPECT_FALSE(may({1, 2}, {2}));
+}
+
+TEST_F(Holders, OfTwoAndAWitnessTheDeadOneIsReplaced) {
+  witness = 9;
+  holders.start({0, 1, 9}, {});
+  EXPECT_TRUE(may({0, 1, 9}, {0, 9}));
+  EXPECT_TRUE(may({0, 9}, {0, 3, 9})) << "with or without 0 is known: 3 alone takes no transactions";
+  EXPECT_FALSE(may({0, 3, 9}, {0, 3, 4, 9}));
+}
 
 TEST(NextVoters, NothingToDoWhenTheyAreThose) {
   const NextVoters next = next_voters({0, 1, 2}, {0, 1, 2}, {kMember, {true, true, true}, kMember});

@@ -387,6 +387,9 @@ void World::store_recover(uint32_t pnn, const StoreRecover& order) {
   store.entered = order.generation;
   store.members = order.members;
   store.base = order.base_generation;
+  store.voters = order.voters.size();
+  store.voters_in = static_cast<size_t>(std::ranges::count_if(
+      order.voters, [&](uint32_t voter) { return std::ranges::binary_search(order.members, voter); }));
   store.suspended = false;
   if (store.broken) {
     return own(pnn, Operation::STORE_RECOVERED,
@@ -465,6 +468,14 @@ void World::store_open(uint32_t pnn, const StoreOpen& order) {
   check_fences(store.members);
   const auto [at, fresh] = opened_.emplace(order.generation, store.members);
   ASSERT_EQ(at->second, store.members) << "generation " << order.generation << " opened with other members";
+  if (2 * store.voters_in > store.voters && !store.lacks_transactions)
+    later(kStoreDelay, [this, pnn, order] { tell_logs_are_equal(pnn, order.generation); });
+}
+
+void World::tell_logs_are_equal(uint32_t pnn, uint32_t generation) {
+  const FakeStore& store = nodes_[pnn].store;
+  if (!store.up || store.opened != generation || store.entered != generation) return;
+  own(pnn, Operation::STORE_RECOVERED, StoreRecovered{generation, true, {}, "", store.members}.encode());
 }
 
 // Whoever was left out must have stopped by now, or its lease must be over.

@@ -29,6 +29,7 @@ struct FakeStore {
   uint32_t entered = CTDB_INVALID_GENERATION;  // newest STORE_RECOVER
   uint32_t base = CTDB_INVALID_GENERATION;     // of it
   std::vector<uint32_t> members;               // of it
+  size_t voters = 0, voters_in = 0;            // of it, and how many of those are members
   uint32_t prepared = CTDB_INVALID_GENERATION;
   uint32_t opened = CTDB_INVALID_GENERATION;
   bool suspended = true;
@@ -39,6 +40,7 @@ struct FakeStore {
   bool slow = false;                // no recovery ends; it and those that wait for it say so
   bool mute = false;                // it says nothing of that
   std::set<uint32_t> miscounts_to;  // whom it sends wrong counts
+  bool lacks_transactions = false;  // it never gets all of them from the others
   bool deaf = false;                // does not answer STORE_QUERY
   bool hangs = false;               // its loop does not turn
   bool unkept = false;              // there is no keeper
@@ -154,6 +156,7 @@ class World {
   void to_store(uint32_t pnn, const Header& header, ByteView packet);
   void store_recover(uint32_t pnn, const StoreRecover& order);
   void store_open(uint32_t pnn, const StoreOpen& order);
+  void tell_logs_are_equal(uint32_t pnn, uint32_t generation);
   void store_hello(uint32_t pnn);
   void finish_recoveries();
   bool helps(uint32_t pnn, uint32_t other) const;

@@ -217,6 +217,31 @@ TEST_F(Commits, AMinorityOfStoresRefusesAndTakesNothingOver) {
   expect_everywhere("k", "two");
 }
 
+TEST_F(Commits, EveryMemberSaysWhenAllHaveEverythingAndAMinorityNever) {
+  const auto told = [&](uint32_t pnn, uint32_t generation, const std::vector<uint32_t>& members) {
+    return std::ranges::any_of(w.node(pnn).to_recoveryd, [&](const Sent& sent) {
+      if (sent.operation() != Operation::STORE_RECOVERED) return false;
+      const auto report = StoreRecovered::decode(own_payload(sent.packet));
+      return report && report->ok && report->generation == generation && report->about == members;
+    });
+  };
+  w.pass(kSecond);
+  for (uint32_t pnn : {0u, 1u, 2u}) EXPECT_TRUE(told(pnn, 10, {0, 1, 2})) << pnn;
+  w.voters = {0, 1, 2};
+  recover(20, {2});
+  w.pass(kSecond);
+  EXPECT_FALSE(told(2, 20, {2}));
+  recover(30, {0, 1});
+  w.node(1).disk_stands_still = true;
+  EXPECT_EQ(commit(0, "k", "v"), 99);
+  recover(40, {0, 1});
+  w.pass(kSecond);
+  EXPECT_FALSE(told(0, 40, {0, 1})) << "1 has not got all on its disk";
+  w.node(1).disk_stands_still = false;
+  w.pass(2 * kSecond);
+  EXPECT_TRUE(told(0, 40, {0, 1}));
+}
+
 TEST_F(Commits, AnUnansweredOneOfANodeThatLeavesIsUnknown) {
   w.node(1).disk_stands_still = true;
   submit(0, 7, transaction("k", "v", 1));
