@@ -6,6 +6,7 @@
 
 #include <iterator>
 
+#include "libctdbipc/runtime/data_directory.h"
 #include "libctdbipc/runtime/log.h"
 
 namespace ctdb {
@@ -71,7 +72,8 @@ RecoverydShell::RecoverydShell(DaemonContext& context, StateFile file)
              [this](SetupMessage& message) { on_setup_message(message); }, [this] { on_router_down(); }}) {}
 
 Result<std::unique_ptr<RecoverydShell>> RecoverydShell::create(DaemonContext& context) {
-  if (Result<void> made = make_directory(context.config.state_directory); !made)
+  if (Result<void> made = check_data_directory(context.config.state_directory, "state database directory");
+      !made)
     return fail(std::move(made.error()));
   Result<StateFile> file = StateFile::open(context.config.state_directory, "recoveryd.state");
   if (!file) return fail(std::move(file.error()));

@@ -9,6 +9,7 @@
 
 #include "ctdb-store/backend/tdb_file.h"
 #include "libctdbipc/base/limits.h"
+#include "libctdbipc/runtime/data_directory.h"
 #include "libctdbipc/runtime/log.h"
 #include "libctdbipc/wire/packet.h"
 
@@ -99,6 +100,9 @@ Result<void> StoreShell::start() {
   workers_ = std::move(*workers);
   if (Result<void> started = keeper_.start(); !started) return started;
   const Config& config = context_.config;
+  Result<void> usable = check_data_directory(config.volatile_directory, "volatile database directory");
+  if (usable) usable = check_data_directory(config.persistent_directory, "persistent database directory");
+  if (!usable) return usable;
   Result<std::unique_ptr<CommitWorkers>> commits = CommitWorkers::start(
       loop_, config.persistent_directory + "/commits.log", [this](uint64_t ticket, const std::string& error) {
         ++events_;

@@ -105,7 +105,8 @@ Result<void> prepare(DaemonContext& context) {
 // later.
 int status_of(const Error& error) {
   const int number = error.saved_errno;
-  return number == EACCES || number == EPERM || number == EROFS ? kExitConfig : 1;
+  const bool configuration = number == EACCES || number == EPERM || number == EROFS || number == ENOTDIR;
+  return configuration ? kExitConfig : 1;
 }
 
 }  // namespace

@@ -67,5 +67,45 @@ class ConfigurationTest(unittest.TestCase):
             self.assertNotIn("ctdb.conf:", done.stderr)
 
 
+@unittest.skipIf(os.geteuid() != 0, "needs to mount")
+class DirectoriesTest(unittest.TestCase):
+    """A directory for data that is of no use: one line with the remedy when the daemon starts, not with the first record."""
+    DIRECTORIES = {"volatile": "ctdb-store", "persistent": "ctdb-store", "state": "ctdb-recoveryd"}
+
+    def start(self, name, mount):
+        """The daemon in a mount name space of its own, `mount` done on the directory first."""
+        base = tempfile.TemporaryDirectory(prefix="ctdb-dirs-")
+        self.addCleanup(base.cleanup)
+        make(os.path.join(base.name, "ctdb.conf"), "[cluster]\nnode address = 127.0.0.1\n")
+        make(os.path.join(base.name, "nodes"), GOOD_NODES)
+        path = os.path.join(base.name, name)
+        os.mkdir(path)
+        process = subprocess.Popen(["unshare", "--mount", "sh", "-ec", mount + '; exec "$2" --base "$3"', "sh", path,
+                                    f"{BIN}/{self.DIRECTORIES[name]}", base.name], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        return path, process
+
+    def test_one_that_cannot_be_written_is_a_mistake_of_the_configuration(self):
+        for name in self.DIRECTORIES:
+            for mount in ('mount -t tmpfs -o ro tmpfs "$1"', 'rmdir "$1"; touch "$1"'):
+                with self.subTest(name, mount=mount):
+                    path, process = self.start(name, mount)
+                    _, said = process.communicate(timeout=60)
+                    self.assertEqual(process.returncode, 78, said)
+                    wanted = f"no files can be made in {re.escape(path)} .*'{name} database directory' in section .database. of ctdb.conf"
+                    self.assertRegex(said, wanted)
+
+    def test_one_that_is_full_is_told(self):
+        for name in self.DIRECTORIES:
+            with self.subTest(name):
+                path, process = self.start(name, 'mount -t tmpfs -o size=64k tmpfs "$1"; dd if=/dev/zero of="$1/filler" bs=1k 2>/dev/null || true')
+                for line in process.stderr:
+                    if f"{path} is full: make room there" in line:
+                        break
+                else:
+                    self.fail("it says nothing")
+
+
 if __name__ == "__main__":
     unittest.main()
