@@ -31,25 +31,26 @@ uint64_t own_srvid() {
   return 0xBE00000000000000ull | static_cast<uint32_t>(getpid());
 }
 
-Bytes traverse_start(uint32_t db_id, uint64_t srvid) {
+Bytes traverse_start(uint32_t db_id, uint64_t srvid, bool with_empty) {
   Bytes payload;
   Writer out(payload);
   out.u32(db_id);
   out.u32(0);  // reqid: the service id is enough for us
   out.u64(srvid);
-  out.zeros(8);  // without empty records; padding
+  out.u8(with_empty ? 1 : 0);
+  out.zeros(7);  // padding
   return payload;
 }
 
 }  // namespace
 
 Result<void> traverse_database(Connection& connection, uint32_t db_id,
-                               const std::function<void(const TraverseRecord&)>& take) {
+                               const std::function<void(const TraverseRecord&)>& take, bool with_empty) {
   Traverse traverse{take};
   const uint64_t srvid = own_srvid();
   const int code = ctdb_register(connection.client(), srvid, on_message, &traverse, connection.left_ms());
   if (code != 0) return fail(connection.error(code, "registering for records"));
-  const Bytes question = traverse_start(db_id, srvid);
+  const Bytes question = traverse_start(db_id, srvid, with_empty);
   const Result<Bytes> started = connection.control(CTDB_PNN_CURRENT, Control::TRAVERSE_START_EXT, question);
   if (!started) return fail(started.error());
   Result<void> served = connection.service_until([&] { return traverse.done(); });

@@ -10,10 +10,11 @@
 
 namespace ctdb::cli {
 
-// Calls `take` for each record that is not empty, in any order; views are loans for the call. An error, kInvalid among others,
+// Calls `take` for each record that is not empty (`with_empty`: also for deleted ones that are still there), in any order; views are loans for the call. An error, kInvalid among others,
 // when they were not all.
 Result<void> traverse_database(Connection& connection, uint32_t db_id,
-                               const std::function<void(const TraverseRecord&)>& take);
+                               const std::function<void(const TraverseRecord&)>& take,
+                               bool with_empty = false);
 
 }  // namespace ctdb::cli
 

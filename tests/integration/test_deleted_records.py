@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Deleted records leave the files of all nodes, while daemons are killed and recoveries come, and none comes back. As many as
 CTDB_DELETES says (a million takes some minutes)."""
+import json
 import os
 import random
 import signal
@@ -11,7 +12,7 @@ import threading
 import unittest
 
 from support import BIN, RawClient, control, start_cluster, wait_until
-from transactions import contents
+from transactions import DB_ATTACH_PERSISTENT, contents
 
 SET_RECMODE = 16
 ROUNDS = 5
@@ -138,6 +139,39 @@ class DeletedRecordsTest(unittest.TestCase):
             self.cluster.wait_healthy()
         self.assertEqual(sum(self.visit(1, "native", "look", prefix, count) for prefix in prefixes[:6]), 0)
         self.nothing_is_left("at the end")
+
+
+class VacuumNowTest(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="ctdb-vacuum-")
+        self.addCleanup(directory.cleanup)
+        self.cluster = start_cluster(directory.name, self.addCleanup, options={"database": {"vacuum interval": 86400}})
+
+    def cli(self, node, *words, status=0):
+        done = self.cluster.nodes[node].cli("-o", "json", *words)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return done
+
+    def vacuum(self, node):
+        told = json.loads(self.cli(node, "db", "vacuum", DATABASE).stdout)
+        return told["removed"], told["left"]
+
+    def test_what_is_deleted_goes_when_it_is_asked_for(self):
+        for number in range(6):
+            self.cli(number % 3, "record", "put", DATABASE, f"key{number}", "value")
+        for number in range(4):
+            self.cli((number + 1) % 3, "record", "delete", DATABASE, f"key{number}")
+        self.assertEqual(self.vacuum(2), (4, 0))
+        self.assertEqual(self.vacuum(0), (0, 0))
+        kept = {key for node in range(3) for key in
+                contents(os.path.join(self.cluster.nodes[node].base, "volatile", f"{DATABASE}.{node}"))}
+        self.assertEqual(kept, {b"key4", b"key5"})
+
+    def test_what_it_cannot_do(self):
+        self.assertIn("no database 'none.tdb' is attached", self.cli(0, "db", "vacuum", "none.tdb", status=1).stderr)
+        with RawClient(self.cluster.nodes[0].classic_socket) as client:
+            self.assertEqual(client.ask(DB_ATTACH_PERSISTENT, b"kept.tdb\0")[0], 0)
+        self.assertIn("kept.tdb is not volatile", self.cli(0, "db", "vacuum", "kept.tdb", status=1).stderr)
 
 
 if __name__ == "__main__":
