@@ -1,26 +1,187 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Random schedules over three stores whose clients add to counters, with lost links, recoveries cut short, stores restarted
+// Random schedules over three stores whose clients add to counters, append to lists and swap cells, with lost links, recoveries cut short, stores restarted
 // beside a living router, nodes suspended and, where there are copies, dead nodes. Whatever happens: what was answered as done
-// has happened once, what is unknown at most once, what was refused or has no answer yet not at all or once.
+// has happened once, what is unknown at most once, what was refused or has no answer yet not at all or once; and all of it in one order
+// that agrees with the times of calls and answers.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
+#include <memory>
+#include <set>
 
+#include "libctdbipc/wire/reader.h"
 #include "libctdbipc/wire/record_functions.h"
 #include "tests/unit/store/disorder.h"
 
 namespace ctdb::test {
 namespace {
 
-struct Counter {
-  int64_t done = 0;
-  int64_t unknown = 0;
-  std::set<int64_t> results;  // each of a different add
+// A record that functions change, and what must be true of their answers. Every call has a number of its own.
+class Subject {
+ public:
+  virtual ~Subject() = default;
+  // What to call next, as call `id`.
+  virtual uint32_t call(uint64_t id, Bytes& argument) = 0;
+  virtual void answered(uint64_t id, const ReplyCall& reply) = 0;  // not UNKNOWN
+  virtual void unknown(uint64_t id) = 0;
+  virtual void at_rest(ByteView data) = 0;
 };
+
+// What an answer says is later than all that was said before its call was made.
+template <typename Place>
+class RealTime {
+ public:
+  void begun(uint64_t id) { latest_[id] = newest_; }
+  void answered(uint64_t id, Place place) {
+    EXPECT_LT(latest_.at(id), place) << "it is before an answer that was there when it was called";
+    newest_ = std::max(newest_, place);
+  }
+
+ private:
+  Place newest_{};
+  std::map<uint64_t, Place> latest_;
+};
+
+class Counter : public Subject {
+ public:
+  uint32_t call(uint64_t id, Bytes& argument) override {
+    Writer(argument).i64(1);
+    order_.begun(id);
+    return CTDB_FUNC_ADD;
+  }
+  void answered(uint64_t id, const ReplyCall& reply) override {
+    ASSERT_EQ(reply.status, CTDB_FUNC_STATUS_DONE) << as_text(reply.data);
+    ASSERT_EQ(reply.data.size(), 8u);
+    const auto value = load<int64_t>(reply.data.data());
+    ASSERT_TRUE(results_.insert(value).second) << "two adds made the same of it";
+    order_.answered(id, value);
+  }
+  void unknown(uint64_t) override { ++unknown_; }
+  void at_rest(ByteView data) override {
+    const int64_t value = data.size() == 8 ? load<int64_t>(data.data()) : 0;
+    const auto done = static_cast<int64_t>(results_.size());
+    EXPECT_LE(done, value) << "an add that was answered is lost";
+    EXPECT_LE(value, done + unknown_) << "an add was done twice";
+    EXPECT_TRUE(results_.empty() || *results_.rbegin() <= value);
+  }
+
+ private:
+  int64_t unknown_ = 0;
+  std::set<int64_t> results_;  // each of a different add
+  RealTime<int64_t> order_;
+};
+
+// The numbers of the calls, one behind the other.
+class List : public Subject {
+ public:
+  uint32_t call(uint64_t id, Bytes& argument) override {
+    Writer(argument).u64(id);
+    order_.begun(id);
+    return CTDB_FUNC_APPEND;
+  }
+  void answered(uint64_t id, const ReplyCall& reply) override {
+    ASSERT_EQ(reply.status, CTDB_FUNC_STATUS_DONE) << as_text(reply.data);
+    ASSERT_EQ(reply.data.size(), 8u);
+    const auto size = load<uint64_t>(reply.data.data());
+    ASSERT_TRUE(size > 0 && size % 8 == 0);
+    ASSERT_TRUE(places_.emplace(size / 8 - 1, id).second) << "two are at the same place";
+    order_.answered(id, size);
+  }
+  void unknown(uint64_t id) override { unknown_.insert(id); }
+  void at_rest(ByteView data) override {
+    ASSERT_EQ(data.size() % 8, 0u);
+    std::set<uint64_t> seen;
+    for (size_t place = 0; place < data.size() / 8; ++place) {
+      const auto id = load<uint64_t>(data.data() + 8 * place);
+      EXPECT_TRUE(seen.insert(id).second) << id << " was appended twice";
+      const auto told = places_.find(place);
+      EXPECT_TRUE(told == places_.end() ? unknown_.contains(id) : told->second == id)
+          << id << " is not what was said to be at " << place;
+    }
+    for (const auto& [place, id] : places_) EXPECT_TRUE(seen.contains(id)) << id << " is lost";
+  }
+
+ private:
+  std::map<uint64_t, uint64_t> places_;
+  std::set<uint64_t> unknown_;
+  RealTime<uint64_t> order_;
+};
+
+// The number of the call that has swapped last; 0: none has. No number comes twice, so what is there tells all that was before.
+class Cell : public Subject {
+ public:
+  uint32_t call(uint64_t id, Bytes& argument) override {
+    Writer writer(argument);
+    writer.counted_bytes(bytes_of(current_));
+    writer.bytes(bytes_of(id));
+    expected_[id] = current_;
+    told_before_[id] = told_.size();
+    return CTDB_FUNC_COMPARE_AND_SWAP;
+  }
+  void answered(uint64_t id, const ReplyCall& reply) override {
+    const uint64_t expected = expected_.at(id);
+    if (reply.status == CTDB_FUNC_STATUS_DONE) {
+      ASSERT_TRUE(successors_.emplace(expected, id).second) << "two have swapped " << expected;
+      current_ = id;
+      told_.push_back(expected);
+    } else {
+      ASSERT_EQ(reply.status, CTDB_FUNC_STATUS_UNEQUAL) << as_text(reply.data);
+      ASSERT_TRUE(reply.data.empty() || reply.data.size() == 8);
+      current_ = reply.data.empty() ? 0 : load<uint64_t>(reply.data.data());
+      EXPECT_NE(current_, expected);
+      EXPECT_TRUE(current_ == 0 || expected_.contains(current_)) << "nobody has written " << current_;
+      told_.push_back(current_);
+      refused_.insert(id);
+    }
+    tellers_.push_back(id);
+  }
+  void unknown(uint64_t) override {}
+  void at_rest(ByteView data) override {
+    std::vector<uint64_t> chain{data.size() == 8 ? load<uint64_t>(data.data()) : 0};
+    while (chain.back() != 0) {
+      ASSERT_FALSE(refused_.contains(chain.back())) << chain.back() << " was refused";
+      ASSERT_TRUE(expected_.contains(chain.back()));
+      chain.push_back(expected_.at(chain.back()));
+    }
+    std::map<uint64_t, size_t> place;
+    for (size_t i = 0; i < chain.size(); ++i) place[chain[chain.size() - 1 - i]] = i;
+    for (const auto& [expected, id] : successors_) EXPECT_TRUE(place.contains(id)) << id << " is lost";
+    // What each has seen was there, and not before what others had seen when it was called.
+    std::vector<size_t> newest{0};
+    for (const uint64_t value : told_) {
+      ASSERT_TRUE(place.contains(value)) << value << " was never there";
+      newest.push_back(std::max(newest.back(), place.at(value)));
+    }
+    for (size_t i = 0; i < told_.size(); ++i)
+      EXPECT_GE(place.at(told_[i]), newest[told_before_.at(tellers_[i])]) << tellers_[i];
+  }
+
+ private:
+  static Bytes bytes_of(uint64_t id) {
+    Bytes bytes;
+    if (id != 0) Writer(bytes).u64(id);
+    return bytes;
+  }
+  uint64_t current_ = 0;                     // as it was last seen
+  std::map<uint64_t, uint64_t> expected_;    // of each call
+  std::map<uint64_t, uint64_t> successors_;  // of swaps that were done
+  std::set<uint64_t> refused_;
+  std::vector<uint64_t> told_,
+      tellers_;  // values that answers have shown, in the order in which they came; and whose
+  std::map<uint64_t, size_t> told_before_;  // how many answers there were when it was called
+};
+
+std::unique_ptr<Subject> subject(uint32_t number) {
+  if (number < 2) return std::make_unique<Counter>();
+  if (number < 4) return std::make_unique<List>();
+  return std::make_unique<Cell>();
+}
 
 class FunctionsChaos : Disorder {
  public:
-  FunctionsChaos(uint64_t seed, uint32_t copies) : Disorder(seed, 4), copies_(copies) {
+  FunctionsChaos(uint64_t seed, uint32_t copies) : Disorder(seed, 6), copies_(copies) {
+    for (uint32_t i = 0; i < keys_.size(); ++i) subjects_[keys_[i]] = subject(i);
     uint8_t data[8];
     store(data, kDbId);
     store(data + 4, copies);
@@ -66,19 +227,18 @@ class FunctionsChaos : Disorder {
       default:
         break;
     }
-    if (random_.one_in(3)) return add();
+    if (random_.one_in(3)) return call();
     if (!w_.carry_one(any_node(), any_node())) w_.work_all();
   }
 
-  void add() {
+  void call() {
     const uint32_t pnn = any_node();
     const std::string& key = any_key();
-    Bytes packet;
-    uint8_t one[8];
-    store(one, int64_t{1});
-    build(packet, {0, 0, 0, 0, 0, ++reqid_},
-          ReqCall{random_.one_in(4) ? CTDB_CALL_IMMEDIATE_MIGRATION : 0, kDbId, CTDB_FUNC_ADD, 0,
-                  as_bytes(key), one});
+    Bytes packet, argument;
+    const uint32_t callid = subjects_.at(key)->call(++reqid_, argument);
+    build(packet, {0, 0, 0, 0, 0, reqid_},
+          ReqCall{random_.one_in(4) ? CTDB_CALL_IMMEDIATE_MIGRATION : 0, kDbId, callid, 0, as_bytes(key),
+                  argument});
     w_.store(pnn).on_client_packet(10 + pnn, packet, w_.now());
     w_.collect();
     asked_[{pnn, reqid_}] = key;
@@ -92,18 +252,12 @@ class FunctionsChaos : Disorder {
         ++at;
         continue;
       }
-      Counter& counter = counters_[at->second];
-      if (reply->status == CTDB_FUNC_STATUS_DONE) {
-        ASSERT_EQ(reply->data.size(), 8u);
-        ASSERT_TRUE(counter.results.insert(load<int64_t>(reply->data.data())).second)
-            << at->second << ": two adds made the same of it";
-        ++counter.done;
-        ++done_;
-      } else {
-        ASSERT_EQ(reply->status, CTDB_FUNC_STATUS_UNKNOWN) << as_text(reply->data);
-        ++counter.unknown;
-        ++unknown_;
-      }
+      SCOPED_TRACE(at->second + ", call " + std::to_string(reqid));
+      Subject& subject = *subjects_.at(at->second);
+      const bool known = reply->status != CTDB_FUNC_STATUS_UNKNOWN;
+      known ? subject.answered(reqid, *reply) : subject.unknown(reqid);
+      ++(known ? done_ : unknown_);
+      if (::testing::Test::HasFatalFailure()) return;
       at = asked_.erase(at);
     }
   }
@@ -113,7 +267,7 @@ class FunctionsChaos : Disorder {
     take_answers();
     std::erase_if(asked_, [&](const auto& call) {
       if (call.first.first != pnn) return false;
-      ++counters_[call.second].unknown;
+      subjects_.at(call.second)->unknown(call.first.second);
       return true;
     });
   }
@@ -125,7 +279,7 @@ class FunctionsChaos : Disorder {
       for (uint64_t i = random_.below(60); i > 0; --i) {
         w_.carry_one(any_node(), any_node());
         w_.work_all();
-        if (members.size() == kNodes && random_.one_in(5)) add();
+        if (members.size() == kNodes && random_.one_in(5)) call();
       }
     } while (random_.one_in(3));
     for (int i = 0; i < 20; ++i) pass_quietly();
@@ -151,7 +305,7 @@ class FunctionsChaos : Disorder {
     for (int i = 0; i < 20; ++i) pass_quietly();
     const uint32_t pnn = any_node();
     for (int i = 0; i < 10; ++i) {
-      add();
+      call();
       w_.carry_one(any_node(), any_node());
     }
     end_store_with_clients(pnn);
@@ -181,11 +335,8 @@ class FunctionsChaos : Disorder {
       w_.pass(5 * kMillisecond);
       const auto reply = w_.answer(0, 99, 1);
       ASSERT_TRUE(reply);
-      const int64_t value = reply->data.size() == 8 ? load<int64_t>(reply->data.data()) : 0;
-      const Counter& counter = counters_[key];
-      EXPECT_LE(counter.done, value) << key << ": an add that was answered is lost";
-      EXPECT_LE(value, counter.done + counter.unknown) << key << ": an add was done twice";
-      EXPECT_TRUE(counter.results.empty() || *counter.results.rbegin() <= value) << key;
+      SCOPED_TRACE(key);
+      subjects_.at(key)->at_rest(reply->data);
     }
     for (uint32_t pnn = 0; pnn < kNodes; ++pnn) {
       EXPECT_EQ(w_.store(pnn).counts().calls_pending, 0u);
@@ -194,7 +345,7 @@ class FunctionsChaos : Disorder {
   }
 
   const uint32_t copies_;
-  std::map<std::string, Counter> counters_;
+  std::map<std::string, std::unique_ptr<Subject>> subjects_;
   std::map<std::pair<uint32_t, uint32_t>, std::string> asked_;
   int64_t done_ = 0, unknown_ = 0;
 };
@@ -213,11 +364,11 @@ void schedules(uint64_t first, uint32_t copies) {
   EXPECT_GT(unknown, 0);
 }
 
-TEST(FunctionsChaos, CountOnce) {
+TEST(FunctionsChaos, HappenOnceAndInOneOrder) {
   schedules(1, 1);
 }
 
-TEST(FunctionsChaos, WithCopiesTheyCountOnceAlsoWhenNodesDie) {
+TEST(FunctionsChaos, WithCopiesAlsoWhenNodesDie) {
   schedules(1001, 2);
 }
 
