@@ -174,7 +174,7 @@ size_t TdbRecordFile::value_bytes(ByteView key) {
 }
 
 // libtdb deletes a record that must grow before it looks for room: when there is none, the old value is lost.
-// So it is kept here and put back; the room it had is free then.
+// So it is kept here and put back, if it fits: libtdb wants more room for a record than it gives back.
 Result<void> TdbRecordFile::store(ByteView key, ByteView header, ByteView data) {
   struct Kept {
     Bytes& bytes;

@@ -38,8 +38,9 @@ class LocalFile {
   // moment.
   enum class Found : uint8_t { kYes, kNo, kError };
   Found fetch(ByteView key, Bytes& value);
-  // With the chain lock, as libtdb does it: who is killed in the middle leaves a torn value. `old` is the record as it was fetched: libtdb deletes a record that must grow before it looks for room. When there
-  // is none the old one is put back, unless it does not fit either: libtdb wants more room for a record than it gives back.
+  // With the chain lock, as libtdb does it: who is killed in the middle leaves a torn value. `old` is the record as it was fetched:
+  // libtdb deletes a record that must grow before it looks for room. When there is none the old one is put back, unless it does
+  // not fit either: libtdb wants more room for a record than it gives back.
   // Errors: kSystem; nothing was changed, or the text says that the old value is lost as well.
   Result<void> store(ByteView key, ByteView header, ByteView data, ByteView old);
   // Whole or not at all (value_writer.h), where the file allows it; otherwise nothing has happened. kNoRoom: make_room() first.

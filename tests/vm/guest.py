@@ -12,7 +12,7 @@ import subprocess
 
 TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static", "cpio": "cpio", "depmod": "kmod",
          "ibv_devinfo": "ibverbs-utils", "ibv_rc_pingpong": "ibverbs-utils", "rdma": "iproute2", "bash": "bash",
-         "strace": "strace", "mke2fs": "e2fsprogs"}
+         "strace": "strace"}
 # crc32_generic is wanted by rdma_rxe at run time, which modprobe does not know.
 MODULES = ["virtio_pci", "9pnet_virtio", "9p", "crc32_generic", "rdma_rxe", "ib_uverbs", "veth", "bridge", "dummy",
            "sch_netem"]
