@@ -40,7 +40,7 @@ Result<uint64_t> vacuum(Connection& connection, uint32_t db_id, std::string& tro
     if (!asked) return fail(asked.error());
     trouble = *asked;
     std::this_thread::sleep_for(pause);
-    const Result<uint64_t> left = count_deleted(connection, db_id);
+    Result<uint64_t> left = count_deleted(connection, db_id);
     if (!left || *left == 0 || connection.left_ms() <= pause.count()) return left;
   }
 }
