@@ -24,14 +24,19 @@ struct Fencing {
 int take_away(tdb_context* tdb, TDB_DATA key, TDB_DATA value, void* state) {
   auto& fencing = *static_cast<Fencing*>(state);
   std::optional<RecordHeader> header = read_record_header(tdb_view(value));
-  if (!header || header->dmaster != fencing.pnn || is_filler(tdb_view(key), tdb_view(value))) return 0;
+  const bool is_read = header && (header->flags & CTDB_RECORD_RO_HAVE_READONLY) != 0;
+  if (!header || (header->dmaster != fencing.pnn && !is_read) || is_filler(tdb_view(key), tdb_view(value)))
+    return 0;
   // A client that was killed may have left a second, older record of the key, behind the first: that one has been visited.
-  const auto is_owned = [](TDB_DATA, TDB_DATA first, void* pnn) {
+  const auto is_usable = [](TDB_DATA, TDB_DATA first, void* pnn) {
     const std::optional<RecordHeader> its = read_record_header(tdb_view(first));
-    return its && its->dmaster == *static_cast<uint32_t*>(pnn) ? 0 : 1;
+    const bool usable = its && (its->dmaster == *static_cast<uint32_t*>(pnn) ||
+                                (its->flags & CTDB_RECORD_RO_HAVE_READONLY) != 0);
+    return usable ? 0 : 1;
   };
-  if (tdb_parse_record(tdb, key, is_owned, &fencing.pnn) != 0) return 0;
-  header->dmaster = CTDB_UNKNOWN_PNN;
+  if (tdb_parse_record(tdb, key, is_usable, &fencing.pnn) != 0) return 0;
+  if (header->dmaster == fencing.pnn) header->dmaster = CTDB_UNKNOWN_PNN;
+  header->flags &= ~CTDB_RECORD_RO_HAVE_READONLY;
   fencing.header.clear();
   append_record_header(fencing.header, *header);
   TDB_DATA parts[2] = {tdb_data(fencing.header), tdb_data(tdb_view(value).subspan(CTDB_RECORD_HEADER_SIZE))};

@@ -47,7 +47,8 @@ struct Activity {
   HeaderJob job = HeaderJob::kNone;
   uint32_t job_dmaster = 0;
   uint64_t job_rsn = 0;
-  bool job_older = false;  // kPromote: the newest data are lost
+  bool job_older = false;      // kPromote: the newest data are lost
+  bool job_delegated = false;  // kPromote: other members have read-only copies
 
   // Copies (copies.cc).
   WaitingList covered;   // pushes that the one under way is for
@@ -56,8 +57,13 @@ struct Activity {
   uint8_t push_nodes = 0;  // how many were to get one
   uint32_t push_reqid = 0;
   uint64_t push_print = 0;        // fingerprint of the data
-  std::vector<uint32_t> awaited;  // nodes that have not answered
+  std::vector<uint32_t> awaited;  // nodes that have not answered, also for the end of read-only copies
   Bytes grant;
+
+  // The end of read-only copies (delegations.cc).
+  bool revoke_wanted = false;  // without that anybody waits for the record
+  bool revoking = false;       // `awaited` are to end theirs; pushing is set too
+  bool revoked = false;        // they have, and the header does not say so yet
 
   // A hold (holds.cc): the record is a client's alone.
   uint32_t holder = 0;      // its endpoint; 0: nobody's
@@ -82,7 +88,7 @@ struct Activity {
 
   bool idle() const {
     return queue.empty() && joined.empty() && !migrating && !pushing && job == HeaderJob::kNone &&
-           !on_chain && holder == 0 && !away && rewrite == nullptr && functions_sent == 0;
+           !on_chain && holder == 0 && !away && !revoke_wanted && rewrite == nullptr && functions_sent == 0;
   }
 };
 

@@ -5,6 +5,7 @@
 
 #include "ctdb-store/core/migration.h"
 #include "ctdb-store/core/record_io.h"
+#include "ctdb-store/core/rules.h"
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/wire/own_messages.h"
 
@@ -19,6 +20,14 @@ void keep_data(Waiting& item, ByteView data) {
 }
 
 constexpr size_t kCopyCallBytes = 12;
+
+// Of a database that may have sticky records: in one second, to this node.
+constexpr uint16_t kMovesMakeSticky = 50;
+
+// A read-only copy does for who only wants the value.
+uint32_t flags_of(const ReqCall& call) {
+  return call_stores(call.callid) ? call.flags : call.flags & ~CTDB_CALL_WANT_READONLY;
+}
 
 }  // namespace
 
@@ -49,8 +58,8 @@ void Migration::local_call(uint32_t endpoint, bool via_router, const Header& hea
   item->endpoint = endpoint;
   item->via_router = via_router;
   item->reqid = header.reqid;
-  // No database has read-only copies yet (client-semantics §8.1 step 4).
-  item->call_flags = call.flags & ~CTDB_CALL_WANT_READONLY;
+  item->call_flags = flags_of(call);
+  item->since = now;
   item->callid = call.callid;
   item->hopcount = 0;
   keep_data(*item, call.data);
@@ -72,13 +81,15 @@ void Migration::remote_call(const Header& header, const ReqCall& call, TimeNs no
     std::snprintf(text, sizeof text, "%s db_id==0x%08x", kUnknownDatabase.data(), call.db_id);
     return refuse_remote(header.srcnode, header.reqid, text);
   }
-  count_hops(*db, call.hopcount);
-  Activity& activity = ctx_.activities.attach(*db, db->entry(call.key));
+  RecordEntry& entry = db->entry(call.key);
+  count_hops(*db, entry, call.hopcount, now);
+  Activity& activity = ctx_.activities.attach(*db, entry);
   Waiting* item = ctx_.waiting.take();
   item->kind = Waiting::Kind::kRemoteCall;
   item->node = header.srcnode;
   item->reqid = header.reqid;
-  item->call_flags = call.flags & ~CTDB_CALL_WANT_READONLY;
+  item->call_flags = flags_of(call);
+  item->since = now;
   item->callid = call.callid;
   item->hopcount = call.hopcount;
   keep_data(*item, call.data);
@@ -99,9 +110,12 @@ void Migration::refuse_remote(uint32_t node, uint32_t reqid, std::string_view te
   ctx_.out.to_router(0, ctx_.built);
 }
 
-void Migration::count_hops(Database& db, uint32_t hops) {
+void Migration::count_hops(Database& db, RecordEntry& entry, uint32_t hops, TimeNs now) {
   ctx_.counts.hops_max = std::max<uint64_t>(ctx_.counts.hops_max, hops);
   db.statistics.hops(hops);
+  entry.heat.note_hops(hops);
+  const uint32_t many = ctx_.options.sticky.hops;
+  if (many > 0 && hops >= many) entry.heat.make_sticky(now, ctx_.options.sticky.duration);
 }
 
 void Migration::count_move(Activity& activity, TimeNs now) {
@@ -112,6 +126,8 @@ void Migration::count_move(Activity& activity, TimeNs now) {
   entry.moved_second = second;
   if (entry.moved_count < UINT16_MAX) ++entry.moved_count;
   activity.db->statistics.hot_keys.note(entry.key(), entry.moved_count);
+  if ((activity.db->flags & CTDB_DB_STICKY) != 0 && entry.moved_count >= kMovesMakeSticky)
+    entry.heat.make_sticky(now, ctx_.options.sticky.duration);
 }
 
 // At the lmaster: the owner has given the record to packet.dmaster.
@@ -181,7 +197,7 @@ void Migration::reply_error(const Header& header, const ReplyErrorPacket& packet
     asked->told = true;
     return;
   }
-  asked->migrating = false;
+  end_question(*asked);
   drop_all(asked->joined);
   process(*asked, now);
 }
@@ -234,7 +250,7 @@ void Migration::close() {
       }
     }
     activity.queue = kept;
-    activity.migrating = false;
+    end_question(activity);
     drop_rewrite(activity);
     cancel_header_job(ctx_, activity);
     end_hold(activity);
@@ -268,7 +284,7 @@ void Migration::drop_database(Database& database) {
     end_pushes(activity);
     drop_all(activity.queue);
     drop_all(activity.joined);
-    activity.migrating = false;
+    end_question(activity);
     lose_hold(activity);
     drop_rewrite(activity);
     cancel_header_job(ctx_, activity);

@@ -41,7 +41,8 @@ void Recovery::add_claim(Database& db, RecordEntry& entry) {
   ++account(db).claimed;
   Member& to = *member(ctx_.lmaster(entry));
   if (to.pnn == ctx_.self) {
-    if (!keep_claim(db, entry, {to.pnn, entry.dmaster, entry.rsn, entry.data_size})) fail("too many records");
+    const Claim own{to.pnn, entry.dmaster, entry.rsn, entry.data_size, is_read_only_copy(entry.flags)};
+    if (!keep_claim(db, entry, own)) fail("too many records");
     return;
   }
   if (to.claims.db_id != db.id) flush_claims(to);
@@ -120,8 +121,9 @@ void Recovery::take_claims(Member& from, const RecordClaims& message) {
     if (i + kNearAhead < claims.size()) db->index.will_find_next(hashes[i + kNearAhead]);
     const RecordClaim& claim = claims[i];
     const bool kept =
-        claim.key.size() <= kKeyBytesMax && keep_claim(*db, db->entry(claim.key, hashes[i]),
-                                                       {from.pnn, claim.dmaster, claim.rsn, claim.data_size});
+        claim.key.size() <= kKeyBytesMax &&
+        keep_claim(*db, db->entry(claim.key, hashes[i]),
+                   {from.pnn, claim.dmaster, claim.rsn, claim.data_size, is_read_only_copy(claim.flags)});
     if (!kept) ctx_.refuse("a claim that is no business of this node, or is here already");
     news = news || kept;
   }
@@ -162,32 +164,37 @@ void Recovery::decide_slice() {
 void Recovery::decide(const ClaimedKey& key) {
   RecordEntry& entry = *key.entry;
   const Claim* winner = &claims_[entry.first_claim].claim;
+  uint32_t readable = 0;
   for (uint32_t at = entry.first_claim; at != RecordEntry::kNoClaim; at = claims_[at].next) {
     if (wins_over(claims_[at].claim, *winner)) winner = &claims_[at].claim;
+    if (claims_[at].claim.readable) ++readable;
   }
+  // An owner that is there knows of read-only copies; one that is made now hears of those that are left.
+  const bool delegated = readable > (winner->readable ? 1u : 0u);
   ++statistics_.records_decided;
   ++account(*key.db).decided;
   if (!winner->owns()) {
     ++statistics_.records_assigned;
     ++account(*key.db).assigned;
-    assign(*key.db, entry, winner->holder, *winner);
+    assign(*key.db, entry, winner->holder, *winner, delegated);
   }
   entry.lost = false;
   for (uint32_t at = entry.first_claim; at != RecordEntry::kNoClaim; at = claims_[at].next) {
     const Claim& claim = claims_[at].claim;
-    if (claim.holder != winner->holder && claim.owns()) assign(*key.db, entry, claim.holder, *winner);
+    if (claim.holder != winner->holder && claim.owns()) assign(*key.db, entry, claim.holder, *winner, false);
   }
   entry.pointer_generation = ctx_.generation;
   // This node's own copy gets its new dmaster when its file has it.
   if (!ctx_.owns(entry) && winner->holder != ctx_.self) entry.dmaster = winner->holder;
 }
 
-void Recovery::assign(Database& db, const RecordEntry& entry, uint32_t holder, const Claim& winner) {
+void Recovery::assign(Database& db, const RecordEntry& entry, uint32_t holder, const Claim& winner,
+                      bool delegated) {
   Member& to = *member(holder);
   if (to.assignments.db_id != db.id) flush_assignments(to);
   to.assignments.db_id = db.id;
   to.assignments.assignments.push_back(
-      {to_bytes(entry.key()), winner.rsn, winner.holder, is_lost(entry.last_owner)});
+      {to_bytes(entry.key()), winner.rsn, winner.holder, is_lost(entry.last_owner), delegated});
   to.assignment_bytes += entry.key_size + kAssignmentBytes;
   if (to.assignment_bytes >= kBatchBytes) flush_assignments(to);
 }
@@ -312,6 +319,7 @@ void Recovery::take_assignments(Member& from, const RecordAssign& message, TimeN
     activity.job_dmaster = assignment.dmaster;
     activity.job_rsn = assignment.rsn;
     activity.job_older = assignment.older;
+    activity.job_delegated = assignment.delegated;
     set_header_job(ctx_, activity, promote ? HeaderJob::kPromote : HeaderJob::kPoint);
     migration_.process(activity, now);
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "ctdb-store/core/rules.h"
 #include "libctdbipc/base/hash.h"
 #include "libctdbipc/wire/reader.h"
 
@@ -171,10 +172,32 @@ void StoreControls::get_db_seqnum(const ControlOrigin& origin, const ReqControl&
   ok(origin, number);
 }
 
-void StoreControls::get_db_statistics(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
+namespace {
+
+// In the place of a hot key.
+void describe_heat(uint8_t* at, const RecordEntry& entry, TimeNs now) {
+  uint32_t state = entry.heat.is_sticky(now) ? db_statistics::kKeyIsSticky : 0;
+  if (has_delegations(entry.flags) || is_read_only_copy(entry.flags)) state |= db_statistics::kKeyIsRead;
+  store(at + db_statistics::kKeyWait, entry.heat.waited_us);
+  store(at + db_statistics::kKeyHops, entry.heat.hops);
+  store(at + db_statistics::kKeyReads, entry.heat.reads_most);
+  store(at + db_statistics::kKeyState, state);
+}
+
+}  // namespace
+
+void StoreControls::get_db_statistics(const ControlOrigin& origin, const ReqControl& control, TimeNs now) {
   const Database* db = database(origin, control);
   if (db == nullptr) return;
-  ok(origin, db->statistics.encode(static_cast<uint32_t>(db->chain_waits.size())));
+  Bytes image = db->statistics.encode(static_cast<uint32_t>(db->chain_waits.size()));
+  uint8_t* at = image.data() + db_statistics::kKeys;
+  for (const HotKeys::Key& hot : db->statistics.hot_keys.all()) {
+    if (const RecordEntry* entry = db->index.find(hot.key, jenkins_hash(hot.key));
+        hot.count > 0 && entry != nullptr)
+      describe_heat(at, *entry, now);
+    at += db_statistics::kKeyBytes;
+  }
+  ok(origin, image);
 }
 
 // From this node's router, which answers the client.
@@ -183,11 +206,18 @@ void StoreControls::reset_statistics(const ControlOrigin& origin, const ReqContr
   ok(origin);
 }
 
+// The classic daemon sets it on one node only. Here the others hear of it at once, newcomers from the next recovery.
+void StoreControls::set_attribute(Database& db, uint8_t flag) {
+  if ((db.flags & flag) != 0) return;
+  db.flags |= flag;
+  if (ctx_.is_open()) migration_.tell_of_database(db);
+}
+
 void StoreControls::set_db_readonly(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
   Database* db = database(origin, control);
   if (db == nullptr) return;
   if (db->full_copy()) return refuse(origin, db->name + " is not volatile: every node has all of it");
-  db->flags |= CTDB_DB_READONLY;
+  set_attribute(*db, CTDB_DB_READONLY);
   ok(origin);
 }
 
@@ -195,7 +225,7 @@ void StoreControls::set_db_sticky(const ControlOrigin& origin, const ReqControl&
   Database* db = database(origin, control);
   if (db == nullptr) return;
   if (db->full_copy()) return refuse(origin, db->name + " is not volatile: every node has all of it");
-  db->flags |= CTDB_DB_STICKY;
+  set_attribute(*db, CTDB_DB_STICKY);
   ok(origin);
 }
 

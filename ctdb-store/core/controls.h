@@ -94,6 +94,7 @@ class StoreControls {
   void reset_statistics(const ControlOrigin&, const ReqControl&, TimeNs);
   void set_db_readonly(const ControlOrigin&, const ReqControl&, TimeNs);
   void set_db_sticky(const ControlOrigin&, const ReqControl&, TimeNs);
+  void set_attribute(Database& db, uint8_t flag);
   void schedule_for_deletion(const ControlOrigin&, const ReqControl&, TimeNs);
   void traverse_start(const ControlOrigin&, const ReqControl&, TimeNs);
   void traverse_all(const ControlOrigin&, const ReqControl&, TimeNs);

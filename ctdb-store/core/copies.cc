@@ -27,9 +27,13 @@ bool becomes_ours(const RecordEntry& entry) {
 }
 
 // A client has changed the record and waits to hear that it is elsewhere.
+bool is_unlock(const Waiting& item) {
+  return item.kind == Waiting::Kind::kPush && item.endpoint != 0;
+}
+
 bool has_unlock(const WaitingList& list) {
   for (const Waiting* item = list.front(); item != nullptr; item = item->next) {
-    if (item->kind == Waiting::Kind::kPush && item->endpoint != 0) return true;
+    if (is_unlock(*item)) return true;
   }
   return false;
 }
@@ -108,8 +112,14 @@ bool Migration::needs_push(const Activity& activity, ByteView data) const {
   const size_t wanted = copies_beside(ctx_, *activity.db);
   if (wanted == 0) return false;
   if (has_unlock(activity.covered) || has_unlock(activity.queue)) return true;
-  return entry.copied_generation != ctx_.generation || entry.copied_nodes != wanted ||
-         entry.copied_print != fingerprint(data);
+  return !copies_are_out(activity) || entry.copied_print != fingerprint(data);
+}
+
+// Unless the data have changed since.
+bool Migration::copies_are_out(const Activity& activity) const {
+  const RecordEntry& entry = *activity.entry;
+  const size_t wanted = copies_beside(ctx_, *activity.db);
+  return wanted == 0 || (entry.copied_generation == ctx_.generation && entry.copied_nodes == wanted);
 }
 
 void Migration::send_copies(Activity& activity, uint64_t rsn, uint32_t flags, ByteView data) {
@@ -120,14 +130,17 @@ void Migration::send_copies(Activity& activity, uint64_t rsn, uint32_t flags, By
   activity.push_print = fingerprint(data);
   activity.awaited = ctx_.placement.nodes_beside(activity.entry->hash, ctx_.self, copies_beside(ctx_, db));
   activity.push_nodes = static_cast<uint8_t>(activity.awaited.size());
-  const Bytes payload = RecordCopy{db.id, rsn, flags, activity.entry->key(), data}.encode();
+  send_to_awaited(activity, RecordCopy{db.id, rsn, flags, activity.entry->key(), data}.encode());
+  ++ctx_.counts.copies_pushed;
+}
+
+void Migration::send_to_awaited(const Activity& activity, const Bytes& payload) {
   for (uint32_t node : activity.awaited) {
     Header header = ctx_.header_to(node, activity.push_reqid);
     header.operation = static_cast<uint32_t>(Operation::RECORD_COPY);
     build_own(ctx_.built, header, payload);
     ctx_.out.to_router(0, ctx_.built);
   }
-  ++ctx_.counts.copies_pushed;
 }
 
 void Migration::record_copied(const Header& header, const RecordCopied& packet, TimeNs now) {
@@ -138,7 +151,9 @@ void Migration::record_copied(const Header& header, const RecordCopied& packet, 
       std::erase(activity->awaited, header.srcnode) == 0) {
     return ctx_.refuse("it answers no copy that was sent");
   }
-  if (activity->awaited.empty()) end_push(*activity, now);
+  if (!activity->awaited.empty()) return;
+  if (activity->revoking) return end_revoke(*activity, now);
+  end_push(*activity, now);
 }
 
 void Migration::end_push(Activity& activity, TimeNs now) {
@@ -194,7 +209,8 @@ void Migration::record_copy(const Header& header, const RecordCopy& packet, Time
     return ctx_.rule_broken("of no database or member that is known, or a key that is too long");
   Activity& activity = ctx_.activities.attach(*db, db->entry(packet.key));
   Waiting* item = ctx_.waiting.take();
-  item->kind = Waiting::Kind::kCopy;
+  const bool revoked = (packet.flags & CTDB_RECORD_RO_REVOKING_READONLY) != 0;
+  item->kind = revoked ? Waiting::Kind::kRevoke : Waiting::Kind::kCopy;
   item->node = header.srcnode;
   item->reqid = header.reqid;
   item->rsn = packet.rsn;
@@ -204,13 +220,18 @@ void Migration::record_copy(const Header& header, const RecordCopy& packet, Time
   process(activity, now);
 }
 
+// false: it contradicts what is known here.
+bool Migration::is_news_of_owner(const RecordEntry& entry, const Waiting& copy) const {
+  const bool other_owner = ctx_.lmaster(entry) == ctx_.self && entry.pointer_generation == ctx_.generation &&
+                           entry.dmaster != copy.node;
+  return !ctx_.owns(entry) && !other_owner && (!entry.in_file || copy.rsn >= entry.rsn);
+}
+
 // A copy never replaces what is newer. Its header names the owner, which is true while the owner waits for the answer.
 bool Migration::step_copy(Activity& activity, bool& held, TimeNs now) {
   RecordEntry& entry = *activity.entry;
   const Waiting& copy = *activity.queue.front();
-  const bool other_owner = ctx_.lmaster(entry) == ctx_.self && entry.pointer_generation == ctx_.generation &&
-                           entry.dmaster != copy.node;
-  if (ctx_.owns(entry) || other_owner || (entry.in_file && copy.rsn < entry.rsn)) {
+  if (!is_news_of_owner(entry, copy)) {
     ctx_.rule_broken(copy.node, static_cast<uint32_t>(Operation::RECORD_COPY),
                      "older than the record here, or of another owner");
     finish(activity.queue.pop());
@@ -219,13 +240,17 @@ bool Migration::step_copy(Activity& activity, bool& held, TimeNs now) {
   if (!lock(activity, held, now)) return false;
   if (!write_record(ctx_, activity, {copy.rsn, copy.node, copy.record_flags & ~kReadOnlyFlags}, copy.data))
     return retry_later(activity, now);
-  Header header = ctx_.header_to(copy.node, copy.reqid);
-  header.operation = static_cast<uint32_t>(Operation::RECORD_COPIED);
-  build_own(ctx_.built, header, RecordCopied{activity.db->id, entry.key()}.encode());
-  ctx_.out.to_router(0, ctx_.built);
+  answer_copy(activity, copy);
   ++ctx_.counts.copies_held;
   finish(activity.queue.pop());
   return true;
+}
+
+void Migration::answer_copy(const Activity& activity, const Waiting& copy) {
+  Header header = ctx_.header_to(copy.node, copy.reqid);
+  header.operation = static_cast<uint32_t>(Operation::RECORD_COPIED);
+  build_own(ctx_.built, header, RecordCopied{activity.db->id, activity.entry->key()}.encode());
+  ctx_.out.to_router(0, ctx_.built);
 }
 
 // ---- renewal: a new generation has other members, so what is owned gets its copies anew ----
@@ -234,6 +259,28 @@ void Migration::renew_copies() {
   const auto& all = ctx_.databases.all();
   renewing_ = std::ranges::any_of(all, [](const auto& db) { return db->copies > 1; });
   if (renewing_) renewal_walk_.start(ctx_.databases);
+}
+
+// A push for which nobody waits.
+Waiting* Migration::renewal() {
+  Waiting* item = ctx_.waiting.take();
+  item->kind = Waiting::Kind::kPush;
+  item->endpoint = 0;
+  item->data.clear();
+  ++renewals_;
+  return item;
+}
+
+// Before what is at the front of the queue. Clients that wait for the same come along: needs_push() would else say so again.
+void Migration::push_first(Activity& activity) {
+  WaitingList first, others;
+  while (!activity.queue.empty()) {
+    Waiting* item = activity.queue.pop();
+    (is_unlock(*item) ? first : others).push(item);
+  }
+  if (first.empty()) first.push(renewal());
+  others.take_in_front(first);
+  activity.queue = others;
 }
 
 bool Migration::has_work() const {
@@ -252,12 +299,7 @@ void Migration::work(TimeNs now) {
     const bool done = entry->copied_generation == ctx_.generation && entry->copied_nodes == wanted;
     if (wanted == 0 || done || !(ctx_.owns(*entry) || becomes_ours(*entry))) continue;
     Activity& activity = ctx_.activities.attach(*db, *entry);
-    Waiting* item = ctx_.waiting.take();
-    item->kind = Waiting::Kind::kPush;
-    item->endpoint = 0;
-    item->data.clear();
-    activity.queue.push(item);
-    ++renewals_;
+    activity.queue.push(renewal());
     process(activity, now);
   }
 }
@@ -267,6 +309,7 @@ void Migration::work(TimeNs now) {
 void Migration::end_pushes(Activity& activity) {
   activity.queue.take_in_front(activity.covered);
   activity.pushing = activity.leaving = false;
+  activity.revoking = activity.revoked = activity.revoke_wanted = false;
   activity.awaited.clear();
 }
 

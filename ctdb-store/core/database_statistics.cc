@@ -58,6 +58,8 @@ Bytes DatabaseStatistics::encode(uint32_t waiting) const {
   store(at + layout::kLockFailed, lock_failed);
   put_latency(at + layout::kLatency, lock_latency);
   put_latency(at + layout::kVacuumLatency, vacuum_latency);
+  store(at + layout::kDelegations, delegations);
+  store(at + layout::kDelegationsRevoked, delegations_revoked);
   for (size_t i = 0; i < layout::kBuckets; ++i) {
     store(at + layout::kLockBuckets + 4 * i, lock_buckets[i]);
     store(at + layout::kHopBuckets + 4 * i, hop_buckets[i]);

@@ -53,7 +53,9 @@ struct DatabaseStatistics {
   // The image of GET_DB_STATISTICS. `waiting`: chains waited for now.
   Bytes encode(uint32_t waiting) const;
 
-  uint32_t lock_failed = 0;  // waits that a lock worker could not end
+  uint32_t lock_failed = 0;          // waits that a lock worker could not end
+  uint32_t delegations = 0;          // read-only copies given to other nodes
+  uint32_t delegations_revoked = 0;  // how often all of a record's came to their end
   Latency lock_latency;
   Latency vacuum_latency;  // from the look at deleted records until a batch of them is removed
   std::array<uint32_t, db_statistics::kBuckets> lock_buckets{};

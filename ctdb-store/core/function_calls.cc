@@ -58,9 +58,11 @@ bool Migration::send_function(Activity& activity) {
 }
 
 void Migration::reply_call(const Header& header, const ReplyCall& packet, TimeNs now) {
+  if (const auto asked = asked_.find(header.reqid); asked != asked_.end() && ctx_.is_member(header.srcnode))
+    return read_only_copy(*asked->second, header, packet, now);
   const auto sent = sent_.find(header.reqid);
   if (sent == sent_.end() || !ctx_.is_member(header.srcnode))
-    return ctx_.refuse("it answers no function of this node, or comes from no member");
+    return ctx_.refuse("it answers no call of this node, or comes from no member");
   Activity& activity = *sent->second.activity;
   if (!ctx_.owns(*activity.entry)) activity.entry->function_node = header.srcnode;
   function_answered(header.reqid, packet.status, packet.data);

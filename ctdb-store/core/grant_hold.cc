@@ -50,6 +50,27 @@ bool Migration::on_hold(Activity& activity, bool& held, TimeNs now) {
   return true;
 }
 
+// A record that moves too often stays for a while wherever it comes, so that local clients get some work done.
+bool Migration::is_pinned(Activity& activity, TimeNs now) {
+  const TimeNs until = activity.entry->heat.pinned_until(now, ctx_.options.sticky.pindown);
+  if (until == 0) return false;
+  ctx_.timers.set(activity.timer, until);
+  return true;
+}
+
+// Local clients' calls come before those of other nodes. false: there are none.
+bool Migration::locals_first(Activity& activity) {
+  WaitingList locals, others;
+  while (!activity.queue.empty()) {
+    Waiting* item = activity.queue.pop();
+    (item->is_clients() ? locals : others).push(item);
+  }
+  const bool any = !locals.empty();
+  others.take_in_front(locals);
+  activity.queue = others;
+  return any;
+}
+
 // With the chain held: somebody was at the record since it was granted, as often as it was granted.
 bool Migration::client_had_turn(Activity& activity) {
   RecordEntry& entry = *activity.entry;

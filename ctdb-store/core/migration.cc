@@ -62,11 +62,16 @@ bool Migration::step(Activity& activity, bool& held, TimeNs now) {
   if (activity.holder != 0) return false;
   if (!ctx_.is_open()) return false;
   if (activity.away) return step_unhide(activity, held, now);
+  if (wants_revoke(activity)) return step_revoke(activity, held, now);
+  activity.revoke_wanted = false;
   if (activity.rewrite != nullptr) return step_rewrite(activity, held, now);
   if (activity.queue.empty() || activity.leaving) return false;
-  // What arrives becomes this node's all the same: it is nobody else's.
-  if (activity.db->frozen && activity.queue.front()->kind != Waiting::Kind::kArrival) return false;
-  switch (activity.queue.front()->kind) {
+  const Waiting::Kind kind = activity.queue.front()->kind;
+  // What arrives becomes this node's all the same: it is nobody else's. And the owner, frozen too, waits for the end of copies.
+  const bool goes_on = kind == Waiting::Kind::kArrival || kind == Waiting::Kind::kReadOnlyCopy ||
+                       kind == Waiting::Kind::kRevoke;
+  if (activity.db->frozen && !goes_on) return false;
+  switch (kind) {
     case Waiting::Kind::kLocalCall:
       return step_local(activity, held, now);
     case Waiting::Kind::kRemoteCall:
@@ -78,6 +83,10 @@ bool Migration::step(Activity& activity, bool& held, TimeNs now) {
       return step_push(activity, held, now);
     case Waiting::Kind::kCopy:
       return step_copy(activity, held, now);
+    case Waiting::Kind::kReadOnlyCopy:
+      return step_read_only_copy(activity, held, now);
+    case Waiting::Kind::kRevoke:
+      return step_revoked(activity, held, now);
     case Waiting::Kind::kRewrite:  // never in the queue
       break;
   }
@@ -86,6 +95,11 @@ bool Migration::step(Activity& activity, bool& held, TimeNs now) {
 
 bool Migration::step_local(Activity& activity, bool& held, TimeNs now) {
   RecordEntry& entry = *activity.entry;
+  const bool may_read = ctx_.owns(entry) ? has_delegations(entry.flags) : is_read_only_copy(entry.flags);
+  if (may_read && activity.queue.front()->only_reads()) {
+    if (serve_reader(activity, held, now)) return true;
+    if (!held) return false;
+  }
   if (ctx_.owns(entry) && is_hold(*activity.queue.front())) return step_hold(activity, held, now);
   if (ctx_.owns(entry) && is_function(*activity.queue.front())) return step_function(activity, held, now);
   if (ctx_.owns(entry)) {
@@ -118,7 +132,7 @@ bool Migration::step_remote(Activity& activity, bool& held, TimeNs now) {
   if (call.node == ctx_.self && ctx_.owns(entry)) {
     // Our own call has come home: the record is here already.
     if (activity.migrating && activity.reqid == call.reqid) {
-      activity.migrating = false;
+      end_question(activity);
       finish(activity.queue.pop());
       activity.queue.take_in_front(activity.joined);
     } else {
@@ -127,14 +141,33 @@ bool Migration::step_remote(Activity& activity, bool& held, TimeNs now) {
     return true;
   }
   if (ctx_.owns(entry)) {
+    if (is_pinned(activity, now)) return locals_first(activity);
     if (activity.pushing || on_hold(activity, held, now) || !lock(activity, held, now)) return false;
-    if (!give_up(activity, call, now)) return retry_later(activity, now);
-    if (activity.leaving) return false;
+    return step_asked(activity, now);
   } else if (unborn_here(entry)) {
     give_unborn(activity, call);
   } else {
     redirect(activity, call);
   }
+  finish(activity.queue.pop());
+  return true;
+}
+
+// Another node's call meets the record, with the chain locked: it gets the value, or the record.
+bool Migration::step_asked(Activity& activity, TimeNs now) {
+  RecordEntry& entry = *activity.entry;
+  const Waiting& call = *activity.queue.front();
+  call.only_reads() ? entry.heat.note_read(now) : entry.heat.note_change(now);
+  entry.heat.note_wait(now - call.since);
+  bool copy = delegates(activity, call, now);
+  if (copy) {
+    const ByteView data = read_data(ctx_, activity);
+    // What another node sees is safe.
+    if (needs_push(activity, data)) return push_first(activity), true;
+    copy = data.size() <= kDataBytesMax;
+  }
+  if (!(copy ? delegate(activity) : give_up(activity, call, now))) return retry_later(activity, now);
+  if (activity.leaving) return false;
   finish(activity.queue.pop());
   return true;
 }
@@ -149,6 +182,7 @@ bool Migration::step_arrival(Activity& activity, bool& held, TimeNs now) {
   Waiting* arrival = activity.queue.pop();
   const RecordHeader header{arrival->rsn, ctx_.self, arrival->record_flags};
   if (become_owner(activity, header, arrival->data, now)) {
+    activity.entry->heat.note_arrival(now);
     count_move(activity, now);
     finish(arrival);
     return true;
@@ -174,13 +208,22 @@ void Migration::ask(Activity& activity, const Waiting& call) {
       whom_to_ask(ctx_.self, ctx_.lmaster(entry), entry.dmaster, ctx_.is_member(entry.dmaster));
   activity.migrating = true;
   activity.told = false;
+  asked_.erase(activity.reqid);
   activity.reqid = ctx_.new_reqid();
   // A function runs when the record is here.
   const bool function = is_function(call);
+  if (call.only_reads()) asked_[activity.reqid] = &activity;
+  const uint32_t callid = call.only_reads() ? CTDB_FUNC_FETCH_WITH_HEADER : call.callid;
   build(ctx_.built, ctx_.header_to(node, activity.reqid),
-        ReqCall{call.call_flags, activity.db->id, function ? CTDB_FUNC_NULL : call.callid, 0, entry.key(),
+        ReqCall{call.call_flags, activity.db->id, function ? CTDB_FUNC_NULL : callid, 0, entry.key(),
                 function ? ByteView() : ByteView(call.data)});
   ctx_.out.to_router(0, ctx_.built);
+}
+
+// Answered, or not to be any more.
+void Migration::end_question(Activity& activity) {
+  activity.migrating = false;
+  asked_.erase(activity.reqid);
 }
 
 // The record is here: the local calls at the front of the queue are answered in order.
@@ -218,7 +261,7 @@ bool Migration::become_owner(Activity& activity, const RecordHeader& arrived, By
     (activity.migrating ? activity.joined : activity.queue).take_in_front(calls);
     return false;
   }
-  activity.migrating = false;
+  end_question(activity);
   entry.granted = 0;
   entry.functions_in_row = 0;
   entry.lost = false;
@@ -232,12 +275,15 @@ void Migration::answer_locals(Activity& activity, WaitingList& calls, uint64_t r
                               TimeNs now) {
   RecordEntry& entry = *activity.entry;
   uint32_t granted = 0;
+  bool changes = false;
   while (!calls.empty()) {
     Waiting* call = calls.pop();
     if (!call->gone) {
       if (call_stores(call->callid)) ++rsn;
       answer(*call, {rsn, ctx_.self, entry.flags}, data);
+      entry.heat.note_wait(now - call->since);
       if (call->callid == CTDB_FUNC_NULL) ++granted;
+      changes = changes || (call->callid == CTDB_FUNC_NULL && !call->only_reads());
     }
     finish(call);
   }
@@ -246,6 +292,7 @@ void Migration::answer_locals(Activity& activity, WaitingList& calls, uint64_t r
   entry.granted = static_cast<uint16_t>(std::min<uint32_t>(entry.granted + granted, 0xFFFF));
   entry.granted_until = now + (ctx_.options.grant_hold << entry.hold_doublings);
   entry.granted_print = fingerprint(data);
+  if (changes) entry.heat.note_change(now);
 }
 
 void Migration::answer(const Waiting& call, const RecordHeader& header, ByteView data) {

@@ -37,6 +37,8 @@ class Migration : public ChainLocks::User {
   void reply_call(const Header& header, const ReplyCall& packet, TimeNs now);
   void record_copy(const Header& header, const RecordCopy& packet, TimeNs now);
   void record_copied(const Header& header, const RecordCopied& packet, TimeNs now);
+  // Read-only copies of a record that this node owns come to their end.
+  void revoke(Database& db, RecordEntry& entry, TimeNs now);
   // A record that this node owns goes to `node` as if that had asked for it.
   void give(Database& db, const RecordEntry& entry, uint32_t node, TimeNs now);
   // Nobody has ever had the record, or nobody has it any more, and this node is the one to say so.
@@ -91,6 +93,10 @@ class Migration : public ChainLocks::User {
   bool step_arrival(Activity& activity, bool& held, TimeNs now);
   bool step_push(Activity& activity, bool& held, TimeNs now);
   bool step_copy(Activity& activity, bool& held, TimeNs now);
+  bool step_asked(Activity& activity, TimeNs now);
+  bool step_revoke(Activity& activity, bool& held, TimeNs now);
+  bool step_read_only_copy(Activity& activity, bool& held, TimeNs now);
+  bool step_revoked(Activity& activity, bool& held, TimeNs now);
   bool lock(Activity& activity, bool& held, TimeNs now);
   bool step_hold(Activity& activity, bool& held, TimeNs now);
   bool step_function(Activity& activity, bool& held, TimeNs now);
@@ -102,6 +108,7 @@ class Migration : public ChainLocks::User {
 
   void set_pointer(RecordEntry& entry, uint32_t dmaster);
   void ask(Activity& activity, const Waiting& call);
+  void end_question(Activity& activity);
   Activity* busy_record(uint32_t db_id, ByteView key) const;
   static bool is_hold(const Waiting& call);
   static bool is_function(const Waiting& call);
@@ -145,13 +152,30 @@ class Migration : public ChainLocks::User {
   void pushed(Activity& activity);
   static void end_pushes(Activity& activity);
   void note_arrived_copies(Activity& activity, ByteView data);
+  bool copies_are_out(const Activity& activity) const;
+  void push_first(Activity& activity);
+  Waiting* renewal();
+  void send_to_awaited(const Activity& activity, const Bytes& payload);
+  void answer_copy(const Activity& activity, const Waiting& copy);
+  bool is_news_of_owner(const RecordEntry& entry, const Waiting& copy) const;
+
+  // Read-only copies (delegations.cc).
+  bool wants_revoke(const Activity& activity) const;
+  bool send_revokes(Activity& activity);
+  void end_revoke(Activity& activity, TimeNs now);
+  bool delegates(const Activity& activity, const Waiting& call, TimeNs now) const;
+  bool delegate(Activity& activity);
+  bool serve_reader(Activity& activity, bool& held, TimeNs now);
+  void read_only_copy(Activity& activity, const Header& header, const ReplyCall& packet, TimeNs now);
 
   // The grant hold: true while the record must stay for its local clients; it will be looked at again.
   bool on_hold(Activity& activity, bool& held, TimeNs now);
+  bool is_pinned(Activity& activity, TimeNs now);
+  static bool locals_first(Activity& activity);
   bool client_had_turn(Activity& activity);
   void end_hold(Activity& activity);
 
-  void count_hops(Database& db, uint32_t hops);
+  void count_hops(Database& db, RecordEntry& entry, uint32_t hops, TimeNs now);
   void count_move(Activity& activity, TimeNs now);
   void finish(Waiting* item);
   void drop_all(WaitingList& list);
@@ -174,6 +198,8 @@ class Migration : public ChainLocks::User {
   };
   std::map<uint32_t, SentFunction> sent_;
   FunctionOutcome outcome_;
+  // Questions for a value, by their reqid.
+  std::unordered_map<uint32_t, Activity*> asked_;
 };
 
 }  // namespace ctdb

@@ -7,7 +7,7 @@
 // Invariants:
 //  1. dmaster == self of the node: the record is in the file with a header that says the same.
 //  2. in_file: the file has a record with this rsn, dmaster and flags (but CTDB_RECORD_MAY_BE_OLDER, which clients take
-//     away: read_data() looks). Otherwise rsn is 0 and dmaster is the lmaster's pointer (pointer_generation == the open
+//     away, and RO_HAVE_READONLY, which a keeper does: read_data() looks). Otherwise rsn is 0 and dmaster is the lmaster's pointer (pointer_generation == the open
 //     generation) or a hint that may be wrong.
 //  3. Entries do not move. A cursor that stands on an entry which is removed moves on to the next one.
 #ifndef CTDB_STORE_CORE_RECORD_INDEX_H_
@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "ctdb-store/core/heat.h"
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/base/time.h"
 #include "libctdbipc/wire/layout.h"
@@ -79,6 +80,11 @@ struct RecordEntry {
   // the node that answered last, a hint.
   uint32_t function_node = CTDB_UNKNOWN_PNN;
   uint32_t functions_in_row = 0;
+
+  // Read-only copies (delegations.cc), at an owner whose header says that there are some: bit i: node i may have one. None or
+  // the highest: any member.
+  uint64_t readers = 0;
+  Heat heat;
 };
 
 class RecordIndex {

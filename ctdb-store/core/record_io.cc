@@ -36,7 +36,9 @@ ByteView read_data(StoreContext& context, Activity& activity) {
   if (!entry.in_file || !activity.db->file->fetch(entry.key(), context.value)) return {};
   const std::optional<RecordHeader> header = read_record_header(context.value);
   if (!header) return {};
-  if ((header->flags & CTDB_RECORD_MAY_BE_OLDER) == 0) entry.flags &= ~CTDB_RECORD_MAY_BE_OLDER;
+  // Taken away by clients, and by a keeper that fences.
+  constexpr uint32_t kTakenByOthers = CTDB_RECORD_MAY_BE_OLDER | CTDB_RECORD_RO_HAVE_READONLY;
+  entry.flags &= header->flags | ~kTakenByOthers;
   return ByteView(context.value).subspan(CTDB_RECORD_HEADER_SIZE);
 }
 
@@ -94,17 +96,24 @@ bool run_header_job(StoreContext& context, Activity& activity) {
   bool changes = true;
   switch (activity.job) {
     case HeaderJob::kTakeAway:
-      changes = context.owns(entry);
-      header.dmaster = CTDB_UNKNOWN_PNN;
+      changes = context.owns(entry) || is_read_only_copy(entry.flags);
+      if (context.owns(entry)) header.dmaster = CTDB_UNKNOWN_PNN;
+      header.flags &= ~kReadOnlyFlags;
       break;
     case HeaderJob::kPoint:
       header.dmaster = activity.job_dmaster;
+      header.flags &= ~kReadOnlyFlags;
       break;
     default:  // kPromote
       header.dmaster = context.self;
       header.rsn = std::max(entry.rsn, activity.job_rsn) + 1;
       header.flags &= ~kReadOnlyFlags;
       if (activity.job_older) header.flags |= CTDB_RECORD_MAY_BE_OLDER;
+      if (!activity.job_delegated) break;
+      // Which members have them its last owner knew.
+      header.rsn += kFirstDelegationRsn - 1;
+      header.flags |= CTDB_RECORD_RO_HAVE_DELEGATIONS;
+      entry.readers = 0;
   }
   if (changes && !write_record(context, activity, header, data)) return false;
   if (activity.job == HeaderJob::kPoint) entry.pointer_generation = context.generation;

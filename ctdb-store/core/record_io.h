@@ -13,7 +13,7 @@ namespace ctdb {
 inline constexpr TimeNs kFileRetry = 100 * kMillisecond;
 
 // The record's data, a loan in context.value; empty when there is no record or it is too short to have data. The entry's
-// flags are what the file has afterwards.
+// flags are what the file has afterwards (as far as others than the store may take any away).
 ByteView read_data(StoreContext& context, Activity& activity);
 // false: the write failed.
 bool write_record(StoreContext& context, Activity& activity, const RecordHeader& header, ByteView data);

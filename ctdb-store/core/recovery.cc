@@ -120,7 +120,9 @@ void Recovery::header_slice(TimeNs now) {
       walk_job_ = HeaderJob::kNone;
       return;
     }
-    const bool concerned = walk_job_ == HeaderJob::kDiscard ? entry->in_file : ctx_.owns(*entry);
+    const bool concerned = walk_job_ == HeaderJob::kDiscard
+                               ? entry->in_file
+                               : ctx_.owns(*entry) || is_read_only_copy(entry->flags);
     if (!concerned) continue;
     Activity& activity = ctx_.activities.attach(*db, *entry);
     set_header_job(ctx_, activity, walk_job_);

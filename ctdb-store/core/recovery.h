@@ -123,7 +123,7 @@ class Recovery {
   bool keep_claim(Database& db, RecordEntry& entry, const Claim& claim);
   void decide_slice();
   void decide(const ClaimedKey& key);
-  void assign(Database& db, const RecordEntry& entry, uint32_t holder, const Claim& winner);
+  void assign(Database& db, const RecordEntry& entry, uint32_t holder, const Claim& winner, bool delegated);
   void flush_assignments(Member& to);
   void end_assignments();
   void tidy_slice();

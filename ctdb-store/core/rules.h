@@ -30,6 +30,16 @@ Kept server_store_rule(const RecordHeader& header, bool has_data, bool self_is_l
 // Whether a call of this function stores the record again on a node that owns it (rsn + 1).
 bool call_stores(uint32_t callid);
 
+// Read-only copies (client-semantics §6). The first one counts the owner's rsn up by the one number, a copy's is lower by the other,
+// and the end of them counts it up again.
+inline constexpr uint64_t kFirstDelegationRsn = 3, kDelegatedRsnBelow = 2, kRevokedRsn = 2;
+inline bool has_delegations(uint32_t record_flags) {
+  return (record_flags & CTDB_RECORD_RO_HAVE_DELEGATIONS) != 0;
+}
+inline bool is_read_only_copy(uint32_t record_flags) {
+  return (record_flags & CTDB_RECORD_RO_HAVE_READONLY) != 0;
+}
+
 // Whom a node that is not the owner asks for a record. `hint` is where it last knew the record to be; it is followed only
 // if it may be true. At the lmaster the hint is its pointer, the truth. CTDB_UNKNOWN_PNN: nobody can be asked.
 uint32_t whom_to_ask(uint32_t self, uint32_t lmaster, uint32_t hint, bool hint_is_member);
@@ -50,6 +60,7 @@ struct Claim {
   uint32_t dmaster = CTDB_UNKNOWN_PNN;
   uint64_t rsn = 0;
   uint32_t data_size = 0;
+  bool readable = false;  // a read-only copy: clients of its node use it
   bool owns() const { return dmaster == holder; }
 };
 // True when `a` wins over `b`: the owner's copy, then the highest rsn, then a copy with data, then the lower pnn.

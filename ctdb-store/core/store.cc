@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <utility>
 
 #include "ctdb-store/core/commits/commits.h"
 #include "ctdb-store/core/commits/full_copy.h"
@@ -311,7 +312,7 @@ void Store::Impl::serve_node_packet(const Header& header, ByteView packet, TimeN
       if (const auto reply = parse_reply_dmaster(packet))
         return migration_.reply_dmaster(header, *reply, now);
       break;
-    case Operation::REPLY_CALL:  // of a function; read-only copies, too, but nobody asks for any
+    case Operation::REPLY_CALL:  // of a function, or a read-only copy
       if (const auto reply = parse_reply_call(packet)) return migration_.reply_call(header, *reply, now);
       break;
     case Operation::REPLY_ERROR:
@@ -413,20 +414,19 @@ void Store::Impl::take_tunables(const TunablesMessage& tunables, TimeNs now) {
   ctx_.options.traverse_timeout = tunables[Tunable::TraverseTimeout] * kSecond;
   ctx_.options.seqnum_interval =
       std::max(tunables[Tunable::SeqnumInterval] * kMillisecond, kSeqnumIntervalMin);
+  ctx_.options.sticky = {tunables[Tunable::HopcountMakeSticky], tunables[Tunable::StickyDuration] * kSecond,
+                         tunables[Tunable::StickyPindown] * kMillisecond};
   vacuum_.set_interval(tunables[Tunable::VacuumInterval] * ctx_.options.vacuum_unit, now);
   ctx_.databases.tune_files(tunables[Tunable::DatabaseHashSize], tunables[Tunable::DatabaseMaxDead]);
 }
 
 void Store::Impl::opened(TimeNs now) {
   migration_.open(now);
-  if (commits_ != nullptr) {
-    commits_->open(recovery_.member_logs(), recovery_.members_are_majority(), now);
-  }
+  if (commits_ != nullptr) commits_->open(recovery_.member_logs(), recovery_.members_are_majority(), now);
   unpark(false, now);
-  const std::deque<ParkedCall> calls = std::move(parked_calls_);
-  parked_calls_.clear();
   parked_call_bytes_ = 0;
-  for (const ParkedCall& call : calls) local_call(call.endpoint, call.via_router, call.packet, now);
+  for (const ParkedCall& call : std::exchange(parked_calls_, {}))
+    local_call(call.endpoint, call.via_router, call.packet, now);
   controls_.opened();
   traverse_.generation_opened(now);
   vacuum_.open(now);

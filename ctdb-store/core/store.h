@@ -69,6 +69,13 @@ class StoreOutput {
   virtual bool congested() const { return false; }
 };
 
+// A record whose call comes over so many nodes (0: none) is sticky for some time: when it has come to a node it is pinned there.
+struct Stickiness {
+  uint32_t hops = 50;
+  TimeNs duration = 600 * kSecond;
+  TimeNs pindown = 200 * kMillisecond;
+};
+
 struct StoreOptions {
   uint32_t pnn = 0;
   // SetupReply.generation: the generation this node was last open in. Not INVALID: the store was restarted
@@ -82,6 +89,7 @@ struct StoreOptions {
   TimeNs deferred_attach_timeout = 120 * kSecond;
   TimeNs traverse_timeout = 20 * kSecond;
   TimeNs seqnum_interval = kSecond;
+  Stickiness sticky;
   // How long a record stays for the client it came for before another node may have it.
   TimeNs grant_hold = 150 * kMicrosecond;
   TimeNs grant_hold_check = 30 * kMicrosecond;

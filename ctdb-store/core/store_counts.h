@@ -48,6 +48,8 @@
   X(files_examined)          \
   X(files_repaired)          \
   X(records_damaged)         \
+  X(delegations)             \
+  X(delegations_revoked)     \
   X(file_errors)
 
 namespace ctdb {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ctdb-store/core/record_io.h"
+#include "ctdb-store/core/rules.h"
 #include "libctdbipc/base/hash.h"
 
 namespace ctdb {
@@ -125,8 +126,14 @@ void Vacuum::look(Database& db, RecordEntry& entry, TimeNs now) {
   if (!may_go(db, entry) || !ctx_.chains.try_take(db, entry)) return ctx_.deleted.note(db, entry, now);
   const bool deleted = is_deleted(db, entry);
   const uint32_t lmaster = ctx_.lmaster(entry);
-  if (deleted && lmaster == ctx_.self) take_into_batch(db, entry, now);
+  // Who reads it here and there as deleted must ask again when somebody makes it anew.
+  const bool is_read = has_delegations(entry.flags);
+  if (deleted && lmaster == ctx_.self && !is_read) take_into_batch(db, entry, now);
   ctx_.chains.let_go(db, entry);
+  if (deleted && lmaster == ctx_.self && is_read) {
+    ctx_.deleted.note(db, entry, now);
+    return migration_.revoke(db, entry, now);
+  }
   if (deleted && lmaster != ctx_.self) migration_.give(db, entry, lmaster, now);
   if (filling_ == nullptr) return;
   const bool full = filling_->records.size() >= kBatchRecords || filling_->key_bytes >= kBatchKeyBytes;

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "libctdbipc/base/bytes.h"
+#include "libctdbipc/base/time.h"
+#include "libctdbipc/wire/layout.h"
 
 namespace ctdb {
 
@@ -20,9 +22,11 @@ struct Waiting {
     kLocalCall,
     kRemoteCall,
     kArrival,
-    kPush,     // the data are to go to the nodes that hold copies; a client's call, or (endpoint 0) renewal
-    kCopy,     // of another node's record, to be held here
-    kRewrite,  // data replace what the record has
+    kPush,  // the data are to go to the nodes that hold copies; a client's call, or (endpoint 0) renewal
+    kCopy,  // of another node's record, to be held here
+    kReadOnlyCopy,  // the same, and local clients may read it until its owner says
+    kRevoke,        // that they may not
+    kRewrite,       // data replace what the record has
     kRan,  // a function has run, and its answer (status, data) waits for the copies; of a client, or (endpoint 0) of
            // `node`
   };
@@ -30,6 +34,9 @@ struct Waiting {
   bool is_clients() const {
     return kind == Kind::kLocalCall || ((kind == Kind::kPush || kind == Kind::kRan) && endpoint != 0);
   }
+  bool is_call() const { return kind == Kind::kLocalCall || kind == Kind::kRemoteCall; }
+  // A call for which a read-only copy would do.
+  bool only_reads() const { return is_call() && (call_flags & CTDB_CALL_WANT_READONLY) != 0; }
   // Waits for copies, with its `epoch`.
   bool is_push() const { return kind == Kind::kPush || kind == Kind::kRan; }
   Waiting* next = nullptr;
@@ -38,11 +45,12 @@ struct Waiting {
   bool via_router = false;  // is_clients(): answered over the router, else over the client's own channel
   bool gone = false;        // is_clients(): the client has disconnected, nobody wants the answer
   uint32_t endpoint = 0;    // is_clients()
-  uint32_t node = 0;        // kRemoteCall, kRan: who asks; kCopy: the owner
+  uint32_t node = 0;        // kRemoteCall, kRan: who asks; kCopy, kReadOnlyCopy, kRevoke: the owner
   uint32_t reqid = 0;
   uint32_t call_flags = 0, callid = 0, hopcount = 0;  // calls
-  uint64_t rsn = 0;                                   // kArrival, kCopy
-  uint32_t record_flags = 0;                          // kArrival, kCopy
+  TimeNs since = 0;                                   // calls: when it came
+  uint64_t rsn = 0;                                   // kArrival, kCopy, kReadOnlyCopy
+  uint32_t record_flags = 0;                          // the same
   uint64_t epoch = 0;                                 // kPush, kRan: in which the record was changed
   int32_t status = 0;                                 // kRan
   bool moves = false;                                 // kRan: and then the record goes to `node`

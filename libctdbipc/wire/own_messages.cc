@@ -383,6 +383,13 @@ std::optional<RecordEnd> RecordEnd::decode(ByteView payload) {
   return checked(r, m);
 }
 
+namespace {
+
+// Notes of an assignment.
+constexpr uint32_t kOlder = 1, kDelegated = 2;
+
+}  // namespace
+
 Bytes RecordAssign::encode() const {
   Bytes out;
   Writer w(out);
@@ -392,7 +399,7 @@ Bytes RecordAssign::encode() const {
   for (const RecordAssignment& assignment : assignments) {
     w.u64(assignment.rsn);
     w.u32(assignment.dmaster);
-    w.u32(assignment.older ? 1 : 0);
+    w.u32((assignment.older ? kOlder : 0) | (assignment.delegated ? kDelegated : 0));
     w.counted_bytes(assignment.key);
   }
   return out;
@@ -409,7 +416,9 @@ std::optional<RecordAssign> RecordAssign::decode(ByteView payload) {
     RecordAssignment assignment;
     assignment.rsn = r.u64();
     assignment.dmaster = r.u32();
-    assignment.older = r.u32() != 0;
+    const uint32_t notes = r.u32();
+    assignment.older = (notes & kOlder) != 0;
+    assignment.delegated = (notes & kDelegated) != 0;
     assignment.key = to_bytes(r.counted_bytes());
     m.assignments.push_back(std::move(assignment));
   }

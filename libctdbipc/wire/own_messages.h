@@ -418,7 +418,8 @@ struct RecordAssignment {
   Bytes key;
   uint64_t rsn = 0;  // of the winning copy
   uint32_t dmaster = 0;
-  bool older = false;  // the record's owner is lost, what it changed last is not in that copy
+  bool older = false;      // the record's owner is lost, what it changed last is not in that copy
+  bool delegated = false;  // other members have read-only copies of it
 };
 struct RecordAssign {
   uint32_t generation = 0;

@@ -257,7 +257,11 @@ void fields(Line& line, const RecordEnd& m) {
 void fields(Line& line, const RecordAssign& m) {
   line.number("generation", m.generation).hex("db_id", m.db_id);
   for (const RecordAssignment& assignment : m.assignments) {
-    line.bytes("key", assignment.key).number("rsn", assignment.rsn).number("dmaster", assignment.dmaster);
+    line.bytes("key", assignment.key)
+        .number("rsn", assignment.rsn)
+        .number("dmaster", assignment.dmaster)
+        .number("older", assignment.older)
+        .number("delegated", assignment.delegated);
   }
 }
 void fields(Line& line, const RecordCopy& m) {

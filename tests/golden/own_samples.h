@@ -128,7 +128,7 @@ inline RecordEnd sample(RecordEnd*) {
   return {79, 5, true};
 }
 inline RecordAssign sample(RecordAssign*) {
-  return {79, 0x7a19d84d, {{{1, 2, 3}, 10, 1}, {{}, 0, 0}}};
+  return {79, 0x7a19d84d, {{{1, 2, 3}, 10, 1, false, true}, {{}, 0, 0, true, false}}};
 }
 // Theirs are loans.
 inline constexpr uint8_t kSampleKey[] = {1, 2, 3};

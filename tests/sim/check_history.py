@@ -2,14 +2,15 @@
 """Reads histories of the simulator's clients (ctdb-sim --history FILE) and looks for what must not be, by its own reading
 of the rules; it shares nothing with the simulator's checkers.
 
-A history is one JSON object a line, in the order of events: begin, locked, wrote, unlock, read, gone (a client was killed),
-life-over (what a node wrote in that life may be lost from now on), seed (another history begins).
+A history is one JSON object a line, in the order of events: begin, locked, wrote, unlock, read, read-copy (in the file, where others
+may read it too), gone (a client was killed), life-over (what a node wrote in that life may be lost from now on), seed (another history begins).
 
 Rules, for each key:
   1. Two clients whose nodes are in the cluster never hold the record's lock at the same time.
   2. A change is made by who holds the lock, from the version that was seen under it.
   3. Whoever gets the lock sees every change that was made before, and so does a reader every change made before it asked;
-     missing ones were made in lives that are over, and so was everything made from them.
+     missing ones were made in lives that are over, and so was everything made from them. Who reads a copy sees what whoever got the
+     lock at that moment would see.
   4. What is seen was written before.
 
 usage: check_history.py FILE... | check_history.py --simulator PROGRAM --seeds A..B
@@ -71,7 +72,7 @@ class Checker:
             self.over.add((event["node"], event["life"]))
             return None
         key = self.keys.setdefault(event["key"], Key())
-        return getattr(self, "on_" + kind)(event, key)
+        return getattr(self, "on_" + kind.replace("-", "_"))(event, key)
 
     def on_begin(self, event, key):
         self.wanted[event["client"]] = set(key.alive)
@@ -107,6 +108,9 @@ class Checker:
 
     def on_read(self, event, key):
         self.must_show(key, self.wanted.get(event["client"], set()), event)
+
+    def on_read_copy(self, event, key):
+        self.must_show(key, key.alive, event)
 
     def on_gone(self, event, key):
         for each in self.keys.values():

@@ -103,7 +103,7 @@ void Client::store_returned() {
 
 void Client::attach() {
   set_state(State::kAttaching);
-  told_copies_ = told_persistent_ = told_counters_ = told_counter_copies_ = false;
+  told_copies_ = told_persistent_ = told_counters_ = told_counter_copies_ = told_delegations_ = false;
   Bytes name = to_bytes(as_bytes(World::database_name()));
   name.push_back(0);
   send_control(static_cast<uint32_t>(Control::DB_ATTACH), 0, 0, name);
@@ -140,7 +140,9 @@ void Client::begin() {
   const uint64_t dice = world.random.below(100);
   if (dice < 1) return traverse();
   record(HistoryEvent::Kind::kBegin);
-  work_ = dice < 20 ? Work::kRead : dice < 26 ? Work::kDelete : Work::kIncrement;
+  const uint64_t reads = world.options().delegations ? 60 : 20;
+  work_ = dice < reads ? Work::kRead : dice < reads + 6 ? Work::kDelete : Work::kIncrement;
+  expectation_ = world.checkers.lost_updates.expect(key_);
   lock();
 }
 
@@ -344,6 +346,11 @@ void Client::attached() {
   if (functions && !std::exchange(told_counters_, true))
     return attach_too(Control::DB_ATTACH, World::counters_name());
   if (options.copies > 1 && !std::exchange(told_copies_, true)) return tell_copies(db_id_);
+  if (options.delegations && !std::exchange(told_delegations_, true)) {
+    uint8_t id[4];
+    ctdb::store(id, db_id_);
+    return send_control(static_cast<uint32_t>(Control::SET_DB_READONLY), 0, 0, id);
+  }
   if (options.copies > 1 && functions && !std::exchange(told_counter_copies_, true))
     return tell_copies(database_id(World::counters_name()));
   think();
@@ -359,7 +366,8 @@ void Client::tell_copies(uint32_t db_id) {
 
 void Client::on_control_reply(const ReplyControl& reply) {
   if (state_ == State::kAttaching) {
-    if (reply.status != 0 || reply.data.size() != 4 || node_.database() == nullptr) {
+    const bool is_answer = reply.data.size() == 4 || (told_delegations_ && reply.data.empty());
+    if (reply.status != 0 || !is_answer || node_.database() == nullptr) {
       return later(20 * kMillisecond + random_below(80 * kMillisecond), &Client::attach);
     }
     return attached();

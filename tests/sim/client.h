@@ -78,6 +78,9 @@ class Client : public Process {
   void locked();
   bool dies_of_cut_file();
   bool usable() const;
+  // It may be read, and not changed: a read-only copy, or the record while others have some.
+  bool only_readable() const;
+  void read_only();
   // The check of the node page that native clients make.
   bool page_allows() const;
   bool may_be_used();
@@ -130,6 +133,7 @@ class Client : public Process {
   bool told_persistent_ = false;
   bool told_counters_ = false;
   bool told_counter_copies_ = false;
+  bool told_delegations_ = false;
   uint32_t counter_ = 0;      // that it adds to
   uint64_t transaction_ = 0;  // under way
   bool call_lost_ = false;    // the store died with it: to be sent again

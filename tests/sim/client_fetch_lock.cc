@@ -41,6 +41,13 @@ bool Client::usable() const {
          page_allows();
 }
 
+bool Client::only_readable() const {
+  const std::optional<RecordHeader> header = read_record_header(value_);
+  if (!header || !page_allows()) return false;
+  if ((header->flags & CTDB_RECORD_RO_HAVE_READONLY) != 0) return true;
+  return header->dmaster == node_.pnn() && (header->flags & CTDB_RECORD_RO_HAVE_DELEGATIONS) != 0;
+}
+
 bool Client::page_allows() const {
   return !options_.native || node_.mutator.is(Mutation::kNativeUnchecked) ||
          node_.page->may_use(queue_.now());
@@ -51,6 +58,7 @@ void Client::locked() {
   set_state(State::kWorking);
   value_ = node_.database()->fetch(key_bytes_).value_or(Bytes());
   if (usable()) return own();
+  if (work_ == Work::kRead && only_readable()) return read_only();
   release();
   if (work_ != Work::kRead) return call(CTDB_FUNC_NULL, CTDB_CALL_IMMEDIATE_MIGRATION);
   expectation_ = node_.world().checkers.lost_updates.expect(key_);
@@ -62,6 +70,21 @@ bool Client::may_be_used() {
   Checkers& checkers = node_.world().checkers;
   if (checkers.lives.valid(node_.pnn())) return true;
   return !options_.native && node_.excused(locked_at_, cut_off_);
+}
+
+// With the chain locked: nobody can have changed it since.
+void Client::read_only() {
+  made_ = kNoVersion;
+  Checkers& checkers = node_.world().checkers;
+  const ByteView data = ByteView(value_).subspan(CTDB_RECORD_HEADER_SIZE);
+  // What an excused client of a node that is out reads is lost like what it would write.
+  const bool counts = checkers.lives.valid(node_.pnn());
+  if (counts || !may_be_used()) {
+    checkers.lost_updates.read(node_.pnn(), key_, data, expectation_);
+    if (const std::optional<VersionId> seen = checkers.history.identify(key_, data))
+      record(HistoryEvent::Kind::kReadCopy, true, *seen);
+  }
+  later(1 * kMicrosecond, &Client::unlock);
 }
 
 // The record is here and the chain is locked.

@@ -89,8 +89,10 @@ void KeeperProcess::take_records_away() {
   for (const Bytes& key : database.keys()) {
     Bytes value = *database.fetch(key);
     std::optional<RecordHeader> header = read_record_header(value);
-    if (!header || header->dmaster != node_.pnn()) continue;
-    header->dmaster = CTDB_UNKNOWN_PNN;
+    const bool is_read = header && (header->flags & CTDB_RECORD_RO_HAVE_READONLY) != 0;
+    if (!header || (header->dmaster != node_.pnn() && !is_read)) continue;
+    if (header->dmaster == node_.pnn()) header->dmaster = CTDB_UNKNOWN_PNN;
+    header->flags &= ~CTDB_RECORD_RO_HAVE_READONLY;
     Bytes changed;
     append_record_header(changed, *header);
     value.erase(value.begin(), value.begin() + CTDB_RECORD_HEADER_SIZE);

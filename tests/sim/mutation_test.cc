@@ -58,6 +58,10 @@ bool may_show(const WorldOptions& world, Mutation mutation) {
     case Mutation::kCopyNotAwaited:
     case Mutation::kOldCopies:
       return world.copies > 1;
+    case Mutation::kRevokeNotAwaited:
+    case Mutation::kRevokeIgnored:
+    case Mutation::kDelegationsForgotten:
+      return world.delegations;
     default:
       return true;
   }

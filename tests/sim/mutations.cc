@@ -56,6 +56,9 @@ constexpr std::string_view kNames[] = {
     "old-data",
     "copy-not-awaited",
     "old-copies",
+    "revoke-not-awaited",
+    "revoke-ignored",
+    "delegations-forgotten",
     "forget-not-awaited",
     "forget-in-one-step",
     "refusals-ignored",
@@ -233,6 +236,11 @@ void Mutator::forgotten_input(Bytes& packet) const {
 bool Mutator::store_output(Bytes& packet, Random& random) {
   switch (operation_of(packet)) {
     case Operation::RECORD_ASSIGN:
+      if (mutation_ == Mutation::kDelegationsForgotten) {
+        alter<RecordAssign>(packet, [](RecordAssign& assign) {
+          for (RecordAssignment& one : assign.assignments) one.delegated = false;
+        });
+      }
       if (mutation_ == Mutation::kForgetAssignments) {
         alter<RecordAssign>(packet, [](RecordAssign& assign) { assign.assignments.pop_back(); });
       }
@@ -262,7 +270,8 @@ bool Mutator::store_output(Bytes& packet, Random& random) {
       return mutation_ != Mutation::kForgetNotAwaited || !random.one_in(4);
     case Operation::RECORD_COPY:
       if (mutation_ == Mutation::kOldCopies) old_copy(packet);
-      return mutation_ != Mutation::kCopyNotAwaited || !random.one_in(4);
+      return (mutation_ != Mutation::kCopyNotAwaited && mutation_ != Mutation::kRevokeNotAwaited) ||
+             !random.one_in(4);
     default:
       return true;
   }

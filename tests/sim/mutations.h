@@ -69,6 +69,10 @@ enum class Mutation : uint8_t {
   // Copies.
   kCopyNotAwaited,  // a copy counts as held when it is sent, and some are lost
   kOldCopies,       // a copy that is held is an earlier one
+  // Read-only copies.
+  kRevokeNotAwaited,      // the end of a read-only copy counts as told when it is sent, and some are lost
+  kRevokeIgnored,         // who says that its copy has come to its end lets clients read it further
+  kDelegationsForgotten,  // nobody tells who becomes the owner in a recovery of read-only copies that are left
   // Deleted records.
   kForgetNotAwaited,  // the location master removes a record before the others are asked, and some never are
   kForgetInOneStep,   // copies are removed while others are not empty yet

@@ -194,6 +194,8 @@ bool parse_setting(Words& words, Scenario& scenario) {
     world.transactions = true;
   } else if (name == "functions") {
     world.functions = true;
+  } else if (name == "delegations") {
+    world.delegations = true;
   } else if (name == "copies") {
     words.number(world.copies);
     if (world.copies < 1 || world.copies > 8) words.refuse();
@@ -365,6 +367,7 @@ std::string scenario_text(const Scenario& scenario) {
   if (world.copies > 1) out << "copies " << world.copies << "\n";
   if (world.transactions) out << "transactions\n";
   if (world.functions) out << "functions\n";
+  if (world.delegations) out << "delegations\n";
   if (world.clients_pinned) out << "pinned\n";
   if (world.clients_local) out << "local\n";
   if (world.clients_brisk) out << "brisk\n";

@@ -51,6 +51,8 @@ WorldOptions draw_world(uint64_t seed) {
   options.transactions = transactions.one_in(3);
   Random functions(seed ^ 0xF0C7105);
   options.functions = functions.one_in(3);
+  Random delegations(seed ^ 0xDE1E6A7);
+  options.delegations = options.nodes > 1 && delegations.one_in(3);
   constexpr TimeNs kRests[] = {5, 10, 10, 20, 20, 50, 150, 500};
   options.vacuum = kRests[Random(seed ^ 0x7ACC).below(std::size(kRests))] * kMillisecond;
   options.network.latency =
@@ -263,6 +265,7 @@ class Run {
     figures.add("faults", faults_.injected());
     figures.add("acknowledged copies", world_.checkers.copies.acknowledgements());
     figures.add("forgotten records", forgotten());
+    figures.add("reads of copies", world_.checkers.linearizability.copies_read());
     figures.add("fall-backs", world_.checkers.history.fallbacks());
     figures.add("lives ended", world_.checkers.lives.lives_ended());
     figures.add("stale packets", world_.checkers.old_generations.seen());

@@ -271,10 +271,12 @@ void StoreProcess::to_router(uint32_t endpoint, ByteView packet) {
   Bytes changed;
   if (node_.mutator.active()) {
     changed = to_bytes(packet);
-    if (node_.mutator.is(Mutation::kCopyNotAwaited)) count_as_held(changed);
+    if (node_.mutator.is(Mutation::kCopyNotAwaited) || node_.mutator.is(Mutation::kRevokeNotAwaited))
+      count_as_held(changed);
     if (node_.mutator.is(Mutation::kForgetNotAwaited)) count_as_forgotten(changed);
     if (!node_.mutator.store_output(changed, world.random)) return;
     if (node_.mutator.is(Mutation::kOwnerKeeps)) keep_ownership(changed);
+    if (node_.mutator.is(Mutation::kRevokeIgnored)) keep_readable(changed);
     packet = changed;
   }
   world.sent(node_.pnn(), packet);
@@ -326,6 +328,19 @@ void StoreProcess::keep_ownership(ByteView packet) {
   append_record_header(kept, *header);
   kept.insert(kept.end(), value->begin() + CTDB_RECORD_HEADER_SIZE, value->end());
   database->store(given->key, kept);
+}
+
+// Mutation: a copy's end is answered, and the file says again that it may be read.
+void StoreProcess::keep_readable(ByteView packet) {
+  MemoryDatabase* database = node_.database();
+  if (read_header(packet).operation != static_cast<uint32_t>(Operation::RECORD_COPIED) || database == nullptr)
+    return;
+  const std::optional<RecordCopied> end = RecordCopied::decode(own_payload(packet));
+  std::optional<Bytes> value = end ? database->fetch(end->key) : std::nullopt;
+  if (!value || value->size() <= CTDB_RECORD_HEADER_SIZE) return;
+  uint8_t* flags = value->data() + CTDB_OFF_RECORD_FLAGS;
+  ctdb::store(flags, load<uint32_t>(flags) | CTDB_RECORD_RO_HAVE_READONLY);
+  database->store(end->key, *value);
 }
 
 // ---- native clients ----

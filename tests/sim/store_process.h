@@ -72,6 +72,7 @@ class StoreProcess : public Process, public StoreOutput {
   void connected();
   void empty_files();
   void keep_ownership(ByteView packet);
+  void keep_readable(ByteView packet);
   void count_as_held(ByteView packet);
   void count_as_forgotten(ByteView packet);
   void handle(uint32_t endpoint, Bytes packet);

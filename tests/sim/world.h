@@ -34,6 +34,7 @@ struct WorldOptions {
   TimeNs vacuum = 50 * kMillisecond;  // how long deleted records rest; 0: they stay
   bool transactions = false;          // clients work on a persistent database, too
   bool functions = false;             // native clients raise counters with functions on records
+  bool delegations = false;  // the database has read-only copies, and clients read more than they change
   TimeNs think_time = 4 * kMillisecond;
   bool clients_pinned = false;  // a client stays with one key
   bool clients_local = false;   // it mostly uses keys that are its node's own

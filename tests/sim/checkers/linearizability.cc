@@ -9,7 +9,7 @@ namespace {
 
 using Kind = HistoryEvent::Kind;
 
-constexpr const char* kNames[] = {"begin", "locked", "wrote", "unlock", "read", "gone"};
+constexpr const char* kNames[] = {"begin", "locked", "wrote", "unlock", "read", "read-copy", "gone"};
 
 }  // namespace
 
@@ -46,6 +46,9 @@ void Linearizability::check() {
       if (tip != kNoVersion && !event.empty && !explained(tip, event)) report(event, tip);
       if (!event.empty) tip = event.version;
     }
+    // Nobody can change it while copies are read: it must be the newest, too.
+    if (event.kind == Kind::kReadCopy && !event.empty && tip != kNoVersion && !explained(tip, event))
+      report(event, tip);
     if (event.kind == Kind::kWrote && event.counts) tip = event.version;
     if (event.kind == Kind::kRead && !event.empty) {
       const VersionId must = known[event.client];

@@ -26,8 +26,9 @@ struct HistoryEvent {
     kLocked,  // it has the chain lock and sees `version`
     kWrote,   // it made `version` from `parent`
     kUnlock,
-    kRead,  // its store answers with `version`
-    kGone,  // the client was killed
+    kRead,      // its store answers with `version`
+    kReadCopy,  // it has the chain lock and sees `version`, which others may read too
+    kGone,      // the client was killed
   };
   Kind kind = Kind::kBegin;
   TimeNs time = 0;
@@ -46,8 +47,10 @@ class Linearizability {
   void add(const HistoryEvent& event) {
     events_.push_back(event);
     events_.back().lives_ended = lives_.ends().size();
+    if (event.kind == HistoryEvent::Kind::kReadCopy) ++copies_read_;
   }
   void check();
+  uint64_t copies_read() const { return copies_read_; }
   std::string json_lines() const;
 
  private:
@@ -58,6 +61,7 @@ class Linearizability {
   const History& history_;
   Verdict& verdict_;
   std::vector<HistoryEvent> events_;
+  uint64_t copies_read_ = 0;
 };
 
 }  // namespace ctdb::sim

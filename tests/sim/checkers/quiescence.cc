@@ -95,6 +95,35 @@ void check_key(World& world, const Placement& placement, uint32_t key) {
   }
 }
 
+// What may be read in a file is what its owner has, and the owner knows that it is read.
+void check_read_only_copies(World& world, uint32_t key) {
+  const auto value_on = [&](uint32_t pnn) { return world.node(pnn).database()->fetch(world.key_bytes(key)); };
+  const auto wrong = [&](uint32_t pnn, const char* what) {
+    world.checkers.verdict.violation(kName,
+                                     "the read-only copy of key " + std::to_string(key) + on(pnn) + what);
+  };
+  for (uint32_t pnn = 0; pnn < world.record_nodes(); ++pnn) {
+    const std::optional<Bytes> value = value_on(pnn);
+    const std::optional<RecordHeader> header = value ? read_record_header(*value) : std::nullopt;
+    if (!header || (header->flags & CTDB_RECORD_RO_HAVE_READONLY) == 0) continue;
+    uint32_t owner = 0;
+    std::optional<RecordHeader> owned;
+    for (; owner < world.record_nodes(); ++owner) {
+      const std::optional<Bytes> its = value_on(owner);
+      owned = its ? read_record_header(*its) : std::nullopt;
+      if (owned && owned->dmaster == owner) break;
+    }
+    if (owner == world.record_nodes()) {
+      wrong(pnn, " has no owner");
+    } else if ((owned->flags & CTDB_RECORD_RO_HAVE_DELEGATIONS) == 0) {
+      wrong(pnn, " is not known to its owner");
+    } else if (!std::ranges::equal(ByteView(*value).subspan(CTDB_RECORD_HEADER_SIZE),
+                                   ByteView(*value_on(owner)).subspan(CTDB_RECORD_HEADER_SIZE))) {
+      wrong(pnn, " is not what its owner has");
+    }
+  }
+}
+
 // Deleted records are gone from all files, where clients that died before they could tell are found in time too.
 void check_forgotten(World& world) {
   constexpr TimeNs kFoundInTime = 20 * kMillisecond;
@@ -163,6 +192,7 @@ void check_quiescence(World& world) {
   for (uint32_t pnn : members) check_node(world, world.node(pnn), generation);
   const Placement placement(members);
   for (uint32_t key = 0; key < world.options().keys; ++key) check_key(world, placement, key);
+  for (uint32_t key = 0; key < world.options().keys; ++key) check_read_only_copies(world, key);
   check_forgotten(world);
   if (world.options().transactions) check_transactions(world);
   if (world.options().functions) check_counters(world);

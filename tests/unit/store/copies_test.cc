@@ -90,6 +90,31 @@ TEST_F(ConfiguredCopies, ADatabaseHasThemFromTheBeginningAndTheOthersHear) {
   EXPECT_EQ(pushed(0, "key"), 3);
 }
 
+// The store hears of the change while the reader's call waits for the chain (found by the simulator: it pushed for ever).
+TEST_F(Copies, WhatAReaderElsewhereSeesIsPushedTogetherWithTheUnlockBehindIt) {
+  uint8_t id[4];
+  store(id, kDbId);
+  w.control(0, 800, 9, Control::SET_DB_READONLY, id);
+  change(0, "key", "one");
+  EXPECT_EQ(pushed(0, "key"), 2);
+  w.pass(2 * kMillisecond);
+  ASSERT_TRUE(w.db(0).lock(as_bytes("key"), 50));
+  w.read(2, 6, 2, "key");
+  w.pass(2 * kMillisecond);
+  Bytes value = *w.db(0).fetch(as_bytes("key"));
+  value.back() = 'o';
+  w.db(0).store(as_bytes("key"), value);
+  push(0, "key", 77);
+  w.db(0).unlock(as_bytes("key"), 50);
+  w.serve_workers();
+  w.pass(2 * kMillisecond);
+  EXPECT_EQ(answer(0, 77), 2);
+  const auto read = w.answer(2, 6, 2);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(as_text(read->data), "ono");
+  EXPECT_EQ(w.owners("key"), std::vector<uint32_t>{0}) << "from a copy";
+}
+
 TEST_F(Copies, EveryMemberKnowsTheNumberAndItOnlyGrows) {
   EXPECT_EQ(set_copies(1, 0), 2u);
   EXPECT_EQ(set_copies(2, 3), 3u);

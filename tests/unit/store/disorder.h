@@ -56,6 +56,8 @@ class Disorder {
   void end_store(uint32_t pnn) {
     w_.db(pnn).release_all(MemoryDatabase::kStore);
     for (const uint64_t ticket : w_.node(pnn).granted) w_.db(pnn).release_all(Node::worker(ticket));
+    w_.node(pnn).tickets.clear();
+    w_.node(pnn).granted.clear();
     w_.stop(pnn);
     for (uint32_t other = 0; other < kNodes; ++other) {
       w_.link(pnn, other).clear();

@@ -209,10 +209,9 @@ void World::deliver(uint32_t pnn, Bytes packet, uint32_t endpoint) {
 }
 
 void World::call(uint32_t pnn, uint32_t endpoint, uint32_t reqid, std::string_view key, uint32_t callid,
-                 bool via_router, uint32_t db_id) {
+                 bool via_router, uint32_t db_id, uint32_t flags) {
   Bytes packet;
-  build(packet, {0, 0, 0, 0, 0, reqid},
-        ReqCall{CTDB_CALL_IMMEDIATE_MIGRATION, db_id, callid, 0, as_bytes(key), {}});
+  build(packet, {0, 0, 0, 0, 0, reqid}, ReqCall{flags, db_id, callid, 0, as_bytes(key), {}});
   if (via_router) {
     node(pnn).store->on_router_packet(endpoint, packet, now_);
   } else {
@@ -264,7 +263,8 @@ std::optional<ReplyControl> World::control_answer(uint32_t pnn, uint32_t endpoin
 bool World::write(uint32_t pnn, std::string_view key, std::string_view data) {
   constexpr MemoryDatabase::Holder kClient = 77;
   const std::optional<RecordHeader> found = header(pnn, key);
-  if (!found || found->dmaster != pnn || !db(pnn).lock(as_bytes(key), kClient)) return false;
+  if (!found || found->dmaster != pnn || (found->flags & CTDB_RECORD_RO_HAVE_DELEGATIONS) != 0) return false;
+  if (!db(pnn).lock(as_bytes(key), kClient)) return false;
   Bytes value;
   append_record_header(value, *found);
   const ByteView bytes = as_bytes(data);
@@ -272,6 +272,12 @@ bool World::write(uint32_t pnn, std::string_view key, std::string_view data) {
   db(pnn).store(as_bytes(key), value);
   db(pnn).unlock(as_bytes(key), kClient);
   return true;
+}
+
+std::optional<std::string> World::readable(uint32_t pnn, std::string_view key) {
+  const std::optional<RecordHeader> found = header(pnn, key);
+  const bool here = found && (found->dmaster == pnn || (found->flags & CTDB_RECORD_RO_HAVE_READONLY) != 0);
+  return here ? data(pnn, key) : std::nullopt;
 }
 
 // Takes CTDB_RECORD_MAY_BE_OLDER away behind the store, as native clients do when they store.

@@ -125,7 +125,15 @@ class World {
   // ---- clients ----
   // A call over the client's own channel.
   void call(uint32_t pnn, uint32_t endpoint, uint32_t reqid, std::string_view key,
-            uint32_t callid = CTDB_FUNC_NULL, bool via_router = false, uint32_t db_id = kDbId);
+            uint32_t callid = CTDB_FUNC_NULL, bool via_router = false, uint32_t db_id = kDbId,
+            uint32_t flags = CTDB_CALL_IMMEDIATE_MIGRATION);
+  // One for which a read-only copy would do.
+  void read(uint32_t pnn, uint32_t endpoint, uint32_t reqid, std::string_view key,
+            uint32_t callid = CTDB_FUNC_FETCH, bool via_router = false) {
+    call(pnn, endpoint, reqid, key, callid, via_router, kDbId, CTDB_CALL_WANT_READONLY);
+  }
+  // What a client reads in its node's file without asking; nullopt: it has to ask.
+  std::optional<std::string> readable(uint32_t pnn, std::string_view key);
   // Delivers a packet as if it came from node `from`.
   void deliver(uint32_t pnn, Bytes packet, uint32_t endpoint = 0);
   void control(uint32_t pnn, uint32_t endpoint, uint32_t reqid, Control opcode, ByteView data,
@@ -137,7 +145,8 @@ class World {
   bool answered(uint32_t pnn, uint32_t endpoint, uint32_t reqid) {
     return answer(pnn, endpoint, reqid).has_value();
   }
-  // What a client does with a record it owns: takes the lock, changes the data, lets go. false: not its own, or locked.
+  // What a client does with a record it owns: takes the lock, changes the data, lets go. false: not its own, or locked, or
+  // others have read-only copies.
   bool write(uint32_t pnn, std::string_view key, std::string_view data);
   void clear_mark(uint32_t pnn, std::string_view key);
   std::optional<RecordHeader> header(uint32_t pnn, std::string_view key);

@@ -19,6 +19,7 @@
 #include "libctdbipc/base/random.h"
 #include "libctdbipc/base/tdb_image.h"
 #include "libctdbipc/wire/layout.h"
+#include "libctdbipc/wire/packet.h"
 #include "tests/unit/store/record_file_conformance.h"
 #include "tests/unit/store/tdb_client.h"
 #include "tests/unit/store/temporary_directory.h"
@@ -104,6 +105,39 @@ TEST_P(TdbFile, AFileThatWasNeverFinishedIsPutAsideByTheKeeper) {
   restart();
   ASSERT_TRUE(open(true)) << error_.text();
   EXPECT_EQ(get("k"), "(none)");
+}
+
+// Whose copies others may change while this node cannot hear of it.
+TEST_P(TdbFile, AKeeperTakesReadOnlyCopiesAway) {
+  ASSERT_TRUE(open(false));
+  const auto put_header = [this](const std::string& key, uint32_t dmaster, uint32_t flags) {
+    Bytes header;
+    append_record_header(header, {7, dmaster, flags});
+    ASSERT_EQ(file_->try_lock(as_bytes(key)), RecordFile::Lock::kHeld);
+    ASSERT_TRUE(file_->store(as_bytes(key), header, as_bytes("value")).has_value());
+    file_->unlock(as_bytes(key));
+  };
+  constexpr uint32_t kRead = CTDB_RECORD_RO_HAVE_READONLY, kKept = CTDB_RECORD_MIGRATED_WITH_DATA;
+  put_header("read", 5, kRead | kKept);
+  put_header("owned", 0, CTDB_RECORD_RO_HAVE_DELEGATIONS);
+  put_header("other", 5, kKept);
+  file_.reset();
+  const auto page = NodePage::in_memory();
+  ASSERT_TRUE(page);
+  EXPECT_TRUE(fence_file(path(), volatile_tdb_flags(GetParam()), 0, **page, (*page)->serving_epoch()));
+  ASSERT_TRUE(open(true)) << error_.text();
+  const auto expect = [this](const std::string& key, uint32_t dmaster, uint32_t flags) {
+    Bytes value;
+    ASSERT_TRUE(file_->fetch(as_bytes(key), value)) << key;
+    const auto header = read_record_header(value);
+    EXPECT_EQ(header->dmaster, dmaster) << key;
+    EXPECT_EQ(header->flags, flags) << key;
+    EXPECT_EQ(header->rsn, 7u) << key;
+    EXPECT_EQ(as_text(ByteView(value).subspan(CTDB_RECORD_HEADER_SIZE)), "value") << key;
+  };
+  expect("read", 5, kKept);
+  expect("owned", CTDB_UNKNOWN_PNN, CTDB_RECORD_RO_HAVE_DELEGATIONS);
+  expect("other", 5, kKept);
 }
 
 TEST_P(TdbFile, SaysTheFlagsClientsKnow) {
