@@ -29,8 +29,7 @@ namespace {
 // What the local file says about a record.
 struct Local {
   int error = 0;
-  bool usable = false;   // db.value is the record, header included
-  bool popular = false;  // there is something, but it is not ours: a read-only copy would do
+  bool usable = false;  // db.value is the record, header included
 };
 
 // Of a database of which this node has all.
@@ -65,7 +64,6 @@ Local look(ctdb_db& db, ByteView key) {
   local.usable =
       (header->dmaster == db.client->link.pnn() || (header->flags & CTDB_RECORD_RO_HAVE_READONLY) != 0) &&
       db.client->link.may_use_records();
-  local.popular = !local.usable;
   return local;
 }
 
@@ -77,11 +75,9 @@ ByteView result_of(uint32_t call, ByteView value) {
   return call == CTDB_CALL_FETCH_WITH_HEADER ? value : value.subspan(CTDB_RECORD_HEADER_SIZE);
 }
 
-// For a fetch of a record that is not here. It comes here either way; a NULL call and a look at the file spare the value
-// the way through the ring.
-uint32_t bring_flags(const Local& local) {
-  return CTDB_CALL_IMMEDIATE_MIGRATION | (local.popular ? CTDB_CALL_WANT_READONLY : 0);
-}
+// For a fetch of a record that is not here: it comes, or a read-only copy of it. A NULL call and a look at the file spare the
+// value the way through the ring.
+constexpr uint32_t kBringFlags = CTDB_CALL_IMMEDIATE_MIGRATION | CTDB_CALL_WANT_READONLY;
 
 int check_request(ctdb_db* db, ctdb_blob key, uint32_t* call, ctdb_blob in) {
   if (const int error = check(db); error != 0) return error;
@@ -105,7 +101,7 @@ int fetch(ctdb_db& db, ByteView key, int timeout_ms) {
   const Deadline deadline(timeout_ms);
   while (!local.usable) {
     Waiter waiter;
-    int error = call_and_wait(db, key, CTDB_FUNC_NULL, bring_flags(local), {}, deadline, waiter);
+    int error = call_and_wait(db, key, CTDB_FUNC_NULL, kBringFlags, {}, deadline, waiter);
     if (error == 0) error = refusal(*db.client, waiter.status);
     if (error != 0) return error;
     local = look(db, key);
@@ -130,7 +126,7 @@ void fetch_step(ctdb_client& client, Request& request, const Answer& answer) {
   if (local.usable || local.error != 0) return finish_fetch(client, request, local.error);
   if (!client.link.up()) return finish_fetch(client, request, CTDB_ERR_DISCONNECTED);
   const uint32_t id = request.id;
-  error = client.send_call(request, CTDB_FUNC_NULL, bring_flags(local), request.key, {});
+  error = client.send_call(request, CTDB_FUNC_NULL, kBringFlags, request.key, {});
   // Losing the connection on the way has made the request ready; it ends in service().
   if (error == 0 || client.requests.find(id)->state == Request::State::kReady) return;
   finish_fetch(client, request, error);
@@ -141,7 +137,7 @@ int start_fetch(ctdb_client& client, Request& request, ByteView key) {
   request.key.assign(key.begin(), key.end());
   const Local local = look(*request.db, key);
   if (local.error != 0) return local.error;
-  if (!local.usable) return client.send_call(request, CTDB_FUNC_NULL, bring_flags(local), key, {});
+  if (!local.usable) return client.send_call(request, CTDB_FUNC_NULL, kBringFlags, key, {});
   ++client.stats.local_hits;
   client.make_ready(request, 0);  // the record is read again then: it may change until the callback runs
   client.link.kick();

@@ -104,6 +104,7 @@ struct ctdb_db {
   std::string path;
   uint32_t tdb_flags = 0;
   uint32_t copies = 0;              // wanted; from the store's answer on: what the database has
+  bool read_copies = false;         // wanted
   ctdb::LocalFile* file = nullptr;  // nullptr while attaching
   uint32_t kind = 0;                // CTDB_ATTACH_PERSISTENT, CTDB_ATTACH_REPLICATED or 0
   std::unique_ptr<ctdb_transaction> transaction;

@@ -11,7 +11,7 @@
 namespace ctdb {
 namespace {
 
-constexpr uint32_t kStages = 4;
+constexpr uint32_t kStages = 5;
 constexpr size_t kNameBytesMax = 255;
 constexpr int kStoreRetryMs = 20;
 
@@ -30,8 +30,8 @@ StageControl control_of(const ctdb_db& db) {
     if (db.kind == CTDB_ATTACH_REPLICATED) control.opcode = Control::DB_ATTACH_REPLICATED;
     return control;
   }
-  constexpr Control kOpcodes[] = {Control::DB_ATTACH, Control::DB_COPIES, Control::GETDBPATH,
-                                  Control::DB_OPEN_FLAGS};
+  constexpr Control kOpcodes[] = {Control::DB_ATTACH, Control::DB_COPIES, Control::SET_DB_READONLY,
+                                  Control::GETDBPATH, Control::DB_OPEN_FLAGS};
   control.opcode = kOpcodes[db.stage];
   writer.u32(db.id);
   if (control.opcode == Control::DB_COPIES) writer.u32(db.copies);
@@ -45,13 +45,16 @@ int take_answer(ctdb_client& client, ctdb_db& db, ByteView data) {
     case 0:
       if (data.size() < 4) return malformed();
       db.id = load<uint32_t>(data.data());
-      if (db.full_copy()) ++db.stage;  // a number of copies is for records that move
+      if (db.full_copy()) db.stage += 2;  // copies are for records that move
       return 0;
     case 1:
       if (data.size() < 4) return malformed();
       db.copies = load<uint32_t>(data.data());
+      if (!db.read_copies) ++db.stage;
       return 0;
-    case 2: {
+    case 2:
+      return 0;
+    case 3: {
       const std::string_view text = as_text(data);
       db.path = text.substr(0, text.find('\0'));
       return db.path.empty() ? malformed() : 0;
@@ -68,7 +71,8 @@ constexpr uint32_t kKinds = CTDB_ATTACH_PERSISTENT | CTDB_ATTACH_REPLICATED;
 ctdb_db* new_database(ctdb_client& client, const char* name, uint32_t flags) {
   auto db = std::make_unique<ctdb_db>();
   db->kind = flags & kKinds;
-  db->copies = flags & ~kKinds;
+  db->read_copies = (flags & CTDB_ATTACH_READ_COPIES) != 0;
+  db->copies = flags & ~(kKinds | CTDB_ATTACH_READ_COPIES);
   db->client = &client;
   db->name = name;
   db->record.db = db.get();
@@ -123,7 +127,8 @@ void attach_step(ctdb_client& client, Request& request, const Answer& answer) {
 int check_attach(ctdb_client* client, const char* name, uint32_t flags) {
   if (const int error = check_connected(client); error != 0) return error;
   if (name == nullptr || *name == '\0' || std::strlen(name) > kNameBytesMax) return CTDB_ERR_INVALID;
-  if (flags > CTDB_COPIES_MAX && flags != CTDB_ATTACH_PERSISTENT && flags != CTDB_ATTACH_REPLICATED)
+  const uint32_t copies = flags & ~CTDB_ATTACH_READ_COPIES;
+  if (copies > CTDB_COPIES_MAX && flags != CTDB_ATTACH_PERSISTENT && flags != CTDB_ATTACH_REPLICATED)
     return CTDB_ERR_INVALID;
   return 0;
 }

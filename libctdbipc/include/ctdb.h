@@ -215,8 +215,8 @@ CTDB_API int ctdb_flush(ctdb_client* client, int timeout_ms);
 /* ---- Databases ------------------------------------------------------------------------------------------------- */
 
 /* Attaches to the volatile database `name` (creates it in the whole cluster when there is none) and opens its local
- * file. `flags` is 0 or CTDB_ATTACH_COPIES(k), see ctdb_unlock(); or CTDB_ATTACH_PERSISTENT or CTDB_ATTACH_REPLICATED, see
- * "Transactions". While the cluster recovers the answer waits for the end of it, while ctdb-store is down for
+ * file. `flags` is 0 or CTDB_ATTACH_COPIES(k), see ctdb_unlock(), CTDB_ATTACH_READ_COPIES, or both; or
+ * CTDB_ATTACH_PERSISTENT or CTDB_ATTACH_REPLICATED, see "Transactions". While the cluster recovers the answer waits for the end of it, while ctdb-store is down for
  * a new one.
  * Errors: CTDB_ERR_TIMEOUT, CTDB_ERR_BUSY, CTDB_ERR_REMOTE (the store refused), CTDB_ERR_DATABASE (the file cannot be opened),
  * CTDB_ERR_PROTOCOL, CTDB_ERR_INVALID (also an empty name or one longer than 255 bytes). */
@@ -242,6 +242,10 @@ CTDB_API void ctdb_detach(ctdb_db* db);
  * is of one kind as long as it exists. */
 #define CTDB_ATTACH_PERSISTENT 0x100u
 #define CTDB_ATTACH_REPLICATED 0x200u
+
+/* Together with CTDB_ATTACH_COPIES(k) or alone: who reads a record of this database gets a read-only copy, and the record stays where
+ * it is (see ctdb_read()). A property of the database in the whole cluster, too; it stays as long as any node of the cluster runs. */
+#define CTDB_ATTACH_READ_COPIES 0x400u
 
 /* The number of copies as it was when the database was attached. */
 CTDB_API int ctdb_db_copies(const ctdb_db* db, uint32_t* copies);
@@ -313,8 +317,11 @@ CTDB_API int ctdb_unlock_copied(ctdb_record* record, int timeout_ms, uint32_t* c
 typedef void (*ctdb_unlock_fn)(ctdb_client* client, int error, uint32_t copies, void* private_data);
 CTDB_API int ctdb_unlock_send(ctdb_record* record, ctdb_unlock_fn done, void* private_data, uint32_t* id);
 
-/* Reads a record without locking it. If this node has it (or a read-only copy) this makes no system call; otherwise
- * it comes here. timeout_ms 0 as in ctdb_fetch_lock(). Errors: those of ctdb_fetch_lock(). */
+/* Reads a record without locking it: the newest value there is when this is called, or a newer one. If this node has the record, or a
+ * read-only copy of it, this makes no system call. Otherwise the record comes here, or a copy: that is what its owner gives in databases
+ * with CTDB_ATTACH_READ_COPIES, and of every record that many read and few change. Who wants to change a record waits until no
+ * node reads a copy any more; a node that does not answer holds him up until the cluster goes on without it.
+ * timeout_ms 0 as in ctdb_fetch_lock(). Errors: those of ctdb_fetch_lock(). */
 CTDB_API int ctdb_read(ctdb_db* db, ctdb_blob key, int timeout_ms, ctdb_blob* value);
 
 /* ---- Transactions ----------------------------------------------------------------------------------------------- */
