@@ -23,6 +23,8 @@ class BenchClient {
 
   // `copies`: of the C API only; on the classic socket there is no such thing.
   virtual void attach(const std::string& database, uint32_t copies = 1) = 0;
+  // One with read-only copies; on the classic socket every node has to be told, so a client of each calls this.
+  virtual void attach_for_readers(const std::string& database) = 0;
   // Fetch-lock, change the counter in the record's first 8 bytes under the chain lock, unlock. The value is `size` bytes
   // long, at most kValueBytesMax.
   static constexpr size_t kValueBytesMax = 512;

@@ -64,6 +64,13 @@ class Classic : public BenchClient {
     if (must(client_->control(node, Control::PING, 0, {})).status < 0) give_up("ping was refused");
   }
   void attach(const std::string& database, uint32_t) override { db_ = must(client_->attach(database)); }
+  void attach_for_readers(const std::string& database) override {
+    attach(database, 1);
+    uint8_t id[4];
+    store(id, db_->id);
+    if (must(client_->control(CTDB_CURRENT_NODE, Control::SET_DB_READONLY, 0, id)).status != 0)
+      give_up("read-only copies were refused");
+  }
   void increment(ByteView key, size_t size) override {
     must(client_->fetch_lock(*db_, key));
     uint8_t bytes[kValueBytesMax] = {};
@@ -119,6 +126,9 @@ class Native : public BenchClient {
   void attach(const std::string& database, uint32_t copies) override {
     const uint32_t flags = copies > 1 ? CTDB_ATTACH_COPIES(copies) : 0;
     check(ctdb_attach(client_, database.c_str(), flags, kTimeoutMs, &db_));
+  }
+  void attach_for_readers(const std::string& database) override {
+    check(ctdb_attach(client_, database.c_str(), CTDB_ATTACH_READ_COPIES, kTimeoutMs, &db_));
   }
   void increment(ByteView key, size_t size) override {
     ctdb_record* record = nullptr;

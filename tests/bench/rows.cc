@@ -251,6 +251,43 @@ Outcome one_counter(const Setting& setting, bool by_function, useconds_t pause_u
   return {all, seconds_since(start), pause_us > 0 ? micros[micros.size() / 2] : 0};
 }
 
+// `readers` on each of three nodes read one record in a loop, and somebody changes it 50 times a second. What is counted is reads.
+Outcome read_fan_out(const Setting& setting, uint32_t readers) {
+  constexpr useconds_t kBetweenChanges = 20000;
+  Shared* shared = make_shared<Shared>(1);
+  const Bytes key = key_of("read-" + std::to_string(readers));
+  const auto open = [&](uint32_t node) {
+    auto client = setting.open(node);
+    client->attach_for_readers("read.tdb");
+    return client;
+  };
+  const std::vector<pid_t> children = start_clients(kNodes * readers, [&](uint32_t i) {
+    auto client = open(i % kNodes);
+    uint64_t newest = client->read_counter(key);
+    shared->ready++;
+    while (shared->go.load() == 0) usleep(1000);
+    uint64_t done = 0;
+    for (; shared->go.load() != 2; ++done) {
+      const uint64_t value = client->read_counter(key);
+      if (value < newest) give_up("a reader has seen an older value after a newer one");
+      newest = value;
+    }
+    shared->operations += done;
+  });
+  auto writer = open(0);
+  while (shared->ready.load() < kNodes * readers) usleep(1000);
+  const Clock::time_point start = Clock::now();
+  shared->go = 1;
+  while (seconds_since(start) < setting.seconds) {
+    writer->increment(key);
+    usleep(kBetweenChanges);  // the row's own rhythm
+  }
+  const double total = seconds_since(start);
+  shared->go = 2;
+  wait_for_children(children);
+  return {shared->operations.load(), total, 0};
+}
+
 // One-way messages with `window` outstanding: the receiver publishes its count in shared memory, which costs neither
 // system anything.
 Outcome one_way(const Setting& setting, size_t bytes, uint64_t window) {
@@ -360,6 +397,10 @@ const std::vector<Row>& rows() {
        [](const Setting& s) { return one_counter(s, false, 1000); }},
       {"paced_added", "the same 1 ms apart, each: with ctdb_add()",
        [](const Setting& s) { return one_counter(s, true, 1000); }},
+      {"read_3x1", "read-only fan-out: 1 reader on each of 3 nodes, 1 key, 50 changes/s",
+       [](const Setting& s) { return read_fan_out(s, 1); }},
+      {"read_3x4", "read-only fan-out: 4 readers on each of 3 nodes, 1 key, 50 changes/s",
+       [](const Setting& s) { return read_fan_out(s, 4); }},
       {"one_way_64", "one-way messages 64 B, 256 outstanding",
        [](const Setting& s) { return one_way(s, 64, 256); }},
       {"one_way_128", "one-way messages 128 B, 256 outstanding",
