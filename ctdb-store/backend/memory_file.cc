@@ -2,6 +2,7 @@
 #include "ctdb-store/backend/memory_file.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "libctdbipc/base/assert.h"
 #include "libctdbipc/base/hash.h"
@@ -137,8 +138,15 @@ class MemoryFile : public RecordFile {
     return {};
   }
 
-  Examined examine(std::string& found, const std::function<void()>&) override {
+  Examined examine(std::string& found, const std::function<void()>& on_loss) override {
     if (db_.any_chain_held() || db_.closed_) return Examined::kBusy;
+    if (std::exchange(db_.record_lost_, false)) {
+      alone_ = true;
+      on_loss();
+      alone_ = false;
+      found = "a chain that led nowhere";
+      return Examined::kRecordsLost;
+    }
     if (!db_.room_broken_) return Examined::kSound;
     db_.room_broken_ = false;
     found = "a free list that was not right";
@@ -158,6 +166,7 @@ class MemoryFile : public RecordFile {
 
  private:
   void check_locked(ByteView key) const {
+    if (alone_) return;
     const uint32_t chain = db_.chain_of(key);
     CTDB_ASSERT(db_.holders_[chain] == MemoryDatabase::kStore || db_.marked_[chain]);
   }
@@ -165,6 +174,7 @@ class MemoryFile : public RecordFile {
   const std::string name_;
   MemoryFiles& files_;
   MemoryDatabase& db_;
+  bool alone_ = false;  // examined
 };
 
 Result<std::unique_ptr<RecordFile>> MemoryFiles::open(const std::string& name, uint8_t db_flags, bool keep) {

@@ -51,6 +51,12 @@ class MemoryDatabase {
   void break_room() { room_broken_ = true; }
   bool room_broken() const { return room_broken_; }
 
+  // A record that damage has cost: whoever examines the file finds out.
+  void lose(ByteView key) {
+    remove(key);
+    record_lost_ = true;
+  }
+
   // libtdb's all-record lock: from now on nobody gets a chain; who has one keeps it until he lets go.
   void close() { closed_ = true; }
   void reopen() { closed_ = false; }
@@ -69,6 +75,7 @@ class MemoryDatabase {
   std::vector<bool> marked_;
   bool closed_ = false;
   bool room_broken_ = false;
+  bool record_lost_ = false;
   bool persistent_ = false, full_copy_ = false;
   bool seqnum_enabled_ = false;
   int64_t seqnum_ = 0;

@@ -22,6 +22,16 @@ constexpr size_t kAssignmentBytes = 20;  // beside the key
 constexpr size_t kFarAhead = 8, kNearAhead = 4;
 constexpr size_t kKeysNamed = 20;  // in the log, of records that have fallen back in one recovery
 
+// `copy`: an entry here, or what another node says of its own.
+Claim claim_of(uint32_t holder, const auto& copy) {
+  return {holder,
+          copy.dmaster,
+          copy.rsn,
+          copy.data_size,
+          is_read_only_copy(copy.flags),
+          has_delegations(copy.flags)};
+}
+
 }  // namespace
 
 void Recovery::claim_slice() {
@@ -41,8 +51,7 @@ void Recovery::add_claim(Database& db, RecordEntry& entry) {
   ++account(db).claimed;
   Member& to = *member(ctx_.lmaster(entry));
   if (to.pnn == ctx_.self) {
-    const Claim own{to.pnn, entry.dmaster, entry.rsn, entry.data_size, is_read_only_copy(entry.flags)};
-    if (!keep_claim(db, entry, own)) fail("too many records");
+    if (!keep_claim(db, entry, claim_of(to.pnn, entry))) fail("too many records");
     return;
   }
   if (to.claims.db_id != db.id) flush_claims(to);
@@ -120,10 +129,8 @@ void Recovery::take_claims(Member& from, const RecordClaims& message) {
     if (i + kFarAhead < claims.size()) db->index.will_find_soon(hashes[i + kFarAhead]);
     if (i + kNearAhead < claims.size()) db->index.will_find_next(hashes[i + kNearAhead]);
     const RecordClaim& claim = claims[i];
-    const bool kept =
-        claim.key.size() <= kKeyBytesMax &&
-        keep_claim(*db, db->entry(claim.key, hashes[i]),
-                   {from.pnn, claim.dmaster, claim.rsn, claim.data_size, is_read_only_copy(claim.flags)});
+    const bool kept = claim.key.size() <= kKeyBytesMax &&
+                      keep_claim(*db, db->entry(claim.key, hashes[i]), claim_of(from.pnn, claim));
     if (!kept) ctx_.refuse("a claim that is no business of this node, or is here already");
     news = news || kept;
   }
@@ -169,11 +176,12 @@ void Recovery::decide(const ClaimedKey& key) {
     if (wins_over(claims_[at].claim, *winner)) winner = &claims_[at].claim;
     if (claims_[at].claim.readable) ++readable;
   }
-  // An owner that is there knows of read-only copies; one that is made now hears of those that are left.
+  // An owner that is there knows of read-only copies, if its file was not damaged. One that does not, or is made now, hears of
+  // those that are left.
   const bool delegated = readable > (winner->readable ? 1u : 0u);
   ++statistics_.records_decided;
   ++account(*key.db).decided;
-  if (!winner->owns()) {
+  if (!winner->owns() || (delegated && !winner->delegates)) {
     ++statistics_.records_assigned;
     ++account(*key.db).assigned;
     assign(*key.db, entry, winner->holder, *winner, delegated);
@@ -278,6 +286,7 @@ void Recovery::look_at_promotions() {
   ctx_.activities.for_each_used([&](Activity& activity) {
     if (activity.job != HeaderJob::kPromote) return;
     const RecordEntry& entry = *activity.entry;
+    if (ctx_.owns(entry)) return;
     const bool was_here = entry.dmaster == CTDB_UNKNOWN_PNN;  // until this node was suspended
     const bool on_its_way = entry.gave_generation == base_generation_ && !is_lost(entry.dmaster);
     if (was_here || on_its_way) return;
@@ -314,7 +323,8 @@ void Recovery::take_assignments(Member& from, const RecordAssign& message, TimeN
       continue;
     }
     const bool promote = assignment.dmaster == ctx_.self;
-    if (promote && ctx_.owns(*entry)) continue;
+    const bool is_news = !ctx_.owns(*entry) || (assignment.delegated && !has_delegations(entry->flags));
+    if (promote && !is_news) continue;
     Activity& activity = ctx_.activities.attach(*db, *entry);
     activity.job_dmaster = assignment.dmaster;
     activity.job_rsn = assignment.rsn;

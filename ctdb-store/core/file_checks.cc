@@ -182,8 +182,8 @@ void FileChecks::find_lost(Database& db) {
   if (lost > kKeysNamed)
     ctx_.out.log(StoreLog::kWarning, db.name + ": and " + std::to_string(lost - kKeysNamed) + " more");
   ctx_.counts.records_damaged += lost;
-  // Who has copies, and which is the newest, a recovery finds out.
-  if (lost > 0 && ctx_.is_open()) ctx_.rule_broken_in = ctx_.generation;
+  // Who has copies, and which is the newest, a recovery finds out; until then nobody makes them anew (Migration::step()).
+  if (lost > 0) ctx_.rule_broken_in = ctx_.generation;
 }
 
 }  // namespace ctdb

@@ -64,6 +64,7 @@ bool Migration::step(Activity& activity, bool& held, TimeNs now) {
   if (activity.away) return step_unhide(activity, held, now);
   if (wants_revoke(activity)) return step_revoke(activity, held, now);
   activity.revoke_wanted = false;
+  if (awaits_recovery(activity)) return false;
   if (activity.rewrite != nullptr) return step_rewrite(activity, held, now);
   if (activity.queue.empty() || activity.leaving) return false;
   const Waiting::Kind kind = activity.queue.front()->kind;
@@ -191,6 +192,13 @@ bool Migration::step_arrival(Activity& activity, bool& held, TimeNs now) {
   first.push(arrival);
   activity.queue.take_in_front(first);
   return retry_later(activity, now);
+}
+
+// Damage has cost the record, and others may have copies of it: older ones, and some that are read.
+bool Migration::awaits_recovery(const Activity& activity) const {
+  const RecordEntry& entry = *activity.entry;
+  if (!entry.lost || ctx_.owns(entry) || ctx_.rule_broken_in != ctx_.generation) return false;
+  return activity.queue.empty() || activity.queue.front()->kind != Waiting::Kind::kArrival;
 }
 
 bool Migration::unborn_here(const RecordEntry& entry) const {

@@ -103,6 +103,7 @@ class Migration : public ChainLocks::User {
   bool step_rewrite(Activity& activity, bool& held, TimeNs now);
   bool step_unhide(Activity& activity, bool& held, TimeNs now);
   bool retry_later(Activity& activity, TimeNs now);
+  bool awaits_recovery(const Activity& activity) const;
 
   void arrive(Activity& activity, const Header& header, const ReplyDmaster& packet, TimeNs now);
 

@@ -60,7 +60,8 @@ struct Claim {
   uint32_t dmaster = CTDB_UNKNOWN_PNN;
   uint64_t rsn = 0;
   uint32_t data_size = 0;
-  bool readable = false;  // a read-only copy: clients of its node use it
+  bool readable = false;   // a read-only copy: clients of its node use it
+  bool delegates = false;  // says of itself that there are such copies
   bool owns() const { return dmaster == holder; }
 };
 // True when `a` wins over `b`: the owner's copy, then the highest rsn, then a copy with data, then the lower pnn.

@@ -325,6 +325,62 @@ TEST_F(Delegations, AnOwnerMadeByARecoveryWithoutOtherCopiesIsFree) {
   EXPECT_EQ(flags(1), 0u);
 }
 
+// Damage has cost the record whose lmaster is its owner: it was made anew, empty, while others read the old value.
+TEST_F(Delegations, ARecordThatDamageHasCostIsNotMadeAnewWhileOthersReadIt) {
+  key = w.key_of(0, "own");
+  take(0, key, "one");
+  read(1);
+  read(2);
+  w.db(0).lose(as_bytes(key));
+  w.store(0).on_client_gone(9, w.now(), kDbId);
+  w.pass(kMillisecond);
+  want(0);
+  w.pass(kMillisecond);
+  EXPECT_FALSE(has_it(0)) << "nobody may change it yet";
+  EXPECT_EQ(w.data(0, key), std::nullopt);
+  w.recover(11, 10, {0, 1, 2});
+  w.pass(kMillisecond);
+  ASSERT_TRUE(has_it(0));
+  EXPECT_EQ(w.data(0, key), "one") << "a copy of it is left";
+  EXPECT_TRUE(w.write(0, key, "two"));
+  EXPECT_EQ(w.readable(1, key), std::nullopt);
+  EXPECT_EQ(w.readable(2, key), std::nullopt);
+}
+
+TEST_F(Delegations, ALostRecordOfWhichNoCopyIsLeftIsMadeAnewAfterTheRecovery) {
+  key = w.key_of(0, "own");
+  take(0, key, "one");
+  w.db(0).lose(as_bytes(key));
+  w.store(0).on_client_gone(9, w.now(), kDbId);
+  w.pass(kMillisecond);
+  want(2);
+  w.pass(kMillisecond);
+  EXPECT_FALSE(has_it(2));
+  w.recover(11, 10, {0, 1, 2});
+  w.pass(kMillisecond);
+  EXPECT_TRUE(has_it(2));
+  EXPECT_NE(w.header(2, key)->flags & CTDB_RECORD_MAY_BE_OLDER, 0u);
+}
+
+// What a damaged file still had may be from before the first copy.
+TEST_F(Delegations, AnOwnerThatDoesNotKnowOfCopiesIsTold) {
+  read(2);
+  w.stop(0);
+  Bytes value = *w.db(0).fetch(as_bytes(key));
+  store(value.data() + CTDB_OFF_RECORD_FLAGS, CTDB_RECORD_MIGRATED_WITH_DATA);
+  w.db(0).store(as_bytes(key), value);
+  w.start(0, 10);
+  w.recover(11, 10, {0, 1, 2});
+  EXPECT_EQ(w.owners(key), std::vector<uint32_t>{0});
+  EXPECT_EQ(flags(0), kHave);
+  EXPECT_EQ(w.header(0, key)->flags & CTDB_RECORD_MAY_BE_OLDER, 0u);
+  EXPECT_EQ(w.store(0).counts().records_fallen_back, 0u);
+  want(0);
+  w.pass(kMillisecond);
+  EXPECT_TRUE(has_it(0));
+  EXPECT_EQ(w.readable(2, key), std::nullopt);
+}
+
 TEST_F(Delegations, ANodeThatServesNoMoreHasNoCopies) {
   read(2);
   w.order(2, Operation::STORE_SUSPEND, StoreSuspend{}.encode());
