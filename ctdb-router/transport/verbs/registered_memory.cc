@@ -35,7 +35,8 @@ Result<void> RegisteredMemory::map(ibv_pd* domain, int flags) {
   start_ = static_cast<uint8_t*>(map);
   // A child that writes must not take the page from under the device.
   if (madvise(start_, bytes_, MADV_DONTFORK) != 0) return fail_errno("memory for verbs");
-  region_.reset(ibv_reg_mr(domain, start_, bytes_, IBV_ACCESS_LOCAL_WRITE));
+  constexpr int kAccess = IBV_ACCESS_LOCAL_WRITE;  // libibverbs' macro compares it with another enumeration
+  region_.reset(ibv_reg_mr(domain, start_, bytes_, kAccess));
   if (region_ != nullptr) return {};
   return fail(ErrorCode::kLimit, "the device cannot use " + std::to_string(bytes_ / 1024) +
                                      " KiB of memory (" + std::strerror(errno) + "): LimitMEMLOCK " +
