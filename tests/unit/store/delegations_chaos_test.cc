@@ -13,7 +13,7 @@ namespace {
 
 class DelegationsChaos : Disorder {
  public:
-  DelegationsChaos(uint64_t seed, uint32_t copies) : Disorder(seed, 4), copies_(copies) {
+  DelegationsChaos(uint64_t seed, uint32_t copies) : Disorder(seed, 4) {
     uint8_t data[8];
     store(data, kDbId);
     store(data + 4, copies);
@@ -190,7 +190,6 @@ class DelegationsChaos : Disorder {
     }
   }
 
-  const uint32_t copies_;
   bool look_ = true;
   std::map<std::string, std::string> truth_;
   std::set<std::pair<uint32_t, uint32_t>> asked_;
