@@ -320,7 +320,7 @@ void ClusterNode::Parts::work() {
   if (!wanted && !election.leading()) member.suspend(false, told_reason);
   if (left_behind()) member.suspend(false, "the cluster has gone on without this node");
   if (!files.rule_prevails()) member.suspend(false, files.remark());
-  member.work();
+  member.work(node.inactive());
   election.work(may_lead());
   if (election.leading() && !was_leading) leader.start();
   was_leading = election.leading();

@@ -113,7 +113,6 @@ bool Member::on_commit(const RecoveryCommit& commit) {
   if (standing_ != Standing::kRecovering || term_of_generation(commit.generation) != commit.term)
     return false;
   standing_ = Standing::kOpen;
-  end_clients_at_ = kNever;
   open_generation_ = commit.generation;
   open_members_ = begun_.members;
   ++c_.counts.recoveries;
@@ -157,12 +156,6 @@ void Member::suspend(bool discard, const std::string& reason) {
   look_at_ = c_.now;
   look_after_ = 0;
   cut_at_ = c_.now + c_.timing().nobody_fences;
-  // An operator who stops a node says what its clients are to do. A recovery that begins and does not open is no return.
-  if (discard) {
-    end_clients_at_ = kNever;
-  } else if (end_clients_at_ == kNever && c_.timing().client_grace != kNever) {
-    end_clients_at_ = c_.now + c_.timing().client_grace;
-  }
   publish_lease();
   if (store_up_ && hello_) tell_suspended();
 }
@@ -207,8 +200,14 @@ void Member::cut_clients_off() {
   }
 }
 
-// Their records are taken away: they do no harm, but smbd keeps its own clients waiting for as long as it waits.
-void Member::end_waiting_clients() {
+// Their records are taken away: they do no harm, but smbd keeps its own clients waiting for as long as it waits. An operator who stops a
+// node says what its clients are to do. A recovery that begins and does not open is no return.
+void Member::end_waiting_clients(bool inactive) {
+  if (open() || inactive || c_.timing().client_grace == kNever) {
+    end_clients_at_ = kNever;
+    return;
+  }
+  if (end_clients_at_ == kNever) end_clients_at_ = c_.now + c_.timing().client_grace;
   if (c_.now < end_clients_at_ || !c_.router_up) return;
   end_clients_at_ = c_.now + c_.timing().client_grace;
   c_.log(RecoverydLog::kWarning, "this node has been out for " +
@@ -217,7 +216,7 @@ void Member::end_waiting_clients() {
   c_.send(c_.pnn(), Operation::CUT_CLIENTS, {});
 }
 
-void Member::work() {
+void Member::work(bool inactive) {
   if (c_.router_up && store_up_ && !hello_ && c_.now >= query_at_) {
     query_at_ = c_.now + c_.timing().store_query;
     c_.to_store(Operation::STORE_QUERY, {});
@@ -235,7 +234,7 @@ void Member::work() {
     suspend(false, "no word from a leader for too long");
   }
   look_at_files();
-  end_waiting_clients();
+  end_waiting_clients(inactive);
 }
 
 bool Member::quorum_lost() const {

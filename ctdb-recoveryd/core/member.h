@@ -58,8 +58,8 @@ class Member {
 
   // Takes the records away from local clients, if they may have any; nothing when suspended already.
   void suspend(bool discard, const std::string& reason);
-  // Ends of lease and majority; call after every event.
-  void work();
+  // Ends of lease and majority; call after every event. `inactive`: an operator keeps this node out.
+  void work(bool inactive);
   TimeNs next_deadline() const;
 
   // ---- facts ----
@@ -91,7 +91,7 @@ class Member {
   void look_at_store();
   void look_at_files();
   void cut_clients_off();
-  void end_waiting_clients();
+  void end_waiting_clients(bool inactive);
   bool majority_linked() const { return c_.voters.enough(c_.linked_count()); }
 
   struct Begun {

@@ -368,6 +368,20 @@ TEST_F(Opened, AStoppedNodeKeepsItsClients) {
   EXPECT_EQ(world.store(victim).clients_cut, 0);
 }
 
+TEST_F(Opened, ANodeThatIsStoppedWhileItIsOutKeepsItsClients) {
+  const TimeNs grace = RecoverydTiming{}.client_grace;
+  World world(3);
+  open(world);
+  const uint32_t victim = follower(world);
+  world.isolate(victim);
+  world.run(grace / 2);
+  ASSERT_EQ(world.control(victim, Control::STOP_NODE), 0);
+  world.run(2 * grace);
+  EXPECT_EQ(world.store(victim).clients_cut, 0);
+  ASSERT_EQ(world.control(victim, Control::CONTINUE_NODE), 0);
+  ASSERT_TRUE(world.until([&] { return world.store(victim).clients_cut == 1; }, grace + kSecond));
+}
+
 TEST_F(Opened, WhenTheMajorityIsGoneTheRestStopsAndComesBackByItself) {
   World world(5);
   open(world);
