@@ -15,11 +15,11 @@
 #include "ctdb-store/backend/record_file.h"
 #include "ctdb-store/backend/tdb_api.h"
 #include "ctdb-store/backend/tdb_handle.h"
+#include "libctdbipc/base/tdb_image.h"
 
 namespace ctdb {
 namespace {
 
-constexpr size_t kAreaStart = 168;  // behind libtdb's file header, which it checks itself
 constexpr std::string_view kRecordsMagic = "TDB file\n";
 
 bool read_at(int fd, size_t offset, MutableBytes into) {
@@ -45,24 +45,20 @@ uint32_t most_common_word(ByteView bytes) {
 
 }  // namespace
 
-// From kAreaStart: the mutex of all records, its state (8 bytes), the free list's mutex, those of the chains.
 uint32_t mutex_holder(int fd, uint32_t chain) {
-  constexpr size_t kMutex = sizeof(pthread_mutex_t);
   const auto owner_at = [fd](size_t offset) {
     uint8_t word[4] = {};
     return read_at(fd, offset, word) ? load<uint32_t>(word) & FUTEX_TID_MASK : 0;
   };
-  const uint32_t owner = owner_at(kAreaStart + kMutex + 8 + kMutex + kMutex * size_t{chain});
-  return owner != 0 ? owner : owner_at(kAreaStart);
+  const uint32_t owner = owner_at(tdb_chain_mutex(chain));
+  return owner != 0 ? owner : owner_at(kTdbMutexArea);
 }
 
 uint32_t dead_owner(ByteView file, uint32_t chain) {
-  constexpr size_t kMutex = sizeof(pthread_mutex_t);
-  constexpr size_t kOwnerAt =
-      8;  // the C library's own note of the thread; the kernel takes it out of the first word
-  size_t at = kAreaStart + kMutex + 8;
-  if (chain != RecordFile::kFreeListLock) at += kMutex * (size_t{1} + chain);
-  if (at + kMutex > file.size()) return 0;
+  // The C library's own note of the thread: the kernel takes it out of the first word.
+  constexpr size_t kOwnerAt = 8;
+  const size_t at = chain == RecordFile::kFreeListLock ? kTdbFreeListMutex : tdb_chain_mutex(chain);
+  if (at + sizeof(pthread_mutex_t) > file.size()) return 0;
   const auto* word = reinterpret_cast<const std::atomic<uint32_t>*>(file.data() + at);
   if ((word->load(std::memory_order_acquire) & FUTEX_OWNER_DIED) == 0) return 0;
   // 0: it died while it took the lock or let go of it, and so in no change.
@@ -73,7 +69,7 @@ uint32_t fcntl_holder(int fd, uint32_t chain) {
   struct flock lock = {};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
-  lock.l_start = static_cast<off_t>(kAreaStart + 4 * size_t{chain});
+  lock.l_start = static_cast<off_t>(kTdbMutexArea + 4 * size_t{chain});
   lock.l_len = 1;
   if (fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK || lock.l_pid <= 0) return 0;
   return static_cast<uint32_t>(lock.l_pid);
@@ -88,16 +84,16 @@ Result<TdbMutexes> TdbMutexes::learn(const std::string& directory, uint32_t hash
   if (fstat(tdb->descriptor(), &info) != 0) return fail_errno("looking at " + path);
   const size_t records_start = static_cast<size_t>(info.st_size) - tdb_map_size(tdb->get());
   TdbMutexes mutexes;
-  if (records_start <= kAreaStart) return fail(ErrorCode::kCorrupt, path + " has no mutexes");
-  mutexes.fresh_.resize(records_start - kAreaStart);
-  if (!read_at(tdb->descriptor(), kAreaStart, mutexes.fresh_)) return fail_errno("reading " + path);
+  if (records_start <= kTdbMutexArea) return fail(ErrorCode::kCorrupt, path + " has no mutexes");
+  mutexes.fresh_.resize(records_start - kTdbMutexArea);
+  if (!read_at(tdb->descriptor(), kTdbMutexArea, mutexes.fresh_)) return fail_errno("reading " + path);
   mutexes.kind_ = most_common_word(mutexes.fresh_);
   return mutexes;
 }
 
 bool TdbMutexes::sound(int fd) const {
   Bytes area(fresh_.size() + kRecordsMagic.size());
-  if (!read_at(fd, kAreaStart, area)) return false;
+  if (!read_at(fd, kTdbMutexArea, area)) return false;
   if (!as_text(area).ends_with(kRecordsMagic))
     return false;  // the records begin elsewhere: no or other mutexes
   for (size_t at = 0; at + sizeof(uint32_t) <= fresh_.size(); at += sizeof(uint32_t)) {
@@ -111,7 +107,7 @@ Result<void> TdbMutexes::reset(int fd) const {
   size_t done = 0;
   while (done < fresh_.size()) {
     const ssize_t wrote =
-        pwrite(fd, fresh_.data() + done, fresh_.size() - done, static_cast<off_t>(kAreaStart + done));
+        pwrite(fd, fresh_.data() + done, fresh_.size() - done, static_cast<off_t>(kTdbMutexArea + done));
     if (wrote < 0) return fail_errno("unlocking the mutexes of a tdb file");
     done += static_cast<size_t>(wrote);
   }

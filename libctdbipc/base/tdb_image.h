@@ -11,6 +11,8 @@
 #ifndef LIBCTDBIPC_BASE_TDB_IMAGE_H_
 #define LIBCTDBIPC_BASE_TDB_IMAGE_H_
 
+#include <pthread.h>
+
 #include <atomic>
 #include <cstdint>
 #include <optional>
@@ -33,7 +35,13 @@ inline constexpr uint32_t kTdbLive = 0x26011999;
 inline constexpr uint32_t kTdbDead = 0xfee1dead;  // in a chain, to be used again
 inline constexpr uint32_t kTdbFree = 0xd9fee666;  // in the free list
 inline constexpr uint32_t kTdbBlockEnd = 4;       // bytes behind a block's room that are taken from it
-inline constexpr size_t kTdbMutexArea = 168;      // behind the file's header
+
+// Mutexes, in a file that has them: that of all records and its state (8 bytes), the free list's, those of the chains.
+inline constexpr size_t kTdbMutexArea = 168;  // behind the file's header
+inline constexpr size_t kTdbFreeListMutex = kTdbMutexArea + sizeof(pthread_mutex_t) + 8;
+constexpr size_t tdb_chain_mutex(uint32_t chain) {
+  return kTdbFreeListMutex + sizeof(pthread_mutex_t) * (size_t{1} + chain);
+}
 
 class TdbImage {
  public:

@@ -79,6 +79,7 @@ struct ctdb_record {
   bool changed = false;           // since it was locked,
   uint64_t changed_in_epoch = 0;  // for the first time in this serving epoch of the node
   ctdb::Bytes key;
+  uint32_t hash = 0;  // of the key, while it is locked
   ctdb::Bytes value;  // record header and data; shorter than a header: there is no record
 };
 

@@ -114,16 +114,12 @@ Result<void> LocalFile::store(ByteView key, ByteView header, ByteView data, Byte
   return fail(ErrorCode::kSystem, std::move(what));
 }
 
-ValueWriter::Outcome LocalFile::publish(ByteView key, ByteView header, ByteView data) {
+ValueWriter::Outcome LocalFile::publish(ByteView key, uint32_t hash, ByteView header, ByteView data) {
   if (writer_ == nullptr) return ValueWriter::Outcome::kUnsure;
-  const ValueWriter::Outcome outcome = writer_->write(key, header, data);
+  const ValueWriter::Outcome outcome = writer_->write(key, hash, header, data);
   if (outcome == ValueWriter::Outcome::kDone && (tdb_get_flags(tdb_) & TDB_SEQNUM) != 0)
     tdb_increment_seqnum_nonblock(tdb_);
   return outcome;
-}
-
-bool LocalFile::make_room(ByteView key, size_t value_bytes) {
-  return writer_ != nullptr && writer_->make_room(key, value_bytes);
 }
 
 std::string LocalFile::error() const {

@@ -43,11 +43,14 @@ class LocalFile {
   // not fit either: libtdb wants more room for a record than it gives back.
   // Errors: kSystem; nothing was changed, or the text says that the old value is lost as well.
   Result<void> store(ByteView key, ByteView header, ByteView data, ByteView old);
-  // Whole or not at all (value_writer.h), where the file allows it; otherwise nothing has happened. kNoRoom: make_room() first.
-  ValueWriter::Outcome publish(ByteView key, ByteView header, ByteView data);
-  bool make_room(ByteView key, size_t value_bytes);
+  // Whole or not at all (value_writer.h), where the file allows it; otherwise nothing has happened. kNoRoom: make_room() first, of which
+  // `bytes` are those of key and value. `hash`: of the key.
+  ValueWriter::Outcome publish(ByteView key, uint32_t hash, ByteView header, ByteView data);
+  bool make_room(uint32_t hash, size_t bytes) {
+    return writer_ != nullptr && writer_->make_room(hash, bytes);
+  }
   // The thread that holds the key's lock, as the lock says it; 0: not known.
-  uint32_t lock_word(ByteView key) const { return writer_ == nullptr ? 0 : writer_->lock_word(key); }
+  uint32_t lock_word(uint32_t hash) const { return writer_ == nullptr ? 0 : writer_->lock_word(hash); }
   std::string error() const;
 
   // The record of this file that this process has locked, or nullptr.
@@ -59,7 +62,7 @@ class LocalFile {
   LocalFile() = default;
 
   tdb_context* tdb_ = nullptr;
-  std::unique_ptr<ValueWriter> writer_;  // nullptr: publish() stores as libtdb does
+  std::unique_ptr<ValueWriter> writer_;  // nullptr: values of this file cannot be published whole
   uint64_t device_ = 0;
   uint64_t inode_ = 0;
   int owner_pid_ = 0;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "libctdbipc/base/hash.h"
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/client/client.h"
 #include "libctdbipc/wire/reader.h"
@@ -57,7 +58,8 @@ int lock_if_here(ctdb_db& db, ByteView key) {
     file.unlock(key);
     return found == LocalFile::Found::kError ? file_error(db) : 0;
   }
-  db.client->link.note_lock(file.lock_word(key));
+  record.hash = jenkins_hash(key);
+  db.client->link.note_lock(file.lock_word(record.hash));
   record.key.assign(key.begin(), key.end());
   record.locked = true;
   record.changed = false;
@@ -173,18 +175,19 @@ void schedule_for_deletion(const ctdb_record& record) {
                             CTDB_CONTROL_NOREPLY, payload);
 }
 
-// In one piece. Where there is no room for a second value beside the old one (the disk is full), as libtdb stores: a value that is not longer
-// always has room then. Only making room and libtdb's store change what holds a file together: the store is told, so that it looks
-// at the file if we are killed in the middle.
+// In one piece. Where there is no room for a second value beside the old one (the disk is full), as libtdb stores: a value that is not
+// longer always has room then. Only making room and libtdb's store change what holds a file together: the store is told, so that it
+// looks at the file if we are killed in the middle.
 ctdb::Result<void> store_whole(ctdb_record& record, ctdb::ByteView header, ctdb::ByteView data) {
   using Outcome = ctdb::ValueWriter::Outcome;
   ctdb::LocalFile& file = *record.db->file;
-  Outcome outcome = file.publish(record.key, header, data);
+  Outcome outcome = file.publish(record.key, record.hash, header, data);
   if (outcome == Outcome::kDone) return {};
   ctdb::Link& link = record.db->client->link;
   link.note_change_of(record.db->id);
-  if (outcome == Outcome::kNoRoom && file.make_room(record.key, header.size() + data.size()))
-    outcome = file.publish(record.key, header, data);
+  if (outcome == Outcome::kNoRoom &&
+      file.make_room(record.hash, record.key.size() + header.size() + data.size()))
+    outcome = file.publish(record.key, record.hash, header, data);
   ctdb::Result<void> stored;
   if (outcome != Outcome::kDone) stored = file.store(record.key, header, data, record.value);
   link.note_change_of(0);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 #include "libctdbipc/client/value_writer.h"
 
-#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -13,8 +12,6 @@
 #include <algorithm>
 #include <array>
 #include <vector>
-
-#include "libctdbipc/base/hash.h"
 
 namespace ctdb {
 
@@ -72,8 +69,7 @@ bool ValueWriter::look(ByteView key, uint32_t hash, size_t bytes, Found& found) 
   });
 }
 
-ValueWriter::Outcome ValueWriter::write(ByteView key, ByteView header, ByteView data) {
-  const uint32_t hash = jenkins_hash(key);
+ValueWriter::Outcome ValueWriter::write(ByteView key, uint32_t hash, ByteView header, ByteView data) {
   const size_t bytes = key.size() + header.size() + data.size();
   Found found;
   if (!image_ || !look(key, hash, bytes, found)) {
@@ -114,9 +110,7 @@ bool ValueWriter::give_back(uint32_t hash, size_t bytes) {
   return tdb_delete(tdb_, {const_cast<uint8_t*>(key.bytes), sizeof key.bytes}) == 0;
 }
 
-bool ValueWriter::make_room(ByteView key, size_t value_bytes) {
-  const uint32_t hash = jenkins_hash(key);
-  const size_t bytes = key.size() + value_bytes;
+bool ValueWriter::make_room(uint32_t hash, size_t bytes) {
   constexpr int kGivenBackMax = 16;
   for (int i = 0; i < kGivenBackMax && give_back(hash, bytes); ++i) {
   }
@@ -134,10 +128,9 @@ bool ValueWriter::make_room(ByteView key, size_t value_bytes) {
                     0) == 0;
 }
 
-uint32_t ValueWriter::lock_word(ByteView key) const {
-  constexpr size_t kMutex = sizeof(pthread_mutex_t);
+uint32_t ValueWriter::lock_word(uint32_t hash) const {
   if (!image_ || image_->start() == 0) return 0;
-  const size_t at = kTdbMutexArea + 2 * kMutex + 8 + kMutex * image_->chain_of(jenkins_hash(key));
+  const size_t at = tdb_chain_mutex(image_->chain_of(hash));
   return at + sizeof(uint32_t) > image_->start() ? 0 : load<uint32_t>(file_.data() + at);
 }
 

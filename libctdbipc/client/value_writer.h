@@ -34,12 +34,13 @@ class ValueWriter {
     kNoRoom,  // the chain has no dead block that is large enough: make_room()
     kUnsure,  // the chain is not what it should be: libtdb will say what is wrong
   };
-  Outcome write(ByteView key, ByteView header, ByteView data);
-  // Has libtdb put a block for a record of that size into the chain, and take back the dead ones that are too small. Who is killed in
+  // `hash`: of the key, everywhere here.
+  Outcome write(ByteView key, uint32_t hash, ByteView header, ByteView data);
+  // Has libtdb put a block for a record of that size, key and header included, into the chain, and take back the dead ones that are too small. Who is killed in
   // here may leave the free list broken. False: libtdb has found no room.
-  bool make_room(ByteView key, size_t value_bytes);
+  bool make_room(uint32_t hash, size_t bytes);
   // The word of the chain's mutex, which names the thread that holds it; 0: the file has no mutexes.
-  uint32_t lock_word(ByteView key) const;
+  uint32_t lock_word(uint32_t hash) const;
 
  private:
   explicit ValueWriter(tdb_context* tdb) : tdb_(tdb) {}
