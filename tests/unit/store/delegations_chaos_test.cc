@@ -43,22 +43,15 @@ class DelegationsChaos : Disorder {
   }
 
   void step() {
-    switch (random_.below(60)) {
+    const uint64_t what = random_.below(60);
+    if (disturb(what)) return;
+    switch (what) {
       case 0:
         return recovery();
       case 1:
         return random_.one_in(3) ? die() : restart();
       case 2:
         return suspend_and_back();
-      case 3:
-      case 4:
-        return toggle_lock();
-      case 5:
-      case 6:
-      case 7:
-        return w_.pass(static_cast<TimeNs>(random_.below(200)) * kMicrosecond);
-      case 8:
-        return w_.serve_workers();
       default:
         break;
     }
@@ -91,19 +84,12 @@ class DelegationsChaos : Disorder {
   static uint64_t number(const std::string& value) { return value.empty() ? 0 : std::stoull(value); }
 
   void recovery(const std::vector<uint32_t>& members = {0, 1, 2}) {
-    do {
-      lose_links();
-      w_.begin(++generation_, base_, members);
-      for (uint64_t i = random_.below(60); i > 0; --i) {
-        w_.carry_one(any_node(), any_node());
-        w_.work_all();
-        if (members.size() == kNodes && random_.one_in(5)) call();
-        if (members.size() == kNodes && random_.one_in(3)) raise();
-        check();
-      }
-    } while (random_.one_in(3));
-    for (int i = 0; i < 20; ++i) pass_quietly();
-    open(members);
+    const bool all = members.size() == kNodes;
+    recover(members, [&] {
+      if (all && random_.one_in(5)) call();
+      if (all && random_.one_in(3)) raise();
+      check();
+    });
   }
 
   void end_store_with_clients(uint32_t pnn) {
@@ -131,9 +117,7 @@ class DelegationsChaos : Disorder {
     }
     std::map<std::string, std::string> before = truth_;
     look_ = false;
-    std::vector<uint32_t> others = {0, 1, 2};
-    std::erase(others, pnn);
-    recovery(others);
+    recovery(all_but(pnn));
     for (int i = 0; i < 20; ++i) pass_quietly();
     for (const std::string& key : keys_) {
       const std::vector<uint32_t> owners = w_.owners(key);
@@ -183,11 +167,7 @@ class DelegationsChaos : Disorder {
         EXPECT_EQ(as_text(reply->data), truth_[key]) << key << " on node " << pnn;
       }
     }
-    for (uint32_t pnn = 0; pnn < kNodes; ++pnn) {
-      EXPECT_EQ(w_.store(pnn).counts().calls_pending, 0u);
-      EXPECT_EQ(w_.store(pnn).counts().refused_packets, 0u);
-      EXPECT_EQ(w_.store(pnn).counts().lock_waiters, 0u);
-    }
+    expect_nothing_waits();
   }
 
   bool look_ = true;

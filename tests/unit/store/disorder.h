@@ -45,6 +45,15 @@ class Disorder {
     }
   }
 
+  // What may happen to any of them between two steps. `what` is a random number; false: nothing this time.
+  bool disturb(uint64_t what) {
+    if (what == 3 || what == 4) return toggle_lock(), true;
+    if (what == 8) return w_.serve_workers(), true;
+    if (what < 5 || what > 7) return false;
+    w_.pass(static_cast<TimeNs>(random_.below(200)) * kMicrosecond);
+    return true;
+  }
+
   // Time without new faults, in which nobody keeps a chain.
   void pass_quietly() {
     for (uint32_t pnn = 0; pnn < kNodes; ++pnn) w_.db(pnn).release_all(kStuckClient);
@@ -72,6 +81,36 @@ class Disorder {
     for (const uint32_t pnn : members) {
       w_.open(generation_, {pnn});
       for (int i = 0; i < 5; ++i) w_.carry_one(any_node(), any_node());
+    }
+  }
+
+  // With as many attempts that come to nothing as chance will have; `meanwhile` goes on between two packets.
+  template <typename Meanwhile>
+  void recover(const std::vector<uint32_t>& members, Meanwhile&& meanwhile) {
+    do {
+      lose_links();
+      w_.begin(++generation_, base_, members);
+      for (uint64_t i = random_.below(60); i > 0; --i) {
+        w_.carry_one(any_node(), any_node());
+        w_.work_all();
+        meanwhile();
+      }
+    } while (random_.one_in(3));
+    for (int i = 0; i < 20; ++i) pass_quietly();
+    open(members);
+  }
+
+  static std::vector<uint32_t> all_but(uint32_t pnn) {
+    std::vector<uint32_t> others = {0, 1, 2};
+    std::erase(others, pnn);
+    return others;
+  }
+
+  void expect_nothing_waits() {
+    for (uint32_t pnn = 0; pnn < kNodes; ++pnn) {
+      EXPECT_EQ(w_.store(pnn).counts().calls_pending, 0u);
+      EXPECT_EQ(w_.store(pnn).counts().refused_packets, 0u);
+      EXPECT_EQ(w_.store(pnn).counts().lock_waiters, 0u);
     }
   }
 

@@ -203,22 +203,15 @@ class FunctionsChaos : Disorder {
 
  private:
   void step() {
-    switch (random_.below(60)) {
+    const uint64_t what = random_.below(60);
+    if (disturb(what)) return;
+    switch (what) {
       case 0:
         return recovery();
       case 1:
         return copies_ > 1 && random_.one_in(2) ? die() : restart();
       case 2:
         return suspend_and_back();
-      case 3:
-      case 4:
-        return toggle_lock();
-      case 5:
-      case 6:
-      case 7:
-        return w_.pass(static_cast<TimeNs>(random_.below(200)) * kMicrosecond);
-      case 8:
-        return w_.serve_workers();
       case 9:
       case 10: {
         const uint32_t pnn = any_node();
@@ -273,17 +266,10 @@ class FunctionsChaos : Disorder {
   }
 
   void recovery(const std::vector<uint32_t>& members = {0, 1, 2}) {
-    do {
-      lose_links();
-      w_.begin(++generation_, base_, members);
-      for (uint64_t i = random_.below(60); i > 0; --i) {
-        w_.carry_one(any_node(), any_node());
-        w_.work_all();
-        if (members.size() == kNodes && random_.one_in(5)) call();
-      }
-    } while (random_.one_in(3));
-    for (int i = 0; i < 20; ++i) pass_quietly();
-    open(members);
+    const bool all = members.size() == kNodes;
+    recover(members, [&] {
+      if (all && random_.one_in(5)) call();
+    });
   }
 
   void end_store_with_clients(uint32_t pnn) {
@@ -309,9 +295,7 @@ class FunctionsChaos : Disorder {
       w_.carry_one(any_node(), any_node());
     }
     end_store_with_clients(pnn);
-    std::vector<uint32_t> others = {0, 1, 2};
-    std::erase(others, pnn);
-    recovery(others);
+    recovery(all_but(pnn));
     w_.start(pnn);
     for (int i = 0; i < 20; ++i) pass_quietly();
     recovery();
@@ -338,10 +322,7 @@ class FunctionsChaos : Disorder {
       SCOPED_TRACE(key);
       subjects_.at(key)->at_rest(reply->data);
     }
-    for (uint32_t pnn = 0; pnn < kNodes; ++pnn) {
-      EXPECT_EQ(w_.store(pnn).counts().calls_pending, 0u);
-      EXPECT_EQ(w_.store(pnn).counts().refused_packets, 0u);
-    }
+    expect_nothing_waits();
   }
 
   const uint32_t copies_;
