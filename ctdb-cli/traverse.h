@@ -10,8 +10,8 @@
 
 namespace ctdb::cli {
 
-// Calls `take` for each record that is not empty (`with_empty`: also for deleted ones that are still there), in any order; views are loans for the call. An error, kInvalid among others,
-// when they were not all.
+// Calls `take` for each record that is not empty (`with_empty`: also for deleted ones that are still there), in any order; views are
+// loans for the call. An error, kInvalid among others, when they were not all.
 Result<void> traverse_database(Connection& connection, uint32_t db_id,
                                const std::function<void(const TraverseRecord&)>& take,
                                bool with_empty = false);

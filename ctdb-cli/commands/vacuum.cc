@@ -39,7 +39,7 @@ Result<uint64_t> vacuum(Connection& connection, uint32_t db_id, std::string& tro
     const Result<std::string> asked = start_vacuum(connection, db_id);
     if (!asked) return fail(asked.error());
     trouble = *asked;
-    std::this_thread::sleep_for(pause);
+    std::this_thread::sleep_for(pause);  // no daemon tells when it is done
     Result<uint64_t> left = count_deleted(connection, db_id);
     if (!left || *left == 0 || connection.left_ms() <= pause.count()) return left;
   }

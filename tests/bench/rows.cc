@@ -130,6 +130,10 @@ void wait_until_ready(const Shared& shared, uint32_t clients) {
   }
 }
 
+void wait_for_start(const Shared& shared) {
+  while (shared.go.load() == 0) usleep(1000);  // between two looks
+}
+
 void wait_for_children(const std::vector<pid_t>& children) {
   for (pid_t child : children) {
     int status = 0;
@@ -147,7 +151,7 @@ Outcome many_clients(const Setting& setting, uint32_t clients, uint32_t keys) {
     client->attach("bench.tdb");
     std::minstd_rand random(i + 1);
     shared->ready++;
-    while (shared->go.load() == 0) usleep(1000);
+    wait_for_start(*shared);
     const Clock::time_point start = Clock::now();
     while (seconds_since(start) < setting.seconds) {
       client->increment(key_of("many-" + std::to_string(keys) + "-" + std::to_string(random() % keys)));
@@ -193,7 +197,7 @@ Outcome contended(const Setting& setting, uint32_t clients) {
     auto client = setting.open(i % kNodes);
     client->attach("bench.tdb");
     shared->ready++;
-    while (shared->go.load() == 0) usleep(1000);
+    wait_for_start(*shared);
     const Clock::time_point start = Clock::now();
     while (seconds_since(start) < setting.seconds) {
       const Clock::time_point before = Clock::now();
@@ -202,7 +206,7 @@ Outcome contended(const Setting& setting, uint32_t clients) {
       ++turns[i].count;
       turns[i].waited_us += waited;
       turns[i].longest_us = std::max(turns[i].longest_us, waited);
-      usleep(kRestUs);
+      usleep(kRestUs);  // the row's own rhythm
     }
   });
   wait_until_ready(*shared, clients);
@@ -265,7 +269,7 @@ Outcome read_fan_out(const Setting& setting, uint32_t readers) {
     auto client = open(i % kNodes);
     uint64_t newest = client->read_counter(key);
     shared->ready++;
-    while (shared->go.load() == 0) usleep(1000);
+    wait_for_start(*shared);
     uint64_t done = 0;
     for (; shared->go.load() != 2; ++done) {
       const uint64_t value = client->read_counter(key);
@@ -275,7 +279,7 @@ Outcome read_fan_out(const Setting& setting, uint32_t readers) {
     shared->operations += done;
   });
   auto writer = open(0);
-  while (shared->ready.load() < kNodes * readers) usleep(1000);
+  wait_until_ready(*shared, kNodes * readers);
   const Clock::time_point start = Clock::now();
   shared->go = 1;
   while (seconds_since(start) < setting.seconds) {
