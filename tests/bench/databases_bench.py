@@ -7,17 +7,16 @@ its node, how long a traverse takes, and how long it takes until all of them, de
 that goes on a client on each node works on records of its own; printed is its longest stall.
 """
 import argparse
-import json
 import os
 import statistics
 import subprocess
 import tempfile
 import time
 
-import recovery_bench
-from netns import NetworkNamespace
+from systems import (BUILD, NODES, OWN_RECORDS, Classic, Ours, OursThroughTheSocket, client, fill, finish, own_records,
+                     write_json)
+from netns import NetworkNamespace  # of tests/cluster, which `systems` makes known
 from processes import memory_bytes
-from recovery_bench import NODES, OWN_RECORDS, client, fill, finish, own_records
 
 TRAVERSES = 3
 LONG_S = 3600
@@ -107,7 +106,7 @@ ROWS = (("memory_per_record", "memory of all daemons per record, bytes", 1, ".0f
 
 
 def measure(arguments):
-    kinds = {"classic": recovery_bench.Classic, "socket": recovery_bench.OursThroughTheSocket, "rings": recovery_bench.Ours}
+    kinds = {"classic": Classic, "socket": OursThroughTheSocket, "rings": Ours}
     table = []
     for records in arguments.records:
         samples = {name: [] for name in kinds}
@@ -136,14 +135,12 @@ def main():
     parser.add_argument("--records", default="100000,1000000", help="numbers of records (default 100000,1000000)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", metavar="FILE", help="write the results there, too")
-    parser.add_argument("--build", default=os.path.join(recovery_bench.ROOT, "build", "dev"), help=argparse.SUPPRESS)
+    parser.add_argument("--build", default=BUILD, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     arguments.records = [int(part) for part in arguments.records.split(",")]
     table = measure(arguments)
     if arguments.json:
-        with open(arguments.json, "w") as out:
-            json.dump({"schema": 1, "rounds": arguments.rounds, "rows": table}, out, indent=1)
-            out.write("\n")
+        write_json(arguments.json, arguments.rounds, table)
 
 
 if __name__ == "__main__":

@@ -6,26 +6,20 @@ The same client program commits on both systems, one writer or one on each of 16
 Systems take turns in each round; printed are medians over the rounds.
 """
 import argparse
+import contextlib
 import os
 import re
 import signal
 import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
-sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
+from systems import BUILD, HEADER, NODES, print_row, start_both
+from support import RawClient  # of tests/integration, which `systems` makes known
+from transactions import PersistentClient
 
-from processes import with_children  # noqa: E402
-from support import ClassicCluster, NetworkNamespace, RawClient, start_cluster  # noqa: E402
-from transactions import PersistentClient  # noqa: E402
-
-NODES = 3
 SYNCS_S = 2.0
 
 
@@ -69,43 +63,26 @@ def syncs(pids, sockets, writers, seconds):
         return sum(int(line.split()[3]) for line in counts if re.search(r" (fsync|fdatasync|msync)$", line)) / done
 
 
-def print_row(what, values, unit, digits=1):
-    classic, ours = (statistics.median(values[name]) for name in ("classic", "ours"))
-    print(f"| {what} | {classic:,.{digits}f} {unit} | {ours:,.{digits}f} {unit} | {ours / classic:.2f} |", flush=True)
-
-
-def main():
-    parser = argparse.ArgumentParser(prog="run-bench persistent", description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.0)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="ctdb-bench-") as directory:
-        endings = []
-        try:
-            run(arguments, directory, lambda end, *more: endings.append((end, more)))
-        finally:
-            for end, more in reversed(endings):
-                end(*more)
-
-
-def run(arguments, directory, at_end):
-    classic = ClassicCluster(os.path.join(directory, "classic"), NODES)
-    at_end(classic.stop)
-    classic.start()
-    namespace = NetworkNamespace()
-    at_end(namespace.close)
-    ours = start_cluster(os.path.join(directory, "ours"), at_end, namespace=namespace)
-    sockets = {"classic": [classic.socket(node) for node in range(NODES)],
-               "ours": [node.classic_socket for node in ours.nodes]}
-    pids = {"classic": classic.daemon_pids, "ours": lambda: with_children(ours.daemon_pids())}
-    print("| row | classic | ours | ratio |\n|---|---|---|---|")
+def run(arguments, stack):
+    _, systems = start_both(stack, arguments.build)
+    sockets = {name: system.classic_sockets() for name, system in systems.items()}
+    print(HEADER)
     for writers in (1, 16):
         runs = [{name: commits(sockets[name], writers, arguments.seconds) for name in sockets} for _ in range(arguments.rounds)]
         print_row(f"persistent commits, {writers} writer{'s' * (writers > 1)}",
                   {name: [run[name][1] for run in runs] for name in sockets}, "/s")
         print_row("one commit, median", {name: [run[name][2] for run in runs] for name in sockets}, "ms")
         print_row("calls of fsync, fdatasync and msync per commit, all nodes",
-                  {name: [syncs(pids[name](), sockets[name], writers, SYNCS_S)] for name in sockets}, "", 2)
+                  {name: [syncs(system.pids(), sockets[name], writers, SYNCS_S)] for name, system in systems.items()}, "", 2)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="run-bench persistent", description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--build", default=BUILD, help=argparse.SUPPRESS)
+    with contextlib.ExitStack() as stack:
+        run(parser.parse_args(), stack)
 
 
 if __name__ == "__main__":

@@ -5,147 +5,30 @@
 For each number of records, filled in equal parts by the three nodes: on both surviving nodes watchers increment random
 ones of them, and one works on records that nobody else asks for. All daemons of a node are killed with SIGKILL, or stopped
 with SIGSTOP ("hung"). Per run: how long after it some client was waiting all the time, the longest stall of those who work on
-records of their own, and how much of each daemon was resident before it and at most from then on. --growth instead: what one recovery costs as nodes grow (recovery_growth.py).
+records of their own, and how much of each daemon was resident before it and at most from then on. --growth instead: what one
+recovery costs as nodes grow (recovery_growth.py).
 """
 import argparse
-import contextlib
-import json
-import os
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
+from systems import (BUILD, NODES, SHARED_RECORDS_MIN, Classic, Ours, OursThroughTheSocket, client, fill, finish, own_records,
+                     write_json)
+import recovery_growth  # with those of tests/cluster, which `systems` makes known
+from netns import NetworkNamespace
+from processes import peak_memory_bytes, reset_peak_memory
 
-import recovery_growth  # noqa: E402
-from classic import ClassicCluster  # noqa: E402
-from cluster import Cluster  # noqa: E402
-from netns import NetworkNamespace  # noqa: E402
-from processes import peak_memory_bytes, reset_peak_memory, with_children  # noqa: E402
-
-NODES = 3
 WATCHERS = 2  # a node, beside the one on its own records
-OWN_RECORDS = 1000  # a node
-SHARED_RECORDS_MIN = 3000  # so that watchers do not wait for each other
 SETTLE_S = 1.0
 STALL_S = 0.02  # an operation that takes longer has waited for somebody
 QUIET_S = 3.0   # nobody has stalled for so long: it is over
 GIVE_UP_S = 180
 VICTIMS = ("other", "leader", "hung")
-
-
-class Classic:
-    name = "classic"
-    quiet_s = {"other": 5 * QUIET_S, "leader": 5 * QUIET_S, "hung": 60.0}  # it notices a hung node after 25 to 30 s
-
-    def __init__(self, directory, _namespace, _build):
-        self.cluster = ClassicCluster(directory, NODES)
-        self.cluster.start()
-
-    def where(self, node):
-        return ["--classic", self.cluster.socket(node)]
-
-    def file(self, node, database):
-        return os.path.join(self.cluster.base(node), "db", "volatile", f"{database}.{node}")
-
-    def leader(self):
-        return int(self.cluster.tool(0, "leader").stdout)
-
-    def pids(self, node=None):
-        return self.cluster.daemon_pids(node)
-
-    def daemons(self, node):
-        return {"ctdbd": self.pids(node)}
-
-    def kill(self, node):
-        for pid in self.pids(node):
-            os.kill(pid, signal.SIGKILL)
-
-    def hang(self, node):
-        for pid in self.pids(node):
-            os.kill(pid, signal.SIGSTOP)
-
-    def stop(self):
-        for pid in self.pids():
-            os.kill(pid, signal.SIGCONT)
-        self.cluster.stop()
-
-
-class Ours:
-    name = "ours"
-    quiet_s = dict.fromkeys(VICTIMS, 2 * QUIET_S)
-
-    def __init__(self, directory, namespace, build):
-        self.cluster = Cluster(directory, nodes=NODES, bin_dir=os.path.join(build, "bin"), wrap=namespace.wrap)
-        self.cluster.start()
-        self.cluster.wait_healthy()
-
-    def where(self, node):
-        return ["--native", self.cluster.nodes[node].setup_socket]
-
-    def file(self, node, database):
-        return os.path.join(self.cluster.nodes[node].base, "volatile", f"{database}.{node}")
-
-    def leader(self):
-        return json.loads(self.cluster.nodes[0].cli("-o", "json", "status", check=True).stdout)["leader"]
-
-    def pids(self, node=None):
-        nodes = self.cluster.nodes if node is None else [self.cluster.nodes[node]]
-        return with_children(daemon.pid for each in nodes for daemon in each.daemons.values() if daemon.pid)
-
-    def daemons(self, node):
-        """With the processes each has started."""
-        return {name: with_children([daemon.pid]) for name, daemon in self.cluster.nodes[node].daemons.items()}
-
-    def kill(self, node):
-        children = set(self.pids(node)) - {daemon.pid for daemon in self.cluster.nodes[node].daemons.values()}
-        self.cluster.nodes[node].begin_stop(signal.SIGKILL)  # and they are not started again
-        for pid in children:
-            with contextlib.suppress(ProcessLookupError):  # it has ended with its parent
-                os.kill(pid, signal.SIGKILL)
-
-    def hang(self, node):
-        for daemon in self.cluster.nodes[node].daemons.values():
-            daemon.signal(signal.SIGSTOP)
-
-    def stop(self):
-        self.cluster.stop()
-
-
-class OursThroughTheSocket(Ours):
-    name = "socket"
-
-    def where(self, node):
-        return ["--classic", self.cluster.nodes[node].classic_socket]
-
-
-def client(build, where, what, *words):
-    return subprocess.Popen([os.path.join(build, "bin", "ctdb-load-client"), *where, what, *map(str, words)],
-                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def finish(process, seconds):
-    out, err = process.communicate(timeout=seconds)
-    if process.returncode != 0:
-        raise RuntimeError(err.strip())
-    return [json.loads(line) for line in out.splitlines()]
-
-
-def fill(system, build, records):
-    share = records // NODES
-    for process in [client(build, system.where(node), "fill", *part) for node in range(NODES)
-                    for part in ((node * share, share), own_records(node, records))]:
-        finish(process, 1200)
-
-
-def own_records(node, records):
-    """First and count of those that only the clients of this node use."""
-    return max(records, SHARED_RECORDS_MIN) + node * OWN_RECORDS, OWN_RECORDS
+# How long after the fault everything is over, ours and classic, which notices a hung node after 25 to 30 s.
+OVER_S = 2 * QUIET_S
+CLASSIC_OVER_S = {"other": 5 * QUIET_S, "leader": 5 * QUIET_S, "hung": 60.0}
 
 
 class Watchers:
@@ -190,7 +73,7 @@ def one_run(kind, victim_kind, records, build):
                 system.hang(victim)
             else:
                 system.kill(victim)
-            time.sleep(kind.quiet_s[victim_kind])
+            time.sleep(CLASSIC_OVER_S[victim_kind] if kind is Classic else OVER_S)
             stalls = watchers.stop()
             peak = largest(daemons)
         finally:
@@ -263,7 +146,7 @@ def parse_arguments(words):
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--systems", default="classic,ours", help="of classic, ours, socket (ours, classic clients)")
     parser.add_argument("--json", metavar="FILE", help="write the results there, too")
-    parser.add_argument("--build", default=os.path.join(ROOT, "build", "dev"), help=argparse.SUPPRESS)
+    parser.add_argument("--build", default=BUILD, help=argparse.SUPPRESS)
     arguments = parser.parse_args(words)
     arguments.records = [int(part) for part in arguments.records.split(",")]
     arguments.systems = arguments.systems.split(",")
@@ -290,9 +173,7 @@ def main(words):
     else:
         rows = measure(arguments)
     if arguments.json:
-        with open(arguments.json, "w") as out:
-            json.dump({"schema": 1, "rounds": arguments.rounds, "rows": rows}, out, indent=1)
-            out.write("\n")
+        write_json(arguments.json, arguments.rounds, rows)
 
 
 if __name__ == "__main__":

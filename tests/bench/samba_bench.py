@@ -5,16 +5,12 @@
 Each of three clients works on the smbd of another node. Systems take turns in each round; printed are medians over the rounds.
 """
 import argparse
+import contextlib
 import os
 import re
-import statistics
-import tempfile
 
-from recovery_bench import NODES, ROOT  # its import makes the test fixtures' folder known
-from classic import ClassicCluster
-from cluster import Cluster
-from netns import NetworkNamespace
-from smbd import Samba
+from systems import BUILD, HEADER, NODES, print_row, start_both
+from smbd import Samba  # of tests/cluster, which `systems` makes known
 
 
 def operations(output, seconds):
@@ -60,48 +56,30 @@ def rate(samba, test, read, seconds, load):
     return read(done.stdout + done.stderr, seconds)
 
 
-def run(arguments, directory, at_end):
-    classic = ClassicCluster(os.path.join(directory, "classic"), NODES)
-    at_end(classic.stop)
-    classic.start()
-    namespace = NetworkNamespace()
-    at_end(namespace.close)
-    ours = Cluster(os.path.join(directory, "ours"), nodes=NODES, bin_dir=os.path.join(arguments.build, "bin"),
-                   wrap=namespace.wrap)
-    at_end(ours.stop)
-    ours.start()
-    ours.wait_healthy()
-    systems = {"classic": Samba(os.path.join(directory, "samba-classic"), [classic.socket(n) for n in range(NODES)], classic.wrap),
-               "ours": Samba(os.path.join(directory, "samba-ours"), [n.classic_socket for n in ours.nodes], namespace.wrap)}
+def run(arguments, stack):
+    directory, clusters = start_both(stack, arguments.build)
+    systems = {name: Samba(os.path.join(directory, f"samba-{name}"), cluster.classic_sockets(), cluster.wrap)
+               for name, cluster in clusters.items()}
     for system in systems.values():
-        at_end(system.stop_all)
+        stack.callback(system.stop_all)
         system.start_all()
     load = os.path.join(directory, "nbench.txt")
     with open(load, "w") as out:
         out.write(nbench_load())
-    print("| row | classic | ours | ratio |\n|---|---|---|---|")
+    print(HEADER)
     for test, unit, read in TESTS:
-        samples = {name: [] for name in systems}
-        for _ in range(arguments.rounds):
-            for name, system in systems.items():
-                samples[name].append(rate(system, test, read, arguments.seconds, load))
-        before, now = (statistics.median(samples[name]) for name in ("classic", "ours"))
-        print(f"| {test} | {before:,.1f} {unit} | {now:,.1f} {unit} | {now / before:.2f} |", flush=True)
+        runs = [{name: rate(system, test, read, arguments.seconds, load) for name, system in systems.items()}
+                for _ in range(arguments.rounds)]
+        print_row(test, {name: [run[name] for run in runs] for name in systems}, unit)
 
 
 def main():
     parser = argparse.ArgumentParser(prog="run-bench samba", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=5, help="of each test and round (default 5)")
-    parser.add_argument("--build", default=os.path.join(ROOT, "build", "dev"), help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="ctdb-bench-") as directory:
-        endings = []
-        try:
-            run(arguments, directory, endings.append)
-        finally:
-            for end in reversed(endings):
-                end()
+    parser.add_argument("--build", default=BUILD, help=argparse.SUPPRESS)
+    with contextlib.ExitStack() as stack:
+        run(parser.parse_args(), stack)
 
 
 if __name__ == "__main__":
