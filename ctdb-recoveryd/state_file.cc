@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -24,11 +25,9 @@ Result<void> sync_directory(const std::string& directory) {
 }  // namespace
 
 Result<StateFile> StateFile::open(const std::string& directory, const std::string& name) {
-  std::error_code error;
-  std::filesystem::create_directories(directory, error);
-  if (error) return fail(Error{ErrorCode::kSystem, error.value(), "making the directory " + directory});
-  StateFile file(directory + "/" + name);
-  if (Result<void> opened = file.open_or_create(directory); !opened) return fail(std::move(opened.error()));
+  StateFile file(directory, name);
+  if (Result<void> begun = file.begin(); !begun) return fail(std::move(begun.error()));
+  if (!file.ready()) return file;
   Result<bool> whole = file.load();
   if (!whole) return fail(std::move(whole.error()));
   if (*whole) return file;
@@ -36,20 +35,33 @@ Result<StateFile> StateFile::open(const std::string& directory, const std::strin
   const std::string aside = file.path_ + ".damaged";
   if (std::rename(file.path_.c_str(), aside.c_str()) != 0)
     return fail_errno("renaming " + file.path_ + " to " + aside);
-  if (Result<void> opened = file.open_or_create(directory); !opened) return fail(std::move(opened.error()));
+  if (Result<void> begun = file.begin(); !begun) return fail(std::move(begun.error()));
   return file;
 }
 
-Result<void> StateFile::open_or_create(const std::string& directory) {
+// Without room it is not ready, and no failure: nothing that has to be kept has been promised yet.
+Result<void> StateFile::begin() {
+  Result<void> opened = open_or_create();
+  no_room_ = opened ? "" : opened.error().text();
+  const int number = opened ? 0 : opened.error().saved_errno;
+  if (number == ENOSPC || number == EDQUOT) return {};
+  return opened;
+}
+
+Result<void> StateFile::open_or_create() {
+  std::error_code error;
+  std::filesystem::create_directories(directory_, error);
+  if (error) return fail(Error{ErrorCode::kSystem, error.value(), "making the directory " + directory_});
   fd_.reset(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!fd_.valid()) return fail_errno("opening " + path_);
   struct stat status {};
   if (fstat(fd_.get(), &status) != 0) return fail_errno("looking at " + path_);
-  if (status.st_size != 0) return {};
-  if (Result<void> written = write_all_at(fd_.get(), Bytes(StateSlot::kPairBytes), 0, path_); !written)
-    return written;
+  const auto size = static_cast<size_t>(status.st_size);
+  if (size >= StateSlot::kPairBytes) return {};
+  const Bytes missing(StateSlot::kPairBytes - size);
+  if (Result<void> written = write_all_at(fd_.get(), missing, size, path_); !written) return written;
   if (fsync(fd_.get()) != 0) return fail_errno("syncing " + path_);
-  return sync_directory(directory);
+  return sync_directory(directory_);
 }
 
 // false: there is something, but no whole slot.
@@ -68,6 +80,10 @@ Result<bool> StateFile::load() {
 Result<void> StateFile::replace(ByteView bytes) {
   if (bytes.size() > kPayloadBytesMax)
     return fail(ErrorCode::kLimit, "more state than " + path_ + " can hold");
+  if (!ready()) {
+    if (Result<void> begun = begin(); !begun) return begun;
+    if (!ready()) return fail(ErrorCode::kLimit, no_room_);
+  }
   const StateSlot slot{sequence_ + 1, to_bytes(bytes)};
   const size_t place = slot.sequence % StateSlot::kCount * StateSlot::kBytes;
   if (Result<void> written = write_all_at(fd_.get(), slot.encode(), place, path_); !written) return written;

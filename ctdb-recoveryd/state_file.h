@@ -19,22 +19,29 @@ class StateFile {
   static constexpr size_t kPayloadBytesMax = 8000;
 
   // Makes directory and file when they are missing. A file that holds something but no whole slot is damaged: it is
-  // kept as "<name>.damaged", damaged() says so and a new one is begun. Errors: kSystem.
+  // kept as "<name>.damaged", damaged() says so and a new one is begun. A file that does not exist yet and finds no room
+  // is none the less open: it is empty, ready() says so, and each replace() tries again. Errors: kSystem.
   static Result<StateFile> open(const std::string& directory, const std::string& name);
 
   // What was replaced last; empty at first.
   const Bytes& contents() const { return contents_; }
   bool damaged() const { return damaged_; }
-  // On disk when it returns. Errors: kSystem (the contents are then the old or the new ones), kLimit.
+  bool ready() const { return no_room_.empty(); }
+  // On disk when it returns. Errors: kSystem (the contents are then the old or the new ones), kLimit (too much, or no room
+  // for the file yet; nothing was written).
   Result<void> replace(ByteView bytes);
   const std::string& path() const { return path_; }
 
  private:
-  explicit StateFile(std::string path) : path_(std::move(path)) {}
-  Result<void> open_or_create(const std::string& directory);
+  StateFile(const std::string& directory, const std::string& name)
+      : directory_(directory), path_(directory + "/" + name) {}
+  Result<void> begin();
+  Result<void> open_or_create();
   Result<bool> load();
 
+  std::string directory_;
   std::string path_;
+  std::string no_room_;  // why there is no file yet
   UniqueFd fd_;
   Bytes contents_;
   uint64_t sequence_ = 0;

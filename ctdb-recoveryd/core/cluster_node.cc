@@ -47,6 +47,7 @@ struct ClusterNode::Parts {
   ClusterState view() const;
   bool left_behind() const;
   std::string reason() const;
+  std::string why_out() const;  // a remark while it is in
   std::string why_no_leader() const;
   std::string remark() const;
   std::string no_quorum(size_t linked) const;
@@ -342,6 +343,15 @@ bool ClusterNode::Parts::left_behind() const {
 }
 
 std::string ClusterNode::Parts::reason() const {
+  const std::string why = why_out();
+  if (!c.disk_failing) return why;
+  return "the state of recoveryd cannot be written: this node neither votes nor leads (is the disk of 'state "
+         "database "
+         "directory' full? its log says more)" +
+         (why.empty() ? "" : "; " + why);
+}
+
+std::string ClusterNode::Parts::why_out() const {
   if (member.open()) return remark();
   if (node.witness()) return witness_remark();
   if (node.inactive()) return node.why_inactive();

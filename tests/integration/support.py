@@ -22,16 +22,17 @@ BUILD = os.environ.get("CTDB_BUILD", os.path.join(ROOT, "build", "dev"))
 BIN = os.path.join(BUILD, "bin")
 
 
-def start_cluster(directory, cleanup, nodes=3, namespace=None, **options):
-    """A healthy cluster in a network namespace, by default in one of its own; `cleanup` (a test's addCleanup) is told how to
-    end it. `options` are Cluster's."""
+def start_cluster(directory, cleanup, nodes=3, namespace=None, healthy=True, **options):
+    """A cluster, healthy unless that is not asked for, in a network namespace, by default in one of its own; `cleanup` (a
+    test's addCleanup) is told how to end it. `options` are Cluster's."""
     if namespace is None:
         namespace = NetworkNamespace()
         cleanup(namespace.close)
     cluster = Cluster(directory, nodes=nodes, bin_dir=BIN, wrap=namespace.wrap, **options)
     cleanup(cluster.stop)
     cluster.start()
-    cluster.wait_healthy()
+    if healthy:
+        cluster.wait_healthy()
     return cluster
 
 

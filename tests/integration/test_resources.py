@@ -66,6 +66,20 @@ class ResourcesTest(Increments, unittest.TestCase):
         self.cluster.wait_healthy()
         self.assertEqual(self.add(1, "native", "k", 5), 25)
 
+    def test_state_disk_full_at_start(self):
+        """Recoveryd begins without a file of its own, promises nothing, says why, and takes part when there is room."""
+        state = self.small_disk(1, "state", 64)
+        state.fill()
+        self.cluster = start_cluster(self.directory, self.addCleanup, healthy=False)
+        wait_until(lambda: "the state of recoveryd cannot be written" in self.cluster.nodes[1].cli("status").stdout, "node 1 says so")
+        pids = self.cluster.daemon_pids()
+        self.assertEqual(self.add(0, "native", "k", 10), 10)
+        self.assertEqual(os.path.getsize(os.path.join(state.path, "recoveryd.state")), 0)
+        state.empty()
+        self.cluster.wait_healthy()
+        self.assertEqual(self.add(1, "native", "k", 5), 15)
+        self.assertEqual(self.cluster.daemon_pids(), pids)
+
     def test_volatile_disk_full(self):
         """The store cannot take records in; who asks for one waits or is refused, and the other nodes keep theirs."""
         volatile = self.small_disk(1, "volatile", 8192)

@@ -47,6 +47,35 @@ TEST_F(StateFileTest, IsEmptyAtFirstThenWhatWasWrittenLast) {
   EXPECT_EQ(as_text(StateFile::open(directory + "/deep/er", "recoveryd.state")->contents()), "3");
 }
 
+// /dev/full is a file for which there is never room.
+TEST_F(StateFileTest, IsBegunWhenThereIsRoom) {
+  std::filesystem::create_symlink("/dev/full", path);
+  Result<StateFile> file = open();
+  ASSERT_TRUE(file) << file.error().text();
+  EXPECT_FALSE(file->ready());
+  EXPECT_FALSE(file->damaged());
+  EXPECT_TRUE(file->contents().empty());
+  const Result<void> refused = file->replace(as_bytes("a vote"));
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().text().find("No space left on device"), std::string::npos)
+      << refused.error().text();
+  EXPECT_TRUE(file->contents().empty());
+  std::filesystem::remove(path);
+  ASSERT_TRUE(file->replace(as_bytes("a vote")));
+  EXPECT_TRUE(file->ready());
+  EXPECT_EQ(contents(), "a vote");
+}
+
+// The disk became full while the file was begun.
+TEST_F(StateFileTest, TheBeginningOfAFileIsNoDamage) {
+  std::ofstream(path, std::ios::binary) << std::string(5000, '\0');
+  Result<StateFile> file = open();
+  ASSERT_TRUE(file);
+  EXPECT_FALSE(file->damaged());
+  ASSERT_TRUE(file->replace(as_bytes("first")));
+  EXPECT_EQ(contents(), "first");
+}
+
 TEST_F(StateFileTest, HoldsTheLargestStateThereCanBe) {
   DurableState state{kNodesMax, 1, 1000, std::vector<uint32_t>(kNodesMax, 7), {}};
   for (uint32_t pnn = 0; pnn < kNodesMax; ++pnn) state.voters.push_back(pnn);

@@ -566,8 +566,11 @@ TEST(Disk, WithoutItANodeNeitherVotesNorLeads) {
   world.run(5 * kSecond);
   EXPECT_EQ(world.leader(), CTDB_UNKNOWN_PNN);
   EXPECT_TRUE(world.opened().empty());
+  const std::string said = "the state of recoveryd cannot be written";
+  EXPECT_EQ(world.state(0).reason.rfind(said, 0), 0u) << world.state(0).reason;
   world.disk_full = false;
   ASSERT_TRUE(world.until([&] { return world.open_all(); }, 20 * kSecond));
+  EXPECT_EQ(world.state(0).reason, "");
 }
 
 }  // namespace
