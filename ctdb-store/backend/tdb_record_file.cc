@@ -7,13 +7,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <fstream>
 #include <utility>
 
 #include "ctdb-store/backend/tdb_api.h"
 #include "ctdb-store/backend/tdb_mutexes.h"
 #include "ctdb-store/backend/tdb_repair.h"
 #include "libctdbipc/base/hash.h"
+#include "libctdbipc/base/process_name.h"
 
 namespace ctdb {
 namespace {
@@ -151,8 +151,7 @@ LockHolder TdbRecordFile::lock_holder(ByteView key) const {
   holder.pid = mutexes ? mutex_holder(tdb_.descriptor(), chain_of(key))
                        : fcntl_holder(tdb_.descriptor(), chain_of(key));
   if (holder.pid == 0) return holder;
-  std::ifstream name("/proc/" + std::to_string(holder.pid) + "/comm");
-  std::getline(name, holder.program);
+  holder.program = process_name(holder.pid);
   return holder;
 }
 

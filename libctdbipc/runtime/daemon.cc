@@ -13,6 +13,7 @@
 #include "libctdbipc/runtime/log.h"
 #include "libctdbipc/runtime/reload.h"
 #include "libctdbipc/runtime/scheduling.h"
+#include "libctdbipc/runtime/setup_socket.h"
 
 namespace ctdb {
 namespace {
@@ -22,6 +23,7 @@ struct Arguments {
   bool check = false;
   bool wait = false;
   bool ended = false;
+  std::string not_taken;
 };
 
 constexpr TimeNs kAddressInterval = 200 * kMillisecond;
@@ -32,6 +34,8 @@ bool parse_arguments(const std::string& name, int argc, char** argv, Arguments& 
   app.add_flag("--wait-for-address", arguments.wait,
                "do not fail when no address of the nodes file is on this machine: wait for it");
   app.add_flag("--ended", arguments.ended, "for the unit: note for ctdb-cli how this daemon has ended");
+  app.add_option("--not-taken", arguments.not_taken,
+                 "for socket units: fail (78) and say who it is when a program listens at this path");
   app.set_version_flag("--version", name + " 0.1.0");
   app.add_option("--base", arguments.base, "directory of ctdb.conf and nodes")->capture_default_str();
   app.add_flag("--check", arguments.check, "check the configuration and exit (0 good, 78 bad)");
@@ -101,12 +105,21 @@ Result<void> prepare(DaemonContext& context) {
   return {};
 }
 
-// A service manager tries again after 1. What only an administrator can change, rights above all, is no better a second
-// later.
+// A service manager tries again after 1. What only an administrator can change, rights above all and sockets that
+// another program has, is no better a second later.
 int status_of(const Error& error) {
   const int number = error.saved_errno;
-  const bool configuration = number == EACCES || number == EPERM || number == EROFS || number == ENOTDIR;
+  const bool configuration = error.code == ErrorCode::kRefused || number == EACCES || number == EPERM ||
+                             number == EROFS || number == ENOTDIR;
   return configuration ? kExitConfig : 1;
+}
+
+// systemd takes a path of its socket units away from whoever listens there, so they ask before.
+int say_whether_taken(const std::string& path) {
+  const Result<void> free = unix_path_free(path);
+  if (free) return 0;
+  std::fprintf(stderr, "%s\n", free.error().text().c_str());
+  return status_of(free.error());
 }
 
 }  // namespace
@@ -124,6 +137,7 @@ int daemon_main(const std::string& name, int argc, char** argv,
   Arguments arguments;
   int status = 0;
   if (!parse_arguments(name, argc, argv, arguments, status)) return status;
+  if (!arguments.not_taken.empty()) return say_whether_taken(arguments.not_taken);
   Result<Config> config = awaited_config(arguments, own_address);
   if (!config) {
     std::fprintf(stderr, "%s: %s; nothing started\n", name.c_str(), config.error().text().c_str());

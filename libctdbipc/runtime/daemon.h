@@ -37,7 +37,8 @@ struct DaemonContext {
 };
 
 // Parses "--base DIR" (default /etc/ctdb), "--check" (check the configuration and exit 0 or 78), "--wait-for-address" (an
-// address that this machine does not have yet is no mistake: waits for it), "--ended" (last_end.h), "--version", "--help"; loads the configuration, opens log and counters, makes the loop, calls `start` (which sets up the
+// address that this machine does not have yet is no mistake: waits for it), "--ended" (last_end.h),
+// "--not-taken PATH" (does another program listen there? says who, and exits 0 or 78), "--version", "--help"; loads the configuration, opens log and counters, makes the loop, calls `start` (which sets up the
 // shell; an error ends the process with exit status 1 and its text) and runs the loop until SIGTERM/SIGINT.
 // Configuration problems are printed to stderr, one a line, exit status 78, nothing started.
 // What ends it is also the status line of `systemctl status`. SIGHUP: reload.h. The shell says when it is ready.

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "libctdbipc/base/assert.h"
+#include "libctdbipc/base/process_name.h"
 #include "libctdbipc/base/time.h"
 #include "libctdbipc/wire/reader.h"
 
@@ -253,30 +254,59 @@ Result<UniqueFd> connect_unix(const std::string& path) {
 
 namespace {
 
+// Who called listen(). nullopt: nobody listens, or not on a socket of this type.
+Result<std::optional<pid_t>> listener_of(const sockaddr_un& address, int type) {
+  UniqueFd probe(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe.valid()) return fail_errno("socket");
+  if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
+    Result<PeerCredentials> listener = peer_credentials(probe.get());
+    return std::optional<pid_t>(listener ? listener->pid : 0);
+  }
+  // Its backlog is full; or we may not ask, and it is not ours to remove.
+  if (errno == EAGAIN || errno == EACCES || errno == EPERM) return std::optional<pid_t>(0);
+  return std::optional<pid_t>();
+}
+
+std::string taken_text(const std::string& path, pid_t pid) {
+  const std::string name = process_name(pid);
+  std::string remedy = "stop it first, or remove the socket if nothing listens on it";
+  if (name == "ctdbd")
+    remedy = "the classic daemon: end it with 'ctdb shutdown' or 'systemctl stop ctdb.service'";
+  if (name == "systemd")
+    remedy = "a socket unit: 'systemctl stop ctdb.target', or start this daemon as a unit";
+  return path + " is taken by " + process_text(pid) + " (" + remedy + ")";
+}
+
 // Makes room for a new socket file; never removes anything that is not a dead socket.
-Result<void> remove_dead_socket(const std::string& path, const sockaddr_un& address, int type) {
+Result<void> remove_dead_socket(const std::string& path) {
   struct stat status;
   if (lstat(path.c_str(), &status) != 0) return {};  // bind() says what else may be wrong
   if (!S_ISSOCK(status.st_mode)) {
     return fail(ErrorCode::kRefused, path + " exists and is not a socket (remove it or choose another path)");
   }
-  // A socket somebody still listens on belongs to a living daemon, also one whose backlog is full.
-  UniqueFd probe(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!probe.valid()) return fail_errno("socket");
-  if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
-      errno == EAGAIN || errno == EPROTOTYPE) {
-    return fail(ErrorCode::kRefused, path + " is in use by a running daemon (stop it first)");
-  }
+  if (Result<void> free = unix_path_free(path); !free) return free;
   if (unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno("removing the old socket " + path);
   return {};
 }
 
 }  // namespace
 
+Result<void> unix_path_free(const std::string& path) {
+  Result<sockaddr_un> address = unix_address(path);
+  if (!address) return fail(std::move(address.error()));
+  // A type that is not the listener's shows nothing of it.
+  for (const int type : {SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM}) {
+    Result<std::optional<pid_t>> listener = listener_of(*address, type);
+    if (!listener) return fail(std::move(listener.error()));
+    if (*listener) return fail(ErrorCode::kRefused, taken_text(path, **listener));
+  }
+  return {};
+}
+
 Result<UniqueFd> listen_unix(const std::string& path, int type, mode_t mode, int backlog) {
   Result<sockaddr_un> address = unix_address(path);
   if (!address) return fail(std::move(address.error()));
-  if (Result<void> removed = remove_dead_socket(path, *address, type); !removed) {
+  if (Result<void> removed = remove_dead_socket(path); !removed) {
     return fail(std::move(removed.error()));
   }
   UniqueFd socket(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));

@@ -86,6 +86,9 @@ struct SetupConnection {
 Result<SetupConnection> connect_setup(const std::string& path, DaemonRole role, int timeout_ms);
 // Connects without waiting and says nothing; for the keeper's socket. Errors: kSystem (ENOENT, ECONNREFUSED: nobody there).
 Result<UniqueFd> connect_unix(const std::string& path);
+// Does nobody listen there? What else may be at the path is not looked at. Errors: kRefused (who does, and what to do),
+// kInvalid, kSystem.
+Result<void> unix_path_free(const std::string& path);
 // For the router: a listening, non-blocking socket; a socket file nobody listens on is replaced. mode: file
 // mode. Errors: kRefused (somebody listens there, or the path is not a socket), kInvalid (path too long),
 // kSystem.

@@ -5,6 +5,8 @@
 
 #include <cerrno>
 
+#include "ctdb-router/transport/tcp/port_holder.h"
+
 namespace ctdb {
 namespace {
 
@@ -22,8 +24,9 @@ Result<UniqueFd> tcp_listen(const SocketAddress& address) {
   if (!fd.valid()) return fail_errno("socket");
   set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR);
   const std::string name = address_text(address.storage);
-  if (bind(fd.get(), address.get(), address.size) != 0) return fail_errno("binding " + name);
-  if (listen(fd.get(), kBacklog) != 0) return fail_errno("listening on " + name);
+  const bool listens = bind(fd.get(), address.get(), address.size) == 0 && listen(fd.get(), kBacklog) == 0;
+  if (!listens && errno == EADDRINUSE) return fail(ErrorCode::kRefused, port_taken_text(address));
+  if (!listens) return fail_errno("listening on " + name);
   return fd;
 }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The TCP transport against a peer that does not play by the rules: raw sockets in place of another node.
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 
 #include "ctdb-router/transport/tcp/handshake.h"
 #include "libctdbipc/base/limits.h"
+#include "libctdbipc/base/process_name.h"
 #include "libctdbipc/wire/frame_reader.h"
 #include "tests/unit/router/tcp_cluster.h"
 
@@ -105,6 +107,21 @@ class TcpPeer : public testing::Test {
   const uint16_t port;
   std::unique_ptr<TransportNode> node;
 };
+
+TEST(TcpListen, APortThatIsTakenNamesWhoHasIt) {
+  for (const char* holder : {"127.0.0.1", "0.0.0.0", "::"}) {
+    SCOPED_TRACE(holder);
+    const uint16_t port = free_port();
+    const Result<UniqueFd> first = tcp_listen(make_address(holder, port));
+    ASSERT_TRUE(first) << first.error().text();
+    const Result<UniqueFd> second = tcp_listen(make_address("127.0.0.1", port));
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, ErrorCode::kRefused);
+    const std::string said =
+        "port " + std::to_string(port) + " of 127.0.0.1 is taken by " + process_text(getpid());
+    EXPECT_NE(second.error().text().find(said), std::string::npos) << second.error().text();
+  }
+}
 
 TEST_F(TcpPeer, HelloIsAnsweredWithHello) {
   RawPeer peer = dial_and_hello();

@@ -14,6 +14,7 @@
 #include <fstream>
 #include <thread>
 
+#include "libctdbipc/base/process_name.h"
 #include "libctdbipc/base/random.h"
 #include "libctdbipc/wire/reader.h"
 
@@ -388,11 +389,15 @@ TEST_F(SetupSocket, ADeadSocketFileIsReplacedALivingOneIsNot) {
   const Result<UniqueFd> second = listen_unix(path_, SOCK_SEQPACKET, 0700, 10);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::kRefused);
-  EXPECT_NE(second.error().text().find("in use by a running daemon"), std::string::npos);
+  const std::string holder = path_ + " is taken by " + process_text(getpid());
+  EXPECT_NE(second.error().text().find(holder), std::string::npos) << second.error().text();
   const Result<UniqueFd> other_type = listen_unix(path_, SOCK_STREAM, 0700, 10);
   ASSERT_FALSE(other_type);
   EXPECT_EQ(other_type.error().code, ErrorCode::kRefused);
+  EXPECT_EQ(other_type.error().text(), second.error().text());
+  EXPECT_FALSE(unix_path_free(path_));
   first.reset();
+  EXPECT_TRUE(unix_path_free(path_));
   EXPECT_TRUE(listen_unix(path_, SOCK_SEQPACKET, 0700, 10));
 }
 

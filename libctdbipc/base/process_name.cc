@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+#include "libctdbipc/base/process_name.h"
+
+#include <fstream>
+
+namespace ctdb {
+
+std::string process_name(pid_t pid) {
+  std::ifstream in("/proc/" + std::to_string(pid) + "/comm");
+  std::string name;
+  std::getline(in, name);
+  return name;
+}
+
+std::string process_text(pid_t pid) {
+  if (pid <= 0) return "a program that cannot be seen from here";
+  const std::string name = process_name(pid);
+  if (name.empty()) return "process " + std::to_string(pid);
+  return name + " (process " + std::to_string(pid) + ")";
+}
+
+}  // namespace ctdb
