@@ -14,6 +14,8 @@ namespace ctdb {
 namespace {
 
 // The answer to the control that asked for it must leave before the links or the process go.
+constexpr const char* kShutDownText =
+    "shut down on request (ctdb shutdown); 'systemctl start ctdb.target' begins this node again";
 constexpr TimeNs kFarewell = 20 * kMillisecond;
 
 uint64_t memory_bytes() {
@@ -108,6 +110,8 @@ void RouterShell::set_quiet(bool quiet) {
 
 void RouterShell::shutdown() {
   log_notice("shutdown was asked for: this node stops");
+  context_.exit_status = kExitShutDown;
+  context_.why_ended = kShutDownText;
   loop_.at(loop_.now() + kFarewell, [this] {
     daemons_.shutdown();
     loop_.stop();

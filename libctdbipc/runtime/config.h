@@ -16,6 +16,8 @@
 namespace ctdb {
 
 inline constexpr int kExitConfig = 78;
+// The router was told to shut the node down: to whoever started it that is another thing than a signal to end.
+inline constexpr int kExitShutDown = 79;
 // Of the cluster's key file.
 inline constexpr size_t kClusterKeyBytesMin = 32;
 inline constexpr size_t kClusterKeyBytesMax = 4096;

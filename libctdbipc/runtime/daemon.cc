@@ -165,8 +165,12 @@ int daemon_main(const std::string& name, int argc, char** argv,
     return 1;
   }
   context.service->stopping();
+  if (!context.why_ended.empty()) {
+    tell_service_manager(context.why_ended);
+    note_end(context.config, name, context.why_ended);
+  }
   log_notice(name + " stopped");
-  return 0;
+  return context.exit_status;
 }
 
 }  // namespace ctdb

@@ -34,6 +34,8 @@ struct DaemonContext {
   std::unique_ptr<NodePage> node_page;
   std::unique_ptr<Service> service;
   std::unique_ptr<DaemonShell> shell;  // set by `start`; goes before the loop it is registered with
+  int exit_status = 0;                 // of an end in good order
+  std::string why_ended;               // the same; empty: somebody sent a signal, and knows why
 };
 
 // Parses "--base DIR" (default /etc/ctdb), "--check" (check the configuration and exit 0 or 78), "--wait-for-address" (an

@@ -73,6 +73,14 @@ class Machine:
             waiting += children(pid)
         return None
 
+    def seen_from_here(self, path):
+        """A path of the machine, for a program outside of it."""
+        return f"/proc/{self._init}/root{path}"
+
+    def cursor(self):
+        """Where its journal ends now, for journal()."""
+        return self.run("journalctl", "--lines=0", "--show-cursor").split("-- cursor: ")[1].strip()
+
     def _command(self, command):
         return ["nsenter", "--target", str(self._init), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--",
                 *command]

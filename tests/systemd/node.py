@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One node of ours on a Machine: the plain one, or one of several in a network namespace each."""
 import json
+import os
+import subprocess
 
 from machine import TOOLS, wait_until
 
 DAEMONS = ("router", "recoveryd", "store")
+SOCKETS = ("setup", "classic")
 
 
 class Node:
@@ -18,6 +21,9 @@ class Node:
 
     def unit(self, daemon):
         return f"ctdb-{daemon}{self._at}.service"
+
+    def sockets(self):
+        return [f"ctdb-{name}{self._at}.socket" for name in SOCKETS]
 
     def units(self):
         return [self.unit(daemon) for daemon in DAEMONS]
@@ -37,6 +43,13 @@ class Node:
 
     def status(self):
         return json.loads(self.cli("status", "-o", "json", check=False))
+
+    def tool(self, *words):
+        """Debian's ctdb tool, which is not in the machine, on this node."""
+        done = subprocess.run(["ctdb", *words], capture_output=True, text=True, timeout=60, env={
+            **os.environ, "CTDB_TEST_MODE": "1", "CTDB_BASE": self.machine.seen_from_here(self.base),
+            "CTDB_SOCKET": self.machine.seen_from_here(f"{self.run_directory}/ctdbd.socket")})
+        return done.stdout + done.stderr
 
     def status_text(self, daemon):
         return self.machine.show(self.unit(daemon), "StatusText")

@@ -142,13 +142,61 @@ class OneNodeTest(unittest.TestCase):
     def is_refused_with(self, daemon, text):
         """What only an administrator can change is not tried again."""
         unit = self.node.unit(daemon)
+        before = self.machine.cursor()
         self.machine.run("systemctl", "start", "--no-block", "ctdb.target")
-        # Connections of the other daemons wait at the router's sockets: systemd begins it anew until its start limit is reached.
+
         def refused():
             return (self.machine.show(unit, "ActiveState", "ExecMainStatus", "NRestarts") == ["failed", "78", "0"]
                     and text in self.node.status_text(daemon) and text in self.node.status()["reason"])
 
         wait_until(refused, lambda: self.machine.journal("-u", unit))
+        if daemon == "router":
+            # Connections of the other daemons waited at its sockets.
+            self.assertLessEqual(self.active_of_sockets(), {"inactive", "failed"})
+        started = self.machine.journal("-u", unit, "--after-cursor", before, "--grep", text)
+        self.assertEqual(len(started.strip().split("\n")), 1, "it was begun more than once: " + started)
+
+    def active_of_sockets(self):
+        return {self.active(unit) for unit in self.node.sockets()}
+
+    def listener(self, family, address):
+        """A program in the machine that listens; its number there."""
+        code = (f"import os, socket; s = socket.socket(socket.{family}); s.bind({address!r}); s.listen(); "
+                "print(os.getpid(), flush=True); input()")
+        program = self.machine.start("python3", "-c", code)
+        self.addCleanup(program.communicate, "\n")
+        return int(program.stdout.readline())
+
+    def test_a_path_that_another_program_has(self):
+        self.start()
+        self.node.stop()
+        self.machine.run("systemctl", "stop", *self.node.sockets())
+        self.machine.run("rm", "/run/ctdb/ctdbd.socket")
+        pid = self.listener("AF_UNIX", "/run/ctdb/ctdbd.socket")
+        before = self.machine.cursor()
+        self.is_refused_with("router", "/run/ctdb/ctdbd.socket is taken by ")
+        said = self.machine.journal("-u", "ctdb-classic.socket", "--after-cursor", before)
+        self.assertIn(f"/run/ctdb/ctdbd.socket is taken by python3 (process {pid}) (stop it first", said)
+        self.machine.run("python3", "-c", "import socket; socket.socket(socket.AF_UNIX).connect('/run/ctdb/ctdbd.socket')")
+
+    def test_a_port_that_another_program_has(self):
+        self.start()
+        self.node.stop()
+        self.listener("AF_INET", (ADDRESS, 4379))
+        self.is_refused_with("router", f"port 4379 of {ADDRESS} is taken by a program that cannot be seen from here")
+
+    def test_ctdb_shutdown_lasts_until_the_target_is_started(self):
+        self.start()
+        self.assertEqual(self.node.tool("shutdown"), "")
+        wait_until(lambda: all(self.active(unit) == "inactive" for unit in self.node.units()),
+                   lambda: self.machine.journal("-n", "40"))
+        self.assertEqual(self.active_of_sockets(), {"inactive"})
+        for unit in self.node.units():
+            self.assertEqual(self.machine.show(unit, "Result", "NRestarts"), ["success", "0"])
+        self.assertIn("shut down on request", self.node.status_text("router"))
+        self.assertIn("shut down on request", self.node.status()["reason"])
+        self.node.start()
+        self.node.wait()
 
     def test_a_key_that_the_router_may_not_read(self):
         self.start()
