@@ -151,7 +151,7 @@ LockHolder TdbRecordFile::lock_holder(ByteView key) const {
   holder.pid = mutexes ? mutex_holder(tdb_.descriptor(), chain_of(key))
                        : fcntl_holder(tdb_.descriptor(), chain_of(key));
   if (holder.pid == 0) return holder;
-  holder.program = process_name(holder.pid);
+  holder.program = process_name(static_cast<pid_t>(holder.pid));
   return holder;
 }
 

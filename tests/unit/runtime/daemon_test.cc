@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "libctdbipc/base/unique_fd.h"
+#include "libctdbipc/runtime/setup_socket.h"
 
 namespace ctdb {
 namespace {
@@ -113,6 +114,20 @@ TEST_F(DaemonTest, MissingNodesFileIsExplained) {
 TEST_F(DaemonTest, AShellThatRefusesEndsTheProcess) {
   EXPECT_EQ(run({"--base", base_}, {"TEST_DAEMON_MODE=refuse"}), 1);
   EXPECT_NE(output("stderr").find("test-daemon: not today"), std::string::npos);
+}
+
+TEST_F(DaemonTest, WhatOnlyAnAdministratorCanChangeIsTakenForConfiguration) {
+  EXPECT_EQ(run({"--base", base_}, {"TEST_DAEMON_MODE=taken"}), 78);
+}
+
+TEST_F(DaemonTest, SaysWhetherAProgramListens) {
+  const std::string path = base_ + "/socket";
+  EXPECT_EQ(run({"--not-taken", path}), 0);
+  const Result<UniqueFd> listener = listen_unix(path, SOCK_STREAM, 0700, 1);
+  ASSERT_TRUE(listener);
+  EXPECT_EQ(run({"--not-taken", path}), 78);
+  EXPECT_NE(output("stderr").find(path + " is taken by unit_daemon (process"), std::string::npos)
+      << output("stderr");
 }
 
 TEST_F(DaemonTest, EndsWithTheLoop) {

@@ -21,7 +21,9 @@ class Shell : public DaemonShell {
 
 Result<void> start(DaemonContext& context) {
   const char* mode = std::getenv("TEST_DAEMON_MODE");
-  if (mode != nullptr && std::strcmp(mode, "refuse") == 0) return fail(ErrorCode::kRefused, "not today");
+  if (mode != nullptr && std::strcmp(mode, "refuse") == 0) return fail(ErrorCode::kLimit, "not today");
+  if (mode != nullptr && std::strcmp(mode, "taken") == 0)
+    return fail(ErrorCode::kRefused, "another program has it");
   if (mode != nullptr && std::strcmp(mode, "end") == 0) context.loop->stop();
   context.counters->set_status("started");
   context.service->status("started");
