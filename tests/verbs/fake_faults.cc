@@ -32,6 +32,33 @@ void fake_verbs_set_devices(int count, int infiniband) {
   const Lock lock;
   world.count = count;
   world.infiniband = infiniband != 0;
+  world.gid_index = world.infiniband ? 0 : 1;  // a fabric's address is always the first
+}
+void fake_verbs_set_ports(int count) {
+  const Lock lock;
+  world.ports = count;
+}
+ibv_gid fake_verbs_gid(int device, int port) {
+  const Lock lock;
+  return gid_of(&world.devices[device], static_cast<uint8_t>(port));
+}
+void fake_verbs_split_subnet() {
+  const Lock lock;
+  world.first_subnet = 0x81;
+}
+fake_verbs_path fake_verbs_last_path(int device) {
+  const Lock lock;
+  fake_verbs_path path{};
+  for (const auto& [number, pair] : world.pairs) {
+    if (context_of(pair->context)->fake->index == device)
+      path = {pair->port, pair->partition_index, pair->route};
+  }
+  return path;
+}
+void fake_verbs_move_lid(int device) {
+  const Lock lock;
+  world.devices[device].lid_moved += 0x100;
+  fake_verbs_raise(device, IBV_EVENT_LID_CHANGE);
 }
 void fake_verbs_lose_file(int device) {
   const Lock lock;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The library.
+#include <arpa/inet.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "tests/verbs/fake_world.h"
@@ -58,32 +60,42 @@ int ibv_close_device(ibv_context* context) {
 int ibv_query_device(ibv_context*, ibv_device_attr* out) {
   const Lock lock;
   *out = {};
-  out->phys_port_cnt = 1;
+  out->phys_port_cnt = static_cast<uint8_t>(world.ports);
   return 0;
 }
 int ibv_query_port(ibv_context* context, uint8_t port, _compat_ibv_port_attr* raw) {
   const Lock lock;
-  if (port != 1 || broken("ibv_query_port")) return EINVAL;
+  if (port < 1 || port > world.ports || broken("ibv_query_port")) return EINVAL;
   auto* out = reinterpret_cast<ibv_port_attr*>(raw);
   out->state = context_of(context)->fake->up ? IBV_PORT_ACTIVE : IBV_PORT_DOWN;
   out->max_mtu = out->active_mtu = IBV_MTU_1024;
   out->gid_tbl_len = static_cast<int>(world.gid_index) + 1;
   out->link_layer = world.infiniband ? IBV_LINK_LAYER_INFINIBAND : IBV_LINK_LAYER_ETHERNET;
-  out->lid = world.infiniband ? 1 : 0;
+  out->lid = lid_of(context_of(context)->fake, port);
+  out->pkey_tbl_len = world.infiniband ? std::size(kPartitions) : 1;
   return 0;
 }
-int ibv_query_gid(ibv_context* context, uint8_t, int index, ibv_gid* out) {
+int ibv_query_pkey(ibv_context*, uint8_t, int index, __be16* out) {
+  const Lock lock;
+  const bool here = index >= 0 && index < (world.infiniband ? static_cast<int>(std::size(kPartitions)) : 1);
+  if (here) *out = htons(kPartitions[index]);
+  return here ? 0 : -1;
+}
+int ibv_query_gid(ibv_context* context, uint8_t port, int index, ibv_gid* out) {
   const Lock lock;
   const bool here = index == static_cast<int>(world.gid_index);
-  *out = here ? gid_of(context_of(context)->fake) : ibv_gid{};
+  *out = here ? gid_of(context_of(context)->fake, port) : ibv_gid{};
   return index > static_cast<int>(world.gid_index) ? EINVAL : 0;
 }
-int _ibv_query_gid_ex(ibv_context* context, uint32_t, uint32_t index, ibv_gid_entry* out, uint32_t, size_t) {
+int _ibv_query_gid_ex(ibv_context* context, uint32_t port, uint32_t index, ibv_gid_entry* out, uint32_t,
+                      size_t) {
   const Lock lock;
-  if (index > world.gid_index) return ENODATA;
+  if (index > world.gid_index || (world.infiniband && index != world.gid_index)) return ENODATA;
   *out = {};
-  out->gid = gid_of(context_of(context)->fake);
-  out->gid_type = index == world.gid_index ? IBV_GID_TYPE_ROCE_V2 : IBV_GID_TYPE_ROCE_V1;
+  out->gid = gid_of(context_of(context)->fake, static_cast<uint8_t>(port));
+  out->gid_type = world.infiniband           ? IBV_GID_TYPE_IB
+                  : index == world.gid_index ? IBV_GID_TYPE_ROCE_V2
+                                             : IBV_GID_TYPE_ROCE_V1;
   return 0;
 }
 ibv_pd* ibv_alloc_pd(ibv_context* context) {
@@ -200,7 +212,14 @@ int ibv_modify_qp(ibv_qp* queue_pair, ibv_qp_attr* to, int) {
                                                             : IBV_QPS_RTR;
   if (pair->state != before) return misuse(EINVAL);
   pair->state = to->qp_state;
-  if (to->qp_state == IBV_QPS_RTR) pair->peer = to->dest_qp_num;
+  if (to->qp_state == IBV_QPS_INIT) {
+    pair->port = to->port_num;
+    pair->partition_index = to->pkey_index;
+  }
+  if (to->qp_state == IBV_QPS_RTR) {
+    pair->peer = to->dest_qp_num;
+    pair->route = to->ah_attr;
+  }
   return 0;
 }
 int ibv_destroy_qp(ibv_qp* queue_pair) {

@@ -32,8 +32,22 @@ struct fake_verbs_counts fake_verbs_counts_now(void);
 
 /* Back to a machine whose devices all work. Nothing may be open. */
 void fake_verbs_reset(void);
-/* `infiniband`: their ports are, and have none of the nodes' addresses. */
+/* `infiniband`: their ports are. What they then have for addresses says fake_verbs_gid(). */
 void fake_verbs_set_devices(int count, int infiniband);
+/* Of each device; more than one only if they are InfiniBand. */
+void fake_verbs_set_ports(int count);
+/* That InfiniBand port's address, numbered within its device from 1. */
+union ibv_gid fake_verbs_gid(int device, int port);
+/* A subnet manager gives that InfiniBand device's port another LID. */
+void fake_verbs_move_lid(int device);
+/* Device 0 is in another InfiniBand subnet than the others. */
+void fake_verbs_split_subnet(void);
+/* How the last queue pair of that device was connected: its port, index of its partition, and route. */
+struct fake_verbs_path {
+  int port, partition_index;
+  struct ibv_ah_attr route;
+};
+struct fake_verbs_path fake_verbs_last_path(int device);
 /* That device has a device file, which does not exist. */
 void fake_verbs_lose_file(int device);
 /* From now on sends of all devices wait, until they are let go in order, or fail. */

@@ -136,6 +136,16 @@ static ibv_wc_status receive(Pair* pair, Message& message) {
   return failed ? IBV_WC_REM_OP_ERR : IBV_WC_SUCCESS;
 }
 
+// Whether what that queue pair sends is carried to the other one's port, and taken there.
+static bool leads_to(const Pair& from, const Pair& to) {
+  const ibv_gid gid = gid_of(context_of(to.context)->fake, to.port);
+  const bool there =
+      world.infiniband
+          ? from.route.is_global == 0 && from.route.dlid == lid_of(context_of(to.context)->fake, to.port)
+          : from.route.is_global == 1 && std::memcmp(from.route.grh.dgid.raw, gid.raw, sizeof gid.raw) == 0;
+  return there && from.route.port_num == from.port && from.partition_index == to.partition_index;
+}
+
 static void deliver(Message message) {
   const auto from = world.pairs.find(message.from);
   if (from == world.pairs.end()) return;
@@ -145,6 +155,7 @@ static void deliver(Message message) {
   if (status == IBV_WC_SUCCESS) {
     const auto to = world.pairs.find(sender->peer);
     const bool ready = to != world.pairs.end() && to->second->peer == sender->qp_num &&
+                       leads_to(*sender, *to->second) &&
                        (to->second->state == IBV_QPS_RTR || to->second->state == IBV_QPS_RTS) &&
                        context_of(to->second->context)->fake->up && context_of(sender->context)->fake->up;
     status = ready ? receive(to->second, message) : IBV_WC_RETRY_EXC_ERR;
@@ -244,12 +255,26 @@ static int req_notify_cq(ibv_cq* cq, int solicited_only) {
   return 0;
 }
 
-ibv_gid gid_of(const Device* device) {
+ibv_gid gid_of(const Device* device, uint8_t port) {
   ibv_gid gid{};
-  gid.raw[10] = gid.raw[11] = 0xff;
-  gid.raw[12] = world.infiniband ? 10 : 127;
-  gid.raw[15] = static_cast<uint8_t>(device->index + 1);
+  const auto number = static_cast<uint8_t>(device->index + 1);
+  if (world.infiniband) {
+    gid.raw[0] = 0xfe;
+    gid.raw[1] = device->index == 0 ? world.first_subnet : 0x80;
+    gid.raw[8] = 0x02;
+    gid.raw[14] = number;
+    gid.raw[15] = port;
+  } else {
+    gid.raw[10] = gid.raw[11] = 0xff;
+    gid.raw[12] = 127;
+    gid.raw[15] = number;
+  }
   return gid;
+}
+
+uint16_t lid_of(const Device* device, uint8_t port) {
+  return world.infiniband ? static_cast<uint16_t>(0x10 * (device->index + 1) + port + device->lid_moved)
+                          : uint16_t{0};
 }
 
 void set_operations(ibv_context_ops& operations) {

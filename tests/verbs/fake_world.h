@@ -22,10 +22,13 @@ namespace fake_verbs {
 
 constexpr int kDevicesMax = 4;
 constexpr size_t kTamperRoom = 65536;
+// Of all InfiniBand ports: the one partition that all are in, and another one.
+constexpr uint16_t kPartitions[] = {0xffff, 0x8001};
 
 struct Device : ibv_device {
   int index = 0;
   bool up = true;
+  uint16_t lid_moved = 0;
   ibv_wc_status next_receive = IBV_WC_SUCCESS;
 };
 
@@ -46,6 +49,9 @@ struct Receives : ibv_srq {
 struct Region : ibv_mr {};
 struct Pair : ibv_qp {
   uint32_t peer = 0;
+  uint8_t port = 1;
+  uint16_t partition_index = 0;
+  ibv_ah_attr route{};
   uint32_t sends_max = 0, inline_max = 0;
   uint32_t outstanding = 0;  // as the sender has to reckon it: until a completion is polled
   std::deque<uint64_t> unreported;
@@ -75,6 +81,8 @@ struct World {
   size_t (*tamper)(uint8_t*, size_t) = nullptr;
   std::map<std::string, int> broken;
   uint32_t gid_index = 1;
+  int ports = 1;                // of a device
+  uint8_t first_subnet = 0x80;  // of device 0, the others are in 0x80
   bool held = false, connects_held = false, last_receive_told = true, infiniband = false;
   uint32_t inline_max = 256;
   int cq_max = 100000;
@@ -99,7 +107,8 @@ Context* context_of(ibv_context* context);
 void raise_event(Context* context, ibv_event_type type, ibv_qp* pair);
 void to_error(Pair* pair);
 void deliver_waiting();
-ibv_gid gid_of(const Device* device);
+ibv_gid gid_of(const Device* device, uint8_t port);
+uint16_t lid_of(const Device* device, uint8_t port);
 void set_operations(ibv_context_ops& operations);
 
 }  // namespace fake_verbs

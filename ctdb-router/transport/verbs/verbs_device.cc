@@ -24,12 +24,37 @@ constexpr uint8_t kRetries = 5;
 constexpr uint8_t kReceiverNotReadyRetries = 3;  // credits see to it that it does not happen
 constexpr uint8_t kReceiverNotReadyTimer = 12;
 constexpr uint8_t kHopLimit = 64;
+constexpr int kSubnetPrefixBytes = 8;  // of a GID; what follows is the port's
 
 constexpr TimeNs kDropTimeout = kSecond;
 
 Result<void> set_nonblocking(int fd) {
   const int flags = fcntl(fd, F_GETFL);
   if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return fail_errno("verbs descriptor");
+  return {};
+}
+
+// By LID within an InfiniBand subnet, by GID over RoCE.
+void set_route(ibv_ah_attr& route, const VerbsAddress& from, const VerbsPortState& state,
+               const QueuePair& theirs) {
+  route.port_num = from.port;
+  route.is_global = state.ethernet;
+  if (!state.ethernet) {
+    route.dlid = static_cast<uint16_t>(theirs.lid);
+    return;
+  }
+  std::copy(theirs.gid.begin(), theirs.gid.end(), route.grh.dgid.raw);
+  route.grh.sgid_index = from.gid_index;
+  route.grh.hop_limit = kHopLimit;
+}
+
+// Who is in another InfiniBand subnet, or on the other kind of network, cannot be reached.
+Result<void> check_reachable(const VerbsPortState& from, const QueuePair& theirs) {
+  if (from.ethernet != (theirs.lid == 0))
+    return fail(ErrorCode::kNotFound, "one side is on InfiniBand, the other one on RoCE");
+  if (!from.ethernet &&
+      !std::equal(from.gid.begin(), from.gid.begin() + kSubnetPrefixBytes, theirs.gid.begin()))
+    return fail(ErrorCode::kNotFound, "the other side is in another InfiniBand subnet");
   return {};
 }
 
@@ -147,6 +172,7 @@ Result<QueuePair> VerbsDevice::create(const VerbsAddress& from) {
   ibv_qp_attr attributes{};
   attributes.qp_state = IBV_QPS_INIT;
   attributes.port_num = from.port;
+  attributes.pkey_index = from.partition_index;
   if (const int error = ibv_modify_qp(pair.get(), &attributes,
                                       IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS);
       error != 0) {
@@ -166,6 +192,7 @@ Result<QueuePair> VerbsDevice::create(const VerbsAddress& from) {
   Pair& kept = pairs_[mine.number];
   kept.queue_pair = std::move(pair);
   kept.from = from;
+  kept.lid = state->lid;
   kept.region = free_regions_.back();
   free_regions_.pop_back();
   return mine;
@@ -177,6 +204,7 @@ Result<void> VerbsDevice::connect(const QueuePair& mine, const QueuePair& theirs
   const VerbsAddress& from = found->second.from;
   const Result<VerbsPortState> state = look_at(context_.get(), from);
   if (!state) return fail(Error(state.error()));
+  if (Result<void> r = check_reachable(*state, theirs); !r) return r;
   VerbsConnector::Work work;
   work.pair = found->second.queue_pair.get();
   ibv_qp_attr& receive = work.receive;
@@ -186,12 +214,7 @@ Result<void> VerbsDevice::connect(const QueuePair& mine, const QueuePair& theirs
   receive.rq_psn = theirs.first_psn;
   receive.max_dest_rd_atomic = 1;
   receive.min_rnr_timer = kReceiverNotReadyTimer;
-  receive.ah_attr.port_num = from.port;
-  receive.ah_attr.dlid = static_cast<uint16_t>(theirs.lid);
-  receive.ah_attr.is_global = state->ethernet || theirs.lid == 0;
-  std::copy(theirs.gid.begin(), theirs.gid.end(), receive.ah_attr.grh.dgid.raw);
-  receive.ah_attr.grh.sgid_index = from.gid_index;
-  receive.ah_attr.grh.hop_limit = kHopLimit;
+  set_route(receive.ah_attr, from, *state, theirs);
   work.receive_mask = IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
                       IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER;
   work.send.qp_state = IBV_QPS_RTS;

@@ -74,6 +74,7 @@ class VerbsDevice {
   struct Pair {
     VerbsPair queue_pair;
     VerbsAddress from;
+    uint32_t lid = 0;         // of the port when it was made
     size_t region = 0;        // of send buffers
     bool connecting = false;  // the connector has it
     bool dropped = false;

@@ -203,7 +203,14 @@ void VerbsDevice::on_async_event(ibv_event_type type, uint32_t number) {
       if (++receives_low_ == 1)
         log_warning("verbs: the receive queue ran low, a peer does not keep to its credits");
       return;
+    case IBV_EVENT_LID_CHANGE:
+      // A subnet manager has given out new ones; the other side sends to the old one.
+      return fail_pairs("its LID has changed", [&](const Pair& pair) {
+        const Result<VerbsPortState> now = look_at(context_.get(), pair.from);
+        return pair.from.port == number && now && now->lid != pair.lid;
+      });
     case IBV_EVENT_GID_CHANGE:
+    case IBV_EVENT_PKEY_CHANGE:
       // The next attempt looks for it.
       return fail_pairs("its address has moved",
                         [&](const Pair& pair) { return address_moved(context_.get(), pair.from); });

@@ -22,6 +22,7 @@ constexpr int kDownChecksMax = 5;
 
 constexpr uint32_t kNumberMax = (1u << 24) - 1;  // of queue pairs and packet sequence numbers
 constexpr uint32_t kMtuCodeMax = 5;
+constexpr uint32_t kLidMax = 0xbfff;  // above are multicast groups
 constexpr uint32_t kWindowMin = 4, kWindowMax = 65536;
 constexpr uint32_t kTheirChunkMin = 256, kTheirChunkMax = 1u << 20;
 
@@ -34,6 +35,7 @@ const char* impossible(const QueuePair& theirs) {
     return "an impossible number of receive buffers";
   if (theirs.chunk_bytes < kTheirChunkMin || theirs.chunk_bytes > kTheirChunkMax)
     return "an impossible size of receive buffers";
+  if (theirs.lid > kLidMax) return "an impossible LID";
   if (theirs.lid == 0 && theirs.gid == Gid{}) return "no address";
   return nullptr;
 }

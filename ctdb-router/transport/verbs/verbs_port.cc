@@ -57,6 +57,10 @@ std::string name_of(const ibv_context* context, unsigned port) {
   return "port " + std::to_string(port) + " of RDMA device " + ibv_get_device_name(context->device);
 }
 
+bool is_ethernet(const ibv_port_attr& attributes) {
+  return attributes.link_layer == IBV_LINK_LAYER_ETHERNET;
+}
+
 // The index of that address on the port, as RoCE v2 (or InfiniBand) speaks it.
 std::optional<uint8_t> find_gid(ibv_context* context, uint8_t port, const ibv_port_attr& attributes,
                                 const Gid& wanted) {
@@ -75,6 +79,25 @@ Gid gid_at(ibv_context* context, uint8_t port, uint8_t index) {
   return ibv_query_gid(context, port, index, &gid) == 0 ? gid_in(gid) : Gid{};
 }
 
+// 0: there is none.
+uint16_t partition_at(ibv_context* context, uint8_t port, uint16_t index) {
+  __be16 partition = 0;
+  return ibv_query_pkey(context, port, index, &partition) == 0 ? ntohs(partition) : uint16_t{0};
+}
+
+// As a full member if the port is one.
+std::optional<uint16_t> find_partition(ibv_context* context, uint8_t port, const ibv_port_attr& attributes,
+                                       uint16_t wanted) {
+  std::optional<uint16_t> limited;
+  for (uint16_t index = 0; index < attributes.pkey_tbl_len; ++index) {
+    const uint16_t found = partition_at(context, port, index);
+    if (!same_partition(found, wanted | kFullMember)) continue;
+    if ((found & kFullMember) != 0) return index;
+    if (!limited) limited = index;
+  }
+  return limited;
+}
+
 // How well a port fits when the configuration leaves it open; one that has an address fits better than these, the earlier the better.
 enum : size_t { kNoFit, kInfiniBandUp, kIndexIsNamed, kHasAddress };
 
@@ -84,47 +107,72 @@ struct Candidate {
   unsigned alike = 0;  // ports that fit as well, with this one
 };
 
-std::vector<Gid> gids_of(const std::vector<std::string>& addresses) {
-  std::vector<Gid> gids;
-  for (const std::string& address : addresses) {
-    if (const std::optional<Gid> gid = gid_of(address)) gids.push_back(*gid);
+// What an address of this machine may be on a port: its own (RoCE), or that of its IP interface (InfiniBand).
+struct Place {
+  std::optional<Gid> roce;
+  std::optional<IpoibPort> infiniband;
+};
+
+std::vector<Place> places_of(const std::vector<std::string>& addresses, const std::string& interfaces) {
+  std::vector<Place> places;
+  places.reserve(addresses.size());
+  for (const std::string& address : addresses)
+    places.push_back({gid_of(address), ipoib_port(address, interfaces)});
+  return places;
+}
+
+// Fills in where that place is on the port, if it is; `named`: at no other index than the one there.
+bool settle(ibv_context* context, const ibv_port_attr& attributes, const Place& place, bool named,
+            VerbsAddress& address) {
+  const bool ethernet = is_ethernet(attributes);
+  if (ethernet ? !place.roce : !place.infiniband) return false;
+  const Gid& gid = ethernet ? *place.roce : place.infiniband->gid;
+  const std::optional<uint8_t> index = !named ? find_gid(context, address.port, attributes, gid)
+                                       : gid_at(context, address.port, address.gid_index) == gid
+                                           ? std::optional(address.gid_index)
+                                           : std::nullopt;
+  if (!index) return false;
+  if (!ethernet) {
+    const std::optional<uint16_t> partition =
+        find_partition(context, address.port, attributes, place.infiniband->partition);
+    if (!partition) return false;
+    address.partition_index = *partition;
   }
-  return gids;
+  address.gid_index = *index;
+  return true;
 }
 
 Candidate candidate(ibv_context* context, const VerbsConfig& config, uint8_t port,
-                    const std::vector<Gid>& wanted) {
-  Candidate found{kNoFit, {port, 0, {}}, 1};
+                    const std::vector<Place>& places) {
+  Candidate found;
+  found.address.port = port;
+  found.alike = 1;
   ibv_port_attr attributes{};
   if (ibv_query_port(context, port, &attributes) != 0) return found;
   const bool named = config.gid_index >= 0;
   if (named) {
     found.address.gid_index = static_cast<uint8_t>(config.gid_index);
     found.fit = kIndexIsNamed;
-  } else if (attributes.link_layer != IBV_LINK_LAYER_ETHERNET && attributes.state == IBV_PORT_ACTIVE) {
+  } else if (!is_ethernet(attributes) && attributes.state == IBV_PORT_ACTIVE) {
     found.fit = kInfiniBandUp;
   }
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    const std::optional<uint8_t> index = !named ? find_gid(context, port, attributes, wanted[i])
-                                         : gid_at(context, port, found.address.gid_index) == wanted[i]
-                                             ? std::optional(found.address.gid_index)
-                                             : std::nullopt;
-    if (!index) continue;
-    found.address.gid_index = *index;
-    found.fit = kHasAddress + wanted.size() - i;
+  for (size_t i = 0; i < places.size(); ++i) {
+    if (!settle(context, attributes, places[i], named, found.address)) continue;
+    found.fit = kHasAddress + places.size() - i;
     break;
   }
   found.address.gid = gid_at(context, port, found.address.gid_index);
+  found.address.partition = partition_at(context, port, found.address.partition_index);
   return found;
 }
 
-Candidate best_of(ibv_context* context, const VerbsConfig& config, const std::vector<Gid>& wanted) {
+Candidate best_of(ibv_context* context, const VerbsConfig& config, const std::vector<Place>& places) {
   Candidate best;
   ibv_device_attr device{};
   if (ibv_query_device(context, &device) != 0) return best;
   for (uint8_t port = 1; port <= device.phys_port_cnt; ++port) {
     if (config.port != 0 && port != config.port) continue;
-    const Candidate found = candidate(context, config, port, wanted);
+    const Candidate found = candidate(context, config, port, places);
     if (found.fit == best.fit) ++best.alike;
     if (found.fit > best.fit) best = found;
   }
@@ -147,14 +195,14 @@ std::string source_towards(const std::string& own, const std::string& peer) {
   return address_text(source);
 }
 
-Result<VerbsContext> choose_device(const VerbsConfig& config,
-                                   const std::vector<std::string>& local_addresses) {
+Result<VerbsContext> choose_device(const VerbsConfig& config, const std::vector<std::string>& local_addresses,
+                                   const std::string& interfaces) {
   make_fork_safe();
   int count = 0;
   const VerbsDeviceList list(ibv_get_device_list(&count));
   if (list == nullptr || count == 0)
     return fail(ErrorCode::kNotFound, "this machine has no RDMA device that can be used (rdma link)");
-  const std::vector<Gid> wanted = gids_of(local_addresses);
+  const std::vector<Place> places = places_of(local_addresses, interfaces);
   VerbsContext chosen;
   size_t fit = kNoFit;
   unsigned alike = 0;
@@ -169,7 +217,7 @@ Result<VerbsContext> choose_device(const VerbsConfig& config,
                  "): the router needs /dev/infiniband/uverbs*; restart it if the module was loaded later";
       continue;
     }
-    const Candidate found = best_of(context.get(), config, wanted);
+    const Candidate found = best_of(context.get(), config, places);
     if (found.fit == fit) alike += found.alike;
     if (found.fit <= fit) continue;
     fit = found.fit;
@@ -195,14 +243,16 @@ Result<VerbsContext> choose_device(const VerbsConfig& config,
 }
 
 std::optional<VerbsAddress> find_address(ibv_context* context, const VerbsConfig& config,
-                                         const std::vector<std::string>& local_addresses) {
-  const Candidate best = best_of(context, config, gids_of(local_addresses));
+                                         const std::vector<std::string>& local_addresses,
+                                         const std::string& interfaces) {
+  const Candidate best = best_of(context, config, places_of(local_addresses, interfaces));
   if (best.fit == kNoFit) return std::nullopt;
   return best.address;
 }
 
 bool address_moved(ibv_context* context, const VerbsAddress& address) {
-  return gid_at(context, address.port, address.gid_index) != address.gid;
+  return gid_at(context, address.port, address.gid_index) != address.gid ||
+         partition_at(context, address.port, address.partition_index) != address.partition;
 }
 
 Result<VerbsPortState> look_at(ibv_context* context, const VerbsAddress& address) {
@@ -210,13 +260,16 @@ Result<VerbsPortState> look_at(ibv_context* context, const VerbsAddress& address
   if (ibv_query_port(context, address.port, &attributes) != 0 || attributes.state != IBV_PORT_ACTIVE)
     return fail(ErrorCode::kDisconnected, name_of(context, address.port) + " is down");
   VerbsPortState state;
-  state.ethernet = attributes.link_layer == IBV_LINK_LAYER_ETHERNET;
+  state.ethernet = is_ethernet(attributes);
   state.lid = attributes.lid;
   state.mtu = attributes.active_mtu;
   state.gid = gid_at(context, address.port, address.gid_index);
-  if (state.gid == Gid{} && (state.ethernet || state.lid == 0))
+  if (state.gid == Gid{})
     return fail(ErrorCode::kNotFound, name_of(context, address.port) + " has no address at gid index " +
                                           std::to_string(address.gid_index));
+  if (!state.ethernet && state.lid == 0)
+    return fail(ErrorCode::kNotFound,
+                name_of(context, address.port) + " has no LID: is a subnet manager running?");
   return state;
 }
 

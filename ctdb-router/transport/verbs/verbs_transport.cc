@@ -276,9 +276,9 @@ Result<VerbsAddress> VerbsTransport::address_towards(const Peer& peer) {
   if (Result<void> opened = open_device(); !opened) return fail(std::move(opened.error()));
   const std::string source = options_.source(options_.address, peer.address);
   const std::optional<VerbsAddress> found =
-      find_address(device_->context(), options_.verbs, {source, options_.address});
+      find_address(device_->context(), options_.verbs, {source, options_.address}, options_.interfaces);
   if (found) return *found;
-  if (!find_address(device_->context(), options_.verbs, sources())) {
+  if (!find_address(device_->context(), options_.verbs, sources(), options_.interfaces)) {
     if (device_->unused()) device_failed_ = "its addresses are gone";  // another one may have them
     return fail(ErrorCode::kTimeout,
                 "no port of the RDMA device has an address that leads to the others any more");
@@ -304,7 +304,7 @@ Result<void> VerbsTransport::open_device() {
   if (!options_.verbs.enabled) return fail(ErrorCode::kRefused, "verbs are switched off in ctdb.conf");
   if (device_ != nullptr) return fail(ErrorCode::kTimeout, device_failed_);
   if (loop_.now() < look_at_) return fail(ErrorCode::kNotFound, why_no_device_);
-  Result<VerbsContext> context = choose_device(options_.verbs, sources());
+  Result<VerbsContext> context = choose_device(options_.verbs, sources(), options_.interfaces);
   std::string why = context ? "" : context.error().text();
   if (context) {
     Result<std::unique_ptr<VerbsDevice>> device =

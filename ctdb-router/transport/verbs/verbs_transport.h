@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ctdb-router/transport/transport.h"
+#include "ctdb-router/transport/verbs/ipoib.h"
 #include "libctdbipc/runtime/config.h"
 #include "libctdbipc/runtime/event_loop.h"
 #include "libctdbipc/runtime/nodes_file.h"
@@ -23,6 +24,8 @@ struct VerbsTransportOptions {
   VerbsConfig verbs;
   // Which address of this machine leads to that peer. A seam for tests: else the kernel's routes say.
   std::function<std::string(const std::string& own, const std::string& peer)> source;
+  // Where sysfs shows the interfaces of this machine (ipoib.h). Another one for tests.
+  std::string interfaces = kNetworkInterfaces;
 };
 
 // `make_tcp` makes the transport inside, which reports to the events it is given.

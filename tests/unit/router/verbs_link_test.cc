@@ -215,6 +215,7 @@ TEST_F(VerbsLinkTest, ImpossibleQueuePairsAreRefusedWithAReason) {
       {"queue pair number", [](QueuePair& pair) { pair.number = 0; }},
       {"queue pair number", [](QueuePair& pair) { pair.number = 1u << 24; }},
       {"sequence number", [](QueuePair& pair) { pair.first_psn = 1u << 24; }},
+      {"LID", [](QueuePair& pair) { pair.lid = 0xc000; }},
       {"MTU", [](QueuePair& pair) { pair.mtu = 0; }},
       {"MTU", [](QueuePair& pair) { pair.mtu = 6; }},
       {"receive buffers", [](QueuePair& pair) { pair.window = 0; }},
