@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "ctdb-cli/commands/capture_plan.h"
@@ -15,6 +17,12 @@ namespace {
 
 Exit exit_of(const Error& error) {
   return error.saved_errno == ENOENT ? Exit::kNoDaemon : Exit::kFailed;
+}
+
+std::string why_nothing(const Error& error) {
+  if (error.saved_errno != ENOENT) return error.text();
+  return error.text() +
+         ": the daemon keeps no packets ('flight recorder = 0' in [logging] of ctdb.conf), or never ran";
 }
 
 // Those that are wanted, as a live capture would have sent them.
@@ -50,18 +58,20 @@ Outcome capture_last(const Invocation& invocation, const Plan& plan) {
   std::vector<FlightRecord> all;
   uint32_t pnn = 0;
   std::string notes;
+  std::optional<Error> first;
   bool any = false;
-  for (const char* daemon : {"ctdb-router", "ctdb-store"}) {
+  for (const std::string daemon : {"ctdb-router", "ctdb-store"}) {
     Result<Flight> flight = read_flight(flight_path(invocation.place.run_directory, daemon));
-    if (!flight && !any) return failed(exit_of(flight.error()), flight.error().text());
     if (!flight) {
-      notes += "; without the store's packets: " + flight.error().text();
+      notes += "; without the packets of " + daemon + ": " + why_nothing(flight.error());
+      if (!first) first = flight.error();
       continue;
     }
     any = true;
     pnn = flight->pnn;
     std::move(flight->records.begin(), flight->records.end(), std::back_inserter(all));
   }
+  if (!any) return failed(exit_of(*first), why_nothing(*first));
   std::stable_sort(all.begin(), all.end(), [](const FlightRecord& a, const FlightRecord& b) {
     return a.packet.wall_ns < b.packet.wall_ns;
   });

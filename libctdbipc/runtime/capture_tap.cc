@@ -51,9 +51,13 @@ Result<void> CaptureTap::listen(const std::string& path) {
 }
 
 void CaptureTap::keep_last(const Config& config, const std::string& daemon) {
-  if (config.flight_recorder == 0) return;
-  auto recorder =
-      FlightRecorder::open(flight_path(config.run_directory, daemon), config.flight_recorder, pnn_);
+  const std::string path = flight_path(config.run_directory, daemon);
+  if (config.flight_recorder == 0) {
+    if (Result<void> gone = FlightRecorder::remove(path); !gone)
+      log_warning("the last packets that were kept stay: " + gone.error().text());
+    return;
+  }
+  auto recorder = FlightRecorder::open(path, config.flight_recorder, pnn_);
   if (recorder) {
     recorder_ = std::move(*recorder);
   } else {

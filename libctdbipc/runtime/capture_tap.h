@@ -26,8 +26,8 @@ class CaptureTap {
   CaptureTap& operator=(const CaptureTap&) = delete;
 
   Result<void> listen(const std::string& path);
-  // From now on the beginnings of all packets go into this daemon's flight recorder too, if there is to be one. That it cannot be
-  // made is a line in the log.
+  // From now on the beginnings of all packets go into this daemon's flight recorder too, if there is to be one; else what an earlier
+  // life kept is taken away. That it cannot be made, or taken away, is a line in the log.
   void keep_last(const Config& config, const std::string& daemon);
   bool on() const { return capturing_ > 0 || recorder_ != nullptr; }
   void copy(CaptureLink link, bool outgoing, uint32_t number, uint32_t client, ByteView packet) {

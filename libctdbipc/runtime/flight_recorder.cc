@@ -125,6 +125,11 @@ Result<std::unique_ptr<FlightRecorder>> FlightRecorder::open(const std::string& 
   return std::unique_ptr<FlightRecorder>(new FlightRecorder(image, packets));
 }
 
+Result<void> FlightRecorder::remove(const std::string& path) {
+  if (unlink(path.c_str()) == 0 || errno == ENOENT) return {};
+  return fail_errno("removing " + path);
+}
+
 FlightRecorder::~FlightRecorder() {
   munmap(image_, image_bytes(packets_));
 }

@@ -33,6 +33,8 @@ class FlightRecorder {
   // For `packets` (1 to kFlightPacketsMax) packets, or the next power of two. A file of another size, or none of this kind, is made anew. Errors: kSystem.
   static Result<std::unique_ptr<FlightRecorder>> open(const std::string& path, uint32_t packets,
                                                       uint32_t pnn);
+  // There is to be none: takes away what an earlier life kept. Errors: kSystem.
+  static Result<void> remove(const std::string& path);
   ~FlightRecorder();
   FlightRecorder(const FlightRecorder&) = delete;
   FlightRecorder& operator=(const FlightRecorder&) = delete;

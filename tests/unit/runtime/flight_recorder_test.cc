@@ -91,6 +91,14 @@ TEST_F(FlightRecorderTest, AnotherSizeBeginsAnew) {
   EXPECT_EQ(marks(), "b");
 }
 
+TEST_F(FlightRecorderTest, WhereThereIsToBeNoneNothingIsLeft) {
+  record(*recorder(), 'a');
+  EXPECT_TRUE(FlightRecorder::remove(path()));
+  EXPECT_FALSE(std::filesystem::exists(path()));
+  EXPECT_TRUE(FlightRecorder::remove(path())) << "that there was none is no error";
+  EXPECT_FALSE(FlightRecorder::remove(directory_)) << "what cannot be removed is told";
+}
+
 TEST_F(FlightRecorderTest, NobodyElseMayReadIt) {
   const auto recorder = this->recorder();
   struct stat status;
