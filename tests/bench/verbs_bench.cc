@@ -29,6 +29,8 @@ constexpr uint32_t kOther[] = {1, 0};
 constexpr uint32_t kStreamWindow = 256;
 constexpr uint32_t kWarmUp = 50;
 constexpr TimeNs kComesUp = 20 * kSecond;
+// A peer that is traced, on a busy machine, stands still for seconds.
+constexpr int kPingsUnansweredMax = 60;
 
 enum class Kind : uint64_t { kEcho = 1, kStream, kStreamed, kAsk, kSpent, kEnd };
 
@@ -65,6 +67,7 @@ class Node : public TransportEvents {
                  {1, first ? options_.peer : options_.address, false}};
     tcp.port = options_.port;
     tcp.cluster_name = "ctdb-bench";
+    tcp.pings_unanswered_max = kPingsUnansweredMax;
     tcp.boot_id = static_cast<uint64_t>(boot_time());
     const auto make_tcp = [&](TransportEvents& events) { return make_tcp_transport(tcp, *loop_, events); };
     transport_ = options_.wire == "tcp"

@@ -21,7 +21,6 @@ namespace {
 
 constexpr TimeNs kRetryMax = kSecond;
 constexpr TimeNs kCheckInterval = 500 * kMillisecond;
-constexpr int kPingsUnanswered = 4;
 constexpr TimeNs kConnectTimeout = kSecond;
 // Generous: a loaded machine must not refuse its peers.
 constexpr TimeNs kHelloTimeout = 5 * kSecond;
@@ -569,7 +568,7 @@ void TcpTransport::check_link(Link& link) {
   // A peer that only listens says now and then that it is there: our questions may stand behind megabytes it has still
   // to read.
   if (received && sent) return;
-  if (link.pings_unanswered >= kPingsUnanswered) return end(link, "it does not answer pings");
+  if (link.pings_unanswered >= options_.pings_unanswered_max) return end(link, "it does not answer pings");
   if (!received) ++link.pings_unanswered;
   ++figures_.keepalives_out;
   send_own(link, Operation::LINK_PING, LinkPing{static_cast<uint64_t>(loop_.now())}.encode());

@@ -20,6 +20,7 @@ struct TcpOptions {
   std::string cluster_name;
   uint64_t boot_id = 0;
   ClusterKey key;
+  int pings_unanswered_max = 4;  // one each half second; a peer that leaves more unanswered is gone
 };
 
 std::unique_ptr<Transport> make_tcp_transport(TcpOptions options, EventLoop& loop, TransportEvents& events);
