@@ -383,18 +383,34 @@ void StoreShell::go_on_leaving() {
   ++events_;
   obey_page();
   const bool done = !link_.up() || store_->hand_over(now);
-  if (now - leaving_since_ > kLeavingMax) {
-    log_warning("not all records could be handed over in time; the others take the copies they have");
-    return loop_.stop();
-  }
+  if (now - leaving_since_ > kLeavingMax) return left();
   gave_records_ = gave_records_ || !done;
   if (!done) clean_since_ = 0;
   if (done && clean_since_ == 0) clean_since_ = now;
-  if (done && (!gave_records_ || now - clean_since_ >= kFarewell)) {
-    if (gave_records_) log_notice("all records are handed over");
-    return loop_.stop();
-  }
+  if (done && (!gave_records_ || now - clean_since_ >= kFarewell)) return left();
   loop_.at(now + kLeavingStep, [this] { go_on_leaving(); });
+}
+
+// Says what became of the records, in the log and in `systemctl status`.
+void StoreShell::left() {
+  const StoreCounts& counts = store_->counts();
+  const uint64_t left = counts.hand_over_left;
+  const uint64_t handed = counts.hand_over_begun - std::min(counts.hand_over_begun, left);
+  if (gave_records_) {
+    const std::string records = std::to_string(handed) + (handed == 1 ? " record" : " records");
+    const TimeNs took = (clean_since_ != 0 ? clean_since_ : loop_.now()) - leaving_since_;
+    const std::string said =
+        "handed over " + records + " to other nodes in " + std::to_string(took / kMillisecond) + " ms";
+    if (left == 0) {
+      log_notice(said);
+    } else {
+      log_warning(
+          said + ", not the other " + std::to_string(left) +
+          " (a client has them locked, or a node does not answer): the others take the copies they have");
+    }
+    context_.service->note(said + (left == 0 ? "" : ", not " + std::to_string(left)));
+  }
+  loop_.stop();
 }
 
 // ---- time and counters ----

@@ -81,6 +81,7 @@ class StoreShell : public DaemonShell, StoreOutput {
   // The end: records first
   void leave();
   void go_on_leaving();
+  void left();
 
   // Time and counters
   void end_of_turn();

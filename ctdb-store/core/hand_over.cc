@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ctdb-store/core/hand_over.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace ctdb {
 namespace {
 
@@ -10,24 +13,34 @@ constexpr uint32_t kRecordsPerStep = 1024;
 
 bool HandOver::step(TimeNs now) {
   if (!ctx_.is_open() || ctx_.placement.members().size() < 2) return true;
-  if (!walking_) {
-    walk_.start(ctx_.databases);
-    owned_ = false;
-  }
+  if (!walking_) begin_walk();
+  const bool done = walk(now);
+  ctx_.counts.hand_over_left = walking_ ? std::max(left_, owned_) : owned_;
+  return done;
+}
+
+void HandOver::begin_walk() {
+  walk_.start(ctx_.databases);
+  left_ = std::exchange(owned_, 0);
   walking_ = true;
+}
+
+bool HandOver::walk(TimeNs now) {
   for (uint32_t i = 0; i < kRecordsPerStep && !ctx_.out.congested(); ++i) {
     Database* db = nullptr;
     RecordEntry* entry = walk_.next(ctx_.databases, db);
     if (entry == nullptr) {
       walking_ = false;
-      return !owned_ && !migration_.awaits_functions();
+      return owned_ == 0 && !migration_.awaits_functions();
     }
     if (!ctx_.owns(*entry) || (db->flags & CTDB_DB_PERSISTENT) != 0) continue;
     // One that is held goes with its holder.
     if (entry->activity != nullptr && entry->activity->holder != 0) continue;
-    owned_ = true;
+    ++owned_;
     // One that is being worked on is met again in the next walk.
-    if (entry->activity == nullptr) migration_.give(*db, *entry, whom_to_give(*entry), now);
+    if (entry->activity != nullptr) continue;
+    ++ctx_.counts.hand_over_begun;
+    migration_.give(*db, *entry, whom_to_give(*entry), now);
   }
   return false;
 }

@@ -14,17 +14,20 @@ class HandOver {
  public:
   HandOver(StoreContext& context, Migration& migration) : ctx_(context), migration_(migration) {}
 
-  // A bounded piece. true: this node owns nothing any more and has its answers, or nobody is there.
+  // A bounded piece; StoreCounts says how far it is. true: this node owns nothing any more and has its answers, or nobody is there.
   bool step(TimeNs now);
 
  private:
+  void begin_walk();
+  bool walk(TimeNs now);
   uint32_t whom_to_give(const RecordEntry& entry) const;
 
   StoreContext& ctx_;
   Migration& migration_;
   RecordWalk walk_;
   bool walking_ = false;
-  bool owned_ = false;  // the walk has met a record of ours
+  uint64_t owned_ = 0;  // records of ours that the walk has met
+  uint64_t left_ = 0;   // by the walk before
 };
 
 }  // namespace ctdb

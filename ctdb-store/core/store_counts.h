@@ -58,6 +58,9 @@ struct StoreCounts {
 #define CTDB_STORE_COUNT_FIELD(name) uint64_t name = 0;
   CTDB_STORE_COUNTS(CTDB_STORE_COUNT_FIELD)
 #undef CTDB_STORE_COUNT_FIELD
+  // Of a store that ends (hand_over.h), for its last word; no metrics: records it began to give, and those it still has.
+  uint64_t hand_over_begun = 0;
+  uint64_t hand_over_left = 0;
 };
 
 }  // namespace ctdb

@@ -139,6 +139,7 @@ class ThreeNodesTest(unittest.TestCase):
             node.cli("record", "put", "stop.tdb", key, f"value of {key}")
         before = self.fallen_back()
         node.stop()
+        self.assertRegex(node.status_text("store"), r"handed over \d+ records to other nodes in \d+ ms$")
         wait_until(lambda: other.status()["members"] == 2, "the others go on as two")
         self.assertFalse(other.status()["healthy"])
         for key in keys:

@@ -47,6 +47,8 @@ TEST_F(HandOverTest, NothingIsLostWithTheNode) {
     change(0, key, "newest of " + key);
   }
   ASSERT_TRUE(hand_over(0));
+  EXPECT_EQ(w.store(0).counts().hand_over_begun, keys.size());
+  EXPECT_EQ(w.store(0).counts().hand_over_left, 0u);
   for (const std::string& key : keys) {
     ASSERT_EQ(w.owners(key).size(), 1u);
     EXPECT_NE(w.owners(key)[0], 0u);
@@ -64,6 +66,7 @@ TEST_F(HandOverTest, WaitsForAClientThatHasTheChainLocked) {
   change(0, "k", "v");
   ASSERT_TRUE(w.db(0).lock(as_bytes("k"), 99));
   EXPECT_FALSE(hand_over(0));
+  EXPECT_EQ(w.store(0).counts().hand_over_left, 1u);
   w.db(0).unlock(as_bytes("k"), 99);
   w.serve_workers();
   EXPECT_TRUE(hand_over(0));
