@@ -3,7 +3,6 @@
 #include "ctdb-store/core/store.h"
 
 #include <algorithm>
-#include <deque>
 #include <utility>
 
 #include "ctdb-store/core/commits/commits.h"
@@ -12,6 +11,7 @@
 #include "ctdb-store/core/file_checks.h"
 #include "ctdb-store/core/hand_over.h"
 #include "ctdb-store/core/migration.h"
+#include "ctdb-store/core/parked_calls.h"
 #include "ctdb-store/core/parked_packets.h"
 #include "ctdb-store/core/recovery.h"
 #include "ctdb-store/core/sights.h"
@@ -23,8 +23,6 @@
 namespace ctdb {
 namespace {
 
-// Calls for databases that are not here yet, of all clients.
-constexpr size_t kParkedCallBytesMax = 64u << 20;
 // Between two requests for a recovery.
 constexpr TimeNs kCallInterval = kSecond;
 // A store that looks at its counters all the time does nothing else.
@@ -70,11 +68,6 @@ class Store::Impl {
  private:
   friend class Store;
   using Parked = ParkedPackets::Parked;
-  struct ParkedCall {
-    uint32_t endpoint;
-    bool via_router;
-    Bytes packet;
-  };
 
   void take_up_files();
   void take_up_persistent();
@@ -106,9 +99,7 @@ class Store::Impl {
   FileChecks file_checks_;
   StoreControls controls_;
   ParkedPackets parked_;
-  // Calls for a database that is not here yet while no generation is open: a recovery may bring it.
-  std::deque<ParkedCall> parked_calls_;
-  size_t parked_call_bytes_ = 0;
+  ParkedCalls parked_calls_;
   TimeNs call_for_recovery_at_ = kNever, may_call_from_ = 0;
   uint64_t router_lives_ = 0;  // endpoints are of one of them
 };
@@ -154,8 +145,7 @@ void Store::Impl::on_router_down() {
   controls_.all_clients_gone();
   rewrites_.all_clients_gone();
   if (commits_ != nullptr) commits_->all_clients_gone();
-  parked_calls_.clear();
-  parked_call_bytes_ = 0;
+  parked_calls_.take_all();
   suspended(recovery_.stopped());
 }
 
@@ -226,10 +216,8 @@ void Store::Impl::local_call(uint32_t endpoint, bool via_router, ByteView packet
     return migration_.refuse_call(endpoint, via_router, header.reqid);
   }
   if (!ctx_.is_open() && ctx_.databases.find(call->db_id) == nullptr) {
-    if (parked_call_bytes_ + packet.size() > kParkedCallBytesMax)
-      return migration_.refuse_call(endpoint, via_router, header.reqid);
-    parked_call_bytes_ += packet.size();
-    parked_calls_.push_back({endpoint, via_router, to_bytes(packet)});
+    if (!parked_calls_.keep(endpoint, via_router, packet))
+      migration_.refuse_call(endpoint, via_router, header.reqid);
     return;
   }
   if (call->callid == CTDB_FUNC_RELEASE) return migration_.release(endpoint, *call, now);
@@ -424,8 +412,7 @@ void Store::Impl::opened(TimeNs now) {
   migration_.open(now);
   if (commits_ != nullptr) commits_->open(recovery_.member_logs(), recovery_.members_are_majority(), now);
   unpark(false, now);
-  parked_call_bytes_ = 0;
-  for (const ParkedCall& call : std::exchange(parked_calls_, {}))
+  for (const ParkedCalls::Parked& call : parked_calls_.take_all())
     local_call(call.endpoint, call.via_router, call.packet, now);
   controls_.opened();
   traverse_.generation_opened(now);
@@ -462,11 +449,7 @@ void Store::Impl::on_client_gone(uint32_t endpoint, TimeNs now, uint32_t changin
   controls_.client_gone(endpoint);
   rewrites_.client_gone(endpoint, now);
   if (commits_ != nullptr) commits_->client_gone(endpoint);
-  std::erase_if(parked_calls_, [&](const ParkedCall& call) {
-    if (call.endpoint != endpoint) return false;
-    parked_call_bytes_ -= call.packet.size();
-    return true;
-  });
+  parked_calls_.forget(endpoint);
 }
 
 void Store::Impl::stop_serving(bool fenced) {

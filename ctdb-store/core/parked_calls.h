@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Calls of local clients for a database that is not here yet while no generation is open: a recovery may bring it.
+#ifndef CTDB_STORE_CORE_PARKED_CALLS_H_
+#define CTDB_STORE_CORE_PARKED_CALLS_H_
+
+#include <cstdint>
+#include <deque>
+#include <utility>
+
+#include "libctdbipc/base/bytes.h"
+
+namespace ctdb {
+
+class ParkedCalls {
+ public:
+  struct Parked {
+    uint32_t endpoint;
+    bool via_router;
+    Bytes packet;
+  };
+  static constexpr size_t kBytesMax = 64u << 20;  // of all clients
+
+  // false: there is no room for it.
+  bool keep(uint32_t endpoint, bool via_router, ByteView packet) {
+    if (bytes_ + packet.size() > kBytesMax) return false;
+    bytes_ += packet.size();
+    calls_.push_back({endpoint, via_router, to_bytes(packet)});
+    return true;
+  }
+  std::deque<Parked> take_all() {
+    bytes_ = 0;
+    return std::exchange(calls_, {});
+  }
+  void forget(uint32_t endpoint) {
+    std::erase_if(calls_, [&](const Parked& call) {
+      if (call.endpoint != endpoint) return false;
+      bytes_ -= call.packet.size();
+      return true;
+    });
+  }
+
+ private:
+  std::deque<Parked> calls_;
+  size_t bytes_ = 0;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_STORE_CORE_PARKED_CALLS_H_
