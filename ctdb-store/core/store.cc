@@ -221,6 +221,7 @@ void Store::Impl::local_call(uint32_t endpoint, bool via_router, ByteView packet
     return;
   }
   if (call->callid == CTDB_FUNC_RELEASE) return migration_.release(endpoint, *call, now);
+  if (call->callid == CTDB_FUNC_DELETED) return vacuum_.deleted(*call, now);
   if (call->callid == CTDB_FUNC_COMMIT)
     return commit_under_hold(endpoint, via_router, header.reqid, *call, now);
   migration_.local_call(endpoint, via_router, header, *call, now);

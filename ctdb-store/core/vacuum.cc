@@ -50,6 +50,11 @@ void Vacuum::deleted(Database& db, ByteView key, TimeNs now) {
   if (entry != nullptr && entry->in_file) ctx_.deleted.note(db, *entry, now);
 }
 
+void Vacuum::deleted(const ReqCall& call, TimeNs now) {
+  Database* db = ctx_.databases.find(call.db_id);
+  if (db != nullptr) deleted(*db, call.key, now);
+}
+
 bool Vacuum::packet(const Header& header, ByteView payload, TimeNs now) {
   if (!ctx_.is_member(header.srcnode) || header.srcnode == ctx_.self) return false;
   if (header.operation == static_cast<uint32_t>(Operation::RECORD_FORGET)) {

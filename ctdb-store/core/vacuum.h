@@ -36,6 +36,7 @@ class Vacuum {
   void set_interval(TimeNs interval, TimeNs now);
   // A client says that it has deleted this record.
   void deleted(Database& db, ByteView key, TimeNs now);
+  void deleted(const ReqCall& call, TimeNs now);
   // All deleted records of this node are dealt with now, those that nobody has told of too.
   void hurry(TimeNs now);
 

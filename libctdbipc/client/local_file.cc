@@ -100,6 +100,15 @@ LocalFile::Found LocalFile::fetch(ByteView key, Bytes& value) {
   return tdb_error(tdb_) == TDB_ERR_NOEXIST ? Found::kNo : Found::kError;
 }
 
+LocalFile::Found LocalFile::fetch_locked(ByteView key, uint32_t hash, Bytes& value) {
+  std::optional<ByteView> found;
+  if (writer_ == nullptr || writer_->read(key, hash, found) != ValueWriter::Outcome::kDone)
+    return fetch(key, value);
+  if (!found) return Found::kNo;
+  value.assign(found->begin(), found->end());
+  return Found::kYes;
+}
+
 Result<void> LocalFile::store(ByteView key, ByteView header, ByteView data, ByteView old) {
   const TDB_DATA parts[2] = {tdb_bytes(header), tdb_bytes(data)};
   if (tdb_storev(tdb_, tdb_bytes(key), parts, 2, TDB_REPLACE) == 0) return {};

@@ -38,13 +38,15 @@ class LocalFile {
   // moment.
   enum class Found : uint8_t { kYes, kNo, kError };
   Found fetch(ByteView key, Bytes& value);
+  // The same with the chain lock, without a second look at locks and hash. `hash`: of the key.
+  Found fetch_locked(ByteView key, uint32_t hash, Bytes& value);
   // With the chain lock, as libtdb does it: who is killed in the middle leaves a torn value. `old` is the record as it was fetched:
   // libtdb deletes a record that must grow before it looks for room. When there is none the old one is put back, unless it does
   // not fit either: libtdb wants more room for a record than it gives back.
   // Errors: kSystem; nothing was changed, or the text says that the old value is lost as well.
   Result<void> store(ByteView key, ByteView header, ByteView data, ByteView old);
   // Whole or not at all (value_writer.h), where the file allows it; otherwise nothing has happened. kNoRoom: make_room() first, of which
-  // `bytes` are those of key and value. `hash`: of the key.
+  // `bytes` are those of key and value.
   ValueWriter::Outcome publish(ByteView key, uint32_t hash, ByteView header, ByteView data);
   bool make_room(uint32_t hash, size_t bytes) {
     return writer_ != nullptr && writer_->make_room(hash, bytes);

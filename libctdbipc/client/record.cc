@@ -52,13 +52,13 @@ int lock_if_here(ctdb_db& db, ByteView key) {
   LocalFile& file = *db.file;
   if (!file.lock(key)) return file_error(db);
   ctdb_record& record = db.record;
-  const LocalFile::Found found = file.fetch(key, record.value);
+  record.hash = jenkins_hash(key);
+  const LocalFile::Found found = file.fetch_locked(key, record.hash, record.value);
   if (found != LocalFile::Found::kYes || !may_change(record.value, db.client->link.pnn()) ||
       !db.client->link.may_use_records()) {
     file.unlock(key);
     return found == LocalFile::Found::kError ? file_error(db) : 0;
   }
-  record.hash = jenkins_hash(key);
   db.client->link.note_lock(file.lock_word(record.hash));
   record.key.assign(key.begin(), key.end());
   record.locked = true;
@@ -163,16 +163,12 @@ int check_locked(const ctdb_record* record) {
 // nothing but time.
 void schedule_for_deletion(const ctdb_record& record) {
   ctdb_client& client = *record.db->client;
-  ctdb::Bytes payload;  // key_data of wire-protocol §7.2
-  ctdb::Writer writer(payload);
-  writer.u32(record.db->id);
-  writer.zeros(4);
-  writer.bytes(ctdb::ByteView(record.value).first(CTDB_RECORD_HEADER_SIZE));
-  writer.counted_bytes(record.key);
   if (!client.link.up()) return;
-  (void)client.send_control(nullptr, CTDB_PNN_CURRENT,
-                            static_cast<uint32_t>(ctdb::Control::SCHEDULE_FOR_DELETION), record.db->id,
-                            CTDB_CONTROL_NOREPLY, payload);
+  ctdb::Header header;
+  header.destnode = CTDB_CURRENT_NODE;
+  header.srcnode = client.link.pnn();
+  ctdb::build(client.out, header, ctdb::ReqCall{0, record.db->id, CTDB_FUNC_DELETED, 0, record.key, {}});
+  (void)client.send_packet(ctdb::Peer::kStore, client.out);
 }
 
 // In one piece. Where there is no room for a second value beside the old one (the disk is full), as libtdb stores: a value that is not

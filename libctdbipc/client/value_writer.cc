@@ -14,6 +14,20 @@
 #include <vector>
 
 namespace ctdb {
+namespace {
+
+bool is_record_of(TdbBlock& block, ByteView key, uint32_t hash) {
+  return block.kind == kTdbLive && block.hash == hash && TdbImage::has_record(block) &&
+         std::ranges::equal(TdbImage::key(block), key);
+}
+
+bool begins_with(ByteView value, ByteView header, ByteView data) {
+  return value.size() >= header.size() + data.size() &&
+         std::ranges::equal(value.first(header.size()), header) &&
+         std::ranges::equal(value.subspan(header.size(), data.size()), data);
+}
+
+}  // namespace
 
 std::unique_ptr<ValueWriter> ValueWriter::make(tdb_context* tdb) {
   if ((tdb_get_flags(tdb) & TDB_INCOMPATIBLE_HASH) == 0) return nullptr;
@@ -43,6 +57,23 @@ bool ValueWriter::map() {
   return image_.has_value();
 }
 
+// The mapping may be shorter than the file that others have made longer: then once more.
+template <typename Look>
+bool ValueWriter::look_anew(Look&& look) {
+  return (image_ && look()) || (map() && look());
+}
+
+ValueWriter::Outcome ValueWriter::read(ByteView key, uint32_t hash, std::optional<ByteView>& value) {
+  const auto find = [&] {
+    value.reset();
+    return image_->walk(image_->chain_of(hash), [&](uint32_t, TdbBlock& block) {
+      if (is_record_of(block, key, hash)) value = TdbImage::data(block);
+      return !value;
+    });
+  };
+  return look_anew(find) ? Outcome::kDone : Outcome::kUnsure;
+}
+
 // What a chain has for a record of some size.
 struct ValueWriter::Found {
   TdbBlock* current = nullptr;  // the key's record
@@ -53,8 +84,7 @@ struct ValueWriter::Found {
 bool ValueWriter::look(ByteView key, uint32_t hash, size_t bytes, Found& found) {
   found = {};
   return image_->walk(image_->chain_of(hash), [&](uint32_t, TdbBlock& block) {
-    if (block.kind == kTdbLive && block.hash == hash && TdbImage::has_record(block) &&
-        std::ranges::equal(TdbImage::key(block), key)) {
+    if (is_record_of(block, key, hash)) {
       if (found.current == nullptr) {
         found.current = &block;
         return true;
@@ -72,9 +102,10 @@ bool ValueWriter::look(ByteView key, uint32_t hash, size_t bytes, Found& found) 
 ValueWriter::Outcome ValueWriter::write(ByteView key, uint32_t hash, ByteView header, ByteView data) {
   const size_t bytes = key.size() + header.size() + data.size();
   Found found;
-  if (!image_ || !look(key, hash, bytes, found)) {
-    // Others may have made the file longer.
-    if (!map() || !look(key, hash, bytes, found)) return Outcome::kUnsure;
+  if (!look_anew([&] { return look(key, hash, bytes, found); })) return Outcome::kUnsure;
+  if (found.current != nullptr && begins_with(TdbImage::data(*found.current), header, data)) {
+    publish_word(found.current->data_size, static_cast<uint32_t>(header.size() + data.size()));
+    return Outcome::kDone;
   }
   if (found.spare == nullptr) return Outcome::kNoRoom;
   TdbBlock& spare = *found.spare;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
-// Writes records of a local tdb file so that whoever is killed in the middle leaves the whole old value or the whole new one, also for
+// Reads records of a local tdb file under their chain's lock, and writes them so that whoever is killed in the middle leaves the whole old value or the whole new one, also for
 // clients that have only libtdb: the new record is written into a dead block of the same chain, and then one word makes it live. A
-// record that is written again and again so takes two blocks in turn.
+// record that is written again and again so takes two blocks in turn. A value that is the beginning of the old one, as that of a
+// deleted record is, needs no second block: one word makes it shorter.
 //
 // Invariants, under the chain's lock:
-//  1. A live block is never written to, but for the word that ends it.
+//  1. A live block is never written to, but for the word that ends it and the one that says how long its value is.
 //  2. Of several live blocks of one key the first in the chain is the record: libtdb's readers take that one. The others are what was
 //  left when somebody died between the two words; they are ended by the next write here, and by the store.
 //  3. No link of a chain and nothing of the free list is changed here: that is libtdb's, see make_room().
@@ -13,6 +14,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/base/tdb_image.h"
@@ -34,7 +36,9 @@ class ValueWriter {
     kNoRoom,  // the chain has no dead block that is large enough: make_room()
     kUnsure,  // the chain is not what it should be: libtdb will say what is wrong
   };
-  // `hash`: of the key, everywhere here.
+  // `hash`: of the key, everywhere here. The value lies in the file, valid as long as the chain is locked and nothing is written;
+  // nullopt in `value`: there is no such record.
+  Outcome read(ByteView key, uint32_t hash, std::optional<ByteView>& value);
   Outcome write(ByteView key, uint32_t hash, ByteView header, ByteView data);
   // Has libtdb put a block for a record of that size, key and header included, into the chain, and take back the dead ones that are too small. Who is killed in
   // here may leave the free list broken. False: libtdb has found no room.
@@ -48,6 +52,8 @@ class ValueWriter {
   void unmap();
   struct Found;
   bool look(ByteView key, uint32_t hash, size_t bytes, Found& found);
+  template <typename Look>
+  bool look_anew(Look&& look);
   bool give_back(uint32_t hash, size_t bytes);
 
   tdb_context* tdb_;

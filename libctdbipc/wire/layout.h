@@ -59,6 +59,8 @@
 /* A transaction under a hold, which ends with it. Data: rec_buffer as of TRANS3_COMMIT. Status as there, or -2: nothing was
  * written because the hold is lost or another transaction came first. The answer's data are an error text. */
 #define CTDB_FUNC_COMMIT 0xFF000013u
+/* The record has been emptied: what SCHEDULE_FOR_DELETION says, by the shorter way. Never answered. */
+#define CTDB_FUNC_DELETED 0xFF000014u
 /* Ours: functions that change a record where it is; arguments and results: record_functions.h. A store runs one at most once,
  * and only for clients of rings; IMMEDIATE_MIGRATION has the record come to the caller's node first. */
 #define CTDB_FUNC_ADD 0xFF000020u

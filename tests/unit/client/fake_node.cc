@@ -168,9 +168,6 @@ void FakeDaemons::serve_control(const Header& header, const ReqControl& control)
       return reply_control(header.reqid, 0);
     case Control::DEREGISTER_SRVID:
       return reply_control(header.reqid, client().srvids.erase(control.srvid) == 1 ? 0 : -1);
-    case Control::SCHEDULE_FOR_DELETION:
-      ++seen.deletions;
-      return;
     case Control::PING: {
       const bool here = header.destnode == CTDB_CURRENT_NODE || header.destnode == kPnn;
       return reply_control(header.reqid, here ? 0 : -1, {}, here ? "" : "ctdb_control to disconnected node");
@@ -182,6 +179,10 @@ void FakeDaemons::serve_control(const Header& header, const ReqControl& control)
 }
 
 void FakeDaemons::serve_call(const Header& header, const ReqCall& call) {
+  if (call.callid == CTDB_FUNC_DELETED) {
+    ++seen.deletions;
+    return;
+  }
   ++seen.calls;
   if (call.callid == CTDB_FUNC_COPY) {
     ++seen.copied;

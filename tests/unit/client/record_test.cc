@@ -325,15 +325,11 @@ TEST_F(RecordTest, DeleteEmptiesTheRecordAndTellsTheStore) {
   EXPECT_EQ(value.size, 0u);
 }
 
-TEST_F(RecordTest, DeleteCarriesTheHeaderThatWasStored) {
-  start_attached([](FakeDaemons& daemons, Peer, ByteView packet) {
-    const std::optional<ReqControl> control = parse_req_control(packet);
-    if (!control || control->opcode != static_cast<uint32_t>(Control::SCHEDULE_FOR_DELETION)) return false;
-    const ByteView data = control->data;
-    daemons.check(data.size() == 36 + 1 && load<uint32_t>(data.data()) == 0xc445c6abu &&
-                  load<uint64_t>(data.data() + 8) == 7 && load<uint32_t>(data.data() + 16) == kPnn &&
-                  load<uint32_t>(data.data() + 32) == 1 && data[36] == 'k' &&
-                  control->flags == CTDB_CONTROL_NOREPLY && control->srvid == 0xc445c6abu);
+TEST_F(RecordTest, DeleteSaysWhichRecord) {
+  start_attached([](FakeDaemons& daemons, Peer peer, ByteView packet) {
+    const std::optional<ReqCall> call = parse_req_call(packet);
+    if (!call || call->callid != CTDB_FUNC_DELETED) return false;
+    daemons.check(peer == Peer::kStore && call->db_id == 0xc445c6abu && as_text(call->key) == "k");
     return false;
   });
   put("k", "v");
@@ -341,6 +337,22 @@ TEST_F(RecordTest, DeleteCarriesTheHeaderThatWasStored) {
   ASSERT_EQ(ctdb_delete(record), 0);
   ASSERT_EQ(ctdb_unlock(record), 0);
   EXPECT_TRUE(eventually([&] { return node->seen().deletions == 1; }));
+}
+
+TEST_F(RecordTest, ADeletionAndAShorterValueNeedNoRoom) {
+  start_attached({}, [](FakeDaemons& daemons, char) {
+    for (const char* key : {"deleted", "shorter"})
+      daemons.put_record(as_bytes(key), kPnn, as_bytes("0123456789"));
+  });
+  node->command('r');
+  const FullDisk full(0);  // no file may be written to but through a mapping, and none may grow
+  ctdb_record* record = lock("deleted");
+  EXPECT_EQ(ctdb_delete(record), 0) << ctdb_error_text(client);
+  ctdb_unlock(record);
+  record = lock("shorter");
+  EXPECT_EQ(ctdb_store(record, blob_of("0123")), 0) << ctdb_error_text(client);
+  ctdb_unlock(record);
+  EXPECT_EQ(text_of(ctdb_record_data(lock("shorter"))), "0123");
 }
 
 TEST_F(RecordTest, WrongUseIsAnErrorAndNothingElse) {

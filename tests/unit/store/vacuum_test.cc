@@ -107,6 +107,18 @@ TEST_F(VacuumTest, ARecordDeletedAtItsLocationMasterIsGoneEverywhere) {
   EXPECT_EQ(fetch(1, key), "");
 }
 
+// As the C API says it.
+TEST_F(VacuumTest, ACallThatSaysSoIsNotAnswered) {
+  const std::string key = w.key_of(0);
+  make_and_delete(0, w.key_of(1));  // so that all know the database
+  change(0, key, "data");
+  remove(0, key, false);
+  w.call(0, kClient, 7, key, CTDB_FUNC_DELETED);
+  w.pass(kLong);
+  EXPECT_EQ(files_with(key), 0u);
+  EXPECT_FALSE(w.answered(0, kClient, 7));
+}
+
 TEST_F(VacuumTest, OneDeletedElsewhereGoesToItsLocationMasterFirst) {
   const std::string key = w.key_of(2);
   make_and_delete(1, key);
