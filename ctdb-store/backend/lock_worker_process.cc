@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "ctdb-store/backend/process_start.h"
@@ -21,6 +22,7 @@ namespace ctdb {
 namespace {
 
 constexpr size_t kPathBytesMax = 4096;
+constexpr size_t kOrderBytesMax = sizeof(LockOrderHead) + kPathBytesMax + kKeyBytesMax;
 constexpr int kSocket = 3;
 
 class Worker {
@@ -86,14 +88,15 @@ void Worker::unlock() {
 
 void Worker::run() {
   tell(LockNews::kHello, 0);
-  Bytes buffer(sizeof(LockOrderHead) + kPathBytesMax + kKeyBytesMax);
+  // Memory that no order has needed is none.
+  const auto buffer = std::make_unique_for_overwrite<uint8_t[]>(kOrderBytesMax);
   for (;;) {
-    const ssize_t got = recv(kSocket, buffer.data(), buffer.size(), 0);
+    const ssize_t got = recv(kSocket, buffer.get(), kOrderBytesMax, 0);
     if (got < 0 && errno == EINTR) continue;
     if (got < static_cast<ssize_t>(sizeof(LockOrderHead))) _exit(0);
     LockOrderHead head;
-    std::memcpy(&head, buffer.data(), sizeof head);
-    const ByteView rest(buffer.data() + sizeof head, static_cast<size_t>(got) - sizeof head);
+    std::memcpy(&head, buffer.get(), sizeof head);
+    const ByteView rest(buffer.get() + sizeof head, static_cast<size_t>(got) - sizeof head);
     if (head.order == LockOrder::kUnlock) {
       if (head.ticket == ticket_) unlock();
     } else if (uint64_t{head.path_size} + head.key_size == rest.size()) {

@@ -5,9 +5,15 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 
 namespace ctdb {
+namespace {
+
+constexpr size_t kPieceBytes = 4096;
+
+}  // namespace
 
 std::string trimmed(const std::string& text) {
   const size_t first = text.find_first_not_of(" \t\r");
@@ -61,9 +67,15 @@ void check_writers(const std::string& path, std::vector<ConfigProblem>& problems
 Result<std::string> read_config_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) return fail_errno(path);
-  std::string text(kConfigFileBytesMax + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(in.gcount()));
+  // Not as much at once as it may be: that would stay with the daemon for its life.
+  std::string text;
+  std::array<char, kPieceBytes> piece;
+  while (text.size() <= kConfigFileBytesMax) {
+    in.read(piece.data(),
+            static_cast<std::streamsize>(std::min(kPieceBytes, kConfigFileBytesMax + 1 - text.size())));
+    if (in.gcount() <= 0) break;
+    text.append(piece.data(), static_cast<size_t>(in.gcount()));
+  }
   return text;
 }
 

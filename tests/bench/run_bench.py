@@ -23,7 +23,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
 from classic import ClassicCluster  # noqa: E402
 from cluster import Cluster  # noqa: E402
 from netns import NetworkNamespace  # noqa: E402
-from processes import cost_of, memory_bytes, pin  # noqa: E402
+from processes import cost_of, memory_bytes, pin, with_children  # noqa: E402
 
 NODES = 3
 RATE_ROWS = ("hot_", "many_", "one_way_", "count_", "contended_")
@@ -189,7 +189,7 @@ def systems_of(classic, ours):
 
 def measure_whole(classic, ours):
     """What is seen of a cluster that does nothing."""
-    pids = {"classic": classic.daemon_pids(), "ours": ours.daemon_pids()}
+    pids = {"classic": classic.daemon_pids(), "ours": with_children(ours.daemon_pids())}
     return {"idle": {name: idle_cost(found) for name, found in pids.items()},
             "memory_bytes_per_node": {name: memory_bytes(found) / NODES for name, found in pids.items()}}
 

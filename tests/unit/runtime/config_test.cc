@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "libctdbipc/runtime/config_text.h"
+
 namespace ctdb {
 namespace {
 
@@ -243,6 +245,16 @@ class LoadConfig : public testing::Test {
   std::string text_;
   std::vector<ConfigProblem> problems_;
 };
+
+TEST_F(LoadConfig, AFileTakesTheMemoryItNeedsAndNoMoreThanTheLimit) {
+  write("small", "[cluster]\n");
+  write("large", std::string(2 * kConfigFileBytesMax, '#'));
+  const Result<std::string> small = read_config_file(base_ + "/small");
+  ASSERT_TRUE(small);
+  EXPECT_EQ(*small, "[cluster]\n");
+  EXPECT_LT(small->capacity(), kConfigFileBytesMax / 16) << "a daemon keeps what it has once used";
+  EXPECT_EQ(read_config_file(base_ + "/large")->size(), kConfigFileBytesMax + 1);
+}
 
 TEST_F(LoadConfig, FindsTheOwnNodeByConfiguredAddress) {
   write("nodes", "127.0.0.1\n#gone\n127.0.0.3\n");
