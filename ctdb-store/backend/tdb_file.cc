@@ -70,9 +70,10 @@ bool has_other_openers(int fd) {
   return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
+// Also when that cannot be found out: who takes a file out of use must not overlook anybody.
 bool has_openers(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-  return fd.valid() && has_other_openers(fd.get());
+  return fd.valid() ? has_other_openers(fd.get()) : errno != ENOENT;
 }
 
 // Holds the active byte, so that a following open with CLEAR_IF_FIRST does not clear, and for now the byte
@@ -183,7 +184,7 @@ Result<void> TdbFiles::check_mutexes(const std::string& path, uint32_t chains, i
   if ((flags_ & TDB_MUTEX_LOCKING) == 0) return {};
   auto known = mutexes_.find(chains);
   if (known == mutexes_.end()) {
-    Result<TdbMutexes> learned = TdbMutexes::learn(options_.volatile_directory, chains, flags_);
+    Result<TdbMutexes> learned = TdbMutexes::learn(chains, flags_);
     if (!learned) return fail(std::move(learned.error()));
     known = mutexes_.emplace(chains, std::move(*learned)).first;
   }
@@ -267,15 +268,14 @@ bool TdbFiles::empty_in_place(TdbHandle& tdb) {
 }
 
 TdbFiles::Opened TdbFiles::open_empty(const std::string& path, int flags) {
-  if (Result<void> space = check_space(options_.volatile_directory, options_.hash_size); !space) {
-    return fail(std::move(space.error()));
-  }
-  if (access(path.c_str(), F_OK) == 0 && has_openers(path)) {
+  if (has_openers(path)) {  // needs no room
     if (Result<TdbHandle> tdb = TdbHandle::open(path, options_.hash_size, flags, false); tdb) {
       if (empty_in_place(*tdb)) return made(std::move(*tdb), UniqueFd(), flags);
     }
     if (Result<void> retired = retire(path); !retired) return fail(std::move(retired.error()));
   }
+  if (Result<void> space = check_space(options_.volatile_directory, options_.hash_size); !space)
+    return fail(std::move(space.error()));
   Result<TdbHandle> tdb = TdbHandle::open(path, options_.hash_size, flags, true);
   if (!tdb) {
     return fail(std::move(tdb.error())
@@ -304,10 +304,11 @@ TdbFiles::Opened TdbFiles::open(const std::string& name, uint8_t db_flags, bool 
   const std::string path = volatile_path(options_.volatile_directory, options_.pnn, name);
   if (!keep || access(path.c_str(), F_OK) != 0) return open_empty(path, flags_);
   Opened opened = take_up(path);
-  if (opened || opened.error().code != ErrorCode::kCorrupt) return opened;
+  if (opened) return opened;
+  // Whatever the reason: clients that have it open would go on with records that other nodes are given now.
   Result<std::string> kept = put_aside(path);
   if (!kept) return fail(std::move(kept.error()).in(opened.error().text()));
-  return fail(ErrorCode::kCorrupt,
+  return fail(opened.error().code,
               opened.error().text() + "; it is kept as " + *kept +
                   " (its records come back from the other nodes, those only this node had are lost)");
 }
@@ -327,8 +328,9 @@ Result<std::string> put_aside(const std::string& path) {
     if (rename(path.c_str(), kept.c_str()) != 0) return fail_errno("renaming " + path + " to " + kept);
     return kept;
   }
-  if (Result<void> copied = copy_durably(path, kept); !copied) return fail(std::move(copied.error()));
+  Result<void> copied = copy_durably(path, kept);
   if (Result<void> retired = retire(path); !retired) return fail(std::move(retired.error()));
+  if (!copied) return fail(std::move(copied.error()));
   return kept;
 }
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include "ctdb-store/backend/tdb_api.h"
 #include "ctdb-store/backend/tdb_handle.h"
 #include "libctdbipc/base/tdb_image.h"
+#include "libctdbipc/base/unique_fd.h"
 
 namespace ctdb {
 namespace {
@@ -75,10 +77,12 @@ uint32_t fcntl_holder(int fd, uint32_t chain) {
   return static_cast<uint32_t>(lock.l_pid);
 }
 
-Result<TdbMutexes> TdbMutexes::learn(const std::string& directory, uint32_t hash_size, int tdb_flags) {
-  const std::string path = directory + "/.mutexes." + std::to_string(getpid());
+Result<TdbMutexes> TdbMutexes::learn(uint32_t hash_size, int tdb_flags) {
+  // In memory: a full disk is no reason to give up the files that are on it.
+  const UniqueFd memory(memfd_create("ctdb-mutexes", MFD_CLOEXEC));
+  if (!memory.valid()) return fail_errno("memfd_create");
+  const std::string path = "/proc/self/fd/" + std::to_string(memory.get());
   Result<TdbHandle> tdb = TdbHandle::open(path, hash_size, tdb_flags, true);
-  unlink(path.c_str());
   if (!tdb) return fail(std::move(tdb.error()));
   struct stat info;
   if (fstat(tdb->descriptor(), &info) != 0) return fail_errno("looking at " + path);

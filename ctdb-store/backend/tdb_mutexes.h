@@ -25,8 +25,8 @@ uint32_t dead_owner(ByteView file, uint32_t chain);
 
 class TdbMutexes {
  public:
-  // Learns what a new file's mutexes look like, from a temporary file in `directory`.
-  static Result<TdbMutexes> learn(const std::string& directory, uint32_t hash_size, int tdb_flags);
+  // Learns what a new file's mutexes look like, from one in memory.
+  static Result<TdbMutexes> learn(uint32_t hash_size, int tdb_flags);
 
   // The file has mutexes, all of the kind a new file's are. Some may be locked.
   bool sound(int fd) const;

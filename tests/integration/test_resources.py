@@ -96,6 +96,22 @@ class ResourcesTest(Increments, unittest.TestCase):
         self.assertEqual(self.add(1, "classic", "k0", 5), 25)
         self.assertEqual(self.cluster.daemon_pids(), pids)
 
+    def test_a_store_that_begins_on_a_full_disk_keeps_its_records(self):
+        """Clients go on working on its files; whatever it can do with them, nobody else may be given what they have."""
+        volatile = self.small_disk(1, "volatile", 8192)
+        self.cluster = start_cluster(self.directory, self.addCleanup)
+        waiting = [self.start(node, "classic", "shared", 3000) for node in range(3)]
+        wait_until(lambda: self.add(1, "classic", "shared", 0) > 100, "they work")
+        volatile.fill()
+        store = self.cluster.nodes[1].daemons["ctdb-store"].pid
+        self.cluster.nodes[1].kill_daemon("ctdb-store")
+        wait_until(lambda: self.cluster.nodes[1].daemons["ctdb-store"].pid != store, "there is another")
+        volatile.empty()
+        for client in waiting:
+            self.finish(client)
+        self.assertEqual(self.add(0, "classic", "shared", 0), 9000)
+        self.assertFalse(self.said("ctdb-store", 1, "are lost"))
+
     def test_records_that_cannot_grow(self):
         """A client whose change finds no room keeps the old value or is told that it is lost; it goes on when there is room."""
         volatile = self.small_disk(0, "volatile", 8192)

@@ -383,6 +383,37 @@ TEST_P(TdbFile, ADamagedFileThatClientsHaveOpenIsTakenAwayFromThem) {
   EXPECT_NE(client.ask("fetch key"), "value " + hex("headdata"));
 }
 
+// No descriptor can be had while this lives.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    const int first_free = dup(0);
+    close(first_free);
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit limit{static_cast<rlim_t>(first_free), before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+// Found by chaos on real processes: the store went on without the database, its clients with its records.
+TEST_P(TdbFile, AFileThatCannotBeTakenUpIsTakenAwayFromItsClients) {
+  ASSERT_TRUE(open(false));
+  put("key", "data");
+  TdbClient client(path(), file_->open_flags());
+  restart();
+  {
+    const NoDescriptors none;
+    ASSERT_FALSE(open(true));
+    EXPECT_EQ(error_.saved_errno, EMFILE) << error_.text();
+  }
+  EXPECT_FALSE(fs::exists(path()));
+  EXPECT_NE(client.ask("fetch key"), "value " + hex("headdata"));
+}
+
 // Sets the head of the free list to a place where nothing is, as a store may leave it that is killed.
 void break_free_list(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDWR);
