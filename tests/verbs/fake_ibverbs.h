@@ -21,6 +21,7 @@ struct fake_verbs_counts {
   uint64_t notifies;        /* ibv_req_notify_cq */
   uint64_t completions;     /* polled */
   uint64_t messages;        /* delivered */
+  uint64_t solicited;       /* of these, such as wake who waits for nothing else */
   uint64_t dry;             /* messages that found no receive buffer */
   uint64_t lost_receives;   /* receive buffers lost with a queue pair */
   uint64_t misuses;         /* calls that no device would accept */

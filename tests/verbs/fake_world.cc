@@ -129,6 +129,7 @@ static ibv_wc_status receive(Pair* pair, Message& message) {
     std::memcpy(reinterpret_cast<void*>(piece.addr), message.bytes.data(), message.bytes.size());
     wc.byte_len = static_cast<uint32_t>(message.bytes.size());
     ++world.counts.messages;
+    if (message.solicited) ++world.counts.solicited;
   }
   const bool failed = wc.status != IBV_WC_SUCCESS;
   complete(static_cast<Queue*>(pair->recv_cq), wc, message.solicited);

@@ -12,6 +12,12 @@
 
 namespace ctdb {
 
+// How a chunk is posted.
+struct ChunkPost {
+  bool signalled = false;  // the sender wants to know that it has left
+  bool wakes = true;       // the receiver is woken for it; else it is seen with the next one that does
+};
+
 // Receive buffers each side has for a link, and their size. They are part of the registered memory, which is taken once.
 inline constexpr uint32_t kChunkWindow = 32;
 inline constexpr uint32_t kChunkBytes = 4096;

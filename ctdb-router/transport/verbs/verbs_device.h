@@ -62,7 +62,7 @@ class VerbsDevice {
   bool connecting() const { return connector_ != nullptr && connector_->busy(); }
   void drop(uint32_t number);
   // At most kChunkWindow chunks of a queue pair may be on their way.
-  bool post(uint32_t number, const ChunkHeader& header, ByteView payload, bool signalled);
+  bool post(uint32_t number, const ChunkHeader& header, ByteView payload, ChunkPost how);
   // The next completion of a send is to wake the loop too. Calls nobody.
   void wake_for_sent();
   // Looks for completions that woke nobody.

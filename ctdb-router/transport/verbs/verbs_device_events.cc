@@ -27,7 +27,7 @@ ibv_sge piece(const void* start, size_t bytes, uint32_t key) {
 
 }  // namespace
 
-bool VerbsDevice::post(uint32_t number, const ChunkHeader& header, ByteView payload, bool signalled) {
+bool VerbsDevice::post(uint32_t number, const ChunkHeader& header, ByteView payload, ChunkPost how) {
   const auto found = pairs_.find(number);
   if (found == pairs_.end() || failed_) return false;
   const ChunkHeaderBytes bytes = encode_chunk_header(header);
@@ -36,8 +36,9 @@ bool VerbsDevice::post(uint32_t number, const ChunkHeader& header, ByteView payl
   request.wr_id = header.sequence;
   request.sg_list = pieces;
   request.opcode = IBV_WR_SEND;
-  request.send_flags = IBV_SEND_SOLICITED;
-  if (signalled) request.send_flags |= IBV_SEND_SIGNALED;
+  request.send_flags = 0;
+  if (how.wakes) request.send_flags |= IBV_SEND_SOLICITED;
+  if (how.signalled) request.send_flags |= IBV_SEND_SIGNALED;
   if (bytes.size() + payload.size() <= inline_max_) {
     request.send_flags |= IBV_SEND_INLINE;
     pieces[0] = piece(bytes.data(), bytes.size(), 0);

@@ -43,8 +43,8 @@ class VerbsLinkOutput {
   // Begins to connect it; VerbsLink::on_connected() follows unless it is dropped before. Errors: it cannot be tried.
   virtual Result<void> connect(const QueuePair& theirs) = 0;
   virtual void drop_queue_pair() = 0;
-  // Sends a chunk; both are loans. `signalled`: on_sent() is wanted for it. false: the device does not take it.
-  virtual bool post(const ChunkHeader& header, ByteView payload, bool signalled) = 0;
+  // Sends a chunk; header and payload are loans. If it is signalled on_sent() follows. false: the device does not take it.
+  virtual bool post(const ChunkHeader& header, ByteView payload, ChunkPost how) = 0;
   // By TCP: a message about the link, and a packet of the data lane.
   virtual void tell(Lane lane, Operation operation, const Bytes& payload) = 0;
   virtual void send_by_tcp(ByteView packet) = 0;
@@ -124,8 +124,10 @@ class VerbsLink {
   void take(ByteView bytes);
   void deliver();
   void heartbeat(TimeNs now);
-  bool post(ChunkKind kind, ByteView payload, TimeNs now);
-  bool may_post(uint64_t reserve) const;
+  // `more`: another chunk follows in this turn.
+  bool post(ChunkKind kind, ByteView payload, TimeNs now, bool more = false);
+  // `before`: so many chunks more will have been posted by then.
+  bool may_post(uint64_t reserve, uint64_t before = 0) const;
   void count_round_trip(TimeNs took);
 
   VerbsLinkOutput& out_;

@@ -11,12 +11,15 @@ namespace {
 
 constexpr uint64_t kReserved = 2;     // credits for kTold only
 constexpr uint64_t kSignalEvery = 8;  // a completion costs a look at the queue
+constexpr uint64_t kWakeEvery =
+    8;  // of a stream of chunks: the receiver's wake-ups are shared, and its credits come in time
 // A wire that is cut is found by the device's retries of whatever was sent last, 0.4 s, so something must be sent often enough
 // for both to be over within a second.
 constexpr TimeNs kCheckInterval = 200 * kMillisecond;
 constexpr int kChecksUnsentMax = 3;
 
 static_assert(kChunkWindow > 2 * kSignalEvery + kReserved);
+static_assert(kChunkWindow >= 4 * kWakeEvery);
 
 }  // namespace
 
@@ -29,18 +32,21 @@ bool VerbsLink::send(ByteView packet) {
   return true;
 }
 
-bool VerbsLink::may_post(uint64_t reserve) const {
-  return posted_ + reserve < limit_ && posted_ - sent_ < kChunkWindow;
+bool VerbsLink::may_post(uint64_t reserve, uint64_t before) const {
+  const uint64_t next = posted_ + before;
+  return next + reserve < limit_ && next - sent_ < kChunkWindow;
 }
 
 bool VerbsLink::waits_for_room() const {
   return phase_ == Phase::kVerbs && packets_.unsent_bytes() > 0 && posted_ - sent_ >= kChunkWindow;
 }
 
-bool VerbsLink::post(ChunkKind kind, ByteView payload, TimeNs now) {
+bool VerbsLink::post(ChunkKind kind, ByteView payload, TimeNs now, bool more) {
   const ChunkHeader header{kind, posted_, consumed_ + kChunkWindow, received_};
-  const bool signalled = kind == ChunkKind::kPing || posted_ % kSignalEvery == kSignalEvery - 1;
-  if (!out_.post(header, payload, signalled)) {
+  ChunkPost how;
+  how.signalled = kind == ChunkKind::kPing || posted_ % kSignalEvery == kSignalEvery - 1;
+  how.wakes = !more || posted_ % kWakeEvery == kWakeEvery - 1;
+  if (!out_.post(header, payload, how)) {
     fall("the device takes no more to send", now);
     return false;
   }
@@ -60,7 +66,8 @@ void VerbsLink::flush(TimeNs now) {
   }
   while (packets_.unsent_bytes() > 0 && may_post(kReserved)) {
     const ByteView piece = packets_.unsent(payload_max_);
-    if (!post(ChunkKind::kData, piece, now)) return;
+    const bool more = packets_.unsent_bytes() > piece.size() && may_post(kReserved, 1);
+    if (!post(ChunkKind::kData, piece, now, more)) return;
     packets_.sent(piece.size());
   }
   const bool owed = consumed_ + kChunkWindow - told_ >= kChunkWindow / 2;

@@ -76,7 +76,7 @@ class VerbsTransport final : public Transport, TransportEvents, VerbsDeviceEvent
     Result<QueuePair> make_queue_pair() override;
     Result<void> connect(const QueuePair& theirs) override;
     void drop_queue_pair() override;
-    bool post(const ChunkHeader& header, ByteView payload, bool signalled) override;
+    bool post(const ChunkHeader& header, ByteView payload, ChunkPost how) override;
     void tell(Lane lane, Operation operation, const Bytes& payload) override;
     void send_by_tcp(ByteView packet) override;
     bool deliver(MutableBytes packet) override {
@@ -174,8 +174,8 @@ void VerbsTransport::Peer::drop_queue_pair() {
   mine = {};
 }
 
-bool VerbsTransport::Peer::post(const ChunkHeader& header, ByteView payload, bool signalled) {
-  if (transport.device_ == nullptr || !transport.device_->post(mine.number, header, payload, signalled))
+bool VerbsTransport::Peer::post(const ChunkHeader& header, ByteView payload, ChunkPost how) {
+  if (transport.device_ == nullptr || !transport.device_->post(mine.number, header, payload, how))
     return false;
   // If the wire is cut this one fails, and nothing else would wake us.
   if (header.kind == ChunkKind::kPing) transport.device_->wake_for_sent();

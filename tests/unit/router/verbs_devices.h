@@ -44,7 +44,8 @@ class LoneDevice final : public VerbsDeviceEvents {
   }
   bool send(size_t bytes) {
     const Bytes payload(bytes, 0x5a);
-    return device->post(mine.number, {ChunkKind::kData, sent, 0, 0}, payload, true) && ++sent > 0;
+    return device->post(mine.number, {ChunkKind::kData, sent, 0, 0}, payload, {.signalled = true}) &&
+           ++sent > 0;
   }
 
   void on_chunk(uint32_t, ByteView chunk) override {

@@ -50,14 +50,15 @@ class Side final : public VerbsLinkOutput {
     EXPECT_TRUE(have_pair);
     have_pair = connecting = connected = false;
   }
-  bool post(const ChunkHeader& header, ByteView payload, bool signalled) override {
+  bool post(const ChunkHeader& header, ByteView payload, ChunkPost how) override {
     EXPECT_TRUE(connected);
     Bytes chunk(kChunkHeaderBytes);
     const ChunkHeaderBytes bytes = encode_chunk_header(header);
     std::copy(bytes.begin(), bytes.end(), chunk.begin());
     chunk.insert(chunk.end(), payload.begin(), payload.end());
     chunks.push_back(chunk);
-    if (signalled) signals.push_back(header.sequence);
+    wakes.push_back(how.wakes);
+    if (how.signalled) signals.push_back(header.sequence);
     return !refuse_posts;
   }
   void tell(Lane lane, Operation operation, const Bytes& payload) override {
@@ -81,6 +82,7 @@ class Side final : public VerbsLinkOutput {
   std::deque<Told> tcp[2];
   std::deque<Bytes> chunks;  // on the wire
   std::vector<uint64_t> signals;
+  std::vector<bool> wakes;    // of each chunk: whether the other side is woken for it
   std::vector<uint32_t> got;  // reqids of packets that came, either way
   uint32_t sent = 0;
   bool have_pair = false, connecting = false, connected = false, refuse_posts = false;

@@ -30,6 +30,23 @@ TEST_F(VerbsLinkTest, SmallPacketsShareAChunk) {
   EXPECT_EQ(a.chunks.size(), 1u);
 }
 
+// For all chunks to wake the receiver would take its time; for none at the end it would sleep on.
+TEST_F(VerbsLinkTest, AStreamOfChunksWakesTheReceiverNowAndThenAndAtItsEnd) {
+  rise();
+  for (const size_t bytes : {size_t{100}, size_t{100000}, size_t{1000000}}) {
+    SCOPED_TRACE(bytes);
+    a.wakes.clear();
+    a.send(bytes);
+    a.link.flush(now);  // the last one stops where the other side has no more buffers
+    ASSERT_FALSE(a.wakes.empty());
+    EXPECT_TRUE(a.wakes.back());
+    EXPECT_LE(std::count(a.wakes.begin(), a.wakes.end(), true),
+              static_cast<ptrdiff_t>(a.wakes.size() / 8 + 2));
+    settle();
+  }
+  EXPECT_EQ(b.got, first(3));
+}
+
 TEST_F(VerbsLinkTest, WhatComesBeforeTheSwitchWaits) {
   link_up();
   b.link.tick(now);
