@@ -8,6 +8,7 @@
 
 #include <epan/expert.h>
 #include <epan/packet.h>
+#include <epan/prefs.h>
 #include <epan/proto_data.h>
 #include <wiretap/wtap.h>
 #include <ws_version.h>
@@ -18,9 +19,13 @@
 
 namespace ctdbx {
 
-// Of preferences and heuristics: bool from 4.4 on, before that an int.
+// bool from 4.4 on, before that an int: of heuristics, and of preferences (each deduced, as they need not have changed at once).
 using Boolean = std::invoke_result_t<heur_dissector_t, tvbuff_t*, packet_info*, proto_tree*, void*>;
+template <typename T>
+T preference_type(void (*)(module_t*, const char*, const char*, const char*, T*));
+using BooleanPreference = decltype(preference_type(prefs_register_bool_preference));
 
+// Renamed in 4.3.
 #if CTDBX_WIRESHARK_VERSION >= 404
 inline uint8_t byte_at(tvbuff_t* tvb, int at) {
   return tvb_get_uint8(tvb, at);

@@ -12,8 +12,8 @@
 namespace ctdbx {
 namespace {
 
-Boolean take_over = TRUE;
-Boolean reassemble = TRUE;
+BooleanPreference take_over = TRUE;
+BooleanPreference reassemble = TRUE;
 
 heur_dissector_t built_in;  // the built-in dissector's heuristic; nullptr: there is none
 dissector_handle_t tcp_handle;
