@@ -3,10 +3,18 @@
 
 #include <algorithm>
 
+#include "ctdb-recoveryd/core/durable_state.h"
+
 namespace ctdb::sim {
 namespace {
 
 constexpr TimeNs kHangs = 1200 * kMillisecond;
+
+Bytes without_term(const Bytes& slot) {
+  DurableState state = *DurableState::decode(slot);
+  state.term = 0;
+  return state.encode();
+}
 
 }  // namespace
 
@@ -69,7 +77,8 @@ void SharedLock::access(uint32_t node, uint64_t ticket, ByteView slot, RegisterT
     RegisterAnswer answer{ticket, failing ? "input/output error" : "", {}};
     for (uint32_t pnn = 0; pnn < nodes_.size() && !failing; ++pnn) {
       if (nodes_[pnn].slot.empty() || (shows_own_slot_only && pnn != node)) continue;
-      answer.slots.push_back({pnn, nodes_[pnn].slot});
+      const Bytes& slot = nodes_[pnn].slot;
+      answer.slots.push_back({pnn, hides_terms && pnn != node ? without_term(slot) : slot});
     }
     queue_.after(below(kMillisecond), [told, answer] { told(answer); });
   });

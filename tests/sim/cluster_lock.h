@@ -40,6 +40,7 @@ class SharedLock {
   // ---- mutations ----
   bool shows_own_slot_only = false;
   bool forgets_writes = false;
+  bool hides_terms = false;
 
  private:
   struct Node {

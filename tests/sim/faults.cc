@@ -296,6 +296,7 @@ void Faults::break_machine(const FaultEvent& event) {
     default:
       if (node.paused()) return;
       node.pause(event.time);
+      undo_on(node, event.time, [&node] { node.woken_up(); });
       for (Process* daemon :
            std::initializer_list<Process*>{&node.router, &node.store, &node.recoveryd, &node.keeper}) {
         stop(node, *daemon, event.time);
@@ -326,8 +327,6 @@ void Faults::break_lock(const FaultEvent& event) {
 
 // ---- operators ----
 
-namespace {
-
 Bytes ban_state(uint32_t pnn, uint32_t seconds) {
   Bytes data;
   Writer w(data);
@@ -335,8 +334,6 @@ Bytes ban_state(uint32_t pnn, uint32_t seconds) {
   w.u32(seconds);
   return data;
 }
-
-}  // namespace
 
 void Faults::command(const FaultEvent& event) {
   RouterProcess& router = world_.node(event.node).router;

@@ -85,6 +85,9 @@ struct FaultRow {
 const FaultRow& fault_row(Fault fault);
 std::optional<Fault> fault_by_name(std::string_view name);
 
+// What SET_BAN_STATE takes. No seconds: the ban is over.
+Bytes ban_state(uint32_t pnn, uint32_t seconds);
+
 // A node by its number, or by its part in the story.
 using NodeRef = uint32_t;
 inline constexpr NodeRef kSender = 0xfffffff0;    // where the point was reached (last)

@@ -23,6 +23,8 @@ class KeeperProcess : public Process {
   // It holds all wires now.
   void ready(uint32_t router);
   bool on_duty() const { return on_duty_; }
+  // The chains must be free, or the file closed.
+  void take_records_away();
 
  private:
   TimeNs next_deadline() const override { return look_at_; }
@@ -31,7 +33,6 @@ class KeeperProcess : public Process {
   void step();
   void begin_fence();
   void go_on_fencing();
-  void take_records_away();
   void end_fence();
 
   Node& node_;

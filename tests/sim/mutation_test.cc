@@ -54,6 +54,7 @@ bool may_show(const WorldOptions& world, Mutation mutation) {
       return world.functions;
     case Mutation::kRegisterNotRead:
     case Mutation::kRegisterNotWritten:
+    case Mutation::kLockIsEnough:
       return world.lock;
     case Mutation::kCopyNotAwaited:
     case Mutation::kOldCopies:

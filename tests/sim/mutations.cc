@@ -34,8 +34,16 @@ constexpr std::string_view kNames[] = {
     "decision-not-kept",
     "voters-are-members",
     "witness-forgets",
+    "report-counted-twice",
+    "answer-counted-twice",
+    "exclusion-not-told",
+    "lease-sleeps",
+    "silence-bans",
+    "demand-ignored",
+    "taken-in-recovery",
     "register-not-read",
     "register-not-written",
+    "lock-is-enough",
     "store-ignores-page",
     "keeper-sleeps",
     "serving-denied",
@@ -114,6 +122,7 @@ void mutate_world(Mutation mutation, NetworkOptions& network) {
 void mutate_lock(Mutation mutation, SharedLock& lock) {
   lock.shows_own_slot_only = mutation == Mutation::kRegisterNotRead;
   lock.forgets_writes = mutation == Mutation::kRegisterNotWritten;
+  lock.hides_terms = mutation == Mutation::kLockIsEnough;
 }
 
 void mutate_recoveryd(Mutation mutation, RecoverydOptions& options, Bytes& durable) {
@@ -143,29 +152,60 @@ void mutate_durable(Mutation mutation, ByteView old, Bytes& bytes) {
 
 // ---- recoveryd ----
 
-void Mutator::recoveryd_input(Bytes& packet, std::vector<Bytes>& more) {
+bool Mutator::recoveryd_input(Bytes& packet, std::vector<Bytes>& more) {
   const Operation operation = operation_of(packet);
+  if (mutation_ == Mutation::kDemandIgnored && operation == Operation::REQ_CONTROL) {
+    const std::optional<ReqControl> request = parse_req_control(packet);
+    return !request || request->opcode != static_cast<uint32_t>(Control::SET_RECMODE);
+  }
   if (mutation_ == Mutation::kIgnoreSessions && operation == Operation::LINK_STATE) {
     alter<LinkState>(packet, [](LinkState& link) { link.session = 1; });
   }
   if (mutation_ == Mutation::kLeaseFromArrival && operation == Operation::HEARTBEAT) {
     alter<Heartbeat>(packet, [this](Heartbeat& beat) { beat.acked = std::max(beat.acked, answered_); });
   }
-  if (operation != Operation::VOTE_REPLY) return;
+  if (mutation_ == Mutation::kExclusionNotTold && operation == Operation::HEARTBEAT) {
+    alter<Heartbeat>(packet, [](Heartbeat& beat) { beat.wanted = true; });
+  }
+  if ((mutation_ == Mutation::kReportCountedTwice && operation == Operation::RECOVERY_REPORT) ||
+      (mutation_ == Mutation::kVoteCountedTwice && operation == Operation::VOTE_REPLY)) {
+    as_another(packet, more);
+  }
+  if (mutation_ == Mutation::kAnswerCountedTwice && operation == Operation::HEARTBEAT_REPLY)
+    as_silent(packet, more);
+  if (operation != Operation::VOTE_REPLY) return true;
   if (mutation_ == Mutation::kSilenceClaimed) {
     alter<VoteReply>(packet, [](VoteReply& reply) { reply.silent = 3600 * kSecond; });
   }
   if (mutation_ == Mutation::kVoteUnasked) {
     alter<VoteReply>(packet, [](VoteReply& reply) { reply.granted = true; });
   }
-  if (mutation_ == Mutation::kVoteCountedTwice) {
-    const uint32_t voter = read_header(packet).srcnode;
-    for (uint32_t other = 0; other < nodes_; ++other) {
-      if (other == voter || other == pnn_) continue;
-      more.push_back(packet);
-      set_srcnode(more.back(), other);
-      return;
-    }
+  return true;
+}
+
+void Mutator::as_another(ByteView packet, std::vector<Bytes>& more) const {
+  const uint32_t sender = read_header(packet).srcnode;
+  for (uint32_t other = 0; other < nodes_; ++other) {
+    if (other == sender || other == pnn_) continue;
+    more.push_back(to_bytes(packet));
+    set_srcnode(more.back(), other);
+    return;
+  }
+}
+
+// What the silent node said last, as an answer to the heartbeat that this one has answered.
+void Mutator::as_silent(ByteView packet, std::vector<Bytes>& more) {
+  constexpr uint64_t kSilent = 3;  // heartbeats
+  const uint32_t sender = read_header(packet).srcnode;
+  const std::optional<HeartbeatReply> answer = HeartbeatReply::decode(own_payload(packet));
+  if (!answer) return;
+  answers_[sender] = to_bytes(packet);
+  for (auto& [node, last] : answers_) {
+    const std::optional<HeartbeatReply> old = HeartbeatReply::decode(own_payload(last));
+    if (old->term != answer->term || old->sequence + kSilent > answer->sequence) continue;
+    more.push_back(last);
+    alter<HeartbeatReply>(more.back(), [&](HeartbeatReply& reply) { reply.sequence = answer->sequence; });
+    return;
   }
 }
 

@@ -6,6 +6,7 @@
 #define CTDB_TESTS_SIM_MUTATIONS_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -29,22 +30,30 @@ enum class Mutation : uint8_t {
   kFilesLostOnRestart,  // a store that takes its files up again finds them empty
   kMembersDiffer,       // stores are told different members: they disagree on who is lmaster
   // Lease, quorum, decisions.
-  kIgnoreSuspend,     // a store does not hear that its node is no member, in whatever way
-  kEndlessLease,      // a node serves until it is told to stop
-  kLeaseFromArrival,  // the lease counts from the newest answer, also from one the leader has not got
-  kHastyLeader,       // the leader does not wait for the end of a lease
-  kNoMajority,        // any group of nodes may go on alone
-  kLoseVotes,         // recoveryd's durable state is lost with the process
-  kVoteCountedTwice,  // a vote counts as another node's as well
-  kSilenceClaimed,    // a voter says that it has followed nobody for long
-  kVoteUnasked,       // a refused vote counts as given
-  kVotersByFile,      // whose votes count is what the nodes file says when recoveryd starts
-  kDecisionNotKept,   // recoveryd says that the decided generation is on its disk, and it is not
-  kVotersAreMembers,  // who only votes is a member to the stores, so it is lmaster of records
-  kWitnessForgets,    // what a witness has on its disk is lost when its recoveryd is started anew
+  kIgnoreSuspend,       // a store does not hear that its node is no member, in whatever way
+  kEndlessLease,        // a node serves until it is told to stop
+  kLeaseFromArrival,    // the lease counts from the newest answer, also from one the leader has not got
+  kHastyLeader,         // the leader does not wait for the end of a lease
+  kNoMajority,          // any group of nodes may go on alone
+  kLoseVotes,           // recoveryd's durable state is lost with the process
+  kVoteCountedTwice,    // a vote counts as another node's as well
+  kSilenceClaimed,      // a voter says that it has followed nobody for long
+  kVoteUnasked,         // a refused vote counts as given
+  kVotersByFile,        // whose votes count is what the nodes file says when recoveryd starts
+  kDecisionNotKept,     // recoveryd says that the decided generation is on its disk, and it is not
+  kVotersAreMembers,    // who only votes is a member to the stores, so it is lmaster of records
+  kWitnessForgets,      // what a witness has on its disk is lost when its recoveryd is started anew
+  kReportCountedTwice,  // a member that says it is prepared says so for another one as well
+  kAnswerCountedTwice,  // an answer to a heartbeat counts as one of a node that is silent as well
+  kExclusionNotTold,    // a node does not hear that the leader goes on without it
+  kLeaseSleeps,         // the clock of the lease stands still while the machine does
+  kSilenceBans,         // a node that is not reached is banned
+  kDemandIgnored,       // an operator's demand for a recovery is not heard
+  kTakenInRecovery,     // when a recovery begins records are taken away from clients until it ends
   // The cluster lock.
   kRegisterNotRead,     // who holds the mutex does not see what others have written into the register
   kRegisterNotWritten,  // nothing is ever found in it
+  kLockIsEnough,        // who holds the mutex leads: the terms of others in the register are not looked at
   // Fencing.
   kStoreIgnoresPage,  // the store serves past the end of its lease, whatever the keeper does
   kKeeperSleeps,      // the keeper does not fence
@@ -107,8 +116,8 @@ class Mutator {
 
   bool active() const { return mutation_ != Mutation::kNone; }
   bool is(Mutation mutation) const { return mutation_ == mutation; }
-  // What recoveryd gets from its router; `more`: what it gets behind it.
-  void recoveryd_input(Bytes& packet, std::vector<Bytes>& more);
+  // What recoveryd gets from its router; `more`: what it gets behind it. false: it does not get it.
+  bool recoveryd_input(Bytes& packet, std::vector<Bytes>& more);
   // What recoveryd sends. false: it does not send it.
   bool recoveryd_output(Bytes& packet);
   // What a store gets from its router. false: it does not get it.
@@ -117,6 +126,8 @@ class Mutator {
   bool store_output(Bytes& packet, Random& random);
 
  private:
+  void as_another(ByteView packet, std::vector<Bytes>& more) const;
+  void as_silent(ByteView packet, std::vector<Bytes>& more);
   bool migration_output(Bytes& packet, Random& random);
   void forgotten_input(Bytes& packet) const;
   void old_data(Bytes& packet);
@@ -127,6 +138,7 @@ class Mutator {
   const Mutation mutation_;
   const uint32_t pnn_, nodes_;
   uint64_t answered_ = 0;                            // newest HEARTBEAT_REPLY sent
+  std::map<uint32_t, Bytes> answers_;                // by node: its last
   std::vector<std::pair<Bytes, Bytes>> first_data_;  // by key: the data of the first grant
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tests/sim/node.h"
 
+#include <utility>
+
 #include "tests/sim/world.h"
 
 namespace ctdb::sim {
@@ -86,7 +88,17 @@ void Node::note_excluded() {
 }
 
 void Node::end_pause() {
-  if (paused()) pauses_.back().until = world_.now();
+  if (!paused()) return;
+  pauses_.back().until = world_.now();
+  woken_up();
+}
+
+void Node::woken_up() {
+  Pause& pause = pauses_.back();
+  if (std::exchange(pause.over, true) || !mutator.is(Mutation::kLeaseSleeps)) return;
+  const TimeNs slept = pause.until - pause.from;
+  slept_ += slept;
+  if (page->serve_until() != 0) page->set_serve_until(page->serve_until() + slept);
 }
 
 // The machine stood still when the keeper's turn came, and the chain was locked before that was made up for. Whether it still stood

@@ -46,7 +46,10 @@ class Node {
   // needs some time to boot: until then nothing starts.
   void kill_all();
   static constexpr TimeNs kBootTime = 2500 * kMillisecond;
-  // Everything here stands still for so long; Faults stops it and lets it go on.
+  // How far the clock of the lease is behind: by nothing, unless a mutation has it stand still in pauses.
+  TimeNs slept() const { return slept_; }
+  void woken_up();
+  // Everything here stands still for so long; Faults stops it, calls woken_up(), and lets it go on.
   void pause(TimeNs for_time) { pauses_.push_back({world_now(), world_now() + for_time}); }
   bool paused() const { return world_now() < paused_until(); }
   TimeNs paused_until() const { return pauses_.empty() ? 0 : pauses_.back().until; }
@@ -104,9 +107,11 @@ class Node {
   struct Pause {
     TimeNs from;
     TimeNs until;
+    bool over = false;
   };
   std::vector<Pause> pauses_;  // a few in a run
   TimeNs boots_at_ = 0;
+  TimeNs slept_ = 0;
   TimeNs revoked_at_ = 0;
   bool proved_gone_ = false;
   TimeNs excluded_lease_ = 0;      // when the lease was over with which the node was left out

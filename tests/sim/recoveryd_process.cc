@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tests/sim/recoveryd_process.h"
 
+#include <algorithm>
+
 #include "libctdbipc/base/assert.h"
 #include "tests/sim/node.h"
 #include "tests/sim/world.h"
@@ -10,6 +12,15 @@ namespace ctdb::sim {
 RecoverydProcess::RecoverydProcess(Node& node)
     : Process(node.world().queue), node_(node), random_(node.world().random.next()) {}
 
+TimeNs RecoverydProcess::clock() const {
+  return queue_.now() - node_.slept();
+}
+
+TimeNs RecoverydProcess::next_deadline() const {
+  const TimeNs deadline = core_->next_deadline();
+  return deadline == kNever ? kNever : deadline + node_.slept();
+}
+
 void RecoverydProcess::start() {
   CTDB_ASSERT(!alive());
   set_alive();
@@ -18,13 +29,13 @@ void RecoverydProcess::start() {
   options.nodes = node_.nodes_file;
   options.lock_quorum = node_.world().options().lock;
   mutate_recoveryd(node_.world().options().mutation, options, node_.durable);
-  core_ = std::make_unique<ClusterNode>(options, random_, *this, node_.durable, queue_.now());
+  core_ = std::make_unique<ClusterNode>(options, random_, *this, node_.durable, clock());
   connect();
 }
 
 void RecoverydProcess::connect() {
   link_ = node_.router.connect(Server::recoveryd, *this, [this] {
-    if (link_ != 0) core_->on_router_up(queue_.now());
+    if (link_ != 0) core_->on_router_up(clock());
   });
   if (link_ != 0) return;
   const TimeNs again = 10 * kMillisecond + static_cast<TimeNs>(node_.world().random.below(40 * kMillisecond));
@@ -44,7 +55,7 @@ void RecoverydProcess::router_died(uint64_t link, TimeNs when) {
   input_at(when, [this, link] {
     if (link_ != link) return;
     link_ = 0;
-    core_->on_router_down(queue_.now());
+    core_->on_router_down(clock());
     connect();
   });
 }
@@ -56,7 +67,7 @@ void RecoverydProcess::from_router(uint64_t link, Lane lane, uint32_t endpoint, 
     const RecoverydLane own = lane == Lane::kControl ? RecoverydLane::kControl : RecoverydLane::kData;
     if (!node_.mutator.active()) return handle(own, endpoint, bytes);
     std::vector<Bytes> more;
-    node_.mutator.recoveryd_input(bytes, more);
+    if (!node_.mutator.recoveryd_input(bytes, more)) return;
     handle(own, endpoint, bytes);
     for (const Bytes& each : more) handle(own, endpoint, each);
   });
@@ -66,7 +77,7 @@ void RecoverydProcess::handle(RecoverydLane lane, uint32_t endpoint, ByteView pa
   World& world = node_.world();
   world.trace.packet(node_.pnn(), "recoveryd", endpoint, packet);
   world.points.handled(node_.pnn(), packet);
-  core_->on_packet(lane, endpoint, packet, queue_.now());
+  core_->on_packet(lane, endpoint, packet, clock());
 }
 
 void RecoverydProcess::to_router(RecoverydLane lane, uint32_t endpoint, ByteView packet) {
@@ -92,10 +103,11 @@ bool RecoverydProcess::persist(ByteView bytes) {
 }
 
 TimeNs RecoverydProcess::serve_until() {
-  return node_.page->serve_until();
+  return std::max<TimeNs>(0, node_.page->serve_until() - node_.slept());
 }
 
 void RecoverydProcess::set_serve_until(TimeNs when) {
+  if (when != 0) when += node_.slept();
   const TimeNs before = node_.page->serve_until();
   node_.page->set_serve_until(when);
   if (when == 0) node_.note_revoked(before);
@@ -112,7 +124,7 @@ bool RecoverydProcess::being_fenced() {
 }
 
 TimeNs RecoverydProcess::store_beat() {
-  return node_.page->store_beat();
+  return node_.page->store_beat() - node_.slept();
 }
 
 void RecoverydProcess::want_lock(bool wanted) {
@@ -120,14 +132,14 @@ void RecoverydProcess::want_lock(bool wanted) {
   if (!wanted) return lock.let_go(node_.pnn());
   lock.want(node_.pnn(), [this](LockState state, const std::string& why) {
     node_.world().trace.add(node_.pnn(), "cluster lock", static_cast<uint64_t>(state));
-    input([this, state, why] { core_->on_lock(state, why, queue_.now()); });
+    input([this, state, why] { core_->on_lock(state, why, clock()); });
   });
 }
 
 void RecoverydProcess::access_register(uint64_t ticket, ByteView slot) {
   const auto told = [this, life = incarnation()](const RegisterAnswer& answer) {
     if (life != incarnation()) return;
-    input([this, answer] { core_->on_register(answer, queue_.now()); });
+    input([this, answer] { core_->on_register(answer, clock()); });
   };
   node_.world().cluster_lock.access(node_.pnn(), ticket, slot, told);
 }

@@ -27,8 +27,9 @@ class RecoverydProcess : public Process, public RecoverydOutput {
   void router_died(uint64_t link, TimeNs when);
 
  private:
-  TimeNs next_deadline() const override { return core_->next_deadline(); }
-  void on_deadline() override { core_->tick(queue_.now()); }
+  TimeNs next_deadline() const override;
+  void on_deadline() override { core_->tick(clock()); }
+  TimeNs clock() const;
 
   void to_router(RecoverydLane lane, uint32_t endpoint, ByteView packet) override;
   bool persist(ByteView bytes) override;

@@ -238,6 +238,11 @@ void StoreProcess::handle(uint32_t endpoint, Bytes packet) {
       world.checkers.copies.node_lost(node_.pnn());
     }
   }
+  if (node_.mutator.is(Mutation::kTakenInRecovery) && node_.database() != nullptr &&
+      header.operation == static_cast<uint32_t>(Operation::STORE_RECOVER) &&
+      !node_.database()->any_chain_held()) {
+    node_.keeper.take_records_away();
+  }
   OldGenerations& checker = world.checkers.old_generations;
   if (OldGenerations::concerns(header, node_.pnn(), core_->generation())) {
     const OldGenerations::Before before = OldGenerations::look(*core_, packets_sent_);

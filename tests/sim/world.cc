@@ -2,6 +2,7 @@
 #include "tests/sim/world.h"
 
 #include "libctdbipc/wire/own_messages.h"
+#include "tests/sim/faults.h"
 #include "tests/sim/node.h"
 
 namespace ctdb::sim {
@@ -98,6 +99,8 @@ void World::sent(uint32_t node, ByteView packet) {
 void World::link_changed(uint32_t node, uint32_t peer, bool up, uint64_t session) {
   points.reach(up ? Point::kLinkUp : Point::kLinkDown, node);
   nodes_[node]->router.link_changed(peer, up, session);
+  if (!up && options_.mutation == Mutation::kSilenceBans)
+    nodes_[node]->router.operator_control(Control::SET_BAN_STATE, ban_state(node, 300));
 }
 
 void World::link_renewed(uint32_t node, uint32_t peer, uint64_t session) {

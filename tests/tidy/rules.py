@@ -101,6 +101,31 @@ def problems_of_named_tests(text, text_of_file):
                 yield number, f"no test {word} there"
 
 
+# Where each rule of the design is proved: mutations of the simulator, or tests, behind the path of their file.
+RULE_TABLE = ("docs/simulator.md", "### The rules of design §6")
+MUTATIONS = ("tests/sim/mutations.cc", re.compile(r'^    "([a-z-]+)",$', re.M))
+
+
+def problems_of_rule_table(text, mutations, text_of_file):
+    """Every row has a proof, and every proof exists."""
+    lines, inside, rows = text.split("\n"), False, 0
+    for number, line in enumerate(lines, 1):
+        inside = line == RULE_TABLE[1] or inside and not line.startswith("#")
+        if not inside or not line.startswith("| ") or line.startswith("| rule |"):
+            continue
+        rows += 1
+        words = QUOTED.findall(line)
+        if not words:
+            yield number, "a rule that nothing proves"
+        first_test = next((at for at, word in enumerate(words) if word.startswith("tests/")), len(words))
+        for word in words[:first_test]:
+            if word not in mutations:
+                yield number, f"no mutation {word}"
+        yield from ((number, problem) for _, problem in problems_of_named_tests(line, text_of_file))
+    if rows == 0:
+        yield 1, f"no table under '{RULE_TABLE[1]}'"
+
+
 def text_or_none(path):
     try:
         return text_of(path)
@@ -131,6 +156,11 @@ def self_test():
     there = {"tests/a.py": "def test_one(self):"}.get
     assert not list(problems_of_named_tests("`tests/a.py` `test_one`", there))
     assert len(list(problems_of_named_tests("`tests/a.py` `test_two`; `tests/b.py`", there))) == 2
+    table = RULE_TABLE[1] + "\n| rule | shown by |\n|---|---|\n| one | {} |\n\n## Other\n| `c` | |\n"
+    assert not list(problems_of_rule_table(table.format("`a`, `b`; `tests/a.py` `test_one`"), {"a", "b"}, there))
+    for missing in ("", "`c`", "`a`, `tests/a.py` `test_two`", "`tests/b.py` `test_one`"):
+        assert [line for line, _ in problems_of_rule_table(table.format(missing), {"a", "b"}, there)] == [4], missing
+    assert list(problems_of_rule_table("nothing", {"a"}, there))
 
 
 def main():
@@ -146,6 +176,10 @@ def main():
         for line, problem in problems_of_named_tests(text_of(path), text_or_none):
             print(f"{path}:{line}: {problem}")
             found += 1
+    mutations = set(MUTATIONS[1].findall(text_of(MUTATIONS[0])))
+    for line, problem in problems_of_rule_table(text_of(RULE_TABLE[0]), mutations, text_or_none):
+        print(f"{RULE_TABLE[0]}:{line}: {problem}")
+        found += 1
     return 1 if found else 0
 
 
