@@ -144,6 +144,7 @@ Result<void> StoreShell::on_router_up(SetupMessage& reply) {
     options.pnn = context_.config.pnn;
     options.open_generation = reply.generation;
     options.copies = context_.config.copies;
+    options.record_limits = context_.config.record_limits;
     options.first_transaction_id = static_cast<uint64_t>(wall_clock_ns());
     store_.reset(new Store(options, *files_, *this, commits_.get()));  // only here is this a StoreOutput
     if (page_.fence_unfinished()) store_->stop_serving(true, loop_.now());

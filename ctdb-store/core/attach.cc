@@ -78,6 +78,15 @@ void StoreControls::db_copies(const ControlOrigin& origin, const ReqControl& con
   ok(origin, now_has);
 }
 
+// Programs check what they store; this node checks what it is asked to write.
+void StoreControls::db_record_limit(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
+  const Database* db = database(origin, control);
+  if (db == nullptr) return;
+  uint8_t limit[4];
+  store(limit, db->record_limit);
+  ok(origin, limit);
+}
+
 void StoreControls::db_detach(const ControlOrigin& origin, const ReqControl& control, TimeNs now) {
   Database* db = database(origin, control);
   if (db == nullptr) return;

@@ -63,6 +63,7 @@ const StoreControls::Row* StoreControls::find(uint32_t opcode) {
       {C::PUSH_RECORD, -1, &S::not_persistent},
       {C::GET_LOCK_WAITS, 0, &S::get_lock_waits},
       {C::DB_COPIES, 8, &S::db_copies},
+      {C::DB_RECORD_LIMIT, 4, &S::db_record_limit},
   };
   for (const Row& row : kRows) {
     if (static_cast<uint32_t>(row.control) == opcode) return &row;

@@ -77,6 +77,7 @@ class StoreControls {
   void attach_now(const ControlOrigin& origin, const std::string& name, uint8_t kind);
   void db_detach(const ControlOrigin&, const ReqControl&, TimeNs);
   void db_copies(const ControlOrigin&, const ReqControl&, TimeNs);
+  void db_record_limit(const ControlOrigin&, const ReqControl&, TimeNs);
   void trans3_commit(const ControlOrigin&, const ReqControl&, TimeNs);
   void enable_seqnum(const ControlOrigin&, const ReqControl&, TimeNs);
   void update_seqnum(const ControlOrigin&, const ReqControl&, TimeNs);

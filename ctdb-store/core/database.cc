@@ -56,6 +56,7 @@ Result<Database*> Databases::attach(std::string_view name, uint8_t flags, bool k
   database->id = id;
   database->flags = flags;
   if (!database->full_copy()) database->copies = copies_of(copies_, name);
+  database->record_limit = record_limit_of(record_limits_, name);
   Result<std::unique_ptr<RecordFile>> file = files_.open(database->name, flags, keep);
   if (!file) return fail(std::move(file.error()));
   database->file = std::move(*file);

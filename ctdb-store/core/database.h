@@ -14,7 +14,7 @@
 #include "ctdb-store/backend/record_file.h"
 #include "ctdb-store/core/database_statistics.h"
 #include "ctdb-store/core/record_index.h"
-#include "libctdbipc/base/copies_rules.h"
+#include "libctdbipc/base/database_rules.h"
 #include "libctdbipc/base/result.h"
 
 namespace ctdb {
@@ -26,6 +26,7 @@ struct Database {
   uint32_t id = 0;
   uint8_t flags = 0;             // CTDB_DB_*
   uint8_t copies = 1;            // on how many nodes a record is; only grows
+  uint32_t record_limit = 0;     // no value may become larger; those that are stay
   uint32_t told_generation = 0;  // in which the other members have been told of it
   std::unique_ptr<RecordFile> file;
   RecordIndex index;
@@ -57,9 +58,10 @@ struct Database {
 
 class Databases {
  public:
-  // `copies`: how many a volatile database has from the beginning, by its name.
-  explicit Databases(RecordFiles& files, std::vector<CopiesRule> copies = {})
-      : files_(files), copies_(std::move(copies)) {}
+  // By the names of databases; `copies`: what a volatile one has from the beginning.
+  explicit Databases(RecordFiles& files, std::vector<CopiesRule> copies = {},
+                     std::vector<RecordLimitRule> record_limits = {})
+      : files_(files), copies_(std::move(copies)), record_limits_(std::move(record_limits)) {}
 
   // nullptr: not attached.
   Database* find(uint32_t id) const;
@@ -87,6 +89,7 @@ class Databases {
 
   RecordFiles& files_;
   const std::vector<CopiesRule> copies_;
+  const std::vector<RecordLimitRule> record_limits_;
   std::vector<std::unique_ptr<Database>> databases_;
   mutable Database* last_found_ = nullptr;
 };

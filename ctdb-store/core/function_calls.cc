@@ -135,7 +135,8 @@ void Migration::run(Activity& activity, Waiting& call) {
   const bool untouched = fingerprint(data) == entry.granted_print;
   call.moves = note_caller(entry, call, untouched);
   call.epoch = ctx_.out.serving_epoch();
-  run_record_function(call.callid, data, call.data, outcome_);
+  run_record_function(call.callid, data, call.data, activity.db->record_limit, outcome_);
+  if (outcome_.status == CTDB_FUNC_STATUS_TOO_BIG) ++ctx_.counts.records_too_large;
   // The mark of a record that may be older stays: the caller has not seen it.
   if (outcome_.changed &&
       !write_record(ctx_, activity, {entry.rsn + 1, ctx_.self, entry.flags}, outcome_.value)) {

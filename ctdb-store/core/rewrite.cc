@@ -150,11 +150,22 @@ void Rewrites::message(uint64_t srvid, ByteView data, TimeNs now) {
     const std::optional<RecBuffer> buffer = parse_rec_buffer(data);
     if (!buffer) rewrite->fault = "records that came are malformed";
     if (bytes_ + data.size() > kStagedBytesMax) rewrite->fault = "the records are too large altogether";
+    const Database* db = ctx_.databases.find(id);
+    if (buffer && db != nullptr) check_sizes(*db, *buffer, *rewrite);
     if (!rewrite->fault.empty()) continue;
     rewrite->records += static_cast<uint32_t>(buffer->records.size());
     rewrite->buffers.push_back(to_bytes(data));
     rewrite->bytes += data.size();
     bytes_ += data.size();
+  }
+}
+
+void Rewrites::check_sizes(const Database& db, const RecBuffer& buffer, Rewrite& rewrite) {
+  for (const BufferedRecord& record : buffer.records) {
+    const std::string text = why_too_large(db.name, db.record_limit, record.key, record.data.size());
+    if (text.empty()) continue;
+    ++ctx_.counts.records_too_large;
+    rewrite.fault = text;
   }
 }
 

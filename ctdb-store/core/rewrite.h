@@ -94,6 +94,7 @@ class Rewrites {
   void unfreeze(uint32_t db_id, TimeNs now);
   void drop(uint32_t db_id, const std::string& why, TimeNs now);
   void reset_staged(Rewrite& rewrite);
+  void check_sizes(const Database& db, const RecBuffer& buffer, Rewrite& rewrite);
   static void read_contents(Rewrite& rewrite);
   void commit_full_copy(Database& db, Rewrite& rewrite, TimeNs now);
   void work_on(Database& db, Rewrite& rewrite, TimeNs now);

@@ -29,7 +29,7 @@
 #include "ctdb-store/core/commits/commit_disk.h"
 #include "ctdb-store/core/store_counts.h"
 #include "libctdbipc/base/bytes.h"
-#include "libctdbipc/base/copies_rules.h"
+#include "libctdbipc/base/database_rules.h"
 #include "libctdbipc/base/time.h"
 #include "libctdbipc/wire/layout.h"
 #include "libctdbipc/wire/packet.h"
@@ -84,6 +84,7 @@ struct StoreOptions {
   // Where the numbers of this store's transactions begin: not where those of an earlier one of this node did.
   uint64_t first_transaction_id = 1;
   std::vector<CopiesRule> copies;  // that volatile databases have from the beginning, by their names
+  std::vector<RecordLimitRule> record_limits;  // of values, by the names of databases of any kind
   // Tunables (wire-protocol §7.6) that matter here, until the router tells them (TUNABLES).
   bool allow_client_db_attach = true;  // AllowClientDBAttach; DB_DETACH wants it off
   TimeNs deferred_attach_timeout = 120 * kSecond;

@@ -34,7 +34,7 @@ struct StoreContext {
         out(output),
         activities(timers),
         chains(output, counts, timers),
-        databases(files, options.copies) {}
+        databases(files, options.copies, options.record_limits) {}
 
   bool is_open() const { return phase == StorePhase::kOpen; }
   bool is_member(uint32_t pnn) const { return placement.is_member(pnn); }

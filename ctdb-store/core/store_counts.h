@@ -39,6 +39,7 @@
   X(functions_run)           \
   X(functions_sent)          \
   X(functions_unknown)       \
+  X(records_too_large)       \
   X(records_forgotten)       \
   X(forget_cancelled)        \
   X(deleted_waiting)         \

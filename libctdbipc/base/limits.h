@@ -14,6 +14,9 @@ inline constexpr size_t kPacketBytesMax = 16u << 20;
 // Before HELLO has been answered a peer may send this much and no more.
 inline constexpr size_t kHelloBytesMax = 1024;
 inline constexpr size_t kKeyBytesMax = 64u << 10;
+// The largest value of a record: CTDB_VALUE_BYTES_MAX of ctdb.h, and what "[database] record limit" may say.
+inline constexpr uint32_t kValueBytesMax = 15u << 20;
+inline constexpr uint32_t kRecordLimitLeast = 4u << 10;
 
 inline constexpr size_t kNodesMax = 1024;      // lines of the nodes file, deleted ones included
 inline constexpr size_t kClientsMax = 65536;   // per node, both kinds
@@ -40,6 +43,7 @@ static_assert((kClientRingBytes & (kClientRingBytes - 1)) == 0);
 static_assert((kDaemonRingBytes & (kDaemonRingBytes - 1)) == 0);
 static_assert(kLinkQueueHighWaterBytes < kLinkQueueBytesMax);
 static_assert(kHelloBytesMax < kPacketBytesMax);
+static_assert(kRecordLimitLeast < kValueBytesMax);
 static_assert(kPacketBytesMax <= kLinkQueueBytesMax);
 
 }  // namespace ctdb

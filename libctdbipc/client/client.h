@@ -104,10 +104,11 @@ struct ctdb_db {
   uint32_t id = 0;
   std::string path;
   uint32_t tdb_flags = 0;
-  uint32_t copies = 0;              // wanted; from the store's answer on: what the database has
-  bool read_copies = false;         // wanted
-  ctdb::LocalFile* file = nullptr;  // nullptr while attaching
-  uint32_t kind = 0;                // CTDB_ATTACH_PERSISTENT, CTDB_ATTACH_REPLICATED or 0
+  uint32_t record_limit = CTDB_VALUE_BYTES_MAX;  // of values, as this node's store has it
+  uint32_t copies = 0;                           // wanted; from the store's answer on: what the database has
+  bool read_copies = false;                      // wanted
+  ctdb::LocalFile* file = nullptr;               // nullptr while attaching
+  uint32_t kind = 0;                             // CTDB_ATTACH_PERSISTENT, CTDB_ATTACH_REPLICATED or 0
   std::unique_ptr<ctdb_transaction> transaction;
   ctdb_record record;
   ctdb::Bytes value;   // copy of a record that is looked at without locking it
@@ -283,6 +284,8 @@ Answer answer_of_function(ctdb_client& client, const Answer& answer);
 
 // ---- record.cc ----
 void unlock_record(ctdb_record& record);
+// 0, or CTDB_ERR_TOO_BIG for a value of so many bytes.
+int check_size(ctdb_db& db, ByteView key, size_t bytes);
 
 // ---- copies.cc ----
 // What ctdb_unlock_copied() and ctdb_unlock_send() do with a locked record.

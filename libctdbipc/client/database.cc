@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
-// Attaching: the controls of client-semantics §4 and one that sets or asks for the number of copies, then the local file is opened. The stages are described
+// Attaching: the controls of client-semantics §4 and those for copies and the record limit, then the local file is opened. The stages are described
 // once and driven by the blocking twin and by the answers of ctdb_attach_send().
 #include <algorithm>
 #include <cstring>
@@ -11,7 +11,7 @@
 namespace ctdb {
 namespace {
 
-constexpr uint32_t kStages = 5;
+constexpr uint32_t kStages = 6;
 constexpr size_t kNameBytesMax = 255;
 constexpr int kStoreRetryMs = 20;
 
@@ -30,8 +30,9 @@ StageControl control_of(const ctdb_db& db) {
     if (db.kind == CTDB_ATTACH_REPLICATED) control.opcode = Control::DB_ATTACH_REPLICATED;
     return control;
   }
-  constexpr Control kOpcodes[] = {Control::DB_ATTACH, Control::DB_COPIES, Control::SET_DB_READONLY,
-                                  Control::GETDBPATH, Control::DB_OPEN_FLAGS};
+  constexpr Control kOpcodes[kStages] = {Control::DB_ATTACH,       Control::DB_COPIES,
+                                         Control::SET_DB_READONLY, Control::DB_RECORD_LIMIT,
+                                         Control::GETDBPATH,       Control::DB_OPEN_FLAGS};
   control.opcode = kOpcodes[db.stage];
   writer.u32(db.id);
   if (control.opcode == Control::DB_COPIES) writer.u32(db.copies);
@@ -54,7 +55,11 @@ int take_answer(ctdb_client& client, ctdb_db& db, ByteView data) {
       return 0;
     case 2:
       return 0;
-    case 3: {
+    case 3:
+      if (data.size() < 4) return malformed();
+      db.record_limit = std::min(load<uint32_t>(data.data()), uint32_t{CTDB_VALUE_BYTES_MAX});
+      return 0;
+    case 4: {
       const std::string_view text = as_text(data);
       db.path = text.substr(0, text.find('\0'));
       return db.path.empty() ? malformed() : 0;
@@ -245,6 +250,13 @@ int ctdb_db_copies(const ctdb_db* db, uint32_t* copies) {
   if (const int error = ctdb::check(db); error != 0) return error;
   if (copies == nullptr) return CTDB_ERR_INVALID;
   *copies = db->copies;
+  return 0;
+}
+
+int ctdb_db_record_limit(const ctdb_db* db, uint32_t* bytes) {
+  if (const int error = ctdb::check(db); error != 0) return error;
+  if (bytes == nullptr) return CTDB_ERR_INVALID;
+  *bytes = db->record_limit;
   return 0;
 }
 

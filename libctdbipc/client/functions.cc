@@ -5,7 +5,6 @@
 #include "libctdbipc/wire/reader.h"
 #include "libctdbipc/wire/record_functions.h"
 
-static_assert(CTDB_VALUE_BYTES_MAX == ctdb::kFunctionValueBytesMax);
 static_assert(CTDB_CALL_ADD == CTDB_FUNC_ADD && CTDB_CALL_COMPARE_AND_SWAP == CTDB_FUNC_COMPARE_AND_SWAP);
 static_assert(CTDB_CALL_APPEND == CTDB_FUNC_APPEND && CTDB_CALL_APPEND_IF == CTDB_FUNC_APPEND_IF);
 
@@ -46,7 +45,7 @@ int run_here(ctdb_db& db, ctdb_blob key, uint32_t call, ByteView in, Waiter& wai
   // ctdb_store() would take the mark away.
   const bool may_be_older = ctdb_record_may_be_older(record) == 1;
   FunctionOutcome& outcome = client.outcome;
-  if (!may_be_older) run_record_function(call, view(ctdb_record_data(record)), in, outcome);
+  if (!may_be_older) run_record_function(call, view(ctdb_record_data(record)), in, db.record_limit, outcome);
   if (!may_be_older && outcome.changed) {
     error = outcome.value.empty() ? ctdb_delete(record) : ctdb_store(record, blob(outcome.value));
   }
@@ -54,6 +53,7 @@ int run_here(ctdb_db& db, ctdb_blob key, uint32_t call, ByteView in, Waiter& wai
   if (may_be_older || error == CTDB_ERR_FENCED) return 0;
   if (error != 0) return error;
   waiter.status = outcome.status;
+  if (outcome.status == CTDB_FUNC_STATUS_TOO_BIG) ++client.stats.too_big;
   const bool refused = outcome.status < 0;
   client.answer_text.assign(refused ? as_text(outcome.result) : std::string_view());
   client.answer_data = refused ? Bytes() : outcome.result;

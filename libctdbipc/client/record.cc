@@ -7,12 +7,14 @@
 #include <algorithm>
 #include <cstring>
 
+#include "libctdbipc/base/database_rules.h"
 #include "libctdbipc/base/hash.h"
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/client/client.h"
 #include "libctdbipc/wire/reader.h"
 
 static_assert(CTDB_KEY_BYTES_MAX == ctdb::kKeyBytesMax);
+static_assert(CTDB_VALUE_BYTES_MAX == ctdb::kValueBytesMax);
 // A record must be able to move: in one packet.
 static_assert(CTDB_VALUE_BYTES_MAX + CTDB_KEY_BYTES_MAX + 1024 <= ctdb::kPacketBytesMax);
 static_assert(CTDB_PAYLOAD_BYTES_MAX + 1024 <= ctdb::kPacketBytesMax);
@@ -136,6 +138,12 @@ void fetch_lock_step(ctdb_client& client, Request& request, const Answer& answer
 }
 
 }  // namespace
+
+int check_size(ctdb_db& db, ByteView key, size_t bytes) {
+  if (bytes <= db.record_limit) return 0;
+  ++db.client->stats.too_big;
+  return db.client->fail(CTDB_ERR_TOO_BIG, why_too_large(db.name, db.record_limit, key, bytes));
+}
 
 void unlock_record(ctdb_record& record) {
   LocalFile& file = *record.db->file;
@@ -272,7 +280,7 @@ int ctdb_store(ctdb_record* record, ctdb_blob data) {
   return ctdb::guarded([&]() -> int {
     if (const int error = check_locked(record); error != 0) return error;
     if (!ctdb::valid(data)) return CTDB_ERR_INVALID;
-    if (data.size > CTDB_VALUE_BYTES_MAX) return CTDB_ERR_TOO_BIG;
+    if (const int error = ctdb::check_size(*record->db, record->key, data.size); error != 0) return error;
     return write_record(*record, ctdb::view(data));
   });
 }

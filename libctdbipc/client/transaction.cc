@@ -88,6 +88,7 @@ int start(ctdb_db& db, int timeout_ms, ctdb_transaction** out) {
 
 int change(ctdb_transaction& transaction, ByteView key, ByteView data) {
   ctdb_db& db = *transaction.db;
+  if (const int error = check_size(db, key, data.size()); error != 0) return error;
   Bytes name(key.begin(), key.end());
   const auto known = transaction.changes.find(name);
   const size_t old_bytes =

@@ -126,8 +126,9 @@ typedef struct ctdb_blob {
 #define CTDB_PNN_ACTIVE 0xF0000003u    /* every node that takes part */
 #define CTDB_PNN_CONNECTED 0xF0000004u /* every node that can be reached, this one included */
 
-#define CTDB_KEY_BYTES_MAX 65536u        /* longest key */
-#define CTDB_VALUE_BYTES_MAX (15u << 20) /* longest value of a record */
+#define CTDB_KEY_BYTES_MAX 65536u /* longest key */
+#define CTDB_VALUE_BYTES_MAX \
+  (15u << 20) /* longest value of a record; "[database] record limit" may allow less */
 #define CTDB_PAYLOAD_BYTES_MAX \
   (15u << 20)                   /* longest message, control payload, or key and blob of a request */
 #define CTDB_REQUESTS_MAX 4096u /* unanswered requests of one client */
@@ -181,6 +182,7 @@ typedef struct ctdb_stats {
   uint64_t malformed;    /* packets of daemons that broke the format */
   uint64_t sleeps;       /* times a blocking call went to sleep */
   uint64_t undelivered;  /* reports of messages that were not delivered */
+  uint64_t too_big;      /* values refused by this library: larger than their database allows */
 } ctdb_stats;
 /* Fills the first `bytes` bytes of *stats (sizeof *stats as the caller knows it), zeros what the library does not know. */
 CTDB_API int ctdb_get_stats(const ctdb_client* client, ctdb_stats* stats, size_t bytes);
@@ -249,6 +251,11 @@ CTDB_API void ctdb_detach(ctdb_db* db);
 
 /* The number of copies as it was when the database was attached. */
 CTDB_API int ctdb_db_copies(const ctdb_db* db, uint32_t* copies);
+
+/* The longest value that a record of this database is given, as this node's "[database] record limit" said when it was attached:
+ * CTDB_ERR_TOO_BIG, with nothing written, for a longer one. One that is there already, from before the limit or from a program that writes
+ * the file on its own, can be read and stays. */
+CTDB_API int ctdb_db_record_limit(const ctdb_db* db, uint32_t* bytes);
 
 /* The cluster-wide number of the database. */
 CTDB_API int ctdb_db_id(const ctdb_db* db, uint32_t* id);
@@ -350,7 +357,7 @@ CTDB_API int ctdb_transaction_start(ctdb_db* db, int timeout_ms, ctdb_transactio
 CTDB_API int ctdb_transaction_fetch(ctdb_transaction* transaction, ctdb_blob key, ctdb_blob* value);
 
 /* Changes that are made when the transaction commits; nobody else sees them before. Ask nobody. Storing nothing (size 0) deletes.
- * Errors: CTDB_ERR_TOO_BIG (the key; or all changes together exceed CTDB_PAYLOAD_BYTES_MAX with some 40 bytes for each: this
+ * Errors: CTDB_ERR_TOO_BIG (key or value; or all changes together exceed CTDB_PAYLOAD_BYTES_MAX with some 40 bytes for each: this
  * one was not taken), CTDB_ERR_DATABASE. */
 CTDB_API int ctdb_transaction_store(ctdb_transaction* transaction, ctdb_blob key, ctdb_blob value);
 CTDB_API int ctdb_transaction_delete(ctdb_transaction* transaction, ctdb_blob key);
@@ -413,7 +420,7 @@ CTDB_API int ctdb_request_send(ctdb_db* db, ctdb_blob key, uint32_t call, ctdb_b
  * Records.   A record that is empty and one that does not exist are the same. One that may be older (ctdb_record_may_be_older())
  *            stays marked. Only records of volatile databases: else CTDB_ERR_INVALID.
  * Errors, besides those named with each function: CTDB_ERR_UNKNOWN, CTDB_ERR_TIMEOUT, CTDB_ERR_BUSY (as ctdb_fetch_lock()),
- *            CTDB_ERR_TOO_BIG (key, argument, or what the record would become: CTDB_VALUE_BYTES_MAX), CTDB_ERR_REMOTE (refused by a
+ *            CTDB_ERR_TOO_BIG (key, argument, or what the record would become: ctdb_db_record_limit()), CTDB_ERR_REMOTE (refused by a
  *            store; ctdb_error_text() repeats its words), CTDB_ERR_PROTOCOL, CTDB_ERR_DATABASE. With all but CTDB_ERR_UNKNOWN and
  *            CTDB_ERR_PROTOCOL nothing was changed. timeout_ms 0 as in ctdb_fetch_lock(): done here or CTDB_ERR_TIMEOUT. */
 

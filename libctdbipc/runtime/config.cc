@@ -166,6 +166,33 @@ std::string set_copies(Config& config, const std::string& value) {
   return "";
 }
 
+// -1: it is no size a record limit may be. "64K", "1M", or bytes.
+int64_t parse_record_limit(std::string_view text) {
+  const char last = text.empty() ? '\0' : text.back();
+  const int64_t unit = last == 'K' ? 1 << 10 : last == 'M' ? 1 << 20 : 1;
+  const int number =
+      parse_number(std::string(text.substr(0, text.size() - (unit > 1 ? 1 : 0))), 1, kValueBytesMax);
+  const int64_t bytes = number * unit;
+  return bytes >= kRecordLimitLeast && bytes <= kValueBytesMax ? bytes : -1;
+}
+
+// Words "SIZE" (all databases) or "PATTERN=SIZE".
+std::string set_record_limit(Config& config, const std::string& value) {
+  std::istringstream words(value);
+  for (std::string word; words >> word;) {
+    const size_t equals = word.rfind('=');
+    const std::string pattern = equals == std::string::npos ? "*" : word.substr(0, equals);
+    const int64_t bytes = parse_record_limit(word.substr(equals == std::string::npos ? 0 : equals + 1));
+    if (bytes < 0 || pattern.empty()) {
+      return "'" + word.substr(0, 64) +
+             "' is no record limit|write SIZE or NAME=SIZE, a size being bytes, K or M, from " +
+             std::to_string(kRecordLimitLeast >> 10) + "K to " + std::to_string(kValueBytesMax >> 20) + "M";
+    }
+    config.record_limits.push_back({pattern, static_cast<uint32_t>(bytes)});
+  }
+  return "";
+}
+
 std::string set_transport(Config&, const std::string& value) {
   return value == "tcp" ? "" : "transport '" + value + "' is not supported|write tcp";
 }
@@ -189,6 +216,7 @@ const std::map<std::string, Setter>& options() {
       {"database/persistent database directory", text_option(&Config::persistent_directory)},
       {"database/state database directory", text_option(&Config::state_directory)},
       {"database/copies", set_copies},
+      {"database/record limit", set_record_limit},
       {"database/vacuum interval", seconds_option(&Config::vacuum_interval)},
       {"database/tdb mutexes", bool_option(&Config::tdb_mutexes)},
       {"legacy/lmaster capability", bool_option(&Config::lmaster_capability)},

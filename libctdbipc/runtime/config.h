@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "libctdbipc/base/copies_rules.h"
+#include "libctdbipc/base/database_rules.h"
 #include "libctdbipc/base/result.h"
 #include "libctdbipc/runtime/config_text.h"
 #include "libctdbipc/runtime/nodes_file.h"
@@ -58,6 +58,7 @@ struct Config {
   bool tdb_mutexes = true;
   uint32_t vacuum_interval = 10;  // "vacuum interval" (ours): seconds that deleted records rest; 0: they stay
   std::vector<CopiesRule> copies;  // "copies" (ours): of the records of volatile databases, by name
+  std::vector<RecordLimitRule> record_limits;  // "record limit" (ours): bytes of a value, by name
   // [legacy]
   bool lmaster_capability = true;
   bool start_as_stopped = false;

@@ -20,7 +20,7 @@ std::string_view text_of(int32_t status) {
     case CTDB_FUNC_STATUS_OVERFLOW:
       return "the sum does not fit into 64 bits";
     case CTDB_FUNC_STATUS_TOO_BIG:
-      return "the record would be too big";
+      return "the record would be larger than its database allows ([database] record limit)";
     case CTDB_FUNC_STATUS_UNKNOWN:
       return "nobody knows whether the function was run";
     default:
@@ -47,15 +47,15 @@ void add(ByteView data, ByteView argument, FunctionOutcome& outcome) {
   outcome.result = outcome.value;
 }
 
-void compare_and_swap(ByteView data, ByteView argument, FunctionOutcome& outcome) {
+void compare_and_swap(ByteView data, ByteView argument, size_t value_bytes_max, FunctionOutcome& outcome) {
   Reader reader(argument);
   const ByteView expected = reader.counted_bytes();
   const ByteView wanted = reader.bytes(reader.left());
   if (!reader.done()) return refuse_function(outcome, CTDB_FUNC_STATUS_BAD_ARGUMENT);
-  if (wanted.size() > kFunctionValueBytesMax) return refuse_function(outcome, CTDB_FUNC_STATUS_TOO_BIG);
+  if (wanted.size() > value_bytes_max) return refuse_function(outcome, CTDB_FUNC_STATUS_TOO_BIG);
   if (!std::ranges::equal(data, expected)) {
     // What is too large for a packet cannot be told.
-    if (data.size() > kFunctionValueBytesMax) return refuse_function(outcome, CTDB_FUNC_STATUS_TOO_BIG);
+    if (data.size() > kValueBytesMax) return refuse_function(outcome, CTDB_FUNC_STATUS_TOO_BIG);
     outcome.status = CTDB_FUNC_STATUS_UNEQUAL;
     outcome.result.assign(data.begin(), data.end());
     return;
@@ -64,19 +64,18 @@ void compare_and_swap(ByteView data, ByteView argument, FunctionOutcome& outcome
   outcome.value.assign(wanted.begin(), wanted.end());
 }
 
-void append(ByteView data, ByteView more, FunctionOutcome& outcome) {
-  if (data.size() + more.size() > kFunctionValueBytesMax)
-    return refuse_function(outcome, CTDB_FUNC_STATUS_TOO_BIG);
+void append(ByteView data, ByteView more, size_t value_bytes_max, FunctionOutcome& outcome) {
+  if (data.size() + more.size() > value_bytes_max) return refuse_function(outcome, CTDB_FUNC_STATUS_TOO_BIG);
   outcome.changed = !more.empty();
   outcome.value.assign(data.begin(), data.end());
   outcome.value.insert(outcome.value.end(), more.begin(), more.end());
   put(outcome.result, outcome.value.size());
 }
 
-void append_if(ByteView data, ByteView argument, FunctionOutcome& outcome) {
+void append_if(ByteView data, ByteView argument, size_t value_bytes_max, FunctionOutcome& outcome) {
   if (argument.size() < sizeof(uint64_t)) return refuse_function(outcome, CTDB_FUNC_STATUS_BAD_ARGUMENT);
   if (load<uint64_t>(argument.data()) == data.size())
-    return append(data, argument.subspan(sizeof(uint64_t)), outcome);
+    return append(data, argument.subspan(sizeof(uint64_t)), value_bytes_max, outcome);
   outcome.status = CTDB_FUNC_STATUS_UNEQUAL;
   put(outcome.result, data.size());
 }
@@ -91,7 +90,8 @@ void refuse_function(FunctionOutcome& outcome, int32_t status) {
   outcome.result.assign(text.begin(), text.end());
 }
 
-void run_record_function(uint32_t callid, ByteView data, ByteView argument, FunctionOutcome& outcome) {
+void run_record_function(uint32_t callid, ByteView data, ByteView argument, size_t value_bytes_max,
+                         FunctionOutcome& outcome) {
   outcome.status = CTDB_FUNC_STATUS_DONE;
   outcome.changed = false;
   outcome.value.clear();
@@ -100,11 +100,11 @@ void run_record_function(uint32_t callid, ByteView data, ByteView argument, Func
     case CTDB_FUNC_ADD:
       return add(data, argument, outcome);
     case CTDB_FUNC_COMPARE_AND_SWAP:
-      return compare_and_swap(data, argument, outcome);
+      return compare_and_swap(data, argument, value_bytes_max, outcome);
     case CTDB_FUNC_APPEND:
-      return append(data, argument, outcome);
+      return append(data, argument, value_bytes_max, outcome);
     case CTDB_FUNC_APPEND_IF:
-      return append_if(data, argument, outcome);
+      return append_if(data, argument, value_bytes_max, outcome);
     default:
       return refuse_function(outcome, CTDB_FUNC_STATUS_NO_FUNCTION);
   }

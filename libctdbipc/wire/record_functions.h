@@ -18,12 +18,10 @@
 #include <cstdint>
 
 #include "libctdbipc/base/bytes.h"
+#include "libctdbipc/base/limits.h"
 #include "libctdbipc/wire/layout.h"
 
 namespace ctdb {
-
-// What a function may make of a record, as CTDB_VALUE_BYTES_MAX of ctdb.h.
-inline constexpr size_t kFunctionValueBytesMax = 15u << 20;
 
 struct FunctionOutcome {
   int32_t status = CTDB_FUNC_STATUS_DONE;
@@ -37,8 +35,10 @@ inline constexpr bool is_changing_function(uint32_t callid) {
   return callid >= CTDB_FUNC_FIRST_CHANGING && callid <= CTDB_FUNC_LAST_CHANGING;
 }
 
-// `data` and `argument` are loans and not part of `outcome`, which is overwritten.
-void run_record_function(uint32_t callid, ByteView data, ByteView argument, FunctionOutcome& outcome);
+// `value_bytes_max`: what a record of this database may have afterwards, at most kValueBytesMax. `data` and `argument` are loans
+// and not part of `outcome`, which is overwritten.
+void run_record_function(uint32_t callid, ByteView data, ByteView argument, size_t value_bytes_max,
+                         FunctionOutcome& outcome);
 
 // A status with the text that belongs to it, and no change.
 void refuse_function(FunctionOutcome& outcome, int32_t status);

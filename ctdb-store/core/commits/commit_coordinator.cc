@@ -74,6 +74,9 @@ bool CommitCoordinator::accept(Waiting& waiting, std::vector<CommitEntry>& batch
   if (db == nullptr || !db->full_copy()) {
     status = -1;
     error = "transactions need a persistent or replicated database";
+  } else if (error = size_objection(*db, waiting.kind, waiting.payload); !error.empty()) {
+    status = -1;
+    ++ctx_.counts.records_too_large;
   } else {
     error = objection(*db, waiting.kind, waiting.payload);
   }

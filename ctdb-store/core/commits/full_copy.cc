@@ -98,6 +98,18 @@ DatabaseDigest digest_of(const Database& db) {
   return {db.id, db.contents.digest, db.contents.records, db.contents.sequence};
 }
 
+std::string size_objection(const Database& db, CommitKind kind, ByteView payload) {
+  if (kind == CommitKind::kWipe || payload.size() <= db.record_limit) return "";
+  const std::optional<RecBuffer> buffer = parse_rec_buffer(payload);
+  if (!buffer) return "";
+  for (const BufferedRecord& record : buffer->records) {
+    if (std::string text = why_too_large(db.name, db.record_limit, record.key, record.data.size());
+        !text.empty())
+      return text;
+  }
+  return "";
+}
+
 std::string objection(const Database& db, CommitKind kind, ByteView payload) {
   if (kind == CommitKind::kWipe) return "";
   const std::optional<RecBuffer> buffer = parse_rec_buffer(payload);

@@ -18,6 +18,9 @@ void note_transaction(Database& db, CommitKind kind, ByteView payload);
 void note_empty(Database& db);
 DatabaseDigest digest_of(const Database& db);
 
+// Why one of its values may not be, "" if all may: larger than the database's record limit.
+std::string size_objection(const Database& db, CommitKind kind, ByteView payload);
+
 // Why the transaction may not happen on what the database has now, "" if it may: it must be well formed, no record's rsn
 // may go back (or stay, with other data), and a sequence number it sets must be a new one (wire-protocol §8.2.4).
 std::string objection(const Database& db, CommitKind kind, ByteView payload);

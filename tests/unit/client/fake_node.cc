@@ -159,6 +159,8 @@ void FakeDaemons::serve_control(const Header& header, const ReqControl& control)
     case Control::DB_COPIES:
       copies = std::max(copies, load<uint32_t>(control.data.data() + 4));
       return reply_control(header.reqid, 0, number_bytes(copies));
+    case Control::DB_RECORD_LIMIT:
+      return reply_control(header.reqid, 0, number_bytes(record_limit));
     case Control::GETDBPATH:
       return reply_control(header.reqid, 0, text_with_nul(folder + "/test.tdb.1"));
     case Control::DB_OPEN_FLAGS:
@@ -206,7 +208,8 @@ void FakeDaemons::serve_function(uint32_t reqid, const ReqCall& call) {
   Bytes value = get_record(call.key);
   if (value.size() < CTDB_RECORD_HEADER_SIZE) value.assign(CTDB_RECORD_HEADER_SIZE, 0);
   FunctionOutcome outcome;
-  run_record_function(call.callid, ByteView(value).subspan(CTDB_RECORD_HEADER_SIZE), call.data, outcome);
+  run_record_function(call.callid, ByteView(value).subspan(CTDB_RECORD_HEADER_SIZE), call.data, record_limit,
+                      outcome);
   if (outcome.changed) put_record(call.key, kOtherPnn, outcome.value);
   reply_call(reqid, outcome.status, outcome.result);
 }

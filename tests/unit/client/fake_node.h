@@ -74,8 +74,9 @@ class FakeDaemons {
   Seen& seen;
   std::unique_ptr<NodePage> page;  // a lease without end, and this process is the keeper
   uint32_t copies = 1;             // of the database
-  bool without_store = false;      // set-up replies carry the router's channel only
-  std::vector<Bytes> held;         // for scripts
+  uint32_t record_limit = kValueBytesMax;
+  bool without_store = false;  // set-up replies carry the router's channel only
+  std::vector<Bytes> held;     // for scripts
 
  private:
   friend class FakeNode;

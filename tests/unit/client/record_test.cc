@@ -355,6 +355,27 @@ TEST_F(RecordTest, ADeletionAndAShorterValueNeedNoRoom) {
   EXPECT_EQ(text_of(ctdb_record_data(lock("shorter"))), "0123");
 }
 
+TEST_F(RecordTest, NothingLargerThanTheDatabaseAllowsIsWritten) {
+  start({}, [](FakeDaemons& daemons, char) { daemons.record_limit = 4096; });
+  node->command('l');
+  ASSERT_EQ(ctdb_attach(client, "test.tdb", 0, kPatience, &db), 0);
+  uint32_t limit = 0;
+  ASSERT_EQ(ctdb_db_record_limit(db, &limit), 0);
+  EXPECT_EQ(limit, 4096u);
+  ctdb_record* record = lock("k");
+  const std::string fits(4096, 'x'), more(4097, 'y');
+  EXPECT_EQ(ctdb_store(record, blob_of(fits)), 0);
+  EXPECT_EQ(ctdb_store(record, blob_of(more)), CTDB_ERR_TOO_BIG);
+  EXPECT_STREQ(ctdb_error_text(client),
+               "record k would have 4097 bytes, and test.tdb may have 4096 in one ([database] record limit)");
+  EXPECT_EQ(ctdb_record_data(record).size, fits.size());
+  EXPECT_EQ(ctdb_unlock(record), 0);
+  EXPECT_EQ(ctdb_append(db, blob_of("k"), blob_of("z"), kPatience, nullptr), CTDB_ERR_TOO_BIG);
+  ctdb_stats stats;
+  ASSERT_EQ(ctdb_get_stats(client, &stats, sizeof stats), 0);
+  EXPECT_EQ(stats.too_big, 2u);
+}
+
 TEST_F(RecordTest, WrongUseIsAnErrorAndNothingElse) {
   start_attached();
   ctdb_record* record = lock("k");

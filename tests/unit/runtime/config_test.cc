@@ -57,6 +57,7 @@ TEST(Config, EveryOptionIsRead) {
       "leader capability = false\nquorum = none\nport = 4380\nspin = adaptive\ntransport = tcp\n"
       "[database]\nvolatile database directory = /v\npersistent database directory = /p\n"
       "state database directory = /s\ntdb mutexes = no\nvacuum interval = 7\ncopies = smbXsrv_*=2\t*.tdb=3\n"
+      "record limit = a.tdb=8K b=5000 1M\n"
       "[legacy]\nlmaster capability = 0\nstart as stopped = yes\nstart as disabled = TRUE\n"
       "[logging]\nlocation = file:/var/log/x\nlog level = DEBUG\n"
       "[ipc]\nrun directory = /r\nsocket = /r/c\nsetup socket = /r/s\n"
@@ -65,6 +66,7 @@ TEST(Config, EveryOptionIsRead) {
   EXPECT_EQ(parsed.text(), "");
   const Config& c = parsed.config;
   EXPECT_EQ(c.copies, (std::vector<CopiesRule>{{"smbXsrv_*", 2}, {"*.tdb", 3}}));
+  EXPECT_EQ(c.record_limits, (std::vector<RecordLimitRule>{{"a.tdb", 8192}, {"b", 5000}, {"*", 1u << 20}}));
   EXPECT_EQ(c.vacuum_interval, 7u);
   EXPECT_EQ(c.cluster_name, "one");
   EXPECT_EQ(c.node_address, "10.0.0.1");
@@ -159,6 +161,17 @@ TEST(Config, EachProblemNamesFileLineAndRemedy) {
        "c:2: 'a=9' says of no database how many copies it has (write NAME=NUMBER, 1 to 8)\n"},
       {"[database]\ncopies = =2\n",
        "c:2: '=2' says of no database how many copies it has (write NAME=NUMBER, 1 to 8)\n"},
+      {"[database]\nrecord limit = 4095\n",
+       "c:2: '4095' is no record limit (write SIZE or NAME=SIZE, a size being bytes, K or M, from 4K to "
+       "15M)\n"},
+      {"[database]\nrecord limit = 1M a.tdb=16M\n",
+       "c:2: 'a.tdb=16M' is no record limit (write SIZE or NAME=SIZE, a size being bytes, K or M, from 4K to "
+       "15M)\n"},
+      {"[database]\nrecord limit = =1M\n",
+       "c:2: '=1M' is no record limit (write SIZE or NAME=SIZE, a size being bytes, K or M, from 4K to "
+       "15M)\n"},
+      {"[database]\nrecord limit = M\n",
+       "c:2: 'M' is no record limit (write SIZE or NAME=SIZE, a size being bytes, K or M, from 4K to 15M)\n"},
       {"[cluster]\ntransport = ib\n", "c:2: transport 'ib' is not supported (write tcp)\n"},
       {"[cluster]\nnodes list = !cmd\n", "c:2: a command as nodes list is not supported (name a file)\n"},
       {"[cluster]\nleader capability = maybe\n", "c:2: 'maybe' is not a boolean (write true or false)\n"},

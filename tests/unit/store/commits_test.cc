@@ -59,6 +59,7 @@ class Commits : public ::testing::Test {
     submit(pnn, 7, transaction(key, data, ++sequence_));
     w.pass(2 * kSecond);
     const auto reply = w.control_answer(pnn, kClient, 7);
+    error_ = reply ? std::string(reply->error) : "";
     return reply ? reply->status : 99;
   }
   std::optional<std::string> on(uint32_t pnn, std::string_view key) {
@@ -78,6 +79,7 @@ class Commits : public ::testing::Test {
 
   World w;
   uint32_t base_ = CTDB_INVALID_GENERATION;
+  std::string error_;  // of the last commit
   uint64_t sequence_ = 0;
 };
 
@@ -145,6 +147,24 @@ TEST_F(Commits, ADiskThatIsFullFromTheBeginning) {
     w.pass(10 * kSecond);
     expect_everywhere("k", std::nullopt);
   }
+}
+
+TEST_F(Commits, AValueLargerThanTheDatabaseAllowsIsRefusedAndNothingOfItKept) {
+  StoreOptions options;
+  options.record_limits = {{kPersistent, 4096}};
+  for (uint32_t pnn = 0; pnn < w.size(); ++pnn) {
+    w.stop(pnn);
+    w.start(pnn, CTDB_INVALID_GENERATION, options);
+  }
+  recover(11, {0, 1, 2});
+  EXPECT_EQ(commit(1, "k", std::string(4096, 'x')), 0);
+  EXPECT_EQ(commit(1, "k", std::string(4097, 'y')), -1);
+  EXPECT_EQ(error_,
+            "record k would have 4097 bytes, and pers.tdb may have 4096 in one ([database] record limit)");
+  expect_everywhere("k", std::string(4096, 'x'));
+  EXPECT_EQ(w.store(coordinator()).counts().records_too_large, 1u);
+  --sequence_;
+  EXPECT_EQ(commit(1, "k", "small"), 0);
 }
 
 TEST_F(Commits, ANodeThatWasAwayGetsWhatItLacks) {

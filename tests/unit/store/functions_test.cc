@@ -245,6 +245,25 @@ TEST_F(Functions, SayWhyTheyDoNothing) {
   EXPECT_EQ(w.data(0, key), "text");
 }
 
+TEST_F(Functions, MakeNothingLargerThanItsOwnerAllows) {
+  StoreOptions options;
+  options.record_limits = {{kDb, 4096}};
+  w.start(1, CTDB_INVALID_GENERATION, options);
+  w.recover(20, 10, {0, 1, 2});
+  w.attach(1);
+  const std::string key = w.key_of(2);
+  take(1, key);
+  call(0, 1, key, CTDB_FUNC_APPEND, Bytes(4096, 'x'));
+  w.pass(2 * kMillisecond);
+  EXPECT_EQ(status(0, 1), CTDB_FUNC_STATUS_DONE);
+  call(0, 2, key, CTDB_FUNC_APPEND, as_bytes("y"));
+  w.pass(2 * kMillisecond);
+  EXPECT_EQ(status(0, 2), CTDB_FUNC_STATUS_TOO_BIG);
+  EXPECT_EQ(text(), "the record would be larger than its database allows ([database] record limit)");
+  EXPECT_EQ(w.data(1, key), std::string(4096, 'x'));
+  EXPECT_EQ(w.store(1).counts().records_too_large, 1u);
+}
+
 TEST_F(Functions, TellWhatIsThereWhenTheConditionDoesNotHold) {
   const std::string key = w.key_of(1);
   take(0, key);

@@ -47,6 +47,7 @@ class Rewrite : public ::testing::Test {
     w.control(pnn, kTool, 3, control, data);
     w.pass(5 * kMillisecond);
     const auto reply = w.control_answer(pnn, kTool, 3);
+    error = reply ? std::string(reply->error) : "";
     return reply ? reply->status : 99;
   }
   void everywhere(Control control, const Bytes& data, int32_t expected = 0) {
@@ -109,6 +110,7 @@ class Rewrite : public ::testing::Test {
   }
   World w;
   uint32_t id = kDbId;
+  std::string error;  // of the last step
 };
 
 TEST_F(Rewrite, AWipedDatabaseIsEmptyAndWorks) {
@@ -192,6 +194,25 @@ TEST_F(Rewrite, MalformedRecordsChangeNothing) {
   everywhere(Control::DB_TRANSACTION_COMMIT, numbers({kDbId, kTransaction}), -1);
   everywhere(Control::DB_THAW, numbers({kDbId}));
   EXPECT_EQ(get(0, "k"), "v");
+}
+
+TEST_F(Rewrite, RecordsLargerThanTheDatabaseAllowsChangeNothing) {
+  StoreOptions options;
+  options.record_limits = {{kDb, 4096}};
+  w.start(2, CTDB_INVALID_GENERATION, options);
+  w.recover(20, 10, {0, 1, 2});
+  w.attach(2);
+  w.run();
+  put(2, "k", "v");
+  begin();
+  push({{"k", std::string(4097, 'x')}});
+  EXPECT_EQ(step(2, Control::DB_PUSH_CONFIRM, numbers({id})), -1);
+  EXPECT_EQ(error,
+            "record k would have 4097 bytes, and test.tdb may have 4096 in one ([database] record limit)");
+  EXPECT_EQ(step(2, Control::DB_TRANSACTION_COMMIT, numbers({id, kTransaction})), -1);
+  everywhere(Control::DB_THAW, numbers({id}));
+  EXPECT_EQ(get(1, "k"), "v");
+  EXPECT_EQ(w.store(2).counts().records_too_large, 1u);
 }
 
 TEST_F(Rewrite, WhatADeadToolHasPushedIsNotTheNextOnes) {

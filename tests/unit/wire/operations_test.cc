@@ -264,7 +264,7 @@ TEST(Operations, NamesAreUnique) {
     if (row == nullptr) continue;
     EXPECT_TRUE(names.insert(row->name).second) << row->name;
   }
-  EXPECT_EQ(names.size(), std::size(kControls) + 7);
+  EXPECT_EQ(names.size(), std::size(kControls) + 8);
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ namespace {
 class RecordFunctions : public ::testing::Test {
  protected:
   int32_t run(uint32_t callid, ByteView argument) {
-    run_record_function(callid, record, argument, outcome);
+    run_record_function(callid, record, argument, limit, outcome);
     if (outcome.changed) record = outcome.value;
     return outcome.status;
   }
@@ -43,6 +43,7 @@ class RecordFunctions : public ::testing::Test {
   std::string text() const { return std::string(as_text(record)); }
 
   Bytes record;
+  size_t limit = kValueBytesMax;
   FunctionOutcome outcome;
 };
 
@@ -113,15 +114,31 @@ TEST_F(RecordFunctions, AppendsIfNothingWasAppendedMeanwhile) {
 }
 
 TEST_F(RecordFunctions, NothingGrowsTooBig) {
-  record.assign(kFunctionValueBytesMax, 'x');
+  record.assign(kValueBytesMax, 'x');
   EXPECT_EQ(run(CTDB_FUNC_APPEND, as_bytes("y")), CTDB_FUNC_STATUS_TOO_BIG);
-  EXPECT_EQ(append_if(kFunctionValueBytesMax, "y"), CTDB_FUNC_STATUS_TOO_BIG);
+  EXPECT_EQ(append_if(kValueBytesMax, "y"), CTDB_FUNC_STATUS_TOO_BIG);
   record.clear();
-  EXPECT_EQ(swap("", std::string(kFunctionValueBytesMax + 1, 'x')), CTDB_FUNC_STATUS_TOO_BIG);
+  EXPECT_EQ(swap("", std::string(kValueBytesMax + 1, 'x')), CTDB_FUNC_STATUS_TOO_BIG);
   EXPECT_TRUE(record.empty());
   // One that a classic client has made.
-  record.assign(kFunctionValueBytesMax + 1, 'x');
+  record.assign(kValueBytesMax + 1, 'x');
   EXPECT_EQ(swap("", "small"), CTDB_FUNC_STATUS_TOO_BIG);
+}
+
+TEST_F(RecordFunctions, NothingGrowsBeyondTheLimitOfItsDatabase) {
+  limit = 4096;
+  record.assign(limit - 1, 'x');
+  EXPECT_EQ(run(CTDB_FUNC_APPEND, as_bytes("y")), CTDB_FUNC_STATUS_DONE);
+  EXPECT_EQ(run(CTDB_FUNC_APPEND, as_bytes("y")), CTDB_FUNC_STATUS_TOO_BIG);
+  EXPECT_NE(as_text(outcome.result).find("[database] record limit"), std::string_view::npos);
+  EXPECT_EQ(append_if(limit, "y"), CTDB_FUNC_STATUS_TOO_BIG);
+  EXPECT_EQ(swap(text(), std::string(limit + 1, 'z')), CTDB_FUNC_STATUS_TOO_BIG);
+  EXPECT_EQ(record.size(), limit);
+  // One from before the limit is told, and may become smaller.
+  record.assign(limit + 1, 'x');
+  EXPECT_EQ(swap("", "small"), CTDB_FUNC_STATUS_UNEQUAL);
+  EXPECT_EQ(swap(text(), "small"), CTDB_FUNC_STATUS_DONE);
+  EXPECT_EQ(text(), "small");
 }
 
 TEST_F(RecordFunctions, RefusesMalformedArguments) {

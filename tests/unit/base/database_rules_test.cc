@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "libctdbipc/base/copies_rules.h"
+#include "libctdbipc/base/database_rules.h"
 
 #include <gtest/gtest.h>
+
+#include "libctdbipc/base/limits.h"
 
 namespace ctdb {
 namespace {
@@ -34,6 +36,20 @@ TEST(CopiesRules, TheFirstThatMatchesCounts) {
   EXPECT_EQ(copies_of(rules, "plain"), 1);
   EXPECT_EQ(copies_of(rules, "other.tdb"), 1);
   EXPECT_EQ(copies_of({}, "other.tdb"), 1);
+}
+
+TEST(RecordLimitRules, TheFirstThatMatchesCountsAndElseThePacketDoes) {
+  const std::vector<RecordLimitRule> rules = {{"brlock.tdb", 8192}, {"*.tdb", 65536}};
+  EXPECT_EQ(record_limit_of(rules, "brlock.tdb"), 8192u);
+  EXPECT_EQ(record_limit_of(rules, "locking.tdb"), 65536u);
+  EXPECT_EQ(record_limit_of(rules, "other"), kValueBytesMax);
+  EXPECT_EQ(record_limit_of({}, "brlock.tdb"), kValueBytesMax);
+}
+
+TEST(RecordLimitRules, ARefusalNamesRecordDatabaseAndOption) {
+  EXPECT_EQ(why_too_large("a.tdb", 4096, as_bytes("k"), 4096), "");
+  EXPECT_EQ(why_too_large("a.tdb", 4096, as_bytes("k"), 4097),
+            "record k would have 4097 bytes, and a.tdb may have 4096 in one ([database] record limit)");
 }
 
 }  // namespace
