@@ -13,10 +13,14 @@ falls=$(falls) tcp=$(tcp_packets) verbs=$(verbs_packets)
 increments "records move between three nodes" 50
 /host/ctdb-bench --native /tmp/node0/setup.socket,/tmp/node1/setup.socket,/tmp/node2/setup.socket --seconds 1 \
   message_remote one_way_128 || fail "messages"
-cli 0 capture --seconds=2 --write=/tmp/capture >/dev/null &
+/host/ctdb-cli --base /tmp/node0 capture --write=/tmp/capture >/dev/null &
+captures=$!
+has_begun() { [ -s /tmp/capture ]; }
+wait_for "a capture has begun" has_begun
 increments "under a capture" 20
-wait $! || fail "capture"
-grep -aq node0-verbs-node1 /tmp/capture || fail "a capture does not say what went over verbs"
+kill -TERM $captures
+wait $captures || fail "capture"
+grep -aq node0-verbs-node /tmp/capture || fail "a capture does not say what went over verbs"
 same_tcp_packets "data" "$tcp"
 [ $(($(verbs_packets) - verbs)) -ge 500 ] || fail "only $(verbs_packets) packets over verbs, $verbs before"
 echo "ok data went over verbs"
