@@ -48,7 +48,8 @@ class BenchClient {
 };
 
 std::unique_ptr<BenchClient> open_classic(const std::string& socket);
-std::unique_ptr<BenchClient> open_native(const std::string& setup_socket);
+// `spins`: waits awake for a while, CTDB_SPIN_ADAPTIVE.
+std::unique_ptr<BenchClient> open_native(const std::string& setup_socket, bool spins = false);
 
 [[noreturn]] void give_up(const std::string& what);
 

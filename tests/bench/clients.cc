@@ -117,8 +117,9 @@ class Classic : public BenchClient {
 
 class Native : public BenchClient {
  public:
-  explicit Native(const std::string& setup_socket) {
+  Native(const std::string& setup_socket, bool spins) {
     if (ctdb_connect(setup_socket.c_str(), kTimeoutMs, &client_) != 0) give_up(ctdb_error_text(nullptr));
+    if (spins) check(ctdb_set_spin(client_, CTDB_SPIN_ADAPTIVE));
   }
   ~Native() override { ctdb_disconnect(client_); }
 
@@ -224,8 +225,8 @@ class Native : public BenchClient {
 std::unique_ptr<BenchClient> open_classic(const std::string& socket) {
   return std::make_unique<Classic>(socket);
 }
-std::unique_ptr<BenchClient> open_native(const std::string& setup_socket) {
-  return std::make_unique<Native>(setup_socket);
+std::unique_ptr<BenchClient> open_native(const std::string& setup_socket, bool spins) {
+  return std::make_unique<Native>(setup_socket, spins);
 }
 
 }  // namespace ctdb::bench

@@ -35,10 +35,11 @@ const Row* find_row(const std::string& name) {
 }
 
 int usage() {
-  std::fprintf(stderr,
-               "usage: ctdb-bench --classic|--native SOCKET,SOCKET,SOCKET [--seconds S] ROW...\n"
-               "       ctdb-bench --list\n"
-               "       ctdb-bench verbs --help\n");
+  std::fprintf(
+      stderr,
+      "usage: ctdb-bench --classic|--native SOCKET,SOCKET,SOCKET [--seconds S] [--bytes N] [--spin] ROW...\n"
+      "       ctdb-bench --list\n"
+      "       ctdb-bench verbs --help\n");
   return 2;
 }
 
@@ -54,6 +55,7 @@ void print(const Row& row, const Outcome& outcome) {
 
 int run(int argc, char** argv) {
   Setting setting;
+  bool spins = false;
   std::vector<const Row*> wanted;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
@@ -65,9 +67,13 @@ int run(int argc, char** argv) {
       const std::vector<std::string> sockets = split(argv[++i]);
       if (sockets.size() < 3) return usage();
       const bool native = word == "--native";
-      setting.open = [sockets, native](uint32_t node) {
-        return native ? open_native(sockets.at(node)) : open_classic(sockets.at(node));
+      setting.open = [sockets, native, &spins](uint32_t node) {
+        return native ? open_native(sockets.at(node), spins) : open_classic(sockets.at(node));
       };
+    } else if (word == "--spin") {
+      spins = true;
+    } else if (word == "--bytes" && i + 1 < argc) {
+      setting.message_bytes = std::strtoul(argv[++i], nullptr, 10);
     } else if (word == "--seconds" && i + 1 < argc) {
       setting.seconds = std::strtod(argv[++i], nullptr);
     } else if (const Row* row = find_row(word)) {

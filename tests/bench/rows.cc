@@ -80,7 +80,7 @@ Outcome message_remote(const Setting& setting) {
   auto there = setting.open(1);
   here->listen(kSrvidA);
   there->listen(kSrvidB);
-  const Bytes data(128, 7);
+  const Bytes data(setting.message_bytes, 7);
   return measure(setting, 1, [&] {
     here->send(1, kSrvidB, data);
     there->receive();

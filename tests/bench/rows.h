@@ -16,6 +16,7 @@ namespace ctdb::bench {
 struct Setting {
   std::function<std::unique_ptr<BenchClient>(uint32_t node)> open;  // a new connection to that node
   double seconds = 2.0;
+  size_t message_bytes = 128;  // of the row that has no size in its name
 };
 
 struct Outcome {

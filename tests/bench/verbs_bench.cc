@@ -17,6 +17,7 @@
 
 #include "ctdb-router/transport/tcp/tcp_transport.h"
 #include "ctdb-router/transport/verbs/verbs_transport.h"
+#include "libctdbipc/base/spin_time.h"
 #include "libctdbipc/ring/boot_time.h"
 #include "libctdbipc/runtime/event_loop.h"
 #include "libctdbipc/wire/packet.h"
@@ -42,6 +43,7 @@ struct Options {
   double seconds = 1;
   size_t messages = SIZE_MAX;
   std::vector<size_t> sizes = {64, 128, 256, 512};
+  bool spins = false;
   VerbsConfig verbs;
 };
 
@@ -96,7 +98,7 @@ class Node : public TransportEvents {
     rusage used;
     getrusage(RUSAGE_SELF, &used);
     const auto ns = [](const timeval& time) {
-      return static_cast<uint64_t>(time.tv_sec) * kSecond + time.tv_usec * kMicrosecond;
+      return static_cast<uint64_t>(time.tv_sec * kSecond + time.tv_usec * kMicrosecond);
     };
     return {ns(used.ru_utime) + ns(used.ru_stime), loop_->wakeups()};
   }
@@ -220,9 +222,12 @@ class Meter : public Node {
   void bounce() {
     sent_at_ = boot_time();
     send(Kind::kEcho, options_.sizes[at_]);
+    // As a router with "[cluster] spin = adaptive" while a reply is outstanding.
+    if (options_.spins && enough_processors_to_spin()) loop_->stay_awake_until(sent_at_ + kSpinTime);
   }
   void came_back() {
     const TimeNs now = boot_time();
+    if (options_.spins) loop_->stay_awake_until(0);
     if (to_skip_ > 0) {
       if (--to_skip_ == 0) return ask(&Meter::count_round_trips);
     } else {
@@ -364,6 +369,8 @@ int run_verbs_bench(int argc, char** argv) {
   app.add_option("--messages", options.messages, "round trips a row, if that is sooner");
   app.add_option("--only", options.only, "round_trip or one_way; default: both")
       ->check(CLI::IsMember({"round_trip", "one_way"}));
+  app.add_flag("--spin", options.spins,
+               "look for the answer for up to 20 us before sleeping (with more than two processors)");
   app.add_option("--sizes", options.sizes, "bytes of payload")->delimiter(',')->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   if (options.as == "both") return run_both(options);

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""run-bench verbs: one message there and back over an RDMA device, router to router and client to client, event-driven and with
-"[cluster] spin = adaptive", beside ib_send_lat (package perftest; else ibv_rc_pingpong) on the same device in the same run.
+"""run-bench verbs: messages there and back over an RDMA device, router to router and client to client, event-driven and adaptive (looking for the
+answer for up to 20 µs, with more than two processors), beside ib_send_lat (package perftest; else ibv_rc_pingpong) with and without events on the
+same device in the same run. One way is half of there and back, as ib_send_lat has it.
 
 Both ends are on this machine; between two machines: `ctdb-bench verbs --as 1` on one, `--as 0` on the other.
 """
@@ -22,6 +23,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
 
 from cluster import Cluster  # noqa: E402
+from processes import cost_of  # noqa: E402
 
 SIZES = (64, 128, 256, 512)
 HUNG_S = 120
@@ -42,11 +44,11 @@ def device_options(arguments):
     return [*(["--device", arguments.device] if arguments.device else []), "--gid-index", str(arguments.gid_index)]
 
 
-def router_to_router(arguments, wire):
+def router_to_router(arguments, wire, spins):
     """{size: row} of round trips."""
     bench = os.path.join(arguments.build, "bin", "ctdb-bench")
     command = [bench, "verbs", "--wire", wire, "--only", "round_trip", "--seconds", str(arguments.seconds),
-               "--sizes", ",".join(map(str, SIZES))]
+               "--sizes", ",".join(map(str, SIZES)), *(["--spin"] if spins else [])]
     if wire == "verbs":
         command += device_options(arguments)
     done = subprocess.run(command, capture_output=True, text=True, timeout=HUNG_S)
@@ -56,24 +58,29 @@ def router_to_router(arguments, wire):
     return {size: row for size, row in zip(SIZES, rows)}
 
 
-def client_to_client(arguments, spin):
-    """Microseconds of a message to a client of another node and back."""
+def client_to_client(arguments, spins):
+    """{size: row} of messages to a client of another node and back; the CPU time is that of all daemons."""
     options = {"verbs": {"gid index": str(arguments.gid_index)} if arguments.gid_index >= 0 else {},
-               "cluster": {"spin": spin}}
+               "cluster": {"spin": "adaptive" if spins else "never"}}
     if arguments.device:
         options["verbs"]["device"] = arguments.device
+    rows = {}
     with tempfile.TemporaryDirectory(prefix="ctdb-bench-") as directory:
         cluster = Cluster(directory, nodes=3, bin_dir=os.path.join(arguments.build, "bin"), options=options)
         cluster.start()
         try:
             cluster.wait_healthy()
-            bench = os.path.join(arguments.build, "bin", "ctdb-bench")
-            done = subprocess.run([bench, "--native", ",".join(node.setup_socket for node in cluster.nodes), "--seconds",
-                                   str(arguments.seconds), "message_remote"],
-                                  capture_output=True, text=True, check=True, timeout=HUNG_S)
-            return json.loads(done.stdout)["median_us"]
+            command = [os.path.join(arguments.build, "bin", "ctdb-bench"), "--native", ",".join(node.setup_socket for node in cluster.nodes),
+                       "--seconds", str(arguments.seconds), *(["--spin"] if spins else [])]
+            for size in SIZES:
+                before = cost_of(cluster.daemon_pids())
+                done = subprocess.run([*command, "--bytes", str(size), "message_remote"], capture_output=True, text=True, check=True, timeout=HUNG_S)
+                rows[size] = json.loads(done.stdout)
+                spent = cost_of(cluster.daemon_pids()) - before
+                rows[size]["cpu_us"] = spent.cpu_seconds * 1e6 / max(rows[size]["operations"], 1)
         finally:
             cluster.stop()
+    return rows
 
 
 class Peer:
@@ -117,41 +124,38 @@ def peers(arguments):
     return Peer("ibv_rc_pingpong", command, pattern, 1), Peer("ibv_rc_pingpong -e", [*command, "-e"], pattern, 1)
 
 
+# Name: what is measured, with its arguments.
+OURS = {"routers": (router_to_router, "verbs", False), "routers, adaptive": (router_to_router, "verbs", True),
+        "routers, TCP": (router_to_router, "tcp", False),
+        "clients": (client_to_client, False), "clients, adaptive": (client_to_client, True)}
+
+
 def measure(arguments):
     polling, waiting = peers(arguments)
-    ours = {wire: [] for wire in ("verbs", "tcp")}
+    ours = {name: [] for name in OURS}
     theirs = {peer.name: {size: [] for size in SIZES} for peer in (polling, waiting)}
-    clients = {spin: [] for spin in ("never", "adaptive")}
     for _ in range(arguments.rounds):
-        for wire, samples in ours.items():
-            samples.append(router_to_router(arguments, wire))
+        for name, (how, *words) in OURS.items():
+            ours[name].append(how(arguments, *words))
         for peer in (polling, waiting):
             for size in SIZES:
                 theirs[peer.name][size].append(peer.round_trip(size))
-        for spin, samples in clients.items():
-            samples.append(client_to_client(arguments, spin))
-    rows = []
-    for size in SIZES:
-        row = {"size": size}
-        for wire, samples in ours.items():
-            row[f"{wire}_us"] = statistics.median(sample[size]["median_us"] for sample in samples)
-            row[f"{wire}_cpu_us"] = statistics.median(sample[size]["cpu_us"] for sample in samples)
-        for peer in (polling, waiting):
-            row[peer.name] = statistics.median(theirs[peer.name][size])
-        rows.append(row)
+    rows = [{"size": size, "name": name, "round_trip_us": statistics.median(sample[size]["median_us"] for sample in samples),
+             "cpu_us": statistics.median(sample[size]["cpu_us"] for sample in samples)} for name, samples in ours.items() for size in SIZES]
     return {"rows": rows, "polling": polling.name, "waiting": waiting.name,
-            "client_to_client_us": {spin: statistics.median(samples) for spin, samples in clients.items()}}
+            "theirs_us": {name: {size: statistics.median(times) for size, times in sizes.items()} for name, sizes in theirs.items()}}
 
 
 def show(result):
-    polling, waiting = result["polling"], result["waiting"]
-    print(f"round trips in µs, medians; ratio: ours to {waiting}\n"
-          f"{'bytes':>6} {'verbs':>9} {'CPU':>7} {'TCP':>9} {'CPU':>7} {polling:>18} {waiting:>18} {'ratio':>6}")
+    polling, waiting = (result["theirs_us"][result[which]] for which in ("polling", "waiting"))
+    print(f"medians in µs; ratios to {result['polling']} and {result['waiting']}\n"
+          f"{'':<20} {'bytes':>6} {'one way':>9} {'and back':>9} {'CPU':>7} {'polling':>8} {'waiting':>8}")
     for row in result["rows"]:
-        print(f"{row['size']:>6} {row['verbs_us']:>9.2f} {row['verbs_cpu_us']:>7.2f} {row['tcp_us']:>9.2f} "
-              f"{row['tcp_cpu_us']:>7.2f} {row[polling]:>18.2f} {row[waiting]:>18.2f} {row['verbs_us'] / row[waiting]:>6.2f}")
-    times = result["client_to_client_us"]
-    print(f"client to client and back: {times['never']:.2f} µs, with spin = adaptive {times['adaptive']:.2f} µs")
+        took, size = row["round_trip_us"], row["size"]
+        print(f"{row['name']:<20} {size:>6} {took / 2:>9.2f} {took:>9.2f} {row['cpu_us']:>7.2f} {took / polling[size]:>8.2f} {took / waiting[size]:>8.2f}")
+    for name, times in result["theirs_us"].items():
+        for size, took in times.items():
+            print(f"{name:<20} {size:>6} {took / 2:>9.2f} {took:>9.2f}")
 
 
 def main():
