@@ -248,7 +248,8 @@ bool Election::accept_leader(uint32_t from, uint64_t claimed) {
   if (role_ != Role::kFollower) back_to_follower();
   campaign_at_ = kNever;
   failures_ = 0;
-  leader_ = from;
+  leader_ = followed_ = from;
+  followed_term_ = claimed;
   heard_ = followed_at_ = c_.now;
   told_ = {};
   return true;

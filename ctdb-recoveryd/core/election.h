@@ -38,6 +38,8 @@ class Election {
   // No lease that an earlier leader gave counts from later: a majority followed it when it gave one, and who of that majority
   // has voted for this node said how long it had followed nobody by then.
   TimeNs others_led_until() const { return others_led_until_; }
+  // It led in the term before this one, as this node saw itself. This node leads: nobody else has led since.
+  bool led_before(uint32_t pnn) const { return followed_ == pnn && followed_term_ + 1 == term(); }
   // A leader that others hear and this node does not, and who said so; both CTDB_UNKNOWN_PNN: not heard of any.
   struct Told {
     uint32_t leader = CTDB_UNKNOWN_PNN;
@@ -109,7 +111,9 @@ class Election {
   uint32_t registered_ = CTDB_INVALID_GENERATION;
   Role role_ = Role::kFollower;
   uint32_t leader_ = CTDB_UNKNOWN_PNN;
-  TimeNs heard_ = 0;             // last word of leader_
+  TimeNs heard_ = 0;                      // last word of leader_
+  uint32_t followed_ = CTDB_UNKNOWN_PNN;  // the last leader that was accepted, and its term
+  uint64_t followed_term_ = 0;
   TimeNs campaign_at_ = kNever;  // follower: when to start a trial
   TimeNs give_up_at_ = kNever;   // trial, candidate: when to stop waiting for votes
   TimeNs votes_asked_at_ = 0;

@@ -85,13 +85,20 @@ void Leader::not_wanted(uint32_t pnn, bool unwanted, const std::string& why) {
   if (pnn == c_.pnn() && unwanted) member_.suspend(false, why);
 }
 
+// That it died says nothing of a lease that it got afterwards, when its router was back: from a leader that this node did not
+// hear of, for an attempt that was never decided. It got none if it has answered in this term, of which this node is the only leader,
+// or if it was itself the last leader before.
+bool Leader::proved_gone(uint32_t pnn) const {
+  return c_.proved_gone(pnn) && (peers_[pnn].answered || election_.led_before(pnn));
+}
+
 // A member of the decided generation was not chosen: may the next one be made without it now?
 bool Leader::may_leave(uint32_t pnn) {
   Peer& peer = peers_[pnn];
   const RecoverydTiming& t = c_.timing();
   if (peer.out_since == kNever) peer.out_since = c_.now;
   const bool patient = c_.now >= peer.out_since + t.link_grace;
-  if (lease_over(peer) || c_.proved_gone(pnn)) return true;
+  if (lease_over(peer) || proved_gone(pnn)) return true;
   wait_until(peer.leased + t.member_silence);
   if (!patient) wait_until(peer.out_since + t.link_grace);
   if (!c_.linked(pnn)) return false;    // its router may be dead while store and clients work on

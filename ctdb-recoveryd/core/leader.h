@@ -91,6 +91,7 @@ class Leader {
   bool eligible(uint32_t pnn) const;
   bool awaited(uint32_t pnn);
   bool may_leave(uint32_t pnn);
+  bool proved_gone(uint32_t pnn) const;
   // Its newest answer was written after the last order that made it serve.
   static bool up_to_date(const Peer& peer) {
     return peer.answered && peer.reply.sequence >= peer.may_serve_from;

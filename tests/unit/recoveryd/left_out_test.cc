@@ -172,5 +172,19 @@ TEST(LeftOut, WhoWasFollowedTillNowIsWaitedForTillItsLeaseIsOver) {
   EXPECT_TRUE(world.until([&] { return world.open_together(followers); }, 3 * kSecond));
 }
 
+// A node's router and keeper die and are back. The leader lets it go on; another node has only seen the death when the leader
+// itself dies and it is elected.
+TEST(LeftOut, AProofOfDeathSaysNothingOfALeaseThatTheLeaderBeforeGaveAfterwards) {
+  World world(5, 1, [](RecoverydOptions& options) { options.leader_capability = options.pnn < 2; });
+  ASSERT_TRUE(open(world));
+  const uint32_t leader = world.leader(), next = 1 - leader, back = 4;
+  world.kill(leader);
+  world.cut(next, back);
+  world.run(kMillisecond);
+  world.forge(next, next, Operation::LINK_STATE, LinkState{back, false, 0, true}.encode());
+  ASSERT_TRUE(world.until([&] { return world.open_together({next, 2, 3}); }, 5 * kSecond));
+  EXPECT_TRUE(world.store(back).suspended) << "its lease lasts, and its store serves";
+}
+
 }  // namespace
 }  // namespace ctdb::test
