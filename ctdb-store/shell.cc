@@ -10,6 +10,7 @@
 #include "ctdb-store/backend/tdb_file.h"
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/runtime/data_directory.h"
+#include "libctdbipc/runtime/function_files.h"
 #include "libctdbipc/runtime/log.h"
 #include "libctdbipc/wire/packet.h"
 
@@ -82,7 +83,20 @@ Result<std::unique_ptr<StoreShell>> StoreShell::create(DaemonContext& context) {
   return shell;
 }
 
+Result<void> StoreShell::load_functions() {
+  std::vector<ConfigProblem> problems;
+  check_function_files(context_.config, problems);
+  if (!problems.empty()) return fail(ErrorCode::kRefused, problems.front().format());
+  Result<std::unique_ptr<FunctionPlugins>> loaded = FunctionPlugins::load(context_.config.functions);
+  if (!loaded) return fail(std::move(loaded.error()));
+  functions_ = std::move(*loaded);
+  if (const std::string names = functions_->names(); !names.empty())
+    log_notice("functions of plug-ins: " + names);
+  return {};
+}
+
 Result<void> StoreShell::start() {
+  if (Result<void> loaded = load_functions(); !loaded) return loaded;
   // First, while the process is small and has nothing open.
   Result<std::unique_ptr<LockWorkers>> workers =
       LockWorkers::start(loop_, kLockWorkers,
@@ -146,7 +160,8 @@ Result<void> StoreShell::on_router_up(SetupMessage& reply) {
     options.copies = context_.config.copies;
     options.record_limits = context_.config.record_limits;
     options.first_transaction_id = static_cast<uint64_t>(wall_clock_ns());
-    store_.reset(new Store(options, *files_, *this, commits_.get()));  // only here is this a StoreOutput
+    // Only here is this a StoreOutput.
+    store_.reset(new Store(options, *files_, *this, commits_.get(), functions_.get()));
     if (page_.fence_unfinished()) store_->stop_serving(true, loop_.now());
   }
   ++events_;

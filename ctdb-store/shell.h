@@ -19,6 +19,7 @@
 
 #include "ctdb-store/adopted_clients.h"
 #include "ctdb-store/backend/commit_workers.h"
+#include "ctdb-store/backend/function_plugins.h"
 #include "ctdb-store/backend/lock_workers.h"
 #include "ctdb-store/backend/record_file.h"
 #include "ctdb-store/backend/tdb_file.h"
@@ -37,13 +38,14 @@ namespace ctdb {
 
 class StoreShell : public DaemonShell, StoreOutput {
  public:
-  // Forks the lock workers' spawner. `context` outlives the shell.
+  // Loads plug-ins, and forks the lock workers' spawner. `context` outlives the shell.
   static Result<std::unique_ptr<StoreShell>> create(DaemonContext& context);
   ~StoreShell() override;
 
  private:
   explicit StoreShell(DaemonContext& context);
   Result<void> start();
+  Result<void> load_functions();
 
   // The router's connection
   Result<void> on_router_up(SetupMessage& reply);
@@ -99,6 +101,7 @@ class StoreShell : public DaemonShell, StoreOutput {
   FenceGate gate_;
   KeeperLink keeper_;
   EventLoop::TimerId page_timer_ = 0;
+  std::unique_ptr<FunctionPlugins> functions_;
   std::unique_ptr<LockWorkers> workers_;
   std::unique_ptr<CommitWorkers> commits_;
   std::unique_ptr<RecordFiles> files_;

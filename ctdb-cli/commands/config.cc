@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // config check: what the daemons would say of ctdb.conf and nodes, before one is started or restarted.
 #include "ctdb-cli/command.h"
+#include "libctdbipc/runtime/function_files.h"
 
 namespace ctdb::cli {
 namespace {
@@ -25,7 +26,9 @@ std::string headline(const Result<Config>& config, const std::vector<ConfigProbl
 
 Outcome config_check(const Invocation& invocation) {
   std::vector<ConfigProblem> problems;
-  const Result<Config> config = load_config(invocation.base, problems);
+  Result<Config> config = load_config(invocation.base, problems);
+  if (config) check_function_files(*config, problems);
+  if (any_fatal(problems)) config = fail(ErrorCode::kRefused, "configuration has errors");
   Outcome outcome;
   outcome.report.headline.push_back(headline(config, problems));
   outcome.report.json_field("good", config.has_value());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// record get, put, delete: on one record, brought to this node; add, swap, append: where it is.
+// record get, put, delete: on one record, brought to this node; add, swap, append, call: where it is.
 #include <charconv>
 
 #include "ctdb-cli/connection.h"
@@ -173,6 +173,28 @@ Outcome record_append(const Invocation& invocation) {
   Outcome outcome;
   name_record(invocation, target, outcome.report);
   outcome.report.field("bytes", size);
+  return outcome;
+}
+
+Outcome record_call(const Invocation& invocation) {
+  const std::string argument = invocation.optional("ARGUMENT").value_or("");
+  const std::optional<Bytes> in = bytes_from_argument(argument);
+  if (!in) return failed(Exit::kUsage, wrong_bytes(argument));
+  const std::string& function = invocation.argument("FUNCTION");
+  Target target;
+  if (std::optional<Outcome> trouble = find_target(invocation, target)) return *trouble;
+  ctdb_blob answer{};
+  const int code = ctdb_call_function(target.db, blob(target.key), function.c_str(), blob(*in),
+                                      target.connection->left_ms(), &answer);
+  if (code == CTDB_ERR_INVALID) return failed(Exit::kUsage, "'" + function + "' is no name of a function");
+  if (code != 0 && code != CTDB_ERR_UNEQUAL) return not_done(target, code);
+  Outcome outcome;
+  name_record(invocation, target, outcome.report);
+  outcome.report.json_field("function", function);
+  outcome.report.field("done", code == 0);
+  outcome.report.field("answer",
+                       argument_from_bytes({static_cast<const uint8_t*>(answer.data), answer.size}));
+  if (code != 0) outcome.exit = Exit::kFailed;
   return outcome;
 }
 

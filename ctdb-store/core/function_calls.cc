@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "ctdb-store/core/migration.h"
+#include "ctdb-store/core/named_functions.h"
 #include "ctdb-store/core/record_io.h"
 #include "ctdb-store/core/rules.h"
 #include "libctdbipc/base/hash.h"
@@ -135,7 +136,7 @@ void Migration::run(Activity& activity, Waiting& call) {
   const bool untouched = fingerprint(data) == entry.granted_print;
   call.moves = note_caller(entry, call, untouched);
   call.epoch = ctx_.out.serving_epoch();
-  run_record_function(call.callid, data, call.data, activity.db->record_limit, outcome_);
+  run_function(activity, call, data);
   if (outcome_.status == CTDB_FUNC_STATUS_TOO_BIG) ++ctx_.counts.records_too_large;
   // The mark of a record that may be older stays: the caller has not seen it.
   if (outcome_.changed &&
@@ -152,6 +153,25 @@ void Migration::run(Activity& activity, Waiting& call) {
   call.data.assign(outcome_.result.begin(), outcome_.result.end());
   if (call.kind == Waiting::Kind::kRemoteCall) call.endpoint = 0;
   call.kind = Waiting::Kind::kRan;
+}
+
+void Migration::run_function(Activity& activity, const Waiting& call, ByteView data) {
+  const Database& db = *activity.db;
+  if (call.callid != CTDB_FUNC_NAMED)
+    return run_record_function(call.callid, data, call.data, db.record_limit, outcome_);
+  const std::optional<NamedCall> named = parse_named_call(call.data);
+  if (!named) return refuse_function(outcome_, CTDB_FUNC_STATUS_BAD_ARGUMENT);
+  const NamedFunctions::Input input{db.name, activity.entry->key(), data, named->argument, db.record_limit};
+  if (ctx_.functions == nullptr || !ctx_.functions->run(named->name, input, outcome_)) {
+    return refuse_function(outcome_, CTDB_FUNC_STATUS_NO_FUNCTION,
+                           "node " + std::to_string(ctx_.self) + " has no function '" +
+                               std::string(named->name) + "' ([database] functions of its ctdb.conf)");
+  }
+  if (outcome_.status != CTDB_FUNC_STATUS_FAULT) return;
+  ++ctx_.counts.functions_faulty;
+  if (faulty_functions_.emplace(named->name).second)
+    ctx_.out.log(StoreLog::kError,
+                 std::string(as_text(outcome_.result)) + "; nothing was changed (said once)");
 }
 
 // true: the node of this call has called so often in a row, without that anybody here changed the record, that it had better

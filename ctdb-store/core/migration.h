@@ -14,6 +14,8 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 
@@ -131,6 +133,7 @@ class Migration : public ChainLocks::User {
   // Functions (function_calls.cc).
   bool send_function(Activity& activity);
   void run(Activity& activity, Waiting& call);
+  void run_function(Activity& activity, const Waiting& call, ByteView data);
   static bool note_caller(RecordEntry& entry, const Waiting& call, bool untouched);
   bool answer_function(Activity& activity, Waiting* call);
   void send_answer(const Waiting& call);
@@ -199,6 +202,7 @@ class Migration : public ChainLocks::User {
   };
   std::map<uint32_t, SentFunction> sent_;
   FunctionOutcome outcome_;
+  std::set<std::string> faulty_functions_;  // of plug-ins that are there, told of in the log
   // Questions for a value, by their reqid.
   std::unordered_map<uint32_t, Activity*> asked_;
 };

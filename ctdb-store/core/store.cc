@@ -35,7 +35,8 @@ bool is_recovery_packet(Operation operation) {
 
 class Store::Impl {
  public:
-  Impl(const StoreOptions& options, RecordFiles& files, StoreOutput& output, CommitDisk* disk)
+  Impl(const StoreOptions& options, RecordFiles& files, StoreOutput& output, CommitDisk* disk,
+       NamedFunctions* functions)
       : ctx_(options, files, output),
         migration_(ctx_),
         recovery_(ctx_, migration_),
@@ -46,6 +47,7 @@ class Store::Impl {
         vacuum_(ctx_, migration_),
         file_checks_(ctx_),
         controls_(ctx_, migration_, recovery_, traverse_, commits_.get(), rewrites_, vacuum_) {
+    ctx_.functions = functions;
     take_up_files();
     if (commits_ != nullptr) take_up_persistent();
   }
@@ -501,8 +503,9 @@ void Store::Impl::work(TimeNs now) {
   if (vacuum_.has_work()) vacuum_.work(now);
 }
 
-Store::Store(const StoreOptions& options, RecordFiles& files, StoreOutput& output, CommitDisk* disk)
-    : impl_(std::make_unique<Impl>(options, files, output, disk)) {}
+Store::Store(const StoreOptions& options, RecordFiles& files, StoreOutput& output, CommitDisk* disk,
+             NamedFunctions* functions)
+    : impl_(std::make_unique<Impl>(options, files, output, disk, functions)) {}
 Store::~Store() = default;
 
 void Store::on_router_up(TimeNs) {

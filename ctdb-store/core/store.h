@@ -36,6 +36,8 @@
 
 namespace ctdb {
 
+class NamedFunctions;
+
 enum class StoreLog : uint8_t { kError, kWarning, kInfo };
 
 class StoreOutput {
@@ -122,8 +124,9 @@ struct RecordSight {
 class Store {
  public:
   // `files`, `output` and `disk` outlive the store. Takes up existing files when options.open_generation says so,
-  // persistent databases always. No disk: no persistent and replicated databases.
-  Store(const StoreOptions& options, RecordFiles& files, StoreOutput& output, CommitDisk* disk = nullptr);
+  // persistent databases always. No disk: no persistent and replicated databases. `functions` (of plug-ins) outlives it, too.
+  Store(const StoreOptions& options, RecordFiles& files, StoreOutput& output, CommitDisk* disk = nullptr,
+        NamedFunctions* functions = nullptr);
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;

@@ -105,6 +105,7 @@ struct StoreContext {
   ChainLocks chains;
   Databases databases;
   MoveWatcher* moves = nullptr;
+  NamedFunctions* functions = nullptr;  // of plug-ins
   DeletedRecords deleted;
   uint64_t header_jobs = 0;  // records whose header is to be changed before anything else happens
   uint32_t last_reqid = 0;

@@ -7,6 +7,7 @@
 
 static_assert(CTDB_CALL_ADD == CTDB_FUNC_ADD && CTDB_CALL_COMPARE_AND_SWAP == CTDB_FUNC_COMPARE_AND_SWAP);
 static_assert(CTDB_CALL_APPEND == CTDB_FUNC_APPEND && CTDB_CALL_APPEND_IF == CTDB_FUNC_APPEND_IF);
+static_assert(CTDB_CALL_NAMED == CTDB_FUNC_NAMED);
 
 namespace ctdb {
 namespace {
@@ -23,6 +24,8 @@ int error_of(int32_t status) {
       return CTDB_ERR_OVERFLOW;
     case CTDB_FUNC_STATUS_TOO_BIG:
       return CTDB_ERR_TOO_BIG;
+    case CTDB_FUNC_STATUS_NO_FUNCTION:
+      return CTDB_ERR_NOT_FOUND;
     default:
       return status < 0 ? CTDB_ERR_REMOTE : CTDB_ERR_PROTOCOL;
   }
@@ -36,8 +39,8 @@ int check_function(const ctdb_db* db, ctdb_blob key, size_t in_size, bool in_val
 
 // 1: done here. 0: the record is not here, or the store does it better. Negative: an error.
 int run_here(ctdb_db& db, ctdb_blob key, uint32_t call, ByteView in, Waiter& waiter) {
-  // With copies the store is asked anyway, for the change to be on other nodes.
-  if (db.copies > 1) return 0;
+  // With copies the store is asked anyway, for the change to be on other nodes; plug-ins are the store's.
+  if (db.copies > 1 || call == CTDB_FUNC_NAMED) return 0;
   ctdb_client& client = *db.client;
   ctdb_record* record = nullptr;
   int error = ctdb_fetch_lock(&db, key, 0, &record);
@@ -122,6 +125,20 @@ void swap_step(ctdb_client& client, Request& request, const Answer& answer) {
   const int error = error_of(client, answer);
   client.requests.release(request);
   user(&client, error, error == CTDB_ERR_UNEQUAL ? blob(answer.data) : ctdb_blob{nullptr, 0}, user_data);
+}
+
+void named_step(ctdb_client& client, Request& request, const Answer& answer) {
+  const auto user = reinterpret_cast<ctdb_function_fn>(request.user);
+  void* user_data = request.user_data;
+  const int error = error_of(client, answer);
+  client.requests.release(request);
+  const bool says = error == 0 || error == CTDB_ERR_UNEQUAL;
+  user(&client, error, says ? blob(answer.data) : ctdb_blob{nullptr, 0}, user_data);
+}
+
+int check_named(const ctdb_db* db, ctdb_blob key, const char* name, ctdb_blob argument) {
+  const bool good = name != nullptr && is_function_name(name) && valid(argument);
+  return check_function(db, key, sizeof(uint32_t) + kFunctionNameBytesMax + argument.size, good);
 }
 
 template <typename User>
@@ -214,6 +231,27 @@ int ctdb_append_if(ctdb_db* db, ctdb_blob key, uint64_t size_now, ctdb_blob data
     if (error != 0 && error != CTDB_ERR_UNEQUAL) return error;
     const int malformed = ctdb::number_in(db->client->answer_data, size);
     return malformed != 0 ? malformed : error;
+  });
+}
+
+int ctdb_call_function(ctdb_db* db, ctdb_blob key, const char* name, ctdb_blob argument, int timeout_ms,
+                       ctdb_blob* answer) {
+  return ctdb::guarded([&]() -> int {
+    if (const int error = ctdb::check_named(db, key, name, argument); error != 0) return error;
+    const ctdb::Bytes in = ctdb::encode_named_call({name, ctdb::view(argument)});
+    const int error = ctdb::run(db, key, CTDB_FUNC_NAMED, in, timeout_ms);
+    const bool says = error == 0 || error == CTDB_ERR_UNEQUAL;
+    if (says && answer != nullptr) *answer = ctdb::blob(db->client->answer_data);
+    return error;
+  });
+}
+
+int ctdb_call_function_send(ctdb_db* db, ctdb_blob key, const char* name, ctdb_blob argument,
+                            ctdb_function_fn done, void* private_data, uint32_t* id) {
+  return ctdb::guarded([&]() -> int {
+    if (const int error = ctdb::check_named(db, key, name, argument); error != 0) return error;
+    const ctdb::Bytes in = ctdb::encode_named_call({name, ctdb::view(argument)});
+    return ctdb::send(db, key, CTDB_FUNC_NAMED, in, ctdb::named_step, done, private_data, id);
   });
 }
 

@@ -442,6 +442,14 @@ CTDB_API int ctdb_append(ctdb_db* db, ctdb_blob key, ctdb_blob data, int timeout
 CTDB_API int ctdb_append_if(ctdb_db* db, ctdb_blob key, uint64_t size_now, ctdb_blob data, int timeout_ms,
                             uint64_t* size);
 
+/* Runs the function `name` of a plug-in that the stores have loaded (ctdb_function.h, "[database] functions" of ctdb.conf). Always by the
+ * store, also for a record that is here: with timeout_ms 0 it is CTDB_ERR_TIMEOUT. *answer (may be NULL) is what the function says, a loan
+ * until the next call on the client. Errors: CTDB_ERR_NOT_FOUND (the node that has the record has no function of that name),
+ * CTDB_ERR_UNEQUAL (its condition does not hold; then *answer is written, too), CTDB_ERR_REMOTE (it refused, or broke its contract;
+ * ctdb_error_text() says why), CTDB_ERR_INVALID (also a name that is not 1 to 64 letters, digits, - _ .). */
+CTDB_API int ctdb_call_function(ctdb_db* db, ctdb_blob key, const char* name, ctdb_blob argument,
+                                int timeout_ms, ctdb_blob* answer);
+
 /* The same for event loops. `error` is one of the errors above; value, current and size are what the blocking functions
  * write, and 0 or empty where they write nothing. CTDB_ERR_DISCONNECTED: the function was not run. */
 typedef void (*ctdb_add_fn)(ctdb_client* client, int error, int64_t value, void* private_data);
@@ -456,17 +464,24 @@ CTDB_API int ctdb_append_send(ctdb_db* db, ctdb_blob key, ctdb_blob data, ctdb_a
 CTDB_API int ctdb_append_if_send(ctdb_db* db, ctdb_blob key, uint64_t size_now, ctdb_blob data,
                                  ctdb_append_fn done, void* private_data, uint32_t* id);
 
+typedef void (*ctdb_function_fn)(ctdb_client* client, int error, ctdb_blob answer, void* private_data);
+CTDB_API int ctdb_call_function_send(ctdb_db* db, ctdb_blob key, const char* name, ctdb_blob argument,
+                                     ctdb_function_fn done, void* private_data, uint32_t* id);
+
 /* Their numbers for ctdb_request(), which runs them in the same way. Numbers are little endian.
  *   CTDB_CALL_ADD               argument: i64 amount                             result: i64 value afterwards
  *   CTDB_CALL_COMPARE_AND_SWAP  u32 size of what is expected, that, what is wanted       status 1: the record as it is
  *   CTDB_CALL_APPEND            the data                                         u64 size afterwards
  *   CTDB_CALL_APPEND_IF         u64 size the record must have, the data          u64 size afterwards; status 1: as it is
+ *   CTDB_CALL_NAMED             u32 size of the name, the name, its argument     its answer; status 1: its answer
  * reply->status: 0 done, 1 the condition does not hold, negative: nothing was done and reply->text says why (-1 refused, -2 no such
- * function, -3 malformed argument, -4 no counter, -5 overflow, -6 too big). CTDB_ERR_UNKNOWN is returned as an error. */
+ * function, -3 malformed argument, -4 no counter, -5 overflow, -6 too big, -8 refused by a plug-in's
+ * function, -9 such a function broke its contract). CTDB_ERR_UNKNOWN is returned as an error. */
 #define CTDB_CALL_ADD 0xFF000020u
 #define CTDB_CALL_COMPARE_AND_SWAP 0xFF000021u
 #define CTDB_CALL_APPEND 0xFF000022u
 #define CTDB_CALL_APPEND_IF 0xFF000023u
+#define CTDB_CALL_NAMED 0xFF000024u
 
 /* ---- Messages -------------------------------------------------------------------------------------------------- */
 

@@ -193,6 +193,17 @@ std::string set_record_limit(Config& config, const std::string& value) {
   return "";
 }
 
+std::string set_functions(Config& config, const std::string& value) {
+  std::istringstream words(value);
+  for (std::string word; words >> word;) {
+    if (word[0] != '/') return "'" + word.substr(0, 64) + "' is no absolute path|begin it with /";
+    if (std::ranges::find(config.functions, word) != config.functions.end())
+      return "'" + word.substr(0, 64) + "' is named twice|remove one of the two";
+    config.functions.push_back(word);
+  }
+  return "";
+}
+
 std::string set_transport(Config&, const std::string& value) {
   return value == "tcp" ? "" : "transport '" + value + "' is not supported|write tcp";
 }
@@ -217,6 +228,7 @@ const std::map<std::string, Setter>& options() {
       {"database/state database directory", text_option(&Config::state_directory)},
       {"database/copies", set_copies},
       {"database/record limit", set_record_limit},
+      {"database/functions", set_functions},
       {"database/vacuum interval", seconds_option(&Config::vacuum_interval)},
       {"database/tdb mutexes", bool_option(&Config::tdb_mutexes)},
       {"legacy/lmaster capability", bool_option(&Config::lmaster_capability)},

@@ -59,6 +59,7 @@ struct Config {
   uint32_t vacuum_interval = 10;  // "vacuum interval" (ours): seconds that deleted records rest; 0: they stay
   std::vector<CopiesRule> copies;  // "copies" (ours): of the records of volatile databases, by name
   std::vector<RecordLimitRule> record_limits;  // "record limit" (ours): bytes of a value, by name
+  std::vector<std::string> functions;          // "functions" (ours): plug-ins of the store, absolute paths
   // [legacy]
   bool lmaster_capability = true;
   bool start_as_stopped = false;

@@ -52,6 +52,7 @@ std::vector<std::string> changed_options(const Config& before, const Config& now
   compare("client grace", before.client_grace, now.client_grace);
   compare("vacuum interval", before.vacuum_interval, now.vacuum_interval);
   compare("copies", before.copies, now.copies);
+  compare("functions", before.functions, now.functions);
   compare("record limit", before.record_limits, now.record_limits);
   return names;
 }

@@ -67,6 +67,8 @@
 #define CTDB_FUNC_COMPARE_AND_SWAP 0xFF000021u
 #define CTDB_FUNC_APPEND 0xFF000022u
 #define CTDB_FUNC_APPEND_IF 0xFF000023u
+/* A function of a plug-in. Data: u32 size, its name, its own argument. */
+#define CTDB_FUNC_NAMED 0xFF000024u
 #define CTDB_FUNC_FIRST_CHANGING CTDB_FUNC_ADD
 #define CTDB_FUNC_LAST_CHANGING 0xFF00002Fu
 /* Status of their REPLY_CALL. When it is negative nothing was changed, but for UNKNOWN, and the data are an English text. */
@@ -79,6 +81,8 @@
 #define CTDB_FUNC_STATUS_OVERFLOW -5
 #define CTDB_FUNC_STATUS_TOO_BIG -6
 #define CTDB_FUNC_STATUS_UNKNOWN -7 /* it may have been done or not */
+#define CTDB_FUNC_STATUS_FAILED -8  /* the function of a plug-in refused; the text is its own */
+#define CTDB_FUNC_STATUS_FAULT -9   /* the function of a plug-in broke its contract */
 
 /* Control flags, §4.7 */
 #define CTDB_CONTROL_NOREPLY 0x1u

@@ -83,11 +83,39 @@ void append_if(ByteView data, ByteView argument, size_t value_bytes_max, Functio
 }  // namespace
 
 void refuse_function(FunctionOutcome& outcome, int32_t status) {
+  refuse_function(outcome, status, text_of(status));
+}
+
+void refuse_function(FunctionOutcome& outcome, int32_t status, std::string_view text) {
   outcome.status = status;
   outcome.changed = false;
   outcome.value.clear();
-  const ByteView text = as_bytes(text_of(status));
-  outcome.result.assign(text.begin(), text.end());
+  outcome.result = to_bytes(as_bytes(text));
+}
+
+bool is_function_name(std::string_view name) {
+  const auto fits = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  };
+  return !name.empty() && name.size() <= kFunctionNameBytesMax && std::ranges::all_of(name, fits);
+}
+
+Bytes encode_named_call(const NamedCall& call) {
+  Bytes bytes;
+  bytes.reserve(sizeof(uint32_t) + call.name.size() + call.argument.size());
+  Writer writer(bytes);
+  writer.counted_bytes(as_bytes(call.name));
+  writer.bytes(call.argument);
+  return bytes;
+}
+
+std::optional<NamedCall> parse_named_call(ByteView bytes) {
+  Reader reader(bytes);
+  const std::string_view name = as_text(reader.counted_bytes());
+  const ByteView argument = reader.bytes(reader.left());
+  if (!reader.done() || !is_function_name(name)) return std::nullopt;
+  return NamedCall{name, argument};
 }
 
 void run_record_function(uint32_t callid, ByteView data, ByteView argument, size_t value_bytes_max,

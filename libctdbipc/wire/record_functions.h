@@ -9,13 +9,17 @@
 //   COMPARE_AND_SWAP  u32 size, expected data, new data     -                         the data as they are
 //   APPEND            data                                  u64 size afterwards       -
 //   APPEND_IF         u64 size it must have now, data       u64 size afterwards       u64 size now
+//   NAMED             u32 size, name, argument of its own   its own                    its own
 //
+// NAMED: a function of a plug-in of the store; only stores run them (ctdb_function.h).
 // ADD: the record is an i64, one that is empty counts as 0; a sum that does not fit is refused, for a counter that wraps
 // silently is wrong without anybody knowing. With amount 0 it reads the counter.
 #ifndef LIBCTDBIPC_WIRE_RECORD_FUNCTIONS_H_
 #define LIBCTDBIPC_WIRE_RECORD_FUNCTIONS_H_
 
 #include <cstdint>
+#include <optional>
+#include <string_view>
 
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/base/limits.h"
@@ -40,8 +44,23 @@ inline constexpr bool is_changing_function(uint32_t callid) {
 void run_record_function(uint32_t callid, ByteView data, ByteView argument, size_t value_bytes_max,
                          FunctionOutcome& outcome);
 
-// A status with the text that belongs to it, and no change.
+// A status with the text that belongs to it, or `text`, and no change.
 void refuse_function(FunctionOutcome& outcome, int32_t status);
+void refuse_function(FunctionOutcome& outcome, int32_t status, std::string_view text);
+
+// ---- the argument of NAMED ----
+
+inline constexpr size_t kFunctionNameBytesMax = 64;
+// 1 to that many letters, digits, - _ and .
+bool is_function_name(std::string_view name);
+
+struct NamedCall {
+  std::string_view name;
+  ByteView argument;
+};
+Bytes encode_named_call(const NamedCall& call);
+// nullopt: malformed.
+std::optional<NamedCall> parse_named_call(ByteView bytes);
 
 }  // namespace ctdb
 

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "libctdbipc/wire/reader.h"
+#include "libctdbipc/wire/record_functions.h"
 #include "tests/golden/describe.h"
 #include "tests/golden/own_samples.h"
 
@@ -61,8 +62,11 @@ void write_functions(const std::string& directory) {
   call("compare_and_swap", CTDB_FUNC_COMPARE_AND_SWAP, swap);
   call("append", CTDB_FUNC_APPEND, to_bytes(as_bytes("more")));
   call("append_if", CTDB_FUNC_APPEND_IF, append_if);
+  call("named", CTDB_FUNC_NAMED, encode_named_call({"keep-larger", amount}));
   answer("done", CTDB_FUNC_ADD, CTDB_FUNC_STATUS_DONE, amount);
   answer("unequal", CTDB_FUNC_COMPARE_AND_SWAP, CTDB_FUNC_STATUS_UNEQUAL, to_bytes(as_bytes("current")));
+  answer("failed", CTDB_FUNC_NAMED, CTDB_FUNC_STATUS_FAILED,
+         to_bytes(as_bytes("record and argument must have 8 bytes")));
   answer("unknown", CTDB_FUNC_APPEND_IF, CTDB_FUNC_STATUS_UNKNOWN,
          to_bytes(as_bytes("nobody knows whether the function was run")));
 }

@@ -40,7 +40,7 @@ class CompletionTest(unittest.TestCase):
     def test_nouns_and_verbs(self):
         self.assertIn("status", self.words(""))
         self.assertEqual(self.words("rec"), ["recovery", "record"])
-        self.assertEqual(self.words("record", ""), ["get", "put", "delete", "add", "swap", "append"])
+        self.assertEqual(self.words("record", ""), ["get", "put", "delete", "add", "swap", "append", "call"])
         self.assertEqual(self.words("-o", "json", "record", "g"), ["get"])
 
     def test_options(self):

@@ -208,6 +208,10 @@ void FakeDaemons::serve_function(uint32_t reqid, const ReqCall& call) {
   Bytes value = get_record(call.key);
   if (value.size() < CTDB_RECORD_HEADER_SIZE) value.assign(CTDB_RECORD_HEADER_SIZE, 0);
   FunctionOutcome outcome;
+  // The only one of a plug-in: it answers with its argument.
+  if (const auto named = parse_named_call(call.data);
+      call.callid == CTDB_FUNC_NAMED && named && named->name == "echo")
+    return reply_call(reqid, named->argument.empty() ? CTDB_FUNC_STATUS_UNEQUAL : 0, named->argument);
   run_record_function(call.callid, ByteView(value).subspan(CTDB_RECORD_HEADER_SIZE), call.data, record_limit,
                       outcome);
   if (outcome.changed) put_record(call.key, kOtherPnn, outcome.value);

@@ -55,6 +55,27 @@ void note_reply(ctdb_client*, const ctdb_reply* reply, void* data) {
   *done = {done->calls + 1, reply->error, reply->status, reply->text};
 }
 
+TEST_F(FunctionsTest, OfAPluginAreTheStoresAlsoWhenTheRecordIsHere) {
+  start_attached();
+  take("k");
+  ctdb_blob answer{};
+  EXPECT_EQ(ctdb_call_function(db, blob_of("k"), "echo", blob_of("hello"), kPatience, &answer), 0);
+  EXPECT_EQ(text_of(answer), "hello");
+  EXPECT_EQ(functions(), 1u);
+  EXPECT_EQ(ctdb_call_function(db, blob_of("k"), "echo", {}, kPatience, &answer), CTDB_ERR_UNEQUAL);
+  EXPECT_EQ(ctdb_call_function(db, blob_of("k"), "echo", blob_of("x"), 0, &answer), CTDB_ERR_TIMEOUT);
+  EXPECT_EQ(ctdb_call_function(db, blob_of("k"), "other", {}, kPatience, nullptr), CTDB_ERR_NOT_FOUND);
+  EXPECT_STREQ(ctdb_error_text(client), "there is no such function");
+  for (const char* name : {"", "a b", static_cast<const char*>(nullptr)})
+    EXPECT_EQ(ctdb_call_function(db, blob_of("k"), name, {}, kPatience, &answer), CTDB_ERR_INVALID);
+  Done done;
+  ASSERT_EQ(ctdb_call_function_send(db, blob_of("k"), "echo", blob_of("later"), note_current, &done, nullptr),
+            0);
+  ASSERT_TRUE(loop_until([&] { return done.calls == 1; }));
+  EXPECT_EQ(done.error, 0);
+  EXPECT_EQ(done.text, "later");
+}
+
 TEST_F(FunctionsTest, AddWhereTheRecordIs) {
   start_attached();
   int64_t value = 0;

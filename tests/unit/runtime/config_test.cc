@@ -57,7 +57,7 @@ TEST(Config, EveryOptionIsRead) {
       "leader capability = false\nquorum = none\nport = 4380\nspin = adaptive\ntransport = tcp\n"
       "[database]\nvolatile database directory = /v\npersistent database directory = /p\n"
       "state database directory = /s\ntdb mutexes = no\nvacuum interval = 7\ncopies = smbXsrv_*=2\t*.tdb=3\n"
-      "record limit = a.tdb=8K b=5000 1M\n"
+      "record limit = a.tdb=8K b=5000 1M\nfunctions = /lib/a.so /lib/b.so\n"
       "[legacy]\nlmaster capability = 0\nstart as stopped = yes\nstart as disabled = TRUE\n"
       "[logging]\nlocation = file:/var/log/x\nlog level = DEBUG\n"
       "[ipc]\nrun directory = /r\nsocket = /r/c\nsetup socket = /r/s\n"
@@ -67,6 +67,7 @@ TEST(Config, EveryOptionIsRead) {
   const Config& c = parsed.config;
   EXPECT_EQ(c.copies, (std::vector<CopiesRule>{{"smbXsrv_*", 2}, {"*.tdb", 3}}));
   EXPECT_EQ(c.record_limits, (std::vector<RecordLimitRule>{{"a.tdb", 8192}, {"b", 5000}, {"*", 1u << 20}}));
+  EXPECT_EQ(c.functions, (std::vector<std::string>{"/lib/a.so", "/lib/b.so"}));
   EXPECT_EQ(c.vacuum_interval, 7u);
   EXPECT_EQ(c.cluster_name, "one");
   EXPECT_EQ(c.node_address, "10.0.0.1");
@@ -172,6 +173,8 @@ TEST(Config, EachProblemNamesFileLineAndRemedy) {
        "15M)\n"},
       {"[database]\nrecord limit = M\n",
        "c:2: 'M' is no record limit (write SIZE or NAME=SIZE, a size being bytes, K or M, from 4K to 15M)\n"},
+      {"[database]\nfunctions = /lib/a.so b.so\n", "c:2: 'b.so' is no absolute path (begin it with /)\n"},
+      {"[database]\nfunctions = /a.so /a.so\n", "c:2: '/a.so' is named twice (remove one of the two)\n"},
       {"[cluster]\ntransport = ib\n", "c:2: transport 'ib' is not supported (write tcp)\n"},
       {"[cluster]\nnodes list = !cmd\n", "c:2: a command as nodes list is not supported (name a file)\n"},
       {"[cluster]\nleader capability = maybe\n", "c:2: 'maybe' is not a boolean (write true or false)\n"},

@@ -36,7 +36,7 @@ void World::start(uint32_t pnn, uint32_t open_generation, StoreOptions options) 
   options.pnn = pnn;
   options.open_generation = open_generation;
   options.vacuum_interval = vacuum_;
-  n.store = std::make_unique<Store>(options, n.files, n, &n.disk);
+  n.store = std::make_unique<Store>(options, n.files, n, &n.disk, n.functions);
   n.store->on_router_up(now_);
 }
 

@@ -15,6 +15,7 @@
 
 #include "ctdb-store/backend/memory_disk.h"
 #include "ctdb-store/backend/memory_file.h"
+#include "ctdb-store/core/named_functions.h"
 #include "ctdb-store/core/store.h"
 #include "libctdbipc/base/hash.h"
 #include "libctdbipc/wire/operations.h"
@@ -68,6 +69,7 @@ class Node : public StoreOutput {
   MemoryFiles files;
   MemoryDisk disk{files};
   bool disk_stands_still = false;
+  NamedFunctions* functions = nullptr;  // of the next store
   std::unique_ptr<Store> store;
   std::deque<Sent> outbox;
   std::map<uint64_t, Bytes> tickets;  // what lock workers are asked for

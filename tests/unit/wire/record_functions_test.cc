@@ -141,6 +141,26 @@ TEST_F(RecordFunctions, NothingGrowsBeyondTheLimitOfItsDatabase) {
   EXPECT_EQ(text(), "small");
 }
 
+TEST(NamedCalls, AreTheirNameAndTheirArgument) {
+  const Bytes bytes = encode_named_call({"keep-larger", as_bytes("argument")});
+  const std::optional<NamedCall> call = parse_named_call(bytes);
+  ASSERT_TRUE(call);
+  EXPECT_EQ(call->name, "keep-larger");
+  EXPECT_EQ(as_text(call->argument), "argument");
+  for (size_t size = 0; size < 4 + call->name.size(); ++size)
+    EXPECT_FALSE(parse_named_call(ByteView(bytes).first(size))) << size;
+}
+
+TEST(NamedCalls, NamesAreShortWords) {
+  EXPECT_TRUE(is_function_name("Keep_larger-2.0"));
+  EXPECT_TRUE(is_function_name(std::string(kFunctionNameBytesMax, 'x')));
+  for (const std::string& name : {std::string(), std::string("a b"), std::string("a/b"), std::string(1, '\0'),
+                                  std::string(kFunctionNameBytesMax + 1, 'x')}) {
+    EXPECT_FALSE(is_function_name(name)) << name;
+    EXPECT_FALSE(parse_named_call(encode_named_call({name, {}}))) << name;
+  }
+}
+
 TEST_F(RecordFunctions, RefusesMalformedArguments) {
   const Bytes short_one(7, 0), long_one(9, 0);
   for (const ByteView argument : {ByteView(), ByteView(short_one), ByteView(long_one)})
