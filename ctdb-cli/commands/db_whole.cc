@@ -115,6 +115,27 @@ class Rewriting {
   bool frozen_ = false;
 };
 
+// Of a database that is everywhere: the one transaction that may be open on it, from before the first step until after the last. So
+// none that was begun on what was there is committed on what is there then, and none comes between the parts of a large restore.
+class OnlyTransaction {
+ public:
+  OnlyTransaction() = default;
+  ~OnlyTransaction() { ctdb_transaction_cancel(transaction_); }
+  OnlyTransaction(const OnlyTransaction&) = delete;
+  OnlyTransaction& operator=(const OnlyTransaction&) = delete;
+
+  Result<void> start(Connection& connection, ctdb_db* db, const std::string& name, uint8_t flags) {
+    if ((flags & (CTDB_DB_PERSISTENT | CTDB_DB_REPLICATED)) == 0) return {};
+    const int code = ctdb_transaction_start(db, connection.left_ms(), &transaction_);
+    if (code == 0) return {};
+    const char* what = code == CTDB_ERR_TIMEOUT ? ", a program's transaction is open for all that time" : "";
+    return fail(connection.error(code, name + what));
+  }
+
+ private:
+  ctdb_transaction* transaction_ = nullptr;
+};
+
 uint32_t attach_flags(uint8_t flags) {
   if ((flags & CTDB_DB_PERSISTENT) != 0) return CTDB_ATTACH_PERSISTENT;
   return (flags & CTDB_DB_REPLICATED) != 0 ? CTDB_ATTACH_REPLICATED : 0;
@@ -135,6 +156,11 @@ Outcome db_wipe(const Invocation& invocation) {
   if (!connection) return failed(connection.error());
   const Result<Database> database = find_database(**connection, invocation.argument("DB"));
   if (!database) return failed(database.error());
+  const Result<ctdb_db*> db = (*connection)->attach(database->name, attach_flags(database->flags));
+  if (!db) return failed(db.error());
+  OnlyTransaction only;
+  if (Result<void> alone = only.start(**connection, *db, database->name, database->flags); !alone)
+    return failed(alone.error());
   Rewriting rewriting(**connection, database->id);
   if (Result<void> begun = rewriting.begin(); !begun) return failed(begun.error());
   if (Result<void> done = rewriting.commit(); !done) return failed(done.error());
@@ -175,6 +201,9 @@ Outcome db_restore(const Invocation& invocation) {
   if (!db) return failed(db.error());
   uint32_t id = 0;
   if (const int code = ctdb_db_id(*db, &id); code != 0) return failed((*connection)->error(code, name));
+  OnlyTransaction only;
+  if (Result<void> alone = only.start(**connection, *db, name, backup->flags); !alone)
+    return failed(alone.error());
   Rewriting rewriting(**connection, id);
   if (Result<void> begun = rewriting.begin(); !begun) return failed(begun.error());
   if (Result<void> pushed = rewriting.push(*backup); !pushed) return failed(pushed.error());

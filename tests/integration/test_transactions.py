@@ -90,6 +90,26 @@ class TogetherTest(TransactionsCase):
             self.assertEqual(self.finish(open_one), "+ 1\n")
             self.assertEqual(sorted(self.finish(other) for other in others), ["+ 2\n", "+ 3\n", "+ 4\n"])
 
+    def test_a_database_is_restored_or_wiped_when_no_transaction_is_open(self):
+        """What one was begun on is what it is committed on."""
+        self.finish(self.start(0, "native", "restored", 1, name="whole.tdb"))
+        file = os.path.join(self.directory.name, "restored")
+        node = self.cluster.nodes[1]
+        self.assertEqual(node.cli("db", "backup", "whole.tdb", file).returncode, 0)
+        for api in ("native", "classic"):
+            for command in (["db", "restore", file], ["db", "wipe", "whole.tdb"]):
+                with self.subTest(api=api, command=command):
+                    self.assertEqual(node.cli("db", "restore", file).returncode, 0)
+                    open_one = self.start(0, api, "restored", 1, name="whole.tdb", hold=1)
+                    self.assertEqual(open_one.stdout.readline(), "open\n")
+                    done = node.cli("--timeout", "1", *command)
+                    self.assertEqual(done.returncode, 3, done.stdout)
+                    self.assertIn("transaction is open", done.stderr)
+                    self.assertEqual(self.finish(open_one), "+ 2\n")
+                    self.assertEqual(node.cli(*command).returncode, 0)
+                    left = 0 if command[1] == "wipe" else 1
+                    self.assertEqual(self.finish(self.start(2, "native", "restored", 1, name="whole.tdb")), f"+ {left + 1}\n")
+
     def test_one_that_dies_with_an_open_transaction_blocks_nobody(self):
         for api in ("native", "classic"):
             victim = self.start(0, api, f"dead-{api}", 1, hold=1)
