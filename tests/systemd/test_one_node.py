@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The life of one node under systemd: boot without its address, readiness, load while its daemons are killed and
 stopped, reload, mistakes, crash loops, the end."""
+import json
+import os
+import shutil
 import signal
 import unittest
 
 from machine import Machine, wait_until
 from node import DAEMONS, Node
+from root import BUILD
 
 ADDRESS = "10.1.0.1"
 
@@ -60,6 +64,19 @@ class OneNodeTest(unittest.TestCase):
         for daemon in DAEMONS:
             user = self.machine.run("ps", "-o", "user:32=", "-p", str(self.node.pid(daemon))).strip()
             self.assertEqual(user, f"ctdb-{daemon}")
+
+    def test_functions_of_a_plugin(self):
+        """Loaded inside the store's sandbox: its own users, a system it cannot write, no memory both writable and executable."""
+        plugin = "/usr/local/lib/ctdb-example-functions.so"
+        inside = self.machine.seen_from_here(plugin)
+        os.makedirs(os.path.dirname(inside), exist_ok=True)
+        shutil.copy(os.path.join(BUILD, "examples", "example_functions.so"), inside)
+        self.configure(f"[database]\nfunctions = {plugin}\n")
+        self.start()
+        self.node.cli("record", "append", "jobs.tdb", "queue", "line")
+        said = json.loads(self.node.cli("-o", "json", "record", "call", "jobs.tdb", "queue", "take-line"))
+        self.assertEqual((said["done"], said["answer"]), (True, "line"))
+        self.assertIn("functions of plug-ins: keep-larger, take-line", self.machine.journal("-u", "ctdb-store.service"))
 
     def test_a_killed_store_takes_its_records_up_again(self):
         self.start()
