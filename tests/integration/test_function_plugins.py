@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import unittest
 
-from support import BIN, BUILD, start_cluster
+from support import BIN, BUILD, start_cluster, wait_until
 
 EXAMPLE = os.path.join(BUILD, "examples", "example_functions.so")
 BAD = os.path.join(BUILD, "examples", "bad_functions.so")
@@ -101,8 +101,8 @@ class PluginsTest(unittest.TestCase):
             self.assertIn(f"function '{name}' broke its contract", json.dumps(said))
             self.assertIn(text, json.dumps(said))
         self.assertEqual(self.cli(2, "record", "get", "lies.tdb", "k")["value"], "as it was")
-        faults = sum(self.cli(node, "stats")["counters"]["store_functions_faulty"] for node in range(3))
-        self.assertEqual(faults, 3)
+        wait_until(lambda: sum(self.cli(node, "stats")["counters"]["store_functions_faulty"] for node in range(3)) == 3,
+                   "all three are counted")
 
 
 if __name__ == "__main__":
