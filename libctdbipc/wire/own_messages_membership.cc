@@ -9,6 +9,9 @@
 namespace ctdb {
 namespace {
 
+// Of a message about a cluster of some nodes; encoded after every event.
+constexpr size_t kUsualBytes = 256;
+
 void put_state(Writer& w, const ClusterState& s) {
   w.u32(s.generation);
   w.u32(s.recovery_mode);
@@ -64,6 +67,7 @@ std::vector<LeftOut> take_left_out(Reader& r) {
 
 Bytes ClusterState::encode() const {
   Bytes out;
+  out.reserve(kUsualBytes);
   Writer w(out);
   put_state(w, *this);
   return out;
@@ -116,6 +120,7 @@ std::optional<VoteReply> VoteReply::decode(ByteView payload) {
 
 Bytes Heartbeat::encode() const {
   Bytes out;
+  out.reserve(kUsualBytes);
   Writer w(out);
   w.u64(term);
   w.u64(sequence);
@@ -141,6 +146,7 @@ std::optional<Heartbeat> Heartbeat::decode(ByteView payload) {
 
 Bytes HeartbeatReply::encode() const {
   Bytes out;
+  out.reserve(kUsualBytes);
   Writer w(out);
   w.u64(term);
   w.u64(sequence);

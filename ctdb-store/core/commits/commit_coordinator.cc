@@ -110,7 +110,7 @@ CommitCoordinator::Follower* CommitCoordinator::follower(uint32_t pnn) {
 }
 
 LogPosition CommitCoordinator::least(LogPosition Follower::*position) const {
-  return std::ranges::min(followers_, {}, position).*position;
+  return (*std::ranges::min_element(followers_, {}, position)).*position;
 }
 
 void CommitCoordinator::appended(uint32_t from, const CommitAppended& message, TimeNs now) {

@@ -12,7 +12,7 @@ Bytes Value::encode(VersionId version, const std::vector<uint64_t>& counters, si
   Writer w(data);
   w.u64(version);
   for (uint64_t counter : counters) w.u64(counter);
-  for (size_t i = 0; i < padding; ++i) w.u8(static_cast<uint8_t>(version + i));
+  for (size_t i = 0; i < padding; ++i) data.push_back(static_cast<uint8_t>(version + i));
   return data;
 }
 
