@@ -78,6 +78,7 @@ void AdoptedClients::on_connection_packet(uint32_t endpoint, MutableBytes packet
   const bool call = read_header(packet).operation == static_cast<uint32_t>(Operation::REQ_CALL);
   if (call && parse_req_call(packet)) return take_call(endpoint, client, packet);
   lose_patience(client);
+  ++client.to_router;
   handlers_.to_router({endpoint, connection_flags(ConnectionFrame::kPacket, client.hand_over)}, packet);
 }
 
@@ -162,6 +163,17 @@ void AdoptedClients::set_pause() {
   if (pause == paused_) return;
   paused_ = pause;
   connections_.pause(pause);
+}
+
+std::optional<AdoptedClients::Sight> AdoptedClients::sight(uint32_t endpoint, uint16_t hand_over) const {
+  const auto found = clients_.find(endpoint);
+  if (found == clients_.end() || !connections_.between_packets(endpoint)) return std::nullopt;
+  const Client& client = found->second;
+  const bool one_call = client.calls == 1 && client.call_kept;
+  if (client.hand_over != hand_over || (client.calls > 0 && !one_call)) return std::nullopt;
+  Sight sight{client.to_router, client.to_write, {}};
+  if (one_call) sight.call = ByteView(client.slot->call).first(client.slot->call_bytes);
+  return sight;
 }
 
 void AdoptedClients::drop_all() {

@@ -12,6 +12,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -40,6 +41,7 @@ class AdoptedClients : ClassicConnections::Owner {
   void on_router_frame(FrameInfo info, ByteView packet);
   // The core's answer to a call. false: no adopted client has this id.
   bool answer(uint32_t endpoint, ByteView packet);
+  void write() { connections_.flush(); }
   // At the end of each turn: writes, and says what has become of the connections that moved.
   void flush();
   // No connection is read while `hold`: the store has enough to do.
@@ -47,7 +49,15 @@ class AdoptedClients : ClassicConnections::Owner {
     held_ = hold;
     set_pause();
   }
-  // The router is gone, and so are the clients.
+  // A client between two packets: what went both ways in this hand-over, and the one unanswered call, a loan.
+  struct Sight {
+    uint64_t to_router = 0, from_router = 0;
+    ByteView call;
+  };
+  bool has(uint32_t endpoint) const { return clients_.contains(endpoint); }
+  // nullopt: it is in the middle of something, or not in this hand-over.
+  std::optional<Sight> sight(uint32_t endpoint, uint16_t hand_over) const;
+  // The router is gone, and so are the clients that kept_clients.h has not.
   void drop_all();
   size_t size() const { return connections_.size(); }
 
@@ -56,6 +66,7 @@ class AdoptedClients : ClassicConnections::Owner {
     ConnectionSlot* slot = nullptr;
     uint16_t hand_over = 0;
     uint64_t to_write = 0;   // packets of the router, all
+    uint64_t to_router = 0;  // the client's, all but calls
     uint32_t calls = 0;      // unanswered
     bool call_kept = false;  // the only one of them is in the slot
     bool touched = false;    // in touched_

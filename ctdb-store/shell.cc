@@ -69,7 +69,8 @@ StoreShell::StoreShell(DaemonContext& context)
             {[this](SetupMessage& reply) { return on_router_up(reply); },
              [this](SetupMessage& message) { on_setup_message(message); }, [this] { on_router_down(); }}),
       streams_(loop_, context.config.pnn, stream_handlers()),
-      adopted_(loop_, adopted_handlers()) {}
+      adopted_(loop_, adopted_handlers()),
+      kept_(loop_, [this](const SetupMessage& message) { return link_.offer(message); }) {}
 
 StoreShell::~StoreShell() {
   loop_.cancel(tick_timer_);
@@ -167,6 +168,7 @@ Result<void> StoreShell::on_router_up(SetupMessage& reply) {
   ++events_;
   store_->on_router_up(loop_.now());
   tell_router(SetupKind::kKeeperReady, 0);
+  kept_.router_is_back(reply.pid, reply.endpoint == kKeepsClients);
   context_.service->ready();
   return {};
 }
@@ -175,6 +177,7 @@ void StoreShell::on_router_frame(const Channel::Frame& frame) {
   ++events_;
   obey_page();
   const ConnectionFrame kind = connection_frame(frame.info.flags);
+  if (!link_.up() && kind != ConnectionFrame::kPacket) return;  // its last words: answers for clients
   if (kind == ConnectionFrame::kCrowded || kind == ConnectionFrame::kRoomy)
     return store_->on_client_crowded(frame.info.endpoint, kind == ConnectionFrame::kCrowded);
   if (frame.info.flags != 0) return adopted_.on_router_frame(frame.info, frame.packet);
@@ -191,7 +194,12 @@ void StoreShell::on_setup_message(SetupMessage& message) {
   } else if (message.kind == SetupKind::kClientAttached && message.channels.size() == 1) {
     attach_client(message);
   } else if (message.kind == SetupKind::kClientDetached) {
-    end_client(message.endpoint);
+    if (!kept_.forget(message.endpoint)) end_client(message.endpoint);
+  } else if (message.kind == SetupKind::kClientNotes) {
+    if (Result<void> taken = kept_.take_notes(std::move(message.descriptor)); !taken)
+      log(StoreLog::kError, taken.error().text());
+  } else if (message.kind == SetupKind::kKeptClient) {
+    kept_.keep(message.endpoint, message.generation, std::move(message.descriptor));
   } else if (message.kind == SetupKind::kRecordStream) {
     streams_.adopt(message.endpoint, std::move(message.descriptor));
   } else if (message.kind == SetupKind::kRecordStreamEnd) {
@@ -308,6 +316,9 @@ AdoptedClients::Handlers StoreShell::adopted_handlers() {
 
 void StoreShell::on_router_down() {
   ++events_;
+  router_->drain_last();
+  adopted_.write();
+  kept_.router_is_gone(adopted_);
   while (!clients_.empty()) end_client(clients_.begin()->first);
   adopted_.drop_all();
   streams_.drop_all();

@@ -25,6 +25,7 @@
 #include "ctdb-store/backend/tdb_file.h"
 #include "ctdb-store/core/store.h"
 #include "ctdb-store/keeper_link.h"
+#include "ctdb-store/kept_clients.h"
 #include "ctdb-store/peer_streams.h"
 #include "libctdbipc/ring/boot_time.h"
 #include "libctdbipc/runtime/capture_tap.h"
@@ -115,6 +116,7 @@ class StoreShell : public DaemonShell, StoreOutput {
   RouterLink link_;
   PeerStreams streams_;
   AdoptedClients adopted_;
+  KeptClients kept_;
   TimeNs tick_at_ = kNever;
   EventLoop::TimerId tick_timer_ = 0;
   uint64_t events_ = 0;            // anything that happened

@@ -16,6 +16,9 @@ namespace {
 constexpr size_t kEchoBytesMax = 32u << 20;
 constexpr size_t kEchoesMax = 4096;
 
+// A router that is restarted is back sooner; a node of which this is not known after that counts as dead.
+constexpr TimeNs kNodeAwaited = 2 * kSecond;
+
 }  // namespace
 
 Lane lane_of(uint32_t operation) {
@@ -43,6 +46,7 @@ void Router::on_client_gone(uint32_t client, TimeNs) {
   const std::vector<Services::Notify> notifies = services_.remove_client(client);
   in_flight_.erase(client);
   traverses_.client_gone(client);
+  life_questions_.client_gone(client);
   // Answers to its requests will find nobody; calls are not sent again.
   requests_.for_each([&](uint32_t reqid, Request& request) {
     if (request.origin.client == client) requests_.remove(reqid);
@@ -259,17 +263,21 @@ bool Router::send_to_link(uint32_t pnn, Lane lane, MutableBytes packet) {
   return true;
 }
 
-void Router::on_link(uint32_t pnn, bool up, uint64_t session, TimeNs) {
+void Router::on_link(uint32_t pnn, bool up, uint64_t session, TimeNs now) {
   CTDB_ASSERT(pnn < nodes_.size());
+  if (nodes_[pnn].linked && !up) nodes_[pnn].awaited_until = now + kNodeAwaited;
   nodes_[pnn].linked = up;
   nodes_[pnn].session = session;
   if (!up) fail_requests(Asked::kNode, pnn, "node is disconnected");
+  if (up) ask_again(pnn, now);
   tell_link_state(pnn);
 }
 
 void Router::on_gone(uint32_t pnn) {
   CTDB_ASSERT(pnn < nodes_.size());
-  if (!nodes_[pnn].linked) tell_link_state(pnn, true);
+  if (nodes_[pnn].linked) return;
+  ask_again(pnn, 0);
+  tell_link_state(pnn, true);
 }
 
 bool Router::link_source_ok(uint32_t pnn, ByteView packet, const Header& header) const {
@@ -378,6 +386,8 @@ void Router::tick(TimeNs now) {
     next_leader_message_ = services_.listeners(CTDB_SRVID_LEADER).empty() ? kNever : now + kSecond;
     send_leader_messages(true);
   }
+  for (const LifeQuestions::Question& question : life_questions_.take_expired(now))
+    reply(question.origin, -1, {}, "ctdb_control to disconnected node");
   if (now < next_timeout_scan_) return;
   next_timeout_scan_ = kNever;
   requests_.for_each([&](uint32_t reqid, Request& request) {
@@ -404,7 +414,7 @@ bool Router::add_echo(const Origin& origin, ByteView data, TimeNs when) {
 
 TimeNs Router::next_deadline() const {
   const TimeNs echo = echoes_.empty() ? kNever : echoes_.begin()->first;
-  return std::min({echo, next_leader_message_, next_timeout_scan_});
+  return std::min({echo, next_leader_message_, next_timeout_scan_, life_questions_.next_deadline()});
 }
 
 }  // namespace ctdb

@@ -14,9 +14,12 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "ctdb-router/core/life_questions.h"
 #include "ctdb-router/core/requests.h"
 #include "ctdb-router/core/sent_messages.h"
 #include "ctdb-router/core/services.h"
@@ -64,7 +67,16 @@ struct RouterNode {
   uint64_t session = 0;
   std::string text;  // the address as the nodes file has it
   bool witness = false;
+  TimeNs awaited_until = 0;  // its clients may live: until then nobody is told that they do not
 };
+
+// A control of a client that the last router had not answered.
+struct UnansweredControl {
+  uint32_t reqid = 0;
+  int32_t lost_status = -1;  // lost_status_of() its opcode
+};
+// What a control is answered with when nobody knows what has become of it.
+int32_t lost_status_of(uint32_t opcode);
 
 class RouterOutput {
  public:
@@ -115,6 +127,15 @@ class Router {
   void on_client(uint32_t client, int32_t pid);
   void on_client_gone(uint32_t client, TimeNs now);
   void on_client_packet(uint32_t client, MutableBytes packet, TimeNs now);
+  // What another router must know to go on with this client, beside its unanswered requests. nullopt: it has a traverse, with which
+  // no other can go on.
+  std::optional<Bytes> registrations(uint32_t client) const;
+  // The last router's clients may come until then; and they are all here.
+  void await_clients(TimeNs until) { nodes_[pnn_].awaited_until = until; }
+  void on_clients_back(TimeNs now) { ask_again(pnn_, now); }
+  // After on_client(): a client of the last router. What has become of controls that it did not answer nobody knows; they are refused.
+  void restore_client(uint32_t client, ByteView registrations, std::span<const UnansweredControl> unanswered,
+                      TimeNs now);
   // `from` is Server::store or Server::recoveryd.
   void on_daemon(Server from, bool up, uint64_t instance, TimeNs now);
   void on_daemon_packet(Server from, uint32_t endpoint, MutableBytes packet, TimeNs now);
@@ -166,6 +187,9 @@ class Router {
   void forward_control(const Origin& origin, Server server, MutableBytes packet, const ReqControl& control,
                        TimeNs now);
   void relay_control(const Origin& origin, uint32_t pnn, MutableBytes packet, TimeNs now);
+  // true: it waits until more is known of that node.
+  bool waits_for_life(const Origin& origin, uint32_t pnn, ByteView packet, TimeNs now);
+  void ask_again(uint32_t pnn, TimeNs now);
   void broadcast_control(const Origin& origin, MutableBytes packet, const ReqControl& control,
                          uint32_t address, TimeNs now);
   void reply(const Origin& origin, int32_t status, ByteView data = {}, std::string_view error = {});
@@ -225,6 +249,7 @@ class Router {
   Services services_;
   Requests requests_;
   Traverses traverses_;
+  LifeQuestions life_questions_;
   SentMessages sent_messages_;
   TimeNs next_failure_line_ = 0;
   uint64_t failures_unlogged_ = 0;

@@ -16,6 +16,10 @@ constexpr TimeNs kLocalDaemonTimeout = 150 * kSecond;
 
 }  // namespace
 
+int32_t lost_status_of(uint32_t opcode) {
+  return opcode == static_cast<uint32_t>(Control::TRANS3_COMMIT) ? kCommitUnknown : -1;
+}
+
 TimeNs Router::control_deadline(TimeNs now) const {
   return now + static_cast<TimeNs>(tunables_.get(Tunable::ControlTimeout)) * kSecond;
 }
@@ -53,8 +57,29 @@ void Router::broadcast_control(const Origin& origin, MutableBytes packet, const 
   if (here) serve_control(origin, packet, control, now);
 }
 
+bool Router::waits_for_life(const Origin& origin, uint32_t pnn, ByteView packet, TimeNs now) {
+  if (origin.noreply || pnn >= nodes_.size() || now >= nodes_[pnn].awaited_until) return false;
+  const std::optional<ReqControl> control = parse_req_control(packet);
+  return control && LifeQuestions::is_one(control->opcode) &&
+         life_questions_.add(origin, pnn, packet, nodes_[pnn].awaited_until);
+}
+
+// The node is linked, proved to be dead, or has all its clients.
+void Router::ask_again(uint32_t pnn, TimeNs now) {
+  nodes_[pnn].awaited_until = 0;
+  for (LifeQuestions::Question& question : life_questions_.take(pnn)) {
+    const std::optional<ReqControl> control = parse_req_control(question.packet);
+    if (pnn == pnn_) {
+      serve_control(question.origin, question.packet, *control, now);
+    } else {
+      relay_control(question.origin, pnn, question.packet, now);
+    }
+  }
+}
+
 void Router::relay_control(const Origin& origin, uint32_t pnn, MutableBytes packet, TimeNs now) {
   if (!known_node(pnn) || !nodes_[pnn].linked) {
+    if (waits_for_life(origin, pnn, packet, now)) return;
     if (origin.noreply) ++counts_.undeliverable;
     return reply(origin, -1, {}, "ctdb_control to disconnected node");
   }
@@ -65,6 +90,9 @@ void Router::relay_control(const Origin& origin, uint32_t pnn, MutableBytes pack
     if (reqid == 0) return reply(origin, -1, {}, "too many requests in flight on this node");
     if (origin.client != 0) ++in_flight_[origin.client];
     next_timeout_scan_ = std::min(next_timeout_scan_, deadline);
+    const std::optional<ReqControl> control = parse_req_control(packet);
+    if (control && LifeQuestions::is_one(control->opcode))
+      requests_.find(reqid)->packet.assign(packet.begin(), packet.end());
   }
   set_reqid(packet, reqid);
   set_destnode(packet, pnn);
@@ -80,6 +108,7 @@ void Router::serve_control(const Origin& origin, MutableBytes packet, const ReqC
   if (row->reach == Reach::local_only && origin.client == 0) {
     return reply(origin, -1, {}, "this control acts on the calling client and works on the local node only");
   }
+  if (waits_for_life(origin, pnn_, packet, now)) return;
   if (row->server != Server::router) return forward_control(origin, row->server, packet, control, now);
   LocalControls(*this).serve(origin, control, now);
 }
@@ -96,8 +125,7 @@ void Router::forward_control(const Origin& origin, Server server, MutableBytes p
     const TimeNs deadline = now + kLocalDaemonTimeout;
     reqid = requests_.add(origin, to_store ? Asked::kStore : Asked::kRecoveryd, origin.node, deadline);
     if (reqid == 0) return reply(origin, -1, {}, "too many requests in flight on this node");
-    if (control.opcode == static_cast<uint32_t>(Control::TRANS3_COMMIT))
-      requests_.find(reqid)->lost_status = kCommitUnknown;
+    requests_.find(reqid)->lost_status = lost_status_of(control.opcode);
     if (origin.client != 0) ++in_flight_[origin.client];
     next_timeout_scan_ = std::min(next_timeout_scan_, deadline);
   }
@@ -133,8 +161,10 @@ void Router::fail_requests(Asked asked, uint32_t node, std::string_view error) {
     const Origin origin = request.origin;
     const int32_t lost_status = request.lost_status;
     if (origin.client != 0 && in_flight_[origin.client] > 0) --in_flight_[origin.client];
+    const bool to_wait = waits && asked == Asked::kNode && !request.packet.empty() &&
+                         life_questions_.add(origin, node, request.packet, nodes_[node].awaited_until);
     requests_.remove(reqid);
-    if (waits) reply(origin, lost_status, {}, error);
+    if (waits && !to_wait) reply(origin, lost_status, {}, error);
   });
 }
 

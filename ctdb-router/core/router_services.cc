@@ -171,6 +171,22 @@ void Router::fail_traverses() {
 
 // The leader is announced on this node only, by this node's router: to a new listener at once, to all when it
 // changes, and once a second as clients expect (wire-protocol §10).
+std::optional<Bytes> Router::registrations(uint32_t client) const {
+  if (traverses_.runs_for(client)) return std::nullopt;
+  return services_.registrations(client);
+}
+
+void Router::restore_client(uint32_t client, ByteView registrations,
+                            std::span<const UnansweredControl> unanswered, TimeNs now) {
+  services_.restore(client, registrations);
+  const bool awaits_leader = !services_.listeners(CTDB_SRVID_LEADER).empty();
+  if (awaits_leader && next_leader_message_ == kNever) next_leader_message_ = now + kSecond;
+  for (const UnansweredControl& control : unanswered) {
+    reply({client, 0, control.reqid, false}, control.lost_status, {},
+          "ctdb-router was restarted before it answered");
+  }
+}
+
 void Router::send_leader_messages(bool only_new_leader_known) {
   if (only_new_leader_known && state_.leader == CTDB_UNKNOWN_PNN) return;
   const std::vector<uint32_t> listeners = services_.listeners(CTDB_SRVID_LEADER);

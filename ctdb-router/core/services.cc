@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "libctdbipc/base/limits.h"
+#include "libctdbipc/wire/reader.h"
 
 namespace ctdb {
 namespace {
@@ -35,6 +36,43 @@ std::vector<Services::Notify> Services::remove_client(uint32_t client) {
   std::vector<Notify> notifies = std::move(found->second.notifies);
   clients_.erase(found);
   return notifies;
+}
+
+namespace {
+
+enum class Registration : uint32_t { kSrvid = 0, kNotify = 1, kTunnel = 2 };
+
+void put(Writer& out, Registration kind, uint64_t id, ByteView data = {}) {
+  out.u32(static_cast<uint32_t>(kind));
+  out.u64(id);
+  out.counted_bytes(data);
+}
+
+}  // namespace
+
+Bytes Services::registrations(uint32_t client) const {
+  Bytes out;
+  const auto found = clients_.find(client);
+  if (found == clients_.end()) return out;
+  Writer w(out);
+  for (const uint64_t srvid : found->second.srvids) put(w, Registration::kSrvid, srvid);
+  for (const Notify& notify : found->second.notifies)
+    put(w, Registration::kNotify, notify.srvid, notify.data);
+  for (const uint64_t id : found->second.tunnels) put(w, Registration::kTunnel, id);
+  return out;
+}
+
+void Services::restore(uint32_t client, ByteView registrations) {
+  Reader reader(registrations);
+  while (reader.left() > 0) {
+    const auto kind = static_cast<Registration>(reader.u32());
+    const uint64_t id = reader.u64();
+    const ByteView data = reader.counted_bytes();
+    if (!reader.ok()) return;
+    if (kind == Registration::kSrvid) add(client, id);
+    if (kind == Registration::kNotify) add_notify(client, id, data);
+    if (kind == Registration::kTunnel) add_tunnel(client, id);
+  }
 }
 
 void Services::forget_listener(uint64_t srvid, uint32_t client) {

@@ -30,6 +30,10 @@ Bytes element(uint32_t reqid, ByteView key) {
 
 }  // namespace
 
+bool Traverses::runs_for(uint32_t client) const {
+  return std::ranges::find(running_, client, &RunningTraverse::client) != running_.end();
+}
+
 void Traverses::asked(uint32_t client, uint32_t request, const ReqControl& control) {
   if (!is_start(control.opcode) || request == 0 || control.data.size() < kStartBytes) return;
   Reader reader(control.data);

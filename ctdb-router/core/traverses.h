@@ -22,6 +22,7 @@ struct RunningTraverse {
 class Traverses {
  public:
   bool empty() const { return running_.empty(); }
+  bool runs_for(uint32_t client) const;
   // A TRAVERSE_START or TRAVERSE_START_EXT of `client` goes to the store. Malformed ones are the store's affair.
   void asked(uint32_t client, uint32_t request, const ReqControl& control);
   // The store's answer to it. Unknown requests are ignored: they are other controls.

@@ -38,16 +38,22 @@ Result<void> ClassicClients::listen(const std::string& path) {
 }
 
 void ClassicClients::accept_one(UniqueFd socket) {
+  add(std::move(socket));
+}
+
+uint32_t ClassicClients::add(UniqueFd socket) {
   Result<PeerCredentials> credentials = peer_credentials(socket.get());
-  if (!credentials) return log_error("classic socket: " + credentials.error().text());
-  const uint32_t id = ids_.take();
-  if (id == 0) return log_error("classic socket: too many clients, one was refused");
+  const uint32_t id = credentials ? ids_.take() : 0;
+  const char* full = "classic socket: too many clients, one was refused";
+  if (id == 0) return log_error(credentials ? full : "classic socket: " + credentials.error().text()), 0;
   if (Result<void> added = connections_.add(id, std::move(socket)); !added) {
     ids_.give_back(id);
-    return log_error("classic socket: " + added.error().text());
+    return log_error("classic socket: " + added.error().text()), 0;
   }
   clients_[id].wish = kWishToGo - 1;
+  noted_.add(id);
   events_.on_client(id, credentials->pid);
+  return id;
 }
 
 void ClassicClients::on_connection_packet(uint32_t id, MutableBytes packet) {
@@ -60,6 +66,7 @@ void ClassicClients::on_connection_packet(uint32_t id, MutableBytes packet) {
   } else if (wishing_.empty() || wishing_.back() != id) {
     wishing_.push_back(id);
   }
+  noted_.asked(id, packet);
   events_.on_client_packet(id, packet);
 }
 
@@ -69,11 +76,13 @@ void ClassicClients::on_connection_gone(uint32_t id, bool) {
 
 void ClassicClients::remove(uint32_t id) {
   if (clients_.erase(id) == 0) return;
+  noted_.remove(id);
   ids_.give_back(id);
   events_.on_client_gone(id);
 }
 
 bool ClassicClients::send(uint32_t id, ByteView packet) {
+  noted_.answered(id, packet);
   if (connections_.send(id, packet)) return true;
   const auto found = clients_.find(id);
   if (found == clients_.end()) return false;
@@ -96,10 +105,12 @@ void ClassicClients::send_away(uint32_t id, Client& client, ByteView packet) {
   }
   client.kept.add(packet);
   if (client.place != Place::kStore) return;
+  noted_.sent_to_store(id);
   daemons_.to_store({id, connection_flags(ConnectionFrame::kPacket, client.hand_over)}, packet);
 }
 
 void ClassicClients::close(uint32_t id, const char* why) {
+  noted_.touch(id);
   connections_.close(id, why);
   const auto found = clients_.find(id);
   if (found == clients_.end() || found->second.place == Place::kHere || found->second.ending) return;
@@ -137,6 +148,7 @@ void ClassicClients::flush() {
     }
   }
   wishing_.clear();
+  noted_.settle();
 }
 
 // The memory that tells what becomes of connections when the store dies.
@@ -173,6 +185,7 @@ void ClassicClients::hand_over(uint32_t id, Client& client) {
   client.place = Place::kGoing;
   client.wish = 0;
   ++client.hand_over;
+  noted_.handed_over(id);
   SetupMessage message;
   message.kind = SetupKind::kClientConnection;
   message.endpoint = id;
@@ -192,8 +205,10 @@ void ClassicClients::on_store_frame(FrameInfo info, MutableBytes packet) {
   const uint64_t value = packet.size() < 8 ? 0 : load<uint64_t>(packet.data());
   switch (connection_frame(info.flags)) {
     case ConnectionFrame::kPacket:
-      if (check_header(packet) == HeaderFault::kNone) events_.on_client_packet(info.endpoint, packet);
-      return;
+      noted_.came_from_store(info.endpoint);
+      if (check_header(packet) != HeaderFault::kNone) return;
+      noted_.asked(info.endpoint, packet);
+      return events_.on_client_packet(info.endpoint, packet);
     case ConnectionFrame::kTaken:
       return taken(info.endpoint, client, value);
     case ConnectionFrame::kReturned:
@@ -210,9 +225,11 @@ void ClassicClients::on_store_frame(FrameInfo info, MutableBytes packet) {
 
 void ClassicClients::taken(uint32_t id, Client& client, uint64_t slot) {
   client.place = Place::kStore;
+  noted_.touch(id);
   client.slot = states_ == nullptr ? nullptr : states_->slot(slot);
   for (ByteView rest = client.kept.bytes(); !rest.empty();) {
     const size_t length = load<uint32_t>(rest.data());
+    noted_.sent_to_store(id);
     daemons_.to_store({id, connection_flags(ConnectionFrame::kPacket, client.hand_over)}, rest.first(length));
     rest = rest.subspan(length);
   }
@@ -222,6 +239,7 @@ void ClassicClients::take_back(uint32_t id, Client& client, uint64_t written) {
   if (client.ending) return remove(id);
   if (!connections_.add(id, std::move(client.fd))) return remove(id);
   client.place = Place::kHere;
+  noted_.touch(id);
   client.slot = nullptr;
   client.kept.forget(written);
   if (!client.kept.bytes().empty()) connections_.send(id, client.kept.bytes());
@@ -229,6 +247,7 @@ void ClassicClients::take_back(uint32_t id, Client& client, uint64_t written) {
 }
 
 void ClassicClients::on_store_gone(bool dead) {
+  noted_.on_store_gone();
   std::vector<uint32_t> away;
   for (const auto& [id, client] : clients_) {
     if (client.place != Place::kHere) away.push_back(id);
@@ -256,6 +275,57 @@ void ClassicClients::take_back_or_end(uint32_t id, Client& client, bool dead) {
   Bytes call(slot->call.begin(), slot->call.begin() + static_cast<ptrdiff_t>(size));
   if (check_header(call) != HeaderFault::kNone) return;
   --uncounted_.calls;  // it is counted again
+  noted_.asked(id, call);
+  events_.on_client_packet(id, call);
+}
+
+// ---- another router ----
+
+int ClassicClients::descriptor(uint32_t id) const {
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return -1;
+  return found->second.place == Place::kHere ? connections_.descriptor(id) : found->second.fd.get();
+}
+
+std::optional<NotedClients::Sight> ClassicClients::sight(uint32_t id) const {
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return std::nullopt;
+  const Client& client = found->second;
+  const bool whole = client.place == Place::kHere ? connections_.between_packets(id)
+                                                  : client.place == Place::kStore && !client.ending;
+  if (!whole) return std::nullopt;
+  std::optional<Bytes> registrations = events_.registrations_of(id);
+  if (!registrations) return std::nullopt;
+  return NotedClients::Sight{client.place == Place::kStore, client.hand_over, std::move(*registrations)};
+}
+
+void ClassicClients::on_kept(SetupMessage& message) {
+  if (message.kind == SetupKind::kKeptEnd) return last_notes_.reset();
+  if (message.kind == SetupKind::kClientNotes) {
+    Result<std::unique_ptr<ClientNotes>> notes = ClientNotes::map(message.descriptor.get());
+    if (!notes) log_error("classic socket: " + notes.error().text());
+    last_notes_ = notes ? std::move(*notes) : nullptr;
+    return;
+  }
+  const ClientNote* note =
+      last_notes_ == nullptr ? nullptr : last_notes_->find(message.generation, message.endpoint);
+  const bool whole = note != nullptr && note->state.load(std::memory_order_acquire) == NoteState::kClean;
+  if (whole) return restore(std::move(message.descriptor), *note);
+  shutdown(message.descriptor.get(), SHUT_RDWR);
+}
+
+// As if it had connected and registered here. Its controls are refused, because nobody knows what has become of them. Its call is put
+// again: all that a call of a classic client asks for is the record.
+void ClassicClients::restore(UniqueFd socket, const ClientNote& note) {
+  const uint32_t id = add(std::move(socket));
+  if (id == 0) return;
+  std::vector<UnansweredControl> unanswered;
+  for (const ClientNote::Control& control : note.unanswered())
+    unanswered.push_back({control.reqid, control.lost_status});
+  events_.on_client_restored(id, note.registered(), unanswered);
+  Bytes call = to_bytes(note.one_call());
+  if (call.empty() || check_header(call) != HeaderFault::kNone) return;
+  noted_.asked(id, call);
   events_.on_client_packet(id, call);
 }
 

@@ -20,6 +20,7 @@
 #include "ctdb-router/shell/endpoint_ids.h"
 #include "ctdb-router/shell/events.h"
 #include "ctdb-router/shell/kept_packets.h"
+#include "ctdb-router/shell/noted_clients.h"
 #include "ctdb-router/transport/listener.h"
 #include "libctdbipc/ring/connection_states.h"
 #include "libctdbipc/runtime/classic_connections.h"
@@ -30,7 +31,13 @@ namespace ctdb {
 class ClassicClients : ClassicConnections::Owner {
  public:
   ClassicClients(EventLoop& loop, EndpointIds& ids, ClientEvents& events, Daemons& daemons)
-      : loop_(loop), ids_(ids), events_(events), daemons_(daemons), connections_(loop, *this) {}
+      : loop_(loop),
+        ids_(ids),
+        events_(events),
+        daemons_(daemons),
+        connections_(loop, *this),
+        noted_(daemons,
+               {[this](uint32_t id) { return descriptor(id); }, [this](uint32_t id) { return sight(id); }}) {}
   ClassicClients(const ClassicClients&) = delete;
   ClassicClients& operator=(const ClassicClients&) = delete;
 
@@ -47,6 +54,10 @@ class ClassicClients : ClassicConnections::Owner {
   // Stops and resumes reading from all, wherever their connections are; sending goes on.
   void pause(bool paused);
 
+  // A store has connected.
+  void on_store() { noted_.on_store(); }
+  // What the store has kept for the last router.
+  void on_kept(SetupMessage& message);
   // The store speaks of a connection.
   void on_store_frame(FrameInfo info, MutableBytes packet);
   // The store is disconnected. `dead`: it cannot touch a connection any more.
@@ -70,7 +81,7 @@ class ClassicClients : ClassicConnections::Owner {
   };
 
   // ClassicConnections::Owner
-  void on_connection_ready(uint32_t) override {}
+  void on_connection_ready(uint32_t id) override { noted_.touch(id); }
   void on_connection_packet(uint32_t id, MutableBytes packet) override;
   void on_connection_gone(uint32_t id, bool cut) override;
 
@@ -82,6 +93,11 @@ class ClassicClients : ClassicConnections::Owner {
   void take_back_or_end(uint32_t id, Client& client, bool dead);
   void send_away(uint32_t id, Client& client, ByteView packet);
   void remove(uint32_t id);
+  // 0: it was refused.
+  uint32_t add(UniqueFd socket);
+  void restore(UniqueFd socket, const ClientNote& note);
+  int descriptor(uint32_t id) const;
+  std::optional<NotedClients::Sight> sight(uint32_t id) const;
   void take_totals();
 
   EventLoop& loop_;
@@ -89,6 +105,8 @@ class ClassicClients : ClassicConnections::Owner {
   ClientEvents& events_;
   Daemons& daemons_;
   ClassicConnections connections_;
+  NotedClients noted_;
+  std::unique_ptr<ClientNotes> last_notes_;  // of the last router
   std::unique_ptr<Listener> listener_;
   std::unordered_map<uint32_t, Client> clients_;
   std::vector<uint32_t> wishing_;

@@ -58,14 +58,20 @@ Result<ChannelFds> Daemons::open_lane(Server who, Lane lane, uint64_t instance,
   return std::move(pair->client);
 }
 
-Result<void> Daemons::connect(DaemonRole role, std::unique_ptr<SetupPeer>& connection, uint32_t generation) {
-  const Server who = role == DaemonRole::kStore ? Server::store : Server::recoveryd;
+Result<void> Daemons::connect(const SetupMessage& request, std::unique_ptr<SetupPeer>& connection,
+                              uint32_t generation) {
+  const Server who = request.role == DaemonRole::kStore ? Server::store : Server::recoveryd;
   if (Result<void> allowed = may_connect(who, *connection); !allowed) return allowed;
   Port fresh;
   fresh.instance = (boot_id_ << 32) | ++connections_;
+  fresh.keeps = who == Server::store && request.generation == kKeepsClients;
   SetupMessage reply;
   reply.kind = SetupKind::kReply;
-  reply.role = role;
+  reply.role = request.role;
+  if (who == Server::store) {
+    reply.endpoint = kKeepsClients;
+    reply.pid = static_cast<uint32_t>(boot_id_);
+  }
   reply.pnn = pnn_;
   reply.generation = generation;
   // The control lane is added to the loop first: it is drained first in every turn.
@@ -90,7 +96,7 @@ Result<void> Daemons::connect(DaemonRole role, std::unique_ptr<SetupPeer>& conne
   return {};
 }
 
-void Daemons::on_setup_message(Server who, uint64_t instance, const SetupMessage& message) {
+void Daemons::on_setup_message(Server who, uint64_t instance, SetupMessage& message) {
   if (who == Server::store && message.kind == SetupKind::kClientDetached) {
     return events_.on_store_cut_client(message.endpoint);
   }
@@ -102,6 +108,9 @@ void Daemons::on_setup_message(Server who, uint64_t instance, const SetupMessage
     return events_.on_keeper_holds(message.endpoint, message.generation);
   }
   if (who == Server::store && message.kind == SetupKind::kKeeperReady) return events_.on_keeper();
+  const bool kept = message.kind == SetupKind::kClientNotes || message.kind == SetupKind::kKeptClient ||
+                    message.kind == SetupKind::kKeptEnd;
+  if (who == Server::store && kept) return events_.on_kept(message);
   end(who, instance, "it broke the set-up protocol");
 }
 

@@ -19,13 +19,16 @@ class Daemons {
   Daemons(EventLoop& loop, DaemonEvents& events, uint32_t pnn, uint64_t boot_id)
       : loop_(loop), events_(events), pnn_(pnn), boot_id_(boot_id) {}
 
-  // Takes a connection whose peer asked for `role` and answers it. `generation` is told to a store. Errors: kRefused
+  // Takes a connection whose peer asked for a role and answers it. `generation` is told to a store. Errors: kRefused
   // (another one is alive, or the peer is somebody else's process), kSystem; the connection is then untouched.
-  Result<void> connect(DaemonRole role, std::unique_ptr<SetupPeer>& connection, uint32_t generation);
+  Result<void> connect(const SetupMessage& request, std::unique_ptr<SetupPeer>& connection,
+                       uint32_t generation);
 
   bool to_store(FrameInfo info, ByteView packet);
   bool to_recoveryd(Lane lane, uint32_t endpoint, ByteView packet);
   bool store_up() const { return store_.setup != nullptr; }
+  // There is one, and it keeps clients for the next router.
+  bool store_keeps() const { return store_up() && store_.keeps; }
   bool recoveryd_up() const { return recoveryd_.setup != nullptr; }
   // Where the store is told of native clients; nullptr: no store.
   SetupPeer* store_setup() { return store_.setup.get(); }
@@ -43,12 +46,13 @@ class Daemons {
     std::unique_ptr<SetupPeer> setup;
     std::array<std::unique_ptr<ChannelQueue>, 2> lanes;  // by Lane; the store has the data lane only
     uint64_t instance = 0;
+    bool keeps = false;  // a store: see SetupMessage, kKeepsClients
   };
   Port& port(Server who) { return who == Server::store ? store_ : recoveryd_; }
   Result<void> may_connect(Server who, const SetupPeer& connection);
   Result<ChannelFds> open_lane(Server who, Lane lane, uint64_t instance,
                                std::unique_ptr<ChannelQueue>& queue);
-  void on_setup_message(Server who, uint64_t instance, const SetupMessage& message);
+  void on_setup_message(Server who, uint64_t instance, SetupMessage& message);
   void end(Server who, uint64_t instance, const char* why);
 
   EventLoop& loop_;

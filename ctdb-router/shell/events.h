@@ -5,9 +5,13 @@
 #define CTDB_ROUTER_SHELL_EVENTS_H_
 
 #include <cstdint>
+#include <optional>
+#include <span>
 
+#include "ctdb-router/core/router.h"
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/ring/channel.h"
+#include "libctdbipc/runtime/setup_socket.h"
 #include "libctdbipc/wire/operations.h"
 
 namespace ctdb {
@@ -20,6 +24,11 @@ class ClientEvents {
   // `packet` passed check_header; it may be changed in place.
   virtual void on_client_packet(uint32_t id, MutableBytes packet) = 0;
   virtual void on_client_gone(uint32_t id) = 0;
+  // A question: Router::registrations().
+  virtual std::optional<Bytes> registrations_of(uint32_t id) = 0;
+  // After on_client(): the last router had it.
+  virtual void on_client_restored(uint32_t id, ByteView registrations,
+                                  std::span<const UnansweredControl> unanswered) = 0;
 };
 
 // The daemons of this node.
@@ -34,6 +43,8 @@ class DaemonEvents {
   virtual void on_connection_frame_sent(FrameInfo info, ByteView packet) = 0;
   // The store is disconnected, on_daemon follows. `dead`: it has no connection any more; else it may still be alive.
   virtual void on_connections_lost(bool dead) = 0;
+  // The store gives back what it has kept for the last router (ring/client_notes.h): the notes, a client, the end.
+  virtual void on_kept(SetupMessage& message) = 0;
   // The store found that this native client broke the rules of its channel.
   virtual void on_store_cut_client(uint32_t id) = 0;
   // A record stream of the store broke (`broken`), or has come too late for the generation under way.

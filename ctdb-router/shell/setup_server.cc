@@ -42,7 +42,7 @@ void SetupServer::on_request(uint64_t stranger, const SetupMessage& request) {
   std::unique_ptr<SetupPeer> connection = std::move(found->second);
   strangers_.erase(found);
   if (request.kind != SetupKind::kRequest) return;
-  Result<void> given = give_away(request.role, connection);
+  Result<void> given = give_away(request, connection);
   if (given) return;
   log_notice("set-up socket: refused process " + std::to_string(connection->credentials().pid) + ": " +
              given.error().text());
@@ -52,9 +52,9 @@ void SetupServer::on_request(uint64_t stranger, const SetupMessage& request) {
   connection->send(std::move(refused));
 }
 
-Result<void> SetupServer::give_away(DaemonRole role, std::unique_ptr<SetupPeer>& connection) {
-  if (role == DaemonRole::kClient) return clients_.connect(connection);
-  return daemons_.connect(role, connection, generation_());
+Result<void> SetupServer::give_away(const SetupMessage& request, std::unique_ptr<SetupPeer>& connection) {
+  if (request.role == DaemonRole::kClient) return clients_.connect(connection);
+  return daemons_.connect(request, connection, generation_());
 }
 
 }  // namespace ctdb

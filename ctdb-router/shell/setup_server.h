@@ -25,7 +25,7 @@ class SetupServer {
  private:
   void accept_one(UniqueFd socket);
   void on_request(uint64_t stranger, const SetupMessage& request);
-  Result<void> give_away(DaemonRole role, std::unique_ptr<SetupPeer>& connection);
+  Result<void> give_away(const SetupMessage& request, std::unique_ptr<SetupPeer>& connection);
 
   EventLoop& loop_;
   NativeClients& clients_;

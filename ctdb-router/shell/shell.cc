@@ -13,6 +13,9 @@
 namespace ctdb {
 namespace {
 
+constexpr TimeNs kStoreLives = kSecond;  // since its last beat; it beats three times as often
+constexpr TimeNs kClientsAwaited = 2 * kSecond;
+
 RouterOptions router_options(const Config& config) {
   RouterOptions options;
   options.pnn = config.pnn;
@@ -77,6 +80,7 @@ RouterShell::RouterShell(DaemonContext& context, uint64_t boot_id, ClusterKey ke
 
 RouterShell::~RouterShell() {
   loop_.cancel(tick_timer_);
+  loop_.cancel(links_held_);
 }
 
 Result<std::unique_ptr<RouterShell>> RouterShell::create(DaemonContext& context, uint64_t boot_id) {
@@ -101,6 +105,7 @@ Result<void> RouterShell::start() {
   if (Result<void> r = capture_.listen(capture_socket(context_.config.run_directory, "ctdb-router")); !r)
     return r;
   capture_.keep_last(context_.config, "ctdb-router");
+  await_clients();
   if (Result<void> r = transport_->start(); !r) return r;
   if (const std::string others = unclaimed_sockets(); !others.empty())
     log_warning("sockets opened by the service manager are of no use here: " + others +
@@ -109,6 +114,29 @@ Result<void> RouterShell::start() {
   publish();
   context_.service->ready();
   return {};
+}
+
+// Other nodes ask whether a client exists, and take what a dead one had. So there is no link before the store, if one lives,
+// has given back the last router's clients.
+void RouterShell::await_clients() {
+  const TimeNs beat = context_.node_page->store_beat();
+  if (beat == 0 || loop_.now() - beat > kStoreLives) return;
+  transport_->hold();
+  router_->await_clients(loop_.now() + kClientsAwaited);
+  links_held_ = loop_.at(loop_.now() + kClientsAwaited, [this] { release_links(); });
+}
+
+void RouterShell::release_links() {
+  if (links_held_ == 0) return;
+  loop_.cancel(links_held_);
+  links_held_ = 0;
+  transport_->release();
+  router_->on_clients_back(loop_.now());
+}
+
+void RouterShell::on_kept(SetupMessage& message) {
+  classic_.on_kept(message);
+  if (message.kind == SetupKind::kKeptEnd) release_links();
 }
 
 std::string RouterShell::reload() {
@@ -232,6 +260,7 @@ void RouterShell::on_daemon(Server who, bool up, uint64_t instance) {
   ++changes_;
   // Native clients first: the store should know whom it serves before anything else comes.
   if (who == Server::store && up) native_.attach_all();
+  if (who == Server::store && up) classic_.on_store();
   router_->on_daemon(who, up, instance, loop_.now());
   if (who == Server::store) transport_->want_record_streams(up);
 }

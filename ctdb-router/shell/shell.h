@@ -39,6 +39,8 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
  private:
   RouterShell(DaemonContext& context, uint64_t boot_id, ClusterKey key);
   Result<void> start();
+  void await_clients();
+  void release_links();
   void end_of_turn();
   void hold_senders_back();
   size_t queued_bytes(uint32_t client) {
@@ -85,6 +87,11 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   void on_client(uint32_t id, int32_t pid) override;
   void on_client_packet(uint32_t id, MutableBytes packet) override;
   void on_client_gone(uint32_t id) override;
+  std::optional<Bytes> registrations_of(uint32_t id) override { return router_->registrations(id); }
+  void on_client_restored(uint32_t id, ByteView registrations,
+                          std::span<const UnansweredControl> unanswered) override {
+    router_->restore_client(id, registrations, unanswered, loop_.now());
+  }
 
   // DaemonEvents
   void on_daemon(Server who, bool up, uint64_t instance) override;
@@ -93,6 +100,7 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   void on_connection_frame_sent(FrameInfo info, ByteView packet) override;
   void on_connections_lost(bool dead) override;
   void on_store_cut_client(uint32_t id) override;
+  void on_kept(SetupMessage& message) override;
   void on_stream_report(uint32_t pnn, bool broken) override;
   void on_keeper_holds(uint32_t pnn, uint32_t number) override;
   void on_keeper() override;
@@ -115,6 +123,7 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   NodeList peers_;            // nodes there are to be links to
   std::vector<bool> linked_;  // by pnn; never fewer than there are peers
   bool quiet_ = false;
+  EventLoop::TimerId links_held_ = 0;  // until then, or until the last router's clients are here
   bool held_back_ = false;
   std::vector<uint32_t> crowded_;  // clients whose traverses the store rests from
   uint64_t changes_ = 0;           // of links, clients and daemons

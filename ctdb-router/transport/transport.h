@@ -59,6 +59,9 @@ class Transport {
  public:
   virtual ~Transport() = default;
   virtual Result<void> start() = 0;
+  // Before start(): no link comes up, though others may wait for one, until release().
+  virtual void hold() {}
+  virtual void release() {}
   // Queues a packet; false when the link is not up. Written by flush().
   virtual bool send(uint32_t pnn, Lane lane, ByteView packet) = 0;
   virtual void flush() = 0;

@@ -42,6 +42,11 @@ bool ClassicConnections::between_packets(uint32_t id) const {
   return !connection.doomed && connection.reader.empty() && connection.out.empty();
 }
 
+int ClassicConnections::descriptor(uint32_t id) const {
+  const auto found = connections_.find(id);
+  return found == connections_.end() ? -1 : found->second->fd.get();
+}
+
 UniqueFd ClassicConnections::release(uint32_t id) {
   CTDB_ASSERT(between_packets(id));
   const auto found = connections_.find(id);
@@ -192,6 +197,7 @@ void ClassicConnections::remove(uint32_t id) {
   const std::unique_ptr<Connection> connection = std::move(found->second);
   connections_.erase(found);
   loop_.unwatch(connection->fd.get());
+  shutdown(connection->fd.get(), SHUT_RDWR);  // others may have copies
   std::erase(dirty_, connection.get());
   owner_.on_connection_gone(id, connection->doomed);
 }

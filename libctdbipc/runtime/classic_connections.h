@@ -56,6 +56,8 @@ class ClassicConnections {
 
   // Nothing is half read, nothing waits to be written, and it is not about to be removed.
   bool between_packets(uint32_t id) const;
+  // Its socket; -1 for ids of others.
+  int descriptor(uint32_t id) const;
   // Gives the socket away; the connection must be between packets. Owner is not told.
   UniqueFd release(uint32_t id);
   // Closes all; Owner is not told.

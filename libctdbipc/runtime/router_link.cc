@@ -43,6 +43,7 @@ Result<void> RouterLink::try_connect() {
   SetupMessage request;
   request.kind = SetupKind::kRequest;
   request.role = role_;
+  if (role_ == DaemonRole::kStore) request.generation = kKeepsClients;
   if (Result<void> sent = send_setup(socket->get(), request); !sent)
     return fail(std::move(sent.error()).in(path_));
   Result<void> watched = loop_.watch(socket->get(), EPOLLIN, [this](uint32_t) { on_readable(); });
@@ -101,6 +102,10 @@ void RouterLink::on_readable() {
 void RouterLink::send(const SetupMessage& message) {
   if (!up_) return;
   if (Result<void> sent = send_setup(socket_.get(), message); !sent) log_warning(sent.error().text());
+}
+
+bool RouterLink::offer(const SetupMessage& message) {
+  return up_ && send_setup(socket_.get(), message).has_value();
 }
 
 void RouterLink::give_up(const std::string& why) {

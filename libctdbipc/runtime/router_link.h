@@ -34,6 +34,8 @@ class RouterLink {
   bool up() const { return up_; }
   // Best effort: a router that does not read will end the connection anyway.
   void send(const SetupMessage& message);
+  // false: the router does not take it now.
+  bool offer(const SetupMessage& message);
   // The router broke the rules: drops the connection as if it had ended.
   void give_up(const std::string& why);
 

@@ -44,7 +44,8 @@ Bytes encode(const SetupMessage& message) {
 
 bool carries_descriptor(SetupKind kind) {
   return kind == SetupKind::kRecordStream || kind == SetupKind::kConnectionStates ||
-         kind == SetupKind::kClientConnection;
+         kind == SetupKind::kClientConnection || kind == SetupKind::kClientNotes ||
+         kind == SetupKind::kKeptClient;
 }
 
 // Takes the descriptors on success; on failure they are closed with the vector.
@@ -62,7 +63,7 @@ Result<SetupMessage> decode(ByteView bytes, std::vector<UniqueFd> fds) {
   m.gid = r.u32();
   const uint32_t channels = r.u32();
   m.text = std::string(as_text(r.counted_bytes()));
-  if (!r.done() || magic != kSetupMagic || kind < 1 || kind > static_cast<uint32_t>(SetupKind::kShutdown) ||
+  if (!r.done() || magic != kSetupMagic || kind < 1 || kind > static_cast<uint32_t>(SetupKind::kKeptEnd) ||
       role > static_cast<uint32_t>(DaemonRole::kRecoveryd)) {
     return fail(ErrorCode::kInvalid, "set-up message is malformed");
   }

@@ -47,7 +47,16 @@ enum class SetupKind : uint32_t {
   // store -> router: there is a keeper, hand over all wires. router -> store -> keeper: these were all.
   kKeeperReady = 13,
   kShutdown = 14,  // router -> store and recoveryd: end, this node was told to
+  // What outlives the router (ring/client_notes.h), between those that said kKeepsClients. router -> store: keep this. store -> router, to
+  // the next one: this was kept.
+  kClientNotes = 15,  // `descriptor`: the notes; before the first client
+  kKeptClient =
+      16,  // `descriptor`: the connection of client `endpoint`, whose note is number `generation`. Until kClientDetached.
+  kKeptEnd = 17,  // store -> router: that was all, if there was anything
 };
+
+// In kRequest of a store (generation) and the router's kReply (endpoint; `pid` is then a number of its own life): this program knows kClientNotes and kKeptClient.
+inline constexpr uint32_t kKeepsClients = 1;
 
 struct SetupMessage {
   SetupKind kind = SetupKind::kRequest;

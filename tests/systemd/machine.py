@@ -21,6 +21,13 @@ def children(pid):
         return []
 
 
+def sockets_of(command):
+    """Those of a program that Machine.start() began, as the kernel numbers them."""
+    pid, = children(command.pid)
+    links = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")]
+    return {link for link in links if link.startswith("socket:")}
+
+
 def wait_until(condition, what, seconds=60):
     """Waits for a condition; the deadline is generous, its only use is to end a hung test."""
     deadline = time.monotonic() + seconds

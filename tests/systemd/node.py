@@ -71,6 +71,13 @@ class Node:
         """A client that adds `count` to a record; started, not waited for."""
         return self._counter(key, api, "--count", str(count))
 
+    def holding(self, key):
+        """A classic client that keeps a record locked until it is finished."""
+        client = self._counter(key, "classic", "--count", "1", "--hold", "1")
+        if client.stdout.readline() != "locked\n":
+            raise AssertionError("the record was not locked: " + client.communicate()[1])
+        return client
+
     def counting(self, key, api="native"):
         """A client that adds to a record until it is told to stop."""
         return Counting(self, key, api)

@@ -7,8 +7,8 @@ import shutil
 import signal
 import unittest
 
-from machine import Machine, wait_until
-from node import DAEMONS, Node
+from machine import Machine, sockets_of, wait_until
+from node import DAEMONS, Node, finish
 from root import BUILD
 
 ADDRESS = "10.1.0.1"
@@ -118,6 +118,21 @@ class OneNodeTest(unittest.TestCase):
             values = load.stop()
             self.assertEqual(values, list(range(1, len(values) + 1)))
         self.node.wait()
+
+    def test_a_router_that_is_replaced_keeps_its_classic_clients(self):
+        self.start()
+        client = self.node.holding("kept")
+        before = sockets_of(client)
+        self.assertEqual(len(before), 1)
+        old = self.node.pid("router")
+        self.machine.kill("ctdb-router.service")
+        self.node.wait_for_another("router", old)
+        self.node.wait()
+        self.machine.run("systemctl", "restart", "ctdb-router.service")
+        self.node.wait()
+        self.assertEqual(sockets_of(client), before)
+        finish(client)
+        self.assertEqual(self.node.value("kept"), 1)
 
     def test_daemons_that_hang_are_replaced(self):
         self.start()

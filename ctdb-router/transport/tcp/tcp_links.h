@@ -24,6 +24,8 @@ class TcpTransport : public Transport {
   ~TcpTransport() override;
 
   Result<void> start() override;
+  void hold() override { held_ = true; }
+  void release() override;
   bool send(uint32_t pnn, Lane lane, ByteView packet) override;
   void flush() override;
   size_t queued_bytes() const override;
@@ -123,6 +125,7 @@ class TcpTransport : public Transport {
   void bring_up(Link& link);
   void bury(Link& link);
   void end(Link& link, const std::string& why);
+  Result<void> begin();
   void arm_check();
   void check_links();
   void check_link(Link& link);
@@ -133,6 +136,8 @@ class TcpTransport : public Transport {
   HelloRules rules_;
   KeeperWires wires_;
   SocketAddress own_address_;
+  bool held_ = false;
+  UniqueFd listening_;  // until begin()
   std::unique_ptr<Listener> listener_;
   std::vector<Peer> peers_;
   std::vector<std::unique_ptr<Link>> links_;

@@ -59,8 +59,19 @@ std::string TcpTransport::name(uint32_t peer) const {
 Result<void> TcpTransport::start() {
   Result<UniqueFd> socket = tcp_listen(make_address(options_.nodes[options_.pnn].address, options_.port));
   if (!socket) return fail(std::move(socket.error()).in("port " + std::to_string(options_.port)));
+  listening_ = std::move(*socket);
+  return held_ ? Result<void>() : begin();
+}
+
+void TcpTransport::release() {
+  held_ = false;
+  if (Result<void> begun = begin(); !begun) log_error("no link can be accepted: " + begun.error().text());
+}
+
+Result<void> TcpTransport::begin() {
+  if (!listening_.valid()) return {};
   Result<std::unique_ptr<Listener>> listener =
-      Listener::create(loop_, std::move(*socket), [this](UniqueFd accepted, const sockaddr_storage& peer) {
+      Listener::create(loop_, std::move(listening_), [this](UniqueFd accepted, const sockaddr_storage& peer) {
         accept_one(std::move(accepted), address_text(peer));
       });
   if (!listener) return fail(std::move(listener.error()));

@@ -55,6 +55,8 @@ class VerbsTransport final : public Transport, TransportEvents, VerbsDeviceEvent
     tcp_->set_peers(peers);
   }
   void set_quiet(bool quiet) override { tcp_->set_quiet(quiet); }
+  void hold() override { tcp_->hold(); }
+  void release() override { tcp_->release(); }
   const TransportFigures& figures() const override { return tcp_->figures(); }
   void cut(uint32_t pnn, const std::string& why) override { tcp_->cut(pnn, why); }
   uint32_t version(uint32_t pnn) const override { return tcp_->version(pnn); }

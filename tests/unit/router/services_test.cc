@@ -21,6 +21,41 @@ TEST(Services, RegistrationsOfOneIdByOneClientAreKeptSeparately) {
   EXPECT_TRUE(services.listeners(5).empty());
 }
 
+TEST(Services, ARestoredClientHasWhatItHad) {
+  Services before;
+  before.add_client(1, 100);
+  before.add(1, 5);
+  before.add(1, 5);
+  before.add(1, 6);
+  before.add_tunnel(1, 9);
+  before.add_notify(1, 11, as_bytes("gone"));
+  Services after;
+  after.add_client(2, 100);
+  after.restore(2, before.registrations(1));
+  EXPECT_EQ(after.listeners(5), (std::vector<uint32_t>{2, 2}));
+  EXPECT_EQ(after.listeners(6), std::vector<uint32_t>{2});
+  EXPECT_EQ(after.tunnel_owner(9), 2u);
+  EXPECT_EQ(after.registrations(2), before.registrations(1));
+  const std::vector<Services::Notify> notifies = after.remove_client(2);
+  ASSERT_EQ(notifies.size(), 1u);
+  EXPECT_EQ(as_text(notifies[0].data), "gone");
+}
+
+TEST(Services, DamagedRegistrationsRestoreWhatCanBeRead) {
+  Services services;
+  services.add_client(1, 100);
+  services.add(1, 5);
+  services.add(1, 6);
+  const Bytes bytes = services.registrations(1);
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    Services other;
+    other.add_client(2, 100);
+    other.restore(2, ByteView(bytes).first(size));
+    EXPECT_EQ(other.listeners(5).size(), size >= bytes.size() / 2 ? 1u : 0u);
+    EXPECT_TRUE(other.listeners(6).empty());
+  }
+}
+
 TEST(Services, AClientThatGoesTakesItsRegistrationsWithIt) {
   Services services;
   services.add_client(1, 100);

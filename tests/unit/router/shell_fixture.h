@@ -93,6 +93,21 @@ class ChannelPeer {
     reply = std::move(connected->reply);
     for (ChannelFds& fds : reply.channels) channels.push_back(open(std::move(fds), ChannelSide::kClient));
   }
+  // A store that says that it keeps clients.
+  static ChannelPeer keeping_store(const std::string& path) {
+    ChannelPeer store;
+    UniqueFd socket = std::move(*connect_unix(path));
+    SetupMessage request;
+    request.role = DaemonRole::kStore;
+    request.generation = kKeepsClients;
+    EXPECT_TRUE(send_setup(socket.get(), request));
+    store.setup = std::move(socket);
+    std::optional<SetupMessage> reply = store.receive_message();
+    EXPECT_TRUE(reply);
+    store.reply = std::move(*reply);
+    store.channels.push_back(open(std::move(store.reply.channels[0]), ChannelSide::kClient));
+    return store;
+  }
   static std::unique_ptr<Channel> open(ChannelFds fds, ChannelSide side) {
     Result<std::unique_ptr<Channel>> channel = Channel::open(std::move(fds), side);
     EXPECT_TRUE(channel);
@@ -130,6 +145,9 @@ class ChannelPeer {
   UniqueFd setup;
   SetupMessage reply;
   std::vector<std::unique_ptr<Channel>> channels;
+
+ private:
+  ChannelPeer() = default;
 };
 
 class ShellTest : public testing::Test {

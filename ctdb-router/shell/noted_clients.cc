@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ctdb-router/shell/noted_clients.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "libctdbipc/runtime/log.h"
+#include "libctdbipc/wire/packet.h"
+
+namespace ctdb {
+
+void NotedClients::add(uint32_t id) {
+  Client& client = clients_[id];
+  if (notes_ != nullptr) keep(id, client);
+}
+
+void NotedClients::keep(uint32_t id, Client& client) {
+  client.note = notes_->take(id);
+  if (client.note == nullptr) return;
+  SetupMessage message;
+  message.kind = SetupKind::kKeptClient;
+  message.endpoint = id;
+  message.generation = notes_->index_of(*client.note);
+  message.descriptor.reset(fcntl(questions_.socket(id), F_DUPFD_CLOEXEC, 0));
+  if (!message.descriptor.valid()) {  // too many open files: it ends with this router
+    notes_->give_back(*client.note);
+    client.note = nullptr;
+    return;
+  }
+  daemons_.store_setup()->send(std::move(message));
+  touch(id, client);
+}
+
+void NotedClients::remove(uint32_t id) {
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return;
+  if (found->second.note != nullptr) {
+    notes_->give_back(*found->second.note);
+    SetupMessage message;
+    message.kind = SetupKind::kClientDetached;
+    message.endpoint = id;
+    SetupPeer* store = daemons_.store_setup();
+    if (store != nullptr && !store->unsend(SetupKind::kKeptClient, id)) store->send(std::move(message));
+  }
+  clients_.erase(found);
+}
+
+void NotedClients::touch(uint32_t id) {
+  if (const auto found = clients_.find(id); found != clients_.end()) touch(id, found->second);
+}
+
+void NotedClients::touch(uint32_t id, Client& client) {
+  if (client.touched || client.note == nullptr) return;
+  client.touched = true;
+  ClientNotes::mark(*client.note, NoteState::kBusy);
+  touched_.push_back(id);
+}
+
+void NotedClients::asked(uint32_t id, ByteView packet) {
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return;
+  Client& client = found->second;
+  touch(id, client);
+  const Header header = read_header(packet);
+  if (header.operation == static_cast<uint32_t>(Operation::REQ_CALL)) {
+    client.call.clear();
+    if (++client.calls == 1 && packet.size() <= ClientNote::kCallBytesMax)
+      client.call.assign(packet.begin(), packet.end());
+  } else if (header.operation == static_cast<uint32_t>(Operation::REQ_CONTROL)) {
+    const std::optional<ReqControl> control = parse_req_control(packet);
+    if (control && (control->flags & CTDB_CONTROL_NOREPLY) == 0)
+      client.controls.push_back({header.reqid, lost_status_of(control->opcode)});
+  }
+}
+
+void NotedClients::answered(uint32_t id, ByteView packet) {
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return;
+  Client& client = found->second;
+  touch(id, client);
+  const Header header = read_header(packet);
+  const auto is = [&header](Operation operation) {
+    return header.operation == static_cast<uint32_t>(operation);
+  };
+  if (is(Operation::REPLY_CONTROL)) {
+    const auto asked = std::ranges::find(client.controls, header.reqid, &ClientNote::Control::reqid);
+    if (asked != client.controls.end()) client.controls.erase(asked);
+  } else if ((is(Operation::REPLY_CALL) || is(Operation::REPLY_ERROR)) && client.calls > 0) {
+    --client.calls;
+    client.call.clear();
+  }
+}
+
+void NotedClients::handed_over(uint32_t id) {
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return;
+  found->second.to_store = found->second.from_store = 0;
+  touch(id, found->second);
+}
+
+void NotedClients::sent_to_store(uint32_t id) {
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return;
+  touch(id, found->second);
+  ++found->second.to_store;
+}
+
+void NotedClients::came_from_store(uint32_t id) {
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return;
+  touch(id, found->second);
+  ++found->second.from_store;
+}
+
+bool NotedClients::fits(const Client& client, const Sight& sight) {
+  return client.controls.size() <= ClientNote::kControlsMax && client.calls <= 1 &&
+         (client.calls == 0 || !client.call.empty()) &&
+         sight.registrations.size() <= ClientNote::kRegistrationBytesMax;
+}
+
+void NotedClients::write(Client& client, const Sight& sight) const {
+  ClientNote& note = *client.note;
+  note.away.store(sight.away ? 1 : 0, std::memory_order_relaxed);
+  note.hand_over.store(sight.hand_over, std::memory_order_relaxed);
+  note.to_store.store(client.to_store, std::memory_order_relaxed);
+  note.from_store.store(client.from_store, std::memory_order_relaxed);
+  std::ranges::copy(client.controls, note.controls.begin());
+  note.control_count.store(static_cast<uint32_t>(client.controls.size()), std::memory_order_relaxed);
+  std::ranges::copy(client.call, note.call.begin());
+  note.call_bytes.store(static_cast<uint32_t>(client.call.size()), std::memory_order_relaxed);
+  std::ranges::copy(sight.registrations, note.registrations.begin());
+  note.registration_bytes.store(static_cast<uint32_t>(sight.registrations.size()), std::memory_order_relaxed);
+}
+
+// Those that are in the middle of something are touched again when that goes on.
+void NotedClients::settle() {
+  for (const uint32_t id : touched_) {
+    const auto found = clients_.find(id);
+    if (found == clients_.end() || found->second.note == nullptr) continue;
+    Client& client = found->second;
+    client.touched = false;
+    const std::optional<Sight> sight = questions_.sight(id);
+    if (!sight || !fits(client, *sight)) continue;
+    write(client, *sight);
+    ClientNotes::mark(*client.note, NoteState::kClean);
+  }
+  touched_.clear();
+}
+
+void NotedClients::on_store() {
+  if (!daemons_.store_keeps()) return;
+  Result<UniqueFd> memory = ClientNotes::create();
+  Result<std::unique_ptr<ClientNotes>> notes =
+      memory ? ClientNotes::map(memory->get())
+             : Result<std::unique_ptr<ClientNotes>>(fail(std::move(memory.error())));
+  if (!notes) return log_error("classic socket: " + notes.error().text());
+  notes_ = std::move(*notes);
+  SetupMessage message;
+  message.kind = SetupKind::kClientNotes;
+  message.descriptor = std::move(*memory);
+  daemons_.store_setup()->send(std::move(message));
+  for (auto& [id, client] : clients_) keep(id, client);
+}
+
+void NotedClients::on_store_gone() {
+  for (auto& [id, client] : clients_) {
+    client.note = nullptr;
+    client.touched = false;
+  }
+  touched_.clear();
+  notes_.reset();
+}
+
+}  // namespace ctdb

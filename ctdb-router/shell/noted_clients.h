@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Writes down what another router must know to go on with this one's classic clients (ring/client_notes.h), and has the store
+// keep that and copies of their sockets. A part of ClassicClients, which tells it what happens.
+//
+// Invariants:
+//  1. A note is busy from touch() on, until settle() finds the client whole.
+//  2. Without a store that keeps clients nothing is written, but what a client waits for is counted all the same.
+#ifndef CTDB_ROUTER_SHELL_NOTED_CLIENTS_H_
+#define CTDB_ROUTER_SHELL_NOTED_CLIENTS_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "ctdb-router/shell/daemons.h"
+#include "libctdbipc/ring/client_notes.h"
+
+namespace ctdb {
+
+class NotedClients {
+ public:
+  // A client at the end of a turn, between two packets.
+  struct Sight {
+    bool away = false;
+    uint16_t hand_over = 0;
+    Bytes registrations;
+  };
+  struct Questions {
+    std::function<int(uint32_t id)> socket;                  // a loan; -1: it has none any more
+    std::function<std::optional<Sight>(uint32_t id)> sight;  // nullopt: it is in the middle of something
+  };
+  NotedClients(Daemons& daemons, Questions questions) : daemons_(daemons), questions_(std::move(questions)) {}
+
+  void add(uint32_t id);
+  void remove(uint32_t id);
+  // Something is about to be read from it, or to be done for it.
+  void touch(uint32_t id);
+  // A packet of it came to the router; one is sent to it. Both touch.
+  void asked(uint32_t id, ByteView packet);
+  void answered(uint32_t id, ByteView packet);
+  // Its connection goes to the store; what is counted from here on, packets for it and from it.
+  void handed_over(uint32_t id);
+  void sent_to_store(uint32_t id);
+  void came_from_store(uint32_t id);
+  void settle();
+  // A store has come: keeps them all from here on, if it can. And it is gone.
+  void on_store();
+  void on_store_gone();
+
+ private:
+  struct Client {
+    ClientNote* note = nullptr;
+    bool touched = false;
+    uint64_t to_store = 0, from_store = 0;
+    std::vector<ClientNote::Control> controls;  // unanswered
+    size_t calls = 0;                           // the same
+    Bytes call;                                 // when it is one, and not too large
+  };
+  void keep(uint32_t id, Client& client);
+  void touch(uint32_t id, Client& client);
+  void write(Client& client, const Sight& sight) const;
+  static bool fits(const Client& client, const Sight& sight);
+
+  Daemons& daemons_;
+  const Questions questions_;
+  std::unique_ptr<ClientNotes> notes_;
+  std::unordered_map<uint32_t, Client> clients_;
+  std::vector<uint32_t> touched_;
+};
+
+}  // namespace ctdb
+
+#endif  // CTDB_ROUTER_SHELL_NOTED_CLIENTS_H_

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A router that is killed or restarted keeps its classic clients: their connections, what they have registered, and their calls."""
+import os
+import signal
+import struct
+import tempfile
+import threading
+import unittest
+
+from support import HEADER, Increments, RawClient, packet, run_tool, start_cluster, wait_until
+
+PING, REGISTER_SRVID, DUMP_MEMORY, GET_PNN, CHECK_PID_SRVID = 3, 23, 29, 35, 151
+SRVID = 0x5000000000000001
+MESSAGE = 5
+
+
+def connections(pid):
+    """The sockets of a process, as the kernel numbers them."""
+    found = set()
+    for descriptor in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            target = os.readlink(f"/proc/{pid}/fd/{descriptor}")
+        except OSError:
+            continue
+        if target.startswith("socket:"):
+            found.add(target)
+    return found
+
+
+class RouterRestartTest(Increments, unittest.TestCase):
+    DATABASE = "router.tdb"
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="ctdb-router-restart-")
+        self.addCleanup(directory.cleanup)
+        self.cluster = start_cluster(directory.name, self.addCleanup)
+        self.node = self.cluster.nodes[0]
+        self.router = self.node.daemons["ctdb-router"]
+
+    def client(self):
+        client = RawClient(self.node.classic_socket)
+        self.addCleanup(client.close)
+        return client
+
+    def let_it_finish(self):
+        """Who has an answer may be quicker than the router, which is not done with it before its turn ends: a turn later all others are."""
+        with RawClient(self.node.classic_socket) as client:
+            self.assertEqual(client.ask(GET_PNN)[0], 0)
+
+    def replace(self, number):
+        self.let_it_finish()
+        old = self.router.pid
+        if number == signal.SIGTERM:  # the supervisor starts no router again that ended in good order
+            self.router.end(number)
+            self.router.wait_ended()
+            self.router.start()
+        else:
+            self.router.signal(number)
+        wait_until(lambda: self.router.pid not in (None, old) and self.listens(), "another router is there")
+
+    def listens(self):
+        try:
+            RawClient(self.node.classic_socket).close()
+            return True
+        except OSError:
+            return False
+
+    def receive_message(self, client, srvid):
+        while True:
+            got = client.receive()
+            self.assertIsNotNone(got, "the connection has ended")
+            if HEADER.unpack_from(got)[4] == MESSAGE and struct.unpack_from("<Q", got, 32)[0] == srvid:
+                return got[44:44 + struct.unpack_from("<I", got, 40)[0]]
+
+    def test_quiet_clients_notice_nothing(self):
+        clients = [self.client() for _ in range(20)]
+        for number, client in enumerate(clients):
+            self.assertEqual(client.ask(REGISTER_SRVID, srvid=SRVID + number)[0], 0)
+        for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
+            self.replace(number)
+            for client in clients:
+                self.assertEqual(client.ask(GET_PNN)[0], 0)
+            sender = self.client()
+            for at, client in enumerate(clients):
+                sender.send(packet(MESSAGE, struct.pack("<QI", SRVID + at, 4) + b"here", destnode=0))
+                self.assertEqual(self.receive_message(client, SRVID + at), b"here")
+        self.cluster.wait_healthy()
+
+    def test_other_nodes_never_hear_that_they_are_dead(self):
+        """Those take what a dead client had."""
+        client, asking = self.client(), RawClient(self.cluster.nodes[1].classic_socket)
+        self.addCleanup(asking.close)
+        self.assertEqual(client.ask(REGISTER_SRVID, srvid=SRVID)[0], 0)
+        question = struct.pack("<IQ", os.getpid(), SRVID)
+        heard = []
+
+        def exists():
+            status, _, error = asking.ask(CHECK_PID_SRVID, question, destnode=0)
+            heard.append((status, error))
+            return (status, error) == (0, "")
+
+        self.assertTrue(exists())
+        for _ in range(3):
+            self.replace(signal.SIGKILL)
+            wait_until(exists, "the nodes are linked again")
+        self.assertLessEqual({answer for answer in heard if answer != (0, "")},
+                             {(-1, "ctdb_control to disconnected node"), (-1, "node is disconnected")})
+
+    def test_what_is_sent_while_there_is_no_router_is_answered(self):
+        client = self.client()
+        self.assertEqual(client.ask(GET_PNN)[0], 0)
+        self.let_it_finish()
+        self.router.end(signal.SIGKILL)
+        self.router.wait_ended()
+        answer = []
+        asking = threading.Thread(target=lambda: answer.append(client.ask(GET_PNN)[0]))
+        asking.start()
+        self.router.start()
+        asking.join()
+        self.assertEqual(answer, [0])
+
+    def test_a_control_that_was_under_way_is_refused(self):
+        client, other = self.client(), self.cluster.nodes[1].daemons["ctdb-router"]
+        self.assertEqual(client.ask(PING, destnode=1)[0] >= 0, True)
+        other.signal(signal.SIGSTOP)
+        self.addCleanup(other.signal, signal.SIGCONT)
+        answer = []
+        asking = threading.Thread(target=lambda: answer.append(client.ask(PING, destnode=1)))
+        asking.start()
+        watcher = self.client()
+        wait_until(lambda: b"in flight 1" in watcher.ask(DUMP_MEMORY)[1], "it is under way")
+        self.replace(signal.SIGKILL)
+        asking.join()
+        self.assertEqual(answer[0][0], -1)
+        self.assertEqual(answer[0][2], "ctdb-router was restarted before it answered")
+        other.signal(signal.SIGCONT)
+        self.cluster.wait_healthy()
+        self.assertGreaterEqual(client.ask(PING, destnode=1)[0], 0)
+
+    def test_a_client_with_a_record_locked_keeps_its_connection(self):
+        """Its connection is with the store."""
+        holder = self.start(0, "classic", "held", hold=1)
+        self.assertEqual(holder.stdout.readline(), "locked\n")
+        before = connections(holder.pid)
+        self.replace(signal.SIGKILL)
+        self.assertEqual(connections(holder.pid), before)
+        holder.stdin.write("\n")
+        self.assertEqual(self.finish(holder), 1)
+        self.assertEqual(self.add(1, "classic", "held", 1), 2)
+
+    def test_nothing_is_lost_under_load(self):
+        self.add(0, "native", "hot", 1)
+        loads = [self.start(node, api, "hot", 3000) for node in (0, 1) for api in ("classic", "native")]
+        for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
+            before = self.value("hot", node=2)
+            self.replace(number)
+            wait_until(lambda: self.value("hot", node=2) > before or all(load.poll() is not None for load in loads), "they go on")
+        for load in loads:
+            self.finish(load)
+        self.assertEqual(self.value("hot"), 12001)
+
+    def test_the_classic_tool_works_as_ever(self):
+        self.replace(signal.SIGKILL)
+        self.cluster.wait_healthy()
+        done = run_tool(self.node, "status")
+        self.assertIn("pnn:0", done.stdout, done.stderr)
+
+    def test_without_a_store_they_end(self):
+        client = self.client()
+        self.assertEqual(client.ask(GET_PNN)[0], 0)
+        for name in ("ctdb-store", "ctdb-router"):
+            self.node.daemons[name].signal(signal.SIGSTOP)
+        for name in ("ctdb-store", "ctdb-router"):
+            self.node.daemons[name].signal(signal.SIGKILL)
+        self.assertIsNone(client.receive())
+        self.cluster.wait_healthy()
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What a router leaves with the store about its classic clients, and what it makes of what the last one left. The test plays the
+// store.
+#include <fcntl.h>
+
+#include "ctdb-router/core/services.h"
+#include "libctdbipc/ring/client_notes.h"
+#include "tests/unit/router/shell_fixture.h"
+
+namespace ctdb::test {
+namespace {
+
+Bytes call(uint32_t reqid) {
+  Bytes packet;
+  build(packet, {0, 0, 0, 0, 0, reqid}, ReqCall{1, 5, CTDB_FUNC_NULL, 0, as_bytes("key"), {}});
+  return packet;
+}
+
+class ShellKept : public ShellTest {
+ protected:
+  void start_store() {
+    store_.emplace(ChannelPeer::keeping_store(context.config.setup_socket_path));
+    const std::optional<SetupMessage> memory = store_->receive_message();
+    ASSERT_TRUE(memory);
+    ASSERT_EQ(memory->kind, SetupKind::kClientNotes);
+    notes_ = std::move(*ClientNotes::map(memory->descriptor.get()));
+  }
+  void receive_client() {
+    std::optional<SetupMessage> message = store_->receive_message();
+    ASSERT_TRUE(message);
+    ASSERT_EQ(message->kind, SetupKind::kKeptClient);
+    id_ = message->endpoint;
+    socket_ = std::move(message->descriptor);
+    note_ = notes_->find(message->generation, id_);
+    ASSERT_NE(note_, nullptr);
+  }
+  bool clean() const { return note_->state == NoteState::kClean; }
+  // The next frame for the store itself.
+  Channel::Frame await(Operation operation) {
+    while (true) {
+      const std::optional<Channel::Frame> frame = store_->receive();
+      if (!frame || read_header(frame->packet).operation == static_cast<uint32_t>(operation))
+        return frame ? *frame : Channel::Frame{};
+    }
+  }
+  // As a store that has kept a client for the last router: `prepare` writes its note.
+  PacketSocket kept_client(const std::function<void(ClientNote&)>& prepare) {
+    UniqueFd memory = std::move(*ClientNotes::create());
+    const std::unique_ptr<ClientNotes> last = std::move(*ClientNotes::map(memory.get()));
+    ClientNote* note = last->take(77);
+    ClientNotes::mark(*note, NoteState::kClean);
+    prepare(*note);
+    int fds[2];
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+    give({SetupKind::kClientNotes, 0, 0, std::move(memory)});
+    give({SetupKind::kKeptClient, 77, last->index_of(*note), UniqueFd(fds[1])});
+    return PacketSocket(UniqueFd(fds[0]));
+  }
+  struct Given {
+    SetupKind kind;
+    uint32_t endpoint, generation;
+    UniqueFd descriptor;
+  };
+  void give(Given given) {
+    SetupMessage message;
+    message.kind = given.kind;
+    message.endpoint = given.endpoint;
+    message.generation = given.generation;
+    message.descriptor = std::move(given.descriptor);
+    EXPECT_TRUE(send_setup(store_->setup.get(), message));
+  }
+
+  std::optional<ChannelPeer> store_;
+  std::unique_ptr<ClientNotes> notes_;
+  ClientNote* note_ = nullptr;
+  uint32_t id_ = 0;
+  UniqueFd socket_;
+};
+
+TEST_F(ShellKept, AStoreThatKeepsNothingIsToldNothing) {
+  ChannelPeer store = daemon(DaemonRole::kStore);
+  PacketSocket client = classic();
+  EXPECT_EQ(ask(client, control(Control::PING)), 1);
+  pollfd waiting{store.setup.get(), POLLIN, 0};
+  EXPECT_EQ(poll(&waiting, 1, 0), 0);
+}
+
+TEST_F(ShellKept, TheNoteSaysWhatAClientHasRegisteredAndWaitsFor) {
+  start_store();
+  PacketSocket client = classic();
+  EXPECT_EQ(ask(client, control(Control::REGISTER_SRVID, {}, 5)), 0);
+  receive_client();
+  EXPECT_TRUE(eventually([this] { return clean(); }));
+  Services services;
+  services.add_client(1, 0);
+  services.restore(1, note_->registered());
+  EXPECT_EQ(services.listeners(5), std::vector<uint32_t>{1});
+  EXPECT_TRUE(note_->unanswered().empty());
+
+  const uint8_t name[] = "a.tdb";
+  client.send(control(Control::DB_ATTACH, name));
+  const Channel::Frame asked = await(Operation::REQ_CONTROL);
+  EXPECT_TRUE(eventually([this] { return clean() && note_->unanswered().size() == 1; }));
+  EXPECT_EQ(note_->unanswered()[0].reqid, 42u);
+  Bytes reply;
+  build(reply, {0, 0, 0, 0, 0, read_header(asked.packet).reqid}, ReplyControl{0, {}, {}});
+  store_->send(reply, asked.info.endpoint);
+  EXPECT_EQ(status_of(client.receive()), 0);
+  EXPECT_TRUE(eventually([this] { return clean() && note_->unanswered().empty(); }));
+}
+
+TEST_F(ShellKept, ClientsThatWereThereBeforeTheStoreAreKeptToo) {
+  PacketSocket client = classic();
+  EXPECT_EQ(ask(client, control(Control::PING)), 1);
+  start_store();
+  receive_client();
+  EXPECT_TRUE(eventually([this] { return clean(); }));
+}
+
+TEST_F(ShellKept, HalfAPacketIsBusy) {
+  start_store();
+  PacketSocket client = classic();
+  receive_client();
+  const Bytes packet = control(Control::PING);
+  EXPECT_TRUE(eventually([this] { return clean(); }));
+  client.send(ByteView(packet).first(20));
+  EXPECT_TRUE(eventually([this] { return note_->state == NoteState::kBusy; }));
+  client.send(ByteView(packet).subspan(20));
+  EXPECT_EQ(status_of(client.receive()), 1);
+  EXPECT_TRUE(eventually([this] { return clean(); }));
+}
+
+TEST_F(ShellKept, ACopyIsNotKeptOfAClientThatHasLeft) {
+  start_store();
+  {
+    PacketSocket client = classic();
+    EXPECT_EQ(ask(client, control(Control::PING)), 1);
+    receive_client();
+  }
+  const std::optional<SetupMessage> gone = store_->receive_message();
+  ASSERT_TRUE(gone);
+  EXPECT_EQ(gone->kind, SetupKind::kClientDetached);
+  EXPECT_EQ(gone->endpoint, id_);
+}
+
+TEST_F(ShellKept, AClientOfTheLastRouterGoesOnHere) {
+  start_store();
+  Services services;
+  services.add_client(1, 0);
+  services.add(1, 5);
+  const Bytes registered = services.registrations(1);
+  PacketSocket client = kept_client([&](ClientNote& note) {
+    std::copy(registered.begin(), registered.end(), note.registrations.begin());
+    note.registration_bytes = static_cast<uint32_t>(registered.size());
+    note.controls[0] = {99, -1};
+    note.control_count = 1;
+  });
+  const std::optional<Bytes> refused = client.receive();
+  EXPECT_EQ(status_of(refused), -1);
+  EXPECT_EQ(read_header(*refused).reqid, 99u);
+  EXPECT_EQ(parse_reply_control(*refused)->error, "ctdb-router was restarted before it answered");
+  EXPECT_EQ(ask(client, control(Control::PING)), 1);
+  PacketSocket other = classic();
+  other.send(message(5, 0));
+  EXPECT_EQ(parse_req_message(*client.receive())->srvid, 5u);
+  receive_client();  // and is kept again
+}
+
+TEST_F(ShellKept, ItsUnansweredCallIsPutAgain) {
+  start_store();
+  const Bytes unanswered = call(7);
+  PacketSocket client = kept_client([&](ClientNote& note) {
+    std::copy(unanswered.begin(), unanswered.end(), note.call.begin());
+    note.call_bytes = static_cast<uint32_t>(unanswered.size());
+  });
+  const Channel::Frame asked = await(Operation::REQ_CALL);
+  Bytes reply;
+  build(reply, {0, 0, 0, 0, 0, read_header(asked.packet).reqid}, ReplyCall{0, as_bytes("value")});
+  store_->send(reply, asked.info.endpoint);
+  EXPECT_EQ(read_header(*client.receive()).reqid, 7u);
+}
+
+TEST_F(ShellKept, OneInTheMiddleOfSomethingEnds) {
+  start_store();
+  PacketSocket client = kept_client([](ClientNote& note) { ClientNotes::mark(note, NoteState::kBusy); });
+  EXPECT_TRUE(client.ended());
+}
+
+TEST_F(ShellKept, NonsenseInANoteHurtsNobody) {
+  start_store();
+  PacketSocket client = kept_client(
+      [](ClientNote& note) { note.control_count = note.call_bytes = note.registration_bytes = 0xFFFFFFFF; });
+  EXPECT_EQ(ask(client, control(Control::PING)), 1);
+  give({SetupKind::kKeptClient, 78, 0xFFFFFFFF, UniqueFd(open("/dev/null", O_RDONLY))});
+  EXPECT_EQ(ask(client, control(Control::PING)), 1);
+}
+
+}  // namespace
+}  // namespace ctdb::test

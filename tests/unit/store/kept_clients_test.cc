@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the store keeps of classic clients while there is no router. The test plays both routers and the client.
+#include "ctdb-store/kept_clients.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include "libctdbipc/wire/packet.h"
+#include "tests/unit/runtime/loop_fixture.h"
+
+namespace ctdb {
+namespace {
+
+constexpr uint32_t kId = 5;
+constexpr uint16_t kHandOver = 3;
+constexpr uint32_t kLife = 1, kNextLife = 2;
+
+class KeptClientsTest : public LoopTest {
+ protected:
+  KeptClientsTest()
+      : adopted_(*loop_, {[](uint32_t, MutableBytes) {}, [](FrameInfo, ByteView) {}, [] { return true; }}),
+        kept_(*loop_, [this](const SetupMessage& message) {
+          if (!router_reads_) return false;
+          SetupMessage copy;
+          copy.kind = message.kind;
+          copy.endpoint = message.endpoint;
+          copy.generation = message.generation;
+          copy.descriptor.reset(fcntl(message.descriptor.get(), F_DUPFD_CLOEXEC, 0));
+          offered_.push_back(std::move(copy));
+          return true;
+        }) {
+    UniqueFd memory = std::move(*ClientNotes::create());
+    router_notes_ = std::move(*ClientNotes::map(memory.get()));
+    kept_.router_is_back(kLife, true);
+    EXPECT_TRUE(only_the_end());
+    offered_.clear();
+    EXPECT_TRUE(kept_.take_notes(std::move(memory)));
+    int fds[2];
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+    client_.reset(fds[0]);
+    servers_.reset(fds[1]);
+    note_ = router_notes_->take(kId);
+    kept_.keep(kId, router_notes_->index_of(*note_), copy_of_socket());
+    ClientNotes::mark(*note_, NoteState::kClean);
+  }
+  UniqueFd copy_of_socket() const { return UniqueFd(fcntl(servers_.get(), F_DUPFD_CLOEXEC, 0)); }
+  // The connection is with the store since hand-over kHandOver.
+  void adopt() {
+    UniqueFd memory = std::move(*ConnectionStates::create());
+    ASSERT_TRUE(adopted_.share(std::move(memory)));
+    adopted_.adopt(kId, kHandOver, copy_of_socket());
+    note_->away = 1;
+    note_->hand_over = kHandOver;
+  }
+  void client_sends(const Bytes& packet) {
+    ASSERT_EQ(send(client_.get(), packet.data(), packet.size(), 0), static_cast<ssize_t>(packet.size()));
+    loop_->at(loop_->now() + kMillisecond, [this] { loop_->stop(); });
+    run();
+  }
+  void router_dies() {
+    servers_.reset();
+    kept_.router_is_gone(adopted_);
+    adopted_.drop_all();
+  }
+  bool client_ended() const {
+    uint8_t byte;
+    return recv(client_.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0;
+  }
+  bool only_the_end() const { return offered_.size() == 1 && offered_[0].kind == SetupKind::kKeptEnd; }
+  // What the next router is given; nullptr: nothing.
+  const ClientNote* note_given() {
+    if (offered_.size() != 3 || offered_[2].kind != SetupKind::kKeptEnd ||
+        offered_[0].kind != SetupKind::kClientNotes || offered_[1].kind != SetupKind::kKeptClient) {
+      return nullptr;
+    }
+    next_notes_ = std::move(*ClientNotes::map(offered_[0].descriptor.get()));
+    return next_notes_->find(offered_[1].generation, offered_[1].endpoint);
+  }
+
+  AdoptedClients adopted_;
+  bool router_reads_ = true;
+  std::vector<SetupMessage> offered_;
+  KeptClients kept_;
+  std::unique_ptr<ClientNotes> router_notes_, next_notes_;
+  ClientNote* note_ = nullptr;
+  UniqueFd client_, servers_;
+};
+
+Bytes call(uint32_t reqid) {
+  Bytes packet;
+  build(packet, {0, 0, 0, 0, 0, reqid}, ReqCall{1, 5, CTDB_FUNC_NULL, 0, as_bytes("key"), {}});
+  return packet;
+}
+
+Bytes message() {
+  Bytes packet;
+  build(packet, {0, 0, 0, 0, 0, 0}, ReqMessage{7, as_bytes("m")});
+  return packet;
+}
+
+TEST_F(KeptClientsTest, AWholeClientGoesToTheNextRouter) {
+  router_dies();
+  EXPECT_FALSE(client_ended());
+  EXPECT_TRUE(offered_.empty());
+  kept_.router_is_back(kNextLife, true);
+  const ClientNote* note = note_given();
+  ASSERT_NE(note, nullptr);
+  EXPECT_EQ(note->state, NoteState::kClean);
+  EXPECT_EQ(send(offered_[1].descriptor.get(), "x", 1, MSG_NOSIGNAL), 1);
+  char got = 0;
+  EXPECT_EQ(recv(client_.get(), &got, 1, 0), 1) << "it is the client's socket";
+  EXPECT_EQ(kept_.waiting(), 0u);
+}
+
+TEST_F(KeptClientsTest, WaitsForARouterThatDoesNotReadYet) {
+  router_dies();
+  router_reads_ = false;
+  kept_.router_is_back(kNextLife, true);
+  EXPECT_TRUE(offered_.empty());
+  router_reads_ = true;
+  loop_->at(loop_->now() + 5 * kMillisecond, [this] { loop_->stop(); });
+  run();
+  EXPECT_NE(note_given(), nullptr);
+}
+
+TEST_F(KeptClientsTest, OneInTheMiddleOfSomethingIsEnded) {
+  ClientNotes::mark(*note_, NoteState::kBusy);
+  router_dies();
+  kept_.router_is_back(kNextLife, true);
+  EXPECT_TRUE(client_ended());
+  EXPECT_EQ(note_given(), nullptr);
+}
+
+TEST_F(KeptClientsTest, ARouterThatWasNotDeadHasItsClientsStill) {
+  router_dies();
+  ClientNotes::mark(*note_, NoteState::kBusy);
+  const UniqueFd routers(fcntl(client_.get(), F_DUPFD_CLOEXEC, 0));
+  kept_.router_is_back(kLife, true);
+  EXPECT_TRUE(only_the_end());
+  EXPECT_EQ(kept_.waiting(), 0u);
+}
+
+TEST_F(KeptClientsTest, ARouterThatKnowsNothingOfThisGetsNone) {
+  router_dies();
+  kept_.router_is_back(kNextLife, false);
+  EXPECT_TRUE(offered_.empty());
+  EXPECT_TRUE(client_ended());
+}
+
+TEST_F(KeptClientsTest, OneThatHasLeftIsForgotten) {
+  EXPECT_TRUE(kept_.forget(kId));
+  EXPECT_FALSE(kept_.forget(kId));
+  router_dies();
+  EXPECT_TRUE(client_ended());
+}
+
+TEST_F(KeptClientsTest, AConnectionThatIsHereComesWithItsUnansweredCall) {
+  adopt();
+  client_sends(call(9));
+  router_dies();
+  kept_.router_is_back(kNextLife, true);
+  const ClientNote* note = note_given();
+  ASSERT_NE(note, nullptr);
+  EXPECT_EQ(to_bytes(note->one_call()), call(9));
+  EXPECT_FALSE(client_ended());
+}
+
+TEST_F(KeptClientsTest, WhatTheDeadRouterHasNotSeenEndsTheClient) {
+  adopt();
+  client_sends(message());
+  router_dies();
+  kept_.router_is_back(kNextLife, true);
+  EXPECT_EQ(note_given(), nullptr);
+  EXPECT_TRUE(client_ended());
+}
+
+TEST_F(KeptClientsTest, WhatItHasSeenDoesNot) {
+  adopt();
+  client_sends(message());
+  note_->from_store = 1;
+  router_dies();
+  kept_.router_is_back(kNextLife, true);
+  EXPECT_NE(note_given(), nullptr);
+}
+
+TEST_F(KeptClientsTest, WhatTheStoreHasNotGotForItEndsTheClient) {
+  adopt();
+  note_->to_store = 1;
+  router_dies();
+  kept_.router_is_back(kNextLife, true);
+  EXPECT_TRUE(client_ended());
+}
+
+TEST_F(KeptClientsTest, HalfAPacketEndsIt) {
+  adopt();
+  Bytes half = call(9);
+  half.resize(20);
+  client_sends(half);
+  router_dies();
+  kept_.router_is_back(kNextLife, true);
+  EXPECT_EQ(note_given(), nullptr);
+}
+
+}  // namespace
+}  // namespace ctdb
