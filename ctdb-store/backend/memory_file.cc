@@ -199,6 +199,13 @@ std::vector<std::string> MemoryFiles::existing() {
   return names;
 }
 
+void MemoryFiles::discard(const std::string& name, const std::function<void(ByteView, ByteView)>& visit) {
+  MemoryDatabase* left = database(name);
+  if (left == nullptr) return;
+  for (const auto& [key, value] : left->records_) visit(key, value);
+  left->records_.clear();
+}
+
 std::vector<std::string> MemoryFiles::existing_persistent() {
   std::vector<std::string> names;
   for (const auto& [name, database] : databases_) {

@@ -87,6 +87,7 @@ class MemoryFiles : public RecordFiles {
 
   Result<std::unique_ptr<RecordFile>> open(const std::string& name, uint8_t db_flags, bool keep) override;
   std::vector<std::string> existing() override;
+  void discard(const std::string& name, const std::function<void(ByteView, ByteView)>& visit) override;
   std::vector<std::string> existing_persistent() override;
   void tune(uint32_t, uint32_t) override {}
 

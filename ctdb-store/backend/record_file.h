@@ -119,6 +119,12 @@ class RecordFiles {
   virtual void tune(uint32_t chains, uint32_t max_dead) = 0;
   // Names of volatile databases whose files are there and may be taken up again.
   virtual std::vector<std::string> existing() = 0;
+  // Takes away what an earlier life has left of a volatile database. `visit` sees its records first, as far as they can be read; clients
+  // that have the file open find it empty.
+  virtual void discard(const std::string& name,
+                       const std::function<void(ByteView key, ByteView value)>& visit) {
+    (void)name, (void)visit;
+  }
   // Names of persistent databases that are here.
   virtual std::vector<std::string> existing_persistent() { return {}; }
 };

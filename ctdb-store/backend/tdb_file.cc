@@ -112,6 +112,26 @@ uint32_t chains_if_sound(const std::string& path, int guard) {
   return 0;
 }
 
+// The records of a file whose locks may be of no use any more, as they lie there: what is torn or damaged is passed over. A private
+// mapping, so nothing can be changed by looking.
+void visit_left_behind(const std::string& path, const std::function<void(ByteView, ByteView)>& visit) {
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat info {};
+  if (!fd.valid() || fstat(fd.get(), &info) != 0 || info.st_size <= 0) return;
+  const auto bytes = static_cast<size_t>(info.st_size);
+  void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd.get(), 0);
+  if (at == MAP_FAILED) return;
+  const std::optional<TdbImage> image = TdbImage::of({static_cast<uint8_t*>(at), bytes});
+  for (uint32_t chain = 0; image && chain < image->chains(); ++chain) {
+    image->walk(chain, [&](uint32_t, TdbBlock& block) {
+      const bool record = block.kind == kTdbLive && TdbImage::has_record(block) && !is_filler(block);
+      if (record) visit(TdbImage::key(block), TdbImage::data(block));
+      return true;
+    });
+  }
+  munmap(at, bytes);
+}
+
 // libtdb writes the mutexes of a new file through a mapping: on a full file system that would be a SIGBUS.
 Result<void> check_space(const std::string& directory, uint32_t hash_size) {
   struct statvfs info;
@@ -134,6 +154,7 @@ class TdbFiles : public RecordFiles {
   }
   Result<std::unique_ptr<RecordFile>> open(const std::string& name, uint8_t db_flags, bool keep) override;
   std::vector<std::string> existing() override;
+  void discard(const std::string& name, const std::function<void(ByteView, ByteView)>& visit) override;
   std::vector<std::string> existing_persistent() override;
   void tune(uint32_t chains, uint32_t max_dead) override {
     options_.hash_size = std::min(chains, kChainsMax);
@@ -311,6 +332,18 @@ TdbFiles::Opened TdbFiles::open(const std::string& name, uint8_t db_flags, bool 
   return fail(opened.error().code,
               opened.error().text() + "; it is kept as " + *kept +
                   " (its records come back from the other nodes, those only this node had are lost)");
+}
+
+// Clients that have it open go on with an empty file, as far as that can be (open_empty()). What fails here fails again, and is told, when
+// somebody attaches the database.
+void TdbFiles::discard(const std::string& name, const std::function<void(ByteView, ByteView)>& visit) {
+  const std::string path = volatile_path(options_.volatile_directory, options_.pnn, name);
+  visit_left_behind(path, visit);
+  if (has_openers(path)) {
+    (void)open_empty(path, flags_);
+  } else {
+    unlink(path.c_str());
+  }
 }
 
 std::vector<std::string> TdbFiles::existing() {

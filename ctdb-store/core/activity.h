@@ -42,7 +42,9 @@ struct Activity {
   WaitingList joined;      // local calls that will be answered by the migration under way
   bool migrating = false;  // our REQ_CALL is out
   uint32_t reqid = 0;      // of that
-  bool told = false;       // the node that did not know the database has been told of it
+  // That of the last generation was not answered, and somebody has left: the record may have been on its way here.
+  bool question_lost = false;
+  bool told = false;  // the node that did not know the database has been told of it
 
   HeaderJob job = HeaderJob::kNone;
   uint32_t job_dmaster = 0;
@@ -116,7 +118,7 @@ class ActivityPool {
     if (!activity.used || !activity.idle()) return;
     timers_.cancel(activity.timer);
     activity.entry->activity = nullptr;
-    activity.used = activity.holding = activity.seen_held = false;
+    activity.used = activity.holding = activity.seen_held = activity.question_lost = false;
     free_.push_back(&activity);
   }
   // `visit` may release the one it is given and attach others (which may or may not be visited).

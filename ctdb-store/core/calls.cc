@@ -250,6 +250,7 @@ void Migration::close() {
       }
     }
     activity.queue = kept;
+    activity.question_lost = activity.question_lost || activity.migrating;
     end_question(activity);
     drop_rewrite(activity);
     cancel_header_job(ctx_, activity);

@@ -8,7 +8,6 @@
 #include "ctdb-store/core/recovery.h"
 #include "libctdbipc/base/hash.h"
 #include "libctdbipc/base/limits.h"
-#include "libctdbipc/base/printable.h"
 
 namespace ctdb {
 namespace {
@@ -20,7 +19,6 @@ constexpr size_t kClaimBytes = 24;       // beside the key
 constexpr size_t kAssignmentBytes = 20;  // beside the key
 // Keys come in no order: without looking ahead every step would wait for memory, twice or more.
 constexpr size_t kFarAhead = 8, kNearAhead = 4;
-constexpr size_t kKeysNamed = 20;  // in the log, of records that have fallen back in one recovery
 
 // `copy`: an entry here, or what another node says of its own.
 Claim claim_of(uint32_t holder, const auto& copy) {
@@ -238,7 +236,7 @@ void Recovery::tidy_slice() {
       step_ = Step::kAwaitingAssignments;
       break;
     }
-    if (is_lost(entry->last_owner)) note_fallen_back(*db, *entry);
+    if (is_lost(entry->last_owner)) fallen_back_.note(db->name, entry->key());
     if (entry->in_file || entry->pointer_generation == ctx_.generation) continue;
     db->index.will_find_soon(entry->hash);
     found[count++] = {db, entry};
@@ -269,21 +267,17 @@ bool Recovery::is_lost(uint32_t owner) {
   return node == nullptr || node->empty_handed;
 }
 
-void Recovery::note_fallen_back(const Database& db, const RecordEntry& entry) {
-  ++fallen_back_;
-  if (named_.size() < kKeysNamed) named_.push_back(db.name + " " + argument_from_bytes(entry.key()));
-}
-
 // Records whose newest data are lost, each counted by one node: by its lmaster of the last generation, whether a copy is
 // left or not; if that is gone too, by the holder of the copy that becomes the record. The holder knows to whom it gave the
 // record. If that was in the last generation and that node is there, the record was on its way and the copy is the newest;
 // if it was earlier, others have had the record. It also counts when somebody has left and the lmaster, still the
-// same, says nothing of a loss: that one has named an owner whom the record never reached, and the giver is lost. Of a record
-// without lmaster and without copy nobody knows.
+// same, says nothing of a loss: that one has named an owner whom the record never reached, and the giver is lost. Of a record without copy
+// and without lmaster those may know who had asked for it (become_owner()), and its owner when he is back (tell_left_behind()).
 void Recovery::look_at_promotions() {
   const bool somebody_left =
       std::ranges::any_of(open_placement_.members(), [&](uint32_t p) { return is_lost(p); });
   ctx_.activities.for_each_used([&](Activity& activity) {
+    activity.question_lost = activity.question_lost && somebody_left;
     if (activity.job != HeaderJob::kPromote) return;
     const RecordEntry& entry = *activity.entry;
     if (ctx_.owns(entry)) return;
@@ -293,20 +287,37 @@ void Recovery::look_at_promotions() {
     const uint32_t counts = open_placement_.lmaster_of_slot(entry.hash);
     const bool knows_nothing = somebody_left && counts == ctx_.lmaster(entry) && !activity.job_older;
     activity.job_older = true;
-    if (is_lost(counts) || knows_nothing) note_fallen_back(*activity.db, entry);
+    if (is_lost(counts) || knows_nothing) fallen_back_.note(activity.db->name, entry.key());
   });
 }
 
 void Recovery::tell_fallen_back() {
-  if (fallen_back_ == 0) return;
-  ctx_.counts.records_fallen_back += fallen_back_;
-  ctx_.out.log(StoreLog::kWarning, std::to_string(fallen_back_) +
-                                       " records have fallen back to an older copy or are gone: "
-                                       "their owner left or lost its files");
-  for (const std::string& name : named_) ctx_.out.log(StoreLog::kWarning, "fallen back or gone: " + name);
-  if (fallen_back_ > named_.size()) {
-    ctx_.out.log(StoreLog::kWarning, "and " + std::to_string(fallen_back_ - named_.size()) + " more of them");
+  ctx_.counts.records_fallen_back += fallen_back_.tell(
+      ctx_.out, "have fallen back to an older copy or are gone: their owner left or lost its files",
+      kFallenBack);
+}
+
+// Of what only they knew nobody is left who could count it.
+void Recovery::tell_departures() {
+  std::string gone;
+  for (uint32_t pnn : open_placement_.members()) {
+    if (!is_lost(pnn)) continue;
+    gone += (gone.empty() ? "" : ", ") + std::to_string(pnn);
+    ++ctx_.counts.members_lost;
   }
+  if (gone.empty()) return;
+  ctx_.out.log(StoreLog::kInfo,
+               "of the members that were, these left or lost their files: " + gone +
+                   ". Records that only they knew of they tell when they are back (left behind)");
+}
+
+// What nobody else may know of: its location master was this node too, or was lost with it.
+void Recovery::tell_left_behind() {
+  ctx_.counts.records_left_behind += ctx_.left_behind.tell(
+      ctx_.out,
+      "that this node had last are discarded: others went on without it, or it was started "
+      "anew. What was changed in them since they were elsewhere is lost",
+      kLeftBehind);
 }
 
 void Recovery::take_assignments(Member& from, const RecordAssign& message, TimeNs now) {

@@ -66,6 +66,12 @@ Result<Database*> Databases::attach(std::string_view name, uint8_t flags, bool k
   return databases_.back().get();
 }
 
+void Databases::discard_past(
+    const std::function<void(const std::string& name, ByteView key, ByteView value)>& visit) {
+  for (const std::string& name : files_.existing())
+    files_.discard(name, [&](ByteView key, ByteView value) { visit(name, key, value); });
+}
+
 // Only a file that was taken up again has records. Values too short for a header are of no use to anybody: they get
 // an entry like an empty record that nobody owns, and the next owner overwrites them.
 Result<void> Databases::index_file(Database& database) {

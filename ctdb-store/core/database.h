@@ -6,6 +6,7 @@
 #define CTDB_STORE_CORE_DATABASE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -78,6 +79,8 @@ class Databases {
   void detach(Database& database);
   // In order of attaching.
   const std::vector<std::unique_ptr<Database>>& all() const { return databases_; }
+  // Takes away the volatile files of an earlier life; `visit` sees the records in them first.
+  void discard_past(const std::function<void(const std::string& name, ByteView key, ByteView value)>& visit);
   // Names of files that can be taken up again, and of persistent databases.
   std::vector<std::string> existing() { return files_.existing(); }
   std::vector<std::string> existing_persistent() { return files_.existing_persistent(); }

@@ -260,6 +260,9 @@ bool Migration::become_owner(Activity& activity, const RecordHeader& arrived, By
   take_calls(activity.queue, calls);
   RecordHeader header = arrived;
   header.flags &= ~kReadOnlyFlags;
+  const bool made_anew = data.empty() && arrived.rsn <= 1 && !entry.in_file;
+  const bool lost = activity.question_lost && made_anew && (arrived.flags & CTDB_RECORD_MAY_BE_OLDER) == 0;
+  if (lost) header.flags |= CTDB_RECORD_MAY_BE_OLDER;
   if (entry.in_file) header.rsn = std::max(header.rsn, entry.rsn);
   const Kept kept = server_store_rule(header, !data.empty(), ctx_.lmaster(entry) == ctx_.self, ctx_.self);
   header = kept.header;
@@ -270,6 +273,8 @@ bool Migration::become_owner(Activity& activity, const RecordHeader& arrived, By
     return false;
   }
   end_question(activity);
+  activity.question_lost = false;
+  if (lost) tell_lost_question(activity);
   entry.granted = 0;
   entry.functions_in_row = 0;
   entry.lost = false;
@@ -277,6 +282,15 @@ bool Migration::become_owner(Activity& activity, const RecordHeader& arrived, By
   if (data.empty()) ctx_.deleted.note(*activity.db, entry, now);
   answer_locals(activity, calls, rsn, data, now);
   return true;
+}
+
+// Perhaps nobody ever had the record; but if it was on its way here when a node was lost, nobody else can say so.
+void Migration::tell_lost_question(const Activity& activity) {
+  Losses lost;
+  lost.note(activity.db->name, activity.entry->key());
+  ctx_.counts.records_fallen_back += lost.tell(
+      ctx_.out, "may be gone: asked for in the last generation, and not answered by a node that left",
+      kFallenBack);
 }
 
 void Migration::answer_locals(Activity& activity, WaitingList& calls, uint64_t rsn, ByteView data,

@@ -123,6 +123,7 @@ class Migration : public ChainLocks::User {
   static void lose_hold(Activity& activity);
   bool serve_locals(Activity& activity, TimeNs now);
   bool become_owner(Activity& activity, const RecordHeader& arrived, ByteView data, TimeNs now);
+  void tell_lost_question(const Activity& activity);
   void answer_locals(Activity& activity, WaitingList& calls, uint64_t rsn, ByteView data, TimeNs now);
   void answer(const Waiting& call, const RecordHeader& header, ByteView data);
   void reply(const Waiting& call, int32_t status, ByteView data);

@@ -69,6 +69,16 @@ bool remove_record(StoreContext& context, Activity& activity) {
   return true;
 }
 
+// What this node owned, also before it was suspended, has the newest data.
+bool discard_record(StoreContext& context, Activity& activity) {
+  const RecordEntry& entry = *activity.entry;
+  const bool had = was_owned_by(context.self, entry.dmaster) &&
+                   activity.db->file->value_bytes(entry.key()) > CTDB_RECORD_HEADER_SIZE;
+  if (!remove_record(context, activity)) return false;
+  if (had) context.left_behind.note(activity.db->name, entry.key());
+  return true;
+}
+
 void set_header_job(StoreContext& context, Activity& activity, HeaderJob job) {
   cancel_header_job(context, activity);
   activity.job = job;
@@ -85,7 +95,7 @@ bool run_header_job(StoreContext& context, Activity& activity) {
   RecordEntry& entry = *activity.entry;
   if (activity.job == HeaderJob::kNone) return true;
   if (activity.job == HeaderJob::kDiscard) {
-    if (entry.in_file && !remove_record(context, activity)) return false;
+    if (entry.in_file && !discard_record(context, activity)) return false;
     entry.dmaster = CTDB_UNKNOWN_PNN;
     entry.pointer_generation = 0;
     cancel_header_job(context, activity);

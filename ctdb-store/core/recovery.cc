@@ -80,8 +80,7 @@ void Recovery::reset() {
   decided_ = 0;
   statistics_ = {};
   account_at_ = 0;
-  fallen_back_ = 0;
-  named_.clear();
+  fallen_back_.forget();
   failed_ = false;
   walk_.stop();
   walk_job_ = HeaderJob::kNone;
@@ -175,6 +174,7 @@ void Recovery::advance() {
   const bool headers_done = walk_job_ == HeaderJob::kNone && ctx_.header_jobs == 0;
   if (step_ == Step::kDiscarding && headers_done) {
     must_discard_ = files_differ_ = false;
+    tell_left_behind();
     // What was changed before is gone, and clients that wait to hear whether it is kept must not take the time from now on
     // for the time of their change.
     if (empty_handed_) ctx_.out.set_serving(false);
@@ -189,6 +189,7 @@ void Recovery::advance() {
     prepared();
   if (ctx_.phase == StorePhase::kSuspended && headers_done && !serving_ended_) {
     must_discard_ = files_differ_ = false;
+    tell_left_behind();
     serving_ended_ = true;
     ctx_.out.set_serving(false);
   }
@@ -270,6 +271,7 @@ bool Recovery::open(const StoreOpen& order) {
   }
   look_at_promotions();
   tell_fallen_back();
+  tell_departures();
   owners_known_ = empty_handed_ = false;
   reset();
   ctx_.phase = StorePhase::kOpen;

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "ctdb-store/core/commits/commit_coordinator.h"
+#include "ctdb-store/core/losses.h"
 #include "ctdb-store/core/migration.h"
 #include "ctdb-store/core/record_walk.h"
 #include "ctdb-store/core/rules.h"
@@ -54,6 +55,8 @@ class Recovery {
   const std::vector<MemberLog>& member_logs() const { return member_logs_; }
   // More than half of those who vote are members, and not only voted for them.
   bool members_are_majority() const { return members_are_majority_; }
+  // Of the records that this node had last and has discarded.
+  void tell_left_behind();
   // Suspended because the node was stopped or banned.
   bool stopped() const { return stopped_; }
   // What this node has is of an older generation and being forgotten.
@@ -129,9 +132,9 @@ class Recovery {
   void tidy_slice();
   void remember_owner(RecordEntry& entry);
   bool is_lost(uint32_t owner);
-  void note_fallen_back(const Database& db, const RecordEntry& entry);
   void look_at_promotions();
   void tell_fallen_back();
+  void tell_departures();
   void tidy(Database& db, RecordEntry& entry);
   void take_assignments(Member& from, const RecordAssign& message, TimeNs now);
   void take_end(bool Member::*ended, uint64_t batches_in, Member& from, const RecordEnd& end);
@@ -156,10 +159,9 @@ class Recovery {
   std::vector<KeptClaim> claims_;
   std::vector<ClaimedKey> keys_;
   size_t decided_ = 0;
-  Placement open_placement_;        // of the generation this store was last open in
-  bool owners_known_ = false;       // RecordEntry::last_owner is of the last open generation
-  uint64_t fallen_back_ = 0;        // records that have, in this attempt,
-  std::vector<std::string> named_;  // and the first of them
+  Placement open_placement_;   // of the generation this store was last open in
+  bool owners_known_ = false;  // RecordEntry::last_owner is of the last open generation
+  Losses fallen_back_;         // in this attempt
   RecoveryStatistics statistics_;
   TimeNs began_ = 0, now_ = 0;
   TimeNs tell_at_ = kNever;

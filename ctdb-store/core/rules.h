@@ -27,6 +27,11 @@ struct Kept {
 };
 Kept server_store_rule(const RecordHeader& header, bool has_data, bool self_is_lmaster, uint32_t self);
 
+// What a header of the past says: the node owned the record, maybe until it was suspended.
+inline bool was_owned_by(uint32_t node, uint32_t dmaster) {
+  return dmaster == node || dmaster == CTDB_UNKNOWN_PNN;
+}
+
 // Whether a call of this function stores the record again on a node that owns it (rsn + 1).
 bool call_stores(uint32_t callid);
 

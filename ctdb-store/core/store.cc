@@ -72,6 +72,7 @@ class Store::Impl {
   using Parked = ParkedPackets::Parked;
 
   void take_up_files();
+  void discard_past();
   void take_up_persistent();
   void advance(TimeNs now);
   void local_call(uint32_t endpoint, bool via_router, ByteView packet, TimeNs now);
@@ -106,8 +107,18 @@ class Store::Impl {
   uint64_t router_lives_ = 0;  // endpoints are of one of them
 };
 
+// Nobody may go on with what these say; but of what this node owned perhaps nobody else knows that it was there.
+void Store::Impl::discard_past() {
+  ctx_.databases.discard_past([&](const std::string& name, ByteView key, ByteView value) {
+    const std::optional<RecordHeader> header = read_record_header(value);
+    const bool had_data = header && value.size() > CTDB_RECORD_HEADER_SIZE;
+    if (had_data && was_owned_by(ctx_.self, header->dmaster)) ctx_.left_behind.note(name, key);
+  });
+  recovery_.tell_left_behind();
+}
+
 void Store::Impl::take_up_files() {
-  if (ctx_.options.open_generation == CTDB_INVALID_GENERATION) return;
+  if (ctx_.options.open_generation == CTDB_INVALID_GENERATION) return discard_past();
   ctx_.open_generation = ctx_.options.open_generation;
   for (const std::string& name : ctx_.databases.existing()) {
     bool is_new = false;

@@ -10,6 +10,7 @@
 #include "ctdb-store/core/chain_locks.h"
 #include "ctdb-store/core/database.h"
 #include "ctdb-store/core/deleted_records.h"
+#include "ctdb-store/core/losses.h"
 #include "ctdb-store/core/store.h"
 #include "ctdb-store/core/timer_heap.h"
 #include "ctdb-store/core/waiting.h"
@@ -106,6 +107,7 @@ struct StoreContext {
   Databases databases;
   MoveWatcher* moves = nullptr;
   NamedFunctions* functions = nullptr;  // of plug-ins
+  Losses left_behind;  // by this node, not told yet
   DeletedRecords deleted;
   uint64_t header_jobs = 0;  // records whose header is to be changed before anything else happens
   uint32_t last_reqid = 0;

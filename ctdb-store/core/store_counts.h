@@ -52,6 +52,8 @@
   X(records_damaged)         \
   X(delegations)             \
   X(delegations_revoked)     \
+  X(records_left_behind)     \
+  X(members_lost)            \
   X(file_errors)
 
 namespace ctdb {

@@ -6,14 +6,15 @@ Promises checked (ARCHITECTURE §5):
   node's lease ends uses the record once more; no more of them than there were faults.)
 - A counter never loses an acknowledged increment, unless a store has logged that a record fell back to an older copy.
 - A list has every element once, where it was put, and in the order in which they were added, under a lock or by ctdb_append(). What is
-  lost with a record that fell back is the end of the list; the record says so or a store has logged its key; it does not come back.
-  Nobody can tell of a list that was lost with the last node that knew it; these are counted.
+  lost with a record that fell back is the end of the list; the record says so or a store has logged its key, or, of many, their number; it
+  does not come back.
 - When the faults are over everybody goes on.
 """
 import argparse
 import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from network_faults import NetworkFaults
 from shortages import FewDescriptors, SmallDisk
 
 KEYS = 2  # counters of each kind of client
+TOLD = re.compile("fallen back|left behind|and [0-9]+ more of them")
 DISKS = {"volatile": 64 << 10, "state": 64}  # KiB
 
 
@@ -172,11 +174,11 @@ class Chaos:
             client.kill()
 
     def told(self):
-        """What the stores have said of records that fell back."""
+        """What the stores have said of records that are lost."""
         said = []
         for node in self.cluster.nodes:
             with open(node.log_path("ctdb-store")) as log:
-                said += [line for line in log if "fallen back" in line]
+                said += [line for line in log if TOLD.search(line)]
         return said
 
     def check_counters(self):
@@ -226,8 +228,8 @@ def run_chaos(build, nodes, seconds, seed, only=(), say=lambda text: None):
                 chaos.kill_clients()
     faults = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
     return (f"{nodes} nodes, {seconds} s, seed {seed}: {increments:,} increments, {lost:,} of them lost with a node and told; "
-            f"{lists.elements:,} elements of lists, {lists.lost - lists.untold:,} of them lost and told, {lists.untold:,} with all "
-            f"nodes that knew their lists; {sum(counts.values())} faults: {faults}")
+            f"{lists.elements:,} elements of lists, {lists.lost:,} of them lost and told, {lists.untold:,} of these by the "
+            f"number of records only; {sum(counts.values())} faults: {faults}")
 
 
 def keep(directory, say):

@@ -108,10 +108,15 @@ def check_lists(clients, told, late=0):
     """After the end of the clients that have filled the same lists: looks at all of these once more and returns what they are (Lists).
     Raises AssertionError. `told`: what the stores have logged of records that fell back; `late`: see ListCheck."""
     clients[0].look(max(client.at_list() for client in clients) + 1)
-    lists, sum_of_all = {}, Lists()
+    lists, sum_of_all, untold = {}, Lists(), []
     killed = {read_lists(path, client.node, writer, lists) for client in clients for path, writer in client.histories}
     for number, history in sorted(lists.items()):
         name = f"{clients[0].key}.{number}"
-        named = any(line.endswith(f"fallen back or gone: {DATABASE} {name}\n") for line in told)
-        sum_of_all += ListCheck(name, history, killed, named, late).run()
+        named = any(line.endswith((f"fallen back or gone: {DATABASE} {name}\n", f"left behind: {DATABASE} {name}\n")) for line in told)
+        found = ListCheck(name, history, killed, named, late).run()
+        untold += [name] if found.untold else []
+        sum_of_all += found
+    numbered = sum(int(line.split(" more of them")[0].split()[-1]) for line in told if " more of them" in line)
+    if len(untold) > numbered:
+        raise AssertionError(f"{len(untold)} lists are lost, {untold[0]} for one, and nobody has said so (but of {numbered} that have no name)")
     return sum_of_all

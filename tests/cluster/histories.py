@@ -113,8 +113,8 @@ class ListCheck:
     - One client at a time (but for `late` times, see check_counter()).
     - A visit finds what the last one left and behind it what others added meanwhile: nothing that nobody tried, nothing twice, nothing
       before it was tried, nothing in another place than its call said, and what came later behind what had ended before.
-    - What is missing is lost: told, by a mark in the record or in a log (`told`), and it does not come back. Only a list of which
-      nothing at all is left may be lost without a word: with the last node that knew it.
+    - What is missing is lost: told, by a mark in the record or in a log (`told`), and it does not come back. A list of which
+      nothing at all is left may be one of those that a log does not name but counts: Lists.untold.
     """
 
     def __init__(self, name, history, killed, told=False, late=0):

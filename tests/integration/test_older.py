@@ -32,11 +32,24 @@ class OlderTest(unittest.TestCase):
         self.assertFalse(self.record(1, "put", "back", "new")["may_be_older"])
         self.assertFalse(self.record(2, "get", "back")["may_be_older"])
         self.assertFalse(self.record(2, "put", "other", "x")["may_be_older"])
-        logs = ""
-        for node in (1, 2):
-            with open(self.cluster.nodes[node].log_path("ctdb-store")) as log:
-                logs += log.read()
-        self.assertIn("fallen back or gone: older.tdb back", logs)
+        self.assertIn("fallen back or gone: older.tdb back", self.log(1) + self.log(2))
+
+    def log(self, node):
+        with open(self.cluster.nodes[node].log_path("ctdb-store")) as log:
+            return log.read()
+
+    def test_what_only_the_dead_node_knew_is_told_when_it_is_back(self):
+        keys = [f"only{number}" for number in range(12)]  # node 0 is the location master of some
+        for key in keys:
+            self.record(0, "put", key, "nowhere else")
+        self.cluster.nodes[0].kill()
+        wait_until(lambda: self.record(2, "get", "none")["value"] == "", "the others go on")
+        self.cluster.nodes[0].start()
+        self.cluster.wait_healthy()
+        said = self.log(0)
+        for key in keys:
+            self.assertEqual(said.count(f"left behind: older.tdb {key}\n"), 1, key)
+        self.assertTrue(any(key not in self.log(1) + self.log(2) for key in keys), "of some nobody else knew")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ constexpr std::string_view kNames[] = {
     "promote-loser",
     "forget-claims",
     "forget-assignments",
+    "losses-untold",
     "files-lost-on-restart",
     "members-differ",
     "ignore-suspend",

@@ -27,6 +27,7 @@ enum class Mutation : uint8_t {
   kPromoteLoser,        // the lmaster's assignments name another holder than the winner
   kForgetClaims,        // one holder's claims do not reach the lmaster
   kForgetAssignments,   // batches of assignments lack one
+  kLossesUntold,        // a store does not tell what it has discarded of its node's
   kFilesLostOnRestart,  // a store that takes its files up again finds them empty
   kMembersDiffer,       // stores are told different members: they disagree on who is lmaster
   // Lease, quorum, decisions.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "ctdb-store/core/rules.h"
 #include "libctdbipc/base/assert.h"
 #include "libctdbipc/base/hash.h"
 #include "libctdbipc/wire/own_messages.h"
@@ -130,7 +131,8 @@ void StoreProcess::connected() {
     options.vacuum_unit = options.vacuum_interval / 10;  // the tunable is 10
     Lives& lives = node_.world().checkers.lives;
     const bool lost = node_.mutator.is(Mutation::kFilesLostOnRestart);
-    if (generation_at_setup_ == CTDB_INVALID_GENERATION) empty_files();
+    // Its core does it.
+    if (generation_at_setup_ == CTDB_INVALID_GENERATION) files_emptied();
     if (lost) (void)node_.files.open(World::database_name(), 0, false);
     lives.store_restarted(node_.pnn());
     node_.world().trace.add(node_.pnn(), "store opens", generation_at_setup_);
@@ -165,10 +167,23 @@ void StoreProcess::carry_out() {
 }
 
 // The core empties a file when it is attached; until then nobody can see what is left in it.
-void StoreProcess::empty_files() {
+void StoreProcess::files_emptied() {
   node_.world().checkers.lives.store_cleared(node_.pnn());
-  for (const std::string& name : node_.files.existing()) (void)node_.files.open(name, 0, false);
+  note_copies_lost();
   for (auto& client : node_.clients) client->file_cut();
+}
+
+void StoreProcess::note_copies_lost() {
+  World& world = node_.world();
+  const MemoryDatabase* database = node_.database();
+  for (uint32_t key = 0; database != nullptr && key < world.options().keys; ++key) {
+    const Bytes* value = database->look(world.key_bytes(key));
+    const std::optional<RecordHeader> header = value == nullptr ? std::nullopt : read_record_header(*value);
+    if (!header || was_owned_by(node_.pnn(), header->dmaster)) continue;
+    const auto version =
+        world.checkers.history.identify(key, ByteView(*value).subspan(CTDB_RECORD_HEADER_SIZE));
+    if (version) world.checkers.reported_losses.lost_as_a_copy(*version);
+  }
 }
 
 void StoreProcess::kill() {
@@ -236,12 +251,17 @@ void StoreProcess::handle(uint32_t endpoint, Bytes packet) {
     if (suspend && suspend->discard) {
       world.checkers.lives.records_discarded(node_.pnn());
       world.checkers.copies.node_lost(node_.pnn());
+      note_copies_lost();
     }
   }
   if (node_.mutator.is(Mutation::kTakenInRecovery) && node_.database() != nullptr &&
       header.operation == static_cast<uint32_t>(Operation::STORE_RECOVER) &&
       !node_.database()->any_chain_held()) {
     node_.keeper.take_records_away();
+  }
+  if (header.operation == static_cast<uint32_t>(Operation::STORE_RECOVER)) {
+    const std::optional<StoreRecover> recover = StoreRecover::decode(own_payload(packet));
+    if (recover && newest < recover->base_generation) note_copies_lost();
   }
   OldGenerations& checker = world.checkers.old_generations;
   if (OldGenerations::concerns(header, node_.pnn(), core_->generation())) {
@@ -431,6 +451,8 @@ void StoreProcess::unlock_chain(uint64_t ticket) {
 }
 
 void StoreProcess::log(StoreLog, const std::string& text) {
+  const bool silent = node_.mutator.is(Mutation::kLossesUntold) && text.starts_with("left behind: ");
+  if (!silent) node_.world().checkers.reported_losses.said(text);
   node_.world().trace.note(node_.pnn(), "store: " + text);
 }
 

@@ -70,7 +70,8 @@ class StoreProcess : public Process, public StoreOutput {
 
   void connect();
   void connected();
-  void empty_files();
+  void files_emptied();
+  void note_copies_lost();
   void keep_ownership(ByteView packet);
   void keep_readable(ByteView packet);
   void count_as_held(ByteView packet);

@@ -18,7 +18,7 @@ World::World(WorldOptions options)
       checkers(
           options.nodes, options.keys, *this,
           [this](uint32_t node, uint32_t key) { return header_on(node, key); },
-          [this](uint32_t node, uint32_t key) { return data_on(node, key); }),
+          [this](uint32_t node, uint32_t key) { return data_on(node, key); }, [this] { return now(); }),
       network(queue, random, trace, *this, options.nodes, options.network),
       cluster_lock(queue, options.seed, options.nodes),
       options_(options) {

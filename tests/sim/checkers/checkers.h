@@ -14,6 +14,7 @@
 #include "tests/sim/checkers/old_generations.h"
 #include "tests/sim/checkers/outsiders.h"
 #include "tests/sim/checkers/progress.h"
+#include "tests/sim/checkers/reported_losses.h"
 #include "tests/sim/checkers/sequence_numbers.h"
 #include "tests/sim/checkers/single_owner.h"
 #include "tests/sim/checkers/transactions.h"
@@ -23,11 +24,12 @@ namespace ctdb::sim {
 
 struct Checkers {
   Checkers(uint32_t nodes, uint32_t keys, Lives::Watcher& watcher, SingleOwner::Sight sight,
-           Copies::Sight data_sight)
+           Copies::Sight data_sight, std::function<TimeNs()> clock)
       : lives(nodes, watcher),
         history(nodes, keys, lives),
         sequence_numbers(keys, lives, verdict),
-        lost_updates(lives, history, verdict),
+        reported_losses(history, std::move(clock), verdict),
+        lost_updates(lives, history, reported_losses, verdict),
         copies(keys, lives, history, std::move(data_sight), verdict),
         single_owner(lives, std::move(sight), verdict),
         old_generations(verdict),
@@ -41,6 +43,7 @@ struct Checkers {
   Lives lives;
   History history;
   SequenceNumbers sequence_numbers;
+  ReportedLosses reported_losses;
   LostUpdates lost_updates;
   Copies copies;
   SingleOwner single_owner;

@@ -47,6 +47,7 @@ VersionId LostUpdates::owned(uint32_t node, uint32_t key, ByteView data) {
     return *version;
   }
   if (!data.empty()) check_counters(node, key, data);
+  losses_.lost(key, history_.tip(key));
   history_.set_tip(key, *version);
   return *version;
 }

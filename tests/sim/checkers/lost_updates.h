@@ -8,14 +8,15 @@
 #include <vector>
 
 #include "tests/sim/checkers/history.h"
+#include "tests/sim/checkers/reported_losses.h"
 #include "tests/sim/checkers/verdict.h"
 
 namespace ctdb::sim {
 
 class LostUpdates {
  public:
-  LostUpdates(const Lives& lives, History& history, Verdict& verdict)
-      : lives_(lives), history_(history), verdict_(verdict) {}
+  LostUpdates(const Lives& lives, History& history, ReportedLosses& losses, Verdict& verdict)
+      : lives_(lives), history_(history), losses_(losses), verdict_(verdict) {}
 
   // A client of `node` that owns the record sees `data`; moves the tip. Returns the version.
   VersionId owned(uint32_t node, uint32_t key, ByteView data);
@@ -38,6 +39,7 @@ class LostUpdates {
 
   const Lives& lives_;
   History& history_;
+  ReportedLosses& losses_;
   Verdict& verdict_;
 };
 

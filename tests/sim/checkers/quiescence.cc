@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "libctdbipc/base/printable.h"
 #include "libctdbipc/wire/placement.h"
 #include "tests/sim/node.h"
 #include "tests/sim/world.h"
@@ -145,6 +146,13 @@ void check_forgotten(World& world) {
   }
 }
 
+void check_losses(World& world) {
+  std::vector<std::string> named;
+  for (uint32_t key = 0; key < world.options().keys; ++key)
+    named.push_back(std::string(World::database_name()) + " " + argument_from_bytes(world.key_bytes(key)));
+  world.checkers.reported_losses.at_rest(named);
+}
+
 void check_transactions(World& world) {
   std::vector<std::vector<Bytes>> keys;
   for (uint32_t pnn = 0; pnn < world.record_nodes(); ++pnn) {
@@ -194,6 +202,7 @@ void check_quiescence(World& world) {
   for (uint32_t key = 0; key < world.options().keys; ++key) check_key(world, placement, key);
   for (uint32_t key = 0; key < world.options().keys; ++key) check_read_only_copies(world, key);
   check_forgotten(world);
+  check_losses(world);
   if (world.options().transactions) check_transactions(world);
   if (world.options().functions) check_counters(world);
   world.checkers.copies.at_rest(std::min(world.options().copies, world.record_nodes()));

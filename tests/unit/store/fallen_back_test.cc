@@ -186,5 +186,132 @@ TEST_F(FallenBack, IsCountedWhenItOpensHoweverManyAttemptsThatTakes) {
   EXPECT_EQ(counted(), 2u);
 }
 
+// Location master and owner are lost with the record on its way; only who has asked knows that it may have been there.
+TEST_F(FallenBack, IsToldByWhoHadAskedForItWhenNobodyElseKnows) {
+  start({0, 1, 2});
+  const std::string key = key_of(0), fresh = key_of(1);
+  take(0, key, "only here");
+  w.call(2, 5, 1, key);
+  while (w.carry_one(2, 0)) {
+  }
+  w.link(0, 2).clear();
+  w.stop(0);
+  w.recover(11, 10, {1, 2});
+  w.pass(kMillisecond);
+  ASSERT_TRUE(w.answered(2, 5, 1));
+  EXPECT_TRUE(may_be_older(w.header(2, key)));
+  EXPECT_EQ(counted(), 1u);
+  EXPECT_EQ(std::ranges::count(w.node(2).logs, "fallen back or gone: test.tdb " + key), 1);
+  take(2, fresh, "x");
+  EXPECT_FALSE(may_be_older(w.header(2, fresh)));
+}
+
+TEST_F(FallenBack, AQuestionThatWaitedThroughARecoveryOfTheSameNodesIsNoLoss) {
+  start({0, 1, 2});
+  const std::string key = key_of(0);
+  w.call(2, 5, 1, key);
+  w.link(2, 0).clear();
+  w.recover(11, 10, {0, 1, 2});
+  w.pass(kMillisecond);
+  ASSERT_TRUE(w.answered(2, 5, 1));
+  EXPECT_FALSE(may_be_older(w.header(2, key)));
+  EXPECT_EQ(counted(), 0u);
+}
+
+class LeftBehind : public FallenBack {
+ protected:
+  // Node 0 had `gone` and was its location master; `copied` it has not had last, `deleted` has no data.
+  void others_go_on() {
+    start({0, 1, 2});
+    take(0, gone, "only here");
+    take(0, copied, "older");
+    take(1, copied, "newest");
+    take(0, deleted, "");
+    w.cut(0, 1), w.cut(0, 2);
+    w.recover(11, 10, {1, 2});
+  }
+  void suspend(uint32_t pnn, bool discard = false) {
+    StoreSuspend message;
+    message.discard = discard;
+    w.order(pnn, Operation::STORE_SUSPEND, message.encode());
+    w.run();
+  }
+  uint64_t left_behind() { return w.store(0).counts().records_left_behind; }
+  bool named(const std::string& key) {
+    const auto said = std::ranges::count(w.node(0).logs, "left behind: test.tdb " + key);
+    EXPECT_LE(said, 1);
+    return said == 1;
+  }
+  void expect_told() {
+    EXPECT_EQ(left_behind(), 1u);
+    EXPECT_TRUE(named(gone));
+    EXPECT_FALSE(named(copied));
+    EXPECT_FALSE(named(deleted));
+  }
+  const std::string gone = key_of(0), copied = key_of(0, "copied"), deleted = key_of(0, "deleted");
+};
+
+TEST_F(LeftBehind, IsToldByTheNodeThatHadItWhenItComesBack) {
+  others_go_on();
+  EXPECT_EQ(counted(), 0u) << "nobody else knows that it was there";
+  EXPECT_EQ(w.store(1).counts().members_lost, 1u);
+  w.heal();
+  w.recover(12, 11, {0, 1, 2});
+  expect_told();
+  w.recover(13, 12, {0, 1, 2});
+  EXPECT_EQ(left_behind(), 1u);
+}
+
+TEST_F(LeftBehind, IsToldWhenItsRecordsWereTakenAwayBefore) {
+  others_go_on();
+  suspend(0);
+  EXPECT_EQ(left_behind(), 0u);
+  w.heal();
+  w.recover(12, 11, {0, 1, 2});
+  expect_told();
+}
+
+TEST_F(LeftBehind, IsToldWhenTheNodeIsStopped) {
+  others_go_on();
+  suspend(0, true);
+  expect_told();
+}
+
+TEST_F(LeftBehind, IsToldByAStoreThatFindsTheFilesOfAnEarlierLife) {
+  others_go_on();
+  w.start(0);
+  expect_told();
+  EXPECT_EQ(w.node(0).files.database(kDb)->size(), 0u);
+  w.start(0);
+  EXPECT_EQ(left_behind(), 0u);
+}
+
+TEST_F(LeftBehind, IsToldByAStoreThatWasRestartedAndThenDiscards) {
+  others_go_on();
+  w.start(0, 10);
+  w.heal();
+  w.recover(12, 11, {0, 1, 2});
+  expect_told();
+}
+
+TEST_F(LeftBehind, IsCountedOnceHoweverManyAttemptsThatTakes) {
+  others_go_on();
+  w.heal();
+  for (uint32_t generation = 12; generation < 15; ++generation) {
+    w.begin(generation, 11, {0, 1, 2});
+    w.run();
+  }
+  expect_told();
+}
+
+TEST_F(LeftBehind, IsNothingWhenNobodyWentOn) {
+  start({0, 1, 2});
+  take(0, gone, "only here");
+  suspend(0);
+  w.recover(11, 10, {0, 1, 2});
+  EXPECT_EQ(left_behind(), 0u);
+  EXPECT_EQ(fetch(1, gone), "only here");
+}
+
 }  // namespace
 }  // namespace ctdb::test

@@ -15,6 +15,9 @@ class SameDisk : public RecordFiles {
   }
   void tune(uint32_t, uint32_t) override {}
   std::vector<std::string> existing() override { return disk_.existing(); }
+  void discard(const std::string& name, const std::function<void(ByteView, ByteView)>& visit) override {
+    disk_.discard(name, visit);
+  }
 
  private:
   MemoryFiles& disk_;

@@ -199,13 +199,31 @@ TYPED_TEST_P(RecordFileConformance, TheSequenceNumberCountsOnceItIsOn) {
   EXPECT_GT(this->file_->seqnum(), before);
 }
 
+TYPED_TEST_P(RecordFileConformance, WhatAnEarlierLifeLeftIsShownAndThenGone) {
+  this->put("a", "header 24 bytes long....", "1");
+  this->put("b", "header 24 bytes long....", "2");
+  this->drop("b");
+  this->file_.reset();
+  typename TestFixture::Contents seen;
+  const auto see = [&](ByteView key, ByteView value) {
+    seen[std::string(as_text(key))] = std::string(as_text(value));
+  };
+  this->files_->discard("conformance.tdb", see);
+  this->files_->discard("conformance.tdb", see);
+  this->files_->discard("never made.tdb", see);
+  EXPECT_EQ(seen, (typename TestFixture::Contents{{"a", "header 24 bytes long....1"}}));
+  this->file_ = this->opened(true);
+  EXPECT_TRUE(this->contents().empty());
+}
+
 REGISTER_TYPED_TEST_SUITE_P(RecordFileConformance, AMissingRecordIsNotFound,
                             HeaderAndDataStandOneBehindTheOther, AnEmptyDataPartIsAllowed,
                             StoringReplacesByShorterAndLonger, RemovedIsGone, KeysMayHoldAnyBytes,
                             FetchReplacesWhatTheBufferHeld, VisitsEveryRecordOnce, AVisitStopsWhenToldTo,
                             BehavesLikeAMapUnderRandomChanges, ALockWorkersChainIsUsableBetweenMarkAndUnmark,
                             EqualKeysShareAChain, ANewOpenFindsAnEmptyFile, TakenUpAgainTheRecordsAreThere,
-                            TakingUpWhatIsNotThereGivesAnEmptyFile, TheSequenceNumberCountsOnceItIsOn);
+                            TakingUpWhatIsNotThereGivesAnEmptyFile, TheSequenceNumberCountsOnceItIsOn,
+                            WhatAnEarlierLifeLeftIsShownAndThenGone);
 
 }  // namespace ctdb
 
