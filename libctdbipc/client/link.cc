@@ -3,6 +3,7 @@
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -66,6 +67,7 @@ Result<void> Link::connect(const std::string& path, int timeout_ms) {
   setup_ = std::move(made->socket);
   pnn_ = made->reply.pnn;
   page_ = std::move(*page);
+  note_thread();
   return {};
 }
 
@@ -207,6 +209,12 @@ void Link::adopt_store() {
     return disconnect(watched.error().text());
   }
   channels_[kIndex] = std::move(next_store_);
+  note_thread();
+}
+
+// Who is killed between its first lock and note_lock() would be taken for a client that may have torn a value.
+void Link::note_thread() {
+  note_lock(static_cast<uint32_t>(gettid()));
 }
 
 void Link::kick() {

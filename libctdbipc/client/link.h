@@ -95,6 +95,7 @@ class Link {
   Result<void> watch(int fd, uint32_t events);
   void unwatch(int fd);
   void drop_channel(size_t index);
+  void note_thread();  // this one, until it has locked something
   void empty_queue(size_t index);
   static void enqueue(Queue& queue, ByteView packet);
 

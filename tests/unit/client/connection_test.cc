@@ -22,6 +22,15 @@ TEST_F(ConnectionTest, KnowsItsNodeWithoutAsking) {
   EXPECT_EQ(node->seen().controls, 0u);
 }
 
+// One that is killed behind its first lock is no client that writes in place.
+TEST_F(ConnectionTest, SaysWhichThreadItIsBeforeItLocksAnything) {
+  start({}, [thread = static_cast<uint32_t>(gettid())](FakeDaemons& daemons, char) {
+    daemons.check(daemons.client().channels[static_cast<size_t>(Peer::kStore)]->peer_notes().lock_word ==
+                  thread);
+  });
+  node->command('n');
+}
+
 TEST_F(ConnectionTest, SaysWhyItCannotConnect) {
   ctdb_client* none = nullptr;
   EXPECT_EQ(ctdb_connect("/nonexistent/setup.socket", 100, &none), CTDB_ERR_SYSTEM);
