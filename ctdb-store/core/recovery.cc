@@ -172,9 +172,10 @@ void Recovery::work(TimeNs now) {
 void Recovery::advance() {
   if (failed_) return;
   const bool headers_done = walk_job_ == HeaderJob::kNone && ctx_.header_jobs == 0;
+  // Before the last ones: these may wait for a client's chain, and a store that ends meanwhile can tell of nothing.
+  if (walk_job_ == HeaderJob::kNone) tell_left_behind();
   if (step_ == Step::kDiscarding && headers_done) {
     must_discard_ = files_differ_ = false;
-    tell_left_behind();
     // What was changed before is gone, and clients that wait to hear whether it is kept must not take the time from now on
     // for the time of their change.
     if (empty_handed_) ctx_.out.set_serving(false);
@@ -189,7 +190,6 @@ void Recovery::advance() {
     prepared();
   if (ctx_.phase == StorePhase::kSuspended && headers_done && !serving_ended_) {
     must_discard_ = files_differ_ = false;
-    tell_left_behind();
     serving_ended_ = true;
     ctx_.out.set_serving(false);
   }
