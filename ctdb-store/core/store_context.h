@@ -107,7 +107,7 @@ struct StoreContext {
   Databases databases;
   MoveWatcher* moves = nullptr;
   NamedFunctions* functions = nullptr;  // of plug-ins
-  Losses left_behind;  // by this node, not told yet
+  Losses left_behind;                   // by this node, not told yet
   DeletedRecords deleted;
   uint64_t header_jobs = 0;  // records whose header is to be changed before anything else happens
   uint32_t last_reqid = 0;
