@@ -343,12 +343,12 @@ bool ClusterNode::Parts::left_behind() const {
 }
 
 std::string ClusterNode::Parts::reason() const {
-  const std::string why = why_out();
+  std::string why = why_out();
   if (!c.disk_failing) return why;
-  return "the state of recoveryd cannot be written: this node neither votes nor leads (is the disk of 'state "
-         "database "
-         "directory' full? its log says more)" +
-         (why.empty() ? "" : "; " + why);
+  if (!why.empty()) why.insert(0, "; ");
+  return "the state of recoveryd cannot be written: this node neither votes nor leads "
+         "(is the disk of 'state database directory' full? its log says more)" +
+         why;
 }
 
 std::string ClusterNode::Parts::why_out() const {
