@@ -8,7 +8,6 @@ With --instructions instead: what one packet of 128 bytes costs, in instructions
 """
 import argparse
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -20,7 +19,7 @@ import tempfile
 import time
 
 from run_bench import System, list_rows, medians
-from systems import BUILD, NODES, start_or_stop
+from systems import BUILD, NODES, start_or_stop, write_json
 from cluster import Cluster  # of tests/cluster, which `systems` makes known
 from netns import NetworkNamespace
 
@@ -135,9 +134,7 @@ def main():
         table, dropped = measure(arguments, clusters, bench)
     show(bench, table, dropped)
     if arguments.json:
-        with open(arguments.json, "w") as out:
-            json.dump({"schema": 1, "rounds": arguments.rounds, "seconds": arguments.seconds, "rows": table}, out, indent=1)
-            out.write("\n")
+        write_json(arguments.json, arguments.rounds, table)
 
 
 if __name__ == "__main__":
