@@ -14,7 +14,6 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -127,9 +126,10 @@ class Router {
   void on_client(uint32_t client, int32_t pid);
   void on_client_gone(uint32_t client, TimeNs now);
   void on_client_packet(uint32_t client, MutableBytes packet, TimeNs now);
-  // What another router must know to go on with this client, beside its unanswered requests. nullopt: it has a traverse, with which
-  // no other can go on.
-  std::optional<Bytes> registrations(uint32_t client) const;
+  // What another router must know to go on with this client, beside its unanswered requests. Changes only while a control of it is served.
+  Bytes registrations(uint32_t client) const { return services_.registrations(client); }
+  // With which no other router can go on.
+  bool has_traverse(uint32_t client) const { return traverses_.runs_for(client); }
   // The last router's clients may come until then; and they are all here.
   void await_clients(TimeNs until) { nodes_[pnn_].awaited_until = until; }
   void on_clients_back(TimeNs now) { ask_again(pnn_, now); }

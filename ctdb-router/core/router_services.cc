@@ -171,11 +171,6 @@ void Router::fail_traverses() {
 
 // The leader is announced on this node only, by this node's router: to a new listener at once, to all when it
 // changes, and once a second as clients expect (wire-protocol §10).
-std::optional<Bytes> Router::registrations(uint32_t client) const {
-  if (traverses_.runs_for(client)) return std::nullopt;
-  return services_.registrations(client);
-}
-
 void Router::restore_client(uint32_t client, ByteView registrations,
                             std::span<const UnansweredControl> unanswered, TimeNs now) {
   services_.restore(client, registrations);

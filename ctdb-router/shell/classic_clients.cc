@@ -293,10 +293,8 @@ std::optional<NotedClients::Sight> ClassicClients::sight(uint32_t id) const {
   const Client& client = found->second;
   const bool whole = client.place == Place::kHere ? connections_.between_packets(id)
                                                   : client.place == Place::kStore && !client.ending;
-  if (!whole) return std::nullopt;
-  std::optional<Bytes> registrations = events_.registrations_of(id);
-  if (!registrations) return std::nullopt;
-  return NotedClients::Sight{client.place == Place::kStore, client.hand_over, std::move(*registrations)};
+  if (!whole || events_.has_traverse(id)) return std::nullopt;
+  return NotedClients::Sight{client.place == Place::kStore, client.hand_over};
 }
 
 void ClassicClients::on_kept(SetupMessage& message) {

@@ -37,7 +37,8 @@ class ClassicClients : ClassicConnections::Owner {
         daemons_(daemons),
         connections_(loop, *this),
         noted_(daemons,
-               {[this](uint32_t id) { return descriptor(id); }, [this](uint32_t id) { return sight(id); }}) {}
+               {[this](uint32_t id) { return descriptor(id); }, [this](uint32_t id) { return sight(id); },
+                [this](uint32_t id) { return events_.registrations_of(id); }}) {}
   ClassicClients(const ClassicClients&) = delete;
   ClassicClients& operator=(const ClassicClients&) = delete;
 

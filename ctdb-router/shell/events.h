@@ -5,7 +5,6 @@
 #define CTDB_ROUTER_SHELL_EVENTS_H_
 
 #include <cstdint>
-#include <optional>
 #include <span>
 
 #include "ctdb-router/core/router.h"
@@ -24,8 +23,9 @@ class ClientEvents {
   // `packet` passed check_header; it may be changed in place.
   virtual void on_client_packet(uint32_t id, MutableBytes packet) = 0;
   virtual void on_client_gone(uint32_t id) = 0;
-  // A question: Router::registrations().
-  virtual std::optional<Bytes> registrations_of(uint32_t id) = 0;
+  // Questions: Router::registrations(), Router::has_traverse().
+  virtual Bytes registrations_of(uint32_t id) = 0;
+  virtual bool has_traverse(uint32_t id) = 0;
   // After on_client(): the last router had it.
   virtual void on_client_restored(uint32_t id, ByteView registrations,
                                   std::span<const UnansweredControl> unanswered) = 0;

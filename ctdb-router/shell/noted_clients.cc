@@ -29,6 +29,7 @@ void NotedClients::keep(uint32_t id, Client& client) {
     return;
   }
   daemons_.store_setup()->send(std::move(message));
+  client.registered = true;
   touch(id, client);
 }
 
@@ -68,6 +69,7 @@ void NotedClients::asked(uint32_t id, ByteView packet) {
     if (++client.calls == 1 && packet.size() <= ClientNote::kCallBytesMax)
       client.call.assign(packet.begin(), packet.end());
   } else if (header.operation == static_cast<uint32_t>(Operation::REQ_CONTROL)) {
+    client.registered = true;
     const std::optional<ReqControl> control = parse_req_control(packet);
     if (control && (control->flags & CTDB_CONTROL_NOREPLY) == 0)
       client.controls.push_back({header.reqid, lost_status_of(control->opcode)});
@@ -113,10 +115,19 @@ void NotedClients::came_from_store(uint32_t id) {
   ++found->second.from_store;
 }
 
-bool NotedClients::fits(const Client& client, const Sight& sight) {
+bool NotedClients::fits(const Client& client) {
   return client.controls.size() <= ClientNote::kControlsMax && client.calls <= 1 &&
          (client.calls == 0 || !client.call.empty()) &&
-         sight.registrations.size() <= ClientNote::kRegistrationBytesMax;
+         client.registration_bytes <= ClientNote::kRegistrationBytesMax;
+}
+
+void NotedClients::write_registrations(uint32_t id, Client& client) const {
+  client.registered = false;
+  const Bytes all = questions_.registrations(id);
+  client.registration_bytes = all.size();
+  if (all.size() > ClientNote::kRegistrationBytesMax) return;
+  std::ranges::copy(all, client.note->registrations.begin());
+  client.note->registration_bytes.store(static_cast<uint32_t>(all.size()), std::memory_order_relaxed);
 }
 
 void NotedClients::write(Client& client, const Sight& sight) const {
@@ -129,8 +140,6 @@ void NotedClients::write(Client& client, const Sight& sight) const {
   note.control_count.store(static_cast<uint32_t>(client.controls.size()), std::memory_order_relaxed);
   std::ranges::copy(client.call, note.call.begin());
   note.call_bytes.store(static_cast<uint32_t>(client.call.size()), std::memory_order_relaxed);
-  std::ranges::copy(sight.registrations, note.registrations.begin());
-  note.registration_bytes.store(static_cast<uint32_t>(sight.registrations.size()), std::memory_order_relaxed);
 }
 
 // Those that are in the middle of something are touched again when that goes on.
@@ -141,7 +150,9 @@ void NotedClients::settle() {
     Client& client = found->second;
     client.touched = false;
     const std::optional<Sight> sight = questions_.sight(id);
-    if (!sight || !fits(client, *sight)) continue;
+    if (!sight) continue;
+    if (client.registered) write_registrations(id, client);
+    if (!fits(client)) continue;
     write(client, *sight);
     ClientNotes::mark(*client.note, NoteState::kClean);
   }

@@ -25,11 +25,11 @@ class NotedClients {
   struct Sight {
     bool away = false;
     uint16_t hand_over = 0;
-    Bytes registrations;
   };
   struct Questions {
     std::function<int(uint32_t id)> socket;                  // a loan; -1: it has none any more
     std::function<std::optional<Sight>(uint32_t id)> sight;  // nullopt: it is in the middle of something
+    std::function<Bytes(uint32_t id)> registrations;
   };
   NotedClients(Daemons& daemons, Questions questions) : daemons_(daemons), questions_(std::move(questions)) {}
 
@@ -55,13 +55,17 @@ class NotedClients {
     bool touched = false;
     uint64_t to_store = 0, from_store = 0;
     std::vector<ClientNote::Control> controls;  // unanswered
-    size_t calls = 0;                           // the same
-    Bytes call;                                 // when it is one, and not too large
+    // What it has registered changes with its controls only, and is not put together for each packet.
+    bool registered = true;         // maybe, since the note was written
+    size_t registration_bytes = 0;  // in the note, unless there are too many
+    size_t calls = 0;               // unanswered
+    Bytes call;                     // when it is one, and not too large
   };
   void keep(uint32_t id, Client& client);
   void touch(uint32_t id, Client& client);
   void write(Client& client, const Sight& sight) const;
-  static bool fits(const Client& client, const Sight& sight);
+  void write_registrations(uint32_t id, Client& client) const;
+  static bool fits(const Client& client);
 
   Daemons& daemons_;
   const Questions questions_;

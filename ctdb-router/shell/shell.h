@@ -87,7 +87,8 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   void on_client(uint32_t id, int32_t pid) override;
   void on_client_packet(uint32_t id, MutableBytes packet) override;
   void on_client_gone(uint32_t id) override;
-  std::optional<Bytes> registrations_of(uint32_t id) override { return router_->registrations(id); }
+  Bytes registrations_of(uint32_t id) override { return router_->registrations(id); }
+  bool has_traverse(uint32_t id) override { return router_->has_traverse(id); }
   void on_client_restored(uint32_t id, ByteView registrations,
                           std::span<const UnansweredControl> unanswered) override {
     router_->restore_client(id, registrations, unanswered, loop_.now());

@@ -107,6 +107,15 @@ TEST_F(ShellKept, TheNoteSaysWhatAClientHasRegisteredAndWaitsFor) {
   store_->send(reply, asked.info.endpoint);
   EXPECT_EQ(status_of(client.receive()), 0);
   EXPECT_TRUE(eventually([this] { return clean() && note_->unanswered().empty(); }));
+
+  // The note is written anew with what has changed, and keeps what has not.
+  EXPECT_EQ(ask(client, control(Control::REGISTER_SRVID, {}, 6)), 0);
+  EXPECT_TRUE(eventually([this] { return clean(); }));
+  Services later;
+  later.add_client(1, 0);
+  later.restore(1, note_->registered());
+  EXPECT_EQ(later.listeners(5), std::vector<uint32_t>{1});
+  EXPECT_EQ(later.listeners(6), std::vector<uint32_t>{1});
 }
 
 TEST_F(ShellKept, ClientsThatWereThereBeforeTheStoreAreKeptToo) {
