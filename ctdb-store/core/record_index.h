@@ -73,6 +73,7 @@ struct RecordEntry {
   // The grant hold: a local client was just given this record and has had no time to use it.
   uint16_t granted = 0;  // how many clients were given it
   Deletion deletion = Deletion::kNone;
+  bool over_limit = false;     // found to be larger than its database allows, and told (sizes.h)
   TimeNs granted_until = 0;    // end of the hold
   uint64_t granted_print = 0;  // fingerprint of the data then, or after a function
 

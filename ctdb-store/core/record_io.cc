@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ctdb-store/core/rules.h"
+#include "ctdb-store/core/sizes.h"
 
 namespace ctdb {
 namespace {
@@ -39,7 +40,9 @@ ByteView read_data(StoreContext& context, Activity& activity) {
   // Taken away by clients, and by a keeper that fences.
   constexpr uint32_t kTakenByOthers = CTDB_RECORD_MAY_BE_OLDER | CTDB_RECORD_RO_HAVE_READONLY;
   entry.flags &= header->flags | ~kTakenByOthers;
-  return ByteView(context.value).subspan(CTDB_RECORD_HEADER_SIZE);
+  const ByteView data = ByteView(context.value).subspan(CTDB_RECORD_HEADER_SIZE);
+  if (data.size() > activity.db->record_limit) tell_over_limit(context, *activity.db, entry, data.size());
+  return data;
 }
 
 bool write_record(StoreContext& context, Activity& activity, const RecordHeader& header, ByteView data) {

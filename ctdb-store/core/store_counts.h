@@ -40,6 +40,7 @@
   X(functions_sent)          \
   X(functions_unknown)       \
   X(records_too_large)       \
+  X(records_over_limit)      \
   X(functions_faulty)        \
   X(records_forgotten)       \
   X(forget_cancelled)        \

@@ -67,6 +67,22 @@ class RecordSizesTest(unittest.TestCase):
                              {b"k": b"x" * LIMIT, b"other": b"1"})
         self.assertEqual(client.commit([(b"k", b"small")]), (0, ""))
 
+    def test_what_classic_clients_write_is_told(self):
+        """Into the file by themselves (Debian's tool does). It is refused nowhere and not lost, but named and counted."""
+        node = self.cluster.nodes[0]
+        self.assertEqual(run_tool(node, "attach", "classic.tdb").returncode, 0)
+        self.assertEqual(run_tool(node, "writekey", "classic.tdb", "large", "x" * (LIMIT + 1)).returncode, 0)
+        for reader in (1, 0, 2):
+            self.assertEqual(self.value(reader, "classic.tdb", "large"), "x" * (LIMIT + 1))
+
+        def found():
+            return json.loads(self.cli(0, "-o", "json", "stats"))["counters"]["store_records_over_limit"]
+        wait_until(lambda: found() == 1, "it is counted once")
+        with open(node.log_path("ctdb-store"), errors="replace") as log:
+            told = [line for line in log if "classic.tdb: record large has" in line]
+        self.assertEqual(len(told), 1, told)
+        self.assertIn(TOO_BIG, told[0])
+
     def test_restores(self):
         """Of a backup of a database that may have more."""
         for kind, put in (("volatile", "writekey"), ("persistent", "pstore")):

@@ -318,6 +318,35 @@ TEST_F(Migration, ARecordTooLargeToMoveStaysAndWhoAsksIsTold) {
   EXPECT_EQ(as_text(w.answer(2, 5, 4)->data), "small again");
 }
 
+// A classic client writes into the file by itself; so does who wrote before the limit was lowered.
+TEST_F(Migration, TellsOnceOfARecordThatIsLargerThanItsDatabaseAllows) {
+  StoreOptions options;
+  options.record_limits = {{kDb, 4096}};
+  w.start(0, CTDB_INVALID_GENERATION, options);
+  w.recover(20, 10, {0, 1, 2});
+  w.attach(0);
+  const std::string key = w.key_of(1), large(4097, 'x');
+  take(0, key, std::string(4096, 'x'));
+  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+  w.pass(kMillisecond);
+  ASSERT_TRUE(w.answered(2, 5, 1));
+  EXPECT_EQ(w.store(0).counts().records_over_limit, 0u);
+  w.node(0).logs.clear();
+  for (int round = 0; round < 2; ++round) {
+    take(0, key, large);
+    w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+    w.pass(kMillisecond);
+    EXPECT_EQ(as_text(w.answer(2, 5, 1)->data), large);  // nothing of it is lost
+    EXPECT_EQ(w.store(0).counts().records_over_limit, 1u);
+  }
+  EXPECT_EQ(w.node(0).logs,
+            (std::vector<std::string>{
+                "test.tdb: record " + key +
+                " has 4097 bytes, 4096 are allowed ([database] record limit): a classic client wrote it, or "
+                "the limit was higher then. It stays, and moves"}));
+  EXPECT_EQ(w.store(2).counts().records_over_limit, 0u);  // by the limit of its own configuration
+}
+
 TEST_F(Migration, OneClientCannotFillTheStoreWithCalls) {
   const std::string key = w.key_of(1);
   for (uint32_t i = 0; i < 5000; ++i) w.call(0, 5, i, key);
