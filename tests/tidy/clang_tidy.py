@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """clang-tidy over all sources of the product, one process a processor. A file that passed is not checked again while
-it, what it includes of ours, the checks and its compile command stay the same (build/dev/tidy-cache). The analyzer stops at
-40,000 states of a function instead of its own 225,000, which halves the time; --deep leaves it its own limit."""
+it, what it includes of ours, the checks, its compile command and clang-tidy itself stay the same, in whatever clone
+(marks in $XDG_CACHE_HOME/ctdb-tidy, gone after 30 days without use; removing them is always right). The analyzer stops
+at 40,000 states of a function instead of its own 225,000, which halves the time; --deep leaves it its own limit."""
 import concurrent.futures
+import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -10,11 +13,13 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 
 from sources import PRODUCT, ROOT, files
 
 BUILD = os.path.join(ROOT, "build", "dev")
-CACHE = os.path.join(BUILD, "tidy-cache")
+CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "ctdb-tidy")
+KEPT_SECONDS = 30 * 86400
 INCLUDE = re.compile(rb'^\s*#\s*include\s*"([^"]+)"', re.M)
 ANALYZER = [f"--extra-arg={word}" for word in ("-Xclang", "-analyzer-config", "-Xclang", "max-nodes=40000")]
 NOISE = re.compile(r"^(\d+ warnings? (generated|treated)|Suppressed |Use -header-filter).*\n", re.M)
@@ -33,12 +38,17 @@ def closure(path, seen):
         closure(name.decode(), seen)
 
 
+@functools.cache
+def version():
+    return subprocess.run(["clang-tidy", "--version"], capture_output=True, text=True, check=True).stdout
+
+
 def key_of(path, command, limits):
     seen = {}
     closure(path, seen)
     with open(os.path.join(ROOT, ".clang-tidy"), "rb") as checks:
         digest = hashlib.sha256(checks.read())
-    digest.update(" ".join([*command, *limits]).encode())
+    digest.update(" ".join([version(), *command, *limits]).replace(ROOT, ".").encode())
     for name in sorted(seen):
         digest.update(name.encode() + b"\0" + hashlib.sha256(seen[name]).digest())
     return digest.hexdigest()
@@ -48,6 +58,7 @@ def check(path, command, limits):
     """Returns what clang-tidy found, '' when all is well."""
     mark = os.path.join(CACHE, key_of(path, command, limits))
     if os.path.exists(mark):
+        os.utime(mark)
         return ""
     done = subprocess.run(["clang-tidy", "--quiet", *limits, "-p", BUILD, path], cwd=ROOT, capture_output=True,
                           text=True)
@@ -63,8 +74,16 @@ def compile_commands():
         return {os.path.relpath(entry["file"], ROOT): shlex.split(entry["command"]) for entry in json.load(source)}
 
 
+def forget_old_marks():
+    for mark in os.scandir(CACHE):
+        if mark.stat().st_mtime < time.time() - KEPT_SECONDS:
+            with contextlib.suppress(FileNotFoundError):  # another run was first
+                os.unlink(mark)
+
+
 def main():
     os.makedirs(CACHE, exist_ok=True)
+    forget_old_marks()
     commands = compile_commands()
     chosen = [path for path in files(PRODUCT, (".cc",)) if path in commands]
     limits = [] if "--deep" in sys.argv[1:] else ANALYZER
