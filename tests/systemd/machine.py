@@ -40,7 +40,33 @@ def wait_until(condition, what, seconds=60):
         time.sleep(0.02)
 
 
-class Machine:
+class System:
+    """A running systemd that commands can be given to: run(), status_of() and start() are the machine's own."""
+
+    def cursor(self):
+        """Where its journal ends now, for journal()."""
+        return self.run("journalctl", "--lines=0", "--show-cursor").split("-- cursor: ")[1].strip()
+
+    def write(self, path, text, mode="644"):
+        self.run("sh", "-c", f"cat >{path} && chmod {mode} {path}", stdin=text)
+
+    def show(self, unit, *names):
+        """Properties of a unit: one as text, several as a list."""
+        out = self.run("systemctl", "show", unit, *[f"--property={name}" for name in names])
+        values = dict(line.split("=", 1) for line in out.strip().split("\n"))
+        return values[names[0]] if len(names) == 1 else [values[name] for name in names]
+
+    def pid_of(self, unit):
+        return int(self.show(unit, "MainPID"))
+
+    def kill(self, unit, number=signal.SIGKILL):
+        self.run("kill", f"-{int(number)}", str(self.pid_of(unit)))
+
+    def journal(self, *arguments):
+        return self.run("journalctl", "--no-pager", "--output=cat", *arguments, check=False)
+
+
+class Machine(System):
     def __init__(self):
         self._directory = tempfile.TemporaryDirectory(prefix="ctdb-systemd-")
         self._console = open(os.path.join(self._directory.name, "console"), "w+b")
@@ -84,10 +110,6 @@ class Machine:
         """A path of the machine, for a program outside of it."""
         return f"/proc/{self._init}/root{path}"
 
-    def cursor(self):
-        """Where its journal ends now, for journal()."""
-        return self.run("journalctl", "--lines=0", "--show-cursor").split("-- cursor: ")[1].strip()
-
     def _command(self, command):
         return ["nsenter", "--target", str(self._init), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--",
                 *command]
@@ -106,24 +128,6 @@ class Machine:
     def start(self, *command):
         return subprocess.Popen(self._command(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True, cwd="/")
-
-    def write(self, path, text, mode="644"):
-        self.run("sh", "-c", f"cat >{path} && chmod {mode} {path}", stdin=text)
-
-    def show(self, unit, *names):
-        """Properties of a unit: one as text, several as a list."""
-        out = self.run("systemctl", "show", unit, *[f"--property={name}" for name in names])
-        values = dict(line.split("=", 1) for line in out.strip().split("\n"))
-        return values[names[0]] if len(names) == 1 else [values[name] for name in names]
-
-    def pid_of(self, unit):
-        return int(self.show(unit, "MainPID"))
-
-    def kill(self, unit, number=signal.SIGKILL):
-        self.run("kill", f"-{int(number)}", str(self.pid_of(unit)))
-
-    def journal(self, *arguments):
-        return self.run("journalctl", "--no-pager", "--output=cat", *arguments, check=False)
 
     def close(self):
         self._nspawn.kill()  # its pid namespace goes with it

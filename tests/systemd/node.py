@@ -60,6 +60,11 @@ class Node:
     def restarts(self, daemon):
         return int(self.machine.show(self.unit(daemon), "NRestarts"))
 
+    def processes(self):
+        """{daemon: process number}, in one look."""
+        shown = self.machine.run("systemctl", "show", "--property=MainPID", *self.units())
+        return dict(zip(DAEMONS, (int(line.split("=")[1]) for line in shown.split())))
+
     def wait_for_another(self, daemon, old):
         """Another process than `old` serves as that daemon."""
         def there():

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs inside a unit's sandbox and tries what the sandbox is there to deny; prints one JSON object {what: "done" or why
-not}. Only what was really done counts as done."""
+"""Runs inside a unit's sandbox and tries what the sandbox is there to deny, all of it or what the arguments name; prints one JSON
+object {what: "done" or why not}. Only what was really done counts as done."""
 import ctypes
 import errno
 import json
 import mmap
 import os
+import signal
 import socket
+import struct
 import sys
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
 PER_LINUX32 = 8
 MS_BIND = 4096
+MANY_TASKS = 16
 SYS_CLOCK_SETTIME, SYS_BPF, SYS_INIT_MODULE = 227, 321, 175  # x86-64
 
 
@@ -100,6 +103,51 @@ def whole_user_range():
             raise OSError(0, "users are mapped")
 
 
+def open_device(path):
+    """A device of the machine whose node lies somewhere else than in /dev."""
+    os.close(os.open(path, os.O_RDWR))
+
+
+def many_tasks():
+    """More than the router may have, which has few."""
+    children = []
+    try:
+        for _ in range(MANY_TASKS):
+            child = os.fork()
+            if child == 0:
+                signal.pause()
+            children.append(child)
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+def send_packet():
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sender.sendto(b"probe", ("127.0.0.1", 9))
+
+
+def run_32_bit_program():
+    """exit(42), as an i386 ELF file of one page: mov $1,%eax; mov $42,%ebx; int $0x80."""
+    code = b"\xb8\x01\x00\x00\x00\xbb\x2a\x00\x00\x00\xcd\x80"
+    start, head = 0x8048000, 52 + 32
+    elf = b"\x7fELF\x01\x01\x01" + bytes(9)
+    elf += struct.pack("<HHIIIIIHHHHHH", 2, 3, 1, start + head, 52, 0, 0, 52, 32, 1, 0, 0, 0)
+    elf += struct.pack("<IIIIIIII", 1, 0, start, start, head + len(code), head + len(code), 5, 4096) + code
+    memory = os.memfd_create("probe-32")
+    os.write(memory, elf)
+    child = os.fork()
+    if child == 0:
+        try:
+            os.execve(f"/proc/self/fd/{memory}", ["probe-32"], {})
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    if os.waitstatus_to_exitcode(status) != 42:
+        raise OSError(0, f"it ended with {os.waitstatus_to_exitcode(status)}")
+
+
 def mounts_of_the_machine():
     """Done where a mount would be seen by all; the file holds what process 1 has."""
     with open("/usr/share/machine-mounts") as machine:
@@ -150,17 +198,21 @@ PROBES = {
     "all system calls": lambda: status_field("Seccomp", lambda value: value == "0"),
     "users of the machine": whole_user_range,
     "mounts of the machine": mounts_of_the_machine,
+    "other device": lambda: open_device("/usr/share/probe-device"),
+    "many tasks": many_tasks,
+    "packet to this machine": send_packet,
+    "32-bit program": run_32_bit_program,
 }
 
 
 def main():
     outcome = {}
-    for name, probe in PROBES.items():
+    for name in sys.argv[1:] or PROBES:
         reader, writer = os.pipe()
         child = os.fork()  # what one probe gained must not help the next
         if child == 0:
             try:
-                probe()
+                PROBES[name]()
                 text = "done"
             except OSError as problem:
                 text = str(problem)

@@ -197,17 +197,21 @@ def pack(work, root):
     return archive
 
 
-def boot(work, kernel, initramfs, share, timeout_s, more=(), append=""):
-    """Runs share/run.sh with bash in the guest. Returns its exit status; GuestError when the guest died or hung. `more` is for qemu,
-    `append` for the kernel's command line."""
+def qemu(kernel, initramfs, console, more=(), append=""):
+    """The command of a guest without disk and network. `more` is for qemu, `append` for the kernel's command line."""
+    return ["qemu-system-x86_64", "-M", "pc", "-accel", "tcg,thread=multi",
+            "-cpu", "max", "-smp", "2", "-m", "1024", "-display", "none", "-nodefaults", "-no-user-config",
+            "-nic", "none", "-serial", f"file:{console}", "-no-reboot", "-kernel", str(kernel / "vmlinux"),
+            "-initrd", str(initramfs), "-append", f"console=ttyS0 panic=-1 quiet {append}", *more]
+
+
+def boot(work, kernel, initramfs, share, timeout_s):
+    """Runs share/run.sh with bash in the guest. Returns its exit status; GuestError when the guest died or hung."""
     status = share / "status"
     status.unlink(missing_ok=True)
     console = work / "console.log"
-    command = ["qemu-system-x86_64", "-M", "pc", "-accel", "tcg,thread=multi",
-               "-cpu", "max", "-smp", "2", "-m", "1024", "-display", "none", "-nodefaults", "-no-user-config",
-               "-nic", "none", "-serial", f"file:{console}", "-no-reboot", "-kernel", str(kernel / "vmlinux"),
-               "-initrd", str(initramfs), "-append", f"console=ttyS0 panic=-1 quiet {append}", "-virtfs",
-               f"local,path={share},mount_tag=host,security_model=none,multidevs=remap", *more]
+    command = qemu(kernel, initramfs, console,
+                   ["-virtfs", f"local,path={share},mount_tag=host,security_model=none,multidevs=remap"])
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
         ended = f"ended without a status (qemu: {done.returncode}) {done.stderr}"
