@@ -40,10 +40,10 @@ class Process {
 
   // An input that arrives now: handled, kept (stopped) or lost (dead).
   template <typename Call>
-  void input(Call call) {
+  void input(Call&& call) {
     if (!alive_) return;
     if (stopped_) {
-      kept_.push_back(std::move(call));
+      kept_.push_back(std::forward<Call>(call));
       return;
     }
     call();

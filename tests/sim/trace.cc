@@ -18,10 +18,17 @@ Trace::Entry& Trace::next() {
   return entry;
 }
 
+uint64_t Trace::fingerprint_of(const char* literal) {
+  const uintptr_t at = reinterpret_cast<uintptr_t>(literal);
+  Known& known = known_[(at ^ at >> 8) % kKnown];
+  if (known.literal != literal) known = {literal, fingerprint(as_bytes(literal))};
+  return known.fingerprint;
+}
+
 void Trace::finish(const Entry& entry) {
   fold(static_cast<uint64_t>(entry.when));
   fold(entry.node);
-  fold(entry.what == nullptr ? 0 : fingerprint(as_bytes(entry.what)));
+  fold(entry.what == nullptr ? 0 : fingerprint_of(entry.what));
   fold(entry.a);
   fold(entry.b);
   fold(entry.c);

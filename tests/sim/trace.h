@@ -32,6 +32,7 @@ class Trace {
 
  private:
   static constexpr size_t kKept = 512;  // little enough to stay in the cache, more than a report prints
+  static constexpr size_t kKnown = 256;
   struct Entry {
     TimeNs when = 0;
     uint32_t node = 0;
@@ -44,11 +45,17 @@ class Trace {
   Entry& next();
   void fold(uint64_t value) { hash_ = (hash_ ^ value) * 0x9e3779b97f4a7c15ULL + (hash_ >> 29); }
   void finish(const Entry& entry);
+  uint64_t fingerprint_of(const char* literal);
   static std::string line(const Entry& entry);
 
   const EventQueue& queue_;
   const bool print_;
   std::vector<Entry> kept_;
+  struct Known {
+    const char* literal = nullptr;
+    uint64_t fingerprint = 0;
+  };
+  std::vector<Known> known_ = std::vector<Known>(kKnown);  // by address: literals stay where they are
   uint64_t count_ = 0;
   uint64_t hash_ = 0x243f6a8885a308d3ULL;
 };

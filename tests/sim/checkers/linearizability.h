@@ -42,7 +42,9 @@ struct HistoryEvent {
 class Linearizability {
  public:
   Linearizability(const Lives& lives, const History& history, Verdict& verdict)
-      : lives_(lives), history_(history), verdict_(verdict) {}
+      : lives_(lives), history_(history), verdict_(verdict) {
+    events_.reserve(kUsual);
+  }
 
   void add(const HistoryEvent& event) {
     events_.push_back(event);
@@ -56,6 +58,8 @@ class Linearizability {
  private:
   bool explained(VersionId lost, const HistoryEvent& seen) const;
   void report(const HistoryEvent& event, VersionId missing);
+
+  static constexpr size_t kUsual = 8192;
 
   const Lives& lives_;
   const History& history_;

@@ -14,8 +14,7 @@ void ReportedLosses::said(const std::string& text) {
 
 void ReportedLosses::at_rest(const std::vector<std::string>& named) {
   for (const Loss& loss : lost_) {
-    const auto written = written_.find(loss.version);
-    const TimeNs since = written == written_.end() ? 0 : written->second;
+    const TimeNs since = loss.version < written_.size() ? written_[loss.version] : 0;
     const auto said = named_at_.find(named[loss.key]);
     const TimeNs last = std::max(more_at_, said == named_at_.end() ? -1 : said->second);
     const Version& version = history_.version(loss.version);

@@ -24,7 +24,10 @@ class ReportedLosses {
 
   // A line of a store's log.
   void said(const std::string& text);
-  void wrote(VersionId version) { written_[version] = clock_(); }
+  void wrote(VersionId version) {
+    if (version >= written_.size()) written_.resize(version + 1, 0);
+    written_[version] = clock_();
+  }
   // The tip of `key` is not `version` any more.
   void lost(uint32_t key, VersionId version) { lost_.push_back({key, version}); }
   // A node loses what it has; a copy that it had given away is `version`. If that was the newest, it was on its way, and is lost with giver
@@ -41,7 +44,7 @@ class ReportedLosses {
   const History& history_;
   std::function<TimeNs()> clock_;
   Verdict& verdict_;
-  std::map<VersionId, TimeNs> written_;
+  std::vector<TimeNs> written_;             // by version
   std::map<std::string, TimeNs> named_at_;  // the last time
   TimeNs more_at_ = -1;                     // some were named by their number only
   std::vector<Loss> lost_;
