@@ -81,6 +81,23 @@ std::string explained(const NodeView& node, std::string what) {
   return what;
 }
 
+// The router's words about its links, when nodes refuse each other: "no link to 2 (cluster name is …)".
+std::vector<std::string> refusals(const NodeView& node) {
+  const DaemonView& router = node.daemons.front();
+  if (!router.counters || router.liveness != Liveness::kAlive) return {};
+  const std::string& status = router.counters->status;
+  const size_t begin = status.find("no link to");
+  const size_t end = status.find("; ctdb-store");
+  if (begin == std::string::npos || end == std::string::npos || end < begin) return {};
+  const std::string links = status.substr(begin, end - begin);
+  return links.find('(') == std::string::npos ? std::vector<std::string>{} : std::vector{links};
+}
+
+std::vector<std::string> with(std::vector<std::string> some, std::vector<std::string> more) {
+  some.insert(some.end(), more.begin(), more.end());
+  return some;
+}
+
 }  // namespace
 
 const char* liveness_name(Liveness liveness) {
@@ -164,7 +181,7 @@ bool NodeView::any_alive() const {
 
 std::vector<std::string> NodeView::why_no_leader() const {
   if (!cluster) return {daemon_trouble(daemons.back())};
-  if (!has_leader(*cluster)) return {explained(*this, "no leader is known")};
+  if (!has_leader(*cluster)) return with({explained(*this, "no leader is known")}, refusals(*this));
   return {};
 }
 
@@ -172,7 +189,7 @@ std::vector<std::string> NodeView::why_not_ready() const {
   std::vector<std::string> why = daemon_troubles(*this);
   if (!cluster) return why;
   if (!has_leader(*cluster)) {
-    why.push_back(explained(*this, "no leader is known"));
+    why = with(std::move(why), why_no_leader());
   } else if (is_witness) {
     return why;  // it votes, and serves nobody
   } else if (cluster->generation <= CTDB_INVALID_GENERATION) {
@@ -190,10 +207,12 @@ std::vector<std::string> NodeView::why_not_healthy() const {
   if (why.empty() && nodes && cluster->members != *nodes) {
     why.push_back(explained(*this, "only " + std::to_string(cluster->members) + " of " +
                                        std::to_string(*nodes) + " nodes take part"));
+    why = with(std::move(why), refusals(*this));
   }
   if (why.empty() && cluster->voters_reachable < cluster->voters) {
     why.push_back(explained(*this, "only " + std::to_string(cluster->voters_reachable) + " of " +
                                        std::to_string(cluster->voters) + " voting nodes are reachable"));
+    why = with(std::move(why), refusals(*this));
   }
   return why;
 }

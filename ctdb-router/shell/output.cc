@@ -212,11 +212,15 @@ void RouterShell::publish() {
   context_.service->status(status);
 }
 
-// "links to 1 2, no link to 3; ctdb-store connected; ctdb-recoveryd missing"
+// "links to 1 2, no link to 3; ctdb-store connected; ctdb-recoveryd missing". Why a node is not linked stands behind its number when
+// one of the two refuses the other: that does not pass by itself.
 std::string RouterShell::status_text() const {
   std::string up;
   std::string down;
-  for (const uint32_t pnn : numbers_of(peers_)) (linked_[pnn] ? up : down) += " " + std::to_string(pnn);
+  for (const uint32_t pnn : numbers_of(peers_)) {
+    (linked_[pnn] ? up : down) += " " + std::to_string(pnn);
+    if (const std::string why = transport_->refusal(pnn); !why.empty()) down += " (" + why + ")";
+  }
   std::string text = quiet_ ? "quiet: links closed on request" : "";
   if (!quiet_ && up.empty() && down.empty()) text = "single node";
   if (!quiet_ && !up.empty()) text = "links to" + up;

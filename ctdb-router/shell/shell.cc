@@ -154,7 +154,7 @@ void RouterShell::end_of_turn() {
   const RouterCounts& c = router_->counts();
   const TransportFigures& t = transport_->figures();
   publisher_.end_of_turn(changes_ + c.client_packets_in + c.client_packets_out + c.node_packets_in +
-                         c.node_packets_out + c.bad_packets + t.keepalives_in + t.keepalives_out);
+                         c.node_packets_out + c.bad_packets + t.keepalives_in + t.keepalives_out + t.refused);
 }
 
 // Local senders wait while a link is congested: their packets stay in their rings and sockets.

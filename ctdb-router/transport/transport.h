@@ -79,6 +79,9 @@ class Transport {
   // What both sides of the link understand (kLinkVersionMax); 0: it is down.
   virtual uint32_t version(uint32_t pnn) const = 0;
   virtual LinkReport report(uint32_t pnn) const = 0;
+  // In words, why that node and this one do not accept each other: the last attempt reached the other router and ended with a
+  // refusal of either. Empty while the link is up, or when nobody answers there.
+  virtual std::string refusal(uint32_t pnn) const = 0;
   // What the packet of the last send(), or of the on_packet() in progress, goes or came over.
   virtual LinkKind carried_by() const { return LinkKind::kTcp; }
   // true: this node has a store now, which needs a new stream to every node. false: it has none.

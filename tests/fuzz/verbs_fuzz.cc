@@ -58,6 +58,7 @@ class Wire final : public Transport {
   }
   size_t queued_bytes(uint32_t) const override { return 0; }
   uint32_t version(uint32_t) const override { return up ? kLinkVersionVerbs : 0; }
+  std::string refusal(uint32_t) const override { return ""; }
   LinkReport report(uint32_t pnn) const override {
     LinkReport report;
     report.node = pnn;

@@ -3,6 +3,7 @@
 stopped, reload, mistakes, crash loops, the end."""
 import json
 import os
+import re
 import shutil
 import signal
 import unittest
@@ -214,8 +215,11 @@ class OneNodeTest(unittest.TestCase):
     def test_a_port_that_another_program_has(self):
         self.start()
         self.node.stop()
-        self.listener("AF_INET", (ADDRESS, 4379))
+        pid = self.listener("AF_INET", (ADDRESS, 4379))
         self.is_refused_with("router", f"port 4379 of {ADDRESS} is taken by a program that cannot be seen from here")
+        # In its sandbox the router sees no other process; the command that it names does.
+        command = re.search('"(ss [^"]*)" names it', self.node.status_text("router")).group(1)
+        self.assertIn(f'"python3",pid={pid},', self.machine.run("sh", "-c", command))
 
     def test_ctdb_shutdown_lasts_until_the_target_is_started(self):
         self.start()

@@ -132,6 +132,26 @@ class ThreeNodesTest(unittest.TestCase):
             node.wait()
         self.assertEqual(self.nodes[2].value("go-on"), len(load.done()))
 
+    def test_a_node_with_another_key_says_so_and_the_start_ends(self):
+        odd = self.nodes[2]
+        odd.stop()
+        key = "/etc/ctdb-c/cluster.key"
+        right = self.machine.run("cat", key)
+        self.machine.write(key, "9876543210" * 4 + "\n", "640")
+        odd.start()
+        why = "it does not know this cluster's key (give both nodes the same [cluster] key file"
+        for daemon in DAEMONS:
+            self.assertEqual(self.machine.show(odd.unit(daemon), "ActiveState"), "active")
+        wait_until(lambda: why in odd.status_text("router") and why in odd.status()["reason"],
+                   lambda: odd.status_text("router") + "\n" + odd.status()["reason"])
+        wait_until(lambda: why in self.nodes[0].status()["reason"], lambda: self.nodes[0].status()["reason"])
+        self.assertIn("no link to 0 (", odd.status_text("router"))
+        self.machine.write(key, right, "640")
+        self.machine.run("systemctl", "restart", odd.unit("router"))
+        for node in self.nodes:
+            node.wait()
+        self.assertNotIn("(", odd.status_text("router"))
+
     def test_a_node_that_stops_gives_its_records_away_first(self):
         node, other = self.nodes[1], self.nodes[0]
         keys = [f"only-here-{number}" for number in range(10)]

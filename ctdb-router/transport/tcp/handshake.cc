@@ -24,9 +24,10 @@ Result<void> Handshake::hear(uint32_t from, uint32_t to, const Hello& hello) {
   if (!keyed() && theirs)
     return fail(ErrorCode::kRefused, "it has a cluster key, this node has none ([cluster] key file)");
   if (same_proof(next(from, to, hello), hello.proof)) return {};
-  return fail(
-      ErrorCode::kRefused,
-      "it does not know this cluster's key (the key files differ, or it is not the node it says it is)");
+  return fail(ErrorCode::kRefused,
+              "it does not know this cluster's key (give both nodes the same [cluster] key file, or it is "
+              "not the node "
+              "it says it is)");
 }
 
 // The proof that belongs to the next HELLO of the two.

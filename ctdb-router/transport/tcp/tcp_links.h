@@ -36,6 +36,7 @@ class TcpTransport : public Transport {
   size_t queued_bytes(uint32_t pnn) const override;
   uint32_t version(uint32_t pnn) const override;
   LinkReport report(uint32_t pnn) const override;
+  std::string refusal(uint32_t pnn) const override;
   void want_record_streams(bool wanted) override;
   void hold_record_stream(uint32_t pnn, bool held) override;
   void remake_record_stream(uint32_t pnn) override;
@@ -84,6 +85,7 @@ class TcpTransport : public Transport {
     TimeNs retry_delay = kRetryFirst;
     EventLoop::TimerId retry_timer = 0;
     std::string last_failure;  // logged once, not at every attempt
+    bool refused = false;      // that failure was a refusal, of this side or the other
     bool stream_held = false;
     TimeNs changed_at = 0;  // it came up or went down
     struct Side {
@@ -122,6 +124,7 @@ class TcpTransport : public Transport {
   bool link_packet(Link& link, const Header& header, ByteView packet);
   void send_own(Link& link, Operation operation, const Bytes& payload);
   void refuse(Link& link, const std::string& why);
+  void end_refused(Link& link, const std::string& why);
   void bring_up(Link& link);
   void bury(Link& link);
   void end(Link& link, const std::string& why);

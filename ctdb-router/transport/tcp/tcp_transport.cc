@@ -128,6 +128,7 @@ void TcpTransport::dial_later(uint32_t peer) {
 }
 
 void TcpTransport::attempt_failed(uint32_t peer, const std::string& why) {
+  peers_[peer].refused = false;
   if (peers_[peer].last_failure == why) return;
   peers_[peer].last_failure = why;
   log_notice("no link to " + name(peer) + ": " + why);
@@ -229,8 +230,7 @@ void TcpTransport::on_hello(Link& link, ByteView packet) {
     if (read_header(packet).operation != static_cast<uint32_t>(Operation::HELLO_REFUSED)) {
       return refuse(link, hello.error().context);
     }
-    ++figures_.refused;
-    return end(link, hello.error().context);
+    return end_refused(link, hello.error().context);
   }
   if (link.use != Use::kLink || hello->features != 0) return on_side_hello(link, *hello);
   if (const Result<void> heard = link.handshake.hear(link.peer, options_.pnn, *hello); !heard)
@@ -266,10 +266,17 @@ bool TcpTransport::newer_is_up(const Link& link) const {
 }
 
 void TcpTransport::refuse(Link& link, const std::string& why) {
-  ++figures_.refused;
   send_own(link, Operation::HELLO_REFUSED, HelloRefused{why}.encode());
   link.connection.flush();
+  end_refused(link, why);
+}
+
+void TcpTransport::end_refused(Link& link, const std::string& why) {
+  ++figures_.refused;
+  Peer& peer = peers_[link.peer];
+  const bool attempt = link.use == Use::kLink && peer.up == nullptr;
   end(link, why);
+  peer.refused = attempt;
 }
 
 void TcpTransport::bring_up(Link& link) {
@@ -281,6 +288,7 @@ void TcpTransport::bring_up(Link& link) {
   peer.up = &link;
   peer.retry_delay = kRetryFirst;
   peer.last_failure.clear();
+  peer.refused = false;
   peer.changed_at = loop_.now();
   log_notice("link to " + name(link.peer) + " is up");
   wires_.drop(link.peer);  // of the link before: it proves nothing any more
@@ -490,65 +498,6 @@ uint32_t TcpTransport::version(uint32_t pnn) const {
 
 void TcpTransport::cut(uint32_t pnn, const std::string& why) {
   if (pnn < peers_.size() && peers_[pnn].up != nullptr) end(*peers_[pnn].up, why);
-}
-
-LinkReport TcpTransport::report(uint32_t pnn) const {
-  LinkReport report;
-  report.node = pnn;
-  if (pnn >= peers_.size()) return report;
-  const Peer& peer = peers_[pnn];
-  report.kind = peer.up == nullptr ? LinkKind::kNone : LinkKind::kTcp;
-  report.age_ns = static_cast<uint64_t>(loop_.now() - peer.changed_at);
-  if (peer.up == nullptr) report.why = peer.last_failure;
-  return report;
-}
-
-void TcpTransport::set_peers(const NodeList& peers) {
-  for (uint32_t pnn = 0; pnn < std::max(peers.size(), peers_.size()); ++pnn) {
-    const std::string wanted = in_list(peers, pnn) ? peers[pnn].address : "";
-    const std::string now = pnn < options_.nodes.size() ? options_.nodes[pnn].address : "";
-    if (pnn == options_.pnn || wanted == now) continue;
-    if (!now.empty()) drop_peer(pnn);
-    if (!wanted.empty()) add_peer(pnn, wanted);
-  }
-}
-
-void TcpTransport::add_peer(uint32_t pnn, const std::string& address) {
-  for (uint32_t next = static_cast<uint32_t>(peers_.size()); next <= pnn; ++next) {
-    peers_.push_back({});
-    options_.nodes.push_back({next, "", true, false});
-  }
-  options_.nodes[pnn] = {pnn, address, false, false};
-  rules_.nodes = options_.nodes;
-  peers_[pnn].address = make_address(address, options_.port);
-  peers_[pnn].retry_delay = kRetryFirst;
-  peers_[pnn].last_failure.clear();
-  peers_[pnn].changed_at = loop_.now();
-  if (pnn < options_.pnn && !quiet_) dial(pnn);
-}
-
-// First nobody is to be dialled, then all ends.
-void TcpTransport::drop_peer(uint32_t pnn) {
-  peers_[pnn].address = {};
-  loop_.cancel(peers_[pnn].retry_timer);
-  peers_[pnn].retry_timer = 0;
-  std::vector<Link*> links;
-  for (const auto& link : links_) {
-    if (link->peer == pnn) links.push_back(link.get());
-  }
-  for (Link* link : links) end(*link, "it is not in the nodes file any more");
-  wires_.drop(pnn);
-  options_.nodes[pnn] = {pnn, "", true};
-  rules_.nodes = options_.nodes;
-}
-
-void TcpTransport::set_quiet(bool quiet) {
-  if (quiet == quiet_) return;
-  quiet_ = quiet;
-  log_notice(quiet ? "this node is quiet: all links closed" : "this node is active again");
-  if (!quiet) return dial_all();
-  for (Peer& peer : peers_) loop_.cancel(peer.retry_timer);
-  while (!links_.empty()) end(*links_.back(), "this node is quiet");
 }
 
 // ---- keepalive ----

@@ -61,6 +61,7 @@ class VerbsTransport final : public Transport, TransportEvents, VerbsDeviceEvent
   void cut(uint32_t pnn, const std::string& why) override { tcp_->cut(pnn, why); }
   uint32_t version(uint32_t pnn) const override { return tcp_->version(pnn); }
   LinkReport report(uint32_t pnn) const override;
+  std::string refusal(uint32_t pnn) const override { return tcp_->refusal(pnn); }
   void want_record_streams(bool wanted) override {
     for (const auto& peer : peers_) peer->stream_given = false;
     tcp_->want_record_streams(wanted);

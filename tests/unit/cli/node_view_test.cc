@@ -84,6 +84,21 @@ TEST(NodeView, IsReadyButNotHealthyWhileANodeIsMissing) {
   EXPECT_EQ(node.why_not_healthy(), Lines{});
 }
 
+TEST(NodeView, SaysWhyNodesRefuseEachOther) {
+  const std::string refused = "no link to 1 (it does not know this cluster's key (…))";
+  NodeView node = healthy();
+  node.daemons[0] = daemon("ctdb-router", Liveness::kAlive, 17,
+                           "links to 2, " + refused + "; ctdb-store connected; ctdb-recoveryd connected");
+  EXPECT_EQ(node.why_not_healthy(), Lines{});
+  node.cluster->members = 2;
+  EXPECT_EQ(node.why_not_healthy(), (Lines{"only 2 of 3 nodes take part", refused}));
+  node.cluster->leader = CTDB_UNKNOWN_PNN;
+  EXPECT_EQ(node.why_not_ready(), (Lines{"no leader is known", refused}));
+  EXPECT_EQ(node.why_no_leader(), (Lines{"no leader is known", refused}));
+  node.daemons[0].counters->status = "no link to 1; ctdb-store connected; ctdb-recoveryd connected";
+  EXPECT_EQ(node.why_no_leader(), Lines{"no leader is known"});
+}
+
 TEST(NodeView, IsNotHealthyWhileAVotingNodeIsOutOfReach) {
   NodeView node = healthy();
   node.cluster->members = node.nodes.emplace(2);

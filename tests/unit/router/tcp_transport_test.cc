@@ -297,6 +297,18 @@ TEST_F(KeyedTcpPeer, APoserIsRefusedAndNamed) {
   EXPECT_EQ(node->transport->figures().refused, 2u);
 }
 
+TEST_F(KeyedTcpPeer, WhyTwoNodesRefuseEachOtherIsKnownUntilTheyDoNot) {
+  Handshake wrong(test_key("what somebody guessed, of the right length"));
+  EXPECT_EQ(node->transport->refusal(1), "");
+  refusal_of(keyed_hello(wrong));
+  EXPECT_NE(node->transport->refusal(1).find("same [cluster] key file"), std::string::npos);
+  Handshake right(test_key());
+  RawPeer peer = half_way(right);
+  peer.send(last_word(right.last_word()));
+  EXPECT_TRUE(until([&] { return node->ups() == 1; }));
+  EXPECT_EQ(node->transport->refusal(1), "");
+}
+
 TEST_F(KeyedTcpPeer, ARecordedHelloMakesNoLink) {
   Handshake honest(test_key());
   const Bytes recorded = keyed_hello(honest);
