@@ -40,6 +40,32 @@ def wait_until(condition, what, seconds=60):
         time.sleep(0.02)
 
 
+class ControlGroup:
+    """A control group of its own for a machine: two in one would end each other's services."""
+
+    def __init__(self):
+        with open("/proc/self/mounts") as mounts:
+            mount = [words[1] for words in map(str.split, mounts) if words[2] == "cgroup2"][0]
+        with open("/proc/self/cgroup") as own:
+            inside = [line.strip().split("::")[1] for line in own if line.startswith("0::")][0]
+        self._path = tempfile.mkdtemp(prefix="ctdb-systemd-", dir=mount + inside)
+
+    def enter(self):
+        with open(f"{self._path}/cgroup.procs", "w") as members:
+            members.write(str(os.getpid()))
+
+    def _removed(self):
+        for directory, _, _ in os.walk(self._path, topdown=False):
+            try:
+                os.rmdir(directory)
+            except OSError:
+                return False  # its last processes are on their way out
+        return True
+
+    def remove(self):
+        wait_until(self._removed, f"{self._path} is empty")
+
+
 class System:
     """A running systemd that commands can be given to: run(), status_of() and start() are the machine's own."""
 
@@ -70,6 +96,7 @@ class Machine(System):
     def __init__(self):
         self._directory = tempfile.TemporaryDirectory(prefix="ctdb-systemd-")
         self._console = open(os.path.join(self._directory.name, "console"), "w+b")
+        self._group = ControlGroup()
         # kill -9 of nspawn would leave the container: the pid namespace takes it along. It ends with this process too.
         self._nspawn = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL",
@@ -79,8 +106,8 @@ class Machine(System):
              "--link-journal=no",
              "systemd.unit=multi-user.target"],
             env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
-            stdin=subprocess.DEVNULL, stdout=self._console, stderr=self._console)
-        self._init = wait_until(self._find_init, lambda: "the machine starts\n" + self.console(), BOOT_SECONDS)
+            stdin=subprocess.DEVNULL, stdout=self._console, stderr=self._console, preexec_fn=self._group.enter)
+        self.init = wait_until(self._find_init, lambda: "the machine starts\n" + self.console(), BOOT_SECONDS)
         wait_until(lambda: self.run("systemctl", "is-system-running", check=False).strip() in ("running", "degraded"),
                    lambda: "systemd is up\n" + self.console(), BOOT_SECONDS)
 
@@ -108,10 +135,10 @@ class Machine(System):
 
     def seen_from_here(self, path):
         """A path of the machine, for a program outside of it."""
-        return f"/proc/{self._init}/root{path}"
+        return f"/proc/{self.init}/root{path}"
 
     def _command(self, command):
-        return ["nsenter", "--target", str(self._init), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--",
+        return ["nsenter", "--target", str(self.init), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--",
                 *command]
 
     def run(self, *command, check=True, stdin=None):
@@ -132,5 +159,6 @@ class Machine(System):
     def close(self):
         self._nspawn.kill()  # its pid namespace goes with it
         self._nspawn.wait()
+        self._group.remove()
         self._console.close()
         self._directory.cleanup()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A root file system for systemd-nspawn: files of this machine's own Debian packages and what `cmake --install` installs.
 Nothing is downloaded. The packages' part is kept in BUILD/systemd-root and made anew when a version changes."""
+import fcntl
 import hashlib
 import os
 import re
@@ -114,9 +115,11 @@ def base_root():
 
 def installed_root():
     """The root with the suite as `cmake --install BUILD` puts it into /usr."""
-    target = base_root()
-    done = subprocess.run(["cmake", "--install", BUILD], env={**os.environ, "DESTDIR": target},
-                          capture_output=True, text=True)
+    with open(os.path.join(BUILD, "systemd-root.lock"), "w") as lock:  # other test files may be at it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        target = base_root()
+        done = subprocess.run(["cmake", "--install", BUILD], env={**os.environ, "DESTDIR": target},
+                              capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(done.stdout + done.stderr)
     return target

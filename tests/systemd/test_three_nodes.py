@@ -158,6 +158,7 @@ class ThreeNodesTest(unittest.TestCase):
         for key in keys:
             node.cli("record", "put", "stop.tdb", key, f"value of {key}")
         before = self.fallen_back()
+        self.addCleanup(node.start)  # the tests that follow need it
         node.stop()
         self.assertRegex(node.status_text("store"), r"handed over \d+ records to other nodes in \d+ ms$")
         wait_until(lambda: other.status()["members"] == 2, "the others go on as two")

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pages for administrators, as somebody follows them who does not know better: what stands in them is run as it is printed, on three
+machines with one network."""
+import re
+import subprocess
+import unittest
+
+from machine import TOOLS, Machine
+from node import Node, finish
+from root import ROOT
+
+PAGES = ("first-cluster.md", "moving-from-ctdbd.md", "when-something-is-wrong.md")
+DOMAIN = "10.0.0"
+# What the pages take for granted.
+SERVICES = ("ctdb", "smbd", "winbind")
+SERVICE = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
+# Without an end of their own.
+ENDLESS = ("--watch", "capture -w")
+
+
+def page(name):
+    with open(f"{ROOT}/docs/{name}") as text:
+        return text.read()
+
+
+def blocks(name):
+    return re.findall(r"^```\n(.*?)^```$", page(name), re.M | re.S)
+
+
+def inline(name, program):
+    """Commands in the text, without those that stand for more (…)."""
+    found = re.findall(rf"`({program} [^`]+)`", re.sub(r"^```.*?^```$", "", page(name), flags=re.M | re.S))
+    return [command for command in dict.fromkeys(found) if "…" not in command]
+
+
+def join_network(machines):
+    def on(number, *words):
+        machines[number].run("ip", *words)
+
+    on(0, "link", "add", "name", "bridge0", "type", "bridge")
+    on(0, "link", "set", "bridge0", "up")
+    on(0, "addr", "add", f"{DOMAIN}.1/24", "dev", "bridge0")
+    for number, machine in enumerate(machines[1:], 1):
+        subprocess.run(["nsenter", "--target", str(machines[0].init), "--net", "ip", "link", "add", "name", f"to{number}",
+                        "type", "veth", "peer", "name", "eth0", "netns", str(machine.init)], check=True)
+        on(0, "link", "set", f"to{number}", "master", "bridge0", "up")
+        on(number, "link", "set", "eth0", "up")
+        on(number, "addr", "add", f"{DOMAIN}.{number + 1}/24", "dev", "eth0")
+
+
+class PagesTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.machines = []
+        for _ in range(3):
+            cls.machines.append(Machine())
+            cls.addClassCleanup(cls.machines[-1].close)
+        join_network(cls.machines)
+        for machine in cls.machines:
+            for name in SERVICES:
+                machine.write(f"/etc/systemd/system/{name}.service", SERVICE)
+        cls.follow_first_cluster()
+
+    @classmethod
+    def on_each(cls, block):
+        """At the same time on all."""
+        for running in [machine.start("sh", "-ec", block) for machine in cls.machines]:
+            finish(running)
+
+    @classmethod
+    def follow_first_cluster(cls):
+        install, nodes, key, group, start, cls.records, _, cls.samba = blocks("first-cluster.md")
+        first = cls.machines[0]
+        cls.on_each(install.strip().split("\n")[-1])  # the build is what is tested
+        cls.on_each(nodes)
+        first.run("sh", "-ec", key)
+        for machine in cls.machines[1:]:
+            machine.write("/etc/ctdb/cluster.key", first.run("cat", "/etc/ctdb/cluster.key"), "640")  # scp -p
+        cls.on_each(group)
+        cls.on_each(start)
+
+    def run_all(self, machine, commands):
+        """Each by itself; those without an end are ended."""
+        for command in commands:
+            command = re.sub(r"\bDB\b", "demo.tdb", re.sub(r"\bKEY\b", "greeting", command))
+            if any(word in command for word in ENDLESS):
+                command = f"timeout --preserve-status --signal=INT 1 {command} || [ $? = 130 ]"
+            with self.subTest(command):
+                machine.run("sh", "-ec", f"cd /tmp; {command}")
+
+    def put_a_record(self):
+        put, get = self.records.strip().split("\n")
+        self.machines[0].run("sh", "-ec", put)
+        return self.machines[1].run("sh", "-ec", get)
+
+    def test_a_record_moves(self):
+        said = self.put_a_record()
+        self.assertRegex(said, r"dmaster: +1")
+        self.assertIn("hello", said)
+
+    def test_samba_waits(self):
+        self.machines[0].run("sh", "-ec", self.samba)
+        self.assertIn("ctdb-healthy.target", self.machines[0].show("smbd.service", "After"))
+
+    def test_commands_in_the_text(self):
+        self.put_a_record()
+        commands = [command for name in PAGES for command in inline(name, "ctdb-cli")]
+        self.assertGreater(len(commands), 15)
+        # The last of all: nobody starts that node.
+        commands.sort(key=lambda command: (" add " in command, " delete " in command))
+        self.run_all(self.machines[1], commands)
+        self.machines[1].run("ctdb-cli", "node", "remove", "3")
+        for machine in self.machines:
+            Node(machine).wait()
+
+    @staticmethod
+    def commit(machine, count):
+        """Adds to a counter in a persistent database; its value."""
+        return int(finish(machine.start(f"{TOOLS}/ctdb-transact", "--setup", "/run/ctdb/setup.socket", "--db", "kept.tdb",
+                                        "--key", "key", "--count", str(count))).split()[-1])
+
+    def test_moving_in_place(self):
+        change, = blocks("moving-from-ctdbd.md")
+        self.assertEqual(self.commit(self.machines[0], 5), 5)
+        for machine in self.machines:
+            Node(machine).stop()
+        # As the classic daemon leaves it behind.
+        self.on_each("systemctl disable ctdb.target; cd /var/lib/ctdb/persistent; rm -rf *.committed *commits.log; chown -R root:root .; "
+                     "systemctl enable --now ctdb smbd winbind")
+        self.on_each(change)
+        for number, machine in enumerate(self.machines, 6):
+            self.assertEqual(self.commit(machine, 1), number)
+            self.assertEqual(machine.show("ctdb.service", "ActiveState", "UnitFileState"), ["inactive", "disabled"])
+
+
+if __name__ == "__main__":
+    unittest.main()
