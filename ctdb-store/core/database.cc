@@ -84,6 +84,7 @@ Result<void> Databases::index_file(Database& database) {
       entry.dmaster = header->dmaster;
       entry.flags = header->flags;
       entry.data_size = static_cast<uint32_t>(value.size() - CTDB_RECORD_HEADER_SIZE);
+      entry.had_data = entry.data_size > 0;
     }
     return true;
   });

@@ -174,7 +174,7 @@ void FileChecks::find_lost(Database& db) {
       if (ctx_.lmaster(*entry) == ctx_.self) entry->lost = true;
       entry->dmaster = CTDB_UNKNOWN_PNN;
     }
-    entry->in_file = false;
+    entry->in_file = entry->had_data = false;
     entry->rsn = 0;
     entry->flags = 0;
     entry->data_size = 0;

@@ -61,7 +61,8 @@ struct RecordEntry {
   uint32_t copied_generation = 0;
   uint8_t copied_nodes = 0;
   bool in_file = false;
-  bool lost = false;  // at the lmaster: it is gone with its owner, the next who makes it is to be told
+  bool had_data = false;  // seen by this store since the record is in its file
+  bool lost = false;      // at the lmaster: it is gone with its owner, the next who makes it is to be told
   uint8_t hold_doublings = 0;  // of the grant hold, see grant_hold.cc
 
   uint32_t gave_ms = 0;  // when this node last gave it away: the last bits of the time

@@ -53,6 +53,7 @@ bool write_record(StoreContext& context, Activity& activity, const RecordHeader&
   entry.dmaster = header.dmaster;
   entry.flags = header.flags;
   entry.data_size = static_cast<uint32_t>(data.size());
+  entry.had_data = entry.had_data || !data.empty();
   return true;
 }
 
@@ -64,7 +65,7 @@ bool hide_record(StoreContext& context, Activity& activity, ByteView data) {
 bool remove_record(StoreContext& context, Activity& activity) {
   RecordEntry& entry = *activity.entry;
   if (!written(context, *activity.db, activity.db->file->remove(entry.key()))) return false;
-  entry.in_file = false;
+  entry.in_file = entry.had_data = false;
   entry.rsn = 0;
   entry.flags = 0;
   entry.data_size = 0;
@@ -72,13 +73,14 @@ bool remove_record(StoreContext& context, Activity& activity) {
   return true;
 }
 
-// What this node owned, also before it was suspended, has the newest data.
+// What this node owned, also before it was suspended, has the newest data. If a client has deleted it since it came here, which one
+// that has the chain may do when the others have gone on already, an older copy of theirs is the record again.
 bool discard_record(StoreContext& context, Activity& activity) {
   const RecordEntry& entry = *activity.entry;
-  const bool had = was_owned_by(context.self, entry.dmaster) &&
-                   activity.db->file->value_bytes(entry.key()) > CTDB_RECORD_HEADER_SIZE;
+  const bool has_data = activity.db->file->value_bytes(entry.key()) > CTDB_RECORD_HEADER_SIZE;
+  const bool lost = was_owned_by(context.self, entry.dmaster) && (has_data || entry.had_data);
   if (!remove_record(context, activity)) return false;
-  if (had) context.left_behind.note(activity.db->name, entry.key());
+  if (lost) context.left_behind.note(activity.db->name, entry.key());
   return true;
 }
 

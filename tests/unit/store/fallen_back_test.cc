@@ -271,6 +271,20 @@ TEST_F(LeftBehind, IsToldWhenItsRecordsWereTakenAwayBefore) {
   expect_told();
 }
 
+// What the others have of it is the record again, and nobody else knows of its end.
+TEST_F(LeftBehind, IsToldOfARecordThatWasDeletedSinceItCame) {
+  start({0, 1, 2});
+  take(1, gone, "older");
+  take(0, gone, "newest");
+  ASSERT_TRUE(w.write(0, gone, ""));
+  take(0, deleted, "");
+  w.cut(0, 1), w.cut(0, 2);
+  w.recover(11, 10, {1, 2});
+  w.heal();
+  w.recover(12, 11, {0, 1, 2});
+  expect_told();
+}
+
 TEST_F(LeftBehind, IsToldWhenTheNodeIsStopped) {
   others_go_on();
   suspend(0, true);
