@@ -17,15 +17,15 @@ inline uint64_t weight(uint32_t slot, uint32_t pnn) {
   return Random::mix((uint64_t{slot} << 32) | pnn);
 }
 
+// Which of two is the heavier nobody can guess, so there is no branch for it.
 uint32_t slot_owner(uint32_t slot, const std::vector<uint32_t>& members) {
-  uint32_t best = CTDB_UNKNOWN_PNN;
-  uint64_t best_weight = 0;
-  for (uint32_t pnn : members) {
-    const uint64_t its = weight(slot, pnn);
-    if (best == CTDB_UNKNOWN_PNN || its > best_weight) {
-      best = pnn;
-      best_weight = its;
-    }
+  if (members.empty()) return CTDB_UNKNOWN_PNN;
+  uint32_t best = members.front();
+  uint64_t best_weight = weight(slot, best);
+  for (size_t i = 1; i < members.size(); ++i) {
+    const uint64_t its = weight(slot, members[i]);
+    best = its > best_weight ? members[i] : best;
+    best_weight = std::max(best_weight, its);
   }
   return best;
 }
