@@ -489,7 +489,9 @@ Result<Config> load_config(const std::string& base, std::vector<ConfigProblem>& 
   if (Result<std::string> read = read_config_file(file)) {
     text = std::move(*read);
   } else if (read.error().saved_errno != ENOENT) {
-    problems.push_back({file, 0, read.error().text(), "make it readable"});
+    const int number = read.error().saved_errno;
+    problems.push_back({file, 0, number != 0 ? std::strerror(number) : read.error().text(),
+                        "let the users of the daemons read it: chmod a+r " + file});
     return fail(ErrorCode::kInvalid, "configuration has errors");
   }
   check_writers(file, problems);
