@@ -2,6 +2,8 @@
 // status: one screen, the answer first. Reads counters segments only.
 #include <time.h>
 
+#include <algorithm>
+
 #include "ctdb-cli/command.h"
 #include "ctdb-cli/node_view.h"
 #include "ctdb-cli/text.h"
@@ -67,6 +69,38 @@ void add_cluster(Report& report, const NodeView& node, const std::string& why) {
   report.json_field("recovering", node.cluster ? Value(node.cluster->recovering) : Value());
 }
 
+struct Loss {
+  Counter counter;
+  const char* field;
+  const char* one;
+  const char* many;
+};
+constexpr Loss kLosses[] = {
+    {Counter::store_members_lost, "members_lost", "member has left or lost its files",
+     "members have left or lost their files"},
+    {Counter::store_records_fallen_back, "records_fallen_back",
+     "record has fallen back to an older copy or is gone",
+     "records have fallen back to older copies or are gone"},
+    {Counter::store_records_left_behind, "records_left_behind",
+     "record that this node had last was discarded by it",
+     "records that this node had last were discarded by it"},
+};
+
+// What has been lost since this node's store was started, as far as it knows. That of a dead one is history.
+void add_losses(Report& report, const NodeView& node) {
+  const auto store = std::ranges::find(node.daemons, kStore, &DaemonView::name);
+  const bool known = store != node.daemons.end() && store->counters && store->liveness != Liveness::kDead;
+  std::vector<std::string> texts;
+  for (const Loss& loss : kLosses) {
+    const uint64_t count = known ? store->counters->value(loss.counter) : 0;
+    report.json_field(loss.field, known ? Value(count) : Value());
+    if (count > 0) texts.push_back(std::to_string(count) + " " + (count == 1 ? loss.one : loss.many));
+  }
+  if (!texts.empty())
+    report.headline.push_back("since ctdb-store was started here (its log has the names): " +
+                              joined(texts, ", "));
+}
+
 void add_place(Report& report, const NodePlace& place) {
   if (!place.config) return;
   const bool witness = place.config->nodes[place.config->pnn].witness;
@@ -104,6 +138,7 @@ Outcome status(const Invocation& invocation) {
   const std::string why = joined(node.why_not_healthy(), "; ");
   Outcome outcome;
   add_cluster(outcome.report, node, why);
+  add_losses(outcome.report, node);
   add_place(outcome.report, invocation.place);
   outcome.report.tables.push_back(daemon_table(node));
   if (!why.empty()) outcome.exit = node.any_alive() ? Exit::kNotHealthy : Exit::kNoDaemon;

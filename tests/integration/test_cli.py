@@ -68,7 +68,8 @@ ctdb-recoveryd  alive .*
         self.assertEqual(document, {"schema": 1, "command": "status", "healthy": True, "reason": "", "members": 3,
                                     "nodes": 3, "witnesses": 0, "failures_survived": 1, "may_restart": True,
                                     "no_restart_reason": "", "runstate": "RUNNING",
-                                    "recovering": False, "node": 1, "address": "127.0.0.2", "witness": False,
+                                    "recovering": False, "members_lost": 0, "records_fallen_back": 0,
+                                    "records_left_behind": 0, "node": 1, "address": "127.0.0.2", "witness": False,
                                     "cluster": "ctdb"})
 
     def test_health_in_one_line(self):

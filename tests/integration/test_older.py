@@ -34,6 +34,11 @@ class OlderTest(unittest.TestCase):
         self.assertFalse(self.record(2, "put", "other", "x")["may_be_older"])
         self.assertIn("fallen back or gone: older.tdb back", self.log(1) + self.log(2))
 
+    def status(self, node):
+        out = subprocess.run([f"{BIN}/ctdb-cli", "--base", self.cluster.nodes[node].base, "-o", "json", "status"],
+                             capture_output=True, text=True, check=True).stdout
+        return json.loads(out)
+
     def log(self, node):
         with open(self.cluster.nodes[node].log_path("ctdb-store")) as log:
             return log.read()
@@ -49,6 +54,8 @@ class OlderTest(unittest.TestCase):
         said = self.log(0)
         for key in keys:
             self.assertEqual(said.count(f"left behind: older.tdb {key}\n"), 1, key)
+        self.assertGreaterEqual(self.status(0)["records_left_behind"], len(keys))
+        self.assertEqual(self.status(1)["members_lost"], 1)
         self.assertTrue(any(key not in self.log(1) + self.log(2) for key in keys), "of some nobody else knew")
 
 

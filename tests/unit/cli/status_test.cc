@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // status, stats and wait on segments that the test writes itself.
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -65,6 +66,9 @@ TEST_F(StatusTest, JsonTellsTheNodeAndItsDaemons) {
   "no_restart_reason": "",
   "runstate": null,
   "recovering": null,
+  "members_lost": null,
+  "records_fallen_back": null,
+  "records_left_behind": null,
   "node": 1,
   "address": "127.0.0.2",
   "witness": false,
@@ -94,6 +98,31 @@ TEST_F(StatusTest, JsonTellsTheNodeAndItsDaemons) {
   ]
 }
 )");
+}
+
+TEST_F(StatusTest, TellsWhatHasBeenLostSinceTheStoreWasStarted) {
+  auto store = Counters::create(invocation.place.counters_path("ctdb-store"));
+  ASSERT_TRUE(store);
+  (*store)->set(Counter::store_members_lost, 1);
+  (*store)->set(Counter::store_records_left_behind, 12);
+  const auto says = [&](const std::string& what) {
+    const Outcome outcome = status(invocation);
+    return (render(Format::kTable, "status", outcome.report) +
+            render(Format::kJson, "status", outcome.report))
+               .find(what) != std::string::npos;
+  };
+  EXPECT_TRUE(says("\"members_lost\": null"))
+      << "this process is no ctdb-store: what a dead one has counted is history";
+  EXPECT_FALSE(says("since ctdb-store was started"));
+  char name[16] = {};
+  ASSERT_EQ(prctl(PR_GET_NAME, name), 0);
+  ASSERT_EQ(prctl(PR_SET_NAME, "ctdb-store"), 0);
+  EXPECT_TRUE(
+      says("since ctdb-store was started here (its log has the names): 1 member has left or lost its files, "
+           "12 records "
+           "that this node had last were discarded by it\n"));
+  EXPECT_TRUE(says("\"members_lost\": 1,\n  \"records_fallen_back\": 0,\n  \"records_left_behind\": 12,\n"));
+  prctl(PR_SET_NAME, name);
 }
 
 TEST_F(StatusTest, StatsShowsTheRowsOfEachDaemonThatRan) {
