@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ctdb-cli/node_view.h"
 
+#include <time.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <charconv>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 
 #include "libctdbipc/runtime/last_end.h"
 #include "libctdbipc/wire/layout.h"
@@ -69,6 +74,11 @@ std::vector<std::string> daemon_troubles(const NodeView& node) {
   return troubles;
 }
 
+std::string stat_of(uint32_t pid) {
+  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
 bool has_leader(const ClusterView& cluster) {
   return cluster.leader != CTDB_UNKNOWN_PNN;
 }
@@ -116,9 +126,24 @@ const char* liveness_name(Liveness liveness) {
   return "unknown";
 }
 
+std::optional<int64_t> process_uptime_s(uint32_t pid) {
+  const std::string stat = stat_of(pid);
+  const size_t close = stat.rfind(')');
+  if (close == std::string::npos) return std::nullopt;
+  // Of the fields behind the name the 20th is when it began, in ticks since the machine did (proc(5)).
+  std::istringstream fields(stat.substr(close + 1));
+  std::string field;
+  for (int number = 0; number < 20; ++number) fields >> field;
+  int64_t began = 0;
+  const auto parsed = std::from_chars(field.data(), field.data() + field.size(), began);
+  if (parsed.ec != std::errc()) return std::nullopt;
+  timespec now;
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return std::max<int64_t>(0, now.tv_sec - began / sysconf(_SC_CLK_TCK));
+}
+
 Liveness process_liveness(uint32_t pid, const std::string& name) {
-  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
-  const std::string stat{std::istreambuf_iterator<char>(in), {}};
+  const std::string stat = stat_of(pid);
   // pid (name) state …; the name may hold anything, so its end is the last parenthesis.
   const size_t open = stat.find('(');
   const size_t close = stat.rfind(')');

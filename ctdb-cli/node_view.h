@@ -67,6 +67,8 @@ NodeView look_at_node(const NodePlace& place);
 
 // From /proc; `name` guards against a number that another process has got meanwhile.
 Liveness process_liveness(uint32_t pid, const std::string& name);
+// Seconds since the process began, whatever the wall clock was set to meanwhile; absent when there is no such process.
+std::optional<int64_t> process_uptime_s(uint32_t pid);
 const char* runstate_name(uint64_t runstate);
 
 }  // namespace ctdb::cli

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // status: one screen, the answer first. Reads counters segments only.
-#include <time.h>
-
 #include <algorithm>
 
 #include "ctdb-cli/command.h"
@@ -115,9 +113,8 @@ void add_place(Report& report, const NodePlace& place) {
 
 Value uptime_s(const DaemonView& daemon) {
   if (!daemon.counters || daemon.liveness == Liveness::kDead) return {};
-  timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return static_cast<int64_t>(now.tv_sec - daemon.counters->start_ns / 1000000000);
+  const std::optional<int64_t> uptime = process_uptime_s(daemon.counters->pid);
+  return uptime ? Value(*uptime) : Value();
 }
 
 Table daemon_table(const NodeView& node) {

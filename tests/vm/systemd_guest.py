@@ -62,6 +62,7 @@ def make_disk(work, files, enabled):
         place.unlink(missing_ok=True)
         place.write_text(text)
     image = work / "disk.img"
+    image.touch()  # or its making is announced
     guest.run("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-d", str(root), str(image), DISK,
               env={**os.environ, "PATH": os.environ["PATH"] + ":/sbin:/usr/sbin"})
     return image

@@ -81,6 +81,8 @@ class EnforcedTest(unittest.TestCase):
             now = int(machine.run("date", "+%s"))
             machine.run("date", "-s", f"@{now + hours * HOUR}")
             load.wait_for_more()
+            for daemon in self.node.status()["daemons"]:
+                self.assertIn(daemon["uptime_s"], range(HOUR), "it has to do with the clock")
         self.node.wait()
         return self.node.status()["generation"] == generation
 

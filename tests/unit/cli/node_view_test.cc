@@ -250,6 +250,15 @@ TEST(ProcessLiveness, IsNotFooledByParenthesesInANameNorByTheKernelsCut) {
   EXPECT_EQ(process_liveness(cut.pid(), "ctdb-a-very-long-name"), Liveness::kAlive);
 }
 
+TEST(ProcessUptime, IsCountedByAClockThatNobodySets) {
+  const std::optional<int64_t> own = process_uptime_s(static_cast<uint32_t>(getpid()));
+  const std::optional<int64_t> first = process_uptime_s(1);
+  ASSERT_TRUE(own && first);
+  EXPECT_GE(*own, 0);
+  EXPECT_GE(*first, *own);
+  EXPECT_FALSE(process_uptime_s(0));
+}
+
 TEST(ProcessLiveness, ANumberNobodyHasIsDead) {
   EXPECT_EQ(process_liveness(0, "ctdb-store"), Liveness::kDead);
 }
