@@ -136,6 +136,7 @@ void ClusterNode::Parts::own_packet(const Header& header, ByteView payload) {
         member.on_store_hello(m);
         learn_from_store(m.open_generation);
         if (member.store_ready()) node.store_ready();
+        if (member.open()) node.opened();
       });
     case Operation::STORE_SUSPENDED:
       return member.on_store_suspended();
@@ -436,6 +437,8 @@ ClusterState ClusterNode::Parts::view() const {
 
 void ClusterNode::Parts::publish() {
   if (!c.router_up) return;
+  // What the router knows from the last life is true as long as the store has not said otherwise.
+  if (!have_published && member.asks()) return;
   ClusterState now = view();
   c.stamp = now.generation;
   Bytes encoded = now.encode();

@@ -7,6 +7,7 @@ namespace ctdb {
 
 // The last life may have left a store that serves, and a lease that lasts.
 void Member::start() {
+  question_ = static_cast<uint64_t>(c_.now);
   lease_until_ = told_lease_ = c_.out.serve_until();
   taken_ = c_.out.records_taken();
   if (lease_until_ > c_.now) standing_ = Standing::kRecovering;
@@ -16,6 +17,7 @@ void Member::start() {
 }
 
 void Member::on_store(bool up, uint64_t instance) {
+  told_of_store_ = true;
   if (up == store_up_ && instance == store_instance_) return;
   c_.announce = true;
   hello_ = hangs_ = false;
@@ -51,6 +53,32 @@ void Member::on_store_hello(const StoreHello& hello) {
   // It was suspended while it was away, or its last life was: this one does not know.
   if (!serving()) return tell_suspended();
   standing_ = Standing::kRecovering;
+  take_over(hello);
+}
+
+// A recoveryd that is started anew beside a store that has been open all the while goes on where the last one ended. Orders that the last one
+// gave came there before the question. What it did not live to see shows: another store has another instance, a link that was
+// lost another session (disturbed()), and what others have decided meanwhile comes with the first heartbeat.
+void Member::take_over(const StoreHello& hello) {
+  const OpenNote& note = hello.note;
+  const DurableState& known = c_.durable;
+  if (begun_.generation != CTDB_INVALID_GENERATION || hello.asked != question_) return;
+  if (hello.open_generation != known.decided_generation || note.members != known.decided_members) return;
+  if (!contains(note.members, c_.pnn()) || note.store_instance != store_instance_) return;
+  if (!std::all_of(note.members.begin(), note.members.end(),
+                   [this](uint32_t node) { return c_.known(node); }))
+    return;
+  begun_ = {note.leader, open_generation_, note.members, note.sessions, store_instance_, c_.now};
+  open_members_ = note.members;
+  standing_ = Standing::kOpen;
+  why_suspended_.clear();
+  c_.log(RecoverydLog::kNotice,
+         "the store is open in generation " + std::to_string(open_generation_) + ": it goes on");
+}
+
+bool Member::asks() const {
+  return standing_ == Standing::kRecovering && begun_.generation == CTDB_INVALID_GENERATION &&
+         (!told_of_store_ || (store_up_ && !hello_));
 }
 
 void Member::on_store_suspended() {
@@ -119,7 +147,8 @@ bool Member::on_commit(const RecoveryCommit& commit) {
   c_.counts.last_recovery = c_.now - begun_.at;
   finished_wall_ns_ = c_.out.wall_clock_ns();
   c_.announce = true;
-  c_.to_store(Operation::STORE_OPEN, commit.encode());
+  const OpenNote note{begun_.leader, begun_.store_instance, begun_.members, begun_.sessions};
+  c_.to_store(Operation::STORE_OPEN, StoreOpen{commit.term, commit.generation, note}.encode());
   return true;
 }
 
@@ -219,7 +248,7 @@ void Member::end_waiting_clients(bool inactive) {
 void Member::work(bool inactive) {
   if (c_.router_up && store_up_ && !hello_ && c_.now >= query_at_) {
     query_at_ = c_.now + c_.timing().store_query;
-    c_.to_store(Operation::STORE_QUERY, {});
+    c_.to_store(Operation::STORE_QUERY, StoreQuery{question_}.encode());
   }
   if (majority_linked()) {
     majority_lost_at_ = kNever;

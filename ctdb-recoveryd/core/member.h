@@ -41,6 +41,8 @@ class Member {
   uint32_t on_store_recovered(const StoreRecovered& report);
   bool store_ready() const { return store_up_ && hello_ && !hangs_; }
   bool store_up() const { return store_up_; }
+  // Just started, and whether the store is open in a generation is not known yet.
+  bool asks() const;
 
   // ---- orders; the caller has checked that they come from the leader of the current term ----
   // false: impossible or stale, refused.
@@ -87,6 +89,7 @@ class Member {
   // restarted).
   enum class Standing : uint8_t { kSuspended, kRecovering, kOpen };
   void tell_suspended();
+  void take_over(const StoreHello& hello);
   bool must_empty_files(uint32_t base) const;
   void look_at_store();
   void look_at_files();
@@ -110,6 +113,8 @@ class Member {
   Context& c_;
   bool store_up_ = false;
   bool hello_ = false;
+  bool told_of_store_ = false;  // by the router, since this process connected
+  uint64_t question_ = 0;       // number of this life's STORE_QUERY
   uint64_t store_instance_ = 0;
   TimeNs query_at_ = kNever;
   Standing standing_ = Standing::kSuspended;

@@ -14,11 +14,13 @@ constexpr TimeNs kTellEvery = 5 * kSecond;
 
 }  // namespace
 
-void Recovery::send_hello() {
+void Recovery::send_hello(uint64_t asked) {
   StoreHello hello;
   hello.open_generation = ctx_.open_generation;
   hello.prepared_generation = ctx_.prepared_generation;
   hello.databases = static_cast<uint32_t>(ctx_.databases.all().size());
+  hello.asked = asked;
+  if (ctx_.is_open()) hello.note = note_;
   ctx_.send_own(ctx_.self, Operation::STORE_HELLO, hello.encode());
 }
 
@@ -276,6 +278,7 @@ bool Recovery::open(const StoreOpen& order) {
   reset();
   ctx_.phase = StorePhase::kOpen;
   ctx_.open_generation = ctx_.generation;
+  note_ = order.note;
   open_placement_ = ctx_.placement;
   ++ctx_.counts.recoveries;
   return true;

@@ -37,7 +37,8 @@ class Recovery {
   bool open(const StoreOpen& order);
   // `fenced`: the keeper has changed headers behind the index, or is about to.
   void suspend(bool discard, bool fenced);
-  void send_hello();
+  // `asked`: the number of recoveryd's question; 0: it did not ask.
+  void send_hello(uint64_t asked = 0);
   // Attaches what another member has; returns what went wrong, "" if nothing.
   std::string attach_databases(const RecordDatabases& message);
   // RECORD_* of the generation being made, from a member.
@@ -159,6 +160,7 @@ class Recovery {
   std::vector<KeptClaim> claims_;
   std::vector<ClaimedKey> keys_;
   size_t decided_ = 0;
+  OpenNote note_;              // recoveryd's, of the last open generation
   Placement open_placement_;   // of the generation this store was last open in
   bool owners_known_ = false;  // RecordEntry::last_owner is of the last open generation
   Losses fallen_back_;         // in this attempt

@@ -382,7 +382,8 @@ void Store::Impl::order(const Header& header, ByteView packet, TimeNs now) {
       if (const auto tunables = TunablesMessage::decode(payload)) return take_tunables(*tunables, now);
       break;
     case Operation::STORE_QUERY:
-      return recovery_.send_hello();
+      if (const auto query = StoreQuery::decode(payload)) return recovery_.send_hello(query->number);
+      break;
     case Operation::STORE_RECOVER:
       if (const auto recover = StoreRecover::decode(payload)) {
         if (!recovery_.begin(*recover, now)) return;

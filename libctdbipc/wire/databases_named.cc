@@ -63,6 +63,7 @@ CTDB_SAYS_NONE(recovery_commit)
 CTDB_SAYS_NONE(store_hello)
 CTDB_SAYS_NONE(store_recover)
 CTDB_SAYS_NONE(store_open)
+CTDB_SAYS_NONE(store_query)
 CTDB_SAYS_NONE(store_suspend)
 
 // ---- recovery, copies, commits ----

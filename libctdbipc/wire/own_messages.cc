@@ -152,6 +152,23 @@ RecoveryStatistics take_statistics(Reader& r) {
   return statistics;
 }
 
+// One session a member.
+void put_note(Writer& w, const OpenNote& note) {
+  w.u32(note.leader);
+  w.u64(note.store_instance);
+  put_pnns(w, note.members);
+  for (uint64_t session : note.sessions) w.u64(session);
+}
+OpenNote take_note(Reader& r) {
+  OpenNote note;
+  note.leader = r.u32();
+  note.store_instance = r.u64();
+  note.members = take_pnns(r);
+  if (!ascending(note.members)) r.fail();
+  for (size_t i = 0; i < note.members.size() && r.ok(); ++i) note.sessions.push_back(r.u64());
+  return note;
+}
+
 }  // namespace
 
 Bytes StoreRecovered::encode() const {
@@ -193,6 +210,23 @@ std::optional<RecoveryCommit> RecoveryCommit::decode(ByteView payload) {
   return checked(r, m);
 }
 
+Bytes StoreOpen::encode() const {
+  Bytes out;
+  Writer w(out);
+  w.u64(term);
+  w.u32(generation);
+  put_note(w, note);
+  return out;
+}
+std::optional<StoreOpen> StoreOpen::decode(ByteView payload) {
+  Reader r(payload);
+  StoreOpen m;
+  m.term = r.u64();
+  m.generation = r.u32();
+  m.note = take_note(r);
+  return checked(r, std::move(m));
+}
+
 Bytes StoreSuspend::encode() const {
   Bytes out;
   Writer w(out);
@@ -208,12 +242,26 @@ std::optional<StoreSuspend> StoreSuspend::decode(ByteView payload) {
   return checked(r, m);
 }
 
+Bytes StoreQuery::encode() const {
+  Bytes out;
+  Writer(out).u64(number);
+  return out;
+}
+std::optional<StoreQuery> StoreQuery::decode(ByteView payload) {
+  Reader r(payload);
+  StoreQuery m;
+  m.number = r.u64();
+  return checked(r, m);
+}
+
 Bytes StoreHello::encode() const {
   Bytes out;
   Writer w(out);
   w.u32(open_generation);
   w.u32(prepared_generation);
   w.u32(databases);
+  w.u64(asked);
+  put_note(w, note);
   return out;
 }
 std::optional<StoreHello> StoreHello::decode(ByteView payload) {
@@ -222,7 +270,9 @@ std::optional<StoreHello> StoreHello::decode(ByteView payload) {
   m.open_generation = r.u32();
   m.prepared_generation = r.u32();
   m.databases = r.u32();
-  return checked(r, m);
+  m.asked = r.u64();
+  m.note = take_note(r);
+  return checked(r, std::move(m));
 }
 
 Bytes RecoveryRecord::encode() const {

@@ -280,14 +280,32 @@ struct StoreRecovered {
 };
 using RecoveryReport = StoreRecovered;
 
-// Leader -> members (RECOVERY_COMMIT), recoveryd -> own store (STORE_OPEN): the generation is open.
+// Leader -> members: the generation is open.
 struct RecoveryCommit {
   uint64_t term = 0;
   uint32_t generation = 0;
   Bytes encode() const;
   static std::optional<RecoveryCommit> decode(ByteView payload);
 };
-using StoreOpen = RecoveryCommit;
+
+// What a store remembers for its recoveryd as long as it is open in a generation: one that is started anew compares it with what
+// is so now, and so knows whether anything was lost while there was none.
+struct OpenNote {
+  uint32_t leader = CTDB_UNKNOWN_PNN;  // that opened it
+  uint64_t store_instance = 0;         // as the router counts
+  std::vector<uint32_t> members;       // ascending; empty: nothing is remembered
+  std::vector<uint64_t> sessions;  // of the links to members when the generation was begun, in the same order
+  bool operator==(const OpenNote&) const = default;
+};
+
+// Recoveryd -> own store: the generation is open.
+struct StoreOpen {
+  uint64_t term = 0;
+  uint32_t generation = 0;
+  OpenNote note = {};
+  Bytes encode() const;
+  static std::optional<StoreOpen> decode(ByteView payload);
+};
 
 // Recoveryd -> own store: this node is not a member any more. The store stops serving calls and takes its records
 // away from local clients (no header in its files says dmaster = self afterwards).
@@ -298,12 +316,20 @@ struct StoreSuspend {
   static std::optional<StoreSuspend> decode(ByteView payload);
 };
 
-// Store -> recoveryd after it connected and when asked with STORE_QUERY (recoveryd sends that when it starts, no
-// payload): what it still has.
+// Recoveryd -> own store, when it starts and until the store answers.
+struct StoreQuery {
+  uint64_t number = 0;  // of the life that asks
+  Bytes encode() const;
+  static std::optional<StoreQuery> decode(ByteView payload);
+};
+
+// Store -> recoveryd after it connected and when asked with STORE_QUERY: what it still has.
 struct StoreHello {
   uint32_t open_generation = CTDB_INVALID_GENERATION;  // INVALID: its files are empty
   uint32_t prepared_generation = CTDB_INVALID_GENERATION;
   uint32_t databases = 0;
+  uint64_t asked = 0;  // the number of the question; 0: nobody asked
+  OpenNote note = {};  // while it is open in open_generation
   Bytes encode() const;
   static std::optional<StoreHello> decode(ByteView payload);
 };

@@ -46,7 +46,7 @@ class World {
     begin.members = {0};
     own(Operation::STORE_RECOVER, begin.encode());
     work();
-    own(Operation::STORE_OPEN, RecoveryCommit{1, kGeneration}.encode());
+    own(Operation::STORE_OPEN, StoreOpen{1, kGeneration}.encode());
     work();
     Bytes packet;
     build(packet, {0, 0, 0, 0, 0, 1},

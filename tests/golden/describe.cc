@@ -188,12 +188,24 @@ void fields(Line& line, const StoreRecovered& m) {
 void fields(Line& line, const RecoveryCommit& m) {
   line.number("term", m.term).number("generation", m.generation);
 }
+void note(Line& line, const OpenNote& m) {
+  line.number("leader", m.leader).number("store_instance", m.store_instance).list("members", m.members);
+  line.list("sessions", m.sessions);
+}
+void fields(Line& line, const StoreOpen& m) {
+  line.number("term", m.term).number("generation", m.generation);
+  note(line, m.note);
+}
+void fields(Line& line, const StoreQuery& m) {
+  line.number("number", m.number);
+}
 void fields(Line& line, const StoreSuspend& m) {
   line.number("discard", m.discard).text("reason", m.reason);
 }
 void fields(Line& line, const StoreHello& m) {
   line.number("open_generation", m.open_generation).number("prepared_generation", m.prepared_generation);
-  line.number("databases", m.databases);
+  line.number("databases", m.databases).number("asked", m.asked);
+  note(line, m.note);
 }
 void position(Line& line, const char* name, const LogPosition& at) {
   line.word(name, std::to_string(at.generation) + "/" + std::to_string(at.number));

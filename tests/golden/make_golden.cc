@@ -30,7 +30,6 @@ void write_all_own(const std::string& directory) {
 #define OWN(operation, type) write_own(directory, #operation, Operation::operation, sample<type>().encode());
 #include "tests/golden/own_operations.def"
   write_own(directory, "CUT_CLIENTS", Operation::CUT_CLIENTS, {});
-  write_own(directory, "STORE_QUERY", Operation::STORE_QUERY, {});
   write_own(directory, "STORE_SUSPENDED", Operation::STORE_SUSPENDED, {});
 }
 

@@ -98,11 +98,20 @@ inline StoreRecovered sample(StoreRecovered*) {
 inline RecoveryCommit sample(RecoveryCommit*) {
   return {8, 79};
 }
+inline OpenNote sample(OpenNote*) {
+  return {2, 3, {0, 2, 5}, {0, 61, 62}};
+}
+inline StoreOpen sample(StoreOpen*) {
+  return {8, 79, sample(static_cast<OpenNote*>(nullptr))};
+}
+inline StoreQuery sample(StoreQuery*) {
+  return {9};
+}
 inline StoreSuspend sample(StoreSuspend*) {
   return {true, "stopped"};
 }
 inline StoreHello sample(StoreHello*) {
-  return {77, 78, 12};
+  return {77, 78, 12, 9, sample(static_cast<OpenNote*>(nullptr))};
 }
 inline RecoveryRecord sample(RecoveryRecord*) {
   return {79,

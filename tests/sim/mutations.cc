@@ -41,6 +41,8 @@ constexpr std::string_view kNames[] = {
     "lease-sleeps",
     "silence-bans",
     "demand-ignored",
+    "sessions-forgotten",
+    "open-for-ever",
     "taken-in-recovery",
     "register-not-read",
     "register-not-written",
@@ -159,6 +161,10 @@ bool Mutator::recoveryd_input(Bytes& packet, std::vector<Bytes>& more) {
     const std::optional<ReqControl> request = parse_req_control(packet);
     return !request || request->opcode != static_cast<uint32_t>(Control::SET_RECMODE);
   }
+  if (operation == Operation::LINK_STATE) {
+    if (const auto link = LinkState::decode(own_payload(packet))) sessions_[link->pnn] = link->session;
+  }
+  if (operation == Operation::STORE_HELLO) remembered(packet);
   if (mutation_ == Mutation::kIgnoreSessions && operation == Operation::LINK_STATE) {
     alter<LinkState>(packet, [](LinkState& link) { link.session = 1; });
   }
@@ -182,6 +188,18 @@ bool Mutator::recoveryd_input(Bytes& packet, std::vector<Bytes>& more) {
     alter<VoteReply>(packet, [](VoteReply& reply) { reply.granted = true; });
   }
   return true;
+}
+
+void Mutator::remembered(Bytes& packet) const {
+  if (mutation_ != Mutation::kSessionsForgotten && mutation_ != Mutation::kOpenForEver) return;
+  alter<StoreHello>(packet, [this](StoreHello& hello) {
+    if (mutation_ == Mutation::kOpenForEver) hello.note = note_;
+    if (mutation_ != Mutation::kSessionsForgotten) return;
+    for (size_t i = 0; i < hello.note.members.size(); ++i) {
+      const auto known = sessions_.find(hello.note.members[i]);
+      if (known != sessions_.end()) hello.note.sessions[i] = known->second;
+    }
+  });
 }
 
 void Mutator::as_another(ByteView packet, std::vector<Bytes>& more) const {
@@ -226,6 +244,9 @@ bool Mutator::recoveryd_output(Bytes& packet) {
 bool Mutator::store_input(Bytes& packet, uint32_t store_generation, uint32_t store_newest, Random& random) {
   const Header header = read_header(packet);
   const Operation operation = static_cast<Operation>(header.operation);
+  if (operation == Operation::STORE_OPEN) {
+    if (const auto open = StoreOpen::decode(own_payload(packet))) note_ = open->note;
+  }
   switch (mutation_) {
     case Mutation::kRestampGenerations:
       if (is_record_packet(operation) && header.generation < store_generation) {

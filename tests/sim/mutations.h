@@ -14,6 +14,7 @@
 #include "ctdb-recoveryd/core/cluster_node.h"
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/base/random.h"
+#include "libctdbipc/wire/own_messages.h"
 #include "tests/sim/network.h"
 
 namespace ctdb::sim {
@@ -50,6 +51,8 @@ enum class Mutation : uint8_t {
   kLeaseSleeps,         // the clock of the lease stands still while the machine does
   kSilenceBans,         // a node that is not reached is banned
   kDemandIgnored,       // an operator's demand for a recovery is not heard
+  kSessionsForgotten,   // link sessions that a store remembers for its next recoveryd are those of now
+  kOpenForEver,         // a store says that it is open as it was last, whatever it is doing
   kTakenInRecovery,     // when a recovery begins records are taken away from clients until it ends
   // The cluster lock.
   kRegisterNotRead,     // who holds the mutex does not see what others have written into the register
@@ -127,6 +130,7 @@ class Mutator {
   bool store_output(Bytes& packet, Random& random);
 
  private:
+  void remembered(Bytes& packet) const;
   void as_another(ByteView packet, std::vector<Bytes>& more) const;
   void as_silent(ByteView packet, std::vector<Bytes>& more);
   bool migration_output(Bytes& packet, Random& random);
@@ -138,6 +142,8 @@ class Mutator {
 
   const Mutation mutation_;
   const uint32_t pnn_, nodes_;
+  std::map<uint32_t, uint64_t> sessions_;            // of links, as recoveryd was told last
+  OpenNote note_;                                    // of the last generation that the store was told to open
   uint64_t answered_ = 0;                            // newest HEARTBEAT_REPLY sent
   std::map<uint32_t, Bytes> answers_;                // by node: its last
   std::vector<std::pair<Bytes, Bytes>> first_data_;  // by key: the data of the first grant

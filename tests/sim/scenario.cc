@@ -135,6 +135,10 @@ void parse_expect(Words& words, Statement& statement) {
     statement.kind = Kind::kExpectLivesEnded;
     return words.number(statement.number);
   }
+  if (words.take("same-generation")) {
+    statement.kind = Kind::kExpectSameGeneration;
+    return;
+  }
   if (words.take("out")) {
     statement.kind = Kind::kExpectOut;
   } else if (words.take("suspended")) {
@@ -317,6 +321,8 @@ std::string statement_text(const Statement& statement) {
       return "expect out " + node_text(statement.node);
     case Kind::kExpectSuspended:
       return "expect suspended " + node_text(statement.node);
+    case Kind::kExpectSameGeneration:
+      return "expect same-generation";
   }
   return "";
 }

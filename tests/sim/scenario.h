@@ -27,9 +27,10 @@ struct Statement {
     kMark,            // what "newer" and "since" refer to from now on
     kRepeat,          // what follows, up to kEnd
     kEnd,
-    kExpectLivesEnded,  // so many since the mark
-    kExpectOut,         // the cluster goes on without the node
-    kExpectSuspended,   // the node's store serves nobody
+    kExpectLivesEnded,      // so many since the mark
+    kExpectOut,             // the cluster goes on without the node
+    kExpectSuspended,       // the node's store serves nobody
+    kExpectSameGeneration,  // no store has begun a newer generation since the mark
   };
   Kind kind = Kind::kRun;
   FaultEvent event;     // kAt, kDo

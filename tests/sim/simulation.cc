@@ -194,6 +194,8 @@ class Run {
           violation("the store of node " + std::to_string(node) + " is not suspended");
         }
         return;
+      case Kind::kExpectSameGeneration:
+        return expect_same_generation();
       case Kind::kRepeat:
       case Kind::kEnd:
         return;
@@ -209,6 +211,15 @@ class Run {
       if (const Store* store = world_.node(pnn).store.core(); store != nullptr) {
         generation_ = std::max(generation_, store->open_generation());
       }
+    }
+  }
+
+  void expect_same_generation() {
+    for (uint32_t pnn = 0; pnn < world_.node_count(); ++pnn) {
+      const Store* store = world_.node(pnn).store.core();
+      if (store == nullptr || store->generation() == generation_) continue;
+      violation("the store of node " + std::to_string(pnn) + " is in generation " +
+                std::to_string(store->generation()) + ", not " + std::to_string(generation_));
     }
   }
 

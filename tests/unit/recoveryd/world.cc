@@ -362,7 +362,7 @@ void World::to_store(uint32_t pnn, const Header& header, ByteView packet) {
     case Operation::STORE_OPEN:
       return store_open(pnn, *StoreOpen::decode(payload));
     case Operation::STORE_QUERY:
-      if (!store.deaf) store_hello(pnn);
+      if (!store.deaf) store_hello(pnn, StoreQuery::decode(payload)->number);
       return;
     case Operation::STORE_SUSPEND: {
       const auto order = StoreSuspend::decode(payload);
@@ -464,6 +464,7 @@ void World::store_open(uint32_t pnn, const StoreOpen& order) {
   ASSERT_EQ(store.entered, order.generation);
   ASSERT_EQ(store.prepared, order.generation);
   store.opened = order.generation;
+  store.note = order.note;
   store.serving = true;
   check_fences(store.members);
   const auto [at, fresh] = opened_.emplace(order.generation, store.members);
@@ -488,9 +489,11 @@ void World::check_fences(const std::vector<uint32_t>& members) {
   }
 }
 
-void World::store_hello(uint32_t pnn) {
+void World::store_hello(uint32_t pnn, uint64_t asked) {
   const FakeStore& store = nodes_[pnn].store;
-  own(pnn, Operation::STORE_HELLO, StoreHello{store.opened, store.prepared, 0}.encode());
+  StoreHello hello{store.opened, store.prepared, 0, asked};
+  if (store.opened == store.entered && !store.suspended) hello.note = store.note;
+  own(pnn, Operation::STORE_HELLO, hello.encode());
 }
 
 // ---- what can be seen ----

@@ -32,6 +32,7 @@ struct FakeStore {
   size_t voters = 0, voters_in = 0;            // of it, and how many of those are members
   uint32_t prepared = CTDB_INVALID_GENERATION;
   uint32_t opened = CTDB_INVALID_GENERATION;
+  OpenNote note;  // as it was opened
   bool suspended = true;
   bool serving = false;    // local clients have records: since it was opened, until it was suspended
   bool discarded = false;  // the last suspension said so
@@ -157,7 +158,7 @@ class World {
   void store_recover(uint32_t pnn, const StoreRecover& order);
   void store_open(uint32_t pnn, const StoreOpen& order);
   void tell_logs_are_equal(uint32_t pnn, uint32_t generation);
-  void store_hello(uint32_t pnn);
+  void store_hello(uint32_t pnn, uint64_t asked = 0);
   void finish_recoveries();
   bool helps(uint32_t pnn, uint32_t other) const;
   void tell_who_is_missing(uint32_t pnn, uint32_t generation);

@@ -134,7 +134,7 @@ class PingPong {
     RecoveryBegin begin;
     begin.generation = 10;
     begin.members = {0, 1};
-    RecoveryCommit commit;
+    StoreOpen commit;
     commit.generation = 10;
     tell(Operation::STORE_RECOVER, begin.encode());
     carry();

@@ -52,7 +52,7 @@ class BadPackets : public ::testing::Test {
     begin.base_generation = generation;
     begin.members = {0, 1, 2};
     own(Operation::STORE_RECOVER, begin.encode(), 0);
-    own(Operation::STORE_OPEN, RecoveryCommit{1, generation + 1}.encode(), 0);
+    own(Operation::STORE_OPEN, StoreOpen{1, generation + 1}.encode(), 0);
     own(Operation::STORE_SUSPEND, StoreSuspend{false, "test"}.encode(), 0);
     own(Operation::CLIENT_GONE, ClientGone{5}.encode(), 0);
     own(Operation::STORE_QUERY, {}, 0);

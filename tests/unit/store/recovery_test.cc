@@ -250,7 +250,7 @@ TEST_F(Recovery, RefusesOldOrdersAndOrdersForOthers) {
   message.generation = 12;
   message.members = {1, 2};
   w.order(0, Operation::STORE_RECOVER, message.encode());
-  RecoveryCommit commit;
+  StoreOpen commit;
   commit.generation = 12;
   w.order(0, Operation::STORE_OPEN, commit.encode());
   EXPECT_EQ(w.store(0).counts().refused_packets, refused + 3);

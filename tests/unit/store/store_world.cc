@@ -189,7 +189,7 @@ bool World::recovered(uint32_t pnn, uint32_t generation) {
 }
 
 void World::open(uint32_t generation, const std::vector<uint32_t>& members) {
-  RecoveryCommit message;
+  StoreOpen message;
   message.term = generation;
   message.generation = generation;
   for (uint32_t pnn : members) order(pnn, Operation::STORE_OPEN, message.encode());

@@ -18,10 +18,10 @@ using Messages =
     testing::Types<Hello, HelloRefused, HelloProof, QueuePair, VerbsSwitch, VerbsDown, LinkReports, LinkPing,
                    LinkState, DaemonState, ClusterState, ClientGone, MessageFailed, TunablesMessage,
                    VoteRequest, VoteReply, Heartbeat, HeartbeatReply, NodeListMessage, EditNodes,
-                   RecoveryBegin, StoreRecovered, RecoveryCommit, StoreSuspend, StoreHello, LockWaits,
-                   RecoveryRecord, RecordDatabases, RecordClaims, RecordEnd, RecordAssign, RecordCopy,
-                   RecordCopied, CommitSubmit, CommitResult, CommitAppend, CommitAppended, CommitApply,
-                   CommitApplied, DatabaseWanted, DatabaseContent>;
+                   RecoveryBegin, StoreRecovered, RecoveryCommit, StoreOpen, StoreSuspend, StoreQuery,
+                   StoreHello, LockWaits, RecoveryRecord, RecordDatabases, RecordClaims, RecordEnd,
+                   RecordAssign, RecordCopy, RecordCopied, CommitSubmit, CommitResult, CommitAppend,
+                   CommitAppended, CommitApply, CommitApplied, DatabaseWanted, DatabaseContent>;
 TYPED_TEST_SUITE(OwnMessage, Messages);
 
 TYPED_TEST(OwnMessage, ComesBackAsItWas) {

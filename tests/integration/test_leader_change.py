@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A recoveryd that is killed, the leader's too, and started anew beside a store that stays open: the generation goes on, and clients
+notice nothing. What was lost meanwhile is a reason for another one."""
+import json
+import tempfile
+import threading
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+
+from support import Increments, start_cluster, wait_until, was_too_late
+
+CHUNK = 500
+
+
+class LeaderChangeTest(Increments, unittest.TestCase):
+    DATABASE = "leader_change.tdb"
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="ctdb-leader-change-")
+        self.addCleanup(directory.cleanup)
+        self.cluster = start_cluster(directory.name, self.addCleanup, restarts_max=100)
+
+    def status(self, node):
+        return json.loads(self.cluster.nodes[node].cli("-o", "json", "status").stdout or "{}")
+
+    def leader(self):
+        """All nodes agree on it; None: they do not now."""
+        leaders = {self.status(node).get("leader") for node in range(3)}
+        return leaders.pop() if len(leaders) == 1 else None
+
+    def known_leader(self):
+        return wait_until(lambda: [pnn for pnn in [self.leader()] if pnn is not None], "a leader is known")[0]
+
+    def generations(self):
+        return [self.status(node).get("generation") for node in range(3)]
+
+    def recoveryd(self, node):
+        return self.cluster.nodes[node].daemons["ctdb-recoveryd"]
+
+    def kill_recoveryd(self, node):
+        """And waits until its successor takes part."""
+        before = self.recoveryd(node).restarts
+        self.cluster.nodes[node].kill_daemon("ctdb-recoveryd")
+        wait_until(lambda: self.recoveryd(node).restarts > before and self.recoveryd(node).pid, "recoveryd is back")
+        self.cluster.wait_healthy()
+        self.known_leader()
+
+    def keep_counting(self, api, node, enough):
+        done = 0
+        while not enough.is_set():
+            self.finish(self.start(node, api, "hot", CHUNK))
+            done += CHUNK
+        return done
+
+    def test_under_load_nobody_notices(self):
+        generations = self.generations()
+        over = threading.Event()
+        with ThreadPoolExecutor() as pool:
+            counts = [pool.submit(self.keep_counting, api, node, over) for node in range(3) for api in ("native", "classic")]
+            try:
+                wait_until(lambda: self.value("hot") > CHUNK, "increments begin")
+                for _ in range(3):
+                    self.kill_recoveryd(self.known_leader())
+                    self.kill_recoveryd((self.known_leader() + 1) % 3)
+            finally:
+                over.set()
+            self.assertEqual(sum(count.result() for count in counts), self.value("hot"))
+        if not was_too_late(self.cluster):
+            self.assertEqual(self.generations(), generations)
+
+    def test_all_at_once(self):
+        generations = self.generations()
+        for node in range(3):
+            self.cluster.nodes[node].kill_daemon("ctdb-recoveryd")
+        wait_until(lambda: all(self.recoveryd(node).restarts > 0 for node in range(3)), "recoveryds are back")
+        self.cluster.wait_healthy()
+        self.known_leader()
+        if not was_too_late(self.cluster):
+            self.assertEqual(self.generations(), generations)
+
+    def test_a_store_that_was_restarted_meanwhile_needs_a_recovery(self):
+        leader = self.known_leader()
+        before = self.generations()[leader]
+        self.cluster.nodes[leader].kill_daemon("ctdb-recoveryd")
+        self.cluster.nodes[leader].kill_daemon("ctdb-store")
+        wait_until(lambda: all(generation is not None and generation > before for generation in self.generations()),
+                   "a newer generation is open")
+        self.cluster.wait_healthy()
+
+
+if __name__ == "__main__":
+    unittest.main()
