@@ -154,11 +154,11 @@ bool RecoverydShell::persist(ByteView bytes) {
 }
 
 // An extension needs no bell: the keeper looks again when the lease it knows is over.
-void RecoverydShell::set_serve_until(TimeNs when) {
-  const TimeNs before = context_.node_page->serve_until();
-  context_.node_page->set_serve_until(when);
-  if (before != 0 && when >= before) return;
-  (void)connect_unix(context_.config.keeper_socket_path());  // that somebody connects is all it need know
+bool RecoverydShell::set_serve_until(TimeNs before, TimeNs when) {
+  if (!context_.node_page->change_serve_until(before, when)) return false;
+  if (before == 0 || when < before)
+    (void)connect_unix(context_.config.keeper_socket_path());  // that somebody connects is all it need know
+  return true;
 }
 
 int64_t RecoverydShell::wall_clock_ns() {

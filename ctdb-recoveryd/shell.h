@@ -30,7 +30,7 @@ class RecoverydShell : public DaemonShell, public RecoverydOutput {
   void to_router(RecoverydLane lane, uint32_t endpoint, ByteView packet) override;
   bool persist(ByteView bytes) override;
   TimeNs serve_until() override { return context_.node_page->serve_until(); }
-  void set_serve_until(TimeNs when) override;
+  bool set_serve_until(TimeNs before, TimeNs when) override;
   bool records_taken() override { return context_.node_page->records_taken(); }
   bool being_fenced() override { return context_.node_page->being_fenced(); }
   TimeNs store_beat() override { return context_.node_page->store_beat(); }

@@ -59,7 +59,8 @@ class RecoverydOutput {
   // ---- the node page (libctdbipc/ring/node_page.h): what holds although router or store are dead or stopped ----
   // The lease as it was last set, also by an earlier life of this process; 0: revoked or none.
   virtual TimeNs serve_until() = 0;
-  virtual void set_serve_until(TimeNs when) = 0;
+  // false: it was not `before` any more. The keeper has taken it back, and nothing has changed.
+  virtual bool set_serve_until(TimeNs before, TimeNs when) = 0;
   // No file of this node says dmaster = self: store or keeper have seen to it.
   virtual bool records_taken() = 0;
   // The keeper is taking them away: who has no chain lock yet gets none.

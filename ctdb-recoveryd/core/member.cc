@@ -103,6 +103,7 @@ bool Member::on_begin(uint32_t leader, const RecoveryBegin& begin) {
   if (begun_.generation != CTDB_INVALID_GENERATION && begin.generation <= begun_.generation) return false;
   if (begin.base_generation != CTDB_INVALID_GENERATION && begin.base_generation >= begin.generation)
     return false;
+  look_at_lease();
   // The leader hears of it with the next heartbeat reply.
   if (!store_ready() || must_empty_files(begin.base_generation)) return true;
   begun_ = {leader, begin.generation, begin.members, {}, store_instance_, c_.now};
@@ -170,8 +171,19 @@ void Member::lease_from(TimeNs start) {
 void Member::publish_lease() {
   const TimeNs lease = serving() ? lease_until_ : 0;
   if (lease == told_lease_) return;
+  if (!c_.out.set_serve_until(told_lease_, lease)) return look_at_lease();
   told_lease_ = lease;
-  c_.out.set_serve_until(lease);
+}
+
+// The keeper takes the lease back when router and keeper were both dead: others may have seen that and gone on. What was
+// answered before then, and is acknowledged only now, makes no lease.
+void Member::look_at_lease() {
+  const TimeNs now = c_.out.serve_until();
+  if (now == told_lease_) return;
+  told_lease_ = now;
+  lease_until_ = now;
+  sent_.fill({});
+  suspend(false, "its lease was taken back: the router and the keeper of this node were dead at once");
 }
 
 void Member::suspend(bool discard, const std::string& reason) {
@@ -256,6 +268,7 @@ void Member::work(bool inactive) {
     majority_lost_at_ = c_.now;
   }
   look_at_store();
+  look_at_lease();
   if (serving() && c_.router_up && quorum_lost()) {
     suspend(false, "no quorum: " + std::to_string(c_.linked_count()) + " of " +
                        std::to_string(c_.voters.count()) + " nodes reachable");

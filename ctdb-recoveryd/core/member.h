@@ -90,6 +90,7 @@ class Member {
   enum class Standing : uint8_t { kSuspended, kRecovering, kOpen };
   void tell_suspended();
   void take_over(const StoreHello& hello);
+  void look_at_lease();
   bool must_empty_files(uint32_t base) const;
   void look_at_store();
   void look_at_files();

@@ -4,7 +4,8 @@
 // native clients. It survives restarts of every daemon; a new start of the machine empties it.
 //
 // Invariants:
-//  1. Every word has one writer at a time: `serve_until` recoveryd; `serving_epoch` and `store_beat` the store;
+//  1. Every word has one writer at a time: `serve_until` recoveryd (a keeper that goes on duty may set it to 0); `serving_epoch`
+//     and `store_beat` the store;
 //     `fence_begun`, `fence_done` and the keeper's lock the keeper.
 //  2. All zeros means: this node does not serve.
 //  3. A file of this node may say dmaster = self only while `serving_epoch` is odd and differs from `fence_done`.
@@ -85,6 +86,11 @@ class NodePage {
 
   // ---- recoveryd ----
   void set_serve_until(TimeNs when) { words_->serve_until.store(when, std::memory_order_release); }
+  // false: it was not `before` any more, and stays as it is: the keeper has taken the lease back.
+  bool change_serve_until(TimeNs before, TimeNs when) {
+    int64_t expected = before;
+    return words_->serve_until.compare_exchange_strong(expected, when, std::memory_order_acq_rel);
+  }
 
   // ---- the store ----
   // true: from now on files may say dmaster = self. false: none does any more. `known_fence`: the newest fence the store has

@@ -22,7 +22,7 @@ class Output : public RecoverydOutput {
     return true;
   }
   TimeNs serve_until() override { return 0; }
-  void set_serve_until(TimeNs) override {}
+  bool set_serve_until(TimeNs, TimeNs) override { return true; }
   bool records_taken() override { return true; }
   bool being_fenced() override { return false; }
   TimeNs store_beat() override { return kNever / 2; }

@@ -106,13 +106,14 @@ TimeNs RecoverydProcess::serve_until() {
   return std::max<TimeNs>(0, node_.page->serve_until() - node_.slept());
 }
 
-void RecoverydProcess::set_serve_until(TimeNs when) {
+bool RecoverydProcess::set_serve_until(TimeNs before, TimeNs when) {
   if (when != 0) when += node_.slept();
-  const TimeNs before = node_.page->serve_until();
-  node_.page->set_serve_until(when);
+  if (before != 0) before += node_.slept();
+  if (!node_.page->change_serve_until(before, when)) return false;
   if (when == 0) node_.note_revoked(before);
   if (when > before) node_.note_duty();
   if (before == 0 || when < before) node_.keeper.ring();
+  return true;
 }
 
 bool RecoverydProcess::records_taken() {

@@ -34,7 +34,7 @@ class RecoverydProcess : public Process, public RecoverydOutput {
   void to_router(RecoverydLane lane, uint32_t endpoint, ByteView packet) override;
   bool persist(ByteView bytes) override;
   TimeNs serve_until() override;
-  void set_serve_until(TimeNs when) override;
+  bool set_serve_until(TimeNs before, TimeNs when) override;
   bool records_taken() override;
   bool being_fenced() override;
   TimeNs store_beat() override;

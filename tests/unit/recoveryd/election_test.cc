@@ -12,7 +12,11 @@ namespace {
 
 struct Recorder : RecoverydOutput {
   TimeNs serve_until() override { return lease; }
-  void set_serve_until(TimeNs when) override { lease = when; }
+  bool set_serve_until(TimeNs before, TimeNs when) override {
+    EXPECT_EQ(lease, before);
+    lease = when;
+    return true;
+  }
   bool records_taken() override { return true; }
   bool being_fenced() override { return false; }
   TimeNs store_beat() override { return kNever / 2; }

@@ -150,6 +150,20 @@ TEST_F(Restarted, ADecisionOfOthersMeanwhileCounts) {
   expect_recovery();
 }
 
+// ---- the lease ----
+
+// Router and keeper were dead at once, others may have seen that; recoveryd lived, or was stopped, and has an acknowledgement to read
+// of what it had answered before.
+TEST_F(Restarted, ALeaseThatTheKeeperTookBackComesWithTheNextGenerationOnly) {
+  for (const uint32_t victim : {a_follower(), leader}) {
+    const uint32_t before = world.generation(victim);
+    world.take_lease_back(victim);
+    ASSERT_TRUE(world.until([&] { return world.lease(victim) != 0; }));
+    EXPECT_GT(world.store(victim).entered, before);
+    ASSERT_TRUE(world.until([&] { return world.open_all(); }));
+  }
+}
+
 TEST_F(Restarted, WithoutItsStateFileNothingIsTakenOver) {
   world.kill_recoveryd(leader);
   world.forget(leader);

@@ -28,7 +28,11 @@ struct World::Output : RecoverydOutput {
     return true;
   }
   TimeNs serve_until() override { return node().lease; }
-  void set_serve_until(TimeNs when) override { node().lease = when; }
+  bool set_serve_until(TimeNs before, TimeNs when) override {
+    if (node().lease != before) return false;
+    node().lease = when;
+    return true;
+  }
   // The keeper does it, whatever happens to the store.
   bool records_taken() override {
     if (world.now_ >= node().lease + kKeeperDelay && !node().store.unkept) node().store.serving = false;

@@ -70,7 +70,8 @@ class World {
   void start_recoveryd(uint32_t pnn);
   void kill_store(uint32_t pnn);  // it has forgotten nothing it could find in its files
   void start_store(uint32_t pnn);
-  void cut(uint32_t a, uint32_t b);  // the link goes down at both ends
+  void take_lease_back(uint32_t pnn) { nodes_[pnn].lease = 0; }  // as a keeper does that goes on duty
+  void cut(uint32_t a, uint32_t b);                              // the link goes down at both ends
   void join(uint32_t a, uint32_t b);
   void reset(uint32_t a, uint32_t b);  // down and up in a moment
   void isolate(uint32_t pnn);

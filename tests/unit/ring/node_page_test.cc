@@ -63,6 +63,15 @@ TEST_F(NodePageTest, WhatOneWritesTheOthersSeeAlsoLater) {
   EXPECT_EQ(reader->serve_until(), 78);
 }
 
+TEST_F(NodePageTest, ALeaseThatWasTakenBackIsNotExtended) {
+  const auto page = open();
+  page->set_serve_until(77);
+  EXPECT_TRUE(page->change_serve_until(77, 78));
+  open()->set_serve_until(0);
+  EXPECT_FALSE(page->change_serve_until(78, 79));
+  EXPECT_EQ(page->serve_until(), 0);
+}
+
 TEST_F(NodePageTest, AnotherStartOfTheMachineEmptiesIt) {
   open()->set_serve_until(77);
   std::fstream file(path_, std::ios::in | std::ios::out | std::ios::binary);
