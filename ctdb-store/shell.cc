@@ -158,6 +158,8 @@ Result<void> StoreShell::on_router_up(SetupMessage& reply) {
     StoreOptions options;
     options.pnn = context_.config.pnn;
     options.open_generation = reply.generation;
+    options.prepared_generation = page_.prepared().generation;
+    options.empty_handed = page_.prepared().empty_handed;
     options.copies = context_.config.copies;
     options.record_limits = context_.config.record_limits;
     options.first_transaction_id = static_cast<uint64_t>(wall_clock_ns());

@@ -67,6 +67,9 @@ class StoreShell : public DaemonShell, StoreOutput {
   void lock_chain(uint64_t ticket, const RecordFile& file, ByteView key) override;
   void unlock_chain(uint64_t ticket) override;
   void set_serving(bool on) override { page_.set_serving(on, gate_.known); }
+  void set_prepared(uint32_t generation, bool empty_handed) override {
+    page_.set_prepared(generation, empty_handed);
+  }
   uint64_t serving_epoch() const override { return page_.serving_epoch(); }
   bool is_native_thread(uint32_t thread) const override;
   bool lease_lasts() const override { return boot_time() < page_.serve_until(); }

@@ -138,6 +138,7 @@ uint32_t Member::on_store_recovered(const StoreRecovered& report) {
 }
 
 bool Member::on_commit(const RecoveryCommit& commit) {
+  if (begun_.store_instance != store_instance_) return false;  // another store knows nothing of it
   if (commit.generation != begun_.generation || prepared_generation_ != commit.generation) return false;
   if (standing_ != Standing::kRecovering || term_of_generation(commit.generation) != commit.term)
     return false;

@@ -24,6 +24,14 @@ void Recovery::send_hello(uint64_t asked) {
   ctx_.send_own(ctx_.self, Operation::STORE_HELLO, hello.encode());
 }
 
+// That store may have been killed when it was prepared for a generation and not yet open in it. It can have opened elsewhere only
+// because all were prepared, so what is here is valid for it, as if the store had lived.
+void Recovery::take_up() {
+  if (ctx_.options.prepared_generation <= ctx_.open_generation) return;
+  ctx_.prepared_generation = ctx_.options.prepared_generation;
+  empty_handed_ = ctx_.options.empty_handed;
+}
+
 bool Recovery::begin(const StoreRecover& order, TimeNs now) {
   const bool same = order.generation == ctx_.generation;
   if (same && ctx_.phase == StorePhase::kRecovering) return false;
@@ -219,6 +227,7 @@ void Recovery::prepared() {
   done(RecoveryStep::kPrepared);
   ctx_.phase = StorePhase::kPrepared;
   ctx_.prepared_generation = ctx_.generation;
+  ctx_.out.set_prepared(ctx_.generation, empty_handed_);
   report({});
 }
 

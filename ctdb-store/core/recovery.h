@@ -34,6 +34,8 @@ class Recovery {
 
   // From this node's recoveryd. begin() and open() return whether the phase has changed.
   bool begin(const StoreRecover& order, TimeNs now);
+  // Files are taken up as an earlier store left them.
+  void take_up();
   bool open(const StoreOpen& order);
   // `fenced`: the keeper has changed headers behind the index, or is about to.
   void suspend(bool discard, bool fenced);

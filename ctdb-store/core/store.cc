@@ -120,6 +120,7 @@ void Store::Impl::discard_past() {
 void Store::Impl::take_up_files() {
   if (ctx_.options.open_generation == CTDB_INVALID_GENERATION) return discard_past();
   ctx_.open_generation = ctx_.options.open_generation;
+  recovery_.take_up();
   for (const std::string& name : ctx_.databases.existing()) {
     bool is_new = false;
     const Result<Database*> db = ctx_.databases.attach(name, 0, true, is_new);

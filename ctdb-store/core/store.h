@@ -56,6 +56,8 @@ class StoreOutput {
   virtual void unlock_chain(uint64_t ticket) = 0;
   // true: from now on files may say dmaster = self. false: none does any more. May say again what holds already.
   virtual void set_serving(bool on) = 0;
+  // For the next store of this node, should this one be killed before the generation is open: StoreOptions::prepared_generation.
+  virtual void set_prepared(uint32_t generation, bool empty_handed) = 0;
   // Of the node page: another one after this node has not served for a while.
   virtual uint64_t serving_epoch() const { return 1; }
   // Of the node page, now: the lease is not over.
@@ -83,6 +85,9 @@ struct StoreOptions {
   // SetupReply.generation: the generation this node was last open in. Not INVALID: the store was restarted
   // beside a living router and takes its volatile files up again as they are.
   uint32_t open_generation = CTDB_INVALID_GENERATION;
+  // As the store before this one said with set_prepared(); counts when files are taken up.
+  uint32_t prepared_generation = CTDB_INVALID_GENERATION;
+  bool empty_handed = false;
   // Where the numbers of this store's transactions begin: not where those of an earlier one of this node did.
   uint64_t first_transaction_id = 1;
   std::vector<CopiesRule> copies;  // that volatile databases have from the beginning, by their names

@@ -112,6 +112,7 @@ Result<void> NodePage::make_valid_for(uint64_t boot) {
   words_->fence_begun.store(0);
   words_->fence_done.store(0);
   words_->store_beat.store(0);
+  words_->prepared.store(0);
   if (!init_mutex(mutex_of(words_)))
     return fail(ErrorCode::kSystem, "the node page's lock cannot be made: no robust mutexes here");
   words_->boot.store(boot);

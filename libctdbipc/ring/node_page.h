@@ -4,7 +4,7 @@
 // native clients. It survives restarts of every daemon; a new start of the machine empties it.
 //
 // Invariants:
-//  1. Every word has one writer at a time: `serve_until` recoveryd (a keeper that goes on duty may set it to 0); `serving_epoch`
+//  1. Every word has one writer at a time: `serve_until` recoveryd (a keeper that goes on duty may set it to 0); `serving_epoch`, `prepared`
 //     and `store_beat` the store;
 //     `fence_begun`, `fence_done` and the keeper's lock the keeper.
 //  2. All zeros means: this node does not serve.
@@ -39,6 +39,7 @@ struct NodePageWords {
   std::atomic<uint64_t> fence_begun;  // the epoch that the keeper is ending, before it touches a file
   std::atomic<uint64_t> fence_done;   // and when no file says dmaster = self any more
   std::atomic<int64_t> store_beat;    // when the store's loop was last seen turning
+  std::atomic<uint64_t> prepared;     // a generation, and kEmptyHanded; 0: none
 };
 
 class NodePage {
@@ -97,6 +98,19 @@ class NodePage {
   // obeyed, and so taken its records away itself. Only that one's epoch may be followed by another: the keeper leaves the
   // files alone when it finds a newer epoch than the one it is ending.
   void set_serving(bool on, uint64_t known_fence);
+  void set_prepared(uint32_t generation, bool empty_handed) {
+    words_->prepared.store(generation | (empty_handed ? kEmptyHanded : 0), std::memory_order_release);
+  }
+  // The newest generation that a store of this node was prepared for; 0: none. Its files are valid for it if they are taken up
+  // as they are. `empty_handed`: the store had discarded its records before, and has not been open since.
+  struct Prepared {
+    uint32_t generation = 0;
+    bool empty_handed = false;
+  };
+  Prepared prepared() const {
+    const uint64_t word = words_->prepared.load(std::memory_order_acquire);
+    return {static_cast<uint32_t>(word), (word & kEmptyHanded) != 0};
+  }
   void beat(TimeNs now) { words_->store_beat.store(now, std::memory_order_relaxed); }
 
   // ---- the keeper ----
@@ -113,6 +127,7 @@ class NodePage {
  private:
   static constexpr uint32_t kOwnerMask = 0x3fffffff;  // FUTEX_TID_MASK
   static constexpr uint32_t kOwnerDied = 0x40000000;  // FUTEX_OWNER_DIED
+  static constexpr uint64_t kEmptyHanded = uint64_t{1} << 32;
 
   explicit NodePage(NodePageWords* words) : words_(words) {}
   static Result<std::unique_ptr<NodePage>> map(int fd, int protection);

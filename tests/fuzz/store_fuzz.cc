@@ -26,6 +26,7 @@ class Output : public StoreOutput {
   }
   void unlock_chain(uint64_t ticket) override { FUZZ_CHECK(tickets.erase(ticket) == 1); }
   void set_serving(bool) override {}
+  void set_prepared(uint32_t, bool) override {}
   void log(StoreLog, const std::string&) override {}
   std::map<uint64_t, int> tickets;
 };

@@ -42,6 +42,7 @@ constexpr std::string_view kNames[] = {
     "silence-bans",
     "demand-ignored",
     "sessions-forgotten",
+    "prepared-forgotten",
     "open-for-ever",
     "taken-in-recovery",
     "register-not-read",

@@ -66,6 +66,10 @@ void StoreProcess::set_serving(bool on) {
   node_.page->set_serving(on, gate_.known);
 }
 
+void StoreProcess::set_prepared(uint32_t generation, bool empty_handed) {
+  if (!node_.mutator.is(Mutation::kPreparedForgotten)) node_.page->set_prepared(generation, empty_handed);
+}
+
 uint64_t StoreProcess::serving_epoch() const {
   return node_.page->serving_epoch();
 }
@@ -126,15 +130,15 @@ void StoreProcess::connected() {
     StoreOptions options;
     options.pnn = node_.pnn();
     options.open_generation = generation_at_setup_;
+    options.prepared_generation = node_.page->prepared().generation;
+    options.empty_handed = node_.page->prepared().empty_handed;
     options.traverse_timeout = 3 * kSecond;
     options.vacuum_interval = node_.world().options().vacuum;
     options.vacuum_unit = options.vacuum_interval / 10;  // the tunable is 10
-    Lives& lives = node_.world().checkers.lives;
     const bool lost = node_.mutator.is(Mutation::kFilesLostOnRestart);
     // Its core does it.
     if (generation_at_setup_ == CTDB_INVALID_GENERATION) files_emptied();
     if (lost) (void)node_.files.open(World::database_name(), 0, false);
-    lives.store_restarted(node_.pnn());
     node_.world().trace.add(node_.pnn(), "store opens", generation_at_setup_);
     node_.world().points.reach(Point::kStoreStarted, node_.pnn());
     options.first_transaction_id = (incarnation() + 1) << 32;

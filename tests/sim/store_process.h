@@ -60,6 +60,7 @@ class StoreProcess : public Process, public StoreOutput {
   void lock_chain(uint64_t ticket, const RecordFile& file, ByteView key) override;
   void unlock_chain(uint64_t ticket) override;
   void set_serving(bool on) override;
+  void set_prepared(uint32_t generation, bool empty_handed) override;
   uint64_t serving_epoch() const override;
   bool lease_lasts() const override;
   void log(StoreLog level, const std::string& text) override;

@@ -42,23 +42,15 @@ void Lives::generation_takes_effect(uint32_t generation) {
 
 void Lives::store_recovers(uint32_t pnn, uint32_t generation, bool discards) {
   Node& node = nodes_[pnn];
-  // It was told to. Or it came back from a crash and had missed that a generation it had prepared was decided. Attempts that it
-  // has only begun since do not make it know of that one: what it is prepared for does.
-  if (node.discarding || (discards && node.store_restarted)) end(pnn);
+  if (node.discarding) end(pnn);  // it was told to
   node.recovering = generation;
   node.discarding = false;
-  if (discards) node.store_restarted = false;
   // A store that was stopped works off old orders: they bring nobody back.
   if (!discards && generation >= newest_effect_) node.valid = true;
 }
 
 void Lives::store_claims(uint32_t pnn, uint32_t generation) {
   if (nodes_[pnn].recovering == generation && generation >= newest_effect_) nodes_[pnn].valid = true;
-}
-
-void Lives::store_restarted(uint32_t pnn) {
-  nodes_[pnn].store_restarted = true;
-  nodes_[pnn].prepared = 0;
 }
 
 void Lives::store_cleared(uint32_t pnn) {

@@ -150,6 +150,28 @@ TEST_F(Restarted, ADecisionOfOthersMeanwhileCounts) {
   expect_recovery();
 }
 
+// The next one is another store, whatever the last one was prepared for.
+TEST_F(Restarted, ACommitThatFindsAnotherStoreIsRefused) {
+  const uint32_t victim = a_follower();
+  world.on_wire = [this, victim](uint32_t, uint32_t to, Operation operation) {
+    if (operation != Operation::RECOVERY_COMMIT || to != victim || world.store(victim).instance > 1)
+      return true;
+    world.soon([this, victim] {
+      const uint32_t prepared = world.store(victim).prepared;
+      world.kill_store(victim);
+      world.store(victim).left_prepared = prepared;
+      world.start_store(victim);
+    });
+    return true;
+  };
+  const uint8_t active[4] = {1};
+  EXPECT_EQ(world.control(leader, Control::SET_RECMODE, active), 0);
+  ASSERT_TRUE(world.until([&] { return world.store(victim).instance > 1; }));
+  const uint32_t decided = world.generation(leader);
+  ASSERT_TRUE(world.until([&] { return world.open_all() && world.generation(victim) > decided; }));
+  EXPECT_GE(world.store(victim).base, decided);
+}
+
 // ---- the lease ----
 
 // Router and keeper were dead at once, others may have seen that; recoveryd lived, or was stopped, and has an acknowledgement to read

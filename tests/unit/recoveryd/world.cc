@@ -182,7 +182,8 @@ void World::start_store(uint32_t pnn) {
   FakeStore& store = nodes_[pnn].store;
   store.up = true;
   ++store.instance;
-  store.entered = store.prepared = CTDB_INVALID_GENERATION;
+  store.entered = CTDB_INVALID_GENERATION;
+  store.prepared = store.left_prepared;
   own(pnn, Operation::DAEMON_STATE, DaemonState{DaemonRole::kStore, true, store.instance}.encode());
   store_hello(pnn);
 }

@@ -32,7 +32,8 @@ struct FakeStore {
   size_t voters = 0, voters_in = 0;            // of it, and how many of those are members
   uint32_t prepared = CTDB_INVALID_GENERATION;
   uint32_t opened = CTDB_INVALID_GENERATION;
-  OpenNote note;  // as it was opened
+  OpenNote note;                                     // as it was opened
+  uint32_t left_prepared = CTDB_INVALID_GENERATION;  // the one before was, and its node page says so
   bool suspended = true;
   bool serving = false;    // local clients have records: since it was opened, until it was suspended
   bool discarded = false;  // the last suspension said so

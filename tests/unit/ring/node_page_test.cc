@@ -72,13 +72,24 @@ TEST_F(NodePageTest, ALeaseThatWasTakenBackIsNotExtended) {
   EXPECT_EQ(page->serve_until(), 0);
 }
 
+TEST_F(NodePageTest, TheNextStoreReadsWhatItsPredecessorWasPreparedFor) {
+  EXPECT_EQ(open()->prepared().generation, 0u);
+  open()->set_prepared(0xFFFFFF01, true);
+  EXPECT_EQ(open()->prepared().generation, 0xFFFFFF01u);
+  EXPECT_TRUE(open()->prepared().empty_handed);
+  open()->set_prepared(0xFFFFFF02, false);
+  EXPECT_FALSE(open()->prepared().empty_handed);
+}
+
 TEST_F(NodePageTest, AnotherStartOfTheMachineEmptiesIt) {
   open()->set_serve_until(77);
+  open()->set_prepared(77, true);
   std::fstream file(path_, std::ios::in | std::ios::out | std::ios::binary);
   file.seekp(8);
   file.write("earlier!", 8);
   file.close();
   EXPECT_EQ(open()->serve_until(), 0);
+  EXPECT_EQ(open()->prepared().generation, 0u);
 }
 
 TEST_F(NodePageTest, RecordsAreTakenByTheStoreOrByTheKeeper) {

@@ -114,6 +114,7 @@ class Output : public StoreOutput {
   void lock_chain(uint64_t, const RecordFile&, ByteView) override {}
   void unlock_chain(uint64_t) override {}
   void set_serving(bool) override {}
+  void set_prepared(uint32_t, bool) override {}
   void log(StoreLog, const std::string&) override {}
   uint64_t answers = 0;
 

@@ -56,7 +56,9 @@ class Node : public StoreOutput {
     tickets.erase(ticket);
   }
   bool serving = false;
+  uint32_t prepared = 0;  // as the store said last
   void set_serving(bool on) override { serving = on; }
+  void set_prepared(uint32_t generation, bool) override { prepared = generation; }
   uint64_t epoch = 1;
   uint64_t serving_epoch() const override { return epoch; }
   bool lease = true;
