@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "libctdbipc/ring/segment.h"
 #include "libctdbipc/ring/spsc_ring.h"
@@ -29,12 +30,15 @@ struct Channel::State {
   Bytes packet;  // private copy of the packet popped last, or its pieces so far
   bool packet_is_whole = true;
   bool packet_too_long = false;
-  Bytes rest;  // what of a large packet has not found room in the ring
+  bool skips = false;   // the rest of a packet that another process began to read
+  uint32_t begins = 0;  // mark of the next frame
+  Bytes rest;           // what of a large packet has not found room in the ring
   size_t rest_sent = 0;
   FrameInfo rest_info;
   size_t refused = 0;  // size of the packet that push() said kFull to last; 0 = none
   bool pushed = false;
   bool popped = false;
+  bool rings_anyway = false;
   uint64_t frames_in = 0;
   uint64_t frames_out = 0;
   uint64_t bells = 0;
@@ -43,12 +47,18 @@ struct Channel::State {
 Channel::Channel(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Channel::~Channel() = default;
 
-Result<std::unique_ptr<Channel>> Channel::open(ChannelFds fds, ChannelSide side) {
+Result<std::unique_ptr<Channel>> Channel::open(ChannelFds fds, ChannelSide side, ChannelLife life) {
   Result<Segment> segment = Segment::map(fds.segment.get());
   if (!segment) return fail(std::move(segment.error()));
   const size_t out_ring = side == ChannelSide::kServer ? 0 : 1;
-  fds.segment.reset();  // the mapping keeps it alive
+  if (life == ChannelLife::kOne) fds.segment.reset();  // the mapping keeps it alive
   auto state = std::make_unique<State>(std::move(*segment), std::move(fds), out_ring);
+  if (life != ChannelLife::kOne) state->in.release_each();
+  if (life == ChannelLife::kTakenOver) {
+    state->skips = state->in.began_in_packet();
+    state->begins = kBegins;
+    state->rings_anyway = true;  // the other side may have been killed between a frame and its bell
+  }
   return std::unique_ptr<Channel>(new Channel(std::move(state)));
 }
 
@@ -81,11 +91,12 @@ PushResult Channel::push(FrameInfo info, ByteView packet) {
   }
   s.refused = 0;
   if (packet.size() > s.out.packet_bytes_max()) return push_large(info, packet);
-  const PushResult result = push_result(s.out.push(info.endpoint, info.flags, packet));
+  const PushResult result = push_result(s.out.push(info.endpoint, info.flags, packet, s.begins));
   if (result != PushResult::kOk) {
     if (result == PushResult::kFull) s.refused = packet.size();
     return result;
   }
+  s.begins = 0;
   s.pushed = true;
   ++s.frames_out;
   return PushResult::kOk;
@@ -111,10 +122,11 @@ bool Channel::push_rest() {
   bool wish_stands = false;
   while (s.rest_sent < s.rest.size()) {
     const size_t piece = std::min(piece_max, s.rest.size() - s.rest_sent);
-    const bool more = s.rest_sent + piece < s.rest.size();
-    const auto outcome =
-        s.out.push(s.rest_info.endpoint, s.rest_info.flags, {s.rest.data() + s.rest_sent, piece}, more);
+    const uint32_t more = s.rest_sent + piece < s.rest.size() ? kMoreFollows : 0;
+    const auto outcome = s.out.push(s.rest_info.endpoint, s.rest_info.flags,
+                                    {s.rest.data() + s.rest_sent, piece}, more | s.begins);
     if (outcome == RingProducer::Outcome::kOk) {
+      s.begins = 0;
       s.rest_sent += piece;
       s.pushed = true;
       continue;
@@ -147,6 +159,12 @@ std::optional<Channel::Frame> Channel::pop() {
     if (s.packet_too_long || !s.in.pop(frame.info.endpoint, frame.info.flags, s.packet, more))
       return std::nullopt;
     s.popped = true;
+    if (s.skips) {
+      s.skips = more;
+      s.packet.clear();
+      more = true;
+      continue;
+    }
     s.packet_is_whole = !more;
     s.packet_too_long = s.packet.size() > kPacketBytesMax;
   }
@@ -159,7 +177,7 @@ std::optional<Channel::Frame> Channel::pop() {
 void Channel::flush() {
   State& s = *state_;
   if (!s.rest.empty()) push_rest();
-  bool ring = false;
+  bool ring = std::exchange(s.rings_anyway, false);
   if (s.popped) {
     s.popped = false;
     s.in.release();
@@ -226,6 +244,13 @@ const DeathNotes& Channel::peer_notes() const {
   return state_->in_control->notes;
 }
 
+uint64_t Channel::write_position() const {
+  return state_->out.position();
+}
+uint64_t Channel::read_position() const {
+  return state_->in.position();
+}
+
 int Channel::bell_fd() const {
   return state_->fds.own_bell.get();
 }
@@ -260,6 +285,18 @@ Result<UniqueFd> duplicate(const UniqueFd& fd) {
 }
 
 }  // namespace
+
+Result<ChannelFds> Channel::copy_ends() const {
+  ChannelFds copy;
+  for (const auto& [from, to] :
+       {std::pair{&state_->fds.segment, &copy.segment}, std::pair{&state_->fds.own_bell, &copy.own_bell},
+        std::pair{&state_->fds.peer_bell, &copy.peer_bell}}) {
+    Result<UniqueFd> fd = duplicate(*from);
+    if (!fd) return fail(std::move(fd.error()));
+    *to = std::move(*fd);
+  }
+  return copy;
+}
 
 Result<ChannelPair> create_channel(size_t ring_bytes) {
   Result<UniqueFd> segment = Segment::create(ring_bytes);

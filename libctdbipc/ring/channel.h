@@ -59,11 +59,19 @@ struct ChannelFds {
   UniqueFd peer_bell;  // eventfd this side rings
 };
 
+// Whether another process may take the place of this one in the channel, as a router does that is restarted.
+enum class ChannelLife : uint8_t {
+  kOne,          // it ends with this process
+  kReplaceable,  // at any instruction: a frame that is handed out has been given back, and copy_ends() works
+  kTakenOver,  // replaceable, and this process is the replacement: what its predecessor read and wrote half is no more
+};
+
 class Channel {
  public:
   // Maps and validates the segment. Errors: kInvalid (not sealed, wrong size, magic, version, capacities),
   // kSystem.
-  static Result<std::unique_ptr<Channel>> open(ChannelFds fds, ChannelSide side);
+  static Result<std::unique_ptr<Channel>> open(ChannelFds fds, ChannelSide side,
+                                               ChannelLife life = ChannelLife::kOne);
   ~Channel();
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
@@ -105,6 +113,12 @@ class Channel {
   // This side's, and what the other has left.
   DeathNotes& notes();
   const DeathNotes& peer_notes() const;
+
+  // For the one that keeps the channel until it is taken over. Errors: kSystem (too many open files).
+  Result<ChannelFds> copy_ends() const;
+  // Where the next frame of this side begins; how far this side has read.
+  uint64_t write_position() const;
+  uint64_t read_position() const;
 
   int bell_fd() const;        // to be watched with EPOLLIN | EPOLLET, never read
   bool dead() const;          // the peer broke the rules; text says how

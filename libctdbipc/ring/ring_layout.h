@@ -40,7 +40,7 @@ struct DeathNotes {
 };
 
 // Positions count bytes since the ring was made and never wrap in practice (2^64); position & (size - 1) is
-// the offset. Producer and consumer fields are 128 bytes apart so that neither side's writes disturb the
+// the offset. They are multiples of kFrameAlign, but for kMidPacket in `head`. Producer and consumer fields are 128 bytes apart so that neither side's writes disturb the
 // other's cache line.
 struct RingControl {
   alignas(128) std::atomic<uint64_t> tail;            // producer stores (release), consumer loads (acquire)
@@ -65,6 +65,10 @@ static_assert(sizeof(FrameHeader) == 16);
 inline constexpr size_t kFrameAlign = 16;
 inline constexpr uint32_t kPadFrame = 0xFFFFFFFFu;     // skip to the end of the ring
 inline constexpr uint32_t kMoreFollows = 0x80000000u;  // a piece of a packet; the next frame continues it
+// The first frame of another producer: what the last one has left of a packet is no more. Only for peers that know of it.
+inline constexpr uint32_t kBegins = 0x40000000u;
+// In `head`, from a consumer that another may replace: it has had a part of a packet.
+inline constexpr uint64_t kMidPacket = 1;
 
 inline constexpr size_t frame_bytes(size_t packet_bytes) {
   return (sizeof(FrameHeader) + packet_bytes + kFrameAlign - 1) & ~(kFrameAlign - 1);

@@ -27,7 +27,7 @@ RingProducer::RingProducer(RingControl* control, MutableBytes data)
 
 // Pairs with release() of the consumer: after the acquire the bytes before head are ours to overwrite.
 bool RingProducer::refresh_head() {
-  const uint64_t head = control_->head.load(std::memory_order_acquire);
+  const uint64_t head = control_->head.load(std::memory_order_acquire) & ~kMidPacket;
   if (head > tail_ || tail_ - head > data_.size() || head % kFrameAlign != 0) {
     fault_ = RingFault::kHead;
     return false;
@@ -51,7 +51,7 @@ size_t RingProducer::space() {
                                            : std::min(contiguous - sizeof(FrameHeader), packet_bytes_max());
 }
 
-RingProducer::Outcome RingProducer::push(uint32_t endpoint, uint32_t flags, ByteView packet, bool more) {
+RingProducer::Outcome RingProducer::push(uint32_t endpoint, uint32_t flags, ByteView packet, uint32_t marks) {
   if (fault_ != RingFault::kNone) return Outcome::kFault;
   if (packet.empty() || packet.size() > packet_bytes_max()) return Outcome::kTooBig;
   const size_t need = frame_bytes(packet.size());
@@ -65,7 +65,7 @@ RingProducer::Outcome RingProducer::push(uint32_t endpoint, uint32_t flags, Byte
     write_header(tail_, kPadFrame, 0, 0);
     tail_ += to_end;
   }
-  write_header(tail_, static_cast<uint32_t>(packet.size()) | (more ? kMoreFollows : 0), endpoint, flags);
+  write_header(tail_, static_cast<uint32_t>(packet.size()) | marks, endpoint, flags);
   std::memcpy(data_.data() + (tail_ & (data_.size() - 1)) + sizeof(FrameHeader), packet.data(),
               packet.size());
   tail_ += need;
@@ -80,6 +80,8 @@ RingConsumer::RingConsumer(RingControl* control, ByteView data)
       head_(control->head.load(std::memory_order_relaxed)),
       tail_(head_),
       released_(head_) {
+  began_in_packet_ = (head_ & kMidPacket) != 0;
+  head_ = tail_ = released_ = head_ & ~kMidPacket;
   if (head_ % kFrameAlign != 0) fault_ = RingFault::kHead;
 }
 
@@ -115,7 +117,7 @@ bool RingConsumer::read_header(FrameHeader& header) {
     if (available <= to_end) return fail(RingFault::kLength);
     return true;
   }
-  const size_t length = header.length & ~kMoreFollows;
+  const size_t length = header.length & ~(kMoreFollows | kBegins);
   const size_t need = frame_bytes(length);
   if (length == 0 || length > data_.size() / 2 || need > available || need > to_end)
     return fail(RingFault::kLength);
@@ -133,12 +135,17 @@ bool RingConsumer::pop(uint32_t& endpoint, uint32_t& flags, Bytes& packet, bool&
     if (header.length == kPadFrame) return fail(RingFault::kLength);
   }
   const uint8_t* at = data_.data() + (head_ & (data_.size() - 1)) + sizeof(FrameHeader);
-  const size_t length = header.length & ~kMoreFollows;
+  const size_t length = header.length & ~(kMoreFollows | kBegins);
+  if ((header.length & kBegins) != 0) packet.clear();
   packet.insert(packet.end(), at, at + length);
   endpoint = header.endpoint;
   flags = header.flags;
   more = (header.length & kMoreFollows) != 0;
   head_ += frame_bytes(length);
+  if (each_) {
+    released_ = head_;
+    control_->head.store(head_ | (more ? kMidPacket : 0), std::memory_order_release);  // as in release()
+  }
   return true;
 }
 

@@ -25,8 +25,10 @@ class RingProducer {
   RingProducer(RingControl* control, MutableBytes data);
 
   enum class Outcome : uint8_t { kOk, kFull, kTooBig, kFault };
-  // `more`: this is a piece, the next frame continues the packet.
-  Outcome push(uint32_t endpoint, uint32_t flags, ByteView packet, bool more = false);
+  // `marks`: kMoreFollows when this is a piece and the next frame continues the packet; kBegins.
+  Outcome push(uint32_t endpoint, uint32_t flags, ByteView packet, uint32_t marks = 0);
+  // Where the next frame begins.
+  uint64_t position() const { return tail_; }
   // Bytes of packet that certainly fit now.
   size_t space();
   size_t packet_bytes_max() const { return data_.size() / 2 - sizeof(FrameHeader); }
@@ -50,11 +52,16 @@ class RingConsumer {
 
   // True when at least one frame is there (or the ring is faulty: pop() then says so).
   bool readable();
-  // Appends the next frame to `packet`; `more`: it is a piece that the next frame continues. false: empty or
-  // faulty.
+  // Appends the next frame to `packet`; `more`: it is a piece that the next frame continues. A frame of another producer
+  // replaces what the last one has left there. false: empty or faulty.
   bool pop(uint32_t& endpoint, uint32_t& flags, Bytes& packet, bool& more);
   // Tells the producer how far we are; called once per batch.
   void release();
+  // From here on each frame is given back before pop() returns it: whoever reads after us, should we be killed, gets none twice.
+  void release_each() { each_ = true; }
+  uint64_t position() const { return head_; }
+  // Of another consumer: it had a part of the packet that goes on at position().
+  bool began_in_packet() const { return began_in_packet_; }
   RingFault fault() const { return fault_; }
 
  private:
@@ -67,6 +74,8 @@ class RingConsumer {
   uint64_t head_;
   uint64_t tail_;  // last believed position of the producer
   uint64_t released_;
+  bool began_in_packet_ = false;
+  bool each_ = false;
   RingFault fault_ = RingFault::kNone;
 };
 

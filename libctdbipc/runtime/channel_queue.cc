@@ -10,8 +10,8 @@ constexpr char kTooBigText[] = "a packet for it is larger than any may be";
 
 Result<std::unique_ptr<ChannelQueue>> ChannelQueue::create(EventLoop& loop, ChannelFds fds, ChannelSide side,
                                                            size_t queue_bytes_max, OnFrame on_frame,
-                                                           OnDead on_dead) {
-  Result<std::unique_ptr<Channel>> channel = Channel::open(std::move(fds), side);
+                                                           OnDead on_dead, ChannelLife life) {
+  Result<std::unique_ptr<Channel>> channel = Channel::open(std::move(fds), side, life);
   if (!channel) return fail(std::move(channel.error()));
   auto queue = std::unique_ptr<ChannelQueue>(
       new ChannelQueue(loop, std::move(*channel), queue_bytes_max, std::move(on_frame), std::move(on_dead)));

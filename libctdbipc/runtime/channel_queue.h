@@ -24,7 +24,7 @@ class ChannelQueue {
 
   static Result<std::unique_ptr<ChannelQueue>> create(EventLoop& loop, ChannelFds fds, ChannelSide side,
                                                       size_t queue_bytes_max, OnFrame on_frame,
-                                                      OnDead on_dead);
+                                                      OnDead on_dead, ChannelLife life = ChannelLife::kOne);
   ~ChannelQueue();
   ChannelQueue(const ChannelQueue&) = delete;
   ChannelQueue& operator=(const ChannelQueue&) = delete;
@@ -40,6 +40,9 @@ class ChannelQueue {
   void drain_last();
   const DeathNotes& peer_notes() const { return channel_->peer_notes(); }
   size_t queued_bytes() const { return queued_bytes_; }
+  // Channel::copy_ends(), Channel::read_position().
+  Result<ChannelFds> copy_ends() const { return channel_->copy_ends(); }
+  uint64_t read_position() const { return channel_->read_position(); }
   // Everything that was sent is in the ring.
   bool all_in_ring() const { return queue_.empty() && !channel_->unsent(); }
 

@@ -210,7 +210,7 @@ TEST(ChannelLarge, APacketWithoutEndKillsItsChannel) {
   RingProducer producer(ends.segment->control(1), ends.segment->data(1));
   size_t sent = 0;
   while (!ends.server->dead() && sent <= 2 * kPacketBytesMax) {
-    while (producer.push(0, 0, Bytes(1000, 1), true) == RingProducer::Outcome::kOk) sent += 1000;
+    while (producer.push(0, 0, Bytes(1000, 1), kMoreFollows) == RingProducer::Outcome::kOk) sent += 1000;
     EXPECT_FALSE(ends.server->pop());
     ends.server->flush();
   }

@@ -49,7 +49,7 @@ TEST(SpscRing, FrameComesOutAsItWentIn) {
   RingProducer producer = ring.producer();
   RingConsumer consumer = ring.consumer();
   EXPECT_FALSE(consumer.readable());
-  ASSERT_EQ(producer.push(5, 6, bytes(100), true), Outcome::kOk);
+  ASSERT_EQ(producer.push(5, 6, bytes(100), kMoreFollows), Outcome::kOk);
   EXPECT_TRUE(consumer.readable());
   uint32_t endpoint = 0;
   uint32_t flags = 0;
