@@ -75,6 +75,9 @@ class Rewriting {
         if (Result<void> sent = send(node, buffer); !sent) return sent;
       }
     }
+    // A control is refused while what was sent before waits for room.
+    if (const int code = ctdb_flush(connection_.client(), connection_.left_ms()); code != 0)
+      return fail(connection_.error(code, "sending records"));
     for (const uint32_t node : nodes_) {
       const Result<Bytes> count = connection_.control(node, Control::DB_PUSH_CONFIRM, id());
       if (!count) return fail(in_node(node, count.error()));

@@ -228,10 +228,10 @@ void Migration::client_gone(uint32_t endpoint) {
 void Migration::all_clients_gone() {
   in_flight_.clear();
   ctx_.waiting.for_each_used([&](Waiting& item) {
-    if (item.is_clients()) item.gone = true;
+    if (item.is_clients() && item.endpoint != kStoresOwn) item.gone = true;
   });
   ctx_.activities.for_each_used([&](Activity& activity) {
-    if (activity.holder != 0) let_go(activity);
+    if (activity.holder != 0 && activity.holder != kStoresOwn) let_go(activity);
   });
 }
 

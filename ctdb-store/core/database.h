@@ -17,6 +17,7 @@
 #include "ctdb-store/core/record_index.h"
 #include "libctdbipc/base/database_rules.h"
 #include "libctdbipc/base/result.h"
+#include "libctdbipc/wire/own_messages.h"
 
 namespace ctdb {
 
@@ -51,6 +52,11 @@ struct Database {
     uint64_t records = 0;
     uint64_t sequence = 0;
   } contents;
+  // Entries of the log that have been put off (commit_messages.h), of one node and one generation.
+  struct {
+    uint32_t origin = 0;
+    std::vector<LogPosition> entries;
+  } put_off;
 
   // The entry of a key, made now if there was none.
   RecordEntry& entry(ByteView key);

@@ -53,6 +53,29 @@ bool Migration::step_unhide(Activity& activity, bool& held, TimeNs now) {
   return true;
 }
 
+bool Migration::hold_for(uint32_t number, uint32_t client, Database& db, ByteView key, TimeNs now) {
+  Activity& activity = ctx_.activities.attach(db, db.entry(key));
+  if (activity.holder == client && client != 0) return false;
+  Waiting* item = ctx_.waiting.take();
+  item->kind = Waiting::Kind::kLocalCall;
+  item->callid = CTDB_FUNC_HOLD;
+  item->endpoint = kStoresOwn;
+  item->via_router = false;
+  item->reqid = number;
+  item->call_flags = item->hopcount = 0;
+  item->charged = 0;
+  item->since = now;
+  item->data.clear();
+  activity.queue.push(item);
+  ++ctx_.counts.calls_pending;
+  process(activity, now);
+  return true;
+}
+
+void Migration::release_for(uint32_t number, const Database& db, ByteView key, TimeNs now) {
+  release(kStoresOwn, ReqCall{0, db.id, CTDB_FUNC_RELEASE, number, key, {}}, now);
+}
+
 // nullptr: nothing is going on with it.
 Activity* Migration::busy_record(uint32_t db_id, ByteView key) const {
   const Database* db = ctx_.databases.find_volatile(db_id);

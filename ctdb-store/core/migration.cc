@@ -329,6 +329,7 @@ void Migration::answer(const Waiting& call, const RecordHeader& header, ByteView
 }
 
 void Migration::reply(const Waiting& call, int32_t status, ByteView data) {
+  if (call.endpoint == kStoresOwn) return ctx_.holds->on_hold(call.reqid, status == 0, data);
   answer_call(call.endpoint, call.via_router, call.reqid, status, data);
 }
 

@@ -49,6 +49,11 @@ class Migration : public ChainLocks::User {
   void rewrite(Database& db, RecordEntry& entry, ByteView data, TimeNs now);
   // The database's records move again.
   void thawed(const Database& db, TimeNs now);
+  // The record becomes the store's alone, as it would a client's by CTDB_FUNC_HOLD, for `number`; ctx.holds hears of it. false:
+  // it is that client's already.
+  bool hold_for(uint32_t number, uint32_t client, Database& db, ByteView key, TimeNs now);
+  // Ends that, or the wait for it.
+  void release_for(uint32_t number, const Database& db, ByteView key, TimeNs now);
   // A hold's end, by its holder.
   void release(uint32_t endpoint, const ReqCall& call, TimeNs now);
   // The holder's transaction is under way until end_commit(), and then the hold is over. 0: this client does not hold the

@@ -12,10 +12,10 @@ namespace ctdb {
 namespace {
 
 constexpr TimeNs kForgottenAfter = 60 * kSecond;
+// For open transactions. The classic tool waits 10 s for an answer.
+constexpr TimeNs kWaitForLock = 5 * kSecond;
 // Of all databases that are being restored.
 constexpr size_t kStagedBytesMax = size_t{1} << 30;
-// Of one transaction of a full copy.
-constexpr size_t kEntryBytes = 8u << 20;
 constexpr uint32_t kRewritesAtOnce = 1024;
 
 constexpr char kNotFrozen[] = "the database is not frozen";
@@ -89,15 +89,19 @@ Rewrites::Rewrite* Rewrites::find(uint32_t db_id, TimeNs now) {
   return at->second.get();
 }
 
-std::string Rewrites::freeze(Database& db, uint32_t endpoint, TimeNs now) {
-  if (!ctx_.is_open()) return "a recovery is running";
+void Rewrites::freeze(Database& db, uint32_t endpoint, Answer answer, TimeNs now) {
+  if (!ctx_.is_open()) return answer("a recovery is running");
   std::unique_ptr<Rewrite>& rewrite = rewrites_[db.id];
   if (rewrite == nullptr) rewrite = std::make_unique<Rewrite>();
+  if (rewrite->frozen) return answer("somebody else is about to freeze it");
   rewrite->thawed = false;
   rewrite->endpoint = endpoint;
   rewrite->heard = now;
   db.frozen = !db.full_copy();
-  return "";
+  if (endpoint == 0 || !db.full_copy() || rewrite->has_lock) return answer("");
+  rewrite->frozen = std::move(answer);
+  rewrite->give_up_at = now + kWaitForLock;
+  ask_for_lock(db.id, *rewrite, now);
 }
 
 // What a transaction has brought does not outlive it. `contents` are loans of the buffers and go with them.
@@ -212,7 +216,7 @@ void Rewrites::read_contents(Rewrite& rewrite) {
 void Rewrites::commit_full_copy(Database& db, Rewrite& rewrite, TimeNs now) {
   std::vector<Bytes> parts{begin_rec_buffer(db.id)};
   for (const auto& [key, value] : rewrite.contents) {
-    if (parts.back().size() + key.size() + value.size() > kEntryBytes)
+    if (parts.back().size() + key.size() + value.size() > ctx_.options.entry_bytes)
       parts.push_back(begin_rec_buffer(db.id));
     add_to_rec_buffer(parts.back(), as_bytes(key), without_read_only_flags(value));
   }
@@ -221,8 +225,14 @@ void Rewrites::commit_full_copy(Database& db, Rewrite& rewrite, TimeNs now) {
     rewrite.fault = "one of the records is too large for a transaction";
     return end_commit(rewrite);
   }
+  rewrite.in_parts = parts.size() > 1;
+  if (rewrite.in_parts && !rewrite.wiped) {
+    rewrite.fault = "so many records can only replace what a database has";
+    return end_commit(rewrite);
+  }
   rewrite.parts.assign(std::move_iterator(parts.begin()), std::move_iterator(parts.end()));
-  submit_part(db.id, rewrite, rewrite.wiped ? CommitKind::kReplace : CommitKind::kRecords, now);
+  const CommitKind one = rewrite.wiped ? CommitKind::kReplace : CommitKind::kRecords;
+  submit_part(db.id, rewrite, rewrite.in_parts ? CommitKind::kReplaceBegins : one, now);
 }
 
 // One after the other: together they may be more than may wait.
@@ -245,8 +255,17 @@ void Rewrites::part_done(uint32_t db_id, const std::string& error) {
   Rewrite& rewrite = *at->second;
   rewrite.part_is_out = false;
   rewrite.fault = error;
+  if (!error.empty() && rewrite.in_parts && !rewrite.parts.empty()) give_up_parts(db_id, rewrite.heard);
   if (!error.empty() || rewrite.parts.empty()) return end_commit(rewrite);
-  submit_part(db_id, rewrite, CommitKind::kRecords, rewrite.heard);
+  submit_part(db_id, rewrite,
+              rewrite.parts.size() > 1 ? CommitKind::kReplaceGoesOn : CommitKind::kReplaceEnds,
+              rewrite.heard);
+}
+
+// An empty transaction tells the members that what they keep is not to be gone on with.
+void Rewrites::give_up_parts(uint32_t db_id, TimeNs now) {
+  commits_->submit(
+      0, CommitKind::kRecords, begin_rec_buffer(db_id), [](int32_t, const std::string&) {}, now);
 }
 
 void Rewrites::end_commit(Rewrite& rewrite) {
@@ -288,6 +307,8 @@ void Rewrites::drop(uint32_t db_id, const std::string& why, TimeNs now) {
   const std::unique_ptr<Rewrite> rewrite = std::move(at->second);
   rewrites_.erase(at);
   bytes_ -= rewrite->bytes;
+  let_go_of_lock(db_id, *rewrite, now);
+  if (rewrite->frozen) rewrite->frozen(why.empty() ? "the tool has ended it" : why);
   if (rewrite->answer) rewrite->answer(why);
   unfreeze(db_id, now);
 }
@@ -303,7 +324,9 @@ void Rewrites::client_gone(uint32_t endpoint, TimeNs now) {
 // Commits under way have nobody to tell, and are under way all the same.
 void Rewrites::all_clients_gone() {
   for (auto& [id, rewrite] : rewrites_) {
-    if (rewrite->answer) rewrite->answer = [](const std::string&) {};
+    for (Answer* answer : {&rewrite->answer, &rewrite->frozen}) {
+      if (*answer) *answer = [](const std::string&) {};
+    }
   }
 }
 
@@ -312,6 +335,8 @@ void Rewrites::close() {
   std::erase_if(rewrites_, [this](auto& one) {
     Rewrite& rewrite = *one.second;
     if (rewrite.part_is_out) return false;
+    let_go_of_lock(one.first, rewrite, rewrite.heard);
+    if (rewrite.frozen) rewrite.frozen("a recovery came in between");
     if (Database* db = ctx_.databases.find(one.first)) db->frozen = false;
     bytes_ -= rewrite.bytes;
     if (rewrite.answer) rewrite.answer("a recovery came in between");
@@ -320,6 +345,7 @@ void Rewrites::close() {
 }
 
 void Rewrites::tick(TimeNs now) {
+  tick_locks(now);
   std::vector<uint32_t> left;
   for (const auto& [id, rewrite] : rewrites_) {
     if (now >= rewrite->heard + kForgottenAfter && !(rewrite->answer && rewrite->thawed)) left.push_back(id);
@@ -331,12 +357,13 @@ TimeNs Rewrites::next_deadline() const {
   TimeNs next = kNever;
   for (const auto& [id, rewrite] : rewrites_) {
     if (!rewrite->answer || !rewrite->thawed) next = std::min(next, rewrite->heard + kForgottenAfter);
+    if (rewrite->frozen) next = std::min({next, rewrite->look_at, rewrite->give_up_at});
   }
   return next;
 }
 
 bool Rewrites::has_work() const {
-  return std::ranges::any_of(rewrites_, [this](const auto& one) {
+  return !came_.empty() || std::ranges::any_of(rewrites_, [this](const auto& one) {
     const Rewrite& rewrite = *one.second;
     const Database* db = ctx_.databases.find(one.first);
     if (db == nullptr || !rewrite.answer || rewrite.part_is_out) return false;
@@ -345,6 +372,7 @@ bool Rewrites::has_work() const {
 }
 
 void Rewrites::work(TimeNs now) {
+  for (const Hold& hold : std::exchange(came_, {})) lock_came(hold.db_id, hold.ok, hold.holder, now);
   for (auto& [id, rewrite] : rewrites_) {
     Database* db = ctx_.databases.find(id);
     if (db != nullptr && rewrite->answer && !rewrite->part_is_out) work_on(*db, *rewrite, now);

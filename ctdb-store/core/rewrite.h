@@ -3,9 +3,13 @@
 // database, to begin, to forget all records, takes the new ones there as messages, and ends with commit and thaw
 // (wire-protocol §9.2). A node keeps what it was told until the commit, so that a tool that ends in between has changed nothing.
 //
-// Full copies: the lowest member has it done as one transaction of the log; the others only say yes. Volatile databases: every
+// Full copies: the lowest member has it done as one transaction of the log, of several entries if need be; the others only say
+// yes. Volatile databases: every
 // node rewrites the records it owns and removes its copies of others'. Between freeze and thaw no record of the
 // database leaves its node, so each has exactly one that rewrites it. Clients are not kept from what they own.
+//
+// A full copy's transactions are locked (g_lock.tdb) from the freeze to the thaw, by the tool's own node: those that are open are
+// waited for, and none is begun. A tool that has the lock itself (ctdb-cli) is asked for nothing more.
 //
 // Invariant: nothing is frozen longer than kForgottenAfter after its tool's last word, nor beyond the generation. A commit under
 // way comes to its end all the same.
@@ -29,16 +33,18 @@
 
 namespace ctdb {
 
-class Rewrites {
+class Rewrites : HoldWatcher {
  public:
   // "": yes.
   using Answer = std::function<void(const std::string& error)>;
 
   Rewrites(StoreContext& context, Migration& migration, Commits* commits)
-      : ctx_(context), migration_(migration), commits_(commits) {}
+      : ctx_(context), migration_(migration), commits_(commits) {
+    ctx_.holds = this;
+  }
 
   // ---- the tool's steps; each "" or why not ----
-  std::string freeze(Database& db, uint32_t endpoint, TimeNs now);
+  void freeze(Database& db, uint32_t endpoint, Answer answer, TimeNs now);
   std::string begin(uint32_t db_id, uint32_t transaction, TimeNs now);
   std::string wipe(uint32_t db_id, uint32_t transaction, TimeNs now);
   std::string take_records(uint32_t db_id, uint64_t srvid, TimeNs now);
@@ -68,6 +74,11 @@ class Rewrites {
   struct Rewrite {
     uint32_t endpoint = 0;  // of the client of this node that froze it last
     TimeNs heard = 0;
+    // The lock of the database's transactions.
+    Answer frozen;          // set: the freeze waits for it
+    bool has_lock = false;  // or waits in its queue
+    TimeNs look_at = kNever, give_up_at = kNever;
+    std::string holder;  // who was seen to have it
     std::optional<uint32_t> transaction;
     bool wiped = false;
     std::optional<uint64_t> srvid;
@@ -83,9 +94,10 @@ class Rewrites {
     RecordWalk walk;
     bool walking = false;
     bool creating = false;
-    // Of a full copy: transactions yet to be submitted, one after the other.
+    // Of a full copy: entries of the log yet to be submitted, one after the other; the last makes all of them count.
     std::deque<Bytes> parts;
     bool part_is_out = false;
+    bool in_parts = false;
   };
 
   Rewrite* find(uint32_t db_id, TimeNs now);
@@ -93,6 +105,13 @@ class Rewrites {
   static const char* why_not(const Rewrite* rewrite);
   void unfreeze(uint32_t db_id, TimeNs now);
   void drop(uint32_t db_id, const std::string& why, TimeNs now);
+  // rewrite_lock.cc
+  Database* lock_database() const;
+  void ask_for_lock(uint32_t db_id, Rewrite& rewrite, TimeNs now);
+  void on_hold(uint32_t db_id, bool ok, ByteView record) override;
+  void lock_came(uint32_t db_id, bool ok, const std::string& holder, TimeNs now);
+  void let_go_of_lock(uint32_t db_id, Rewrite& rewrite, TimeNs now);
+  void tick_locks(TimeNs now);
   void reset_staged(Rewrite& rewrite);
   void check_sizes(const Database& db, const RecBuffer& buffer, Rewrite& rewrite);
   static void read_contents(Rewrite& rewrite);
@@ -102,6 +121,7 @@ class Rewrites {
   void create(Database& db, ByteView key, ByteView value, TimeNs now);
   void submit_part(uint32_t db_id, Rewrite& rewrite, CommitKind kind, TimeNs now);
   void part_done(uint32_t db_id, const std::string& error);
+  void give_up_parts(uint32_t db_id, TimeNs now);
   void end_commit(Rewrite& rewrite);
 
   StoreContext& ctx_;
@@ -109,6 +129,12 @@ class Rewrites {
   Commits* commits_;
   std::map<uint32_t, std::unique_ptr<Rewrite>> rewrites_;  // by database
   size_t bytes_ = 0;
+  struct Hold {
+    uint32_t db_id = 0;
+    bool ok = false;
+    std::string holder;
+  };
+  std::vector<Hold> came_;  // and were not looked at yet
 };
 
 }  // namespace ctdb

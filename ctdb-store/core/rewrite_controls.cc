@@ -11,7 +11,10 @@ void StoreControls::answer(const ControlOrigin& origin, const std::string& error
 }
 
 void StoreControls::db_freeze(const ControlOrigin& origin, const ReqControl& control, TimeNs now) {
-  if (Database* db = database(origin, control)) answer(origin, rewrites_.freeze(*db, origin.endpoint, now));
+  Database* db = database(origin, control);
+  if (db == nullptr) return;
+  rewrites_.freeze(
+      *db, origin.endpoint, [this, origin](const std::string& error) { answer(origin, error); }, now);
 }
 
 void StoreControls::db_thaw(const ControlOrigin& origin, const ReqControl& control, TimeNs now) {

@@ -28,6 +28,14 @@ class MoveWatcher {
   virtual void on_move(const Database& db, ByteView key, const RecordHeader& header, ByteView data) = 0;
 };
 
+// Who takes a record for itself without being a client (Migration::hold_for()) hears here when it has it. `number` is the
+// asker's own; ok: `data` is the record, a loan. Nothing may be done with the record from inside the call.
+class HoldWatcher {
+ public:
+  virtual ~HoldWatcher() = default;
+  virtual void on_hold(uint32_t number, bool ok, ByteView data) = 0;
+};
+
 struct StoreContext {
   StoreContext(const StoreOptions& store_options, RecordFiles& files, StoreOutput& output)
       : options(store_options),
@@ -106,6 +114,7 @@ struct StoreContext {
   ChainLocks chains;
   Databases databases;
   MoveWatcher* moves = nullptr;
+  HoldWatcher* holds = nullptr;
   NamedFunctions* functions = nullptr;  // of plug-ins
   Losses left_behind;                   // by this node, not told yet
   DeletedRecords deleted;

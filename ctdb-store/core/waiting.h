@@ -17,6 +17,9 @@
 
 namespace ctdb {
 
+// In the place of a client's endpoint: the store itself (Migration::hold_for()). Routers count from 1.
+inline constexpr uint32_t kStoresOwn = 0xFFFFFFFFu;
+
 struct Waiting {
   enum class Kind : uint8_t {
     kLocalCall,

@@ -3,31 +3,22 @@
 // (CTDB_FUNC_HOLD). While it is held no classic client can write itself into it, and a hold ends with its client. What is in
 // the record is the classic clients' own: a holder that lives is waited for.
 #include <algorithm>
-#include <cstdio>
 
 #include "libctdbipc/client/client.h"
-#include "libctdbipc/client/lock_record.h"
 #include "libctdbipc/wire/commit_messages.h"
+#include "libctdbipc/wire/lock_record.h"
 #include "libctdbipc/wire/reader.h"
 
 namespace ctdb {
 namespace {
 
-constexpr char kLockDatabase[] = "g_lock.tdb";
 constexpr uint64_t kDoNotVerify = UINT64_MAX;  // as unique id
 // Between two looks at a lock that a classic client holds.
 constexpr int kPauseMsMin = 1, kPauseMsMax = 20;
 
-// With its NUL.
-Bytes lock_key(uint32_t db_id) {
-  char text[32];
-  const int length = std::snprintf(text, sizeof text, "transaction_db_0x%08x", db_id);
-  const auto* bytes = reinterpret_cast<const uint8_t*>(text);
-  return {bytes, bytes + length + 1};
-}
-
 // As smbd and the ctdb tool find out; who cannot be asked is dead for them too.
-int is_alive(ctdb_client& client, const LockHolder& holder, const Deadline& deadline, bool* alive) {
+int is_alive(ctdb_client& client, const TransactionLockHolder& holder, const Deadline& deadline,
+             bool* alive) {
   Bytes question;
   Writer writer(question);
   writer.u32(static_cast<uint32_t>(holder.pid));
@@ -43,7 +34,7 @@ int is_alive(ctdb_client& client, const LockHolder& holder, const Deadline& dead
 
 int anybody_alive(ctdb_client& client, ByteView record, const Deadline& deadline, bool* alive) {
   *alive = false;
-  for (const LockHolder& holder : holders_in(record)) {
+  for (const TransactionLockHolder& holder : holders_in(record)) {
     if (const int error = is_alive(client, holder, deadline, alive); error != 0 || *alive) return error;
   }
   return 0;
@@ -72,7 +63,7 @@ int lock_transactions(ctdb_db& db, const Deadline& deadline) {
     if (const int error = attach_hidden(client, kLockDatabase, deadline, &client.locks); error != 0)
       return error;
   }
-  const Bytes key = lock_key(db.id);
+  const Bytes key = transaction_lock_key(db.id);
   for (int pause_ms = kPauseMsMin;; pause_ms = std::min(2 * pause_ms, kPauseMsMax)) {
     bool taken = false;
     int error = hold(*client.locks, key, deadline);
@@ -94,7 +85,7 @@ void unlock_transactions(ctdb_db& db) {
   Header header;
   header.destnode = CTDB_CURRENT_NODE;
   header.srcnode = client.link.pnn();
-  build(packet, header, ReqCall{0, client.locks->id, CTDB_FUNC_RELEASE, 0, lock_key(db.id), {}});
+  build(packet, header, ReqCall{0, client.locks->id, CTDB_FUNC_RELEASE, 0, transaction_lock_key(db.id), {}});
   // A ring that is full, or has no store at its end: the message is one of the few that must get there.
   client.link.resend(packet);
   client.link.flush();
@@ -111,7 +102,8 @@ int commit_locked(ctdb_db& db, ByteView changes, const Deadline& deadline) {
   }
   const uint32_t stores_before = client.stores_seen;
   Waiter waiter;
-  error = call_and_wait(*client.locks, lock_key(db.id), CTDB_FUNC_COMMIT, 0, changes, deadline, waiter);
+  error = call_and_wait(*client.locks, transaction_lock_key(db.id), CTDB_FUNC_COMMIT, 0, changes, deadline,
+                        waiter);
   if (error == CTDB_ERR_TIMEOUT || error == CTDB_ERR_DISCONNECTED)
     return client.fail(CTDB_ERR_UNKNOWN, "the commit was not answered: " + client.error_text);
   if (error != 0) {

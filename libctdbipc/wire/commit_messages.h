@@ -27,8 +27,21 @@ enum class CommitKind : uint8_t {
   kRecords,  // payload: rec_buffer (wire-protocol §7.2), each record with its header
   kWipe,     // payload: u32 db_id; the database has no records from here on
   kReplace,  // payload: rec_buffer; the database has these records and no others
+  // The same with more records than one entry has room for (rec_buffers): nothing is visible before the last, then all is.
+  // They are of one node and one generation, and nothing else happens to the database in between, or the last is refused.
+  kReplaceBegins,
+  kReplaceGoesOn,
+  kReplaceEnds,
 };
-inline constexpr uint8_t kCommitKinds = 3;
+inline constexpr uint8_t kCommitKinds = 6;
+// Its effect comes with a later entry.
+inline constexpr bool is_put_off(CommitKind kind) {
+  return kind == CommitKind::kReplaceBegins || kind == CommitKind::kReplaceGoesOn;
+}
+// It needs the entries before it.
+inline constexpr bool goes_on(CommitKind kind) {
+  return kind == CommitKind::kReplaceGoesOn || kind == CommitKind::kReplaceEnds;
+}
 
 // A client's store -> coordinator. `id` is the sender's: one that is sent again (after a change of generation: `again`) is
 // the same transaction and is done once.

@@ -78,7 +78,7 @@ bool CommitCoordinator::accept(Waiting& waiting, std::vector<CommitEntry>& batch
     status = -1;
     ++ctx_.counts.records_too_large;
   } else {
-    error = objection(*db, waiting.kind, waiting.payload);
+    error = objection(*db, waiting.kind, waiting.payload, waiting.node, ctx_.generation);
   }
   if (!error.empty()) {
     answer(waiting.node, waiting.id, status, error);

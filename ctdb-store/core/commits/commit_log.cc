@@ -48,6 +48,11 @@ const KeptEntry* CommitLog::after(LogPosition at) const {
   return next < entries_.size() ? &entries_[next] : nullptr;
 }
 
+const KeptEntry* CommitLog::at(LogPosition position) const {
+  const size_t next = index_after(position);
+  return next > 0 && entries_[next - 1].position == position ? &entries_[next - 1] : nullptr;
+}
+
 const KeptEntry* CommitLog::find(uint32_t origin, uint64_t id) const {
   const auto found = std::ranges::find_if(
       entries_, [&](const KeptEntry& entry) { return entry.origin == origin && entry.id == id; });

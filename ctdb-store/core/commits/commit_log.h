@@ -26,6 +26,8 @@ class CommitLog {
   LogPosition at_or_before(LogPosition at) const;
   // The first entry behind `at`; nullptr: none.
   const KeptEntry* after(LogPosition at) const;
+  // The entry at that position; nullptr: not here.
+  const KeptEntry* at(LogPosition position) const;
   // The entry of that transaction; nullptr: not here.
   const KeptEntry* find(uint32_t origin, uint64_t id) const;
   // Drops the oldest entries, none behind `upto`, until at most `bytes` of payload are left.

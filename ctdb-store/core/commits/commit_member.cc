@@ -76,6 +76,7 @@ void CommitMember::append(uint32_t from, const CommitAppend& message) {
     ctx_.log_trusted = false;  // until the databases have been compared
     disk_.log_restart(message.previous, false);
     durable_ = committed_ = applied_ = message.previous;
+    for (const auto& db : ctx_.databases.all()) db->put_off.entries.clear();
     syncing_to_ = std::min(syncing_to_, message.previous);
     apply_ticket_ = 0;  // what is under way is of the past
     log_bytes_ = 0;
@@ -163,8 +164,9 @@ void CommitMember::apply_next() {
   if (apply_ticket_ != 0 || checkpoint_ticket_ != 0 || retry_at_ != kNever) return;
   while (const KeptEntry* entry = log_.after(applied_)) {
     if (entry->position > committed_) break;
-    if (order_apply(*entry)) return;
-    if (must_wait_for_database(entry->position)) return;
+    Database* db = database_of(*entry);
+    if (db == nullptr && must_wait_for_database(entry->position)) return;
+    if (db != nullptr && !takes_no_disk(*db, *entry)) return order_apply(*db, *entry);
     applied_ = entry->position;
   }
   if (owes_applied_ && applied_ == committed_) tell_applied();
@@ -179,15 +181,58 @@ bool CommitMember::must_wait_for_database(LogPosition of) {
   return true;
 }
 
-// false: there is no such database.
-bool CommitMember::order_apply(const KeptEntry& entry) {
-  const Database* db =
+// nullptr: there is no such database.
+Database* CommitMember::database_of(const KeptEntry& entry) const {
+  Database* db =
       entry.payload.size() < 4 ? nullptr : ctx_.databases.find(load<uint32_t>(entry.payload.data()));
-  if (db == nullptr || !db->full_copy()) return false;
+  return db != nullptr && db->full_copy() ? db : nullptr;
+}
+
+// It changes nothing, or nothing yet.
+bool CommitMember::takes_no_disk(Database& db, const KeptEntry& entry) {
+  if (goes_on(entry.kind) && !has_put_off(db, entry.origin, entry.position.generation)) {
+    ctx_.rule_broken("what the transaction goes on with is not in the log here");  // the coordinator looks
+    return true;
+  }
+  if (is_put_off(entry.kind)) note_put_off(db, entry);
+  return is_put_off(entry.kind);
+}
+
+void CommitMember::order_apply(const Database& db, const KeptEntry& entry) {
   apply_ticket_ = ctx_.new_ticket();
   applying_ = entry.position;
-  disk_.database_apply(apply_ticket_, *db->file, entry.kind, entry.payload);
-  return true;
+  if (entry.kind != CommitKind::kReplaceEnds)
+    return disk_.database_apply(apply_ticket_, *db.file, entry.kind, entry.payload);
+  bool first = true;
+  for (const LogPosition position : db.put_off.entries) {
+    disk_.database_replace(*db.file, log_.at(position)->payload, first);
+    first = false;
+  }
+  disk_.database_replace(*db.file, entry.payload, false);
+  disk_.database_replaced(apply_ticket_, *db.file);
+}
+
+// What had been put off counts now, or never.
+void CommitMember::note_applied(const KeptEntry& entry) {
+  Database* db = database_of(entry);
+  if (db == nullptr) return;
+  if (entry.kind == CommitKind::kReplaceEnds) {
+    note_empty(*db);
+    for (const LogPosition position : db->put_off.entries)
+      note_transaction(*db, CommitKind::kRecords, log_.at(position)->payload);
+    note_transaction(*db, CommitKind::kRecords, entry.payload);
+  } else {
+    note_transaction(*db, entry.kind, entry.payload);
+  }
+  db->put_off.entries.clear();
+}
+
+// An entry to come may need those: the log keeps them. None of an older generation than the last that was applied can.
+bool CommitMember::is_put_off_open() const {
+  return std::ranges::any_of(ctx_.databases.all(), [this](const auto& db) {
+    const auto& entries = db->put_off.entries;
+    return !entries.empty() && entries.back().generation >= applied_.generation;
+  });
 }
 
 void CommitMember::entry_applied(const std::string& error, TimeNs now) {
@@ -199,8 +244,7 @@ void CommitMember::entry_applied(const std::string& error, TimeNs now) {
     return;
   }
   if (const KeptEntry* entry = log_.after(applied_); entry != nullptr && entry->position == applying_) {
-    if (Database* db = ctx_.databases.find(load<uint32_t>(entry->payload.data())))
-      note_transaction(*db, entry->kind, entry->payload);
+    note_applied(*entry);
     applied_ = applying_;
   }
   apply_next();
@@ -233,7 +277,7 @@ void CommitMember::tell_applied(uint32_t taken_db_id) {
 // Between two transactions; the log goes on meanwhile.
 void CommitMember::checkpoint_if_due() {
   const bool between = apply_ticket_ == 0 && retry_at_ == kNever && taking_.empty();
-  if (!between || checkpoint_ticket_ != 0 || log_bytes_ < kCheckpointBytes) return;
+  if (!between || checkpoint_ticket_ != 0 || log_bytes_ < kCheckpointBytes || is_put_off_open()) return;
   checkpoint_ticket_ = ctx_.new_ticket();
   checkpoint_at_ = applied_;
   disk_.database_checkpoint(checkpoint_ticket_);

@@ -68,7 +68,11 @@ class CommitMember {
   void tell_logs_are_equal();
   void apply_next();
   bool must_wait_for_database(LogPosition of);
-  bool order_apply(const KeptEntry& entry);
+  Database* database_of(const KeptEntry& entry) const;
+  bool takes_no_disk(Database& db, const KeptEntry& entry);
+  void order_apply(const Database& db, const KeptEntry& entry);
+  void note_applied(const KeptEntry& entry);
+  bool is_put_off_open() const;
   void entry_applied(const std::string& error, TimeNs now);
   void tell_applied(uint32_t taken_db_id = 0);
   void checkpoint_if_due();

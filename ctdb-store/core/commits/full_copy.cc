@@ -110,11 +110,27 @@ std::string size_objection(const Database& db, CommitKind kind, ByteView payload
   return "";
 }
 
-std::string objection(const Database& db, CommitKind kind, ByteView payload) {
+void note_put_off(Database& db, const KeptEntry& entry) {
+  if (entry.kind == CommitKind::kReplaceBegins) {
+    db.put_off.entries.clear();
+    db.put_off.origin = entry.origin;
+  }
+  db.put_off.entries.push_back(entry.position);
+}
+
+bool has_put_off(const Database& db, uint32_t origin, uint32_t generation) {
+  return !db.put_off.entries.empty() && db.put_off.origin == origin &&
+         db.put_off.entries.back().generation == generation;
+}
+
+std::string objection(const Database& db, CommitKind kind, ByteView payload, uint32_t origin,
+                      uint32_t generation) {
   if (kind == CommitKind::kWipe) return "";
   const std::optional<RecBuffer> buffer = parse_rec_buffer(payload);
   if (!buffer) return "the records of the transaction are malformed";
-  if (kind == CommitKind::kReplace) return "";
+  if (goes_on(kind) && !has_put_off(db, origin, generation))
+    return "another transaction or a recovery came in between, and nothing was changed: try again";
+  if (kind != CommitKind::kRecords) return "";
   std::map<std::string, Known> seen;
   std::optional<uint64_t> sequence;
   for (const BufferedRecord& record : buffer->records) {

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "ctdb-store/core/commits/commit_disk.h"
 #include "ctdb-store/core/database.h"
 #include "libctdbipc/wire/commit_messages.h"
 #include "libctdbipc/wire/rec_buffer.h"
@@ -21,9 +22,16 @@ DatabaseDigest digest_of(const Database& db);
 // Why one of its values may not be, "" if all may: larger than the database's record limit.
 std::string size_objection(const Database& db, CommitKind kind, ByteView payload);
 
+// The entry's effect comes with a later one.
+void note_put_off(Database& db, const KeptEntry& entry);
+// What an entry of that node and generation goes on with is here.
+bool has_put_off(const Database& db, uint32_t origin, uint32_t generation);
+
 // Why the transaction may not happen on what the database has now, "" if it may: it must be well formed, no record's rsn
-// may go back (or stay, with other data), and a sequence number it sets must be a new one (wire-protocol §8.2.4).
-std::string objection(const Database& db, CommitKind kind, ByteView payload);
+// may go back (or stay, with other data), and a sequence number it sets must be a new one (wire-protocol §8.2.4). What goes
+// on needs what it goes on with.
+std::string objection(const Database& db, CommitKind kind, ByteView payload, uint32_t origin,
+                      uint32_t generation);
 
 }  // namespace ctdb
 

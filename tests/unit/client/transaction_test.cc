@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Transactions: what they see, what they send, how they end, and whose locks they wait for.
-#include "libctdbipc/client/lock_record.h"
 #include "libctdbipc/wire/commit_messages.h"
+#include "libctdbipc/wire/lock_record.h"
 #include "libctdbipc/wire/reader.h"
 #include "libctdbipc/wire/rec_buffer.h"
 #include "tests/unit/client/client_test.h"
@@ -46,7 +46,7 @@ Bytes of_smbd(uint32_t watchers, uint64_t exclusive, const std::vector<uint64_t>
 
 std::vector<uint64_t> pids_in(const Bytes& record) {
   std::vector<uint64_t> pids;
-  for (const LockHolder& holder : holders_in(record)) pids.push_back(holder.pid);
+  for (const TransactionLockHolder& holder : holders_in(record)) pids.push_back(holder.pid);
   return pids;
 }
 
@@ -54,7 +54,7 @@ TEST(LockRecord, HoldersOfTheTool) {
   EXPECT_EQ(pids_in({}), std::vector<uint64_t>{});
   EXPECT_EQ(pids_in(of_tool({42})), std::vector<uint64_t>{42});
   EXPECT_EQ(pids_in(of_tool({42, 43, 44})), (std::vector<uint64_t>{42, 43, 44}));
-  const LockHolder holder = holders_in(of_tool({42})).front();
+  const TransactionLockHolder holder = holders_in(of_tool({42})).front();
   EXPECT_EQ(holder.pnn, 2u);
   EXPECT_FALSE(holder.verify);
 }
@@ -65,7 +65,7 @@ TEST(LockRecord, HoldersOfSmbd) {
     EXPECT_EQ(pids_in(of_smbd(watchers, 42, {})), std::vector<uint64_t>{42});
     EXPECT_EQ(pids_in(of_smbd(watchers, 0, {7, 8, 9})), (std::vector<uint64_t>{7, 8, 9}));
   }
-  const LockHolder holder = holders_in(of_smbd(0, 42, {})).front();
+  const TransactionLockHolder holder = holders_in(of_smbd(0, 42, {})).front();
   EXPECT_EQ(holder.pnn, 2u);
   EXPECT_EQ(holder.unique_id, 77u);
   EXPECT_TRUE(holder.verify);

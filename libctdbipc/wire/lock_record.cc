@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
-#include "libctdbipc/client/lock_record.h"
+#include "libctdbipc/wire/lock_record.h"
+
+#include <cstdio>
 
 #include "libctdbipc/wire/reader.h"
 
@@ -10,8 +12,8 @@ constexpr size_t kToolEntryBytes = 32;
 constexpr size_t kWatcherBytes = 32;
 constexpr size_t kServerIdBytes = 24;
 
-LockHolder read_server_id(Reader& r, bool verify) {
-  LockHolder holder;
+TransactionLockHolder read_server_id(Reader& r, bool verify) {
+  TransactionLockHolder holder;
   holder.pid = r.u64();
   r.skip(4);  // task
   holder.pnn = r.u32();
@@ -31,8 +33,8 @@ bool is_of_tool(ByteView record) {
   return true;
 }
 
-std::vector<LockHolder> holders_of_tool(ByteView record) {
-  std::vector<LockHolder> holders;
+std::vector<TransactionLockHolder> holders_of_tool(ByteView record) {
+  std::vector<TransactionLockHolder> holders;
   Reader r(record);
   while (r.left() > 0) {
     r.skip(8);
@@ -42,12 +44,12 @@ std::vector<LockHolder> holders_of_tool(ByteView record) {
 }
 
 // Watchers, the exclusive holder (pid 0: none), two epochs, the shared ones, the lock's data.
-std::vector<LockHolder> holders_of_smbd(ByteView record) {
+std::vector<TransactionLockHolder> holders_of_smbd(ByteView record) {
   Reader r(record);
   const uint32_t watchers = r.u32();
   if (watchers > r.left() / kWatcherBytes) return {};
   r.skip(watchers * kWatcherBytes);
-  std::vector<LockHolder> holders{read_server_id(r, true)};
+  std::vector<TransactionLockHolder> holders{read_server_id(r, true)};
   if (holders.front().pid == 0) holders.clear();
   r.skip(16);
   const uint32_t shared = r.u32();
@@ -58,7 +60,14 @@ std::vector<LockHolder> holders_of_smbd(ByteView record) {
 
 }  // namespace
 
-std::vector<LockHolder> holders_in(ByteView record) {
+Bytes transaction_lock_key(uint32_t db_id) {
+  char text[32];
+  const int length = std::snprintf(text, sizeof text, "transaction_db_0x%08x", db_id);
+  const auto* bytes = reinterpret_cast<const uint8_t*>(text);
+  return {bytes, bytes + length + 1};
+}
+
+std::vector<TransactionLockHolder> holders_in(ByteView record) {
   if (record.empty()) return {};
   return is_of_tool(record) ? holders_of_tool(record) : holders_of_smbd(record);
 }
