@@ -7,21 +7,40 @@ its node, how long a traverse takes, and how long it takes until all of them, de
 that goes on a client on each node works on records of its own; printed is its longest stall.
 """
 import argparse
+import math
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
 from systems import (BUILD, NODES, OWN_RECORDS, Classic, Ours, OursThroughTheSocket, client, fill, finish, own_records,
-                     write_json)
+                     run_all, write_json)
 from netns import NetworkNamespace  # of tests/cluster, which `systems` makes known
 from processes import memory_bytes
 
 TRAVERSES = 3
-LONG_S = 3600
+TRAVERSES_S_MAX = 60
+MANY = 500_000  # so many records are measured once: a round of the three systems takes up to an hour
+# What takes longer is given up and shown as "–": a step of one system must not keep the others from being measured.
+STEP_S_MAX = 1800
+GONE_S_MAX = 600
 ASK_AGAIN_S = 0.5
 SETTLE_S = 2.0
+
+
+class Progress:
+    """Says on standard error what is done now and how long the last step took: a run of 10^6 records takes many minutes."""
+
+    def __init__(self, what):
+        self.what = what
+        self.begun = time.monotonic()
+
+    def step(self, text):
+        now = time.monotonic()
+        print(f"{self.what}: {text} ({now - self.begun:.1f} s)", file=sys.stderr, flush=True)
+        self.begun = now
 
 
 class Watched:
@@ -37,7 +56,7 @@ class Watched:
         for process in self.processes:
             process.stdin.close()
             process.stdin = None
-            stalls += [line["ended"] - line["begun"] for line in finish(process, LONG_S) if "begun" in line]
+            stalls += [line["ended"] - line["begun"] for line in finish(process, STEP_S_MAX) if "begun" in line]
         return max(stalls)
 
 
@@ -45,51 +64,75 @@ def files(system):
     return [system.file(node, "recovery_bench.tdb") for node in range(NODES)]
 
 
+def traverse_all(system, build):
+    """TRAVERSES of them, fewer when they take long: what each has brought, and how long it took."""
+    runs = []
+    while len(runs) < TRAVERSES and sum(run["seconds"] for run in runs) < TRAVERSES_S_MAX:
+        runs += finish(client(build, system.where(0), "traverse", 1, 0), STEP_S_MAX)
+    return runs
+
+
 def delete_all(system, build, records):
     """Each node deletes what it has; of the records of watchers, too."""
     share = records // NODES
-    running = [client(build, system.where(node), "delete", *part) for node in range(NODES)
-               for part in ((node * share, share), own_records(node, records))]
-    for process in running:
-        finish(process, LONG_S)
+    run_all([client(build, system.where(node), "delete", *part) for node in range(NODES)
+             for part in ((node * share, share), own_records(node, records))], STEP_S_MAX)
 
 
 def vacuum_all(system, build):
-    """Every node is asked again and again until no file holds anything."""
+    """Every node is asked again and again until no file holds anything; false: some do after GONE_S_MAX."""
     empty = subprocess.Popen([os.path.join(build, "bin", "ctdb-load-client"), "wait-empty", *files(system)])
-    while True:
-        finish(client(build, system.where(0), "vacuum", NODES, 0), LONG_S)
-        try:
-            if empty.wait(ASK_AGAIN_S) != 0:
-                raise RuntimeError("the files could not be read")
-            return
-        except subprocess.TimeoutExpired:
-            continue
+    deadline = time.monotonic() + GONE_S_MAX
+    try:
+        while time.monotonic() < deadline:
+            finish(client(build, system.where(0), "vacuum", NODES, 0), STEP_S_MAX)
+            try:
+                if empty.wait(ASK_AGAIN_S) != 0:
+                    raise RuntimeError("the files could not be read")
+                return True
+            except subprocess.TimeoutExpired:
+                continue
+        return False
+    finally:
+        empty.kill()
+        empty.wait()
 
 
 def one_run(kind, records, build):
+    found = {key: math.nan for key, *_ in ROWS}
     with tempfile.TemporaryDirectory(prefix="ctdb-databases-") as directory, NetworkNamespace() as namespace:
         system = kind(directory, namespace, build)
         try:
-            made = records + NODES * OWN_RECORDS
-            memory = memory_bytes(system.pids())
-            fill(system, build, records)
-            time.sleep(SETTLE_S)  # what daemons put off until they have nothing else to do
-            found = {"memory_per_record": (memory_bytes(system.pids()) - memory) / made,
-                     "file_per_record": sum(map(disk_bytes, files(system))) / made}
-            watched = Watched(system, build, records)
-            runs = finish(client(build, system.where(0), "traverse", TRAVERSES, 0), LONG_S)
-            found["traverse_s"] = statistics.median(run["seconds"] for run in runs)
-            found["traversed"] = min(run["records"] for run in runs)
-            found["traverse_stall_s"] = watched.ended()
-            begun = time.monotonic()
-            delete_all(system, build, records)
-            found["delete_s"] = time.monotonic() - begun
-            vacuum_all(system, build)
-            found["gone_s"] = time.monotonic() - begun
+            measure_one(system, records, build, Progress(f"{records:,} records, {kind.__name__}"), found)
+        except subprocess.TimeoutExpired:
+            print(f"{records:,} records, {kind.__name__}: a step took longer than {STEP_S_MAX} s, the rest is left out",
+                  file=sys.stderr, flush=True)
         finally:
             system.stop()
     return found
+
+
+def measure_one(system, records, build, progress, found):
+    made = records + NODES * OWN_RECORDS
+    memory = memory_bytes(system.pids())
+    fill(system, build, records)
+    progress.step("filled")
+    time.sleep(SETTLE_S)  # what daemons put off until they have nothing else to do
+    found["memory_per_record"] = (memory_bytes(system.pids()) - memory) / made
+    found["file_per_record"] = sum(map(disk_bytes, files(system))) / made
+    watched = Watched(system, build, records)
+    runs = traverse_all(system, build)
+    found["traverse_s"] = statistics.median(run["seconds"] for run in runs)
+    found["traversed"] = min(run["records"] for run in runs)
+    found["traverse_stall_s"] = watched.ended()
+    progress.step(f"traversed {len(runs)} times")
+    begun = time.monotonic()
+    delete_all(system, build, records)
+    found["delete_s"] = time.monotonic() - begun
+    progress.step("deleted")
+    gone = vacuum_all(system, build)
+    found["gone_s"] = time.monotonic() - begun if gone else math.nan
+    progress.step("gone from the files" if gone else "not gone from the files, given up")
 
 
 def disk_bytes(path):
@@ -105,12 +148,16 @@ ROWS = (("memory_per_record", "memory of all daemons per record, bytes", 1, ".0f
         ("gone_s", "delete all until they have left the files, s", 1, ".2f"))
 
 
+KINDS = {"classic": Classic, "socket": OursThroughTheSocket, "rings": Ours}
+NOTHING = {key: math.nan for key, *_ in ROWS}
+
+
 def measure(arguments):
-    kinds = {"classic": Classic, "socket": OursThroughTheSocket, "rings": Ours}
+    kinds = {name: KINDS[name] for name in arguments.systems}
     table = []
     for records in arguments.records:
         samples = {name: [] for name in kinds}
-        for _ in range(arguments.rounds):
+        for _ in range(arguments.rounds if records < MANY else 1):
             for name, kind in kinds.items():
                 samples[name].append(one_run(kind, records, arguments.build))
         values = {name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in samples.items()}
@@ -122,22 +169,28 @@ def measure(arguments):
 def lines(entry):
     yield f"{entry['records']:,} records | classic | ours, classic socket | ratio | ours, rings | ratio"
     for key, text, factor, form in ROWS:
-        classic, socket, rings = (entry["systems"][name][key] * factor for name in ("classic", "socket", "rings"))
+        classic, socket, rings = (entry["systems"].get(name, NOTHING)[key] * factor for name in KINDS)
 
         def ratio(ours):
-            return f"{ours / classic:.2f}" if classic else "–"  # noqa: B023
+            return "–" if not classic or math.isnan(ours / classic) else f"{ours / classic:.2f}"  # noqa: B023
 
-        yield f"{text} | {classic:{form}} | {socket:{form}} | {ratio(socket)} | {rings:{form}} | {ratio(rings)}"
+        classic_text, socket_text, rings_text = (
+            "–" if math.isnan(value) else f"{value:{form}}" for value in (classic, socket, rings))
+        yield f"{text} | {classic_text} | {socket_text} | {ratio(socket)} | {rings_text} | {ratio(rings)}"
 
 
 def main():
     parser = argparse.ArgumentParser(prog="run-bench databases", description=__doc__.splitlines()[0])
     parser.add_argument("--records", default="100000,1000000", help="numbers of records (default 100000,1000000)")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help=f"(default 3; {MANY:,} records and more are measured once)")
+    parser.add_argument("--systems", default=",".join(KINDS), help="which of them (default all)")
     parser.add_argument("--json", metavar="FILE", help="write the results there, too")
     parser.add_argument("--build", default=BUILD, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     arguments.records = [int(part) for part in arguments.records.split(",")]
+    arguments.systems = arguments.systems.split(",")
+    if unknown := set(arguments.systems) - set(KINDS):
+        parser.error(f"--systems: {', '.join(sorted(unknown))}: there are {', '.join(KINDS)}")
     table = measure(arguments)
     if arguments.json:
         write_json(arguments.json, arguments.rounds, table)

@@ -21,6 +21,7 @@ from processes import with_children  # noqa: E402
 NODES = 3
 BUILD = os.path.join(ROOT, "build", "dev")
 OWN_RECORDS = 1000  # a node
+FILLERS = 8  # a node
 SHARED_RECORDS_MIN = 3000  # so that watchers do not wait for each other
 
 
@@ -138,10 +139,26 @@ def finish(process, seconds):
 
 
 def fill(system, build, records):
+    """Making a record is waiting for its location master, most of all: several clients a node share that."""
     share = records // NODES
-    for process in [client(build, system.where(node), "fill", *part) for node in range(NODES)
-                    for part in ((node * share, share), own_records(node, records))]:
-        finish(process, 1200)
+    run_all([client(build, system.where(node), "fill", *part) for node in range(NODES)
+             for part in (*shares(node * share, share, FILLERS), own_records(node, records))], 1800)
+
+
+def run_all(processes, seconds):
+    """Until all have ended; when one takes longer than that, none is left."""
+    try:
+        for process in processes:
+            finish(process, seconds)
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def shares(first, count, parts):
+    """(first, count) of each part."""
+    bounds = [first + count * part // parts for part in range(parts + 1)]
+    return [(begin, end - begin) for begin, end in zip(bounds, bounds[1:])]
 
 
 def own_records(node, records):
