@@ -234,8 +234,15 @@ void Network::try_connect(uint32_t opener, uint32_t acceptor) {
   queue_.at(when, [this, opener, acceptor, connection] { finish_connect(opener, acceptor, connection); });
 }
 
+// The opener's router has closed what it was making (TcpTransport::drop_peer()). set_peers() plans the next.
+void Network::abandon_connect(uint32_t opener, uint32_t acceptor, uint64_t connection) {
+  if (!passes(opener, acceptor)) return;
+  if (ends_[index(acceptor, opener)].connection == connection) end_down(acceptor, opener, false);
+}
+
 void Network::finish_connect(uint32_t opener, uint32_t acceptor, uint64_t connection) {
   if (is_up(opener, acceptor)) return;
+  if (!listed(opener, acceptor)) return abandon_connect(opener, acceptor, connection);
   const bool lost = ends_[index(acceptor, opener)].connection != connection || !passes(acceptor, opener);
   if (lost || !accepts(hosts_[opener]) || !hosts_[opener].responsive) {
     return plan_connect(opener, acceptor, 20 * kMillisecond);

@@ -11,6 +11,8 @@
 //  3. Record packets go over the record stream of a connection (ARCHITECTURE.md §3): a way of its own, first in first out,
 //     from the generation after its arrival on. Until then, and where there is none, they go with the other data.
 //  4. A router that does not listen (dead, quiet) has no links.
+//  5. No link comes up at a node whose router does not have the peer in its nodes file, also when it was taken out while the
+//     connection was being made: recoveryd, which is told the list first, does not know such a link.
 #ifndef CTDB_TESTS_SIM_NETWORK_H_
 #define CTDB_TESTS_SIM_NETWORK_H_
 
@@ -158,6 +160,7 @@ class Network {
   void close_all(uint32_t node, bool tell_peers, bool tell_router);
   void plan_connect(uint32_t a, uint32_t b, TimeNs delay);
   void try_connect(uint32_t opener, uint32_t acceptor);
+  void abandon_connect(uint32_t opener, uint32_t acceptor, uint64_t connection);
   void finish_connect(uint32_t opener, uint32_t acceptor, uint64_t connection);
   void check_links(uint32_t node);
   // network_wires.cc
