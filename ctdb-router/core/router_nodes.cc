@@ -102,6 +102,11 @@ std::string Router::reload_nodes() {
   out_.log("the nodes file was read again: " + std::to_string(numbers_of(node_list()).size()) + " nodes" +
            all_of("added", added) + all_of("removed", removed));
   tell_recoveryd_nodes();
+  // A link that came up again while the node was out may be unknown there: recoveryd is the first to know who votes no more,
+  // and refuses to hear of links to such a node.
+  for (const uint32_t pnn : added) {
+    if (nodes_[pnn].linked) tell_link_state(pnn);
+  }
   set_peers();
   return "";
 }

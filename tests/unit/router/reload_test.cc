@@ -97,6 +97,24 @@ TEST_F(Reload, ARemovedNodeKeepsItsLinkWhileItVotes) {
   EXPECT_EQ(out.peers, (std::vector<NodeList>{{"10.0.0.1", "", "", ""}}));
 }
 
+// Recoveryd knows before this router does that node 2 votes no more, and hears of no link to it from then on.
+TEST_F(Reload, ALinkToANodeThatIsPutInAgainIsToldAgain) {
+  stop_node_2();
+  EXPECT_EQ(reload({"10.0.0.1", "10.0.0.2", ""}).status, 0);
+  link_down(2);
+  link_up(2, 6);
+  out.take();
+  EXPECT_EQ(reload(three).status, 0);
+  ASSERT_EQ(others.size(), 2u);
+  EXPECT_TRUE(others[0].is(Operation::NODE_LIST));
+  ASSERT_TRUE(others[1].is(Operation::LINK_STATE));
+  const auto told = LinkState::decode(own_payload(others[1].packet));
+  EXPECT_EQ(told->pnn, 2u);
+  EXPECT_TRUE(told->up);
+  EXPECT_EQ(told->session, 6u);
+  EXPECT_TRUE(out.peers.empty()) << "the link stays";
+}
+
 TEST_F(Reload, AnActiveNodeIsNotRemoved) {
   const ReplyControl answer = reload({"10.0.0.1", "10.0.0.2"});
   EXPECT_EQ(answer.status, -1);

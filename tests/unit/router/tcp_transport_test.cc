@@ -429,6 +429,20 @@ TEST_F(TcpDialler, TriesAgainWithAnotherSessionAfterEveryKindOfFailure) {
   EXPECT_EQ(node->downs(), 0u);
 }
 
+// As in the simulator's network (tests/sim/network.h, 5).
+TEST_F(TcpDialler, ANodeThatIsTakenOutBeforeItAnswersGetsNoLink) {
+  RawPeer peer = accept_one();
+  EXPECT_TRUE(until([&] { return peer.has(Operation::HELLO); }));
+  peer.send(answer(1));
+  node->transport->set_peers({"", "127.0.0.2", "127.0.0.3"});
+  EXPECT_TRUE(until([&] { return peer.closed(); }));
+  EXPECT_EQ(node->ups(), 0u);
+  node->transport->set_peers({"127.0.0.1", "127.0.0.2", "127.0.0.3"});
+  RawPeer again = accept_one();
+  again.send(answer(2));
+  EXPECT_TRUE(until([&] { return node->ups() == 1; }));
+}
+
 class KeyedTcpDialler : public TcpDialler {
  protected:
   KeyedTcpDialler() : TcpDialler(test_key()) {}
