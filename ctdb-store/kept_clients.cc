@@ -14,19 +14,21 @@ namespace {
 constexpr TimeNs kWaitMax = 10 * kSecond;
 constexpr TimeNs kOfferAgain = kMillisecond;
 
-SetupMessage message_about(SetupKind kind, uint32_t id, uint32_t note, UniqueFd descriptor) {
+SetupMessage message_of(SetupKind kind, UniqueFd descriptor = {}) {
   SetupMessage message;
   message.kind = kind;
-  message.endpoint = id;
-  message.generation = note;
   message.descriptor = std::move(descriptor);
   return message;
+}
+
+bool is_native(const SetupMessage& message) {
+  return message.kind == SetupKind::kKeptClient && !message.channels.empty();
 }
 
 }  // namespace
 
 Result<void> KeptClients::take_notes(UniqueFd memory) {
-  sockets_.clear();
+  kept_.clear();
   Result<std::unique_ptr<ClientNotes>> notes = ClientNotes::map(memory.get());
   if (!notes) return fail(std::move(notes.error()));
   notes_ = std::move(*notes);
@@ -34,8 +36,25 @@ Result<void> KeptClients::take_notes(UniqueFd memory) {
   return {};
 }
 
-void KeptClients::keep(uint32_t id, uint32_t note, UniqueFd socket) {
-  if (notes_ != nullptr) sockets_.insert_or_assign(id, Socket{note, std::move(socket)});
+void KeptClients::keep(SetupMessage message) {
+  const uint32_t id = message.endpoint;
+  if (notes_ != nullptr) kept_.insert_or_assign(id, std::move(message));
+}
+
+bool KeptClients::forget(uint32_t id) {
+  const auto found = kept_.find(id);
+  if (found == kept_.end()) return false;
+  const bool classic = !is_native(found->second);
+  kept_.erase(found);
+  return classic;
+}
+
+Endpoints KeptClients::natives() const {
+  Endpoints ids;
+  for (const SetupMessage& message : waiting_) {
+    if (is_native(message)) ids.insert(message.endpoint);
+  }
+  return ids;
 }
 
 // true: the next router can go on with it. Of a connection that is here the note says what the router has seen of it.
@@ -57,20 +76,20 @@ bool KeptClients::complete(ClientNote& note, uint32_t id, const AdoptedClients& 
 
 void KeptClients::router_is_gone(const AdoptedClients& adopted) {
   if (!waiting_.empty()) give_up("a router died before it had taken them");
-  for (auto& [id, socket] : sockets_) {
-    ClientNote* note = notes_->find(socket.note, id);
-    if (note != nullptr && complete(*note, id, adopted)) {
-      waiting_.push_back(message_about(SetupKind::kKeptClient, id, socket.note, std::move(socket.fd)));
-      continue;
+  for (auto& [id, message] : kept_) {
+    ClientNote* note = notes_->find(message.generation, id);
+    if (is_native(message) || (note != nullptr && complete(*note, id, adopted))) {
+      waiting_.push_back(std::move(message));
+    } else {
+      broken_.push_back(std::move(message.descriptor));
     }
-    broken_.push_back(std::move(socket.fd));
   }
-  sockets_.clear();
+  kept_.clear();
   notes_.reset();
   if (waiting_.empty() && broken_.empty()) return memory_.reset();
-  log_notice(std::to_string(waiting_.size()) + " classic clients wait for the next router; " +
+  log_notice(std::to_string(waiting_.size()) + " clients wait for the next router; " +
              std::to_string(broken_.size()) + " were in the middle of something and will be ended");
-  waiting_.push_front(message_about(SetupKind::kClientNotes, 0, 0, std::move(memory_)));
+  waiting_.push_front(message_of(SetupKind::kClientNotes, std::move(memory_)));
   loop_.cancel(timer_);
   timer_ = loop_.at(loop_.now() + kWaitMax, [this] {
     timer_ = 0;
@@ -78,17 +97,28 @@ void KeptClients::router_is_gone(const AdoptedClients& adopted) {
   });
 }
 
-void KeptClients::router_is_back(uint32_t life, bool takes) {
+void KeptClients::router_is_back(uint32_t life, bool takes, bool takes_natives) {
   const bool same = life != 0 && life == life_;
   life_ = life;
+  if (same || !takes_natives) drop_natives(!same);
   if (same) {
     waiting_.clear();
     broken_.clear();
   }
   if (!takes) return waiting_.empty() ? end_broken() : give_up("this router cannot take them");
   end_broken();
-  waiting_.push_back(message_about(SetupKind::kKeptEnd, 0, 0, {}));
+  waiting_.push_back(message_of(SetupKind::kKeptEnd));
   give_some();
+}
+
+// A router that still has them makes new channels for them.
+void KeptClients::drop_natives(bool end_them) {
+  for (const SetupMessage& message : waiting_) {
+    if (!is_native(message)) continue;
+    if (end_them) shutdown(message.descriptor.get(), SHUT_RDWR);
+    on_native_lost_(message.endpoint);
+  }
+  std::erase_if(waiting_, is_native);
 }
 
 void KeptClients::end_broken() {
@@ -110,7 +140,8 @@ void KeptClients::give_some() {
 void KeptClients::give_up(const char* why) {
   loop_.cancel(timer_);
   timer_ = 0;
-  log_warning(std::string("the connections of classic clients are ended: ") + why);
+  log_warning(std::string("the connections of clients are ended: ") + why);
+  drop_natives(true);
   for (const SetupMessage& message : waiting_) {
     if (message.kind == SetupKind::kKeptClient) shutdown(message.descriptor.get(), SHUT_RDWR);
   }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What outlives a router: copies of the sockets of its classic clients and its notes about them (ring/client_notes.h), kept
-// here until the next router has come. Used by the store's shell from its loop.
+// What outlives a router: copies of the sockets of its classic clients, of the set-up connections and channels of its native
+// clients, and its notes about them (ring/client_notes.h), kept here until the next router has come. Used by the store's shell
+// from its loop.
 //
 // Invariants:
-//  1. What comes back to a router is a client whose note says that another can go on; the others are ended.
+//  1. What comes back to a router is a native client, or a classic one whose note says that another can go on; the others are
+//     ended. The store's own channel of a native client stays until then.
 //  2. Nobody waits for a router for longer than kWaitMax: then the connections end.
 #ifndef CTDB_STORE_KEPT_CLIENTS_H_
 #define CTDB_STORE_KEPT_CLIENTS_H_
@@ -16,6 +18,7 @@
 #include <vector>
 
 #include "ctdb-store/adopted_clients.h"
+#include "ctdb-store/core/endpoints.h"
 #include "libctdbipc/ring/client_notes.h"
 #include "libctdbipc/runtime/event_loop.h"
 #include "libctdbipc/runtime/setup_socket.h"
@@ -24,44 +27,45 @@ namespace ctdb {
 
 class KeptClients {
  public:
-  // `offer` sends to the router; false: not now.
-  KeptClients(EventLoop& loop, std::function<bool(const SetupMessage&)> offer)
-      : loop_(loop), offer_(std::move(offer)) {}
+  // `offer` sends to the router; false: not now. `on_native_lost`: no router takes this one.
+  KeptClients(EventLoop& loop, std::function<bool(const SetupMessage&)> offer,
+              std::function<void(uint32_t id)> on_native_lost)
+      : loop_(loop), offer_(std::move(offer)), on_native_lost_(std::move(on_native_lost)) {}
   ~KeptClients() { loop_.cancel(timer_); }
   KeptClients(const KeptClients&) = delete;
   KeptClients& operator=(const KeptClients&) = delete;
 
   // The router has said so.
   Result<void> take_notes(UniqueFd memory);
-  void keep(uint32_t id, uint32_t note, UniqueFd socket);
-  // false: it is not kept.
-  bool forget(uint32_t id) { return sockets_.erase(id) > 0; }
+  void keep(SetupMessage message);
+  // true: it was a classic client.
+  bool forget(uint32_t id);
 
   // The router is gone. What it and the store have read and written of `adopted` has to fit together.
   void router_is_gone(const AdoptedClients& adopted);
+  // The native clients that wait for a router.
+  Endpoints natives() const;
   // One is there. `life` is its own; it may be the one that had seemed to be gone, and then it has its clients still. `takes`: it
-  // knows what to do with them.
-  void router_is_back(uint32_t life, bool takes);
+  // knows what to do with them, and with native ones.
+  void router_is_back(uint32_t life, bool takes, bool takes_natives);
   size_t waiting() const { return waiting_.size(); }
 
  private:
-  struct Socket {
-    uint32_t note = 0;
-    UniqueFd fd;
-  };
   bool complete(ClientNote& note, uint32_t id, const AdoptedClients& adopted) const;
   void give_some();
+  void drop_natives(bool end_them);
   void end_broken();
   void give_up(const char* why);
 
   EventLoop& loop_;
   const std::function<bool(const SetupMessage&)> offer_;
+  const std::function<void(uint32_t id)> on_native_lost_;
   UniqueFd memory_;
   std::unique_ptr<ClientNotes> notes_;
-  std::unordered_map<uint32_t, Socket> sockets_;  // by the client's id
-  std::deque<SetupMessage> waiting_;              // for the next router
-  std::vector<UniqueFd> broken_;                  // to be ended when the router is known to be dead
-  uint32_t life_ = 0;                             // of the last router
+  std::unordered_map<uint32_t, SetupMessage> kept_;  // by the client's id
+  std::deque<SetupMessage> waiting_;                 // for the next router
+  std::vector<UniqueFd> broken_;                     // to be ended when the router is known to be dead
+  uint32_t life_ = 0;                                // of the last router
   EventLoop::TimerId timer_ = 0;
 };
 

@@ -70,7 +70,9 @@ StoreShell::StoreShell(DaemonContext& context)
              [this](SetupMessage& message) { on_setup_message(message); }, [this] { on_router_down(); }}),
       streams_(loop_, context.config.pnn, stream_handlers()),
       adopted_(loop_, adopted_handlers()),
-      kept_(loop_, [this](const SetupMessage& message) { return link_.offer(message); }) {}
+      kept_(
+          loop_, [this](const SetupMessage& message) { return link_.offer(message); },
+          [this](uint32_t id) { end_client(id); }) {}
 
 StoreShell::~StoreShell() {
   loop_.cancel(tick_timer_);
@@ -170,7 +172,7 @@ Result<void> StoreShell::on_router_up(SetupMessage& reply) {
   ++events_;
   store_->on_router_up(loop_.now());
   tell_router(SetupKind::kKeeperReady, 0);
-  kept_.router_is_back(reply.pid, reply.endpoint == kKeepsClients);
+  kept_.router_is_back(reply.pid, reply.endpoint == kKeepsClients, reply.uid == kKeepsChannels);
   context_.service->ready();
   return {};
 }
@@ -201,7 +203,7 @@ void StoreShell::on_setup_message(SetupMessage& message) {
     if (Result<void> taken = kept_.take_notes(std::move(message.descriptor)); !taken)
       log(StoreLog::kError, taken.error().text());
   } else if (message.kind == SetupKind::kKeptClient) {
-    kept_.keep(message.endpoint, message.generation, std::move(message.descriptor));
+    kept_.keep(std::move(message));
   } else if (message.kind == SetupKind::kRecordStream) {
     streams_.adopt(message.endpoint, std::move(message.descriptor));
   } else if (message.kind == SetupKind::kRecordStreamEnd) {
@@ -224,6 +226,7 @@ void StoreShell::on_setup_message(SetupMessage& message) {
 
 void StoreShell::attach_client(SetupMessage& message) {
   const uint32_t endpoint = message.endpoint;
+  if (clients_.contains(endpoint)) end_client(endpoint);  // of the last router, which this one has not taken
   Result<std::unique_ptr<ChannelQueue>> channel = ChannelQueue::create(
       loop_, std::move(message.channels[0]), ChannelSide::kServer, kClientSendQueueBytesMax,
       [this, endpoint](const Channel::Frame& frame) { on_client_frame(endpoint, frame); },
@@ -321,11 +324,16 @@ void StoreShell::on_router_down() {
   router_->drain_last();
   adopted_.write();
   kept_.router_is_gone(adopted_);
-  while (!clients_.empty()) end_client(clients_.begin()->first);
+  const Endpoints staying = kept_.natives();
+  std::vector<uint32_t> ended;
+  for (const auto& [endpoint, client] : clients_) {
+    if (!staying.contains(endpoint)) ended.push_back(endpoint);
+  }
+  for (const uint32_t endpoint : ended) end_client(endpoint);
   adopted_.drop_all();
   streams_.drop_all();
   router_.reset();
-  store_->on_router_down(loop_.now());
+  store_->on_router_down(loop_.now(), staying);
 }
 
 // ---- StoreOutput ----

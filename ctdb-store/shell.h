@@ -5,7 +5,8 @@
 // Invariants:
 //  1. The core is made when the router has answered for the first time: only the router knows whether this is a
 //     restart that takes its files up again.
-//  2. Client channels belong to one connection to the router and go with it; so does everything clients asked.
+//  2. Channels of clients go with the connection to the router, and so does everything they asked; but not those of native clients that
+//     are kept for the next router (kept_clients.h).
 //  3. Before anything is served the node page is looked at: past the lease, or when the keeper has fenced, the core stops.
 //  4. While a peer or the router does not keep up, clients are not read here and the core's long work rests: queues
 //     end a little above kLinkQueueHighWaterBytes.

@@ -305,11 +305,15 @@ void ClassicClients::on_kept(SetupMessage& message) {
     last_notes_ = notes ? std::move(*notes) : nullptr;
     return;
   }
+  if (const ClientNote* note = last_note(message)) return restore(std::move(message.descriptor), *note);
+  shutdown(message.descriptor.get(), SHUT_RDWR);
+}
+
+const ClientNote* ClassicClients::last_note(const SetupMessage& message) const {
   const ClientNote* note =
       last_notes_ == nullptr ? nullptr : last_notes_->find(message.generation, message.endpoint);
   const bool whole = note != nullptr && note->state.load(std::memory_order_acquire) == NoteState::kClean;
-  if (whole) return restore(std::move(message.descriptor), *note);
-  shutdown(message.descriptor.get(), SHUT_RDWR);
+  return whole ? note : nullptr;
 }
 
 // As if it had connected and registered here. Its controls are refused, because nobody knows what has become of them. Its call is put

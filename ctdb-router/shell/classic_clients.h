@@ -55,6 +55,10 @@ class ClassicClients : ClassicConnections::Owner {
   // Stops and resumes reading from all, wherever their connections are; sending goes on.
   void pause(bool paused);
 
+  NotedClients& noted() { return noted_; }
+  // What the last router has noted about the client of kKeptClient. nullptr: nothing that is whole.
+  const ClientNote* last_note(const SetupMessage& message) const;
+
   // A store has connected.
   void on_store() { noted_.on_store(); }
   // What the store has kept for the last router.

@@ -65,12 +65,14 @@ Result<void> Daemons::connect(const SetupMessage& request, std::unique_ptr<Setup
   Port fresh;
   fresh.instance = (boot_id_ << 32) | ++connections_;
   fresh.keeps = who == Server::store && request.generation == kKeepsClients;
+  fresh.keeps_channels = fresh.keeps && request.endpoint == kKeepsChannels;
   SetupMessage reply;
   reply.kind = SetupKind::kReply;
   reply.role = request.role;
   if (who == Server::store) {
     reply.endpoint = kKeepsClients;
     reply.pid = static_cast<uint32_t>(boot_id_);
+    reply.uid = kKeepsChannels;
   }
   reply.pnn = pnn_;
   reply.generation = generation;

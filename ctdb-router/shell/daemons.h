@@ -29,6 +29,7 @@ class Daemons {
   bool store_up() const { return store_.setup != nullptr; }
   // There is one, and it keeps clients for the next router.
   bool store_keeps() const { return store_up() && store_.keeps; }
+  bool store_keeps_channels() const { return store_up() && store_.keeps_channels; }
   bool recoveryd_up() const { return recoveryd_.setup != nullptr; }
   // Where the store is told of native clients; nullptr: no store.
   SetupPeer* store_setup() { return store_.setup.get(); }
@@ -47,6 +48,7 @@ class Daemons {
     std::array<std::unique_ptr<ChannelQueue>, 2> lanes;  // by Lane; the store has the data lane only
     uint64_t instance = 0;
     bool keeps = false;  // a store: see SetupMessage, kKeepsClients
+    bool keeps_channels = false;
   };
   Port& port(Server who) { return who == Server::store ? store_ : recoveryd_; }
   Result<void> may_connect(Server who, const SetupPeer& connection);

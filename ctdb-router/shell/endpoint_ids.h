@@ -21,6 +21,8 @@ class EndpointIds {
     } while (last_ == 0 || !used_.insert(last_).second);
     return last_;
   }
+  // One that the last router gave away. false: it is in use.
+  bool take_over(uint32_t id) { return id != 0 && used_.size() < kClientsMax && used_.insert(id).second; }
   void give_back(uint32_t id) { used_.erase(id); }
 
  private:

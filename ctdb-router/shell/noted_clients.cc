@@ -10,25 +10,34 @@
 
 namespace ctdb {
 
-void NotedClients::add(uint32_t id) {
+void NotedClients::add(uint32_t id, Ends ends) {
   Client& client = clients_[id];
+  client.ends = std::move(ends);
   if (notes_ != nullptr) keep(id, client);
 }
 
+Result<SetupMessage> NotedClients::copy_of(uint32_t id, const Client& client) const {
+  if (client.ends) return client.ends();
+  SetupMessage message;
+  message.descriptor.reset(fcntl(questions_.socket(id), F_DUPFD_CLOEXEC, 0));
+  if (!message.descriptor.valid()) return fail_errno("dup");
+  return message;
+}
+
 void NotedClients::keep(uint32_t id, Client& client) {
+  if (client.ends && !daemons_.store_keeps_channels()) return;
   client.note = notes_->take(id);
   if (client.note == nullptr) return;
-  SetupMessage message;
-  message.kind = SetupKind::kKeptClient;
-  message.endpoint = id;
-  message.generation = notes_->index_of(*client.note);
-  message.descriptor.reset(fcntl(questions_.socket(id), F_DUPFD_CLOEXEC, 0));
-  if (!message.descriptor.valid()) {  // too many open files: it ends with this router
+  Result<SetupMessage> message = copy_of(id, client);
+  if (!message) {  // too many open files: it ends with this router
     notes_->give_back(*client.note);
     client.note = nullptr;
     return;
   }
-  daemons_.store_setup()->send(std::move(message));
+  message->kind = SetupKind::kKeptClient;
+  message->endpoint = id;
+  message->generation = notes_->index_of(*client.note);
+  daemons_.store_setup()->send(std::move(*message));
   client.registered = true;
   touch(id, client);
 }
@@ -42,7 +51,9 @@ void NotedClients::remove(uint32_t id) {
     message.kind = SetupKind::kClientDetached;
     message.endpoint = id;
     SetupPeer* store = daemons_.store_setup();
-    if (store != nullptr && !store->unsend(SetupKind::kKeptClient, id)) store->send(std::move(message));
+    const bool unsent = store != nullptr && store->unsend(SetupKind::kKeptClient, id);
+    // NativeClients says that a native client is detached.
+    if (store != nullptr && !unsent && !found->second.ends) store->send(std::move(message));
   }
   clients_.erase(found);
 }
@@ -56,6 +67,13 @@ void NotedClients::touch(uint32_t id, Client& client) {
   client.touched = true;
   ClientNotes::mark(*client.note, NoteState::kBusy);
   touched_.push_back(id);
+}
+
+void NotedClients::asked_native(uint32_t id) {
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return;
+  found->second.registered = true;
+  touch(id, found->second);
 }
 
 void NotedClients::asked(uint32_t id, ByteView packet) {
@@ -78,7 +96,7 @@ void NotedClients::asked(uint32_t id, ByteView packet) {
 
 void NotedClients::answered(uint32_t id, ByteView packet) {
   const auto found = clients_.find(id);
-  if (found == clients_.end()) return;
+  if (found == clients_.end() || found->second.ends) return;
   Client& client = found->second;
   touch(id, client);
   const Header header = read_header(packet);
@@ -149,7 +167,7 @@ void NotedClients::settle() {
     if (found == clients_.end() || found->second.note == nullptr) continue;
     Client& client = found->second;
     client.touched = false;
-    const std::optional<Sight> sight = questions_.sight(id);
+    const std::optional<Sight> sight = client.ends ? Sight{} : questions_.sight(id);
     if (!sight) continue;
     if (client.registered) write_registrations(id, client);
     if (!fits(client)) continue;
@@ -157,6 +175,13 @@ void NotedClients::settle() {
     ClientNotes::mark(*client.note, NoteState::kClean);
   }
   touched_.clear();
+}
+
+bool NotedClients::all_clean() const {
+  return std::ranges::all_of(clients_, [](const auto& one) {
+    const ClientNote* note = one.second.note;
+    return note == nullptr || note->state.load(std::memory_order_relaxed) == NoteState::kClean;
+  });
 }
 
 void NotedClients::on_store() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Writes down what another router must know to go on with this one's classic clients (ring/client_notes.h), and has the store
-// keep that and copies of their sockets. A part of ClassicClients, which tells it what happens.
+// keep that and copies of their sockets. Of a native client that is what it has registered: its packets stay in its rings, which
+// the store keeps too. A part of ClassicClients, which tells it what happens, and used by NativeClients.
 //
 // Invariants:
 //  1. A note is busy from touch() on, until settle() finds the client whole.
@@ -33,10 +34,15 @@ class NotedClients {
   };
   NotedClients(Daemons& daemons, Questions questions) : daemons_(daemons), questions_(std::move(questions)) {}
 
-  void add(uint32_t id);
+  void add(uint32_t id) { add(id, nullptr); }
+  // A native client; `ends` copies its set-up connection and this router's end of its channel, while it is here.
+  using Ends = std::function<Result<SetupMessage>()>;
+  void add(uint32_t id, Ends ends);
   void remove(uint32_t id);
   // Something is about to be read from it, or to be done for it.
   void touch(uint32_t id);
+  // A native client asked for something, after which it may have registered other things. Its other packets do not matter here.
+  void asked_native(uint32_t id);
   // A packet of it came to the router; one is sent to it. Both touch.
   void asked(uint32_t id, ByteView packet);
   void answered(uint32_t id, ByteView packet);
@@ -45,12 +51,15 @@ class NotedClients {
   void sent_to_store(uint32_t id);
   void came_from_store(uint32_t id);
   void settle();
+  // Another router can go on with all that are kept.
+  bool all_clean() const;
   // A store has come: keeps them all from here on, if it can. And it is gone.
   void on_store();
   void on_store_gone();
 
  private:
   struct Client {
+    Ends ends;  // of a native client
     ClientNote* note = nullptr;
     bool touched = false;
     uint64_t to_store = 0, from_store = 0;
@@ -61,6 +70,7 @@ class NotedClients {
     size_t calls = 0;               // unanswered
     Bytes call;                     // when it is one, and not too large
   };
+  Result<SetupMessage> copy_of(uint32_t id, const Client& client) const;
   void keep(uint32_t id, Client& client);
   void touch(uint32_t id, Client& client);
   void write(Client& client, const Sight& sight) const;

@@ -26,6 +26,7 @@ class SetupPeer {
 
   // Who handles what comes from now on; changes hands when the role is known.
   void set_handlers(OnMessage on_message, OnEnd on_end);
+  int descriptor() const { return socket_.get(); }  // a loan
   const PeerCredentials& credentials() const { return credentials_; }
 
   void send(SetupMessage message);

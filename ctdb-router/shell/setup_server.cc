@@ -53,7 +53,7 @@ void SetupServer::on_request(uint64_t stranger, const SetupMessage& request) {
 }
 
 Result<void> SetupServer::give_away(const SetupMessage& request, std::unique_ptr<SetupPeer>& connection) {
-  if (request.role == DaemonRole::kClient) return clients_.connect(connection);
+  if (request.role == DaemonRole::kClient) return clients_.connect(request, connection);
   return daemons_.connect(request, connection, generation_());
 }
 

@@ -15,6 +15,8 @@ namespace {
 
 constexpr TimeNs kStoreLives = kSecond;  // since its last beat; it beats three times as often
 constexpr TimeNs kClientsAwaited = 2 * kSecond;
+// A router that was told to end waits for clients that are in the middle of something.
+constexpr TimeNs kLeavingMax = 2 * kSecond;
 
 RouterOptions router_options(const Config& config) {
   RouterOptions options;
@@ -68,9 +70,11 @@ RouterShell::RouterShell(DaemonContext& context, uint64_t boot_id, ClusterKey ke
       transport_(make_transport(context.config, boot_id, std::move(key), loop_, *this)),
       capture_(loop_, context.config.pnn),
       spin_(loop_, context.config.spin),
+      ids_(static_cast<uint32_t>(boot_id >> 32)),  // not those that the last router gave away
       daemons_(loop_, *this, context.config.pnn, boot_id),
       classic_(loop_, ids_, *this, daemons_),
-      native_(loop_, ids_, *this, daemons_, context.config.pnn, context.config.node_page_path()),
+      native_(loop_, ids_, *this, daemons_, classic_.noted(), context.config.pnn,
+              context.config.node_page_path()),
       setup_(loop_, native_, daemons_, [this] { return router_->open_generation(); }),
       publisher_(loop_, *context.counters, [this] { publish(); }),
       peers_(node_list(context.config.nodes)),
@@ -81,6 +85,7 @@ RouterShell::RouterShell(DaemonContext& context, uint64_t boot_id, ClusterKey ke
 RouterShell::~RouterShell() {
   loop_.cancel(tick_timer_);
   loop_.cancel(links_held_);
+  loop_.cancel(leaving_);
 }
 
 Result<std::unique_ptr<RouterShell>> RouterShell::create(DaemonContext& context, uint64_t boot_id) {
@@ -111,6 +116,7 @@ Result<void> RouterShell::start() {
     log_warning("sockets opened by the service manager are of no use here: " + others +
                 " (let the paths in its socket units and in [ipc] be the same)");
   loop_.add_flush_hook([this] { end_of_turn(); });
+  loop_.on_terminate([this] { leave(); });
   publish();
   context_.service->ready();
   return {};
@@ -124,6 +130,7 @@ void RouterShell::await_clients() {
   transport_->hold();
   router_->await_clients(loop_.now() + kClientsAwaited);
   links_held_ = loop_.at(loop_.now() + kClientsAwaited, [this] { release_links(); });
+  hold_senders_back();
 }
 
 void RouterShell::release_links() {
@@ -135,8 +142,18 @@ void RouterShell::release_links() {
 }
 
 void RouterShell::on_kept(SetupMessage& message) {
-  classic_.on_kept(message);
+  if (message.kind == SetupKind::kKeptClient && !message.channels.empty()) {
+    native_.restore(message, classic_.last_note(message));
+  } else {
+    classic_.on_kept(message);
+  }
   if (message.kind == SetupKind::kKeptEnd) release_links();
+}
+
+// Clients in the middle of a packet would end with this router. A second request ends it at once.
+void RouterShell::leave() {
+  if (leaving_ != 0) return loop_.stop();
+  leaving_ = loop_.at(loop_.now() + kLeavingMax, [this] { loop_.stop(); });
 }
 
 std::string RouterShell::reload() {
@@ -148,6 +165,7 @@ void RouterShell::end_of_turn() {
   // Links first: one that breaks while it is written may leave answers for clients.
   transport_->flush();
   classic_.flush();
+  if (leaving_ != 0 && classic_.noted().all_clean()) loop_.stop();
   hold_senders_back();
   look_for_room();
   set_tick_timer();
@@ -157,10 +175,12 @@ void RouterShell::end_of_turn() {
                          c.node_packets_out + c.bad_packets + t.keepalives_in + t.keepalives_out + t.refused);
 }
 
-// Local senders wait while a link is congested: their packets stay in their rings and sockets.
+// Local senders wait while a link is congested, or clients of the last router are on their way back: their packets stay in their rings and sockets.
 void RouterShell::hold_senders_back() {
   const size_t queued = transport_->queued_bytes();
-  const bool hold = held_back_ ? queued > kLinkQueueHighWaterBytes / 2 : queued > kLinkQueueHighWaterBytes;
+  // Nor does a message find out that somebody is not back yet.
+  const bool hold = links_held_ != 0 ||
+                    (held_back_ ? queued > kLinkQueueHighWaterBytes / 2 : queued > kLinkQueueHighWaterBytes);
   if (hold == held_back_) return;
   held_back_ = hold;
   classic_.pause(hold);

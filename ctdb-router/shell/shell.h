@@ -41,6 +41,7 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   Result<void> start();
   void await_clients();
   void release_links();
+  void leave();
   void end_of_turn();
   void hold_senders_back();
   size_t queued_bytes(uint32_t client) {
@@ -124,6 +125,7 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   NodeList peers_;            // nodes there are to be links to
   std::vector<bool> linked_;  // by pnn; never fewer than there are peers
   bool quiet_ = false;
+  EventLoop::TimerId leaving_ = 0;     // told to end, and does so then at the latest
   EventLoop::TimerId links_held_ = 0;  // until then, or until the last router's clients are here
   bool held_back_ = false;
   std::vector<uint32_t> crowded_;  // clients whose traverses the store rests from

@@ -225,13 +225,14 @@ void Migration::client_gone(uint32_t endpoint) {
   });
 }
 
-void Migration::all_clients_gone() {
-  in_flight_.clear();
+void Migration::all_clients_gone(const Endpoints& but) {
+  std::erase_if(in_flight_, [&](const auto& entry) { return !but.contains(entry.first); });
   ctx_.waiting.for_each_used([&](Waiting& item) {
-    if (item.is_clients() && item.endpoint != kStoresOwn) item.gone = true;
+    if (item.is_clients() && item.endpoint != kStoresOwn && !but.contains(item.endpoint)) item.gone = true;
   });
   ctx_.activities.for_each_used([&](Activity& activity) {
-    if (activity.holder != 0 && activity.holder != kStoresOwn) let_go(activity);
+    const uint32_t holder = activity.holder;
+    if (holder != 0 && holder != kStoresOwn && !but.contains(holder)) let_go(activity);
   });
 }
 

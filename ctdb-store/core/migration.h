@@ -19,6 +19,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "ctdb-store/core/endpoints.h"
 #include "ctdb-store/core/record_walk.h"
 #include "ctdb-store/core/store_context.h"
 #include "libctdbipc/wire/own_messages.h"
@@ -68,7 +69,7 @@ class Migration : public ChainLocks::User {
 
   // ---- other events ----
   void client_gone(uint32_t endpoint);
-  void all_clients_gone();
+  void all_clients_gone(const Endpoints& but);
   // The generation is over: local calls wait for the next one, everything else is dropped (others ask again).
   void close();
   // The next one is open.

@@ -7,6 +7,7 @@
 #include <deque>
 #include <utility>
 
+#include "ctdb-store/core/endpoints.h"
 #include "libctdbipc/base/bytes.h"
 
 namespace ctdb {
@@ -30,6 +31,13 @@ class ParkedCalls {
   std::deque<Parked> take_all() {
     bytes_ = 0;
     return std::exchange(calls_, {});
+  }
+  void keep_only(const Endpoints& some) {
+    std::erase_if(calls_, [&](const Parked& call) {
+      if (some.contains(call.endpoint)) return false;
+      bytes_ -= call.packet.size();
+      return true;
+    });
   }
   void forget(uint32_t endpoint) {
     std::erase_if(calls_, [&](const Parked& call) {

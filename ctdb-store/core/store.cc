@@ -53,7 +53,7 @@ class Store::Impl {
   }
 
   void on_router_up() { recovery_.send_hello(); }
-  void on_router_down();
+  void on_router_down(const Endpoints& staying);
   void on_router_packet(uint32_t endpoint, MutableBytes packet, TimeNs now);
   void on_client_packet(uint32_t endpoint, ByteView packet, TimeNs now);
   void on_client_gone(uint32_t endpoint, TimeNs now, uint32_t changing_db = 0);
@@ -104,7 +104,7 @@ class Store::Impl {
   ParkedPackets parked_;
   ParkedCalls parked_calls_;
   TimeNs call_for_recovery_at_ = kNever, may_call_from_ = 0;
-  uint64_t router_lives_ = 0;  // endpoints are of one of them
+  RouterLives lives_;
 };
 
 // Nobody may go on with what these say; but of what this node owned perhaps nobody else knows that it was there.
@@ -151,15 +151,15 @@ void Store::Impl::take_up_persistent() {
   commits_->take_up(damaged);
 }
 
-// Clients came through the router; its next life counts them anew.
-void Store::Impl::on_router_down() {
-  ++router_lives_;
-  migration_.all_clients_gone();
+// Clients came through the router; its next life counts them anew. Of those that stay the calls do, too.
+void Store::Impl::on_router_down(const Endpoints& staying) {
+  lives_.next(staying);
+  migration_.all_clients_gone(staying);
   traverse_.all_clients_gone();
   controls_.all_clients_gone();
   rewrites_.all_clients_gone();
   if (commits_ != nullptr) commits_->all_clients_gone();
-  parked_calls_.take_all();
+  parked_calls_.keep_only(staying);
   suspended(recovery_.stopped());
 }
 
@@ -250,10 +250,10 @@ void Store::Impl::commit_under_hold(uint32_t endpoint, bool via_router, uint32_t
   };
   const uint64_t hold = migration_.begin_commit(endpoint, call);
   if (hold == 0) return answer(kCommitConflict, "the lock of the transaction is lost");
-  const auto done = [this, answer, hold, life = router_lives_, db_id = call.db_id, key = to_bytes(call.key)](
-                        int32_t status, const std::string& error) {
+  const auto done = [this, answer, hold, endpoint, life = lives_.number(), db_id = call.db_id,
+                     key = to_bytes(call.key)](int32_t status, const std::string& error) {
     migration_.end_commit(db_id, key, hold);
-    if (life == router_lives_) answer(status, error);
+    if (lives_.goes_on(life, endpoint)) answer(status, error);
   };
   if (commits_ == nullptr) return done(-1, "this node has no disk for transactions");
   commits_->submit_locked(CommitKind::kRecords, call.data, done, now);
@@ -524,8 +524,8 @@ Store::~Store() = default;
 void Store::on_router_up(TimeNs) {
   impl_->on_router_up();
 }
-void Store::on_router_down(TimeNs) {
-  impl_->on_router_down();
+void Store::on_router_down(TimeNs, const Endpoints& staying) {
+  impl_->on_router_down(staying);
 }
 void Store::on_router_packet(uint32_t endpoint, MutableBytes packet, TimeNs now) {
   impl_->on_router_packet(endpoint, packet, now);

@@ -27,6 +27,7 @@
 
 #include "ctdb-store/backend/record_file.h"
 #include "ctdb-store/core/commits/commit_disk.h"
+#include "ctdb-store/core/endpoints.h"
 #include "ctdb-store/core/store_counts.h"
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/base/database_rules.h"
@@ -143,7 +144,8 @@ class Store {
   void on_router_up(TimeNs now);
   // It is gone: nobody can tell this store any more whether it may serve, so it takes its records away from
   // clients.
-  void on_router_down(TimeNs now);
+  // `staying`: native clients that the next router goes on with; all others are gone.
+  void on_router_down(TimeNs now, const Endpoints& staying = {});
   // endpoint != 0: from that local client; 0: from a peer's store, from recoveryd or from the router itself.
   void on_router_packet(uint32_t endpoint, MutableBytes packet, TimeNs now);
   // From a native client's own channel; only REQ_CALL is accepted.

@@ -186,6 +186,8 @@ struct ctdb_client {
   std::unordered_map<uint64_t, Handler> handlers;
   ctdb_undelivered_fn undelivered = nullptr;
   void* undelivered_data = nullptr;
+  ctdb_restart_fn restarted = nullptr;
+  void* restarted_data = nullptr;
   std::vector<std::unique_ptr<ctdb_db>> databases;
   ctdb_db* locks = nullptr;  // the database whose records are locks of transactions, once one was wanted
   ctdb_stats stats{};
@@ -222,12 +224,19 @@ struct ctdb_client {
   void receive_message(ByteView packet);
   void receive_failure(const ctdb::Header& header, ByteView packet);
   bool check_faults();
+  // ---- restart.cc: another router has taken over ----
+  void router_replaced();
+  void repeat_control(Request& request);
+  void register_anew();
+  void send_registration(ctdb::Control opcode, uint64_t srvid);
+  bool tell_of_restart();
 
   std::deque<uint32_t> ready_;
   std::deque<Bytes> inbox_;
   Bytes current_;      // packet whose callback is running
   uint32_t turn_ = 0;  // which channel is looked at first
   bool loss_told_ = false;
+  uint32_t restarts_untold_ = 0;
 };
 
 namespace ctdb {

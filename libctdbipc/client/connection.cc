@@ -97,6 +97,7 @@ int ctdb_client::restore(int timeout_ms) {
 void ctdb_client::lose(std::string why) {
   if (link.up()) link.disconnect(std::move(why));
   inbox_.clear();
+  restarts_untold_ = 0;
   requests.for_each([this](Request& request) {
     const int error = request.may_be_done() ? CTDB_ERR_UNKNOWN : CTDB_ERR_DISCONNECTED;
     if (request.state == Request::State::kSent && request.sync) {
@@ -117,6 +118,10 @@ int ctdb_connect(const char* setup_socket, int timeout_ms, ctdb_client** client)
     if (client == nullptr || timeout_ms < -1) return CTDB_ERR_INVALID;
     auto made = std::make_unique<ctdb_client>();
     made->path = socket_path(setup_socket);
+    made->link.on_control = [client = made.get()](uint32_t id, uint64_t position) {
+      ctdb::Request* request = client->requests.find(id);
+      if (request != nullptr && request->peer == ctdb::Peer::kRouter) request->sent_at = position;
+    };
     int error = 0;
     if (ctdb::Result<void> claimed = made->guard.claim(); !claimed) error = made->fail(claimed.error());
     if (ctdb::Result<void> ready = made->link.prepare(); error == 0 && !ready)

@@ -26,8 +26,10 @@ int ctdb_client::send_control(Request* request, uint32_t node, uint32_t opcode, 
   header.destnode = node;
   header.srcnode = link.pnn();
   header.reqid = request == nullptr ? 0 : request->id;
-  ctdb::build(out, header, ctdb::ReqControl{opcode, srvid, 0, flags, data});
-  const int error = send_packet(Peer::kRouter, out);
+  Bytes& packet = request == nullptr ? out : request->packet;
+  ctdb::build(packet, header, ctdb::ReqControl{opcode, srvid, 0, flags, data});
+  if (request != nullptr) request->sent_at = link.router_position();
+  const int error = send_packet(Peer::kRouter, packet);
   if (error == 0) ++stats.controls;
   return error;
 }

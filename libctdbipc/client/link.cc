@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "libctdbipc/runtime/setup_socket.h"
+#include "libctdbipc/wire/packet.h"
 
 namespace ctdb {
 namespace {
@@ -100,23 +101,37 @@ PushResult Link::send(Peer peer, ByteView packet) {
   const PushResult pushed = queue.packets.empty() ? to->push({}, packet) : PushResult::kFull;
   if (pushed != PushResult::kFull) return pushed;
   if (queue.bytes != 0 && queue.bytes + packet.size() > kQueueBytesMax) return PushResult::kFull;
-  enqueue(queue, packet);
+  enqueue(peer, packet);
   return PushResult::kOk;  // flush() and arm() see to the rest
 }
 
-void Link::enqueue(Queue& queue, ByteView packet) {
-  queue.packets.emplace_back(packet.begin(), packet.end());
-  queue.bytes += packet.size();
+uint64_t Link::router_position() const {
+  const Channel* router = channel(Peer::kRouter);
+  return router == nullptr ? kNotYet : router->write_position();
 }
 
-void Link::resend(ByteView packet) {
-  if (send(Peer::kStore, packet) == PushResult::kFull)
-    enqueue(queues_[static_cast<size_t>(Peer::kStore)], packet);
+void Link::tell_of_control(size_t index, ByteView packet, uint64_t position) const {
+  const Header header = read_header(packet);
+  const bool control = header.operation == static_cast<uint32_t>(Operation::REQ_CONTROL);
+  if (index == static_cast<size_t>(Peer::kRouter) && control && on_control)
+    on_control(header.reqid, position);
+}
+
+void Link::enqueue(Peer peer, ByteView packet) {
+  Queue& queue = queues_[static_cast<size_t>(peer)];
+  queue.packets.emplace_back(packet.begin(), packet.end());
+  queue.bytes += packet.size();
+  tell_of_control(static_cast<size_t>(peer), packet, kNotYet);
+}
+
+void Link::resend(Peer peer, ByteView packet) {
+  if (send(peer, packet) == PushResult::kFull) enqueue(peer, packet);
 }
 
 void Link::empty_queue(size_t index) {
   Queue& queue = queues_[index];
   while (!queue.packets.empty()) {
+    const uint64_t position = channels_[index]->write_position();
     PushResult pushed = channels_[index]->push({}, queue.packets.front());
     if (pushed == PushResult::kFull) {
       channels_[index]->want_space();
@@ -124,6 +139,8 @@ void Link::empty_queue(size_t index) {
       pushed = channels_[index]->push({}, queue.packets.front());
     }
     if (pushed == PushResult::kFull || pushed == PushResult::kDead) return;
+    // Earlier than it is when the rest of a large packet came in between: then it may be taken for read.
+    tell_of_control(index, queue.packets.front(), position);
     queue.bytes -= queue.packets.front().size();
     queue.packets.pop_front();
   }
@@ -187,6 +204,10 @@ Link::News Link::setup_news() {
   if (message.kind == SetupKind::kRefused) {
     disconnect("cut off by the router: " + message.text);
     return News::kLost;
+  }
+  if (message.kind == SetupKind::kRouterReplaced) {
+    replaced_ = {uint64_t{message.pid} << 32 | message.uid, message.gid == 1};
+    return News::kRouterReplaced;
   }
   if (message.kind != SetupKind::kChannelReplaced || message.channels.size() != 1) {
     disconnect("unexpected set-up message");

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,8 +58,13 @@ class Link {
   // kFull: the queue behind the ring is full too. Without a store a packet for it is not sent at all (kOk):
   // the requests table has it and resends it when there is one.
   PushResult send(Peer peer, ByteView packet);
-  // To a store that was restarted: what was accepted once is not refused now, however much it is.
-  void resend(ByteView packet);
+  // Where in the router's ring a packet will be that finds room there now. `on_control` tells of a control that does not (kNotYet), and of
+  // its place when it does.
+  static constexpr uint64_t kNotYet = ~uint64_t{0};
+  uint64_t router_position() const;
+  std::function<void(uint32_t reqid, uint64_t position)> on_control;
+  // To a daemon that was restarted: what was accepted once is not refused now, however much it is.
+  void resend(Peer peer, ByteView packet);
   // Moves queued packets into the rings and rings the bells that have to be rung.
   void flush();
   bool all_handed_over() const;
@@ -74,10 +80,15 @@ class Link {
   // Sleeps until a bell rings, the set-up connection has news, or the time is over (-1: never). True: look at
   // setup_news().
   bool sleep(int timeout_ms);
-  enum class News : uint8_t { kNone, kStoreReplaced, kLost };
-  // kStoreReplaced: pop what is left of the old store channel, then call adopt_store(). kLost: disconnect()
-  // was done.
+  enum class News : uint8_t { kNone, kStoreReplaced, kRouterReplaced, kLost };
+  // kStoreReplaced: pop what is left of the old store channel, then call adopt_store(). kRouterReplaced: pop what the
+  // dead router had written, see replaced() then. kLost: disconnect() was done.
   News setup_news();
+  struct Replaced {
+    uint64_t read = 0;  // the dead router has had the packets that begin before this position of its ring
+    bool registered = false;
+  };
+  const Replaced& replaced() const { return replaced_; }
   void adopt_store();
 
   // Makes the descriptor ready though no bell rang, and takes that back.
@@ -97,7 +108,8 @@ class Link {
   void drop_channel(size_t index);
   void note_thread();  // this one, until it has locked something
   void empty_queue(size_t index);
-  static void enqueue(Queue& queue, ByteView packet);
+  void enqueue(Peer peer, ByteView packet);
+  void tell_of_control(size_t index, ByteView packet, uint64_t position) const;
 
   UniqueFd epoll_;
   UniqueFd kick_;
@@ -105,6 +117,7 @@ class Link {
   std::array<std::unique_ptr<Channel>, kPeers> channels_;
   std::array<Queue, kPeers> queues_;
   std::unique_ptr<Channel> next_store_;
+  Replaced replaced_;
   uint32_t pnn_ = 0;
   std::unique_ptr<NodePage> page_;
   bool kicked_ = false;

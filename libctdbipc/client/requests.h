@@ -63,7 +63,8 @@ struct Request {
   uint32_t call = 0;          // function of a call
   uint64_t srvid = 0;         // of a registration
   Bytes key;                  // of a fetch-lock
-  Bytes packet;               // calls: as sent, for a store that was restarted. kReady: a value found locally
+  uint64_t sent_at = 0;       // of a control: Link::kNotYet, or where in the router's ring it begins
+  Bytes packet;               // as sent, for a daemon that was restarted. kReady: a value found locally
 };
 
 class RequestTable {

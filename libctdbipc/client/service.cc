@@ -35,7 +35,7 @@ void ctdb_client::resend_calls() {
   requests.for_each([this](Request& request) {
     if (request.state != Request::State::kSent || request.peer != Peer::kStore) return;
     if (!request.may_be_done()) {
-      link.resend(request.packet);
+      link.resend(Peer::kStore, request.packet);
       request.handed_over = true;
     } else if (request.sync) {
       request.step(*this, request, {CTDB_ERR_UNKNOWN, 0, {}, {}});
@@ -54,6 +54,10 @@ void ctdb_client::take_news() {
         return;
       case ctdb::Link::News::kLost:
         return lose("");
+      case ctdb::Link::News::kRouterReplaced:
+        while (const std::optional<ByteView> packet = link.pop(Peer::kRouter)) receive_waiting(*packet);
+        if (link.up()) router_replaced();
+        continue;
       case ctdb::Link::News::kStoreReplaced:
         // Answers the old store had committed are valid.
         while (const std::optional<ByteView> packet = link.pop(Peer::kStore)) receive_waiting(*packet);
@@ -108,6 +112,7 @@ bool ctdb_client::handle_one() {
     receive(current_);
     return true;
   }
+  if (tell_of_restart()) return true;
   if (!link.up()) return false;
   const Peer first = ++turn_ % 2 == 0 ? Peer::kRouter : Peer::kStore;
   const Peer second = first == Peer::kRouter ? Peer::kStore : Peer::kRouter;
@@ -154,7 +159,7 @@ int ctdb_client::service_waiting(int timeout_ms) {
 }
 
 void ctdb_client::settle() {
-  bool left = !ready_.empty() || !inbox_.empty() || (!link.up() && !loss_told_);
+  bool left = !ready_.empty() || !inbox_.empty() || restarts_untold_ > 0 || (!link.up() && !loss_told_);
   if (link.up()) {
     link.flush();
     for (const Peer peer : {Peer::kRouter, Peer::kStore}) left = !link.arm(peer) || left;

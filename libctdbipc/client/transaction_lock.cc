@@ -87,7 +87,7 @@ void unlock_transactions(ctdb_db& db) {
   header.srcnode = client.link.pnn();
   build(packet, header, ReqCall{0, client.locks->id, CTDB_FUNC_RELEASE, 0, transaction_lock_key(db.id), {}});
   // A ring that is full, or has no store at its end: the message is one of the few that must get there.
-  client.link.resend(packet);
+  client.link.resend(Peer::kStore, packet);
   client.link.flush();
 }
 

@@ -58,7 +58,10 @@
  * Fairness.  A program that works on records of its own node in a tight loop gives way to others (sched_yield()) once in 256
  *            local hits; otherwise a local hit makes no system call.
  * Restarts.  A restarted ctdb-store is not noticed but as a delay: unanswered calls are put to it again (functions on records
- *            are not: CTDB_ERR_UNKNOWN). A lost ctdb-router ends the connection: see ctdb_reconnect().
+ *            are not: CTDB_ERR_UNKNOWN). So is a restarted ctdb-router, if it is back within ten seconds: calls and records are not touched,
+ *            registrations stay, controls that change nothing are put again; of others that it has had and not answered nobody knows:
+ *            CTDB_ERR_UNKNOWN. Messages may be lost: ctdb_on_restart() tells. The connection ends (CTDB_ERR_DISCONNECTED) when no
+ *            router comes back, or when router and store are lost at once: see ctdb_reconnect().
  */
 #ifndef CTDB_H_
 #define CTDB_H_
@@ -173,16 +176,17 @@ CTDB_API int ctdb_set_spin(ctdb_client* client, int mode);
 
 /* What a client did since ctdb_connect(). */
 typedef struct ctdb_stats {
-  uint64_t local_hits;   /* fetch-locks and reads answered from the local file alone */
-  uint64_t calls;        /* calls put to the store, repetitions for a restarted store not counted */
-  uint64_t controls;     /* controls sent */
-  uint64_t messages_in;  /* messages handed to handlers */
-  uint64_t messages_out; /* messages sent */
-  uint64_t stale;        /* answers nobody waited for any more */
-  uint64_t malformed;    /* packets of daemons that broke the format */
-  uint64_t sleeps;       /* times a blocking call went to sleep */
-  uint64_t undelivered;  /* reports of messages that were not delivered */
-  uint64_t too_big;      /* values refused by this library: larger than their database allows */
+  uint64_t local_hits;      /* fetch-locks and reads answered from the local file alone */
+  uint64_t calls;           /* calls put to the store, repetitions for a restarted store not counted */
+  uint64_t controls;        /* controls sent */
+  uint64_t messages_in;     /* messages handed to handlers */
+  uint64_t messages_out;    /* messages sent */
+  uint64_t stale;           /* answers nobody waited for any more */
+  uint64_t malformed;       /* packets of daemons that broke the format */
+  uint64_t sleeps;          /* times a blocking call went to sleep */
+  uint64_t undelivered;     /* reports of messages that were not delivered */
+  uint64_t too_big;         /* values refused by this library: larger than their database allows */
+  uint64_t router_restarts; /* times another ctdb-router has taken over, see ctdb_on_restart() */
 } ctdb_stats;
 /* Fills the first `bytes` bytes of *stats (sizeof *stats as the caller knows it), zeros what the library does not know. */
 CTDB_API int ctdb_get_stats(const ctdb_client* client, ctdb_stats* stats, size_t bytes);
@@ -539,6 +543,13 @@ typedef void (*ctdb_undelivered_fn)(ctdb_client* client, const ctdb_undelivered*
  * router that died. A program that must know that a message was worked on asks for an answer by message.
  * The handler stays over ctdb_reconnect(). Errors: none but the common ones. */
 CTDB_API int ctdb_on_undelivered(ctdb_client* client, ctdb_undelivered_fn handler, void* private_data);
+
+/* Another ctdb-router has taken over from one that was killed or restarted. The connection goes on; messages of this client, or
+ * to it, that were on their way at that moment may be lost without another word, also answers that others send as messages (as of a
+ * traverse). */
+typedef void (*ctdb_restart_fn)(ctdb_client* client, void* private_data);
+/* `handler` is called once each time; NULL ends that. ctdb_stats counts them, too. */
+CTDB_API int ctdb_on_restart(ctdb_client* client, ctdb_restart_fn handler, void* private_data);
 
 /* ---- Controls -------------------------------------------------------------------------------------------------- */
 

@@ -43,7 +43,10 @@ Result<void> RouterLink::try_connect() {
   SetupMessage request;
   request.kind = SetupKind::kRequest;
   request.role = role_;
-  if (role_ == DaemonRole::kStore) request.generation = kKeepsClients;
+  if (role_ == DaemonRole::kStore) {
+    request.generation = kKeepsClients;
+    request.endpoint = kKeepsChannels;
+  }
   if (Result<void> sent = send_setup(socket->get(), request); !sent)
     return fail(std::move(sent.error()).in(path_));
   Result<void> watched = loop_.watch(socket->get(), EPOLLIN, [this](uint32_t) { on_readable(); });

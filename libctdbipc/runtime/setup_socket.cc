@@ -63,7 +63,8 @@ Result<SetupMessage> decode(ByteView bytes, std::vector<UniqueFd> fds) {
   m.gid = r.u32();
   const uint32_t channels = r.u32();
   m.text = std::string(as_text(r.counted_bytes()));
-  if (!r.done() || magic != kSetupMagic || kind < 1 || kind > static_cast<uint32_t>(SetupKind::kKeptEnd) ||
+  if (!r.done() || magic != kSetupMagic || kind < 1 ||
+      kind > static_cast<uint32_t>(SetupKind::kRouterReplaced) ||
       role > static_cast<uint32_t>(DaemonRole::kRecoveryd)) {
     return fail(ErrorCode::kInvalid, "set-up message is malformed");
   }
@@ -236,6 +237,7 @@ Result<SetupConnection> connect_setup(const std::string& path, DaemonRole role, 
   SetupMessage request;
   request.kind = SetupKind::kRequest;
   request.role = role;
+  if (role == DaemonRole::kClient) request.endpoint = kKeepsChannels;
   if (Result<void> sent = send_setup(socket.get(), request); !sent)
     return fail(std::move(sent.error()).in(path));
   Result<SetupMessage> reply = wait_for_reply(socket.get(), deadline);

@@ -51,12 +51,20 @@ enum class SetupKind : uint32_t {
   // the next one: this was kept.
   kClientNotes = 15,  // `descriptor`: the notes; before the first client
   kKeptClient =
-      16,  // `descriptor`: the connection of client `endpoint`, whose note is number `generation`. Until kClientDetached.
+      16,  // `descriptor`: the connection of client `endpoint`, whose note is number `generation`. Until kClientDetached. Of a native
+           // client its set-up connection, with one channel: the router's end.
   kKeptEnd = 17,  // store -> router: that was all, if there was anything
+  // router -> client: it has taken over the client's channel from a dead router. What that had written is in the ring by now.
+  // It has read all frames that begin before the position of which `pid` is the high half and `uid` the low one. `gid` 1: what the client
+  // had registered still is.
+  kRouterReplaced = 18,
 };
 
 // In kRequest of a store (generation) and the router's kReply (endpoint; `pid` is then a number of its own life): this program knows kClientNotes and kKeptClient.
 inline constexpr uint32_t kKeepsClients = 1;
+// In kRequest of a store or client (endpoint) and the router's kReply to a store (uid): this program knows that a channel may outlive its
+// router.
+inline constexpr uint32_t kKeepsChannels = 1;
 
 struct SetupMessage {
   SetupKind kind = SetupKind::kRequest;

@@ -7,7 +7,7 @@ import tempfile
 import threading
 import unittest
 
-from support import HEADER, Increments, RawClient, packet, run_tool, start_cluster, wait_until
+from support import HEADER, Increments, RawClient, control, packet, run_tool, start_cluster, wait_until
 
 PING, REGISTER_SRVID, DUMP_MEMORY, GET_PNN, CHECK_PID_SRVID = 3, 23, 29, 35, 151
 SRVID = 0x5000000000000001
@@ -85,6 +85,20 @@ class RouterRestartTest(Increments, unittest.TestCase):
                 sender.send(packet(MESSAGE, struct.pack("<QI", SRVID + at, 4) + b"here", destnode=0))
                 self.assertEqual(self.receive_message(client, SRVID + at), b"here")
         self.cluster.wait_healthy()
+
+    def test_who_has_sent_half_a_packet_is_waited_for(self):
+        client = self.client()
+        self.assertEqual(client.ask(GET_PNN)[0], 0)
+        self.let_it_finish()
+        whole = control(GET_PNN)
+        client.socket.sendall(whole[:20])
+        self.let_it_finish()  # it has been read
+        self.router.end(signal.SIGTERM)
+        client.socket.sendall(whole[20:])
+        self.router.wait_ended()
+        self.router.start()
+        self.assertIsNotNone(client.receive())
+        self.assertEqual(client.ask(GET_PNN)[0], 0)
 
     def test_other_nodes_never_hear_that_they_are_dead(self):
         """Those take what a dead client had."""

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Messages, controls, and what happens between blocking calls, callbacks and the event loop.
+#include "libctdbipc/runtime/setup_socket.h"
 #include "libctdbipc/wire/own_messages.h"
 #include "tests/unit/client/client_test.h"
 
@@ -350,6 +351,71 @@ TEST_F(MessageTest, SpinningCallsWorkToo) {
   }
   EXPECT_EQ(ctdb_service(client, 0), 0);
   EXPECT_FALSE(fd_ready());
+}
+
+// ---- another router ----
+
+// Keeps the first control of each kind to itself, as a router that dies with it; 'r': another one is there, which knows no registrations.
+bool swallow_first(FakeDaemons& daemons, Peer, ByteView packet) {
+  const std::optional<ReqControl> control = parse_req_control(packet);
+  if (!control || control->opcode == static_cast<uint32_t>(Control::REGISTER_SRVID)) return false;
+  for (const Bytes& held : daemons.held) {
+    if (parse_req_control(held)->opcode == control->opcode) return false;
+  }
+  daemons.held.push_back(to_bytes(packet));
+  return true;
+}
+void replace_router(FakeDaemons& daemons, char) {
+  FakeDaemons::Client& client = daemons.client();
+  client.srvids.clear();
+  SetupMessage replaced;
+  replaced.kind = SetupKind::kRouterReplaced;
+  replaced.uid = static_cast<uint32_t>(client.channels[0]->read_position());
+  daemons.check(send_setup(client.socket.get(), replaced).has_value());
+}
+void count_restart(ctdb_client*, void* count) {
+  ++*static_cast<int*>(count);
+}
+void take_error(ctdb_client*, const ctdb_reply* reply, void* error) {
+  *static_cast<int*>(error) = reply->error;
+}
+
+TEST_F(MessageTest, AnotherRouterGetsAgainWhatChangesNothing) {
+  start(swallow_first, replace_router);
+  int restarts = 0;
+  Inbox inbox;
+  ASSERT_EQ(ctdb_on_restart(client, count_restart, &restarts), 0);
+  ASSERT_EQ(ctdb_register(client, 1, take, &inbox, kPatience), 0);
+  int asked = 1;
+  int changed = 1;
+  const auto number = [](Control control) { return static_cast<uint32_t>(control); };
+  const ctdb_control_request ask{CTDB_PNN_CURRENT, number(Control::PING), 0, 0, {nullptr, 0}};
+  const ctdb_control_request change{CTDB_PNN_CURRENT, number(Control::SET_DEBUG), 0, 0, {nullptr, 0}};
+  ASSERT_EQ(ctdb_control_send(client, &ask, take_error, &asked, nullptr), 0);
+  ASSERT_EQ(ctdb_control_send(client, &change, take_error, &changed, nullptr), 0);
+  ASSERT_TRUE(eventually([this] { return node->seen().held_back == 2; }));
+  node->command('r');
+  ASSERT_TRUE(loop_until([&] { return asked != 1 && changed != 1 && restarts == 1; }));
+  EXPECT_EQ(asked, 0);
+  EXPECT_EQ(changed, CTDB_ERR_UNKNOWN);
+  EXPECT_EQ(stats().router_restarts, 1u);
+  // What was registered is so again.
+  ASSERT_EQ(ctdb_send_message(client, kPnn, 1, blob_of("here")), 0);
+  ASSERT_TRUE(loop_until([&] { return inbox.text == "here "; }));
+  EXPECT_EQ(node->seen().wrong, 0u);
+}
+
+TEST_F(MessageTest, ABlockingCallIsNotEndedByAnotherRouter) {
+  start([](FakeDaemons& daemons, Peer peer, ByteView packet) {
+    if (!swallow_first(daemons, peer, packet)) return false;
+    replace_router(daemons, 'r');
+    return true;
+  });
+  int restarts = 0;
+  ASSERT_EQ(ctdb_on_restart(client, count_restart, &restarts), 0);
+  EXPECT_EQ(ctdb_ping(client, CTDB_PNN_CURRENT, kPatience), 0);
+  EXPECT_EQ(restarts, 0) << "callbacks run in ctdb_service() only";
+  ASSERT_TRUE(loop_until([&] { return restarts == 1; }));
 }
 
 }  // namespace

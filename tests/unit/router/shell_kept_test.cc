@@ -5,6 +5,7 @@
 
 #include "ctdb-router/core/services.h"
 #include "libctdbipc/ring/client_notes.h"
+#include "libctdbipc/ring/segment.h"
 #include "tests/unit/router/shell_fixture.h"
 
 namespace ctdb::test {
@@ -18,8 +19,8 @@ Bytes call(uint32_t reqid) {
 
 class ShellKept : public ShellTest {
  protected:
-  void start_store() {
-    store_.emplace(ChannelPeer::keeping_store(context.config.setup_socket_path));
+  void start_store(bool channels_too = false) {
+    store_.emplace(ChannelPeer::keeping_store(context.config.setup_socket_path, channels_too));
     const std::optional<SetupMessage> memory = store_->receive_message();
     ASSERT_TRUE(memory);
     ASSERT_EQ(memory->kind, SetupKind::kClientNotes);
@@ -202,6 +203,118 @@ TEST_F(ShellKept, NonsenseInANoteHurtsNobody) {
   EXPECT_EQ(ask(client, control(Control::PING)), 1);
   give({SetupKind::kKeptClient, 78, 0xFFFFFFFF, UniqueFd(open("/dev/null", O_RDONLY))});
   EXPECT_EQ(ask(client, control(Control::PING)), 1);
+}
+
+// ---- native clients ----
+
+class ShellKeptNative : public ShellKept {
+ protected:
+  ShellKeptNative() { start_store(true); }
+  std::optional<SetupMessage> next(SetupKind kind) {
+    while (true) {
+      std::optional<SetupMessage> message = store_->receive_message();
+      if (!message || message->kind == kind) return message;
+    }
+  }
+  // As a store that has kept a client for the last router; the test has the client's ends of both.
+  void give_native(const Bytes& registered) {
+    UniqueFd memory = std::move(*ClientNotes::create());
+    const std::unique_ptr<ClientNotes> last = std::move(*ClientNotes::map(memory.get()));
+    ClientNote* note = last->take(kId);
+    std::copy(registered.begin(), registered.end(), note->registrations.begin());
+    note->registration_bytes = static_cast<uint32_t>(registered.size());
+    ClientNotes::mark(*note, NoteState::kClean);
+    ChannelPair pair = std::move(*create_channel(kClientRingBytes));
+    channel_ = ChannelPeer::open(std::move(pair.client), ChannelSide::kClient);
+    segment_.emplace(std::move(*Segment::map(pair.server.segment.get())));
+    int fds[2];
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+    setup_.reset(fds[0]);
+    give({SetupKind::kClientNotes, 0, 0, std::move(memory)});
+    message_.kind = SetupKind::kKeptClient;
+    message_.endpoint = kId;
+    message_.generation = last->index_of(*note);
+    message_.descriptor.reset(fds[1]);
+    message_.channels.push_back(std::move(pair.server));
+  }
+  void hand_it_over() {
+    ASSERT_TRUE(send_setup(store_->setup.get(), message_));
+    message_ = {};
+  }
+  std::optional<SetupMessage> told() {
+    pollfd waiting{setup_.get(), POLLIN, 0};
+    EXPECT_EQ(poll(&waiting, 1, kPatienceMs), 1);
+    Result<std::optional<SetupMessage>> message = receive_setup(setup_.get());
+    return message ? std::move(*message) : std::nullopt;
+  }
+
+  static constexpr uint32_t kId = 77;
+  std::unique_ptr<Channel> channel_;
+  std::optional<Segment> segment_;
+  UniqueFd setup_;
+  SetupMessage message_;
+};
+
+TEST_F(ShellKeptNative, TheStoreGetsTheRoutersEndAndANote) {
+  ChannelPeer client = daemon(DaemonRole::kClient);
+  client.send(control(Control::REGISTER_SRVID, {}, 5));
+  EXPECT_TRUE(client.receive());
+  const std::optional<SetupMessage> kept = next(SetupKind::kKeptClient);
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(kept->channels.size(), 1u);
+  const ClientNote* note = notes_->find(kept->generation, kept->endpoint);
+  ASSERT_NE(note, nullptr);
+  EXPECT_TRUE(eventually([&] { return note->state == NoteState::kClean && !note->registered().empty(); }));
+  Services services;
+  services.add_client(1, 0);
+  services.restore(1, note->registered());
+  EXPECT_EQ(services.listeners(5), std::vector<uint32_t>{1});
+}
+
+TEST_F(ShellKeptNative, OneOfTheLastRouterGoesOnHere) {
+  Services services;
+  services.add_client(1, 0);
+  services.add(1, 5);
+  give_native(services.registrations(1));
+  ASSERT_EQ(channel_->push({}, control(Control::PING)), PushResult::kOk);
+  hand_it_over();
+  const std::optional<SetupMessage> replaced = told();
+  ASSERT_TRUE(replaced);
+  EXPECT_EQ(replaced->kind, SetupKind::kRouterReplaced);
+  EXPECT_EQ(replaced->gid, 1u) << "what it had registered";
+  const std::optional<Channel::Frame> pong = ChannelPeer::receive(*channel_);
+  ASSERT_TRUE(pong);
+  EXPECT_EQ(status_of(to_bytes(pong->packet)), 1) << "clients";
+  PacketSocket other = classic();
+  other.send(message(5, 0));
+  const std::optional<Channel::Frame> got = ChannelPeer::receive(*channel_);
+  ASSERT_TRUE(got);
+  EXPECT_EQ(parse_req_message(got->packet)->srvid, 5u);
+  const std::optional<SetupMessage> again = next(SetupKind::kKeptClient);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->endpoint, kId) << "the store knows it by that";
+}
+
+TEST_F(ShellKeptNative, WithoutAWholeNoteItIsToRegisterAnew) {
+  give_native({});
+  message_.generation = 4711;
+  hand_it_over();
+  const std::optional<SetupMessage> replaced = told();
+  ASSERT_TRUE(replaced);
+  EXPECT_EQ(replaced->kind, SetupKind::kRouterReplaced);
+  EXPECT_EQ(replaced->gid, 0u);
+}
+
+TEST_F(ShellKeptNative, NonsenseInItsRingEndsItAlone) {
+  give_native({});
+  segment_->control(1)->tail = 12345;
+  segment_->control(0)->head = uint64_t{1} << 60;
+  hand_it_over();
+  const std::optional<SetupMessage> detached = next(SetupKind::kClientDetached);
+  ASSERT_TRUE(detached);
+  EXPECT_EQ(detached->endpoint, kId);
+  PacketSocket other = classic();
+  EXPECT_EQ(ask(other, control(Control::PING)), 1);
 }
 
 }  // namespace

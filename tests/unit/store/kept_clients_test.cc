@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include "libctdbipc/ring/channel.h"
 #include "libctdbipc/wire/packet.h"
 #include "tests/unit/runtime/loop_fixture.h"
 
@@ -20,19 +21,22 @@ class KeptClientsTest : public LoopTest {
  protected:
   KeptClientsTest()
       : adopted_(*loop_, {[](uint32_t, MutableBytes) {}, [](FrameInfo, ByteView) {}, [] { return true; }}),
-        kept_(*loop_, [this](const SetupMessage& message) {
-          if (!router_reads_) return false;
-          SetupMessage copy;
-          copy.kind = message.kind;
-          copy.endpoint = message.endpoint;
-          copy.generation = message.generation;
-          copy.descriptor.reset(fcntl(message.descriptor.get(), F_DUPFD_CLOEXEC, 0));
-          offered_.push_back(std::move(copy));
-          return true;
-        }) {
+        kept_(
+            *loop_,
+            [this](const SetupMessage& message) {
+              if (!router_reads_) return false;
+              SetupMessage copy;
+              copy.kind = message.kind;
+              copy.endpoint = message.endpoint;
+              copy.generation = message.generation;
+              copy.descriptor.reset(fcntl(message.descriptor.get(), F_DUPFD_CLOEXEC, 0));
+              offered_.push_back(std::move(copy));
+              return true;
+            },
+            [this](uint32_t id) { lost_.push_back(id); }) {
     UniqueFd memory = std::move(*ClientNotes::create());
     router_notes_ = std::move(*ClientNotes::map(memory.get()));
-    kept_.router_is_back(kLife, true);
+    kept_.router_is_back(kLife, true, true);
     EXPECT_TRUE(only_the_end());
     offered_.clear();
     EXPECT_TRUE(kept_.take_notes(std::move(memory)));
@@ -41,7 +45,12 @@ class KeptClientsTest : public LoopTest {
     client_.reset(fds[0]);
     servers_.reset(fds[1]);
     note_ = router_notes_->take(kId);
-    kept_.keep(kId, router_notes_->index_of(*note_), copy_of_socket());
+    SetupMessage kept;
+    kept.kind = SetupKind::kKeptClient;
+    kept.endpoint = kId;
+    kept.generation = router_notes_->index_of(*note_);
+    kept.descriptor = copy_of_socket();
+    kept_.keep(std::move(kept));
     ClientNotes::mark(*note_, NoteState::kClean);
   }
   UniqueFd copy_of_socket() const { return UniqueFd(fcntl(servers_.get(), F_DUPFD_CLOEXEC, 0)); }
@@ -81,6 +90,7 @@ class KeptClientsTest : public LoopTest {
   AdoptedClients adopted_;
   bool router_reads_ = true;
   std::vector<SetupMessage> offered_;
+  std::vector<uint32_t> lost_;  // native clients
   KeptClients kept_;
   std::unique_ptr<ClientNotes> router_notes_, next_notes_;
   ClientNote* note_ = nullptr;
@@ -103,7 +113,7 @@ TEST_F(KeptClientsTest, AWholeClientGoesToTheNextRouter) {
   router_dies();
   EXPECT_FALSE(client_ended());
   EXPECT_TRUE(offered_.empty());
-  kept_.router_is_back(kNextLife, true);
+  kept_.router_is_back(kNextLife, true, true);
   const ClientNote* note = note_given();
   ASSERT_NE(note, nullptr);
   EXPECT_EQ(note->state, NoteState::kClean);
@@ -116,7 +126,7 @@ TEST_F(KeptClientsTest, AWholeClientGoesToTheNextRouter) {
 TEST_F(KeptClientsTest, WaitsForARouterThatDoesNotReadYet) {
   router_dies();
   router_reads_ = false;
-  kept_.router_is_back(kNextLife, true);
+  kept_.router_is_back(kNextLife, true, true);
   EXPECT_TRUE(offered_.empty());
   router_reads_ = true;
   loop_->at(loop_->now() + 5 * kMillisecond, [this] { loop_->stop(); });
@@ -127,7 +137,7 @@ TEST_F(KeptClientsTest, WaitsForARouterThatDoesNotReadYet) {
 TEST_F(KeptClientsTest, OneInTheMiddleOfSomethingIsEnded) {
   ClientNotes::mark(*note_, NoteState::kBusy);
   router_dies();
-  kept_.router_is_back(kNextLife, true);
+  kept_.router_is_back(kNextLife, true, true);
   EXPECT_TRUE(client_ended());
   EXPECT_EQ(note_given(), nullptr);
 }
@@ -136,14 +146,14 @@ TEST_F(KeptClientsTest, ARouterThatWasNotDeadHasItsClientsStill) {
   router_dies();
   ClientNotes::mark(*note_, NoteState::kBusy);
   const UniqueFd routers(fcntl(client_.get(), F_DUPFD_CLOEXEC, 0));
-  kept_.router_is_back(kLife, true);
+  kept_.router_is_back(kLife, true, true);
   EXPECT_TRUE(only_the_end());
   EXPECT_EQ(kept_.waiting(), 0u);
 }
 
 TEST_F(KeptClientsTest, ARouterThatKnowsNothingOfThisGetsNone) {
   router_dies();
-  kept_.router_is_back(kNextLife, false);
+  kept_.router_is_back(kNextLife, false, false);
   EXPECT_TRUE(offered_.empty());
   EXPECT_TRUE(client_ended());
 }
@@ -159,7 +169,7 @@ TEST_F(KeptClientsTest, AConnectionThatIsHereComesWithItsUnansweredCall) {
   adopt();
   client_sends(call(9));
   router_dies();
-  kept_.router_is_back(kNextLife, true);
+  kept_.router_is_back(kNextLife, true, true);
   const ClientNote* note = note_given();
   ASSERT_NE(note, nullptr);
   EXPECT_EQ(to_bytes(note->one_call()), call(9));
@@ -170,7 +180,7 @@ TEST_F(KeptClientsTest, WhatTheDeadRouterHasNotSeenEndsTheClient) {
   adopt();
   client_sends(message());
   router_dies();
-  kept_.router_is_back(kNextLife, true);
+  kept_.router_is_back(kNextLife, true, true);
   EXPECT_EQ(note_given(), nullptr);
   EXPECT_TRUE(client_ended());
 }
@@ -180,7 +190,7 @@ TEST_F(KeptClientsTest, WhatItHasSeenDoesNot) {
   client_sends(message());
   note_->from_store = 1;
   router_dies();
-  kept_.router_is_back(kNextLife, true);
+  kept_.router_is_back(kNextLife, true, true);
   EXPECT_NE(note_given(), nullptr);
 }
 
@@ -188,7 +198,7 @@ TEST_F(KeptClientsTest, WhatTheStoreHasNotGotForItEndsTheClient) {
   adopt();
   note_->to_store = 1;
   router_dies();
-  kept_.router_is_back(kNextLife, true);
+  kept_.router_is_back(kNextLife, true, true);
   EXPECT_TRUE(client_ended());
 }
 
@@ -198,8 +208,55 @@ TEST_F(KeptClientsTest, HalfAPacketEndsIt) {
   half.resize(20);
   client_sends(half);
   router_dies();
-  kept_.router_is_back(kNextLife, true);
+  kept_.router_is_back(kNextLife, true, true);
   EXPECT_EQ(note_given(), nullptr);
+}
+
+// ---- native clients ----
+
+class KeptNativeTest : public KeptClientsTest {
+ protected:
+  KeptNativeTest() {
+    ChannelPair pair = std::move(*create_channel(4096));
+    SetupMessage kept;
+    kept.kind = SetupKind::kKeptClient;
+    kept.endpoint = kId;
+    kept.generation = router_notes_->index_of(*note_);
+    kept.descriptor = copy_of_socket();
+    kept.channels.push_back(std::move(pair.server));
+    kept_.keep(std::move(kept));
+  }
+};
+
+TEST_F(KeptNativeTest, GoesToTheNextRouterWhateverTheLastOneWasDoing) {
+  ClientNotes::mark(*note_, NoteState::kBusy);
+  router_dies();
+  EXPECT_EQ(kept_.natives(), Endpoints{kId});
+  kept_.router_is_back(kNextLife, true, true);
+  EXPECT_NE(note_given(), nullptr);
+  EXPECT_FALSE(client_ended());
+  EXPECT_TRUE(lost_.empty());
+}
+
+TEST_F(KeptNativeTest, EndsWithARouterThatDoesNotKnowOfIt) {
+  router_dies();
+  kept_.router_is_back(kNextLife, true, false);
+  EXPECT_EQ(lost_, std::vector<uint32_t>{kId});
+  EXPECT_TRUE(client_ended());
+}
+
+TEST_F(KeptNativeTest, ARouterThatLivesMakesANewChannelForIt) {
+  const UniqueFd routers = copy_of_socket();
+  router_dies();
+  kept_.router_is_back(kLife, true, true);
+  EXPECT_EQ(lost_, std::vector<uint32_t>{kId});
+  EXPECT_FALSE(client_ended());
+}
+
+TEST_F(KeptNativeTest, ItsEndIsToldToTheStore) {
+  EXPECT_FALSE(kept_.forget(kId)) << "the store has a channel of it";
+  router_dies();
+  EXPECT_TRUE(kept_.natives().empty());
 }
 
 }  // namespace
