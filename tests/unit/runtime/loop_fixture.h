@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 
 #include "libctdbipc/runtime/event_loop.h"
@@ -26,6 +27,15 @@ class LoopTest : public testing::Test {
     EXPECT_TRUE(ran);
     EXPECT_TRUE(in_time) << "nothing ended the loop";
     loop_->cancel(deadline);
+  }
+  // A machine that is busy only takes longer. `look_every`: how long the loop may sleep.
+  void run_until(const std::function<bool()>& condition, TimeNs look_every = kMillisecond) {
+    const std::function<void()> look = [&] {
+      if (condition()) return loop_->stop();
+      loop_->at(loop_->now() + look_every, look);
+    };
+    loop_->at(loop_->now() + look_every, look);
+    run();
   }
   void stop_after(TimeNs time) {
     loop_->at(loop_->now() + time, [this] { loop_->stop(); });

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "libctdbipc/ring/channel.h"
@@ -64,8 +65,10 @@ class KeptClientsTest : public LoopTest {
   }
   void client_sends(const Bytes& packet) {
     ASSERT_EQ(send(client_.get(), packet.data(), packet.size(), 0), static_cast<ssize_t>(packet.size()));
-    loop_->at(loop_->now() + kMillisecond, [this] { loop_->stop(); });
-    run();
+    run_until([this] {
+      int unread = 0;
+      return ioctl(servers_.get(), FIONREAD, &unread) == 0 && unread == 0;
+    });
   }
   void router_dies() {
     servers_.reset();
