@@ -46,9 +46,10 @@ class Transactions(unittest.TestCase):
         return copies[0]
 
     def copies_become_equal(self):
-        wait_until(lambda: all(contents(self.file(node)) == contents(self.file(0)) for node in range(self.NODES)),
-                   "all nodes have the same contents")
-        return contents(self.file(0))
+        def copy():
+            copies = [contents(self.file(node)) for node in range(self.NODES)]
+            return copies[0] if all(other == copies[0] for other in copies) else None
+        return wait_until(copy, "all nodes have the same contents")
 
     def stop_nodes(self, *nodes):
         for node in nodes:
