@@ -285,7 +285,9 @@ void CommitMember::checkpoint_if_due() {
 
 void CommitMember::checkpoint_done(const std::string& error) {
   checkpoint_ticket_ = 0;
-  log_bytes_ = 0;  // also after a failure: the next try comes when it has grown again
+  // Also after a failure, and without what stays in it: the next try comes when it has grown again. While what stays waits for its
+  // majority, another one would leave out nothing more.
+  log_bytes_ = 0;
   if (!error.empty()) {
     ctx_.out.log(StoreLog::kError, "the log of commits cannot be begun anew: " + error);
   } else if (log_.has(checkpoint_at_)) {
@@ -293,7 +295,6 @@ void CommitMember::checkpoint_done(const std::string& error) {
     for (const KeptEntry* entry = log_.after(checkpoint_at_); entry != nullptr;
          entry = log_.after(entry->position)) {
       disk_.log_append(*entry, committed_);
-      log_bytes_ += entry->payload.size();
     }
     sync_log();
     log_.forget(checkpoint_at_, kKeptBytes);
