@@ -176,15 +176,17 @@ void Member::publish_lease() {
   told_lease_ = lease;
 }
 
-// The keeper takes the lease back when router and keeper were both dead: others may have seen that and gone on. What was
-// answered before then, and is acknowledged only now, makes no lease.
+// A keeper that comes on duty takes the lease back when router and keeper may both have been dead, as at a start: others may have seen
+// that and gone on. What was answered before then, and is acknowledged only now, makes no lease.
 void Member::look_at_lease() {
   const TimeNs now = c_.out.serve_until();
   if (now == told_lease_) return;
   told_lease_ = now;
   lease_until_ = now;
   sent_.fill({});
-  suspend(false, "its lease was taken back: the router and the keeper of this node were dead at once");
+  suspend(
+      false,
+      "its lease was taken back by a keeper that has just begun: nobody could have fenced this node before");
 }
 
 void Member::suspend(bool discard, const std::string& reason) {
