@@ -167,11 +167,12 @@ void AdoptedClients::set_pause() {
 
 std::optional<AdoptedClients::Sight> AdoptedClients::sight(uint32_t endpoint, uint16_t hand_over) const {
   const auto found = clients_.find(endpoint);
-  if (found == clients_.end() || !connections_.between_packets(endpoint)) return std::nullopt;
+  const std::optional<Unfinished> unfinished = connections_.unfinished(endpoint);
+  if (found == clients_.end() || !unfinished) return std::nullopt;
   const Client& client = found->second;
   const bool one_call = client.calls == 1 && client.call_kept;
   if (client.hand_over != hand_over || (client.calls > 0 && !one_call)) return std::nullopt;
-  Sight sight{client.to_router, client.to_write, {}};
+  Sight sight{client.to_router, client.to_write, {}, *unfinished};
   if (one_call) sight.call = ByteView(client.slot->call).first(client.slot->call_bytes);
   return sight;
 }

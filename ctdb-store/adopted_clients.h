@@ -49,13 +49,15 @@ class AdoptedClients : ClassicConnections::Owner {
     held_ = hold;
     set_pause();
   }
-  // A client between two packets: what went both ways in this hand-over, and the one unanswered call, a loan.
+  // A client at the end of a turn: what went both ways in this hand-over, the one unanswered call and what it is in the middle of,
+  // loans.
   struct Sight {
     uint64_t to_router = 0, from_router = 0;
     ByteView call;
+    Unfinished unfinished;
   };
   bool has(uint32_t endpoint) const { return clients_.contains(endpoint); }
-  // nullopt: it is in the middle of something, or not in this hand-over.
+  // nullopt: it ends, waits for more than one call, or is not in this hand-over.
   std::optional<Sight> sight(uint32_t endpoint, uint16_t hand_over) const;
   // The router is gone, and so are the clients that kept_clients.h has not.
   void drop_all();

@@ -25,14 +25,28 @@ bool is_native(const SetupMessage& message) {
   return message.kind == SetupKind::kKeptClient && !message.channels.empty();
 }
 
+bool is_halves(const SetupMessage& message) {
+  return message.kind == SetupKind::kHalfPackets;
+}
+
 }  // namespace
 
 Result<void> KeptClients::take_notes(UniqueFd memory) {
   kept_.clear();
+  halves_.reset();
+  halves_memory_.reset();
   Result<std::unique_ptr<ClientNotes>> notes = ClientNotes::map(memory.get());
   if (!notes) return fail(std::move(notes.error()));
   notes_ = std::move(*notes);
   memory_ = std::move(memory);
+  return {};
+}
+
+Result<void> KeptClients::take_halves(UniqueFd memory) {
+  Result<std::unique_ptr<HalfPackets>> halves = HalfPackets::map(memory.get());
+  if (!halves) return fail(std::move(halves.error()));
+  halves_ = std::move(*halves);
+  halves_memory_ = std::move(memory);
   return {};
 }
 
@@ -58,8 +72,9 @@ Endpoints KeptClients::natives() const {
 }
 
 // true: the next router can go on with it. Of a connection that is here the note says what the router has seen of it.
-bool KeptClients::complete(ClientNote& note, uint32_t id, const AdoptedClients& adopted) const {
-  if (note.state.load(std::memory_order_acquire) != NoteState::kClean) return false;
+bool KeptClients::complete(ClientNote& note, uint32_t id, const AdoptedClients& adopted) {
+  const NoteState state = note.state.load(std::memory_order_acquire);
+  if (state != NoteState::kClean && state != NoteState::kHalf) return false;
   if (note.away.load(std::memory_order_relaxed) == 0) return !adopted.has(id);
   const auto hand_over = static_cast<uint16_t>(note.hand_over.load(std::memory_order_relaxed));
   const std::optional<AdoptedClients::Sight> sight = adopted.sight(id, hand_over);
@@ -67,10 +82,19 @@ bool KeptClients::complete(ClientNote& note, uint32_t id, const AdoptedClients& 
       sight->from_router != note.to_store.load(std::memory_order_relaxed)) {
     return false;
   }
-  if (sight->call.empty()) return true;
+  return complete_away(note, *sight);
+}
+
+// Only the store knows what such a client is in the middle of. Nobody else writes any more.
+bool KeptClients::complete_away(ClientNote& note, const AdoptedClients::Sight& sight) {
+  if (!sight.unfinished.empty()) {
+    if (halves_ == nullptr || !halves_->keep(notes_->index_of(note), sight.unfinished)) return false;
+    ClientNotes::mark(note, NoteState::kHalf);
+  }
+  if (sight.call.empty()) return true;
   if (!note.one_call().empty()) return false;
-  std::ranges::copy(sight->call, note.call.begin());
-  note.call_bytes.store(static_cast<uint32_t>(sight->call.size()), std::memory_order_relaxed);
+  std::ranges::copy(sight.call, note.call.begin());
+  note.call_bytes.store(static_cast<uint32_t>(sight.call.size()), std::memory_order_relaxed);
   return true;
 }
 
@@ -86,9 +110,12 @@ void KeptClients::router_is_gone(const AdoptedClients& adopted) {
   }
   kept_.clear();
   notes_.reset();
-  if (waiting_.empty() && broken_.empty()) return memory_.reset();
+  halves_.reset();
+  if (waiting_.empty() && broken_.empty()) return memory_.reset(), halves_memory_.reset();
   log_notice(std::to_string(waiting_.size()) + " clients wait for the next router; " +
              std::to_string(broken_.size()) + " were in the middle of something and will be ended");
+  if (halves_memory_.valid())
+    waiting_.push_front(message_of(SetupKind::kHalfPackets, std::move(halves_memory_)));
   waiting_.push_front(message_of(SetupKind::kClientNotes, std::move(memory_)));
   loop_.cancel(timer_);
   timer_ = loop_.at(loop_.now() + kWaitMax, [this] {
@@ -97,16 +124,18 @@ void KeptClients::router_is_gone(const AdoptedClients& adopted) {
   });
 }
 
-void KeptClients::router_is_back(uint32_t life, bool takes, bool takes_natives) {
+void KeptClients::router_is_back(uint32_t life, Takes takes) {
   const bool same = life != 0 && life == life_;
   life_ = life;
-  if (same || !takes_natives) drop_natives(!same);
+  if (same || !takes.natives) drop_natives(!same);
   if (same) {
     waiting_.clear();
     broken_.clear();
   }
-  if (!takes) return waiting_.empty() ? end_broken() : give_up("this router cannot take them");
+  if (!takes.clients) return waiting_.empty() ? end_broken() : give_up("this router cannot take them");
   end_broken();
+  // Such a router ends those that are in the middle of a packet: it does not know what their notes say.
+  if (!takes.halves) std::erase_if(waiting_, is_halves);
   waiting_.push_back(message_of(SetupKind::kKeptEnd));
   give_some();
 }

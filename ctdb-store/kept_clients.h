@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What outlives a router: copies of the sockets of its classic clients, of the set-up connections and channels of its native
-// clients, and its notes about them (ring/client_notes.h), kept here until the next router has come. Used by the store's shell
+// clients, and its notes about them (ring/client_notes.h, ring/half_packets.h), kept here until the next router has come. Used by the store's shell
 // from its loop.
 //
 // Invariants:
@@ -20,6 +20,7 @@
 #include "ctdb-store/adopted_clients.h"
 #include "ctdb-store/core/endpoints.h"
 #include "libctdbipc/ring/client_notes.h"
+#include "libctdbipc/ring/half_packets.h"
 #include "libctdbipc/runtime/event_loop.h"
 #include "libctdbipc/runtime/setup_socket.h"
 
@@ -37,6 +38,7 @@ class KeptClients {
 
   // The router has said so.
   Result<void> take_notes(UniqueFd memory);
+  Result<void> take_halves(UniqueFd memory);
   void keep(SetupMessage message);
   // true: it was a classic client.
   bool forget(uint32_t id);
@@ -45,13 +47,17 @@ class KeptClients {
   void router_is_gone(const AdoptedClients& adopted);
   // The native clients that wait for a router.
   Endpoints natives() const;
-  // One is there. `life` is its own; it may be the one that had seemed to be gone, and then it has its clients still. `takes`: it
-  // knows what to do with them, and with native ones.
-  void router_is_back(uint32_t life, bool takes, bool takes_natives);
+  // What a router knows what to do with.
+  struct Takes {
+    bool clients = false, natives = false, halves = false;
+  };
+  // One is there. `life` is its own; it may be the one that had seemed to be gone, and then it has its clients still.
+  void router_is_back(uint32_t life, Takes takes);
   size_t waiting() const { return waiting_.size(); }
 
  private:
-  bool complete(ClientNote& note, uint32_t id, const AdoptedClients& adopted) const;
+  bool complete(ClientNote& note, uint32_t id, const AdoptedClients& adopted);
+  bool complete_away(ClientNote& note, const AdoptedClients::Sight& sight);
   void give_some();
   void drop_natives(bool end_them);
   void end_broken();
@@ -60,8 +66,9 @@ class KeptClients {
   EventLoop& loop_;
   const std::function<bool(const SetupMessage&)> offer_;
   const std::function<void(uint32_t id)> on_native_lost_;
-  UniqueFd memory_;
+  UniqueFd memory_, halves_memory_;
   std::unique_ptr<ClientNotes> notes_;
+  std::unique_ptr<HalfPackets> halves_;
   std::unordered_map<uint32_t, SetupMessage> kept_;  // by the client's id
   std::deque<SetupMessage> waiting_;                 // for the next router
   std::vector<UniqueFd> broken_;                     // to be ended when the router is known to be dead

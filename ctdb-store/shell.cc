@@ -172,7 +172,8 @@ Result<void> StoreShell::on_router_up(SetupMessage& reply) {
   ++events_;
   store_->on_router_up(loop_.now());
   tell_router(SetupKind::kKeeperReady, 0);
-  kept_.router_is_back(reply.pid, reply.endpoint == kKeepsClients, reply.uid == kKeepsChannels);
+  kept_.router_is_back(
+      reply.pid, {reply.endpoint == kKeepsClients, reply.uid == kKeepsChannels, reply.gid == kKeepsHalves});
   context_.service->ready();
   return {};
 }
@@ -201,6 +202,9 @@ void StoreShell::on_setup_message(SetupMessage& message) {
     if (!kept_.forget(message.endpoint)) end_client(message.endpoint);
   } else if (message.kind == SetupKind::kClientNotes) {
     if (Result<void> taken = kept_.take_notes(std::move(message.descriptor)); !taken)
+      log(StoreLog::kError, taken.error().text());
+  } else if (message.kind == SetupKind::kHalfPackets) {
+    if (Result<void> taken = kept_.take_halves(std::move(message.descriptor)); !taken)
       log(StoreLog::kError, taken.error().text());
   } else if (message.kind == SetupKind::kKeptClient) {
     kept_.keep(std::move(message));

@@ -25,6 +25,13 @@ bool is_call(ByteView packet) {
   return read_header(packet).operation == static_cast<uint32_t>(Operation::REQ_CALL);
 }
 
+template <typename Memory>
+void map_kept(const SetupMessage& message, std::unique_ptr<Memory>& memory) {
+  Result<std::unique_ptr<Memory>> mapped = Memory::map(message.descriptor.get());
+  if (!mapped) log_error("classic socket: " + mapped.error().text());
+  memory = mapped ? std::move(*mapped) : nullptr;
+}
+
 }  // namespace
 
 Result<void> ClassicClients::listen(const std::string& path) {
@@ -291,20 +298,17 @@ std::optional<NotedClients::Sight> ClassicClients::sight(uint32_t id) const {
   const auto found = clients_.find(id);
   if (found == clients_.end()) return std::nullopt;
   const Client& client = found->second;
-  const bool whole = client.place == Place::kHere ? connections_.between_packets(id)
-                                                  : client.place == Place::kStore && !client.ending;
-  if (!whole || events_.has_traverse(id)) return std::nullopt;
-  return NotedClients::Sight{client.place == Place::kStore, client.hand_over};
+  const bool here = client.place == Place::kHere;
+  if (!here && (client.place != Place::kStore || client.ending)) return std::nullopt;
+  const std::optional<Unfinished> unfinished = here ? connections_.unfinished(id) : Unfinished{};
+  if (!unfinished || events_.has_traverse(id)) return std::nullopt;
+  return NotedClients::Sight{!here, client.hand_over, *unfinished};
 }
 
 void ClassicClients::on_kept(SetupMessage& message) {
-  if (message.kind == SetupKind::kKeptEnd) return last_notes_.reset();
-  if (message.kind == SetupKind::kClientNotes) {
-    Result<std::unique_ptr<ClientNotes>> notes = ClientNotes::map(message.descriptor.get());
-    if (!notes) log_error("classic socket: " + notes.error().text());
-    last_notes_ = notes ? std::move(*notes) : nullptr;
-    return;
-  }
+  if (message.kind == SetupKind::kKeptEnd) return last_notes_.reset(), last_halves_.reset();
+  if (message.kind == SetupKind::kClientNotes) return map_kept(message, last_notes_);
+  if (message.kind == SetupKind::kHalfPackets) return map_kept(message, last_halves_);
   if (const ClientNote* note = last_note(message)) return restore(std::move(message.descriptor), *note);
   shutdown(message.descriptor.get(), SHUT_RDWR);
 }
@@ -312,15 +316,24 @@ void ClassicClients::on_kept(SetupMessage& message) {
 const ClientNote* ClassicClients::last_note(const SetupMessage& message) const {
   const ClientNote* note =
       last_notes_ == nullptr ? nullptr : last_notes_->find(message.generation, message.endpoint);
-  const bool whole = note != nullptr && note->state.load(std::memory_order_acquire) == NoteState::kClean;
-  return whole ? note : nullptr;
+  if (note == nullptr) return nullptr;
+  const NoteState state = note->state.load(std::memory_order_acquire);
+  return state == NoteState::kClean || state == NoteState::kHalf ? note : nullptr;
+}
+
+std::optional<HalfPackets::Kept> ClassicClients::last_half(const ClientNote& note) const {
+  if (note.state.load(std::memory_order_relaxed) == NoteState::kClean) return HalfPackets::Kept{};
+  return last_halves_ == nullptr ? std::nullopt : last_halves_->read(last_notes_->index_of(note));
 }
 
 // As if it had connected and registered here. Its controls are refused, because nobody knows what has become of them. Its call is put
 // again: all that a call of a classic client asks for is the record.
 void ClassicClients::restore(UniqueFd socket, const ClientNote& note) {
+  const std::optional<HalfPackets::Kept> half = last_half(note);
+  if (!half) return void(shutdown(socket.get(), SHUT_RDWR));
   const uint32_t id = add(std::move(socket));
   if (id == 0) return;
+  connections_.go_on(id, half->in, half->out);
   std::vector<UnansweredControl> unanswered;
   for (const ClientNote::Control& control : note.unanswered())
     unanswered.push_back({control.reqid, control.lost_status});

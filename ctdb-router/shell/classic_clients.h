@@ -56,7 +56,7 @@ class ClassicClients : ClassicConnections::Owner {
   void pause(bool paused);
 
   NotedClients& noted() { return noted_; }
-  // What the last router has noted about the client of kKeptClient. nullptr: nothing that is whole.
+  // What the last router has noted about the client of kKeptClient. nullptr: nothing to go on with.
   const ClientNote* last_note(const SetupMessage& message) const;
 
   // A store has connected.
@@ -101,6 +101,7 @@ class ClassicClients : ClassicConnections::Owner {
   // 0: it was refused.
   uint32_t add(UniqueFd socket);
   void restore(UniqueFd socket, const ClientNote& note);
+  std::optional<HalfPackets::Kept> last_half(const ClientNote& note) const;
   int descriptor(uint32_t id) const;
   std::optional<NotedClients::Sight> sight(uint32_t id) const;
   void take_totals();
@@ -112,6 +113,7 @@ class ClassicClients : ClassicConnections::Owner {
   ClassicConnections connections_;
   NotedClients noted_;
   std::unique_ptr<ClientNotes> last_notes_;  // of the last router
+  std::unique_ptr<HalfPackets> last_halves_;
   std::unique_ptr<Listener> listener_;
   std::unordered_map<uint32_t, Client> clients_;
   std::vector<uint32_t> wishing_;

@@ -66,6 +66,7 @@ Result<void> Daemons::connect(const SetupMessage& request, std::unique_ptr<Setup
   fresh.instance = (boot_id_ << 32) | ++connections_;
   fresh.keeps = who == Server::store && request.generation == kKeepsClients;
   fresh.keeps_channels = fresh.keeps && request.endpoint == kKeepsChannels;
+  fresh.keeps_halves = fresh.keeps && request.gid == kKeepsHalves;
   SetupMessage reply;
   reply.kind = SetupKind::kReply;
   reply.role = request.role;
@@ -73,6 +74,7 @@ Result<void> Daemons::connect(const SetupMessage& request, std::unique_ptr<Setup
     reply.endpoint = kKeepsClients;
     reply.pid = static_cast<uint32_t>(boot_id_);
     reply.uid = kKeepsChannels;
+    reply.gid = kKeepsHalves;
   }
   reply.pnn = pnn_;
   reply.generation = generation;
@@ -111,7 +113,7 @@ void Daemons::on_setup_message(Server who, uint64_t instance, SetupMessage& mess
   }
   if (who == Server::store && message.kind == SetupKind::kKeeperReady) return events_.on_keeper();
   const bool kept = message.kind == SetupKind::kClientNotes || message.kind == SetupKind::kKeptClient ||
-                    message.kind == SetupKind::kKeptEnd;
+                    message.kind == SetupKind::kKeptEnd || message.kind == SetupKind::kHalfPackets;
   if (who == Server::store && kept) return events_.on_kept(message);
   end(who, instance, "it broke the set-up protocol");
 }

@@ -30,6 +30,7 @@ class Daemons {
   // There is one, and it keeps clients for the next router.
   bool store_keeps() const { return store_up() && store_.keeps; }
   bool store_keeps_channels() const { return store_up() && store_.keeps_channels; }
+  bool store_keeps_halves() const { return store_up() && store_.keeps_halves; }
   bool recoveryd_up() const { return recoveryd_.setup != nullptr; }
   // Where the store is told of native clients; nullptr: no store.
   SetupPeer* store_setup() { return store_.setup.get(); }
@@ -49,6 +50,7 @@ class Daemons {
     uint64_t instance = 0;
     bool keeps = false;  // a store: see SetupMessage, kKeepsClients
     bool keeps_channels = false;
+    bool keeps_halves = false;
   };
   Port& port(Server who) { return who == Server::store ? store_ : recoveryd_; }
   Result<void> may_connect(Server who, const SetupPeer& connection);

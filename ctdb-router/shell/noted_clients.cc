@@ -46,6 +46,7 @@ void NotedClients::remove(uint32_t id) {
   const auto found = clients_.find(id);
   if (found == clients_.end()) return;
   if (found->second.note != nullptr) {
+    drop_half(found->second);
     notes_->give_back(*found->second.note);
     SetupMessage message;
     message.kind = SetupKind::kClientDetached;
@@ -160,7 +161,18 @@ void NotedClients::write(Client& client, const Sight& sight) const {
   note.call_bytes.store(static_cast<uint32_t>(client.call.size()), std::memory_order_relaxed);
 }
 
-// Those that are in the middle of something are touched again when that goes on.
+bool NotedClients::keep_half(Client& client, const Unfinished& unfinished) {
+  if (unfinished.empty()) return drop_half(client), true;
+  client.half = halves_ != nullptr && halves_->keep(notes_->index_of(*client.note), unfinished);
+  return client.half;
+}
+
+void NotedClients::drop_half(Client& client) {
+  if (client.half) halves_->clear(notes_->index_of(*client.note));
+  client.half = false;
+}
+
+// Those that another router could not go on with are touched again when they go on here.
 void NotedClients::settle() {
   for (const uint32_t id : touched_) {
     const auto found = clients_.find(id);
@@ -171,8 +183,9 @@ void NotedClients::settle() {
     if (!sight) continue;
     if (client.registered) write_registrations(id, client);
     if (!fits(client)) continue;
+    if (!keep_half(client, sight->unfinished)) continue;
     write(client, *sight);
-    ClientNotes::mark(*client.note, NoteState::kClean);
+    ClientNotes::mark(*client.note, client.half ? NoteState::kHalf : NoteState::kClean);
   }
   touched_.clear();
 }
@@ -180,32 +193,39 @@ void NotedClients::settle() {
 bool NotedClients::all_clean() const {
   return std::ranges::all_of(clients_, [](const auto& one) {
     const ClientNote* note = one.second.note;
-    return note == nullptr || note->state.load(std::memory_order_relaxed) == NoteState::kClean;
+    return note == nullptr || note->state.load(std::memory_order_relaxed) != NoteState::kBusy;
   });
+}
+
+template <typename Memory>
+std::unique_ptr<Memory> NotedClients::share(SetupKind kind) {
+  Result<UniqueFd> memory = Memory::create();
+  Result<std::unique_ptr<Memory>> mapped =
+      memory ? Memory::map(memory->get()) : Result<std::unique_ptr<Memory>>(fail(std::move(memory.error())));
+  if (!mapped) return log_error("classic socket: " + mapped.error().text()), nullptr;
+  SetupMessage message;
+  message.kind = kind;
+  message.descriptor = std::move(*memory);
+  daemons_.store_setup()->send(std::move(message));
+  return std::move(*mapped);
 }
 
 void NotedClients::on_store() {
   if (!daemons_.store_keeps()) return;
-  Result<UniqueFd> memory = ClientNotes::create();
-  Result<std::unique_ptr<ClientNotes>> notes =
-      memory ? ClientNotes::map(memory->get())
-             : Result<std::unique_ptr<ClientNotes>>(fail(std::move(memory.error())));
-  if (!notes) return log_error("classic socket: " + notes.error().text());
-  notes_ = std::move(*notes);
-  SetupMessage message;
-  message.kind = SetupKind::kClientNotes;
-  message.descriptor = std::move(*memory);
-  daemons_.store_setup()->send(std::move(message));
+  notes_ = share<ClientNotes>(SetupKind::kClientNotes);
+  if (notes_ == nullptr) return;
+  if (daemons_.store_keeps_halves()) halves_ = share<HalfPackets>(SetupKind::kHalfPackets);
   for (auto& [id, client] : clients_) keep(id, client);
 }
 
 void NotedClients::on_store_gone() {
   for (auto& [id, client] : clients_) {
     client.note = nullptr;
-    client.touched = false;
+    client.touched = client.half = false;
   }
   touched_.clear();
   notes_.reset();
+  halves_.reset();
 }
 
 }  // namespace ctdb

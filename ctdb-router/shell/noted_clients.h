@@ -4,7 +4,7 @@
 // the store keeps too. A part of ClassicClients, which tells it what happens, and used by NativeClients.
 //
 // Invariants:
-//  1. A note is busy from touch() on, until settle() finds the client whole.
+//  1. A note is busy from touch() on, until settle() finds that another router could go on.
 //  2. Without a store that keeps clients nothing is written, but what a client waits for is counted all the same.
 #ifndef CTDB_ROUTER_SHELL_NOTED_CLIENTS_H_
 #define CTDB_ROUTER_SHELL_NOTED_CLIENTS_H_
@@ -17,19 +17,21 @@
 
 #include "ctdb-router/shell/daemons.h"
 #include "libctdbipc/ring/client_notes.h"
+#include "libctdbipc/ring/half_packets.h"
 
 namespace ctdb {
 
 class NotedClients {
  public:
-  // A client at the end of a turn, between two packets.
+  // A client at the end of a turn.
   struct Sight {
     bool away = false;
     uint16_t hand_over = 0;
+    Unfinished unfinished;
   };
   struct Questions {
     std::function<int(uint32_t id)> socket;                  // a loan; -1: it has none any more
-    std::function<std::optional<Sight>(uint32_t id)> sight;  // nullopt: it is in the middle of something
+    std::function<std::optional<Sight>(uint32_t id)> sight;  // nullopt: another router cannot go on
     std::function<Bytes(uint32_t id)> registrations;
   };
   NotedClients(Daemons& daemons, Questions questions) : daemons_(daemons), questions_(std::move(questions)) {}
@@ -51,7 +53,7 @@ class NotedClients {
   void sent_to_store(uint32_t id);
   void came_from_store(uint32_t id);
   void settle();
-  // Another router can go on with all that are kept.
+  // Another router could go on with all that are kept.
   bool all_clean() const;
   // A store has come: keeps them all from here on, if it can. And it is gone.
   void on_store();
@@ -62,6 +64,7 @@ class NotedClients {
     Ends ends;  // of a native client
     ClientNote* note = nullptr;
     bool touched = false;
+    bool half = false;  // what is unfinished has a place in halves_
     uint64_t to_store = 0, from_store = 0;
     std::vector<ClientNote::Control> controls;  // unanswered
     // What it has registered changes with its controls only, and is not put together for each packet.
@@ -74,12 +77,17 @@ class NotedClients {
   void keep(uint32_t id, Client& client);
   void touch(uint32_t id, Client& client);
   void write(Client& client, const Sight& sight) const;
+  bool keep_half(Client& client, const Unfinished& unfinished);
+  void drop_half(Client& client);
+  template <typename Memory>
+  std::unique_ptr<Memory> share(SetupKind kind);
   void write_registrations(uint32_t id, Client& client) const;
   static bool fits(const Client& client);
 
   Daemons& daemons_;
   const Questions questions_;
   std::unique_ptr<ClientNotes> notes_;
+  std::unique_ptr<HalfPackets> halves_;  // not with a store of an earlier version
   std::unordered_map<uint32_t, Client> clients_;
   std::vector<uint32_t> touched_;
 };

@@ -5,8 +5,9 @@
 // router reads.
 //
 // Invariant: at every instruction of the router a note that says kClean tells the truth: every byte that the router has read from the
-// client has had its effect, nothing waits in the router to be written to it, and what it waits for is in the note. So the router marks a note
-// kBusy before it reads or has something to write, and kClean after all is done.
+// client has had its effect, nothing waits in the router to be written to it, and what it waits for is in the note. Of one that says kHalf
+// the bytes for which that is not so are kept. So the router marks a note kBusy before it reads or has something to write, and the other two
+// after all is done.
 #ifndef LIBCTDBIPC_RING_CLIENT_NOTES_H_
 #define LIBCTDBIPC_RING_CLIENT_NOTES_H_
 
@@ -30,6 +31,7 @@ enum class NoteState : uint32_t {
   kFree = 0,
   kBusy = 1,   // something is half done: nobody but this router can go on
   kClean = 2,  // between packets
+  kHalf = 3,   // in the middle of a packet, all of which half_packets.h has
 };
 
 struct ClientNote {

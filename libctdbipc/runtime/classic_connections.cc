@@ -42,6 +42,21 @@ bool ClassicConnections::between_packets(uint32_t id) const {
   return !connection.doomed && connection.reader.empty() && connection.out.empty();
 }
 
+std::optional<Unfinished> ClassicConnections::unfinished(uint32_t id) const {
+  const auto found = connections_.find(id);
+  if (found == connections_.end() || found->second->doomed) return std::nullopt;
+  const Connection& connection = *found->second;
+  return Unfinished{connection.reader.unfinished(), ByteView(connection.out).subspan(connection.out_at),
+                    connection.reader.position(), connection.written};
+}
+
+void ClassicConnections::go_on(uint32_t id, ByteView in, ByteView out) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  found->second->reader.put(in);
+  if (!out.empty()) send(id, out);
+}
+
 int ClassicConnections::descriptor(uint32_t id) const {
   const auto found = connections_.find(id);
   return found == connections_.end() ? -1 : found->second->fd.get();
@@ -142,7 +157,10 @@ void ClassicConnections::write_some(Connection& connection) {
   if (done < 0 && errno != EAGAIN && errno != EINTR && errno != EPIPE)
     return doom(connection, std::strerror(errno));
   if (done < 0 && errno == EPIPE) connection.out_at = connection.out.size();
-  if (done > 0) connection.out_at += static_cast<size_t>(done);
+  if (done > 0) {
+    connection.out_at += static_cast<size_t>(done);
+    connection.written += static_cast<uint64_t>(done);
+  }
   const bool blocked = connection.out_at < connection.out.size();
   if (!blocked) {
     if (connection.out.capacity() > kKeptBytesMax) Bytes().swap(connection.out);

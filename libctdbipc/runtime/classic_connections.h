@@ -13,12 +13,14 @@
 #define LIBCTDBIPC_RUNTIME_CLASSIC_CONNECTIONS_H_
 
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/base/result.h"
 #include "libctdbipc/base/unique_fd.h"
+#include "libctdbipc/ring/half_packets.h"
 #include "libctdbipc/runtime/event_loop.h"
 #include "libctdbipc/wire/frame_reader.h"
 
@@ -56,6 +58,10 @@ class ClassicConnections {
 
   // Nothing is half read, nothing waits to be written, and it is not about to be removed.
   bool between_packets(uint32_t id) const;
+  // What it is in the middle of, until it is next read, written or sent to. nullopt: it is not there, or about to be removed.
+  std::optional<Unfinished> unfinished(uint32_t id) const;
+  // Right after add(): this was read and has been no whole packet yet, and this is still to be written.
+  void go_on(uint32_t id, ByteView in, ByteView out);
   // Its socket; -1 for ids of others.
   int descriptor(uint32_t id) const;
   // Gives the socket away; the connection must be between packets. Owner is not told.
@@ -76,7 +82,8 @@ class ClassicConnections {
     FrameReader reader;
     uint64_t skipped_seen = 0;
     Bytes out;
-    size_t out_at = 0;  // written up to here
+    size_t out_at = 0;     // written up to here
+    uint64_t written = 0;  // in all
     bool dirty = false;
     bool write_wanted = false;
     bool doomed = false;

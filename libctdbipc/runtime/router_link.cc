@@ -46,6 +46,7 @@ Result<void> RouterLink::try_connect() {
   if (role_ == DaemonRole::kStore) {
     request.generation = kKeepsClients;
     request.endpoint = kKeepsChannels;
+    request.gid = kKeepsHalves;
   }
   if (Result<void> sent = send_setup(socket->get(), request); !sent)
     return fail(std::move(sent.error()).in(path_));

@@ -45,7 +45,7 @@ Bytes encode(const SetupMessage& message) {
 bool carries_descriptor(SetupKind kind) {
   return kind == SetupKind::kRecordStream || kind == SetupKind::kConnectionStates ||
          kind == SetupKind::kClientConnection || kind == SetupKind::kClientNotes ||
-         kind == SetupKind::kKeptClient;
+         kind == SetupKind::kKeptClient || kind == SetupKind::kHalfPackets;
 }
 
 // Takes the descriptors on success; on failure they are closed with the vector.
@@ -64,7 +64,7 @@ Result<SetupMessage> decode(ByteView bytes, std::vector<UniqueFd> fds) {
   const uint32_t channels = r.u32();
   m.text = std::string(as_text(r.counted_bytes()));
   if (!r.done() || magic != kSetupMagic || kind < 1 ||
-      kind > static_cast<uint32_t>(SetupKind::kRouterReplaced) ||
+      kind > static_cast<uint32_t>(SetupKind::kHalfPackets) ||
       role > static_cast<uint32_t>(DaemonRole::kRecoveryd)) {
     return fail(ErrorCode::kInvalid, "set-up message is malformed");
   }

@@ -58,6 +58,8 @@ enum class SetupKind : uint32_t {
   // It has read all frames that begin before the position of which `pid` is the high half and `uid` the low one. `gid` 1: what the client
   // had registered still is.
   kRouterReplaced = 18,
+  // As kClientNotes, which it follows, between those that said kKeepsHalves.
+  kHalfPackets = 19,  // `descriptor`: ring/half_packets.h, its slots have the numbers of the notes
 };
 
 // In kRequest of a store (generation) and the router's kReply (endpoint; `pid` is then a number of its own life): this program knows kClientNotes and kKeptClient.
@@ -65,6 +67,8 @@ inline constexpr uint32_t kKeepsClients = 1;
 // In kRequest of a store or client (endpoint) and the router's kReply to a store (uid): this program knows that a channel may outlive its
 // router.
 inline constexpr uint32_t kKeepsChannels = 1;
+// In kRequest of a store and the router's kReply to it (gid): this program knows kHalfPackets.
+inline constexpr uint32_t kKeepsHalves = 1;
 
 struct SetupMessage {
   SetupKind kind = SetupKind::kRequest;

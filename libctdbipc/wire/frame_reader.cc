@@ -46,6 +46,16 @@ void FrameReader::received(size_t bytes) {
   if (end_ == buffer_.size()) read_bytes_ = std::min(4 * read_bytes_, kReadBytesMax);
 }
 
+void FrameReader::put(ByteView bytes) {
+  while (!bytes.empty()) {
+    const MutableBytes free = room();
+    const size_t now = std::min(free.size(), bytes.size());
+    std::copy_n(bytes.begin(), now, free.begin());
+    received(now);
+    bytes = bytes.subspan(now);
+  }
+}
+
 FrameReader::Next FrameReader::refuse(const char* why) {
   fault_ = why;
   return Next::kFault;
@@ -63,6 +73,7 @@ FrameReader::Next FrameReader::next(MutableBytes& packet) {
     if (end_ - begin_ < length) return Next::kMore;
     packet = {buffer_.data() + begin_, length};
     begin_ += length;
+    position_ += length;
     if (check_header(packet) == HeaderFault::kNone) return Next::kPacket;
     if (link) return refuse("wrong magic or version");
     ++skipped_;

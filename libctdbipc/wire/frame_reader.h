@@ -32,6 +32,11 @@ class FrameReader {
   uint64_t skipped() const { return skipped_; }
   // No part of a packet waits for the rest.
   bool empty() const { return begin_ == end_; }
+  // That part, until room() is called; and the position in the stream where it begins.
+  ByteView unfinished() const { return ByteView(buffer_).subspan(begin_, end_ - begin_); }
+  uint64_t position() const { return position_; }
+  // As if these had been received.
+  void put(ByteView bytes);
   void set_packet_bytes_max(size_t bytes) { packet_bytes_max_ = bytes; }
 
  private:
@@ -43,6 +48,7 @@ class FrameReader {
   size_t read_bytes_ = 4096;
   size_t begin_ = 0;  // first byte not handed out
   size_t end_ = 0;    // bytes received
+  uint64_t position_ = 0;
   uint64_t skipped_ = 0;
   const char* fault_ = "";
 };

@@ -2,6 +2,7 @@
 """A router that is killed or restarted keeps its classic clients: their connections, what they have registered, and their calls."""
 import os
 import signal
+import socket
 import struct
 import tempfile
 import threading
@@ -9,9 +10,14 @@ import unittest
 
 from support import HEADER, Increments, RawClient, control, packet, run_tool, start_cluster, wait_until
 
-PING, REGISTER_SRVID, DUMP_MEMORY, GET_PNN, CHECK_PID_SRVID = 3, 23, 29, 35, 151
+PING, DB_ATTACH, REGISTER_SRVID, DUMP_MEMORY, GET_PNN, CHECK_PID_SRVID = 3, 18, 23, 29, 35, 151
 SRVID = 0x5000000000000001
-MESSAGE = 5
+CALL, REPLY_CALL, MESSAGE = 0, 1, 5
+LARGE = 3 << 20
+
+
+def message(srvid, data):
+    return packet(MESSAGE, struct.pack("<QI", srvid, len(data)) + data, destnode=0)
 
 
 def connections(pid):
@@ -82,23 +88,51 @@ class RouterRestartTest(Increments, unittest.TestCase):
                 self.assertEqual(client.ask(GET_PNN)[0], 0)
             sender = self.client()
             for at, client in enumerate(clients):
-                sender.send(packet(MESSAGE, struct.pack("<QI", SRVID + at, 4) + b"here", destnode=0))
+                sender.send(message(SRVID + at, b"here"))
                 self.assertEqual(self.receive_message(client, SRVID + at), b"here")
         self.cluster.wait_healthy()
 
-    def test_who_has_sent_half_a_packet_is_waited_for(self):
+    def at_the_store(self):
+        """A client whose connection the store has: it has asked for a record."""
         client = self.client()
-        self.assertEqual(client.ask(GET_PNN)[0], 0)
-        self.let_it_finish()
-        whole = control(GET_PNN)
-        client.socket.sendall(whole[:20])
-        self.let_it_finish()  # it has been read
-        self.router.end(signal.SIGTERM)
-        client.socket.sendall(whole[20:])
-        self.router.wait_ended()
-        self.router.start()
-        self.assertIsNotNone(client.receive())
-        self.assertEqual(client.ask(GET_PNN)[0], 0)
+        database = client.ask(DB_ATTACH, self.DATABASE.encode() + b"\0")[1]
+        client.send(packet(CALL, database + struct.pack("<5I", 0, 0, 0, 1, 0) + b"k"))
+        self.assertEqual(HEADER.unpack_from(client.receive())[4], REPLY_CALL)
+        return client
+
+    def listening(self, client, srvid):
+        self.assertEqual(client.ask(REGISTER_SRVID, srvid=srvid)[0], 0)
+        return client, srvid
+
+    def replaced_in_the_middle(self, number, senders, readers):
+        """Each of `senders` has sent a part of its packet, each of `readers` has got a part of one, when the router goes:
+        nobody notices."""
+        begun, other = [], self.client()
+        for client, whole in senders:
+            sent = 20 if len(whole) < LARGE else LARGE // 2
+            client.send(whole[:sent])
+            begun.append((client, whole[sent:]))
+        for _, srvid in readers:
+            other.send(message(srvid, b"large" * (LARGE // 5)))
+        for client, _ in readers:
+            client.socket.recv(1, socket.MSG_PEEK)
+        self.replace(number)
+        for client, rest in begun:
+            client.send(rest)
+            self.assertIsNotNone(client.receive(), f"{len(rest)} bytes were missing")
+        for client, srvid in readers:
+            self.assertTrue(self.receive_message(client, srvid) == b"large" * (LARGE // 5))
+
+    def test_packets_that_are_under_way_are_not_cut(self):
+        asks = control(GET_PNN)
+        near, far = [self.client() for _ in range(100)], [self.at_the_store() for _ in range(10)]
+        large, large_far = self.listening(self.client(), SRVID), self.listening(self.at_the_store(), SRVID + 1)
+        readers = [self.listening(self.client(), SRVID + 2), self.listening(self.at_the_store(), SRVID + 3)]
+        senders = [(client, asks) for client in near + far]
+        senders += [(client, message(srvid, b"x" * LARGE)) for client, srvid in (large, large_far)]
+        for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
+            self.replaced_in_the_middle(number, senders, readers)
+        self.cluster.wait_healthy()
 
     def test_other_nodes_never_hear_that_they_are_dead(self):
         """Those take what a dead client had."""

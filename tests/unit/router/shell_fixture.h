@@ -94,13 +94,15 @@ class ChannelPeer {
     for (ChannelFds& fds : reply.channels) channels.push_back(open(std::move(fds), ChannelSide::kClient));
   }
   // A store that says that it keeps clients.
-  static ChannelPeer keeping_store(const std::string& path, bool channels_too = false) {
+  static ChannelPeer keeping_store(const std::string& path, bool channels_too = false,
+                                   bool halves_too = false) {
     ChannelPeer store;
     UniqueFd socket = std::move(*connect_unix(path));
     SetupMessage request;
     request.role = DaemonRole::kStore;
     request.generation = kKeepsClients;
     if (channels_too) request.endpoint = kKeepsChannels;
+    if (halves_too) request.gid = kKeepsHalves;
     EXPECT_TRUE(send_setup(socket.get(), request));
     store.setup = std::move(socket);
     std::optional<SetupMessage> reply = store.receive_message();

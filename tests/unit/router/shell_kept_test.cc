@@ -5,6 +5,7 @@
 
 #include "ctdb-router/core/services.h"
 #include "libctdbipc/ring/client_notes.h"
+#include "libctdbipc/ring/half_packets.h"
 #include "libctdbipc/ring/segment.h"
 #include "tests/unit/router/shell_fixture.h"
 
@@ -127,7 +128,7 @@ TEST_F(ShellKept, ClientsThatWereThereBeforeTheStoreAreKeptToo) {
   EXPECT_TRUE(eventually([this] { return clean(); }));
 }
 
-TEST_F(ShellKept, HalfAPacketIsBusy) {
+TEST_F(ShellKept, HalfAPacketIsBusyForAStoreThatKeepsNoHalves) {
   start_store();
   PacketSocket client = classic();
   receive_client();
@@ -194,6 +195,100 @@ TEST_F(ShellKept, OneInTheMiddleOfSomethingEnds) {
   start_store();
   PacketSocket client = kept_client([](ClientNote& note) { ClientNotes::mark(note, NoteState::kBusy); });
   EXPECT_TRUE(client.ended());
+}
+
+class ShellKeptHalves : public ShellKept {
+ protected:
+  ShellKeptHalves() {
+    store_.emplace(ChannelPeer::keeping_store(context.config.setup_socket_path, false, true));
+    notes_ = std::move(*ClientNotes::map(next(SetupKind::kClientNotes).get()));
+    halves_ = std::move(*HalfPackets::map(next(SetupKind::kHalfPackets).get()));
+  }
+  UniqueFd next(SetupKind kind) {
+    std::optional<SetupMessage> message = store_->receive_message();
+    EXPECT_TRUE(message && message->kind == kind);
+    return message ? std::move(message->descriptor) : UniqueFd();
+  }
+  bool half() const { return note_->state == NoteState::kHalf; }
+  HalfPackets::Kept kept() const { return *halves_->read(notes_->index_of(*note_)); }
+  // As a store that has kept a client which the last router had read and written so far.
+  PacketSocket half_client(ByteView in, ByteView out) {
+    UniqueFd memory = std::move(*HalfPackets::create());
+    last_halves_ = std::move(*HalfPackets::map(memory.get()));
+    EXPECT_TRUE(last_halves_->keep(0, {in, out, 0, 0}));
+    PacketSocket client = kept_client([&](ClientNote& note) {
+      ClientNotes::mark(note, NoteState::kHalf);
+      give({SetupKind::kHalfPackets, 0, 0, std::move(memory)});
+    });
+    return client;
+  }
+
+  std::unique_ptr<HalfPackets> halves_, last_halves_;
+};
+
+TEST_F(ShellKeptHalves, HalfAPacketIsKept) {
+  PacketSocket client = classic();
+  receive_client();
+  const Bytes packet = control(Control::PING);
+  client.send(ByteView(packet).first(20));
+  EXPECT_TRUE(eventually([this] { return half() && kept().in.size() == 20; }));
+  client.send(ByteView(packet).subspan(20, 4));
+  EXPECT_TRUE(eventually([this] { return half() && kept().in.size() == 24; }));
+  EXPECT_EQ(kept().in, to_bytes(ByteView(packet).first(24)));
+  client.send(ByteView(packet).subspan(24));
+  EXPECT_EQ(status_of(client.receive()), 1);
+  EXPECT_TRUE(eventually([this] { return clean(); }));
+  EXPECT_TRUE(kept().in.empty());
+}
+
+TEST_F(ShellKeptHalves, WhatAClientDoesNotReadIsKept) {
+  PacketSocket client = classic(), sender = classic();
+  EXPECT_EQ(ask(client, control(Control::REGISTER_SRVID, {}, 5)), 0);
+  receive_client();
+  Bytes large;
+  build(large, Header{}, ReqMessage{5, Bytes(3u << 20, 7)});
+  sender.send(large);
+  EXPECT_TRUE(eventually([this] { return half() && !kept().out.empty(); }));
+  const Bytes out = kept().out;
+  EXPECT_TRUE(std::equal(out.rbegin(), out.rend(), large.rbegin()));
+  EXPECT_TRUE(client.receive());
+  EXPECT_TRUE(eventually([this] { return clean(); }));
+  EXPECT_TRUE(kept().out.empty());
+}
+
+TEST_F(ShellKeptHalves, WhatAClientThatLeavesHadIsForgotten) {
+  const uint32_t slot = [this] {
+    PacketSocket client = classic();
+    receive_client();
+    client.send(ByteView(control(Control::PING)).first(20));
+    EXPECT_TRUE(eventually([this] { return half(); }));
+    return notes_->index_of(*note_);
+  }();
+  EXPECT_TRUE(eventually([&] { return halves_->read(slot)->in.empty(); }));
+}
+
+TEST_F(ShellKeptHalves, TheNextRouterGoesOnInTheMiddle) {
+  const Bytes packet = control(Control::PING), message_to_it = message(9, 0);
+  PacketSocket client = half_client(ByteView(packet).first(20), message_to_it);
+  client.send(ByteView(packet).subspan(20));
+  EXPECT_EQ(parse_req_message(*client.receive())->srvid, 9u) << "what was to be written comes first";
+  EXPECT_EQ(status_of(client.receive()), 1);
+}
+
+TEST_F(ShellKeptHalves, AndIsReadyToBeReplacedItself) {
+  const Bytes packet = control(Control::PING);
+  PacketSocket client = half_client(ByteView(packet).first(20), {});
+  receive_client();
+  EXPECT_TRUE(eventually([this] { return half() && kept().in.size() == 20; }));
+  client.send(ByteView(packet).subspan(20));
+  EXPECT_EQ(status_of(client.receive()), 1);
+}
+
+TEST_F(ShellKeptHalves, WithoutTheBytesTheClientEnds) {
+  PacketSocket client = kept_client([](ClientNote& note) { ClientNotes::mark(note, NoteState::kHalf); });
+  EXPECT_TRUE(client.ended());
+  PacketSocket other = classic();
+  EXPECT_EQ(ask(other, control(Control::PING)), 1);
 }
 
 TEST_F(ShellKept, NonsenseInANoteHurtsNobody) {

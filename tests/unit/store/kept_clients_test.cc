@@ -17,6 +17,7 @@ namespace {
 constexpr uint32_t kId = 5;
 constexpr uint16_t kHandOver = 3;
 constexpr uint32_t kLife = 1, kNextLife = 2;
+constexpr KeptClients::Takes kAll{true, true, true};
 
 class KeptClientsTest : public LoopTest {
  protected:
@@ -37,7 +38,7 @@ class KeptClientsTest : public LoopTest {
             [this](uint32_t id) { lost_.push_back(id); }) {
     UniqueFd memory = std::move(*ClientNotes::create());
     router_notes_ = std::move(*ClientNotes::map(memory.get()));
-    kept_.router_is_back(kLife, true, true);
+    kept_.router_is_back(kLife, kAll);
     EXPECT_TRUE(only_the_end());
     offered_.clear();
     EXPECT_TRUE(kept_.take_notes(std::move(memory)));
@@ -116,7 +117,7 @@ TEST_F(KeptClientsTest, AWholeClientGoesToTheNextRouter) {
   router_dies();
   EXPECT_FALSE(client_ended());
   EXPECT_TRUE(offered_.empty());
-  kept_.router_is_back(kNextLife, true, true);
+  kept_.router_is_back(kNextLife, kAll);
   const ClientNote* note = note_given();
   ASSERT_NE(note, nullptr);
   EXPECT_EQ(note->state, NoteState::kClean);
@@ -129,7 +130,7 @@ TEST_F(KeptClientsTest, AWholeClientGoesToTheNextRouter) {
 TEST_F(KeptClientsTest, WaitsForARouterThatDoesNotReadYet) {
   router_dies();
   router_reads_ = false;
-  kept_.router_is_back(kNextLife, true, true);
+  kept_.router_is_back(kNextLife, kAll);
   EXPECT_TRUE(offered_.empty());
   router_reads_ = true;
   loop_->at(loop_->now() + 5 * kMillisecond, [this] { loop_->stop(); });
@@ -140,7 +141,7 @@ TEST_F(KeptClientsTest, WaitsForARouterThatDoesNotReadYet) {
 TEST_F(KeptClientsTest, OneInTheMiddleOfSomethingIsEnded) {
   ClientNotes::mark(*note_, NoteState::kBusy);
   router_dies();
-  kept_.router_is_back(kNextLife, true, true);
+  kept_.router_is_back(kNextLife, kAll);
   EXPECT_TRUE(client_ended());
   EXPECT_EQ(note_given(), nullptr);
 }
@@ -149,14 +150,14 @@ TEST_F(KeptClientsTest, ARouterThatWasNotDeadHasItsClientsStill) {
   router_dies();
   ClientNotes::mark(*note_, NoteState::kBusy);
   const UniqueFd routers(fcntl(client_.get(), F_DUPFD_CLOEXEC, 0));
-  kept_.router_is_back(kLife, true, true);
+  kept_.router_is_back(kLife, kAll);
   EXPECT_TRUE(only_the_end());
   EXPECT_EQ(kept_.waiting(), 0u);
 }
 
 TEST_F(KeptClientsTest, ARouterThatKnowsNothingOfThisGetsNone) {
   router_dies();
-  kept_.router_is_back(kNextLife, false, false);
+  kept_.router_is_back(kNextLife, {});
   EXPECT_TRUE(offered_.empty());
   EXPECT_TRUE(client_ended());
 }
@@ -172,7 +173,7 @@ TEST_F(KeptClientsTest, AConnectionThatIsHereComesWithItsUnansweredCall) {
   adopt();
   client_sends(call(9));
   router_dies();
-  kept_.router_is_back(kNextLife, true, true);
+  kept_.router_is_back(kNextLife, kAll);
   const ClientNote* note = note_given();
   ASSERT_NE(note, nullptr);
   EXPECT_EQ(to_bytes(note->one_call()), call(9));
@@ -183,7 +184,7 @@ TEST_F(KeptClientsTest, WhatTheDeadRouterHasNotSeenEndsTheClient) {
   adopt();
   client_sends(message());
   router_dies();
-  kept_.router_is_back(kNextLife, true, true);
+  kept_.router_is_back(kNextLife, kAll);
   EXPECT_EQ(note_given(), nullptr);
   EXPECT_TRUE(client_ended());
 }
@@ -193,7 +194,7 @@ TEST_F(KeptClientsTest, WhatItHasSeenDoesNot) {
   client_sends(message());
   note_->from_store = 1;
   router_dies();
-  kept_.router_is_back(kNextLife, true, true);
+  kept_.router_is_back(kNextLife, kAll);
   EXPECT_NE(note_given(), nullptr);
 }
 
@@ -201,18 +202,83 @@ TEST_F(KeptClientsTest, WhatTheStoreHasNotGotForItEndsTheClient) {
   adopt();
   note_->to_store = 1;
   router_dies();
-  kept_.router_is_back(kNextLife, true, true);
+  kept_.router_is_back(kNextLife, kAll);
   EXPECT_TRUE(client_ended());
 }
 
-TEST_F(KeptClientsTest, HalfAPacketEndsIt) {
+TEST_F(KeptClientsTest, HalfAPacketEndsItWhenTheRouterHadNoPlaceForThat) {
   adopt();
   Bytes half = call(9);
   half.resize(20);
   client_sends(half);
   router_dies();
-  kept_.router_is_back(kNextLife, true, true);
+  kept_.router_is_back(kNextLife, kAll);
   EXPECT_EQ(note_given(), nullptr);
+}
+
+class KeptHalvesTest : public KeptClientsTest {
+ protected:
+  KeptHalvesTest() {
+    UniqueFd memory = std::move(*HalfPackets::create());
+    router_halves_ = std::move(*HalfPackets::map(memory.get()));
+    EXPECT_TRUE(kept_.take_halves(std::move(memory)));
+  }
+  // What the next router is given to go on with.
+  std::optional<HalfPackets::Kept> half_given() {
+    if (offered_.size() != 4 || offered_[1].kind != SetupKind::kHalfPackets) return std::nullopt;
+    next_halves_ = std::move(*HalfPackets::map(offered_[1].descriptor.get()));
+    offered_.erase(offered_.begin() + 1);
+    const ClientNote* note = note_given();
+    if (note == nullptr || note->state != NoteState::kHalf) return std::nullopt;
+    return next_halves_->read(next_notes_->index_of(*note));
+  }
+  std::unique_ptr<HalfPackets> router_halves_, next_halves_;
+};
+
+TEST_F(KeptHalvesTest, WhatTheRouterHadReadGoesToTheNextOne) {
+  const Bytes half{1, 2, 3};
+  EXPECT_TRUE(router_halves_->keep(router_notes_->index_of(*note_), {half, {}, 0, 0}));
+  ClientNotes::mark(*note_, NoteState::kHalf);
+  router_dies();
+  kept_.router_is_back(kNextLife, kAll);
+  const std::optional<HalfPackets::Kept> given = half_given();
+  ASSERT_TRUE(given);
+  EXPECT_EQ(given->in, half);
+  EXPECT_FALSE(client_ended());
+}
+
+TEST_F(KeptHalvesTest, WhatTheStoreHadReadDoesToo) {
+  adopt();
+  Bytes half = call(9);
+  half.resize(20);
+  client_sends(half);
+  router_dies();
+  kept_.router_is_back(kNextLife, kAll);
+  const std::optional<HalfPackets::Kept> given = half_given();
+  ASSERT_TRUE(given);
+  EXPECT_EQ(given->in, half);
+  EXPECT_TRUE(given->out.empty());
+}
+
+TEST_F(KeptHalvesTest, WhatTheStoreHadToWriteDoesToo) {
+  adopt();
+  Bytes large;
+  build(large, {0, 0, 0, 0, 0, 0}, ReqMessage{7, Bytes(3u << 20, 1)});
+  adopted_.on_router_frame({kId, connection_flags(ConnectionFrame::kPacket, kHandOver)}, large);
+  adopted_.write();
+  note_->to_store = 1;
+  router_dies();
+  kept_.router_is_back(kNextLife, kAll);
+  const std::optional<HalfPackets::Kept> given = half_given();
+  ASSERT_TRUE(given);
+  ASSERT_GT(given->out.size(), 1u << 20);
+  EXPECT_TRUE(std::equal(given->out.rbegin(), given->out.rend(), large.rbegin()));
+}
+
+TEST_F(KeptHalvesTest, ARouterThatDoesNotKnowOfItIsNotTold) {
+  router_dies();
+  kept_.router_is_back(kNextLife, {true, true, false});
+  EXPECT_NE(note_given(), nullptr);
 }
 
 // ---- native clients ----
@@ -235,7 +301,7 @@ TEST_F(KeptNativeTest, GoesToTheNextRouterWhateverTheLastOneWasDoing) {
   ClientNotes::mark(*note_, NoteState::kBusy);
   router_dies();
   EXPECT_EQ(kept_.natives(), Endpoints{kId});
-  kept_.router_is_back(kNextLife, true, true);
+  kept_.router_is_back(kNextLife, kAll);
   EXPECT_NE(note_given(), nullptr);
   EXPECT_FALSE(client_ended());
   EXPECT_TRUE(lost_.empty());
@@ -243,7 +309,7 @@ TEST_F(KeptNativeTest, GoesToTheNextRouterWhateverTheLastOneWasDoing) {
 
 TEST_F(KeptNativeTest, EndsWithARouterThatDoesNotKnowOfIt) {
   router_dies();
-  kept_.router_is_back(kNextLife, true, false);
+  kept_.router_is_back(kNextLife, {true, false, false});
   EXPECT_EQ(lost_, std::vector<uint32_t>{kId});
   EXPECT_TRUE(client_ended());
 }
@@ -251,7 +317,7 @@ TEST_F(KeptNativeTest, EndsWithARouterThatDoesNotKnowOfIt) {
 TEST_F(KeptNativeTest, ARouterThatLivesMakesANewChannelForIt) {
   const UniqueFd routers = copy_of_socket();
   router_dies();
-  kept_.router_is_back(kLife, true, true);
+  kept_.router_is_back(kLife, kAll);
   EXPECT_EQ(lost_, std::vector<uint32_t>{kId});
   EXPECT_FALSE(client_ended());
 }
