@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 import unittest
@@ -286,6 +287,23 @@ class CliInTroubleTest(unittest.TestCase):
         wait_until(lambda: "only 2 of 3 nodes take part" in other.cli("status").stdout, "the others go on without it")
         self.assertEqual(other.cli("wait", "--for=ready").returncode, OK)
         self.assertEqual(other.cli("ping", "0").returncode, NO_DAEMON)
+
+    def test_who_ends_a_wait_is_told_what_was_missing(self):
+        program = self.cluster.program("ctdb-cli")
+        for node in self.cluster.nodes[1:]:
+            node.kill()
+        wait_until(lambda: self.node.cli("health").returncode == NOT_HEALTHY, "it sees that the others are gone")
+        with tempfile.TemporaryDirectory(prefix="ctdb-cli-") as folder, \
+                socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(os.path.join(folder, "notify"))
+            manager.settimeout(60)
+            waits = subprocess.Popen([program, "--base", self.node.base, "wait", "--for=healthy", "--timeout=600"], stderr=subprocess.PIPE,
+                                     text=True, env={**os.environ, "NOTIFY_SOCKET": os.path.join(folder, "notify")})
+            self.assertRegex(manager.recv(4096).decode(), "^STATUS=waiting, not healthy: .")
+            waits.terminate()
+            said = waits.communicate()[1]
+        self.assertRegex(said, "^not healthy: .*\n$")
+        self.assertEqual(waits.returncode, -signal.SIGTERM)
 
     def test_quiet_and_active(self):
         self.assertEqual(self.node.cli("node", "quiet").stdout, "this node is quiet\n")

@@ -57,6 +57,16 @@ class Node:
     def pid(self, daemon):
         return self.machine.pid_of(self.unit(daemon))
 
+    def out_of_service_s(self, daemon):
+        """How long it was when it was last restarted: from the moment systemd saw the end of the old process until the new one was ready, as
+        systemd has noted it."""
+        end, ready = map(int, self.machine.show(self.unit(daemon), "ActiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic"))
+        return (ready - end) / 1e6
+
+    def ready_since_s(self, daemon):
+        """On the machine's clock, as /proc/uptime."""
+        return int(self.machine.show(self.unit(daemon), "ActiveEnterTimestampMonotonic")) / 1e6
+
     def restarts(self, daemon):
         return int(self.machine.show(self.unit(daemon), "NRestarts"))
 

@@ -13,6 +13,7 @@ from node import DAEMONS, Node, finish
 from root import BUILD
 
 ADDRESS = "10.1.0.1"
+BACK_WITHIN_S, WATCHDOG_S = 3, 10
 
 
 class OneNodeTest(unittest.TestCase):
@@ -50,6 +51,47 @@ class OneNodeTest(unittest.TestCase):
         self.machine.run("ip", "addr", "add", f"{ADDRESS}/32", "dev", "lo")
         wait_until(lambda: self.active("ctdb-healthy.target") == "active", "the node takes part")
         self.assertTrue(self.node.status()["healthy"])
+
+    def waiting_text(self):
+        return self.machine.show("ctdb-healthy.service", "StatusText")
+
+    def set_for_now(self, unit, setting):
+        directory = f"/etc/systemd/system/{unit}.d"
+        self.machine.run("mkdir", "-p", directory)
+        self.machine.write(f"{directory}/test.conf", setting)
+        self.machine.run("systemctl", "daemon-reload")
+        self.addCleanup(self.machine.run, "sh", "-c", f"rm -r {directory}; systemctl daemon-reload")
+
+    def wait_healthy_after_all(self):
+        """Nobody asks for the target again."""
+        wait_until(lambda: self.active("ctdb-healthy.target") == "active", lambda: self.machine.journal("-n", "40"))
+        self.assertEqual(self.waiting_text(), "ready")
+
+    def test_who_waits_for_the_other_nodes_in_vain_is_told(self):
+        self.machine.run("ip", "addr", "replace", f"{ADDRESS}/32", "dev", "lo")
+        # It has not been a cluster by itself yet, which it would stay until others have joined.
+        self.machine.run("sh", "-c", "rm -rf /var/lib/ctdb/state/*")
+        self.machine.write("/etc/ctdb/nodes", f"{ADDRESS}\n10.1.0.2\n10.1.0.3\n")
+        self.addCleanup(self.machine.write, "/etc/ctdb/nodes", ADDRESS + "\n")
+        self.set_for_now("ctdb-healthy.service", "[Service]\nTimeoutStartSec=3\n")
+        before = self.machine.cursor()
+        self.assertNotEqual(self.machine.status_of("systemctl", "start", "ctdb-healthy.target"), 0,
+                            self.machine.journal("--after-cursor", before, "--output=short-monotonic"))
+        said = self.machine.journal("-u", "ctdb-healthy.service", "--after-cursor", before)
+        self.assertRegex(said, r"(?m)^not ready: .*1 of 3 nodes reachable")
+        self.assertRegex(self.waiting_text(), "^waiting, not ready: .*1 of 3 nodes reachable")
+        self.machine.write("/etc/ctdb/nodes", ADDRESS + "\n")
+        self.machine.run("systemctl", "restart", *self.node.units())
+        self.wait_healthy_after_all()
+
+    def test_who_waits_for_the_address_in_vain_is_told(self):
+        self.machine.run("ip", "addr", "flush", "dev", "lo")
+        self.set_for_now("ctdb-healthy.target", "[Unit]\nJobTimeoutSec=3\n")
+        self.assertNotEqual(self.machine.status_of("systemctl", "start", "ctdb-healthy.target"), 0)
+        self.assertIn("no address of this file", self.node.status_text("router"))
+        self.assertEqual(self.active("ctdb-router.service"), "activating")
+        self.machine.run("ip", "addr", "add", f"{ADDRESS}/32", "dev", "lo")
+        self.wait_healthy_after_all()
 
     def test_when_the_start_is_over_it_serves(self):
         self.start()
@@ -135,15 +177,43 @@ class OneNodeTest(unittest.TestCase):
         finish(client)
         self.assertEqual(self.node.value("kept"), 1)
 
-    def test_daemons_that_hang_are_replaced(self):
+    def kill(self, daemon):
+        old = self.node.pid(daemon)
+        self.machine.kill(self.node.unit(daemon))
+        self.node.wait_for_another(daemon, old)
+        self.node.wait()
+        return self.node.out_of_service_s(daemon)
+
+    def test_a_killed_daemon_is_back_in_time(self):
+        """Also one that the kernel has killed for want of memory, which is the same to its unit; that it does, vm/test_systemd.py shows. A busy
+        machine may be slow a few times, but not always."""
         self.start()
-        old = {daemon: self.node.pid(daemon) for daemon in DAEMONS}
+        for daemon in DAEMONS:
+            with self.subTest(daemon):
+                seconds = []
+                while not seconds or seconds[-1] >= BACK_WITHIN_S and len(seconds) < 4:
+                    seconds.append(self.kill(daemon))
+                self.assertLess(min(seconds), BACK_WITHIN_S)
+
+    def hang_all(self):
+        """How long each was away."""
+        old = self.node.processes()
+        begun = float(self.machine.run("cat", "/proc/uptime").split()[0])
         for daemon in DAEMONS:
             self.machine.kill(self.node.unit(daemon), signal.SIGSTOP)
         for daemon in DAEMONS:
             self.node.wait_for_another(daemon, old[daemon])
-            self.assertEqual(self.node.restarts(daemon), 1)
+        self.node.wait()
+        return {daemon: self.node.ready_since_s(daemon) - begun for daemon in DAEMONS}
+
+    def test_daemons_that_hang_are_replaced(self):
+        self.start()
+        seconds = self.hang_all()
+        self.assertEqual({daemon: self.node.restarts(daemon) for daemon in DAEMONS}, dict.fromkeys(DAEMONS, 1))
         self.assertIn("Watchdog timeout", self.machine.journal("-u", "ctdb-store.service"))
+        if max(seconds.values()) >= WATCHDOG_S + BACK_WITHIN_S:  # once more, see above
+            seconds = self.hang_all()
+        self.assertLess(max(seconds.values()), WATCHDOG_S + BACK_WITHIN_S, seconds)
         self.node.wait()
         self.assertEqual(self.node.value("after"), 0)
 
