@@ -5,7 +5,7 @@ bindings (package python3-samba).
     smb_client.py ADDRESS
     open NAME ACCESS SHARE    r, w, d letters each; "-" for none. Answers with a number.
     close NUMBER
-    write NUMBER TEXT         at offset 0
+    write NUMBER TEXT [AT]    at that offset, or 0
     read NUMBER
     quit
 Each line is answered with "ok ..." or "NT_STATUS_...".
@@ -46,7 +46,7 @@ def serve(connection, word, arguments):
         connection.close(int(arguments[0]))
         return ""
     if word == "write":
-        connection.write(int(arguments[0]), arguments[1].encode(), 0)
+        connection.write(int(arguments[0]), arguments[1].encode(), int(arguments[2]) if len(arguments) > 2 else 0)
         return ""
     if word == "read":
         return connection.read(int(arguments[0]), 0, 1 << 16).decode()

@@ -2,6 +2,7 @@
 """Debian's unmodified smbd on the nodes of a cluster, one on each node's address, all with one exported directory, and
 Debian's clients for them. Everything lives below one directory; ports are the usual ones in a network namespace of ours."""
 import os
+import re
 import subprocess
 import time
 
@@ -132,10 +133,16 @@ class Samba:
     def unc(self, node):
         return f"//{self.address(node)}/share"
 
+    def client_command(self, node, *more):
+        return ["smbclient", "-s", "/dev/null", self.unc(node), "-U", f"{USER}%{PASSWORD}", *more]
+
     def client(self, node, commands, timeout=60):
-        return subprocess.run(
-            self.wrap(["smbclient", "-s", "/dev/null", self.unc(node), "-U", f"{USER}%{PASSWORD}", "-c", commands]),
-            capture_output=True, text=True, timeout=timeout)
+        return subprocess.run(self.wrap(self.client_command(node, "-c", commands)), capture_output=True, text=True, timeout=timeout)
+
+    def sessions(self):
+        """The smbds that serve a client each: "node:process"."""
+        out = self.run(0, "smbstatus", "--processes", check=True).stdout
+        return set(re.findall(rf"(?m)^(\d+:\d+) .*{USER}", out))
 
     def torture(self, node, test, *options, others=(), timeout=300):
         """smbtorture against one node, or more: its connections go to all of them in turn."""
