@@ -58,6 +58,21 @@ Next outcome(Policy policy, ByteView bytes) {
   return reader.next(packet);
 }
 
+TEST(FrameReader, AnotherOneGoesOnWithWhatIsUnfinished) {
+  const Bytes first = message("one"), second = message(std::string(100000, 'x'));
+  FrameReader reader(Policy::kClient, kPacketBytesMax);
+  feed(reader, first);
+  feed(reader, ByteView(second).first(70000));
+  EXPECT_EQ(take_all(reader), std::vector<Bytes>{first});
+  EXPECT_EQ(reader.position(), first.size());
+  FrameReader next(Policy::kClient, kPacketBytesMax);
+  next.put(reader.unfinished());
+  EXPECT_EQ(next.unfinished().size(), 70000u);
+  feed(next, ByteView(second).subspan(70000));
+  EXPECT_EQ(take_all(next), std::vector<Bytes>{second});
+  EXPECT_TRUE(next.unfinished().empty());
+}
+
 TEST(FrameReader, HandsOutPacketsLaidEndToEnd) {
   FrameReader reader(Policy::kClient, kPacketBytesMax);
   Bytes stream = message("one");
