@@ -140,6 +140,7 @@ void MemoryDisk::database_replaced(uint64_t ticket, const RecordFile& file) {
 }
 
 void MemoryDisk::database_checkpoint(uint64_t ticket) {
+  ++checkpoints_;
   order(ticket, [] { return std::string(); });
 }
 

@@ -46,6 +46,8 @@ class MemoryDisk : public CommitDisk {
     same_ = 0;
   }
   const CommitLogImage& log() const { return synced_; }
+  // How many were ordered.
+  uint64_t checkpoints() const { return checkpoints_; }
 
   CommitLogImage take_log() override { return synced_; }
   void log_append(const KeptEntry& entry, LogPosition committed) override;
@@ -76,6 +78,7 @@ class MemoryDisk : public CommitDisk {
   size_t same_ = 0;  // so many entries at the beginning are the same in both
   std::string failed_;
   std::map<std::string, std::vector<Bytes>> parts_;
+  uint64_t checkpoints_ = 0;
   bool full_ = false;
   bool lie_ = false;
 };

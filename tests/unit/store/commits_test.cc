@@ -337,6 +337,42 @@ TEST_F(Commits, AllNodesDieAtOnce) {
   }
 }
 
+// Transactions that wait for their majority stay in a log that is begun anew, however much of it they are.
+TEST_F(Commits, ALogThatCannotBecomeShorterIsBegunAnewOnce) {
+  constexpr size_t kGrownBytes = 16u << 20;
+  const std::string large(kGrownBytes / 3, 'x');
+  w.node(2).disk_stands_still = true;
+  uint32_t reqid = 0;
+  for (const char* name : {"a.tdb", "b.tdb", "c.tdb"}) {
+    attach(0, Control::DB_ATTACH_PERSISTENT, name);
+    submit(0, ++reqid, transaction("k", large, 1, database_id(name)));
+  }
+  w.run();
+  crash(1);
+  Node& node = w.node(1);
+  size_t waiting = 0;
+  for (const KeptEntry& entry : node.disk.log().entries) waiting += entry.payload.size();
+  ASSERT_GT(waiting, kGrownBytes);
+  EXPECT_EQ(node.disk.checkpoints(), 0u);
+
+  node.disk_stands_still = true;  // the test is the disk: without an end World::run() would have none either
+  w.start(1);
+  constexpr int kManyOrders = 100;
+  int orders = 0;
+  for (; orders < kManyOrders && !node.disk.idle(); ++orders) {
+    if (const auto answer = node.disk.carry_out())
+      node.store->on_disk_done(answer->ticket, answer->error, w.now());
+  }
+  EXPECT_LT(orders, kManyOrders) << "it goes on and on";
+  EXPECT_EQ(node.disk.checkpoints(), 1u);
+  EXPECT_EQ(node.disk.log().entries.size(), reqid) << "what waits must stay";
+
+  node.disk_stands_still = w.node(2).disk_stands_still = false;
+  recover(20, {0, 1, 2});
+  w.pass(kSecond);
+  for (uint32_t sent = 1; sent <= reqid; ++sent) EXPECT_EQ(w.control_answer(0, kClient, sent)->status, 0);
+}
+
 TEST_F(Commits, ADatabaseThatDiffersIsReplaced) {
   EXPECT_EQ(commit(0, "k", "v"), 0);
   for (uint32_t pnn = 0; pnn < 3; ++pnn) {
