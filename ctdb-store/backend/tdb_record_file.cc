@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -186,7 +187,8 @@ Result<void> TdbRecordFile::store(ByteView key, ByteView header, ByteView data) 
     if (k->valid) k->bytes.assign(found.dptr, found.dptr + found.dsize);
     return 0;
   };
-  tdb_parse_record(tdb_.get(), tdb_data(key), keep_if_it_grows, &kept);
+  const bool there = tdb_parse_record(tdb_.get(), tdb_data(key), keep_if_it_grows, &kept) == 0;
+  if (!there && data.empty() && store_with_room(key, header)) return {};
 
   const TDB_DATA parts[] = {tdb_data(header), tdb_data(data)};
   errno = 0;
@@ -200,6 +202,43 @@ Result<void> TdbRecordFile::store(ByteView key, ByteView header, ByteView data) 
     failed.value().context += "; the record's old contents are lost as well";
   }
   return fail(std::move(failed.value()));
+}
+
+// Of a new record: a filler gets the room, is declared dead, and becomes the record. False: nothing has changed.
+bool TdbRecordFile::store_with_room(ByteView key, ByteView header) {
+  static constexpr std::array<uint8_t, 2 * RecordRoom::kMax> kZeros{};
+  constexpr size_t kFillerFixed = kFillerKeyBytes + sizeof kFillerMark;
+  std::optional<TdbImage> image = mapped_.empty() ? map() : TdbImage::of(mapped_);
+  if (image && !room_.learn(*image, header.size())) {
+    image = map();
+    if (image) room_.learn(*image, header.size());
+  }
+  if (!image) return false;
+  const uint32_t hash = jenkins_hash(key);
+  room_.made(hash);
+  const size_t room = room_.for_new();
+  const size_t bytes = key.size() + header.size() + room;
+  if (room == 0 || bytes < kFillerFixed || bytes - kFillerFixed > kZeros.size()) return false;
+  const FillerKey filler = filler_key(hash);
+  uint8_t mark[sizeof kFillerMark];
+  ctdb::store(mark, kFillerMark);
+  const TDB_DATA parts[] = {tdb_data(mark), tdb_data(ByteView(kZeros).first(bytes - kFillerFixed))};
+  if (tdb_storev(tdb_.get(), tdb_data(ByteView(filler.bytes)), parts, 2, 0) != 0) return false;
+
+  // libtdb puts what it stores at the head of the chain. It may have made the file longer.
+  const uint32_t place = image->head(image->chain_of(hash));
+  if (image->block(place) == nullptr) image = map();
+  TdbBlock* block = image ? image->block(place) : nullptr;
+  if (block == nullptr || !is_filler(*block) || block->room - kTdbBlockEnd < bytes) {
+    tdb_delete(tdb_.get(), tdb_data(ByteView(filler.bytes)));
+    return false;
+  }
+  publish_word(block->kind, kTdbDead);
+  block->key_size = static_cast<uint32_t>(key.size());
+  block->data_size = static_cast<uint32_t>(header.size());
+  std::ranges::copy(header, std::ranges::copy(key, TdbImage::bytes(*block)).out);
+  publish_word(block->kind, kTdbLive);
+  return true;
 }
 
 Result<void> TdbRecordFile::remove(ByteView key) {
@@ -244,9 +283,9 @@ Result<void> TdbRecordFile::for_each(const std::function<bool(ByteView, ByteView
 std::optional<TdbImage> TdbRecordFile::map() {
   const auto bytes = static_cast<size_t>(file_bytes());
   if (bytes != mapped_.size()) {
-    if (!mapped_.empty()) munmap(mapped_.data(), mapped_.size());
-    mapped_ = {};
-    void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, tdb_.descriptor(), 0);
+    void* at = mapped_.empty()
+                   ? mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, tdb_.descriptor(), 0)
+                   : mremap(mapped_.data(), mapped_.size(), bytes, MREMAP_MAYMOVE);
     if (at == MAP_FAILED) return std::nullopt;
     mapped_ = {static_cast<uint8_t*>(at), bytes};
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ctdb-store/backend/record_file.h"
+#include "ctdb-store/backend/record_room.h"
 #include "ctdb-store/backend/tdb_file.h"
 #include "ctdb-store/backend/tdb_handle.h"
 #include "libctdbipc/base/tdb_image.h"
@@ -55,10 +56,12 @@ class TdbRecordFile : public RecordFile {
   uint32_t chains_;
   std::optional<TdbImage> map();
   void note_dead_owner(ByteView key);
+  bool store_with_room(ByteView key, ByteView header);
 
   MutableBytes mapped_;         // the whole file, as large as it was when it was last looked at
   std::vector<DeadLock> dead_;  // seen, and not told yet
-  Bytes before_;                // store()'s: kept so that it need not be made each time
+  RecordRoom room_;
+  Bytes before_;  // store()'s: kept so that it need not be made each time
 };
 
 }  // namespace ctdb

@@ -68,7 +68,7 @@ Result<void> Link::connect(const std::string& path, int timeout_ms) {
   setup_ = std::move(made->socket);
   pnn_ = made->reply.pnn;
   page_ = std::move(*page);
-  note_thread();
+  note_lock();  // who is killed behind its first lock is no client that writes in place
   return {};
 }
 
@@ -230,12 +230,7 @@ void Link::adopt_store() {
     return disconnect(watched.error().text());
   }
   channels_[kIndex] = std::move(next_store_);
-  note_thread();
-}
-
-// Who is killed between its first lock and note_lock() would be taken for a client that may have torn a value.
-void Link::note_thread() {
-  note_lock(static_cast<uint32_t>(gettid()));
+  note_lock();  // who is killed behind its first lock is no client that writes in place
 }
 
 void Link::kick() {

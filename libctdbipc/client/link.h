@@ -17,6 +17,7 @@
 
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/base/result.h"
+#include "libctdbipc/base/this_thread.h"
 #include "libctdbipc/base/unique_fd.h"
 #include "libctdbipc/client/requests.h"
 #include "libctdbipc/ring/boot_time.h"
@@ -46,9 +47,9 @@ class Link {
   bool may_use_records() const { return page_ != nullptr && page_->may_use(boot_time()); }
   uint64_t serving_epoch() const { return page_ == nullptr ? 0 : page_->serving_epoch(); }
   // Notes for the store, should this process be killed (ring_layout.h, DeathNotes).
-  void note_lock(uint32_t lock_word) {
+  void note_lock() {
     if (Channel* store = channel(Peer::kStore); store != nullptr)
-      store->notes().lock_word.store(lock_word, std::memory_order_relaxed);
+      store->notes().lock_word.store(this_thread(), std::memory_order_relaxed);
   }
   void note_change_of(uint32_t db_id) {
     if (Channel* store = channel(Peer::kStore); store != nullptr) store->notes().changing_db = db_id;
@@ -106,7 +107,6 @@ class Link {
   Result<void> watch(int fd, uint32_t events);
   void unwatch(int fd);
   void drop_channel(size_t index);
-  void note_thread();  // this one, until it has locked something
   void empty_queue(size_t index);
   void enqueue(Peer peer, ByteView packet);
   void tell_of_control(size_t index, ByteView packet, uint64_t position) const;

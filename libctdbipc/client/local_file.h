@@ -52,7 +52,6 @@ class LocalFile {
     return writer_ != nullptr && writer_->make_room(hash, bytes);
   }
   // The thread that holds the key's lock, as the lock says it; 0: not known.
-  uint32_t lock_word(uint32_t hash) const { return writer_ == nullptr ? 0 : writer_->lock_word(hash); }
   std::string error() const;
 
   // The record of this file that this process has locked, or nullptr.

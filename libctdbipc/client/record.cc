@@ -61,7 +61,7 @@ int lock_if_here(ctdb_db& db, ByteView key) {
     file.unlock(key);
     return found == LocalFile::Found::kError ? file_error(db) : 0;
   }
-  db.client->link.note_lock(file.lock_word(record.hash));
+  db.client->link.note_lock();
   record.key.assign(key.begin(), key.end());
   record.locked = true;
   record.changed = false;

@@ -27,6 +27,22 @@ bool begins_with(ByteView value, ByteView header, ByteView data) {
          std::ranges::equal(value.subspan(header.size(), data.size()), data);
 }
 
+// The new value is the old one and more, and the block has room for it.
+bool goes_on_from(TdbBlock& block, ByteView header, ByteView data, size_t bytes) {
+  const ByteView old = TdbImage::data(block);
+  return block.room - kTdbBlockEnd >= bytes && old.size() >= header.size() &&
+         old.size() - header.size() <= data.size() && std::ranges::equal(old.first(header.size()), header) &&
+         std::ranges::equal(old.subspan(header.size()), data.first(old.size() - header.size()));
+}
+
+// What is behind the value is nobody's until the word says that it is the value's.
+void go_on(TdbBlock& block, ByteView header, ByteView data) {
+  const ByteView old = TdbImage::data(block);
+  std::ranges::copy(data.subspan(old.size() - header.size()),
+                    TdbImage::bytes(block) + block.key_size + old.size());
+  publish_word(block.data_size, static_cast<uint32_t>(header.size() + data.size()));
+}
+
 }  // namespace
 
 std::unique_ptr<ValueWriter> ValueWriter::make(tdb_context* tdb) {
@@ -45,12 +61,14 @@ void ValueWriter::unmap() {
   image_.reset();
 }
 
+// As long as the file is now. What was mapped before stays in the page tables: a page fault costs more than a record.
 bool ValueWriter::map() {
-  unmap();
+  image_.reset();
   struct stat info {};
   if (fstat(tdb_fd(tdb_), &info) != 0 || info.st_size <= 0) return false;
   const auto bytes = static_cast<size_t>(info.st_size);
-  void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, tdb_fd(tdb_), 0);
+  void* at = file_.empty() ? mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, tdb_fd(tdb_), 0)
+                           : mremap(file_.data(), file_.size(), bytes, MREMAP_MAYMOVE);
   if (at == MAP_FAILED) return false;
   file_ = {static_cast<uint8_t*>(at), bytes};
   image_ = TdbImage::of(file_);
@@ -107,6 +125,10 @@ ValueWriter::Outcome ValueWriter::write(ByteView key, uint32_t hash, ByteView he
     publish_word(found.current->data_size, static_cast<uint32_t>(header.size() + data.size()));
     return Outcome::kDone;
   }
+  if (found.current != nullptr && goes_on_from(*found.current, header, data, bytes)) {
+    go_on(*found.current, header, data);
+    return Outcome::kDone;
+  }
   if (found.spare == nullptr) return Outcome::kNoRoom;
   TdbBlock& spare = *found.spare;
   spare.key_size = static_cast<uint32_t>(key.size());
@@ -157,12 +179,6 @@ bool ValueWriter::make_room(uint32_t hash, size_t bytes) {
   }
   return tdb_storev(tdb_, {filler.bytes, sizeof filler.bytes}, parts.data(), static_cast<int>(parts.size()),
                     0) == 0;
-}
-
-uint32_t ValueWriter::lock_word(uint32_t hash) const {
-  if (!image_ || image_->start() == 0) return 0;
-  const size_t at = tdb_chain_mutex(image_->chain_of(hash));
-  return at + sizeof(uint32_t) > image_->start() ? 0 : load<uint32_t>(file_.data() + at);
 }
 
 }  // namespace ctdb

@@ -2,10 +2,11 @@
 // Reads records of a local tdb file under their chain's lock, and writes them so that whoever is killed in the middle leaves the whole old value or the whole new one, also for
 // clients that have only libtdb: the new record is written into a dead block of the same chain, and then one word makes it live. A
 // record that is written again and again so takes two blocks in turn. A value that is the beginning of the old one, as that of a
-// deleted record is, needs no second block: one word makes it shorter.
+// deleted record is, needs no second block: one word makes it shorter. Nor does one that begins with the old one, as the first value of a record does that was made or
+// deleted, if there is room behind it: one word makes it longer.
 //
 // Invariants, under the chain's lock:
-//  1. A live block is never written to, but for the word that ends it and the one that says how long its value is.
+//  1. A live block is never written to, but for the word that ends it and the one that says how long its value is, and behind its value.
 //  2. Of several live blocks of one key the first in the chain is the record: libtdb's readers take that one. The others are what was
 //  left when somebody died between the two words; they are ended by the next write here, and by the store.
 //  3. No link of a chain and nothing of the free list is changed here: that is libtdb's, see make_room().
@@ -43,8 +44,6 @@ class ValueWriter {
   // Has libtdb put a block for a record of that size, key and header included, into the chain, and take back the dead ones that are too small. Who is killed in
   // here may leave the free list broken. False: libtdb has found no room.
   bool make_room(uint32_t hash, size_t bytes);
-  // The word of the chain's mutex, which names the thread that holds it; 0: the file has no mutexes.
-  uint32_t lock_word(uint32_t hash) const;
 
  private:
   explicit ValueWriter(tdb_context* tdb) : tdb_(tdb) {}

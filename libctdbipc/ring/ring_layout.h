@@ -34,7 +34,7 @@ static_assert(std::is_standard_layout_v<SegmentHeader> && sizeof(SegmentHeader) 
 
 // What one side leaves for the other to read when it has died: of a client, for its store.
 struct DeathNotes {
-  std::atomic<uint32_t> lock_word;  // of the chain it locked last: names its thread
+  std::atomic<uint32_t> lock_word;  // its thread that locked a chain last, as the word of a mutex names it
   std::atomic<uint32_t>
       changing_db;  // not 0: it is inside libtdb, changing what holds this database's file together
 };
