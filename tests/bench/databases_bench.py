@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """run-bench databases: whole databases of many records, Debian's three-node ctdbd beside ours, in one run.
 
-For each number of records of 100 bytes, filled in equal parts by the three nodes: what a record costs in memory and in the file of
+For each number of records of 100 bytes, made in equal parts by the three nodes: how long that takes, what a record costs in memory and in the file of
 its node, how long a traverse takes, and how long it takes until all of them, deleted, have left the files of all nodes. While
 that goes on a client on each node works on records of its own; printed is its longest stall.
 """
 import argparse
 import math
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import time
 from systems import (BUILD, NODES, OWN_RECORDS, Classic, Ours, OursThroughTheSocket, client, fill, finish, own_records,
                      run_all, write_json)
 from netns import NetworkNamespace  # of tests/cluster, which `systems` makes known
-from processes import memory_bytes
+from processes import cost_of, memory_bytes
 
 TRAVERSES = 3
 TRAVERSES_S_MAX = 60
@@ -115,7 +116,10 @@ def one_run(kind, records, build):
 def measure_one(system, records, build, progress, found):
     made = records + NODES * OWN_RECORDS
     memory = memory_bytes(system.pids())
+    spent, begun = everybodys_cpu(system), time.monotonic()
     fill(system, build, records)
+    found["fill_s"] = time.monotonic() - begun
+    found["fill_cpu"] = (everybodys_cpu(system) - spent) / made
     progress.step("filled")
     time.sleep(SETTLE_S)  # what daemons put off until they have nothing else to do
     found["memory_per_record"] = (memory_bytes(system.pids()) - memory) / made
@@ -135,11 +139,19 @@ def measure_one(system, records, build, progress, found):
     progress.step("gone from the files" if gone else "not gone from the files, given up")
 
 
+def everybodys_cpu(system):
+    """Of the daemons, and of the clients that have ended."""
+    clients = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return cost_of(system.pids()).cpu_seconds + clients.ru_utime + clients.ru_stime
+
+
 def disk_bytes(path):
     return os.stat(path).st_blocks * 512 if os.path.exists(path) else 0
 
 
-ROWS = (("memory_per_record", "memory of all daemons per record, bytes", 1, ".0f"),
+ROWS = (("fill_s", "make all, s", 1, ".2f"),
+        ("fill_cpu", "  CPU of daemons and clients per record, µs", 1e6, ".0f"),
+        ("memory_per_record", "memory of all daemons per record, bytes", 1, ".0f"),
         ("file_per_record", "files of all nodes per record, bytes", 1, ".0f"),
         ("traverse_s", "traverse, ms", 1000, ".0f"),
         ("traversed", "  records that it brought", 1, ",.0f"),
