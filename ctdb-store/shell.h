@@ -74,6 +74,7 @@ class StoreShell : public DaemonShell, StoreOutput {
   uint64_t serving_epoch() const override { return page_.serving_epoch(); }
   bool is_native_thread(uint32_t thread) const override;
   bool lease_lasts() const override { return boot_time() < page_.serve_until(); }
+  bool records_taken() const override { return page_.records_taken(); }
   void log(StoreLog level, const std::string& text) override;
   bool congested() const override;
 

@@ -153,6 +153,13 @@ class MemoryFile : public RecordFile {
     return Examined::kRepaired;
   }
 
+  Result<void> note_leftovers(const std::vector<Bytes>& keys) override {
+    if (files_.full_) return fail(ErrorCode::kSystem, name_ + ": no space left");
+    db_.leftovers_ = keys;
+    return {};
+  }
+  Result<std::vector<Bytes>> leftovers() override { return db_.leftovers_; }
+
   std::string path() const override { return "memory:" + name_; }
   int open_flags() const override { return 0x1c41 | (db_.seqnum_enabled_ ? 0x80 : 0); }
   uint64_t file_bytes() const override {
@@ -183,7 +190,7 @@ Result<std::unique_ptr<RecordFile>> MemoryFiles::open(const std::string& name, u
   if (!database) database = std::make_unique<MemoryDatabase>(chains_);
   database->persistent_ = (db_flags & CTDB_DB_PERSISTENT) != 0;
   database->full_copy_ = (db_flags & (CTDB_DB_PERSISTENT | CTDB_DB_REPLICATED)) != 0;
-  if (database->full_copy_ ? !database->persistent_ : !keep) database->records_.clear();
+  if (database->full_copy_ ? !database->persistent_ : !keep) database->clear();
   // What a store that died held or had marked is free again, as the kernel would see to.
   database->release_all(MemoryDatabase::kStore);
   database->room_broken_ = false;  // repaired when it is taken up
@@ -203,7 +210,7 @@ void MemoryFiles::discard(const std::string& name, const std::function<void(Byte
   MemoryDatabase* left = database(name);
   if (left == nullptr) return;
   for (const auto& [key, value] : left->records_) visit(key, value);
-  left->records_.clear();
+  left->clear();
 }
 
 std::vector<std::string> MemoryFiles::existing_persistent() {

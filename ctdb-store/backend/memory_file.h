@@ -43,7 +43,13 @@ class MemoryDatabase {
   const Bytes* look(ByteView key) const;
   void store(ByteView key, ByteView value);
   void remove(ByteView key);
-  void clear() { records_.clear(); }
+  void clear() {
+    records_.clear();
+    leftovers_.clear();
+  }
+  bool is_leftover(const Bytes& key) const { return std::ranges::find(leftovers_, key) != leftovers_.end(); }
+  // For broken worlds.
+  void forget_leftovers() { leftovers_.clear(); }
   size_t size() const { return records_.size(); }
   int64_t seqnum() const { return seqnum_; }
 
@@ -77,6 +83,7 @@ class MemoryDatabase {
     }
   };
   std::map<Bytes, Bytes, Before> records_;
+  std::vector<Bytes> leftovers_;
   std::vector<Holder> holders_;
   std::vector<bool> marked_;
   bool closed_ = false;

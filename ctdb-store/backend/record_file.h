@@ -96,6 +96,13 @@ class RecordFile {
     return Examined::kSound;
   }
 
+  // ---- records of the past behind a chain that somebody keeps ----
+  // Keys whose records in the file are not to be believed (core/leftovers.h), instead of those that were noted before. What is noted
+  // outlives the store, for open(keep). Errors: kSystem.
+  virtual Result<void> note_leftovers(const std::vector<Bytes>& keys) = 0;
+  // Errors: kSystem, kCorrupt.
+  virtual Result<std::vector<Bytes>> leftovers() = 0;
+
   virtual std::string path() const = 0;
   virtual int open_flags() const = 0;  // tdb flags a client must open it with (DB_OPEN_FLAGS)
   virtual uint64_t file_bytes() const = 0;

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "ctdb-store/backend/durable_file.h"
+#include "ctdb-store/backend/leftovers_note.h"
 #include "ctdb-store/backend/persistent_file.h"
 #include "ctdb-store/backend/tdb_api.h"
 #include "ctdb-store/backend/tdb_handle.h"
@@ -323,7 +324,10 @@ TdbFiles::Opened TdbFiles::open(const std::string& name, uint8_t db_flags, bool 
   if ((db_flags & CTDB_DB_PERSISTENT) != 0) return open_persistent(name);
   if ((db_flags & CTDB_DB_REPLICATED) != 0) return open_replicated(name);
   const std::string path = volatile_path(options_.volatile_directory, options_.pnn, name);
-  if (!keep || access(path.c_str(), F_OK) != 0) return open_empty(path, flags_);
+  if (!keep || access(path.c_str(), F_OK) != 0) {
+    drop_leftovers_note(path);
+    return open_empty(path, flags_);
+  }
   Opened opened = take_up(path);
   if (opened) return opened;
   // Whatever the reason: clients that have it open would go on with records that other nodes are given now.
@@ -339,6 +343,7 @@ TdbFiles::Opened TdbFiles::open(const std::string& name, uint8_t db_flags, bool 
 void TdbFiles::discard(const std::string& name, const std::function<void(ByteView, ByteView)>& visit) {
   const std::string path = volatile_path(options_.volatile_directory, options_.pnn, name);
   visit_left_behind(path, visit);
+  drop_leftovers_note(path);
   if (has_openers(path)) {
     (void)open_empty(path, flags_);
   } else {
@@ -357,6 +362,7 @@ std::vector<std::string> TdbFiles::existing_persistent() {
 
 Result<std::string> put_aside(const std::string& path) {
   const std::string kept = name_for_damaged(path);
+  drop_leftovers_note(path);
   if (!has_openers(path)) {
     if (rename(path.c_str(), kept.c_str()) != 0) return fail_errno("renaming " + path + " to " + kept);
     return kept;

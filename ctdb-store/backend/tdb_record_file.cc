@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "ctdb-store/backend/leftovers_note.h"
 #include "ctdb-store/backend/tdb_api.h"
 #include "ctdb-store/backend/tdb_mutexes.h"
 #include "ctdb-store/backend/tdb_repair.h"
@@ -352,6 +353,13 @@ RecordFile::Examined TdbRecordFile::examine(std::string& found, const std::funct
   if (examined == Examined::kRecordsLost) on_loss();
   tdb_unlockall(tdb_.get());
   return examined;
+}
+
+Result<void> TdbRecordFile::note_leftovers(const std::vector<Bytes>& keys) {
+  return write_leftovers_note(path(), keys);
+}
+Result<std::vector<Bytes>> TdbRecordFile::leftovers() {
+  return read_leftovers_note(path());
 }
 
 uint64_t TdbRecordFile::file_bytes() const {

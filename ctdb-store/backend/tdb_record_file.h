@@ -38,6 +38,8 @@ class TdbRecordFile : public RecordFile {
   ChainsSeen look_at_chains(uint32_t first, uint32_t count) override;
   bool visit_chain(uint32_t chain, const std::function<void(ByteView key, ByteView value)>& visit) override;
   Examined examine(std::string& found, const std::function<void()>& on_loss) override;
+  Result<void> note_leftovers(const std::vector<Bytes>& keys) override;
+  Result<std::vector<Bytes>> leftovers() override;
   std::string path() const override { return tdb_.path(); }
   int open_flags() const override { return client_flags_; }
   uint64_t file_bytes() const override;

@@ -260,9 +260,22 @@ void Migration::close() {
   });
 }
 
+// Who has the chain removes them. After a restart nobody else waits for it.
+void Migration::ask_for_leftovers(Database& db, TimeNs now) {
+  const std::set<Bytes> keys = db.leftovers.keys();
+  for (const Bytes& key : keys) {
+    Activity& activity = ctx_.activities.attach(db, db.entry(key));
+    if (ctx_.chains.take(activity, now)) ctx_.chains.let_go(db, *activity.entry);
+    ctx_.activities.release_if_idle(activity);
+  }
+}
+
 void Migration::open(TimeNs now) {
   ctx_.activities.for_each_used([&](Activity& activity) { process(activity, now); });
-  for (const auto& db : ctx_.databases.all()) db->told_generation = ctx_.generation;  // the recovery has told
+  for (const auto& db : ctx_.databases.all()) {
+    db->told_generation = ctx_.generation;  // the recovery has told
+    ask_for_leftovers(*db, now);
+  }
   renew_copies();
 }
 

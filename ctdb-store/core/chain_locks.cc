@@ -28,10 +28,28 @@ bool ChainLocks::try_take(Database& db, const RecordEntry& entry) {
     ++counts_.locks_busy;
     return false;
   }
+  if (!clear_leftovers(db, entry.chain)) {
+    db.file->unlock(entry.key());
+    return false;
+  }
   held_db_ = &db;
   held_chain_ = entry.chain;
   held_depth_ = 1;
   return true;
+}
+
+// Whatever is done under the lock would else be done beside a record that is not to be believed. It is tried again as if the chain were busy.
+bool ChainLocks::clear_leftovers(Database& db, uint32_t chain) {
+  if (db.leftovers.empty()) return true;
+  const Result<void> cleared = db.leftovers.clear(*db.file, chain);
+  if (!cleared) {
+    ++counts_.file_errors;
+    if (!db.file_failing)
+      out_.log(StoreLog::kError, "discarding records in " + db.file->path() + ": " + cleared.error().text() +
+                                     "; trying again until it works");
+  }
+  db.file_failing = !cleared;
+  return cleared.has_value();
 }
 
 bool ChainLocks::take(Activity& activity, TimeNs now) {
@@ -155,6 +173,11 @@ void ChainLocks::on_locked(uint64_t ticket, TimeNs now) {
   const RecordEntry& entry = *wait->first->entry;
   CTDB_ASSERT(held_db_ == nullptr);
   db.file->mark(entry.key());
+  if (!clear_leftovers(db, entry.chain)) {
+    db.file->unmark(entry.key());
+    out_.unlock_chain(ticket);
+    return on_failed(ticket, now);
+  }
   held_db_ = &db;
   held_chain_ = entry.chain;
   held_depth_ = 1;

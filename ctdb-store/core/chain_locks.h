@@ -45,7 +45,7 @@ class ChainLocks {
       : out_(out), counts_(counts), timers_(timers) {}
   void set_user(User& user) { user_ = &user; }
 
-  // Takes the record's chain. false: the record waits for it, User::on_chain_held() follows.
+  // Takes the record's chain, and what it has of leftovers out of the file. false: the record waits for it, User::on_chain_held() follows.
   bool take(Activity& activity, TimeNs now);
   // The same without waiting when it is busy.
   bool try_take(Database& db, const RecordEntry& entry);
@@ -67,6 +67,7 @@ class ChainLocks {
   ChainWait* find_ticket(uint64_t ticket);
   void serve(ChainWait& wait, TimeNs now);
   void drop(ChainWait& wait);
+  bool clear_leftovers(Database& db, uint32_t chain);
   void complain(ChainWait& wait, TimeNs now);
 
   StoreOutput& out_;

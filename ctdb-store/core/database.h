@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The databases of this node: name, id, file and index of each.
 //
-// Invariant: a database's index agrees with its file from the moment it is attached (see record_index.h).
+// Invariant: a database's index agrees with its file from the moment it is attached (see record_index.h), leftovers excepted.
 #ifndef CTDB_STORE_CORE_DATABASE_H_
 #define CTDB_STORE_CORE_DATABASE_H_
 
@@ -14,6 +14,7 @@
 
 #include "ctdb-store/backend/record_file.h"
 #include "ctdb-store/core/database_statistics.h"
+#include "ctdb-store/core/leftovers.h"
 #include "ctdb-store/core/record_index.h"
 #include "libctdbipc/base/database_rules.h"
 #include "libctdbipc/base/result.h"
@@ -32,6 +33,7 @@ struct Database {
   uint32_t told_generation = 0;  // in which the other members have been told of it
   std::unique_ptr<RecordFile> file;
   RecordIndex index;
+  Leftovers leftovers;
   std::vector<ChainWait*> chain_waits;  // chains somebody else holds and we wait for
 
   bool seqnum_on = false;

@@ -85,6 +85,7 @@ class Migration : public ChainLocks::User {
   void raise_copies(Database& db, uint32_t copies);
   // What this node owns gets its copies anew, as far as it has to.
   void renew_copies();
+  void ask_for_leftovers(Database& db, TimeNs now);
   // A client has made this database: the other members of the open generation are told.
   void tell_of_database(Database& db);
   // Renewal.

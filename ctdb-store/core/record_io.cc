@@ -30,6 +30,20 @@ bool write_file(StoreContext& context, Activity& activity, const RecordHeader& h
                  activity.db->file->store(activity.entry->key(), context.header, data));
 }
 
+void forget_copy(const StoreContext& context, RecordEntry& entry) {
+  entry.in_file = entry.had_data = false;
+  entry.rsn = 0;
+  entry.flags = 0;
+  entry.data_size = 0;
+  if (entry.dmaster == context.self) entry.dmaster = CTDB_UNKNOWN_PNN;
+}
+
+void end_discard(StoreContext& context, Activity& activity) {
+  activity.entry->dmaster = CTDB_UNKNOWN_PNN;
+  activity.entry->pointer_generation = 0;
+  cancel_header_job(context, activity);
+}
+
 }  // namespace
 
 ByteView read_data(StoreContext& context, Activity& activity) {
@@ -65,11 +79,7 @@ bool hide_record(StoreContext& context, Activity& activity, ByteView data) {
 bool remove_record(StoreContext& context, Activity& activity) {
   RecordEntry& entry = *activity.entry;
   if (!written(context, *activity.db, activity.db->file->remove(entry.key()))) return false;
-  entry.in_file = entry.had_data = false;
-  entry.rsn = 0;
-  entry.flags = 0;
-  entry.data_size = 0;
-  if (entry.dmaster == context.self) entry.dmaster = CTDB_UNKNOWN_PNN;
+  forget_copy(context, entry);
   return true;
 }
 
@@ -82,6 +92,14 @@ bool discard_record(StoreContext& context, Activity& activity) {
   if (!remove_record(context, activity)) return false;
   if (lost) context.left_behind.note(activity.db->name, entry.key());
   return true;
+}
+
+void discard_unseen(StoreContext& context, Activity& activity) {
+  RecordEntry& entry = *activity.entry;
+  if (was_owned_by(context.self, entry.dmaster) && (entry.data_size > 0 || entry.had_data))
+    context.left_behind.note(activity.db->name, entry.key());
+  forget_copy(context, entry);
+  end_discard(context, activity);
 }
 
 void set_header_job(StoreContext& context, Activity& activity, HeaderJob job) {
@@ -101,9 +119,7 @@ bool run_header_job(StoreContext& context, Activity& activity) {
   if (activity.job == HeaderJob::kNone) return true;
   if (activity.job == HeaderJob::kDiscard) {
     if (entry.in_file && !discard_record(context, activity)) return false;
-    entry.dmaster = CTDB_UNKNOWN_PNN;
-    entry.pointer_generation = 0;
-    cancel_header_job(context, activity);
+    end_discard(context, activity);
     return true;
   }
   const ByteView data = read_data(context, activity);

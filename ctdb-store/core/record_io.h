@@ -20,6 +20,9 @@ bool write_record(StoreContext& context, Activity& activity, const RecordHeader&
 // The file says that nobody owns the record, the entry stays as it is.
 bool hide_record(StoreContext& context, Activity& activity, ByteView data);
 bool remove_record(StoreContext& context, Activity& activity);
+// The record is discarded as far as this store is concerned; what the file has of it is noted as a leftover. Its chain cannot be had, so
+// what a client has made of it meanwhile is not looked at.
+void discard_unseen(StoreContext& context, Activity& activity);
 // Sets what is to be done to the record's header next, instead of what was to be done before.
 void set_header_job(StoreContext& context, Activity& activity, HeaderJob job);
 void cancel_header_job(StoreContext& context, Activity& activity);

@@ -11,6 +11,8 @@ namespace {
 
 constexpr uint32_t kRecordsPerSlice = 256;
 constexpr TimeNs kTellEvery = 5 * kSecond;
+// Clients keep a chain for microseconds; who keeps it for longer than this keeps nobody waiting but those who want its records.
+constexpr TimeNs kChainPatience = 50 * kMillisecond;
 
 }  // namespace
 
@@ -72,6 +74,8 @@ bool Recovery::begin(const StoreRecover& order, TimeNs now) {
   if (must_discard_) {
     empty_handed_ = true;
     step_ = Step::kDiscarding;
+    // Else clients could still use what is behind a chain that one of them keeps.
+    if (ctx_.out.records_taken()) pass_at_ = now + kChainPatience;
     start_header_walk(HeaderJob::kDiscard);
     header_slice(now);
   } else {
@@ -95,6 +99,7 @@ void Recovery::reset() {
   walk_.stop();
   walk_job_ = HeaderJob::kNone;
   step_ = Step::kIdle;
+  pass_at_ = kNever;
 }
 
 void Recovery::suspend(bool discard, bool fenced) {
@@ -137,6 +142,39 @@ void Recovery::header_slice(TimeNs now) {
     set_header_job(ctx_, activity, walk_job_);
     migration_.process(activity, now);
   }
+}
+
+// The recovery waits for no chain that a client keeps: what is behind it stays in the file for now, where nobody believes it.
+void Recovery::pass_held_chains(TimeNs now) {
+  if (now < pass_at_) return;
+  pass_at_ = now + kChainPatience;
+  if (step_ != Step::kDiscarding) {
+    pass_at_ = kNever;
+  } else if (walk_job_ == HeaderJob::kNone) {
+    for (const auto& db : ctx_.databases.all()) leave_over(*db);
+  }
+}
+
+// Where that cannot be noted they are waited for.
+void Recovery::leave_over(Database& db) {
+  const auto waits = [&db](const Activity& a) {
+    return a.db == &db && a.job == HeaderJob::kDiscard && a.on_chain;
+  };
+  std::vector<ByteView> keys;
+  ctx_.activities.for_each_used([&](const Activity& a) {
+    if (waits(a) && a.entry->in_file) keys.push_back(a.entry->key());
+  });
+  if (Result<void> noted = keys.empty() ? Result<void>() : db.leftovers.add(*db.file, keys); !noted) {
+    ++ctx_.counts.file_errors;
+    return ctx_.out.log(StoreLog::kError, noted.error().text());
+  }
+  ctx_.activities.for_each_used([&](Activity& a) {
+    if (waits(a)) discard_unseen(ctx_, a);
+  });
+  if (keys.empty()) return;
+  ctx_.out.log(StoreLog::kWarning, db.name + ": " + std::to_string(keys.size()) +
+                                       " record(s) of the past are behind chains that clients keep: they are "
+                                       "discarded when these are free, nothing else waits");
 }
 
 bool Recovery::has_work() const {
@@ -261,7 +299,8 @@ std::vector<uint32_t> Recovery::waited_for() const {
 }
 
 void Recovery::tick(TimeNs now) {
-  if (now < next_deadline()) return;
+  pass_held_chains(now);
+  if (ctx_.phase != StorePhase::kRecovering || failed_ || now < tell_at_) return;
   now_ = now;
   tell_at_ = now + kTellEvery;
   StoreRecovered message;
@@ -272,7 +311,7 @@ void Recovery::tick(TimeNs now) {
 }
 
 TimeNs Recovery::next_deadline() const {
-  return ctx_.phase == StorePhase::kRecovering && !failed_ ? tell_at_ : kNever;
+  return ctx_.phase == StorePhase::kRecovering && !failed_ ? std::min(tell_at_, pass_at_) : kNever;
 }
 
 bool Recovery::open(const StoreOpen& order) {

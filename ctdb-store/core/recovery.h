@@ -104,6 +104,8 @@ class Recovery {
   void reset();
   void start_header_walk(HeaderJob job);
   void header_slice(TimeNs now);
+  void pass_held_chains(TimeNs now);
+  void leave_over(Database& db);
   void start_claiming();
   void prepared();
   void report(StoreRecovered message);
@@ -169,7 +171,8 @@ class Recovery {
   RecoveryStatistics statistics_;
   TimeNs began_ = 0, now_ = 0;
   TimeNs tell_at_ = kNever;
-  size_t account_at_ = 0;  // the last one asked for: work goes database by database
+  TimeNs pass_at_ = kNever;  // what is still to be discarded then waits for chains that clients keep
+  size_t account_at_ = 0;    // the last one asked for: work goes database by database
 };
 
 }  // namespace ctdb

@@ -63,6 +63,8 @@ class StoreOutput {
   virtual uint64_t serving_epoch() const { return 1; }
   // Of the node page, now: the lease is not over.
   virtual bool lease_lasts() const { return true; }
+  // Of the node page: no file says of a record that it is this node's.
+  virtual bool records_taken() const { return false; }
   // A native client of this node has, or had until lately, this thread: its values are whole, whenever it dies.
   virtual bool is_native_thread(uint32_t thread) const {
     (void)thread;

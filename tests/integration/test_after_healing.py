@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What those who went on have written and deleted stays so when the network is whole again; the classic daemon loses it (reliability.md:
 6,515 of 6,515 acknowledged writes; deleted records come back)."""
+import json
 import unittest
 
+from held_chain import HeldChain
 from support import Increments, run_tool, start_cluster_with_faults, wait_until
 
 DATABASE, TRANSACTIONS = "healing.tdb", "healing-persistent.tdb"
@@ -41,6 +43,36 @@ class AfterHealing(Increments, unittest.TestCase):
                     self.assertEqual(self.add(node, "native", "written", 0), taken + 4 * WRITES)
                     self.assertIn("size:0", self.tool(node, "readkey", DATABASE, "deleted"))
             self.tool(1, "recover")
+
+    def test_a_client_keeps_a_chain_on_the_node_that_returns(self):
+        """Only who wants a record of that chain waits, and nothing of it comes back, whatever happens to the store meanwhile."""
+        node = self.cluster.nodes[2]
+        for key in ("kept", "free"):
+            self.add(2, "native", key, 10)
+        holder = HeldChain(self, node, DATABASE)
+        self.network.isolate(2)
+        kept, free = (self.add(0, "native", key) for key in ("kept", "free"))
+        holder.take("kept")
+        self.heal()
+        self.assertEqual(self.add(2, "classic", "free"), free + 1)
+        self.assertEqual(self.add(1, "native", "kept"), kept + 1)
+        blocked = self.start(2, "classic", "kept", 1)
+        waits = wait_until(lambda: json.loads(node.cli("lock", "list", "-o", "json").stdout)["locks"], "the chain is listed")
+        self.assertEqual([wait["pid"] for wait in waits], [holder.pid], waits)
+        wait_until(lambda: f"(pid {holder.pid}) has kept the lock of key kept" in self.store_log(2), "the log names it")
+        self.assertIn("are behind chains that clients keep", self.store_log(2))
+        self.assertIsNone(blocked.poll())
+        self.assertIsNone(holder.process.poll())
+        node.kill_daemon("ctdb-store")
+        self.cluster.wait_healthy()
+        self.assertEqual(self.add(1, "native", "kept"), kept + 2)
+        self.assertEqual(holder.let_go(), 0)
+        self.assertEqual(self.finish(blocked), kept + 3)
+        self.assertEqual(self.value("kept", 1), kept + 3)
+
+    def store_log(self, node):
+        with open(self.cluster.nodes[node].log_path("ctdb-store")) as log:
+            return log.read()
 
     def store(self, node, key, value):
         return run_tool(self.cluster.nodes[node], "-T", "5", "pstore", TRANSACTIONS, key, value).returncode == 0

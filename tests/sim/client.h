@@ -37,7 +37,10 @@ class Client : public Process {
   void finish() { finishing_ = true; }
   bool idle() const { return state_ == State::kIdle || !alive(); }
   // For faults: the next time it has the chain lock, it keeps it that long.
-  void hold_next(TimeNs for_time) { hold_next_ = for_time; }
+  void hold_next(TimeNs for_time, bool any_record) {
+    hold_next_ = for_time;
+    hold_any_ = any_record;
+  }
   bool native() const { return options_.native; }
   bool holds_lock() const { return state_ == State::kWorking; }
   // The store begins with empty files. A file whose chain a client keeps locked cannot be emptied in place: its inode is cut
@@ -125,6 +128,7 @@ class Client : public Process {
   Work work_ = Work::kIncrement;
   bool finishing_ = false;
   TimeNs hold_next_ = 0;
+  bool hold_any_ = false;  // before it looks whether it may use the record
   uint32_t endpoint_ = 0;  // at the router
   uint64_t channel_ = 0;   // to the store, native
   uint32_t reqid_ = 0;

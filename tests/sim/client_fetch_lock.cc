@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Client semantics §5.1 to §5.4: under the chain lock look whether the record is here; if it is, read or change it, else
 // let go, ask with REQ_CALL and try again.
+#include <utility>
+
 #include "libctdbipc/wire/reader.h"
 #include "tests/sim/client.h"
 #include "tests/sim/node.h"
@@ -56,6 +58,7 @@ bool Client::page_allows() const {
 void Client::locked() {
   if (dies_of_cut_file()) return;
   set_state(State::kWorking);
+  if (std::exchange(hold_any_, false)) return later(std::exchange(hold_next_, 0), &Client::locked);
   value_ = node_.database()->fetch(key_bytes_).value_or(Bytes());
   if (usable()) return own();
   if (work_ == Work::kRead && only_readable()) return read_only();

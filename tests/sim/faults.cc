@@ -412,7 +412,7 @@ void Faults::continue_nodes() {
 void Faults::break_client(const FaultEvent& event) {
   Node& node = world_.node(event.node);
   if (node.clients.empty()) return;
-  Client* client = node.clients[event.detail % node.clients.size()].get();
+  Client* client = node.clients[event.detail % kAnyRecord % node.clients.size()].get();
   for (auto& each : node.clients) {
     if (each->holds_lock()) client = each.get();
   }
@@ -426,7 +426,7 @@ void Faults::break_client(const FaultEvent& event) {
       client->stop();
       return undo_on(node, event.time, [client] { client->go_on(); });
     default:
-      return client->hold_next(event.time);
+      return client->hold_next(event.time, (event.detail & kAnyRecord) != 0);
   }
 }
 

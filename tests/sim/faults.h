@@ -63,7 +63,7 @@ enum class Fault : uint8_t {
   // Clients. detail: which, unless one holds a chain lock.
   kKillClient,
   kStopClient,
-  kLongHold,  // it keeps its next chain lock for `time`
+  kLongHold,  // it keeps its next chain lock for `time`; kAnyRecord in detail: also that of a record it may not use
   // The cluster lock, where it decides.
   kLoseLock,       // others may have it at once; who held it hears that after `time`
   kGiveLockTwice,  // the next who asks gets it
@@ -73,6 +73,7 @@ enum class Fault : uint8_t {
 };
 // kRemoveNode: the administrator forgets to stop it. Routers that are running then keep it.
 inline constexpr uint64_t kNotStopped = uint64_t{1} << 32;
+inline constexpr uint64_t kAnyRecord = 8;
 inline constexpr size_t kFaultsWithoutLock = static_cast<size_t>(Fault::kLoseLock);
 inline constexpr size_t kFaultCount = static_cast<size_t>(Fault::kCount);
 

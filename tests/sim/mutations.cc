@@ -43,6 +43,7 @@ constexpr std::string_view kNames[] = {
     "demand-ignored",
     "sessions-forgotten",
     "prepared-forgotten",
+    "leftovers-forgotten",
     "open-for-ever",
     "taken-in-recovery",
     "register-not-read",

@@ -53,6 +53,7 @@ enum class Mutation : uint8_t {
   kDemandIgnored,       // an operator's demand for a recovery is not heard
   kSessionsForgotten,   // link sessions that a store remembers for its next recoveryd are those of now
   kPreparedForgotten,   // a store does not know what the one before it was prepared for
+  kLeftoversForgotten,  // nor what that one has discarded and could not remove yet
   kOpenForEver,         // a store says that it is open as it was last, whatever it is doing
   kTakenInRecovery,     // when a recovery begins records are taken away from clients until it ends
   // The cluster lock.

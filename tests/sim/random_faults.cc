@@ -9,7 +9,12 @@ namespace {
 class Draw {
  public:
   Draw(uint64_t seed, uint32_t nodes, bool copies, bool lock)
-      : random_(seed * 2), nodes_(nodes), lonely_(is_lonely(seed)), copies_(copies), lock_(lock) {}
+      : random_(seed * 2),
+        looks_(seed * 2 + 0x100000001),
+        nodes_(nodes),
+        lonely_(is_lonely(seed)),
+        copies_(copies),
+        lock_(lock) {}
 
   FaultPlan plan() {
     FaultPlan plan;
@@ -66,6 +71,7 @@ class Draw {
     }
     if (event.fault == Fault::kKillDaemons) event.detail = random_.below(2);
     if (event.fault >= Fault::kKillClient && event.fault < Fault::kLoseLock) event.detail = random_.below(3);
+    if (event.fault == Fault::kLongHold && looks_.one_in(3)) event.detail |= kAnyRecord;
     return event;
   }
 
@@ -132,6 +138,7 @@ class Draw {
   }
 
   Random random_;
+  Random looks_;  // dice of their own: what else a seed draws stays as it was
   const uint32_t nodes_;
   const bool lonely_;
   const bool copies_;

@@ -78,6 +78,10 @@ bool StoreProcess::lease_lasts() const {
   return queue_.now() < node_.page->serve_until();
 }
 
+bool StoreProcess::records_taken() const {
+  return node_.page->records_taken();
+}
+
 bool StoreProcess::connected_to_router() const {
   return core_ != nullptr && node_.router.linked(Server::store, link_);
 }
@@ -139,6 +143,8 @@ void StoreProcess::connected() {
     // Its core does it.
     if (generation_at_setup_ == CTDB_INVALID_GENERATION) files_emptied();
     if (lost) (void)node_.files.open(World::database_name(), 0, false);
+    if (node_.mutator.is(Mutation::kLeftoversForgotten) && node_.database() != nullptr)
+      node_.database()->forget_leftovers();
     node_.world().trace.add(node_.pnn(), "store opens", generation_at_setup_);
     node_.world().points.reach(Point::kStoreStarted, node_.pnn());
     options.first_transaction_id = (incarnation() + 1) << 32;

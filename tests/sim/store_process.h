@@ -63,6 +63,7 @@ class StoreProcess : public Process, public StoreOutput {
   void set_prepared(uint32_t generation, bool empty_handed) override;
   uint64_t serving_epoch() const override;
   bool lease_lasts() const override;
+  bool records_taken() const override;
   void log(StoreLog level, const std::string& text) override;
 
   // The commit workers' part.

@@ -55,7 +55,8 @@ void World::run(TimeNs until, const std::function<bool()>& done) {
 
 const Bytes* World::value_on(uint32_t node, uint32_t key) {
   const MemoryDatabase* database = nodes_[node]->database();
-  return database == nullptr ? nullptr : database->look(key_bytes(key));
+  if (database == nullptr || database->is_leftover(key_bytes(key))) return nullptr;
+  return database->look(key_bytes(key));
 }
 
 std::optional<RecordHeader> World::header_on(uint32_t node, uint32_t key) {

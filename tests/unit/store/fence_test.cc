@@ -151,5 +151,145 @@ TEST_F(Fenced, WhatIsOfThePastIsDiscardedAllTheSame) {
   EXPECT_FALSE(w.header(0, key).has_value());
 }
 
+// The same while a client keeps a chain.
+class LeftOver : public Fenced {
+ protected:
+  static constexpr uint32_t kClient = 50;
+
+  // Node 0 was fenced, then its client took the key's chain, and the others have gone on. Then it is to be a member again.
+  void come_back() {
+    while (w.answered(0, 5, 1)) {
+    }
+    w.store(0).stop_serving(true, w.now());
+    w.pass(kMillisecond);
+    ASSERT_FALSE(w.node(0).serving);
+    ASSERT_TRUE(w.db(0).lock(as_bytes(key), kClient));
+    w.recover(11, 10, {1, 2});
+    w.begin(12, 11, {0, 1, 2});
+    w.pass(kMillisecond);
+  }
+  void come_in() {
+    w.pass(100 * kMillisecond);
+    ASSERT_TRUE(w.recovered(0, 12));
+    w.open(12, {0, 1, 2});
+    w.pass(kMillisecond);
+  }
+  void let_go() {
+    w.db(0).unlock(as_bytes(key), kClient);
+    w.serve_workers();
+    w.pass(kMillisecond);
+  }
+  std::string logs() {
+    std::string all;
+    for (const std::string& line : w.node(0).logs) all += line + "\n";
+    return all;
+  }
+};
+
+TEST_F(LeftOver, OnlyRecordsOfAChainThatAClientKeepsWaitForIt) {
+  const std::string other = other_key();
+  come_back();
+  EXPECT_FALSE(w.recovered(0, 12)) << "it does not give up at once";
+  come_in();
+  EXPECT_TRUE(w.header(0, key).has_value()) << "its chain is the client's";
+  EXPECT_FALSE(w.header(0, other).has_value());
+  EXPECT_FALSE(w.sight(0, key).in_file);
+  EXPECT_TRUE(gets(0, other));
+  EXPECT_TRUE(gets(2, key));
+  ASSERT_TRUE(w.write(2, key, "new"));
+  EXPECT_FALSE(gets(0, key)) << "the chain";
+  w.pass(kSecond);
+  EXPECT_NE(logs().find("has kept the lock"), std::string::npos) << logs();
+  let_go();
+  EXPECT_TRUE(w.answered(0, 5, 1));
+  EXPECT_EQ(w.owners(key), std::vector<uint32_t>{0});
+  EXPECT_EQ(w.data(0, key), "new");
+  EXPECT_NE(logs().find("left behind: test.tdb " + key), std::string::npos) << logs();
+}
+
+TEST_F(LeftOver, WhatIsLeftIsRemovedWhenTheChainIsFree) {
+  come_back();
+  come_in();
+  let_go();
+  EXPECT_FALSE(w.header(0, key).has_value());
+  EXPECT_TRUE(w.node(0).tickets.empty());
+}
+
+// Of three nodes nobody has the record any more, but for the file of the one that has discarded it.
+TEST_F(LeftOver, ItDoesNotComeBackWithTheNextStore) {
+  come_back();
+  come_in();
+  w.stop(0);
+  w.node(0).tickets.clear();
+  w.start(0, 12);
+  w.recover(13, 12, {0, 1, 2});
+  EXPECT_TRUE(w.header(0, key).has_value());
+  EXPECT_TRUE(gets(2, key));
+  EXPECT_EQ(w.data(2, key), "");
+  EXPECT_FALSE(gets(0, key));
+  let_go();
+  EXPECT_TRUE(w.answered(0, 5, 1));
+  ASSERT_TRUE(w.write(0, key, "z"));
+  // What has come there since is a record like others, for the next store too.
+  w.stop(0);
+  w.start(0, 13);
+  w.recover(14, 13, {0, 1, 2});
+  EXPECT_TRUE(gets(1, key));
+  EXPECT_EQ(w.data(1, key), "z");
+}
+
+TEST_F(LeftOver, ANextFenceAndRecoveryDoNotTakeItForACopy) {
+  come_back();
+  come_in();
+  w.store(0).stop_serving(true, w.now());
+  w.pass(kMillisecond);
+  w.recover(13, 12, {0, 1, 2});
+  EXPECT_TRUE(gets(1, key));
+  EXPECT_EQ(w.data(1, key), "");
+  let_go();
+  EXPECT_FALSE(w.header(0, key).has_value());
+}
+
+TEST_F(LeftOver, WhereItCannotBeNotedTheChainIsWaitedFor) {
+  w.store(0).stop_serving(true, w.now());
+  w.pass(kMillisecond);
+  ASSERT_TRUE(w.db(0).lock(as_bytes(key), kClient));
+  w.recover(11, 10, {1, 2});
+  w.node(0).files.set_full(true);
+  w.begin(12, 11, {0, 1, 2});
+  w.pass(200 * kMillisecond);
+  EXPECT_FALSE(w.recovered(0, 12));
+  w.node(0).files.set_full(false);
+  come_in();
+}
+
+// A client that has the chain next would take them for valid.
+TEST_F(LeftOver, RecordsThatClientsMayStillUseAreWaitedFor) {
+  ASSERT_TRUE(w.db(0).lock(as_bytes(key), kClient));
+  w.recover(11, 10, {1, 2});
+  w.node(0).serving = true;
+  w.begin(12, 11, {0, 1, 2});
+  w.pass(kSecond);
+  EXPECT_FALSE(w.recovered(0, 12));
+  let_go();
+  EXPECT_TRUE(w.recovered(0, 12));
+}
+
+// While a chain's leftovers cannot be removed nothing is done under its lock.
+TEST_F(LeftOver, AFullDiskKeepsTheChainWaiting) {
+  come_back();
+  come_in();
+  EXPECT_FALSE(gets(0, key));
+  w.node(0).files.set_full(true);
+  let_go();
+  w.pass(100 * kMillisecond);
+  EXPECT_FALSE(w.answered(0, 5, 1));
+  w.node(0).files.set_full(false);
+  w.serve_workers();
+  w.pass(100 * kMillisecond);
+  EXPECT_TRUE(w.answered(0, 5, 1));
+  EXPECT_EQ(w.owners(key), std::vector<uint32_t>{0});
+}
+
 }  // namespace
 }  // namespace ctdb::test

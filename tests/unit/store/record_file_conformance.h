@@ -216,6 +216,24 @@ TYPED_TEST_P(RecordFileConformance, WhatAnEarlierLifeLeftIsShownAndThenGone) {
   EXPECT_TRUE(this->contents().empty());
 }
 
+TYPED_TEST_P(RecordFileConformance, NotedLeftoversOutliveTheStoreAndNotTheFile) {
+  const std::vector<Bytes> keys = {to_bytes(as_bytes("key")), {0, 1, 0xff, 0}, {}};
+  const auto noted = [this] { return this->file_->leftovers().value(); };
+  EXPECT_TRUE(noted().empty());
+  ASSERT_TRUE(this->file_->note_leftovers(keys).has_value());
+  this->file_.reset();
+  this->file_ = this->opened(true);
+  EXPECT_EQ(noted(), keys);
+  ASSERT_TRUE(this->file_->note_leftovers({keys[1]}).has_value());
+  EXPECT_EQ(noted(), std::vector<Bytes>{keys[1]});
+  ASSERT_TRUE(this->file_->note_leftovers({}).has_value());
+  EXPECT_TRUE(noted().empty());
+  ASSERT_TRUE(this->file_->note_leftovers(keys).has_value());
+  this->file_.reset();
+  this->file_ = this->opened(false);
+  EXPECT_TRUE(noted().empty());
+}
+
 REGISTER_TYPED_TEST_SUITE_P(RecordFileConformance, AMissingRecordIsNotFound,
                             HeaderAndDataStandOneBehindTheOther, AnEmptyDataPartIsAllowed,
                             StoringReplacesByShorterAndLonger, RemovedIsGone, KeysMayHoldAnyBytes,
@@ -223,7 +241,8 @@ REGISTER_TYPED_TEST_SUITE_P(RecordFileConformance, AMissingRecordIsNotFound,
                             BehavesLikeAMapUnderRandomChanges, ALockWorkersChainIsUsableBetweenMarkAndUnmark,
                             EqualKeysShareAChain, ANewOpenFindsAnEmptyFile, TakenUpAgainTheRecordsAreThere,
                             TakingUpWhatIsNotThereGivesAnEmptyFile, TheSequenceNumberCountsOnceItIsOn,
-                            WhatAnEarlierLifeLeftIsShownAndThenGone);
+                            WhatAnEarlierLifeLeftIsShownAndThenGone,
+                            NotedLeftoversOutliveTheStoreAndNotTheFile);
 
 }  // namespace ctdb
 

@@ -63,6 +63,7 @@ class Node : public StoreOutput {
   uint64_t serving_epoch() const override { return epoch; }
   bool lease = true;
   bool lease_lasts() const override { return lease; }
+  bool records_taken() const override { return !serving; }
   void log(StoreLog, const std::string& text) override { logs.push_back(text); }
   bool congested() const override { return full; }
 
