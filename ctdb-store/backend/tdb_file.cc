@@ -77,16 +77,35 @@ bool has_openers(const std::string& path) {
   return fd.valid() ? has_other_openers(fd.get()) : errno != ENOENT;
 }
 
-// Holds the active byte, so that a following open with CLEAR_IF_FIRST does not clear, and for now the byte
-// that keeps others from opening.
+// Holds the active byte, so that a following open with CLEAR_IF_FIRST does not clear, nor does anybody else's. Others may open the file:
+// the keeper has to, whatever else is done with it meanwhile.
 Result<UniqueFd> take_guard(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
   if (!fd.valid()) return fail_errno("opening " + path);
-  if (set_lock(fd.get(), kOpenByte, F_WRLCK) && set_lock(fd.get(), kActiveByte, F_RDLCK)) return fd;
+  const bool taken = set_lock(fd.get(), kOpenByte, F_WRLCK) && set_lock(fd.get(), kActiveByte, F_RDLCK);
+  set_lock(fd.get(), kOpenByte, F_UNLCK);
+  if (taken) return fd;
   return fail(ErrorCode::kTimeout, path +
                                        " is being opened by another process that does not finish "
                                        "(find it with 'fuser' and stop it)");
 }
+
+// While it lives nobody opens the file, if it could be taken; for what only they may do who are alone.
+class NobodyOpens {
+ public:
+  explicit NobodyOpens(int guard) : guard_(guard), taken_(set_lock(guard, kOpenByte, F_WRLCK)) {}
+  ~NobodyOpens() {
+    if (taken_) set_lock(guard_, kOpenByte, F_UNLCK);
+  }
+  NobodyOpens(const NobodyOpens&) = delete;
+  NobodyOpens& operator=(const NobodyOpens&) = delete;
+
+  bool alone() const { return taken_ && !has_other_openers(guard_); }
+
+ private:
+  int guard_;
+  bool taken_;
+};
 
 // Takes the name away from a file. Clients that still have it open must not go on working on records that the
 // cluster now gives to others: their mapping is cut, and they fail at the next access.
@@ -212,8 +231,8 @@ Result<void> TdbFiles::check_mutexes(const std::string& path, uint32_t chains, i
   }
   if (!known->second.sound(fd))
     return fail(ErrorCode::kCorrupt, "the locks in tdb file " + path + " are damaged");
-  if (has_other_openers(fd)) return {};
-  return known->second.reset(fd);
+  const NobodyOpens lock(fd);
+  return lock.alone() ? known->second.reset(fd) : Result<void>{};
 }
 
 // What is left when a client is killed while it makes room, or a store while it writes: all records are there, but not everything else is
@@ -237,11 +256,12 @@ bool TdbFiles::salvage(const std::string& path, int fd) {
 }
 
 TdbFindings TdbFiles::repaired_alone(const std::string& path, int fd, const TdbImage& image) {
-  if (!has_other_openers(fd)) return examine_and_repair(image, true);
+  {
+    const NobodyOpens lock(fd);
+    if (lock.alone()) return examine_and_repair(image, true);
+  }
   TdbFindings found{.repaired = false};
-  set_lock(fd, kOpenByte, F_UNLCK);  // libtdb wants it
   const Result<TdbHandle> tdb = TdbHandle::open(path, 0, flags_, false);
-  set_lock(fd, kOpenByte, F_WRLCK);
   for (int i = 0; tdb && i < kPatienceMs; ++i) {
     if (tdb_lockall_nonblock(tdb->get()) == 0) {
       // It cannot become longer now; if it has, the end does not fit, and the next attempt sees it.
@@ -266,7 +286,6 @@ TdbFiles::Opened TdbFiles::take_up(const std::string& path) {
   if (chains == 0) return fail(ErrorCode::kCorrupt, "tdb file " + path + " is damaged");
   if (Result<void> good = check_mutexes(path, chains, guard->get()); !good)
     return fail(std::move(good.error()));
-  set_lock(guard->get(), kOpenByte, F_UNLCK);
   Result<TdbHandle> tdb = TdbHandle::open(path, options_.hash_size, flags_, false);
   if (!tdb) {
     if (tdb.error().saved_errno == EMFILE || tdb.error().saved_errno == ENOMEM)
@@ -376,7 +395,6 @@ Result<std::string> put_aside(const std::string& path) {
 Result<SharedTdb> open_shared(const std::string& path, int tdb_flags) {
   Result<UniqueFd> guard = take_guard(path);
   if (!guard) return fail(std::move(guard.error()));
-  set_lock(guard->get(), kOpenByte, F_UNLCK);
   Result<TdbHandle> tdb = TdbHandle::open(path, 0, tdb_flags, false);
   if (!tdb) return fail(std::move(tdb.error()));
   return SharedTdb{std::move(*guard), std::move(*tdb)};

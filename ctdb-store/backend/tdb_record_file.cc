@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -174,41 +173,45 @@ size_t TdbRecordFile::value_bytes(ByteView key) {
   return tdb_parse_record(tdb_.get(), tdb_data(key), measure, &bytes) == 0 ? bytes : 0;
 }
 
-// libtdb deletes a record that must grow before it looks for room: when there is none, the old value is lost.
-// So it is kept here and put back, if it fits: libtdb wants more room for a record than it gives back.
 Result<void> TdbRecordFile::store(ByteView key, ByteView header, ByteView data) {
-  struct Kept {
-    Bytes& bytes;
-    size_t new_size;
-    bool valid;
-  } kept{before_, header.size() + data.size(), false};
-  const auto keep_if_it_grows = [](TDB_DATA, TDB_DATA found, void* into) {
-    auto* k = static_cast<Kept*>(into);
-    k->valid = found.dsize < k->new_size;
-    if (k->valid) k->bytes.assign(found.dptr, found.dptr + found.dsize);
-    return 0;
-  };
-  const bool there = tdb_parse_record(tdb_.get(), tdb_data(key), keep_if_it_grows, &kept) == 0;
-  if (!there && data.empty() && store_with_room(key, header)) return {};
+  const size_t old = value_bytes(key);
+  const size_t size = header.size() + data.size();
+  if (old == 0 && data.empty() && store_with_room(key, header)) return {};
+  return old > 0 && old < size ? grow(key, header, data) : store_plainly(key, header, data);
+}
 
+
+Result<void> TdbRecordFile::store_plainly(ByteView key, ByteView header, ByteView data) {
   const TDB_DATA parts[] = {tdb_data(header), tdb_data(data)};
   errno = 0;
   if (tdb_storev(tdb_.get(), tdb_data(key), parts, 2, 0) == 0) return {};
   // What libtdb says then is often left over from its look for the key.
-  const bool looked = tdb_error(tdb_.get()) == TDB_ERR_NOEXIST;
-  tl::unexpected<Error> failed =
-      looked ? fail(ErrorCode::kSystem, "no room for a record in " + path() + " (is the file system full?)")
-             : tdb_.failure("storing a record");
-  if (kept.valid && tdb_store(tdb_.get(), tdb_data(key), tdb_data(before_), 0) != 0) {
-    failed.value().context += "; the record's old contents are lost as well";
-  }
-  return fail(std::move(failed.value()));
+  return tdb_error(tdb_.get()) == TDB_ERR_NOEXIST ? no_room() : tdb_.failure("storing a record");
 }
 
-// Of a new record: a filler gets the room, is declared dead, and becomes the record. False: nothing has changed.
+// libtdb deletes a record that must grow before it looks for room; when there is none, the record is lost, and whoever comes next takes it
+// for one that never was. So the room is there before the old value is touched.
+Result<void> TdbRecordFile::grow(ByteView key, ByteView header, ByteView data) {
+  if (writer_ == nullptr) writer_ = ValueWriter::make(tdb_.get());
+  // A file with libtdb's own hash: no record of it has an owner.
+  if (writer_ == nullptr) return store_plainly(key, header, data);
+  const uint32_t hash = jenkins_hash(key);
+  ValueWriter::Outcome outcome = writer_->write(key, hash, header, data);
+  if (outcome == ValueWriter::Outcome::kNoRoom) {
+    if (!writer_->make_room(hash, key.size() + header.size() + data.size())) return no_room();
+    outcome = writer_->write(key, hash, header, data);
+  }
+  if (outcome == ValueWriter::Outcome::kDone) return {};
+  // The chain makes no sense: libtdb finds that before it deletes anything, and says it.
+  return store_plainly(key, header, data);
+}
+
+tl::unexpected<Error> TdbRecordFile::no_room() {
+  return fail(ErrorCode::kSystem, "no room for a record in " + path() + " (is the file system full?)");
+}
+
+// Of a new record. False: there is none yet.
 bool TdbRecordFile::store_with_room(ByteView key, ByteView header) {
-  static constexpr std::array<uint8_t, 2 * RecordRoom::kMax> kZeros{};
-  constexpr size_t kFillerFixed = kFillerKeyBytes + sizeof kFillerMark;
   std::optional<TdbImage> image = mapped_.empty() ? map() : TdbImage::of(mapped_);
   if (image && !room_.learn(*image, header.size())) {
     image = map();
@@ -218,28 +221,10 @@ bool TdbRecordFile::store_with_room(ByteView key, ByteView header) {
   const uint32_t hash = jenkins_hash(key);
   room_.made(hash);
   const size_t room = room_.for_new();
-  const size_t bytes = key.size() + header.size() + room;
-  if (room == 0 || bytes < kFillerFixed || bytes - kFillerFixed > kZeros.size()) return false;
-  const FillerKey filler = filler_key(hash);
-  uint8_t mark[sizeof kFillerMark];
-  ctdb::store(mark, kFillerMark);
-  const TDB_DATA parts[] = {tdb_data(mark), tdb_data(ByteView(kZeros).first(bytes - kFillerFixed))};
-  if (tdb_storev(tdb_.get(), tdb_data(ByteView(filler.bytes)), parts, 2, 0) != 0) return false;
-
-  // libtdb puts what it stores at the head of the chain. It may have made the file longer.
-  const uint32_t place = image->head(image->chain_of(hash));
-  if (image->block(place) == nullptr) image = map();
-  TdbBlock* block = image ? image->block(place) : nullptr;
-  if (block == nullptr || !is_filler(*block) || block->room - kTdbBlockEnd < bytes) {
-    tdb_delete(tdb_.get(), tdb_data(ByteView(filler.bytes)));
-    return false;
-  }
-  publish_word(block->kind, kTdbDead);
-  block->key_size = static_cast<uint32_t>(key.size());
-  block->data_size = static_cast<uint32_t>(header.size());
-  std::ranges::copy(header, std::ranges::copy(key, TdbImage::bytes(*block)).out);
-  publish_word(block->kind, kTdbLive);
-  return true;
+  if (room == 0) return false;
+  if (writer_ == nullptr) writer_ = ValueWriter::make(tdb_.get());
+  return writer_ != nullptr && writer_->make_room(hash, key.size() + header.size() + room) &&
+         writer_->write(key, hash, header, {}) == ValueWriter::Outcome::kDone;
 }
 
 Result<void> TdbRecordFile::remove(ByteView key) {

@@ -13,6 +13,7 @@
 #include "ctdb-store/backend/tdb_handle.h"
 #include "libctdbipc/base/tdb_image.h"
 #include "libctdbipc/base/unique_fd.h"
+#include "libctdbipc/tdb/value_writer.h"
 
 namespace ctdb {
 
@@ -59,11 +60,14 @@ class TdbRecordFile : public RecordFile {
   std::optional<TdbImage> map();
   void note_dead_owner(ByteView key);
   bool store_with_room(ByteView key, ByteView header);
+  Result<void> store_plainly(ByteView key, ByteView header, ByteView data);
+  Result<void> grow(ByteView key, ByteView header, ByteView data);
+  tl::unexpected<Error> no_room();
 
   MutableBytes mapped_;         // the whole file, as large as it was when it was last looked at
   std::vector<DeadLock> dead_;  // seen, and not told yet
   RecordRoom room_;
-  Bytes before_;  // store()'s: kept so that it need not be made each time
+  std::unique_ptr<ValueWriter> writer_;
 };
 
 }  // namespace ctdb

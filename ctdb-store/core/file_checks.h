@@ -2,7 +2,7 @@
 // What is done when a client has ended, because nobody says whether it ended in the middle of a change of a volatile database:
 //
 //  - A native client that was changing what holds a file together says so in its channel, and its values are whole in any case
-//    (client/value_writer.h): that file is examined.
+//    (tdb/value_writer.h): that file is examined.
 //  - Otherwise the locks are looked at, without taking any, and then all chains in slices, each under its own lock. A lock that a dead
 //    thread has left is told with the keys behind it, unless the thread was a native client's: the value may be torn. That file,
 //    and one with a chain that leads nowhere, is examined.

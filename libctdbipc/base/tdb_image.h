@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 // A tdb file's chains and blocks as they lie in memory, for who has the file mapped and the locks it needs: the client library,
-// which publishes whole values (client/value_writer.h), and the store, which examines and repairs files (backend/tdb_repair.h).
+// which publishes whole values (tdb/value_writer.h), and the store, which examines and repairs files (backend/tdb_repair.h).
 // The layout was learned from files that libtdb made, and tests hold it against libtdb:
 //
 //   header, mutexes (only with mutexes: the rest of the file then begins with a header again, and places count from there)

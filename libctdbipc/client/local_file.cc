@@ -115,12 +115,15 @@ Result<void> LocalFile::store(ByteView key, ByteView header, ByteView data, Byte
   const TDB_ERROR error_code = tdb_error(tdb_);
   // "No such record" is often left over from libtdb's look for the key.
   const bool no_room = error_code == TDB_ERR_NOEXIST || error_code == TDB_ERR_OOM || error_code == TDB_ERR_IO;
-  std::string what =
-      no_room ? std::string(tdb_name(tdb_)) + ": no room for a record (is the file system full?)" : error();
+  std::string what = no_room ? no_room_text() : error();
   if (tdb_exists(tdb_, tdb_bytes(key)) == 0 && tdb_store(tdb_, tdb_bytes(key), tdb_bytes(old), 0) != 0) {
     what += "; its old value is lost as well";
   }
   return fail(ErrorCode::kSystem, std::move(what));
+}
+
+std::string LocalFile::no_room_text() const {
+  return std::string(tdb_name(tdb_)) + ": no room for a record (is the file system full?)";
 }
 
 ValueWriter::Outcome LocalFile::publish(ByteView key, uint32_t hash, ByteView header, ByteView data) {

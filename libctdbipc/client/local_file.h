@@ -14,7 +14,7 @@
 
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/base/result.h"
-#include "libctdbipc/client/value_writer.h"
+#include "libctdbipc/tdb/value_writer.h"
 
 struct tdb_context;
 struct ctdb_client;
@@ -42,7 +42,7 @@ class LocalFile {
   Found fetch_locked(ByteView key, uint32_t hash, Bytes& value);
   // With the chain lock, as libtdb does it: who is killed in the middle leaves a torn value. `old` is the record as it was fetched:
   // libtdb deletes a record that must grow before it looks for room. When there is none the old one is put back, unless it does
-  // not fit either: libtdb wants more room for a record than it gives back.
+  // not fit either: libtdb wants more room for a record than it gives back. So for what grows: make_room() and publish().
   // Errors: kSystem; nothing was changed, or the text says that the old value is lost as well.
   Result<void> store(ByteView key, ByteView header, ByteView data, ByteView old);
   // Whole or not at all (value_writer.h), where the file allows it; otherwise nothing has happened. kNoRoom: make_room() first, of which
@@ -53,6 +53,7 @@ class LocalFile {
   }
   // The thread that holds the key's lock, as the lock says it; 0: not known.
   std::string error() const;
+  std::string no_room_text() const;
 
   // The record of this file that this process has locked, or nullptr.
   ctdb_record* holder = nullptr;

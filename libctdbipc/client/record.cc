@@ -189,11 +189,16 @@ ctdb::Result<void> store_whole(ctdb_record& record, ctdb::ByteView header, ctdb:
   if (outcome == Outcome::kDone) return {};
   ctdb::Link& link = record.db->client->link;
   link.note_change_of(record.db->id);
-  if (outcome == Outcome::kNoRoom &&
-      file.make_room(record.hash, record.key.size() + header.size() + data.size()))
-    outcome = file.publish(record.key, record.hash, header, data);
+  const size_t size = header.size() + data.size();
+  const bool has_room = outcome != Outcome::kNoRoom || file.make_room(record.hash, record.key.size() + size);
+  if (outcome == Outcome::kNoRoom && has_room) outcome = file.publish(record.key, record.hash, header, data);
   ctdb::Result<void> stored;
-  if (outcome != Outcome::kDone) stored = file.store(record.key, header, data, record.value);
+  if (!has_room && size > record.value.size()) {
+    // libtdb would delete the old value and then look for room.
+    stored = ctdb::fail(ctdb::ErrorCode::kSystem, file.no_room_text());
+  } else if (outcome != Outcome::kDone) {
+    stored = file.store(record.key, header, data, record.value);
+  }
   link.note_change_of(0);
   return stored;
 }

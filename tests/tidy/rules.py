@@ -26,8 +26,8 @@ ONLY_IN = {
     "tl/": {"libctdbipc/base/result.h"},
 }
 # Libraries of daemons whose headers others must not see.
-TDB_ONLY_BELOW = ("ctdb-store/backend/", "libctdbipc/client/", "ctdb-cli/tdb_files")
-LAYERS = ("base", "wire", "ring", "runtime", "client")  # an arrow points only to the left
+TDB_ONLY_BELOW = ("ctdb-store/backend/", "libctdbipc/tdb/", "libctdbipc/client/", "ctdb-cli/tdb_files")
+LAYERS = ("base", "tdb", "wire", "ring", "runtime", "client")  # an arrow points only to the left
 
 
 def include_problem(path, kind, name):

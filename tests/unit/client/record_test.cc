@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "tests/unit/client/client_test.h"
+#include "tests/unit/store/tdb_client.h"
 
 namespace ctdb::test {
 namespace {
@@ -179,6 +180,25 @@ TEST_F(RecordTest, AStoreThatFindsNoRoomLeavesTheOldValue) {
     EXPECT_EQ(ctdb_unlock(record), 0);
   }
   put("k", large);
+}
+
+// libtdb deletes what must grow before it looks for room, and wants more room for a record than it gives back.
+TEST_F(RecordTest, ARecordThatCannotGrowInAFullFileIsStillThere) {
+  start_attached();
+  const std::string old(120, 'd');
+  for (const size_t size : {100, 120, 100, 120}) put("k", std::string(size, 'd'));
+  const FullDisk full(1 << 20);
+  TdbClient other(node->database_path(), 0x1c41);  // the flags of volatile databases
+  for (int i = 0; other.ask("store fill" + std::to_string(i) + " " + std::string(4096, 'f')) == "ok"; ++i) {
+  }
+  for (int i = 0; other.ask("store f" + std::to_string(i) + " f") == "ok"; ++i) {
+  }
+  ctdb_record* record = lock("k");
+  EXPECT_EQ(ctdb_store(record, blob_of(std::string(400, '+'))), CTDB_ERR_DATABASE);
+  EXPECT_EQ(ctdb_unlock(record), 0);
+  record = lock("k");
+  EXPECT_EQ(text_of(ctdb_record_data(record)), old);
+  EXPECT_EQ(ctdb_unlock(record), 0);
 }
 
 TEST_F(RecordTest, OwnOldDataMayBeStored) {

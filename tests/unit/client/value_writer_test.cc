@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Which values need another block, on a file of libtdb's.
-#include "libctdbipc/client/value_writer.h"
+#include "libctdbipc/tdb/value_writer.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// tdb_file beyond the common rules: what other processes with the file open see, restarts, damage, a full
-// disk.
+// tdb_file beyond the common rules: what other processes with the file open see, restarts, names.
 #include "ctdb-store/backend/tdb_file.h"
 
 #include <fcntl.h>
@@ -22,16 +21,13 @@
 #include "libctdbipc/wire/packet.h"
 #include "tests/unit/store/record_file_conformance.h"
 #include "tests/unit/store/tdb_client.h"
+#include "tests/unit/store/tdb_file_fixture.h"
 #include "tests/unit/store/temporary_directory.h"
 
 namespace ctdb {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr int kMutexFlags = 0x1c41, kPlainFlags = 0x0c41, kSeqnumFlag = 0x80;
-// Few chains keep files small where the number does not matter.
-constexpr uint32_t kFewChains = 131;
 
 template <bool kMutexes>
 struct TdbMaker {
@@ -47,46 +43,6 @@ struct TdbMaker {
 INSTANTIATE_TYPED_TEST_SUITE_P(TdbWithMutexes, RecordFileConformance, TdbMaker<true>);
 INSTANTIATE_TYPED_TEST_SUITE_P(TdbWithoutMutexes, RecordFileConformance, TdbMaker<false>);
 
-class TdbFile : public testing::TestWithParam<bool> {
- protected:
-  void SetUp() override { restart(); }
-  // As a restarted store would: nothing of the former one is left.
-  void restart() {
-    file_.reset();
-    files_ = make_tdb_files(
-        {.volatile_directory = directory_.path(), .pnn = 0, .mutexes = GetParam(), .hash_size = hash_size_});
-  }
-  bool open(bool keep) {
-    auto opened = files_->open("test.tdb", 0, keep);
-    if (opened) file_ = std::move(*opened);
-    error_ = opened ? Error{} : opened.error();
-    return opened.has_value();
-  }
-  void put(const std::string& key, const std::string& data) {
-    ASSERT_EQ(file_->try_lock(as_bytes(key)), RecordFile::Lock::kHeld);
-    ASSERT_TRUE(file_->store(as_bytes(key), as_bytes("head"), as_bytes(data)).has_value());
-    file_->unlock(as_bytes(key));
-  }
-  std::string get(const std::string& key) {
-    Bytes value;
-    return file_->fetch(as_bytes(key), value) ? std::string(as_text(value)) : "(none)";
-  }
-  std::string path() const { return directory_.path() + "/test.tdb.0"; }
-  std::vector<std::string> kept_aside() const {
-    std::vector<std::string> found;
-    for (const auto& entry : fs::directory_iterator(directory_.path())) {
-      const std::string name = entry.path().filename();
-      if (name.find(".corrupted.") != std::string::npos) found.push_back(entry.path());
-    }
-    return found;
-  }
-
-  TemporaryDirectory directory_;
-  uint32_t hash_size_ = kFewChains;
-  std::unique_ptr<RecordFiles> files_;
-  std::unique_ptr<RecordFile> file_;
-  Error error_;
-};
 INSTANTIATE_TEST_SUITE_P(Mutexes, TdbFile, testing::Bool(),
                          [](const auto& info) { return info.param ? "On" : "Off"; });
 
@@ -348,211 +304,6 @@ TEST_P(TdbFile, ADirectoryThatIsNotThereIsNamedInTheError) {
   ASSERT_FALSE(opened.has_value());
   EXPECT_EQ(opened.error().code, ErrorCode::kSystem);
   EXPECT_NE(opened.error().text().find(directory_.path() + "/missing"), std::string::npos);
-}
-
-// ---- damage ----
-
-TEST_P(TdbFile, AFileThatIsNoTdbIsPutAsideAndAFreshOneMade) {
-  std::ofstream(path()) << std::string(5000, 'x');
-  ASSERT_FALSE(open(true));
-  EXPECT_EQ(error_.code, ErrorCode::kCorrupt);
-  EXPECT_NE(error_.text().find(path()), std::string::npos);
-  ASSERT_EQ(kept_aside().size(), 1u);
-  EXPECT_NE(error_.text().find(kept_aside()[0]), std::string::npos);
-  EXPECT_EQ(fs::file_size(kept_aside()[0]), 5000u);
-  ASSERT_TRUE(open(true));
-  put("key", "data");
-}
-
-TEST_P(TdbFile, AnEmptyFileIsNotTakenUp) {
-  std::ofstream(path()).flush();
-  EXPECT_FALSE(open(true) && get("key") != "(none)");
-  ASSERT_TRUE(file_ != nullptr || open(false));
-}
-
-TEST_P(TdbFile, ADamagedFileThatClientsHaveOpenIsTakenAwayFromThem) {
-  ASSERT_TRUE(open(false));
-  put("key", "data");
-  TdbClient client(path(), file_->open_flags());
-  restart();
-  std::fstream(path(), std::ios::in | std::ios::out | std::ios::binary) << "garbage garbage garbage";
-  ASSERT_FALSE(open(true));
-  EXPECT_EQ(error_.code, ErrorCode::kCorrupt);
-  EXPECT_EQ(kept_aside().size(), 1u);
-  ASSERT_TRUE(open(false));
-  EXPECT_NE(client.ask("fetch key"), "value " + hex("headdata"));
-}
-
-// No descriptor can be had while this lives.
-class NoDescriptors {
- public:
-  NoDescriptors() {
-    const int first_free = dup(0);
-    close(first_free);
-    getrlimit(RLIMIT_NOFILE, &before_);
-    const rlimit limit{static_cast<rlim_t>(first_free), before_.rlim_max};
-    setrlimit(RLIMIT_NOFILE, &limit);
-  }
-  ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
-
- private:
-  rlimit before_{};
-};
-
-// Found by chaos on real processes: the store went on without the database, its clients with its records.
-TEST_P(TdbFile, AFileThatCannotBeTakenUpIsTakenAwayFromItsClients) {
-  ASSERT_TRUE(open(false));
-  put("key", "data");
-  TdbClient client(path(), file_->open_flags());
-  restart();
-  {
-    const NoDescriptors none;
-    ASSERT_FALSE(open(true));
-    EXPECT_EQ(error_.saved_errno, EMFILE) << error_.text();
-  }
-  EXPECT_FALSE(fs::exists(path()));
-  EXPECT_NE(client.ask("fetch key"), "value " + hex("headdata"));
-}
-
-// Sets the head of the free list to a place where nothing is, as a store may leave it that is killed.
-void break_free_list(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDWR);
-  struct stat info {};
-  fstat(fd, &info);
-  const auto bytes = static_cast<size_t>(info.st_size);
-  void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  TdbImage::of({static_cast<uint8_t*>(at), bytes})->free_head() = 20;
-  munmap(at, bytes);
-  close(fd);
-}
-
-TEST_P(TdbFile, ABrokenFreeListCostsNoRecordWhenTheFileIsTakenUp) {
-  ASSERT_TRUE(open(false));
-  put("key", "data");
-  restart();
-  break_free_list(path());
-  ASSERT_TRUE(open(true)) << error_.text();
-  EXPECT_EQ(get("key"), "headdata");
-  put("other", std::string(50000, 'o'));
-  EXPECT_TRUE(kept_aside().empty());
-}
-
-TEST_P(TdbFile, ABrokenFreeListIsRepairedUnderClientsThatHaveTheFileOpen) {
-  ASSERT_TRUE(open(false));
-  put("key", "data");
-  TdbClient client(path(), file_->open_flags());
-  restart();
-  break_free_list(path());
-  ASSERT_TRUE(open(true)) << error_.text();
-  EXPECT_EQ(get("key"), "headdata");
-  EXPECT_EQ(client.ask("fetch key"), "value " + hex("headdata"));
-  EXPECT_TRUE(kept_aside().empty());
-}
-
-// What happens to a damaged file is found out in a child, so that even a crash in libtdb would be seen.
-class TdbDamage : public TdbFile {
- protected:
-  void SetUp() override {
-    TdbFile::SetUp();
-    ASSERT_TRUE(open(false));
-    for (int i = 0; i < 300; ++i) put("key" + std::to_string(i), std::string(static_cast<size_t>(i), 'd'));
-    file_.reset();
-    std::ifstream in(path(), std::ios::binary);
-    good_.assign(std::istreambuf_iterator<char>(in), {});
-  }
-  void write(const std::string& bytes) { std::ofstream(path(), std::ios::binary | std::ios::trunc) << bytes; }
-  // Exit status of a process that takes the file up, reads and writes it, and opens a fresh one if it must.
-  int use_in_child() {
-    const pid_t child = fork();
-    if (child == 0) {
-      alarm(60);
-      restart();
-      if (!open(true) && (error_.code != ErrorCode::kCorrupt || kept_aside().empty() || !open(true)))
-        _exit(3);
-      (void)file_->for_each([](ByteView, ByteView) { return true; }).has_value();
-      Bytes value;
-      for (int i = 0; i < 300; ++i) {
-        const std::string key = "key" + std::to_string(i);
-        if (file_->try_lock(as_bytes(key)) != RecordFile::Lock::kHeld) continue;
-        file_->fetch(as_bytes(key), value);
-        (void)file_->store(as_bytes(key), as_bytes("head"), as_bytes("new data")).has_value();
-        file_->unlock(as_bytes(key));
-      }
-      file_.reset();
-      _exit(0);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    for (const std::string& kept : kept_aside()) fs::remove(kept);
-    return status;
-  }
-  std::string good_;
-};
-INSTANTIATE_TEST_SUITE_P(Mutexes, TdbDamage, testing::Bool(),
-                         [](const auto& info) { return info.param ? "On" : "Off"; });
-
-TEST_P(TdbDamage, ATruncatedFileNeverEndsTheStore) {
-  Random random(1);
-  for (int i = 0; i < 60; ++i) {
-    const size_t size = i < 20 ? static_cast<size_t>(i) * 16 : random.below(good_.size());
-    write(good_.substr(0, size));
-    EXPECT_EQ(use_in_child(), 0) << "cut to " << size << " of " << good_.size();
-  }
-}
-
-TEST_P(TdbDamage, ScribbledBytesNeverEndTheStore) {
-  Random random(2);
-  for (int i = 0; i < 300; ++i) {
-    std::string bad = good_;
-    // Half of the time near the front, where header and mutexes are.
-    const size_t at = random.one_in(2) ? random.below(8192) : random.below(bad.size());
-    const size_t length = 1 + random.below(32);
-    for (size_t k = at; k < std::min(at + length, bad.size()); ++k) bad[k] = static_cast<char>(random.next());
-    write(bad);
-    EXPECT_EQ(use_in_child(), 0) << "round " << i << ", " << length << " bytes at " << at << " of "
-                                 << bad.size();
-  }
-}
-
-// ---- a full disk ----
-
-// In a child: the limit stays with the process.
-int with_file_size_limit(rlim_t bytes, const std::function<int()>& body) {
-  const pid_t child = fork();
-  if (child == 0) {
-    alarm(60);
-    signal(SIGXFSZ, SIG_IGN);
-    const rlimit limit{bytes, bytes};
-    setrlimit(RLIMIT_FSIZE, &limit);
-    _exit(body());
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  return status;
-}
-
-TEST_P(TdbFile, AStoreThatFindsNoRoomIsAnErrorAndTheOldRecordStays) {
-  const int status = with_file_size_limit(1 << 20, [&] {
-    restart();
-    if (!open(false)) return 3;
-    put("key", "data");
-    const std::string large(2 << 20, 'x');
-    if (file_->try_lock(as_bytes("key")) != RecordFile::Lock::kHeld) return 4;
-    const Result<void> stored = file_->store(as_bytes("key"), as_bytes("head"), as_bytes(large));
-    file_->unlock(as_bytes("key"));
-    if (stored.has_value() || stored.error().code != ErrorCode::kSystem) return 5;
-    if (stored.error().text().find(path()) == std::string::npos) return 6;
-    return get("key") == "headdata" ? 0 : 7;
-  });
-  EXPECT_EQ(status, 0) << "exit status " << WEXITSTATUS(status);
-}
-
-TEST_P(TdbFile, AFileThatCannotBeMadeIsAnError) {
-  const int status = with_file_size_limit(64, [&] {
-    restart();
-    return open(false) ? 3 : error_.code == ErrorCode::kSystem || error_.code == ErrorCode::kCorrupt ? 0 : 4;
-  });
-  EXPECT_EQ(status, 0) << "exit status " << WEXITSTATUS(status);
 }
 
 }  // namespace

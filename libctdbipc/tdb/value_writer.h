@@ -10,8 +10,8 @@
 //  2. Of several live blocks of one key the first in the chain is the record: libtdb's readers take that one. The others are what was
 //  left when somebody died between the two words; they are ended by the next write here, and by the store.
 //  3. No link of a chain and nothing of the free list is changed here: that is libtdb's, see make_room().
-#ifndef LIBCTDBIPC_CLIENT_VALUE_WRITER_H_
-#define LIBCTDBIPC_CLIENT_VALUE_WRITER_H_
+#ifndef LIBCTDBIPC_TDB_VALUE_WRITER_H_
+#define LIBCTDBIPC_TDB_VALUE_WRITER_H_
 
 #include <cstdint>
 #include <memory>
@@ -62,4 +62,4 @@ class ValueWriter {
 
 }  // namespace ctdb
 
-#endif  // LIBCTDBIPC_CLIENT_VALUE_WRITER_H_
+#endif  // LIBCTDBIPC_TDB_VALUE_WRITER_H_

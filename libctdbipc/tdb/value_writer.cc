@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
-#include "libctdbipc/client/value_writer.h"
+#include "libctdbipc/tdb/value_writer.h"
 
 #include <sys/mman.h>
 #include <sys/stat.h>

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// tdb_file: damaged files, and a full disk.
+#include "ctdb-store/backend/tdb_file.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+
+#include "libctdbipc/base/random.h"
+#include "libctdbipc/base/tdb_image.h"
+#include "tests/unit/store/tdb_client.h"
+#include "tests/unit/store/tdb_file_fixture.h"
+
+namespace ctdb {
+namespace {
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(RecordFileConformance);
+INSTANTIATE_TEST_SUITE_P(Mutexes, TdbFile, testing::Bool(),
+                         [](const auto& info) { return info.param ? "On" : "Off"; });
+
+// ---- damage ----
+
+TEST_P(TdbFile, AFileThatIsNoTdbIsPutAsideAndAFreshOneMade) {
+  std::ofstream(path()) << std::string(5000, 'x');
+  ASSERT_FALSE(open(true));
+  EXPECT_EQ(error_.code, ErrorCode::kCorrupt);
+  EXPECT_NE(error_.text().find(path()), std::string::npos);
+  ASSERT_EQ(kept_aside().size(), 1u);
+  EXPECT_NE(error_.text().find(kept_aside()[0]), std::string::npos);
+  EXPECT_EQ(fs::file_size(kept_aside()[0]), 5000u);
+  ASSERT_TRUE(open(true));
+  put("key", "data");
+}
+
+TEST_P(TdbFile, AnEmptyFileIsNotTakenUp) {
+  std::ofstream(path()).flush();
+  EXPECT_FALSE(open(true) && get("key") != "(none)");
+  ASSERT_TRUE(file_ != nullptr || open(false));
+}
+
+TEST_P(TdbFile, ADamagedFileThatClientsHaveOpenIsTakenAwayFromThem) {
+  ASSERT_TRUE(open(false));
+  put("key", "data");
+  TdbClient client(path(), file_->open_flags());
+  restart();
+  std::fstream(path(), std::ios::in | std::ios::out | std::ios::binary) << "garbage garbage garbage";
+  ASSERT_FALSE(open(true));
+  EXPECT_EQ(error_.code, ErrorCode::kCorrupt);
+  EXPECT_EQ(kept_aside().size(), 1u);
+  ASSERT_TRUE(open(false));
+  EXPECT_NE(client.ask("fetch key"), "value " + hex("headdata"));
+}
+
+// No descriptor can be had while this lives.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    const int first_free = dup(0);
+    close(first_free);
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit limit{static_cast<rlim_t>(first_free), before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+// Found by chaos on real processes: the store went on without the database, its clients with its records.
+TEST_P(TdbFile, AFileThatCannotBeTakenUpIsTakenAwayFromItsClients) {
+  ASSERT_TRUE(open(false));
+  put("key", "data");
+  TdbClient client(path(), file_->open_flags());
+  restart();
+  {
+    const NoDescriptors none;
+    ASSERT_FALSE(open(true));
+    EXPECT_EQ(error_.saved_errno, EMFILE) << error_.text();
+  }
+  EXPECT_FALSE(fs::exists(path()));
+  EXPECT_NE(client.ask("fetch key"), "value " + hex("headdata"));
+}
+
+// Sets the head of the free list to a place where nothing is, as a store may leave it that is killed.
+void break_free_list(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDWR);
+  struct stat info {};
+  fstat(fd, &info);
+  const auto bytes = static_cast<size_t>(info.st_size);
+  void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  TdbImage::of({static_cast<uint8_t*>(at), bytes})->free_head() = 20;
+  munmap(at, bytes);
+  close(fd);
+}
+
+TEST_P(TdbFile, ABrokenFreeListCostsNoRecordWhenTheFileIsTakenUp) {
+  ASSERT_TRUE(open(false));
+  put("key", "data");
+  restart();
+  break_free_list(path());
+  ASSERT_TRUE(open(true)) << error_.text();
+  EXPECT_EQ(get("key"), "headdata");
+  put("other", std::string(50000, 'o'));
+  EXPECT_TRUE(kept_aside().empty());
+}
+
+TEST_P(TdbFile, ABrokenFreeListIsRepairedUnderClientsThatHaveTheFileOpen) {
+  ASSERT_TRUE(open(false));
+  put("key", "data");
+  TdbClient client(path(), file_->open_flags());
+  restart();
+  break_free_list(path());
+  ASSERT_TRUE(open(true)) << error_.text();
+  EXPECT_EQ(get("key"), "headdata");
+  EXPECT_EQ(client.ask("fetch key"), "value " + hex("headdata"));
+  EXPECT_TRUE(kept_aside().empty());
+}
+
+// Whether a process holds the byte with which libtdb says that a file is in use, in the way only a store or keeper does.
+bool is_guarded(const std::string& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) return false;
+  const std::string inode = ":" + std::to_string(info.st_ino) + " 4 4";
+  std::ifstream locks("/proc/locks");
+  for (std::string line; std::getline(locks, line);) {
+    if (line.find("OFDLCK") != std::string::npos && line.ends_with(inode)) return true;
+  }
+  return false;
+}
+
+// Found by chaos on a busy machine: the lease ended while a store that had begun anew took the file up, and clients went on with their
+// records until it was done.
+TEST_P(TdbFile, AKeeperOpensTheFileWhileAStoreTakesItUp) {
+  ASSERT_TRUE(open(false));
+  put("key", "data");
+  TdbClient client(path(), file_->open_flags());
+  const int flags = file_->open_flags();
+  restart();
+  break_free_list(path());
+  // So the store has to have the whole file, and does not get it.
+  ASSERT_EQ(client.ask("lock key"), "ok");
+  const pid_t store = fork();
+  if (store == 0) {
+    alarm(60);
+    restart();
+    _exit(open(true) ? 0 : 1);
+  }
+  int status = 0;
+  while (!is_guarded(path()) && waitpid(store, &status, WNOHANG) == 0) usleep(100);
+  const Result<SharedTdb> keeper = open_shared(path(), flags);
+  EXPECT_TRUE(keeper.has_value()) << keeper.error().text();
+  EXPECT_EQ(waitpid(store, &status, WNOHANG), 0) << "the store was done before";
+  EXPECT_EQ(client.ask("unlock key"), "ok");
+  waitpid(store, &status, 0);
+  EXPECT_EQ(status, 0);
+}
+
+// What happens to a damaged file is found out in a child, so that even a crash in libtdb would be seen.
+class TdbDamage : public TdbFile {
+ protected:
+  void SetUp() override {
+    TdbFile::SetUp();
+    ASSERT_TRUE(open(false));
+    for (int i = 0; i < 300; ++i) put("key" + std::to_string(i), std::string(static_cast<size_t>(i), 'd'));
+    file_.reset();
+    std::ifstream in(path(), std::ios::binary);
+    good_.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  void write(const std::string& bytes) { std::ofstream(path(), std::ios::binary | std::ios::trunc) << bytes; }
+  // Exit status of a process that takes the file up, reads and writes it, and opens a fresh one if it must.
+  int use_in_child() {
+    const pid_t child = fork();
+    if (child == 0) {
+      alarm(60);
+      restart();
+      if (!open(true) && (error_.code != ErrorCode::kCorrupt || kept_aside().empty() || !open(true)))
+        _exit(3);
+      (void)file_->for_each([](ByteView, ByteView) { return true; }).has_value();
+      Bytes value;
+      for (int i = 0; i < 300; ++i) {
+        const std::string key = "key" + std::to_string(i);
+        if (file_->try_lock(as_bytes(key)) != RecordFile::Lock::kHeld) continue;
+        file_->fetch(as_bytes(key), value);
+        (void)file_->store(as_bytes(key), as_bytes("head"), as_bytes("new data")).has_value();
+        file_->unlock(as_bytes(key));
+      }
+      file_.reset();
+      _exit(0);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    for (const std::string& kept : kept_aside()) fs::remove(kept);
+    return status;
+  }
+  std::string good_;
+};
+INSTANTIATE_TEST_SUITE_P(Mutexes, TdbDamage, testing::Bool(),
+                         [](const auto& info) { return info.param ? "On" : "Off"; });
+
+TEST_P(TdbDamage, ATruncatedFileNeverEndsTheStore) {
+  Random random(1);
+  for (int i = 0; i < 60; ++i) {
+    const size_t size = i < 20 ? static_cast<size_t>(i) * 16 : random.below(good_.size());
+    write(good_.substr(0, size));
+    EXPECT_EQ(use_in_child(), 0) << "cut to " << size << " of " << good_.size();
+  }
+}
+
+TEST_P(TdbDamage, ScribbledBytesNeverEndTheStore) {
+  Random random(2);
+  for (int i = 0; i < 300; ++i) {
+    std::string bad = good_;
+    // Half of the time near the front, where header and mutexes are.
+    const size_t at = random.one_in(2) ? random.below(8192) : random.below(bad.size());
+    const size_t length = 1 + random.below(32);
+    for (size_t k = at; k < std::min(at + length, bad.size()); ++k) bad[k] = static_cast<char>(random.next());
+    write(bad);
+    EXPECT_EQ(use_in_child(), 0) << "round " << i << ", " << length << " bytes at " << at << " of "
+                                 << bad.size();
+  }
+}
+
+// ---- a full disk ----
+
+// In a child: the limit stays with the process.
+int with_file_size_limit(rlim_t bytes, const std::function<int()>& body) {
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(60);
+    signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{bytes, bytes};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    _exit(body());
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return status;
+}
+
+TEST_P(TdbFile, AStoreThatFindsNoRoomIsAnErrorAndTheOldRecordStays) {
+  const int status = with_file_size_limit(1 << 20, [&] {
+    restart();
+    if (!open(false)) return 3;
+    put("key", "data");
+    const std::string large(2 << 20, 'x');
+    if (file_->try_lock(as_bytes("key")) != RecordFile::Lock::kHeld) return 4;
+    const Result<void> stored = file_->store(as_bytes("key"), as_bytes("head"), as_bytes(large));
+    file_->unlock(as_bytes("key"));
+    if (stored.has_value() || stored.error().code != ErrorCode::kSystem) return 5;
+    if (stored.error().text().find(path()) == std::string::npos) return 6;
+    return get("key") == "headdata" ? 0 : 7;
+  });
+  EXPECT_EQ(status, 0) << "exit status " << WEXITSTATUS(status);
+}
+
+// libtdb deletes what must grow before it looks for room, and takes more room for a record than it gives back. Found by chaos on real
+// processes: whoever locked the record next took it for a new one.
+TEST_P(TdbFile, ARecordThatCannotGrowInAFullFileIsStillThere) {
+  const int status = with_file_size_limit(256 << 10, [&] {
+    restart();
+    if (!open(false)) return 3;
+    put("key", std::string(100, 'd'));
+    const std::string data(120, 'd');  // as large as what libtdb has put aside for the first
+    put("key", data);
+    if (file_->try_lock(as_bytes("key")) != RecordFile::Lock::kHeld) return 4;
+    for (int i = 0;; ++i) {
+      const std::string fill = "fill" + std::to_string(i);
+      if (!file_->store(as_bytes(fill), as_bytes("head"), as_bytes(fill))) break;
+    }
+    const std::string larger(400, '+');
+    if (file_->store(as_bytes("key"), as_bytes("head"), as_bytes(larger))) return 5;
+    file_->unlock(as_bytes("key"));
+    return get("key") == "head" + data ? 0 : 6;
+  });
+  EXPECT_EQ(status, 0) << "exit status " << WEXITSTATUS(status);
+}
+
+TEST_P(TdbFile, AFileThatCannotBeMadeIsAnError) {
+  const int status = with_file_size_limit(64, [&] {
+    restart();
+    return open(false) ? 3 : error_.code == ErrorCode::kSystem || error_.code == ErrorCode::kCorrupt ? 0 : 4;
+  });
+  EXPECT_EQ(status, 0) << "exit status " << WEXITSTATUS(status);
+}
+
+}  // namespace
+}  // namespace ctdb
