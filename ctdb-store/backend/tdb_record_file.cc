@@ -180,7 +180,6 @@ Result<void> TdbRecordFile::store(ByteView key, ByteView header, ByteView data) 
   return old > 0 && old < size ? grow(key, header, data) : store_plainly(key, header, data);
 }
 
-
 Result<void> TdbRecordFile::store_plainly(ByteView key, ByteView header, ByteView data) {
   const TDB_DATA parts[] = {tdb_data(header), tdb_data(data)};
   errno = 0;

@@ -44,11 +44,11 @@ bool ChainLocks::clear_leftovers(Database& db, uint32_t chain) {
   const Result<void> cleared = db.leftovers.clear(*db.file, chain);
   if (!cleared) {
     ++counts_.file_errors;
-    if (!db.file_failing)
+    if (!db.leftovers_failing)
       out_.log(StoreLog::kError, "discarding records in " + db.file->path() + ": " + cleared.error().text() +
                                      "; trying again until it works");
   }
-  db.file_failing = !cleared;
+  db.leftovers_failing = !cleared;
   return cleared.has_value();
 }
 

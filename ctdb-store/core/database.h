@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "ctdb-store/core/record_index.h"
 #include "libctdbipc/base/database_rules.h"
 #include "libctdbipc/base/result.h"
+#include "libctdbipc/base/time.h"
 #include "libctdbipc/wire/own_messages.h"
 
 namespace ctdb {
@@ -34,11 +36,12 @@ struct Database {
   std::unique_ptr<RecordFile> file;
   RecordIndex index;
   Leftovers leftovers;
+  bool leftovers_failing = false;       // they could not be removed last time; said once
   std::vector<ChainWait*> chain_waits;  // chains somebody else holds and we wait for
 
   bool seqnum_on = false;
-  int64_t seqnum_seen = 0;    // up to here the other nodes have been told
-  bool file_failing = false;  // its last write failed; said once, not every time
+  int64_t seqnum_seen = 0;             // up to here the other nodes have been told
+  std::optional<TimeNs> failure_said;  // that a write failed: once a minute, not every time
 
   // The ctdb tool is about to wipe or restore it (rewrite.h): no record leaves; and how many are still to be rewritten.
   bool frozen = false;

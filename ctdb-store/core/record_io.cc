@@ -5,21 +5,20 @@
 
 #include "ctdb-store/core/rules.h"
 #include "ctdb-store/core/sizes.h"
+#include "libctdbipc/base/refusals.h"
 
 namespace ctdb {
 namespace {
 
 bool written(StoreContext& context, Database& db, const Result<void>& result) {
-  if (result) {
-    db.file_failing = false;
-    return true;
-  }
+  if (result) return true;
   ++context.counts.file_errors;
-  if (!db.file_failing) {
+  // On a full disk small records are written between large ones that are not.
+  if (!db.failure_said || context.packet.at - *db.failure_said >= Refusals::kEvery) {
+    db.failure_said = context.packet.at;
     context.out.log(StoreLog::kError, "writing " + db.file->path() + ": " + result.error().text() +
                                           "; trying again until it works");
   }
-  db.file_failing = true;
   return false;
 }
 

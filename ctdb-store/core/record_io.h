@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A record's file and its index entry changed together. All of these want the record's chain locked.
 //
-// A failed write leaves file and entry as they were and is reported once per database; callers try again later.
+// A failed write leaves file and entry as they were and is reported once a minute for each database; callers try again later.
 #ifndef CTDB_STORE_CORE_RECORD_IO_H_
 #define CTDB_STORE_CORE_RECORD_IO_H_
 
