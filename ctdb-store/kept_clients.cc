@@ -124,6 +124,18 @@ void KeptClients::router_is_gone(const AdoptedClients& adopted) {
   });
 }
 
+void KeptClients::nobody_fences() {
+  const size_t ended = std::erase_if(waiting_, [](const SetupMessage& message) {
+    if (message.kind != SetupKind::kKeptClient || is_native(message)) return false;
+    shutdown(message.descriptor.get(), SHUT_RDWR);
+    return true;
+  });
+  if (ended > 0)
+    log_warning("the connections of " + std::to_string(ended) +
+                " clients are ended: neither router nor keeper is left, so other nodes may have their "
+                "records by now");
+}
+
 void KeptClients::router_is_back(uint32_t life, Takes takes) {
   const bool same = life != 0 && life == life_;
   life_ = life;

@@ -45,6 +45,9 @@ class KeptClients {
 
   // The router is gone. What it and the store have read and written of `adopted` has to fit together.
   void router_is_gone(const AdoptedClients& adopted);
+  // With the keeper dead too the others may go on without this node, and nobody takes its records away: classic clients do not wait
+  // then. Native ones see it themselves.
+  void nobody_fences();
   // The native clients that wait for a router.
   Endpoints natives() const;
   // What a router knows what to do with.

@@ -328,6 +328,7 @@ void StoreShell::on_router_down() {
   router_->drain_last();
   adopted_.write();
   kept_.router_is_gone(adopted_);
+  if (!page_.keeper_on_duty()) kept_.nobody_fences();
   const Endpoints staying = kept_.natives();
   std::vector<uint32_t> ended;
   for (const auto& [endpoint, client] : clients_) {

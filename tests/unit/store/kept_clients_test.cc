@@ -127,6 +127,15 @@ TEST_F(KeptClientsTest, AWholeClientGoesToTheNextRouter) {
   EXPECT_EQ(kept_.waiting(), 0u);
 }
 
+// Found by chaos on real processes: it went on with records that the others had already.
+TEST_F(KeptClientsTest, EndsWhenNobodyIsLeftToTakeItsRecordsAway) {
+  router_dies();
+  kept_.nobody_fences();
+  EXPECT_TRUE(client_ended());
+  kept_.router_is_back(kNextLife, kAll);
+  EXPECT_EQ(note_given(), nullptr);
+}
+
 TEST_F(KeptClientsTest, WaitsForARouterThatDoesNotReadYet) {
   router_dies();
   router_reads_ = false;
@@ -305,6 +314,14 @@ TEST_F(KeptNativeTest, GoesToTheNextRouterWhateverTheLastOneWasDoing) {
   EXPECT_NE(note_given(), nullptr);
   EXPECT_FALSE(client_ended());
   EXPECT_TRUE(lost_.empty());
+}
+
+TEST_F(KeptNativeTest, WaitsAlsoWhenNobodyFences) {
+  router_dies();
+  kept_.nobody_fences();
+  kept_.router_is_back(kNextLife, kAll);
+  EXPECT_NE(note_given(), nullptr);
+  EXPECT_FALSE(client_ended());
 }
 
 TEST_F(KeptNativeTest, EndsWithARouterThatDoesNotKnowOfIt) {
