@@ -179,42 +179,47 @@ void schedule_for_deletion(const ctdb_record& record) {
   (void)client.send_packet(ctdb::Peer::kStore, client.out);
 }
 
+int fenced(ctdb_client& client) {
+  return client.fail(CTDB_ERR_FENCED, "this node was excluded while the record was locked");
+}
+
 // In one piece. Where there is no room for a second value beside the old one (the disk is full), as libtdb stores: a value that is not
 // longer always has room then. Only making room and libtdb's store change what holds a file together: the store is told, so that it
 // looks at the file if we are killed in the middle.
-ctdb::Result<void> store_whole(ctdb_record& record, ctdb::ByteView header, ctdb::ByteView data) {
+int store_whole(ctdb_record& record, ctdb::ByteView header, ctdb::ByteView data) {
   using Outcome = ctdb::ValueWriter::Outcome;
   ctdb::LocalFile& file = *record.db->file;
+  ctdb_client& client = *record.db->client;
   Outcome outcome = file.publish(record.key, record.hash, header, data);
-  if (outcome == Outcome::kDone) return {};
-  ctdb::Link& link = record.db->client->link;
-  link.note_change_of(record.db->id);
+  if (outcome == Outcome::kDone) return 0;
+  client.link.note_change_of(record.db->id);
   const size_t size = header.size() + data.size();
   const bool has_room = outcome != Outcome::kNoRoom || file.make_room(record.hash, record.key.size() + size);
-  if (outcome == Outcome::kNoRoom && has_room) outcome = file.publish(record.key, record.hash, header, data);
   ctdb::Result<void> stored;
+  int error = 0;
   if (!has_room && size > record.value.size()) {
     // libtdb would delete the old value and then look for room.
     stored = ctdb::fail(ctdb::ErrorCode::kSystem, file.no_room_text());
-  } else if (outcome != Outcome::kDone) {
-    stored = file.store(record.key, header, data, record.value);
+  } else if (outcome == Outcome::kNoRoom && has_room && !client.link.may_use_records()) {
+    error = fenced(client);  // room took its time
+  } else {
+    if (outcome == Outcome::kNoRoom && has_room)
+      outcome = file.publish(record.key, record.hash, header, data);
+    if (outcome != Outcome::kDone) stored = file.store(record.key, header, data, record.value);
   }
-  link.note_change_of(0);
-  return stored;
+  client.link.note_change_of(0);
+  return stored ? error : client.fail(CTDB_ERR_DATABASE, stored.error().text());
 }
 
 int write_record(ctdb_record& record, ctdb::ByteView data) {
   ctdb_client& client = *record.db->client;
-  if (!client.link.may_use_records()) {
-    return client.fail(CTDB_ERR_FENCED, "this node was excluded while the record was locked");
-  }
+  if (!client.link.may_use_records()) return fenced(client);
   const auto old_header = ctdb::MutableBytes(record.value).first(CTDB_RECORD_HEADER_SIZE);
   if (record.db->copies > 1 && !record.changed) record.changed_in_epoch = client.link.serving_epoch();
   uint8_t header[CTDB_RECORD_HEADER_SIZE];
   std::copy(old_header.begin(), old_header.end(), header);
   ctdb::store(header + CTDB_OFF_RECORD_FLAGS, ctdb::record_flags(old_header) & ~CTDB_RECORD_MAY_BE_OLDER);
-  const ctdb::Result<void> stored = store_whole(record, header, data);
-  if (!stored) return client.fail(CTDB_ERR_DATABASE, stored.error().text());
+  if (const int error = store_whole(record, header, data); error != 0) return error;
   record.changed = true;
   std::copy(std::begin(header), std::end(header), old_header.begin());
   // `data` may be part of the old value: then it is not longer, and nothing moves before it is copied.

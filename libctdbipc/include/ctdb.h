@@ -303,8 +303,8 @@ CTDB_API int ctdb_record_may_be_older(const ctdb_record* record);
  * the new one (half of each only where the disk has no room for both, or the file is not laid out as expected). The record stays
  * locked. `data` may be the record's own old data. Never waits for a daemon.
  * Errors: CTDB_ERR_NOT_LOCKED, CTDB_ERR_TOO_BIG, CTDB_ERR_DATABASE (no room on the disk: a value that is not longer than the old one always
- * has room; the old one is still there, unless ctdb_error_text() says that it is lost, too: libtdb may not have found room for it
- * any more), CTDB_ERR_FENCED (the rest of the cluster may have gone on without this node, and somebody else may have the record: unlock it and fetch it
+ * has room; the old one is still there, unless the file is not laid out as expected and ctdb_error_text() says that it is lost, too),
+ * CTDB_ERR_FENCED (the rest of the cluster may have gone on without this node, and somebody else may have the record: unlock it and fetch it
  * again). */
 CTDB_API int ctdb_store(ctdb_record* record, ctdb_blob data);
 

@@ -114,16 +114,18 @@ class LockingAppender : public Appender {
     std::string failure;
     uint64_t element = 0;
     const bool adds = !looks_ && found.size() < kFullBytes;
+    int64_t ended = begun;
     if (adds) {
       element = next_element();
       Bytes data = found;
       data.resize(found.size() + kElementBytes);
       store(data.data() + found.size(), element);
+      // Until here: when the node dies, or its lease ends, somebody else may have the record before this process reads the clock again.
+      // When nothing was stored nobody has looked whether the node may still serve.
+      ended = monotonic_ns();
       failure = locking_->store(data);
       if (failure.empty()) list.push_back(element);
     }
-    // When nothing was stored nobody has looked whether the node may still serve.
-    const int64_t ended = adds ? monotonic_ns() : begun;
     const std::string unlocked = locking_->unlock();
     if (!failure.empty()) return write_refused(element, failure), failure;
     if (found.size() % kElementBytes != 0) {

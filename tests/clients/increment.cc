@@ -44,8 +44,9 @@ class Counter {
     *value = number_in(locking_->data()) + by;
     uint8_t bytes[8];
     store(bytes, *value);
-    const std::string failure = by == 0 ? "" : locking_->store(bytes);
+    // Until here: when the node dies, or its lease ends, somebody else may have the record before this process reads the clock again.
     ended_ = monotonic_ns();
+    const std::string failure = by == 0 ? "" : locking_->store(bytes);
     const std::string unlocked = locking_->unlock();
     if (!failure.empty()) return failure;
     if (copies_ > 0 && by != 0) tell(unlocked.empty() ? "+\n" : "?\n");
