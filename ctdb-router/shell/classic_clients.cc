@@ -271,6 +271,8 @@ void ClassicClients::take_back_or_end(uint32_t id, Client& client, bool dead) {
   const ConnectionState state =
       slot == nullptr ? ConnectionState::kClean : slot->state.load(std::memory_order_acquire);
   if (!dead || (state != ConnectionState::kClean && state != ConnectionState::kOneCall)) {
+    log_notice("client " + std::to_string(id) +
+               " is cut off: ctdb-store is gone in the middle of something for it");
     shutdown(client.fd.get(), SHUT_RDWR);  // a store that lives in secret has a copy
     return remove(id);
   }
