@@ -186,7 +186,7 @@ TEST_F(RecordTest, AStoreThatFindsNoRoomLeavesTheOldValue) {
 TEST_F(RecordTest, ARecordThatCannotGrowInAFullFileIsStillThere) {
   start_attached();
   const std::string old(120, 'd');
-  for (const size_t size : {100, 120, 100, 120}) put("k", std::string(size, 'd'));
+  for (const size_t size : {100u, 120u, 100u, 120u}) put("k", std::string(size, 'd'));
   const FullDisk full(1 << 20);
   TdbClient other(node->database_path(), 0x1c41);  // the flags of volatile databases
   for (int i = 0; other.ask("store fill" + std::to_string(i) + " " + std::string(4096, 'f')) == "ok"; ++i) {
