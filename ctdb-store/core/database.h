@@ -36,7 +36,7 @@ struct Database {
   std::unique_ptr<RecordFile> file;
   RecordIndex index;
   Leftovers leftovers;
-  bool leftovers_failing = false;       // they could not be removed last time; said once
+  bool leftovers_failing = false;       // they could not be noted or removed last time; said once
   std::vector<ChainWait*> chain_waits;  // chains somebody else holds and we wait for
 
   bool seqnum_on = false;

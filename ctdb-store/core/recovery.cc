@@ -164,9 +164,13 @@ void Recovery::leave_over(Database& db) {
   ctx_.activities.for_each_used([&](const Activity& a) {
     if (waits(a) && a.entry->in_file) keys.push_back(a.entry->key());
   });
-  if (Result<void> noted = keys.empty() ? Result<void>() : db.leftovers.add(*db.file, keys); !noted) {
+  const Result<void> noted = keys.empty() ? Result<void>() : db.leftovers.add(*db.file, keys);
+  const bool is_news = !noted && !db.leftovers_failing;
+  db.leftovers_failing = !noted;
+  if (!noted) {
     ++ctx_.counts.file_errors;
-    return ctx_.out.log(StoreLog::kError, noted.error().text());
+    if (is_news) ctx_.out.log(StoreLog::kError, noted.error().text() + "; trying again until it works");
+    return;
   }
   ctx_.activities.for_each_used([&](Activity& a) {
     if (waits(a)) discard_unseen(ctx_, a);

@@ -2,6 +2,8 @@
 // A store whose keeper has fenced its files, or is about to: they may deny what its index believes to own.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/unit/store/store_world.h"
 
 namespace ctdb::test {
@@ -259,6 +261,11 @@ TEST_F(LeftOver, WhereItCannotBeNotedTheChainIsWaitedFor) {
   w.begin(12, 11, {0, 1, 2});
   w.pass(200 * kMillisecond);
   EXPECT_FALSE(w.recovered(0, 12));
+  const auto& logs = w.node(0).logs;
+  EXPECT_EQ(
+      std::ranges::count_if(
+          logs, [](const std::string& line) { return line.find("no space left") != std::string::npos; }),
+      1);
   w.node(0).files.set_full(false);
   come_in();
 }
