@@ -19,6 +19,12 @@ constexpr uint16_t kHandOver = 3;
 constexpr uint32_t kLife = 1, kNextLife = 2;
 constexpr KeptClients::Takes kAll{true, true, true};
 
+Bytes call(uint32_t reqid) {
+  Bytes packet;
+  build(packet, {0, 0, 0, 0, 0, reqid}, ReqCall{1, 5, CTDB_FUNC_NULL, 0, as_bytes("key"), {}});
+  return packet;
+}
+
 class KeptClientsTest : public LoopTest {
  protected:
   KeptClientsTest()
@@ -76,6 +82,16 @@ class KeptClientsTest : public LoopTest {
     kept_.router_is_gone(adopted_);
     adopted_.drop_all();
   }
+  // The store has the connection, and has read so much of it.
+  Bytes router_dies_at_half_a_call() {
+    adopt();
+    Bytes half = call(9);
+    half.resize(20);
+    client_sends(half);
+    router_dies();
+    kept_.router_is_back(kNextLife, kAll);
+    return half;
+  }
   bool client_ended() const {
     uint8_t byte;
     return recv(client_.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0;
@@ -100,12 +116,6 @@ class KeptClientsTest : public LoopTest {
   ClientNote* note_ = nullptr;
   UniqueFd client_, servers_;
 };
-
-Bytes call(uint32_t reqid) {
-  Bytes packet;
-  build(packet, {0, 0, 0, 0, 0, reqid}, ReqCall{1, 5, CTDB_FUNC_NULL, 0, as_bytes("key"), {}});
-  return packet;
-}
 
 Bytes message() {
   Bytes packet;
@@ -216,12 +226,7 @@ TEST_F(KeptClientsTest, WhatTheStoreHasNotGotForItEndsTheClient) {
 }
 
 TEST_F(KeptClientsTest, HalfAPacketEndsItWhenTheRouterHadNoPlaceForThat) {
-  adopt();
-  Bytes half = call(9);
-  half.resize(20);
-  client_sends(half);
-  router_dies();
-  kept_.router_is_back(kNextLife, kAll);
+  router_dies_at_half_a_call();
   EXPECT_EQ(note_given(), nullptr);
 }
 
@@ -257,12 +262,7 @@ TEST_F(KeptHalvesTest, WhatTheRouterHadReadGoesToTheNextOne) {
 }
 
 TEST_F(KeptHalvesTest, WhatTheStoreHadReadDoesToo) {
-  adopt();
-  Bytes half = call(9);
-  half.resize(20);
-  client_sends(half);
-  router_dies();
-  kept_.router_is_back(kNextLife, kAll);
+  const Bytes half = router_dies_at_half_a_call();
   const std::optional<HalfPackets::Kept> given = half_given();
   ASSERT_TRUE(given);
   EXPECT_EQ(given->in, half);

@@ -154,6 +154,7 @@ TEST_P(TdbFile, AKeeperOpensTheFileWhileAStoreTakesItUp) {
     _exit(open(true) ? 0 : 1);
   }
   int status = 0;
+  // The kernel tells nobody that somebody has got a lock.
   while (!is_guarded(path()) && waitpid(store, &status, WNOHANG) == 0) usleep(100);
   const Result<SharedTdb> keeper = open_shared(path(), flags);
   EXPECT_TRUE(keeper.has_value()) << keeper.error().text();
