@@ -4,8 +4,8 @@
 //
 // Invariants:
 //  1. An entry is in it once, exactly while its `deletion` says that it rests; entries stay in the index as long.
-//  2. `due` never goes back from front to end.
-//  3. At most kMax; it allocates nothing once it has been as large before.
+//  2. The first `due_now_` are due whatever they say; of the others `due` never goes back from front to end.
+//  3. At most kMax; it allocates nothing while it stays below kKept once it has been as large before.
 #ifndef CTDB_STORE_CORE_DELETED_RECORDS_H_
 #define CTDB_STORE_CORE_DELETED_RECORDS_H_
 
@@ -23,7 +23,7 @@ struct Database;
 
 class DeletedRecords {
  public:
-  static constexpr size_t kMax = size_t{1} << 18;
+  static constexpr size_t kMax = size_t{1} << 20;
   struct Place {
     Database* db = nullptr;
     RecordEntry* entry = nullptr;
@@ -33,7 +33,7 @@ class DeletedRecords {
   // How long they rest; 0: none is taken.
   void set_rest(TimeNs rest) {
     const TimeNs less = std::max<TimeNs>(0, rest_ - rest);
-    for (size_t i = 0; i < size_; ++i) ring_[(head_ + i) & (ring_.size() - 1)].due -= less;
+    for (size_t i = 0; i < size_; ++i) place(i).due -= less;
     last_due_ -= less;
     rest_ = rest;
   }
@@ -41,59 +41,81 @@ class DeletedRecords {
 
   // The record has just been deleted, or came here deleted.
   void note(Database& db, RecordEntry& entry, TimeNs now) {
-    if (entry.deletion == Deletion::kRests) entry.deletion = Deletion::kRestsAgain;
-    if (entry.deletion != Deletion::kNone) return;
-    if (rest_ == 0 || size_ == kMax) {
-      some_left_out_ = true;
-      return;
-    }
-    if (size_ == ring_.size()) grow();
-    entry.deletion = Deletion::kRests;
+    if (!takes(entry)) return;
     last_due_ = std::max(last_due_, now + rest_);
-    ring_[(head_ + size_++) & (ring_.size() - 1)] = {&db, &entry, last_due_};
+    place(size_++) = {&db, &entry, last_due_};
+  }
+  // It has rested long enough, here or at another node.
+  void note_rested(Database& db, RecordEntry& entry) {
+    if (!takes(entry)) return;
+    --head_;
+    ++size_;
+    ++due_now_;
+    place(0) = {&db, &entry, 0};
   }
   // The one that was to be looked at first; its entry says that it rests no more. true in `again`: it was deleted once more.
   Place take(bool& again) {
-    const Place place = ring_[head_];
-    head_ = (head_ + 1) & (ring_.size() - 1);
-    --size_;
-    again = place.entry->deletion == Deletion::kRestsAgain;
-    place.entry->deletion = Deletion::kNone;
-    return place;
+    const Place taken = place(0);
+    ++head_;
+    if (due_now_ > 0) --due_now_;
+    if (--size_ == 0 && ring_.size() > kKept) std::vector<Place>().swap(ring_);
+    again = taken.entry->deletion == Deletion::kRestsAgain;
+    taken.entry->deletion = Deletion::kNone;
+    return taken;
   }
   bool empty() const { return size_ == 0; }
   size_t size() const { return size_; }
-  TimeNs next_due() const { return empty() ? kNever : ring_[head_].due; }
-  // All rest no longer.
-  void hurry(TimeNs now) {
-    for (size_t i = 0; i < size_; ++i) ring_[(head_ + i) & (ring_.size() - 1)].due = now;
-    last_due_ = now;
+  TimeNs next_due() const {
+    if (due_now_ > 0) return 0;
+    return empty() ? kNever : ring_[head_ & (ring_.size() - 1)].due;
   }
+  // How many are known to have rested.
+  size_t due_now() const { return due_now_; }
+  // All rest no longer.
+  void hurry() { due_now_ = size_; }
   void drop(const Database& db) {
-    size_t kept = 0;
+    size_t kept = 0, due_now = 0;
     for (size_t i = 0; i < size_; ++i) {
-      const Place place = ring_[(head_ + i) & (ring_.size() - 1)];
-      if (place.db == &db) {
-        place.entry->deletion = Deletion::kNone;
+      const Place each = place(i);
+      if (each.db == &db) {
+        each.entry->deletion = Deletion::kNone;
       } else {
-        ring_[(head_ + kept++) & (ring_.size() - 1)] = place;
+        if (i < due_now_) ++due_now;
+        place(kept++) = each;
       }
     }
     size_ = kept;
+    due_now_ = due_now;
   }
   // Whether it was asked to take more than it took, since the last time.
   bool some_left_out() { return std::exchange(some_left_out_, false); }
 
  private:
+  static constexpr size_t kKept = size_t{1} << 14;  // places: what is more is given back when none is used
+
+  // There is a place for it, at the front and at the end.
+  bool takes(RecordEntry& entry) {
+    if (entry.deletion == Deletion::kRests) entry.deletion = Deletion::kRestsAgain;
+    if (entry.deletion != Deletion::kNone) return false;
+    if (rest_ == 0 || size_ == kMax) {
+      some_left_out_ = true;
+      return false;
+    }
+    if (size_ == ring_.size()) grow();
+    entry.deletion = Deletion::kRests;
+    return true;
+  }
+  Place& place(size_t i) { return ring_[(head_ + i) & (ring_.size() - 1)]; }
   void grow() {
     std::vector<Place> larger(std::max<size_t>(64, 2 * ring_.size()));
-    for (size_t i = 0; i < size_; ++i) larger[i] = ring_[(head_ + i) & (ring_.size() - 1)];
+    for (size_t i = 0; i < size_; ++i) larger[i] = place(i);
     ring_.swap(larger);
     head_ = 0;
   }
 
   std::vector<Place> ring_;  // a power of two, or empty
   size_t head_ = 0, size_ = 0;
+  size_t due_now_ = 0;
   TimeNs rest_ = 0;
   TimeNs last_due_ = 0;
   bool some_left_out_ = false;

@@ -260,6 +260,7 @@ bool Migration::become_owner(Activity& activity, const RecordHeader& arrived, By
   take_calls(activity.queue, calls);
   RecordHeader header = arrived;
   header.flags &= ~kReadOnlyFlags;
+  const bool unasked = calls.empty() && !activity.migrating;
   const bool made_anew = data.empty() && arrived.rsn <= 1 && !entry.in_file;
   const bool lost = activity.question_lost && made_anew && (arrived.flags & CTDB_RECORD_MAY_BE_OLDER) == 0;
   if (lost) header.flags |= CTDB_RECORD_MAY_BE_OLDER;
@@ -279,9 +280,15 @@ bool Migration::become_owner(Activity& activity, const RecordHeader& arrived, By
   entry.functions_in_row = 0;
   entry.lost = false;
   if (activity.db->copies > 1) note_arrived_copies(activity, data);
-  if (data.empty()) ctx_.deleted.note(*activity.db, entry, now);
+  if (data.empty()) note_deleted(*activity.db, entry, unasked, now);
   answer_locals(activity, calls, rsn, data, now);
   return true;
+}
+
+// A location master that is given a deleted record it has not asked for is to remove it: it has rested where it comes from (vacuum.h).
+void Migration::note_deleted(Database& db, RecordEntry& entry, bool unasked, TimeNs now) {
+  if (unasked && ctx_.lmaster(entry) == ctx_.self) return ctx_.deleted.note_rested(db, entry);
+  ctx_.deleted.note(db, entry, now);
 }
 
 // Perhaps nobody ever had the record; but if it was on its way here when a node was lost, nobody else can say so.

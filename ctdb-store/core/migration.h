@@ -130,6 +130,7 @@ class Migration : public ChainLocks::User {
   static void lose_hold(Activity& activity);
   bool serve_locals(Activity& activity, TimeNs now);
   bool become_owner(Activity& activity, const RecordHeader& arrived, ByteView data, TimeNs now);
+  void note_deleted(Database& db, RecordEntry& entry, bool unasked, TimeNs now);
   void tell_lost_question(const Activity& activity);
   void answer_locals(Activity& activity, WaitingList& calls, uint64_t rsn, ByteView data, TimeNs now);
   void answer(const Waiting& call, const RecordHeader& header, ByteView data);

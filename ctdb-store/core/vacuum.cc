@@ -69,9 +69,16 @@ bool Vacuum::packet(const Header& header, ByteView payload, TimeNs now) {
 
 // ---- time ----
 
+// A turn begins when some have rested, and there was none shortly before or they fill a packet.
+TimeNs Vacuum::next_turn() const {
+  if (ctx_.deleted.due_now() >= kBatchRecords) return 0;
+  const TimeNs due = ctx_.deleted.next_due();
+  return due == kNever ? kNever : std::max(due, turn_at_);
+}
+
 void Vacuum::tick(TimeNs now) {
   if (!runs()) return;
-  if (due_until_ < 0 && ctx_.deleted.next_due() <= now && turn_at_ <= now) {
+  if (due_until_ < 0 && next_turn() <= now) {
     due_until_ = now;
     if (walk_at_ == kNever) walk_at(now + kWalkRests * ctx_.deleted.rest());
   }
@@ -80,9 +87,7 @@ void Vacuum::tick(TimeNs now) {
 
 TimeNs Vacuum::next_deadline() const {
   if (!runs()) return kNever;
-  const TimeNs due = ctx_.deleted.next_due();
-  const bool waits = due_until_ < 0 && due != kNever;
-  return std::min(walk_at_, waits ? std::max(due, turn_at_) : kNever);
+  return std::min(walk_at_, due_until_ < 0 ? next_turn() : kNever);
 }
 
 bool Vacuum::has_work() const {
@@ -104,7 +109,7 @@ void Vacuum::work(TimeNs now) {
     due_until_ = -1;
     turn_at_ = now + ctx_.deleted.rest() / kTurnShare;
     if (filling_ != nullptr) ask(*filling_);
-    if (ctx_.deleted.some_left_out()) walk_at(now + ctx_.deleted.rest());
+    walk_for_left_out(now);
   }
   ctx_.counts.deleted_waiting = ctx_.deleted.size();
 }
@@ -320,7 +325,7 @@ void Vacuum::close() {
   }
   asked_.clear();
   due_until_ = -1;
-  walking_ = false;
+  walking_ = hurry_again_ = false;
   walk_.stop();
   walk_at_ = kNever;
 }

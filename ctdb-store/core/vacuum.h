@@ -74,6 +74,7 @@ class Vacuum {
   };
 
   bool runs() const { return ctx_.is_open() && ctx_.deleted.rest() > 0; }
+  TimeNs next_turn() const;
   // At a member: its copies go.
   void forget(const Header& header, const RecordForget& question);
   // At the lmaster.
@@ -93,6 +94,8 @@ class Vacuum {
   // vacuum_walk.cc: deleted records of which nobody has told
   void walk_slice(TimeNs now);
   void walk_at(TimeNs when);
+  void walk_for_left_out(TimeNs now);
+  void end_walk(TimeNs now);
 
   StoreContext& ctx_;
   Migration& migration_;
@@ -103,7 +106,9 @@ class Vacuum {
   TimeNs walk_at_ = kNever;
   RecordWalk walk_;
   bool walking_ = false;
-  bool hurried_ = false;  // what this walk finds does not rest
+  bool hurried_ =
+      false;  // this walk, or the one that is to come, does not dawdle, and what it finds does not rest
+  bool hurry_again_ = false;  // and another one follows: what it has passed may have been deleted meanwhile
 };
 
 }  // namespace ctdb

@@ -49,6 +49,13 @@ class VacuumTest : public ::testing::Test {
     w.control(pnn, kClient, 9, Control::SCHEDULE_FOR_DELETION, data, CTDB_CONTROL_NOREPLY);
     w.run();
   }
+  void order() {
+    Bytes data;
+    Writer writer(data);
+    writer.u32(kDbId);
+    writer.u8(1);
+    w.control(0, kClient, 12, Control::DB_VACUUM, data);
+  }
   size_t files_with(std::string_view key) {
     size_t count = 0;
     for (uint32_t pnn : {0u, 1u, 2u}) {
@@ -127,6 +134,25 @@ TEST_F(VacuumTest, OneDeletedElsewhereGoesToItsLocationMasterFirst) {
   EXPECT_EQ(w.store(2).counts().records_forgotten, 1u);
   EXPECT_EQ(w.store(1).counts().records_forgotten, 0u);
   for (uint32_t pnn : {0u, 1u, 2u}) EXPECT_FALSE(known(pnn, key));
+}
+
+TEST_F(VacuumTest, OneThatHasRestedElsewhereDoesNotRestAgain) {
+  const std::string key = w.key_of(2);
+  make_and_delete(1, key);
+  w.pass(kRest + kRest / 2);
+  EXPECT_EQ(files_with(key), 0u);
+}
+
+// A client that asks for a record and finds it deleted may be about to make it anew.
+TEST_F(VacuumTest, OneThatItsLocationMasterHasAskedForRests) {
+  const std::string key = w.key_of(2);
+  make_and_delete(1, key);
+  w.pass(kRest - kSecond);
+  take(2, key);
+  w.pass(kRest - kSecond);
+  EXPECT_TRUE(w.header(2, key));
+  w.pass(kLong);
+  EXPECT_EQ(files_with(key), 0u);
 }
 
 TEST_F(VacuumTest, OneThatWasMadeAndNeverWrittenIsADeletedOne) {
@@ -359,15 +385,25 @@ TEST_F(VacuumTest, AnOrderFindsItAtOnce) {
   const std::string untold = w.key_of(0, "untold");
   change(0, untold, "x");
   remove(0, untold, false);
-  Bytes data;
-  Writer writer(data);
-  writer.u32(kDbId);
-  writer.u8(1);
-  w.control(0, kClient, 12, Control::DB_VACUUM, data);
+  order();
   w.pass(kSecond);
   EXPECT_EQ(w.control_answer(0, kClient, 12)->status, 0);
   EXPECT_EQ(files_with(key), 0u);
   EXPECT_FALSE(w.header(0, untold));
+}
+
+// Who waits until all are gone asks again and again. What is found by the first order is passed by the walk only once.
+TEST_F(VacuumTest, OrdersThatFollowEachOtherDoNotKeepTheWalkFromItsEnd) {
+  for (int i = 0; i < 1000; ++i) change(0, "live" + std::to_string(i), "x");
+  const std::string key = w.key_of(0, "untold");
+  change(0, key, "x");
+  w.pass(kLong);  // none is on the list
+  remove(0, key, false);
+  for (int i = 0; i < 1000 && w.header(0, key); ++i) {
+    order();
+    w.pass(kMillisecond);
+  }
+  EXPECT_FALSE(w.header(0, key));
 }
 
 TEST_F(VacuumTest, AfterItNoTimerIsLeft) {
