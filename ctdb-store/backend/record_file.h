@@ -71,10 +71,12 @@ class RecordFile {
   struct ChainsSeen {
     uint32_t next = 0;    // where to go on; 0: that was all
     bool broken = false;  // examine() the file
+    uint32_t blocks = 0;  // that were looked at, of deleted records too
   };
-  // A slice of chains, each under its lock; those that somebody holds are passed over.
-  virtual ChainsSeen look_at_chains(uint32_t first, uint32_t count) {
-    (void)first, (void)count;
+  // A slice of chains, each under its lock; those that somebody holds are passed over. It ends with the chain that makes it
+  // `blocks` blocks.
+  virtual ChainsSeen look_at_chains(uint32_t first, uint32_t chains, uint32_t blocks) {
+    (void)first, (void)chains, (void)blocks;
     return {};
   }
   // Every record of a chain, under its lock. false: somebody holds it.

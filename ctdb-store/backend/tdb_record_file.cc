@@ -288,17 +288,18 @@ std::vector<RecordFile::DeadLock> TdbRecordFile::left_locks() {
   return std::exchange(dead_, {});
 }
 
-RecordFile::ChainsSeen TdbRecordFile::look_at_chains(uint32_t first, uint32_t count) {
+RecordFile::ChainsSeen TdbRecordFile::look_at_chains(uint32_t first, uint32_t chains, uint32_t blocks) {
   ChainsSeen seen;
   std::optional<TdbImage> image = map();
   if (!image || first >= chains_) return seen;
-  const uint32_t end = std::min(chains_, first + count);
-  seen.next = end == chains_ ? 0 : end;
-  for (uint32_t chain = first; chain < end && image; ++chain) {
+  const uint32_t end = std::min(chains_, first + chains);
+  uint32_t chain = first;
+  for (; chain < end && image && seen.blocks < blocks; ++chain) {
     if (image->head(chain) == 0) continue;
     const FillerKey some_key = filler_key(chain);
     if (try_lock(some_key.bytes) == Lock::kBusy) continue;
     const auto right = [&](uint32_t, TdbBlock& block) {
+      ++seen.blocks;
       if (block.kind == kTdbLive && (!TdbImage::has_record(block) || image->chain_of(block.hash) != chain))
         seen.broken = true;
       return true;
@@ -308,6 +309,7 @@ RecordFile::ChainsSeen TdbRecordFile::look_at_chains(uint32_t first, uint32_t co
       seen.broken = true;
     unlock(some_key.bytes);
   }
+  seen.next = image && chain < chains_ ? chain : 0;
   return seen;
 }
 

@@ -36,7 +36,7 @@ class TdbRecordFile : public RecordFile {
   Result<void> remove(ByteView key) override;
   Result<void> for_each(const std::function<bool(ByteView key, ByteView value)>& visit) override;
   std::vector<DeadLock> left_locks() override;
-  ChainsSeen look_at_chains(uint32_t first, uint32_t count) override;
+  ChainsSeen look_at_chains(uint32_t first, uint32_t chains, uint32_t blocks) override;
   bool visit_chain(uint32_t chain, const std::function<void(ByteView key, ByteView value)>& visit) override;
   Examined examine(std::string& found, const std::function<void()>& on_loss) override;
   Result<void> note_leftovers(const std::vector<Bytes>& keys) override;

@@ -138,6 +138,31 @@ TEST_P(TdbFile, ANewFileHasTheConfiguredNumberOfChains) {
   EXPECT_LT(highest, 100001u);
 }
 
+// Also in a file that holds nothing but what libtdb keeps of deleted records.
+TEST_P(TdbFile, ALookAtChainsEndsAfterSoManyBlocks) {
+  ASSERT_TRUE(open(false));
+  constexpr uint32_t kRecords = 300, kBlocks = 20;
+  const auto looked_at = [&] {
+    uint32_t blocks = 0;
+    RecordFile::ChainsSeen seen;
+    do {
+      seen = file_->look_at_chains(seen.next, kFewChains, kBlocks);
+      EXPECT_LT(seen.blocks, kBlocks + kRecords / 10);  // one chain more
+      EXPECT_FALSE(seen.broken);
+      blocks += seen.blocks;
+    } while (seen.next != 0);
+    return blocks;
+  };
+  for (uint32_t i = 0; i < kRecords; ++i) put(std::to_string(i), "data");
+  EXPECT_EQ(looked_at(), kRecords);
+  for (uint32_t i = 0; i < kRecords; ++i) {
+    ASSERT_EQ(file_->try_lock(as_bytes(std::to_string(i))), RecordFile::Lock::kHeld);
+    ASSERT_TRUE(file_->remove(as_bytes(std::to_string(i))).has_value());
+    file_->unlock(as_bytes(std::to_string(i)));
+  }
+  EXPECT_GT(looked_at(), kRecords / 2);
+}
+
 TEST_P(TdbFile, AClientReadsAndWritesWhatTheStoreHas) {
   ASSERT_TRUE(open(false));
   put("key", "data");
