@@ -129,6 +129,12 @@ double draw_member(Picture& picture, const RecoveryMember& member,
   return y + kGap;
 }
 
+double draw_left(Picture& picture, uint32_t pnn, double y) {
+  picture.text(kLeft - 8, y + kNodeHeight * 0.7, "node " + std::to_string(pnn), "end", 13);
+  picture.text(kLeft, y + kNodeHeight * 0.7, "left", "start", 11);
+  return y + kNodeHeight + kGap;
+}
+
 }  // namespace
 
 uint64_t began_ns(const RecoveryMember& member) {
@@ -143,6 +149,7 @@ std::string recovery_picture(const RecoveryRecord& record, const std::map<uint32
   legend(picture);
   double y = kTop;
   for (const RecoveryMember& member : record.members) y = draw_member(picture, member, names, y);
+  for (uint32_t pnn : record.left) y = draw_left(picture, pnn, y);
   picture.line(record.decided_ns, kTop - 6, y, "decided " + milliseconds(record.decided_ns));
   picture.line(record.opened_ns, kTop - 6, y + 14, "open " + milliseconds(record.opened_ns));
   return picture.done(y + 46);

@@ -62,10 +62,16 @@ Table databases_table(const RecoveryRecord& record, const std::map<uint32_t, std
   return table;
 }
 
+std::string numbers_text(const std::vector<uint32_t>& pnns) {
+  std::vector<std::string> numbers;
+  for (uint32_t pnn : pnns) numbers.push_back(std::to_string(pnn));
+  return joined(numbers, ",");
+}
+
 std::string members_text(const RecoveryRecord& record) {
-  std::vector<std::string> members;
-  for (const RecoveryMember& member : record.members) members.push_back(std::to_string(member.pnn));
-  return joined(members, ",");
+  std::vector<uint32_t> members;
+  for (const RecoveryMember& member : record.members) members.push_back(member.pnn);
+  return numbers_text(members);
 }
 
 Report report_of(const RecoveryRecord& record, const std::map<uint32_t, std::string>& names) {
@@ -77,6 +83,7 @@ Report report_of(const RecoveryRecord& record, const std::map<uint32_t, std::str
   report.field("reason", record.reason);
   report.field("leader", static_cast<uint64_t>(record.leader));
   report.field("members", members_text(record));
+  report.field("left", numbers_text(record.left));
   report.field("began", time_text(record.began_wall_ns));
   report.field("attempts_given_up", static_cast<uint64_t>(record.given_up));
   report.field("decided_ms", ms(record.decided_ns));

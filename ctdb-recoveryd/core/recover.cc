@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Attempts to make a generation: when to begin one, when to give it up, when it is open.
 #include <algorithm>
+#include <iterator>
 
 #include "ctdb-recoveryd/core/leader.h"
 
@@ -110,6 +111,7 @@ void Leader::begin_record(uint32_t generation) {
     record_.members.push_back({});
     record_.members.back().pnn = node;
   }
+  std::ranges::set_difference(c_.durable.decided_members, target_, std::back_inserter(record_.left));
 }
 
 void Leader::end_record() {
@@ -133,8 +135,9 @@ void Leader::begin() {
   // One heartbeat before, so that everybody's lease is as long as it can be; one after, whose answers are the
   // first that say something about this attempt.
   beat();
-  const RecoveryBegin order{election_.term(), generation, c_.durable.decided_generation, target_,
-                            voters_.numbers};
+  const DurableState& known = c_.durable;
+  const RecoveryBegin order{election_.term(), generation,      known.decided_generation,
+                            target_,          voters_.numbers, known.decided_members};
   const Bytes payload = order.encode();
   for (uint32_t node : recovery_.members()) {
     if (node != c_.pnn()) c_.send(node, Operation::RECOVERY_BEGIN, payload);

@@ -77,6 +77,7 @@ void Recovery::end_claims() {
     end.generation = ctx_.generation;
     end.batches = to.claim_batches_out;
     end.empty_handed = empty_handed_;
+    end.forgetful = forgetful_;
     send(to.pnn, Operation::RECORD_CLAIMS_END, end.encode());
   }
   done(RecoveryStep::kClaimed);
@@ -271,7 +272,8 @@ bool Recovery::is_lost(uint32_t owner) {
 // left or not; if that is gone too, by the holder of the copy that becomes the record. The holder knows to whom it gave the
 // record. If that was in the last generation and that node is there, the record was on its way and the copy is the newest;
 // if it was earlier, others have had the record. It also counts when somebody has left and the lmaster, still the
-// same, says nothing of a loss: that one has named an owner whom the record never reached, and the giver is lost. Of a record without copy
+// same, says nothing of a loss: that one has named an owner whom the record never reached, and the giver is lost; or it was started anew and
+// does not know, then whoever is the lmaster now. Of a record without copy
 // and without lmaster those may know who had asked for it (become_owner()), and its owner when he is back (tell_left_behind()).
 void Recovery::look_at_promotions() {
   const bool somebody_left =
@@ -285,7 +287,9 @@ void Recovery::look_at_promotions() {
     const bool on_its_way = entry.gave_generation == base_generation_ && !is_lost(entry.dmaster);
     if (was_here || on_its_way) return;
     const uint32_t counts = open_placement_.lmaster_of_slot(entry.hash);
-    const bool knows_nothing = somebody_left && counts == ctx_.lmaster(entry) && !activity.job_older;
+    const Member* of_old = member(counts);
+    const bool may_know_nothing = counts == ctx_.lmaster(entry) || (of_old != nullptr && of_old->forgetful);
+    const bool knows_nothing = somebody_left && may_know_nothing && !activity.job_older;
     activity.job_older = true;
     if (is_lost(counts) || knows_nothing) fallen_back_.note(activity.db->name, entry.key());
   });

@@ -71,6 +71,7 @@ bool Recovery::begin(const StoreRecover& order, TimeNs now) {
   }
   must_discard_ =
       must_discard_ || std::max(ctx_.open_generation, ctx_.prepared_generation) < order.base_generation;
+  if (!must_discard_ && open_placement_.members().empty()) learn_placement(order.base_members);
   if (must_discard_) {
     empty_handed_ = true;
     step_ = Step::kDiscarding;
@@ -82,6 +83,12 @@ bool Recovery::begin(const StoreRecover& order, TimeNs now) {
     start_claiming();
   }
   return true;
+}
+
+// Of the generation whose records it has found in its files. Who owned what in it only the last store knew.
+void Recovery::learn_placement(const std::vector<uint32_t>& base_members) {
+  forgetful_ = true;
+  if (!base_members.empty()) open_placement_.set_members(base_members);
 }
 
 // Forgets everything about the attempt under way.
@@ -326,7 +333,7 @@ bool Recovery::open(const StoreOpen& order) {
   look_at_promotions();
   tell_fallen_back();
   tell_departures();
-  owners_known_ = empty_handed_ = false;
+  owners_known_ = empty_handed_ = forgetful_ = false;
   reset();
   ctx_.phase = StorePhase::kOpen;
   ctx_.open_generation = ctx_.generation;
@@ -374,7 +381,10 @@ void Recovery::record_packet(Operation operation, uint32_t node, ByteView payloa
   } else {
     const auto message = RecordEnd::decode(payload);
     if (message && operation == Operation::RECORD_CLAIMS_END) {
-      if (!from->claims_ended) from->empty_handed = message->empty_handed;
+      if (!from->claims_ended) {
+        from->empty_handed = message->empty_handed;
+        from->forgetful = message->forgetful;
+      }
       take_end(&Member::claims_ended, from->claim_batches_in, *from, *message);
     } else if (message) {
       take_end(&Member::assignments_ended, from->assign_batches_in, *from, *message);

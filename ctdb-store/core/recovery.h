@@ -79,7 +79,7 @@ class Recovery {
   struct Member {
     uint32_t pnn = 0;
     bool claims_ended = false, assignments_ended = false;
-    bool empty_handed = false;
+    bool empty_handed = false, forgetful = false;
     uint64_t claim_batches_in = 0, assign_batches_in = 0;
     uint64_t claim_batches_out = 0, assign_batches_out = 0;
     RecordClaims claims;  // not sent yet
@@ -101,6 +101,7 @@ class Recovery {
   };
 
   // recovery.cc: phases
+  void learn_placement(const std::vector<uint32_t>& base_members);
   void reset();
   void start_header_walk(HeaderJob job);
   void header_slice(TimeNs now);
@@ -165,7 +166,8 @@ class Recovery {
   std::vector<ClaimedKey> keys_;
   size_t decided_ = 0;
   OpenNote note_;              // recoveryd's, of the last open generation
-  Placement open_placement_;   // of the generation this store was last open in
+  Placement open_placement_;   // of the generation this store was last open in, or found its files of
+  bool forgetful_ = false;     // started anew in the base generation
   bool owners_known_ = false;  // RecordEntry::last_owner is of the last open generation
   Losses fallen_back_;         // in this attempt
   RecoveryStatistics statistics_;

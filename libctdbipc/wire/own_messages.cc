@@ -82,6 +82,7 @@ Bytes RecoveryBegin::encode() const {
   w.u32(base_generation);
   put_pnns(w, members);
   put_pnns(w, voters);
+  put_pnns(w, base_members);
   return out;
 }
 std::optional<RecoveryBegin> RecoveryBegin::decode(ByteView payload) {
@@ -92,7 +93,9 @@ std::optional<RecoveryBegin> RecoveryBegin::decode(ByteView payload) {
   m.base_generation = r.u32();
   m.members = take_pnns(r);
   m.voters = take_pnns(r);
-  if (m.members.empty() || !ascending(m.members) || !ascending(m.voters)) r.fail();
+  m.base_members = take_pnns(r);
+  const bool in_order = ascending(m.members) && ascending(m.voters) && ascending(m.base_members);
+  if (m.members.empty() || !in_order) r.fail();
   return checked(r, m);
 }
 
@@ -292,6 +295,7 @@ Bytes RecoveryRecord::encode() const {
     w.u64(member.reported_ns);
     put_statistics(w, member.statistics);
   }
+  put_pnns(w, left);
   return out;
 }
 std::optional<RecoveryRecord> RecoveryRecord::decode(ByteView payload) {
@@ -314,6 +318,8 @@ std::optional<RecoveryRecord> RecoveryRecord::decode(ByteView payload) {
     member.statistics = take_statistics(r);
     m.members.push_back(std::move(member));
   }
+  m.left = take_pnns(r);
+  if (!ascending(m.left)) r.fail();
   return checked(r, std::move(m));
 }
 
@@ -416,12 +422,19 @@ std::optional<RecordClaims> RecordClaims::decode(ByteView payload) {
   return checked(r, std::move(m));
 }
 
+namespace {
+
+// Notes of an end.
+constexpr uint32_t kEmptyHanded = 1, kForgetful = 2;
+
+}  // namespace
+
 Bytes RecordEnd::encode() const {
   Bytes out;
   Writer w(out);
   w.u32(generation);
   w.u64(batches);
-  w.u32(empty_handed ? 1 : 0);
+  w.u32((empty_handed ? kEmptyHanded : 0) | (forgetful ? kForgetful : 0));
   return out;
 }
 std::optional<RecordEnd> RecordEnd::decode(ByteView payload) {
@@ -429,7 +442,9 @@ std::optional<RecordEnd> RecordEnd::decode(ByteView payload) {
   RecordEnd m;
   m.generation = r.u32();
   m.batches = r.u64();
-  m.empty_handed = r.u32() != 0;
+  const uint32_t notes = r.u32();
+  m.empty_handed = (notes & kEmptyHanded) != 0;
+  m.forgetful = (notes & kForgetful) != 0;
   return checked(r, m);
 }
 

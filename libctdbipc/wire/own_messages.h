@@ -231,6 +231,9 @@ struct RecoveryBegin {
   uint32_t base_generation = CTDB_INVALID_GENERATION;
   std::vector<uint32_t> members;  // ascending; the new lmaster placement follows from it
   std::vector<uint32_t> voters;   // from this generation on; for recoveryds
+  // Of the base generation, ascending; empty where the leader knows only that it exists. A store that was started anew in it
+  // learns who the lmasters were.
+  std::vector<uint32_t> base_members;
   Bytes encode() const;
   static std::optional<RecoveryBegin> decode(ByteView payload);
 };
@@ -366,6 +369,7 @@ struct RecoveryRecord {
   uint64_t decided_ns = 0;  // all prepared, a majority has it on disk
   uint64_t opened_ns = 0;
   std::vector<RecoveryMember> members;
+  std::vector<uint32_t> left;  // members of the base generation that are none of this one, ascending
   Bytes encode() const;
   static std::optional<RecoveryRecord> decode(ByteView payload);
 };
@@ -434,6 +438,8 @@ struct RecordEnd {
   uint64_t batches = 0;
   // In RECORD_CLAIMS_END: the sender came without valid records, so what it owned has fallen back to older copies.
   bool empty_handed = false;
+  // In RECORD_CLAIMS_END: it was started anew in the base generation, so as a location master it does not know who owned what.
+  bool forgetful = false;
   Bytes encode() const;
   static std::optional<RecordEnd> decode(ByteView payload);
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // ctdb-churn: writes, deletes or looks at many records, one after the other: --key and the numbers 0 to --count less one are the keys.
 //   ctdb-churn --setup PATH | --socket PATH  --db NAME --key PREFIX --count N --do write|delete|look
-// --setup takes the C API, --socket the classic socket. Prints how many records had data before. Restarts of daemons are ridden out, as
+// --setup takes the C API, --socket the classic socket. Prints how many records had data before, and how many of these were not marked as perhaps older. Restarts of daemons are ridden out, as
 // ctdb-increment does; gives up when nothing succeeds for two minutes.
 #include <cstdio>
 #include <cstdlib>
@@ -19,29 +19,35 @@ constexpr char kValue[] = "a value of forty bytes, as many have it";
 
 enum class Work : uint8_t { kWrite, kDelete, kLook };
 
-// "" or what went wrong; it can be tried again after open(). *had_data: before.
-std::string visit(Locking& records, const std::string& key, Work work, bool* had_data) {
+// How a record was before.
+struct Found {
+  bool data = false, marked = false;
+};
+
+// "" or what went wrong; it can be tried again after open().
+std::string visit(Locking& records, const std::string& key, Work work, Found& found) {
   if (std::string failure = records.lock(key); !failure.empty()) return failure;
-  *had_data = !records.data().empty();
+  found = {!records.data().empty(), records.may_be_older()};
   std::string failure;
   if (work == Work::kWrite) failure = records.store(as_bytes(std::string_view(kValue, sizeof kValue)));
-  if (work == Work::kDelete && *had_data) failure = records.remove();
-  records.unlock();
-  return failure;
+  if (work == Work::kDelete && found.data) failure = records.remove();
+  const std::string untold = records.unlock();
+  return failure.empty() ? untold : failure;
 }
 
 int run(Locking& records, const CountingArguments& given, Work work) {
   Patience patience;
   bool opened = false;
-  uint64_t with_data = 0;
+  uint64_t with_data = 0, unmarked = 0;
   for (uint64_t done = 0; done < given.count;) {
-    bool had_data = false;
+    Found found;
     std::string failure = opened ? "" : records.open();
-    if (failure.empty()) failure = visit(records, given.key + std::to_string(done), work, &had_data);
+    if (failure.empty()) failure = visit(records, given.key + std::to_string(done), work, found);
     opened = failure.empty();
     if (opened) {
       patience.succeeded();
-      with_data += had_data ? 1 : 0;
+      with_data += found.data ? 1 : 0;
+      unmarked += found.data && !found.marked ? 1 : 0;
       ++done;
     } else if (!patience.try_again()) {
       std::fprintf(stderr, "ctdb-churn: after %llu of %llu: %s\n", static_cast<unsigned long long>(done),
@@ -49,7 +55,8 @@ int run(Locking& records, const CountingArguments& given, Work work) {
       return 1;
     }
   }
-  std::printf("%llu\n", static_cast<unsigned long long>(with_data));
+  std::printf("%llu %llu\n", static_cast<unsigned long long>(with_data),
+              static_cast<unsigned long long>(unmarked));
   return 0;
 }
 

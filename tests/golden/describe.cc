@@ -168,7 +168,7 @@ void fields(Line& line, const HeartbeatReply& m) {
 }
 void fields(Line& line, const RecoveryBegin& m) {
   line.number("term", m.term).number("generation", m.generation).number("base_generation", m.base_generation);
-  line.list("members", m.members).list("voters", m.voters);
+  line.list("members", m.members).list("voters", m.voters).list("base_members", m.base_members);
 }
 void fields(Line& line, const NodeListMessage& m) {
   line.number("asks", m.asks).number("open", m.open).number("decided_generation", m.decided_generation);
@@ -265,6 +265,7 @@ void fields(Line& line, const RecordClaims& m) {
 }
 void fields(Line& line, const RecordEnd& m) {
   line.number("generation", m.generation).number("batches", m.batches).number("empty_handed", m.empty_handed);
+  line.number("forgetful", m.forgetful);
 }
 void fields(Line& line, const RecordAssign& m) {
   line.number("generation", m.generation).hex("db_id", m.db_id);

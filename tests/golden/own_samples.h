@@ -88,7 +88,7 @@ inline EditNodes sample(EditNodes*) {
   return {true, true, 3, "10.0.0.4", true, 0x1122334455667788ull};
 }
 inline RecoveryBegin sample(RecoveryBegin*) {
-  return {8, 79, 77, {0, 2, 5}, {0, 1, 2, 5}};
+  return {8, 79, 77, {0, 2, 5}, {0, 1, 2, 5}, {0, 1, 2}};
 }
 inline StoreRecovered sample(StoreRecovered*) {
   return {
@@ -122,7 +122,8 @@ inline RecoveryRecord sample(RecoveryRecord*) {
           3,
           65000,
           70000,
-          {{0, 61000, sample(static_cast<StoreRecovered*>(nullptr)).statistics}, {2, 60000, {}}}};
+          {{0, 61000, sample(static_cast<StoreRecovered*>(nullptr)).statistics}, {2, 60000, {}}},
+          {1}};
 }
 inline LockWaits sample(LockWaits*) {
   return {{{0x7a19d84d, {1, 2, 3}, 4711, "smbd", 3000000000, 2}, {1, {}, 0, "", 0, 1}}};
@@ -134,7 +135,7 @@ inline RecordClaims sample(RecordClaims*) {
   return {79, 0x7a19d84d, {{{1, 2, 3}, 10, 1, 0x10000, 100}, {{}, 0, 0, 0, 0}, {Bytes(40, 9), 1, 2, 3, 4}}};
 }
 inline RecordEnd sample(RecordEnd*) {
-  return {79, 5, true};
+  return {79, 5, true, true};
 }
 inline RecordAssign sample(RecordAssign*) {
   return {79, 0x7a19d84d, {{{1, 2, 3}, 10, 1, false, true}, {{}, 0, 0, true, false}}};

@@ -72,10 +72,10 @@ class DeletedRecordsTest(unittest.TestCase):
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def end(self, process):
-        """How many records had data before."""
+        """How many records had data before, and how many of these did not say that they may be older."""
         out, err = process.communicate(timeout=3600)
         self.assertEqual(process.returncode, 0, err)
-        return int(out)
+        return [int(number) for number in out.split()]
 
     def visit(self, node, api, what, key, count):
         return self.end(self.begin(node, api, what, key, count))
@@ -83,14 +83,12 @@ class DeletedRecordsTest(unittest.TestCase):
     def file(self, node):
         return os.path.join(self.cluster.nodes[node].base, "volatile", f"{DATABASE}.{node}")
 
-    def fallen_back(self):
-        """Records of which stores have said that an older copy, or none, had to do."""
-        count = 0
-        for node in self.cluster.nodes:
-            with open(node.log_path("ctdb-store"), errors="replace") as log:
-                count += sum(int(line.split(" records have fallen back")[0].split()[-1])
-                             for line in log if " records have fallen back" in line)
-        return count
+    def look(self, node, prefix, count):
+        """How many records are back. A deletion may be lost with the files of the node that made it, when its lease ended before its
+        store was back; but then the older copy that became the record says so."""
+        back, unmarked = self.visit(node, "native", "look", prefix, count)
+        self.assertEqual(unmarked, 0, f"{unmarked} of {back} deleted records are back and do not say that they may be older")
+        return back
 
     def nothing_is_left(self, what):
         for node in range(3):
@@ -122,8 +120,7 @@ class DeletedRecordsTest(unittest.TestCase):
             prefixes += mine
             faults += injected.count
             deleted += 3 * count
-            back = sum(self.visit(part, "native", "look", prefix, count) for part, prefix in enumerate(mine))
-            self.assertLessEqual(back, self.fallen_back(), "deleted records are back, and no store has said so")
+            back = sum(self.look(part, prefix, count) for part, prefix in enumerate(mine))
             for part, prefix in enumerate(mine):
                 self.visit(part, "native", "delete", prefix, count)
             self.nothing_is_left(f"round {number}")
@@ -137,7 +134,7 @@ class DeletedRecordsTest(unittest.TestCase):
             self.cluster.nodes[(node.index + 1) % 3].start()
             node.start()
             self.cluster.wait_healthy()
-        self.assertEqual(sum(self.visit(1, "native", "look", prefix, count) for prefix in prefixes[:6]), 0)
+        self.assertEqual(sum(self.look(1, prefix, count) for prefix in prefixes[:6]), 0)
         self.nothing_is_left("at the end")
 
 

@@ -150,7 +150,7 @@ class MembershipTest(Increments, unittest.TestCase):
         picture = f"{self.cluster.directory}/recovery.svg"
         told = json.loads(self.cluster.nodes[1].cli("-o", "json", "recovery", "last", picture, check=True).stdout)
         self.assertIn("node 2 left", told["reason"])
-        self.assertEqual(told["members"], "0,1")
+        self.assertEqual((told["members"], told["left"]), ("0,1", "2"))
         self.assertEqual({step["node"] for step in told["steps"]}, {0, 1})
         self.assertIn("member.tdb", {database["database"] for database in told["databases"]})
         texts = [each.text for each in ElementTree.parse(picture).iter("{http://www.w3.org/2000/svg}text")]

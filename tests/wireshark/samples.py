@@ -98,7 +98,7 @@ SAMPLES = {
     struct.pack("<2Q", 8, 9),
     "edit_nodes": u32(1, 1, 1, 2) + struct.pack("<Q", 0x1122334455667788) + counted(b"10.0.0.3"),
     "recovery_record": u32(GENERATION, 1, 0, 2) + struct.pack("<qQQ", 1700000000123456789, 5000, 6000) + counted(b"node 2 is gone") +
-    u32(1, 2) + struct.pack("<Q", 4000) + RECOVERY_STATISTICS,
+    u32(1, 1) + struct.pack("<Q", 4000) + RECOVERY_STATISTICS + u32(1, 2),
 }
 
 MESSAGES = {

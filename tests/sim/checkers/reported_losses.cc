@@ -18,8 +18,6 @@ void ReportedLosses::at_rest(const std::vector<std::string>& named) {
     const auto said = named_at_.find(named[loss.key]);
     const TimeNs last = std::max(more_at_, said == named_at_.end() ? -1 : said->second);
     const Version& version = history_.version(loss.version);
-    // A store that was started anew marks the older copy that becomes the record, and does not know that it is to count it.
-    if (version.empty) continue;
     if (last >= since || on_their_way_.contains(loss.version)) continue;
     verdict_.violation("reported_losses", "key " + std::to_string(loss.key) + " has lost version " +
                                               std::to_string(loss.version) + " of node " +

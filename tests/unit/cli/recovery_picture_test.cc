@@ -27,11 +27,12 @@ TEST(RecoveryPicture, ShowsEveryNodeStepAndDatabase) {
   record.decided_ns = 9500000;
   record.opened_ns = 10000000;
   record.members = {member(0, 9000000), member(2, 9000000)};
+  record.left = {1};
   const std::string picture = recovery_picture(record, {{0x11, "locking.tdb"}});
   EXPECT_NE(picture.find("Recovery to generation 258: node 1 left (&quot;&lt;its links &amp; more>&quot;)"),
             std::string::npos);
-  for (const char* text : {"node 0", "node 2", "locking.tdb", "claim: 2.0 ms", "await claims: 3.0 ms",
-                           "open 10.0 ms", "10 claimed, 20 decided, 3 promoted"}) {
+  for (const char* text : {"node 0", "node 1", ">left<", "node 2", "locking.tdb", "claim: 2.0 ms",
+                           "await claims: 3.0 ms", "open 10.0 ms", "10 claimed, 20 decided, 3 promoted"}) {
     EXPECT_NE(picture.find(text), std::string::npos) << text;
   }
   EXPECT_EQ(picture.find("discard: "), std::string::npos) << "a step that was not taken";

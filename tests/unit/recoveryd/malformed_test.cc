@@ -58,7 +58,9 @@ class Malformed : public ::testing::Test {
     beat.state.node_flags = {0, 0, 0};
     return beat;
   }
-  RecoveryBegin begin() const { return {term, make_generation(term, 9), generation, {0, 1, 2}, {0, 1, 2}}; }
+  RecoveryBegin begin() const {
+    return {term, make_generation(term, 9), generation, {0, 1, 2}, {0, 1, 2}, {0, 1, 2}};
+  }
 
   World world;
   uint32_t leader = 0, victim = 0, generation = 0;
@@ -211,6 +213,7 @@ TEST_F(Malformed, RecoveriesThatCannotBe) {
   refuse(leader, [](RecoveryBegin& b) { b.members = {2, 1, 0}; });
   refuse(leader, [](RecoveryBegin& b) { b.voters = {0, 1}; });
   refuse(leader, [](RecoveryBegin& b) { b.voters = {2, 1, 0}; });
+  refuse(leader, [](RecoveryBegin& b) { b.base_members = {2, 1, 0}; });
   refuse(leader, [](RecoveryBegin& b) { b.members = b.voters = {0, 1, 2, 3}; });
   refuse(leader, [](RecoveryBegin& b) { b.members.assign(5000, 0); });
 }

@@ -130,6 +130,7 @@ TEST_F(Opened, TheLeaderKeepsARecordOfTheLastRecovery) {
   EXPECT_EQ(left.generation, world.generation(leader));
   EXPECT_EQ(left.reason.rfind("node " + std::to_string(dead) + " left", 0), 0u) << left.reason;
   ASSERT_EQ(left.members.size(), 2u);
+  EXPECT_EQ(left.left, std::vector<uint32_t>{dead});
   EXPECT_GE(left.opened_ns, left.decided_ns);
   EXPECT_GE(left.decided_ns, left.members[1].reported_ns);
   EXPECT_EQ(world.control(leader, Control::GET_LAST_RECOVERY, Bytes(4)), -1) << "it takes no data";

@@ -167,6 +167,42 @@ TEST_F(FallenBack, IsCountedWhenTheLmasterLeavesWithTheOwner) {
   owner_leaves(0);
 }
 
+// A store that was started anew in the generation has its files and no memory of who its members were.
+TEST_F(FallenBack, IsCountedByStoresThatWereStartedAnewToo) {
+  start({0, 1, 2});
+  const std::string key = key_of(0), deleted = key_of(1, "deleted");
+  for (const std::string& each : {key, deleted}) take(2, each, "older");
+  take(0, key, "newest");
+  take(0, deleted, "");
+  w.stop(0);
+  for (uint32_t pnn : {1u, 2u}) {
+    w.stop(pnn);
+    w.start(pnn, 10);
+  }
+  w.base_members = {0, 1, 2};
+  w.recover(11, 10, {1, 2});
+  for (const std::string& each : {key, deleted}) {
+    EXPECT_TRUE(may_be_older(w.header(2, each)));
+    EXPECT_EQ(std::ranges::count(w.node(2).logs, "fallen back or gone: test.tdb " + each), 1) << each;
+  }
+  EXPECT_EQ(counted(), 2u);
+}
+
+// Its last location master is there and does not know who owned it; the next one never knew.
+TEST_F(FallenBack, IsCountedWhenTheLmasterWasStartedAnewAndChanges) {
+  start({0, 1, 2});
+  const std::string key = key_that_moves({0, 1, 2}, 1, {1, 2, 3}, 3);
+  take(2, key, "older");
+  take(0, key, "");
+  w.stop(0);
+  w.stop(1);
+  w.start(1, 10);
+  w.base_members = {0, 1, 2};
+  w.recover(11, 10, {1, 2, 3});
+  EXPECT_TRUE(may_be_older(w.header(2, key)));
+  EXPECT_EQ(counted(), 1u);
+}
+
 TEST_F(FallenBack, IsCountedWhenItOpensHoweverManyAttemptsThatTakes) {
   start({0, 1, 2});
   const std::string key = w.key_of(1);

@@ -177,6 +177,7 @@ void World::begin(uint32_t generation, uint32_t base, const std::vector<uint32_t
   message.base_generation = base;
   message.members = members;
   message.voters = voters.empty() ? members : voters;
+  message.base_members = base_members;
   for (uint32_t pnn : members) order(pnn, Operation::STORE_RECOVER, message.encode());
 }
 

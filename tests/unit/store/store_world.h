@@ -119,6 +119,7 @@ class World {
 
   // ---- recoveryd's part ----
   std::vector<uint32_t> voters;  // empty: the members of each generation
+  std::vector<uint32_t> base_members;
   void order(uint32_t pnn, Operation operation, const Bytes& payload);
   void begin(uint32_t generation, uint32_t base, const std::vector<uint32_t>& members);
   // Whether the node has reported itself recovered for `generation`.

@@ -114,6 +114,9 @@ TEST(OwnMessages, ContradictionsAreRefused) {
   EXPECT_FALSE(RecoveryBegin::decode(begin.encode()));
   begin.members = {2, 1};
   EXPECT_FALSE(RecoveryBegin::decode(begin.encode()));
+  begin = sample<RecoveryBegin>();
+  begin.base_members = {2, 1};
+  EXPECT_FALSE(RecoveryBegin::decode(begin.encode()));
   Bytes daemon = sample<DaemonState>().encode();
   daemon[0] = 3;
   EXPECT_FALSE(DaemonState::decode(daemon));
