@@ -132,6 +132,28 @@ class ThreeNodesTest(unittest.TestCase):
             node.wait()
         self.assertEqual(self.nodes[2].value("go-on"), len(load.done()))
 
+    def in_each_network(self, *words, **options):
+        for name in NAMES:
+            self.machine.run("ip", "netns", "exec", name, *words, **options)
+
+    def test_a_boot_before_the_network_is_there_and_over_a_slow_one(self):
+        for node in self.nodes:
+            node.stop()
+        self.in_each_network("nft", "-f", "-", stdin=CUT)
+        for node in self.nodes:
+            node.start()
+        first = self.nodes[0]
+        wait_until(lambda: "no link to 1 2" in first.status_text("router"), lambda: first.status_text("router"))
+        wait_until(lambda: "quorum" in first.status_text("recoveryd"), lambda: first.status_text("recoveryd"))
+        self.assertFalse(first.status()["healthy"])
+        self.in_each_network("tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", "128kbit", "burst", "4kb", "latency", "2s")
+        self.in_each_network("nft", "delete", "table", "inet", "cut")
+        for node in self.nodes:
+            node.wait()
+        first.cli("record", "put", "slow.tdb", "key", "value")
+        self.assertIn("value", self.nodes[1].cli("record", "get", "slow.tdb", "key"))
+        self.in_each_network("tc", "qdisc", "del", "dev", "eth0", "root")
+
     def test_a_node_with_another_key_says_so_and_the_start_ends(self):
         odd = self.nodes[2]
         odd.stop()
