@@ -16,7 +16,10 @@ constexpr TimeNs kForgottenAfter = 60 * kSecond;
 constexpr TimeNs kWaitForLock = 5 * kSecond;
 // Of all databases that are being restored.
 constexpr size_t kStagedBytesMax = size_t{1} << 30;
-constexpr uint32_t kRewritesAtOnce = 1024;
+constexpr uint32_t kRewritesAtOnce = 1024;  // that wait, for a chain or an answer
+// Others have their turn after so many; reading one costs a tenth of writing it.
+constexpr uint32_t kRewritesPerSlice = 128;
+constexpr size_t kReadPerSlice = 1024;
 
 constexpr char kNotFrozen[] = "the database is not frozen";
 constexpr char kOtherTransaction[] = "no transaction of that number is open";
@@ -104,12 +107,10 @@ void Rewrites::freeze(Database& db, uint32_t endpoint, Answer answer, TimeNs now
   ask_for_lock(db.id, *rewrite, now);
 }
 
-// What a transaction has brought does not outlive it. `contents` are loans of the buffers and go with them.
+// What a transaction has brought does not outlive it.
 void Rewrites::reset_staged(Rewrite& rewrite) {
-  bytes_ -= std::exchange(rewrite.bytes, 0);
-  rewrite.contents.clear();
-  rewrite.buffers.clear();
-  rewrite.records = 0;
+  bytes_ -= rewrite.staged.bytes();
+  if (!rewrite.staged.empty()) used_up_.push_back(std::exchange(rewrite.staged, {}));
   rewrite.fault.clear();
   rewrite.srvid.reset();
   rewrite.wiped = false;
@@ -157,9 +158,7 @@ void Rewrites::message(uint64_t srvid, ByteView data, TimeNs now) {
     const Database* db = ctx_.databases.find(id);
     if (buffer && db != nullptr) check_sizes(*db, *buffer, *rewrite);
     if (!rewrite->fault.empty()) continue;
-    rewrite->records += static_cast<uint32_t>(buffer->records.size());
-    rewrite->buffers.push_back(to_bytes(data));
-    rewrite->bytes += data.size();
+    rewrite->staged.take(data, buffer->records.size());
     bytes_ += data.size();
   }
 }
@@ -178,7 +177,7 @@ std::string Rewrites::confirm(uint32_t db_id, uint32_t* records, TimeNs now) {
   if (rewrite == nullptr) return kNotFrozen;
   if (!rewrite->srvid) return "nobody has begun to push records";
   rewrite->srvid.reset();
-  *records = rewrite->records;
+  *records = static_cast<uint32_t>(rewrite->staged.records());
   return rewrite->fault;
 }
 
@@ -188,57 +187,53 @@ void Rewrites::commit(Database& db, uint32_t transaction, Answer answer, TimeNs 
   if (rewrite->transaction != transaction) return answer(kOtherTransaction);
   if (!rewrite->fault.empty()) return answer(rewrite->fault);
   rewrite->transaction.reset();
-  read_contents(*rewrite);
   const bool others_do_it = db.full_copy() && ctx_.placement.members().front() != ctx_.self;
-  if (others_do_it || (!rewrite->wiped && rewrite->contents.empty())) {
+  if (others_do_it || (!rewrite->wiped && rewrite->staged.records() == 0)) {
     reset_staged(*rewrite);
     return answer("");
   }
   rewrite->answer = std::move(answer);
-  if (db.full_copy()) return commit_full_copy(db, *rewrite, now);
-  rewrite->walk.start(db);
-  rewrite->walking = true;
+  rewrite->step = Step::kReads;
+  rewrite->next = 0;
 }
 
-// The last value of a key counts.
-void Rewrites::read_contents(Rewrite& rewrite) {
-  rewrite.contents.clear();
-  for (const Bytes& bytes : rewrite.buffers) {
-    const std::optional<RecBuffer> buffer = parse_rec_buffer(bytes);
-    for (const BufferedRecord& record : buffer->records) {
-      // Header and data stand behind each other.
-      const ByteView value(record.header.data(), record.header.size() + record.data.size());
-      rewrite.contents[std::string(as_text(record.key))] = value;
-    }
-  }
+// All is read.
+void Rewrites::start(Database& db, Rewrite& rewrite, TimeNs now) {
+  if (db.full_copy()) return commit_full_copy(db, rewrite, now);
+  rewrite.walk.start(db);
+  rewrite.step = Step::kWalks;
 }
 
 void Rewrites::commit_full_copy(Database& db, Rewrite& rewrite, TimeNs now) {
-  std::vector<Bytes> parts{begin_rec_buffer(db.id)};
-  for (const auto& [key, value] : rewrite.contents) {
-    if (parts.back().size() + key.size() + value.size() > ctx_.options.entry_bytes)
-      parts.push_back(begin_rec_buffer(db.id));
-    add_to_rec_buffer(parts.back(), as_bytes(key), without_read_only_flags(value));
-  }
-  const auto too_large = [](const Bytes& part) { return part.size() > Submissions::kTransactionBytesMax; };
-  if (std::ranges::any_of(parts, too_large)) {
+  if (rec_buffer_bytes(rewrite.staged.largest()) > Submissions::kTransactionBytesMax) {
     rewrite.fault = "one of the records is too large for a transaction";
     return end_commit(rewrite);
   }
-  rewrite.in_parts = parts.size() > 1;
+  const Bytes part = next_part(db.id, rewrite);
+  rewrite.in_parts = rewrite.next < rewrite.staged.size();
   if (rewrite.in_parts && !rewrite.wiped) {
     rewrite.fault = "so many records can only replace what a database has";
     return end_commit(rewrite);
   }
-  rewrite.parts.assign(std::move_iterator(parts.begin()), std::move_iterator(parts.end()));
   const CommitKind one = rewrite.wiped ? CommitKind::kReplace : CommitKind::kRecords;
-  submit_part(db.id, rewrite, rewrite.in_parts ? CommitKind::kReplaceBegins : one, now);
+  submit_part(db.id, rewrite, rewrite.in_parts ? CommitKind::kReplaceBegins : one, part, now);
+}
+
+// At least one record, if there is one.
+Bytes Rewrites::next_part(uint32_t db_id, Rewrite& rewrite) const {
+  Bytes part = begin_rec_buffer(db_id);
+  const size_t none = part.size();
+  const StagedRecords& staged = rewrite.staged;
+  for (; rewrite.next < staged.size(); ++rewrite.next) {
+    const ByteView key = staged.key(rewrite.next), value = staged.value(rewrite.next);
+    if (part.size() > none && part.size() + key.size() + value.size() > ctx_.options.entry_bytes) break;
+    add_to_rec_buffer(part, key, without_read_only_flags(value));
+  }
+  return part;
 }
 
 // One after the other: together they may be more than may wait.
-void Rewrites::submit_part(uint32_t db_id, Rewrite& rewrite, CommitKind kind, TimeNs now) {
-  const Bytes part = std::move(rewrite.parts.front());
-  rewrite.parts.pop_front();
+void Rewrites::submit_part(uint32_t db_id, Rewrite& rewrite, CommitKind kind, const Bytes& part, TimeNs now) {
   rewrite.part_is_out = true;
   commits_->submit(
       0, kind, part,
@@ -255,10 +250,12 @@ void Rewrites::part_done(uint32_t db_id, const std::string& error) {
   Rewrite& rewrite = *at->second;
   rewrite.part_is_out = false;
   rewrite.fault = error;
-  if (!error.empty() && rewrite.in_parts && !rewrite.parts.empty()) give_up_parts(db_id, rewrite.heard);
-  if (!error.empty() || rewrite.parts.empty()) return end_commit(rewrite);
-  submit_part(db_id, rewrite,
-              rewrite.parts.size() > 1 ? CommitKind::kReplaceGoesOn : CommitKind::kReplaceEnds,
+  const bool more = rewrite.next < rewrite.staged.size();
+  if (!error.empty() && more) give_up_parts(db_id, rewrite.heard);
+  if (!error.empty() || !more) return end_commit(rewrite);
+  const Bytes part = next_part(db_id, rewrite);
+  const bool last = rewrite.next == rewrite.staged.size();
+  submit_part(db_id, rewrite, last ? CommitKind::kReplaceEnds : CommitKind::kReplaceGoesOn, part,
               rewrite.heard);
 }
 
@@ -271,7 +268,6 @@ void Rewrites::give_up_parts(uint32_t db_id, TimeNs now) {
 void Rewrites::end_commit(Rewrite& rewrite) {
   const Answer answer = std::exchange(rewrite.answer, nullptr);
   const std::string fault = rewrite.fault;
-  rewrite.parts.clear();
   reset_staged(rewrite);
   if (rewrite.thawed) rewrite.heard = -kForgottenAfter;  // nobody comes back for it
   if (answer) answer(fault);
@@ -306,7 +302,7 @@ void Rewrites::drop(uint32_t db_id, const std::string& why, TimeNs now) {
   if (at == rewrites_.end()) return;
   const std::unique_ptr<Rewrite> rewrite = std::move(at->second);
   rewrites_.erase(at);
-  bytes_ -= rewrite->bytes;
+  reset_staged(*rewrite);
   let_go_of_lock(db_id, *rewrite, now);
   if (rewrite->frozen) rewrite->frozen(why.empty() ? "the tool has ended it" : why);
   if (rewrite->answer) rewrite->answer(why);
@@ -338,7 +334,7 @@ void Rewrites::close() {
     let_go_of_lock(one.first, rewrite, rewrite.heard);
     if (rewrite.frozen) rewrite.frozen("a recovery came in between");
     if (Database* db = ctx_.databases.find(one.first)) db->frozen = false;
-    bytes_ -= rewrite.bytes;
+    reset_staged(rewrite);
     if (rewrite.answer) rewrite.answer("a recovery came in between");
     return true;
   });
@@ -363,16 +359,21 @@ TimeNs Rewrites::next_deadline() const {
 }
 
 bool Rewrites::has_work() const {
-  return !came_.empty() || std::ranges::any_of(rewrites_, [this](const auto& one) {
+  return !came_.empty() || !used_up_.empty() || std::ranges::any_of(rewrites_, [this](const auto& one) {
     const Rewrite& rewrite = *one.second;
     const Database* db = ctx_.databases.find(one.first);
-    if (db == nullptr || !rewrite.answer || rewrite.part_is_out) return false;
-    return rewrite.walking || rewrite.creating ? db->rewrites < kRewritesAtOnce : db->rewrites == 0;
+    return db != nullptr && rewrite.answer && !rewrite.part_is_out && has_step(*db, rewrite);
   });
+}
+
+bool Rewrites::has_step(const Database& db, const Rewrite& rewrite) const {
+  if (rewrite.step == Step::kReads) return true;
+  return rewrite.step == Step::kEnds ? db.rewrites == 0 : db.rewrites < kRewritesAtOnce;
 }
 
 void Rewrites::work(TimeNs now) {
   for (const Hold& hold : std::exchange(came_, {})) lock_came(hold.db_id, hold.ok, hold.holder, now);
+  if (!used_up_.empty() && used_up_.back().give_back()) used_up_.pop_back();
   for (auto& [id, rewrite] : rewrites_) {
     Database* db = ctx_.databases.find(id);
     if (db != nullptr && rewrite->answer && !rewrite->part_is_out) work_on(*db, *rewrite, now);
@@ -380,28 +381,37 @@ void Rewrites::work(TimeNs now) {
 }
 
 void Rewrites::work_on(Database& db, Rewrite& rewrite, TimeNs now) {
-  for (uint32_t i = 0; i < kRewritesAtOnce && db.rewrites < kRewritesAtOnce; ++i) {
-    if (rewrite.walking) {
-      Database* same = nullptr;
-      RecordEntry* entry = rewrite.walk.next(ctx_.databases, same);
-      if (entry != nullptr) {
-        empty_or_replace(db, rewrite, *entry, now);
-        continue;
-      }
-      rewrite.walking = false;
-      rewrite.creating = true;
-      rewrite.next = rewrite.contents.begin();
-    }
-    if (!rewrite.creating) break;
-    if (rewrite.next == rewrite.contents.end()) {
-      rewrite.creating = false;
-      break;
-    }
-    create(db, as_bytes(rewrite.next->first), rewrite.next->second, now);
-    ++rewrite.next;
+  if (rewrite.step == Step::kReads) {
+    if (rewrite.staged.read(kReadPerSlice)) start(db, rewrite, now);
+    return;
   }
-  if (rewrite.walking || rewrite.creating || db.rewrites > 0) return;
-  end_commit(rewrite);
+  for (uint32_t i = 0; i < kRewritesPerSlice && rewrite.step != Step::kEnds && has_step(db, rewrite); ++i) {
+    if (rewrite.step == Step::kWalks) {
+      walk_on(db, rewrite, now);
+    } else {
+      create_next(db, rewrite, now);
+    }
+  }
+  if (rewrite.step == Step::kEnds && db.rewrites == 0) end_commit(rewrite);
+}
+
+void Rewrites::walk_on(Database& db, Rewrite& rewrite, TimeNs now) {
+  Database* same = nullptr;
+  RecordEntry* entry = rewrite.walk.next(ctx_.databases, same);
+  if (entry == nullptr) {
+    rewrite.step = Step::kCreates;
+  } else {
+    empty_or_replace(db, rewrite, *entry, now);
+  }
+}
+
+void Rewrites::create_next(Database& db, Rewrite& rewrite, TimeNs now) {
+  const size_t at = rewrite.next++;
+  if (at < rewrite.staged.size()) {
+    create(db, rewrite.staged.key(at), rewrite.staged.value(at), now);
+  } else {
+    rewrite.step = Step::kEnds;
+  }
 }
 
 // If nobody has the record and it is this node that says so.
@@ -415,10 +425,10 @@ void Rewrites::create(Database& db, ByteView key, ByteView value, TimeNs now) {
 
 void Rewrites::empty_or_replace(Database& db, Rewrite& rewrite, RecordEntry& entry, TimeNs now) {
   if (!ctx_.owns(entry) && !entry.in_file) return;
-  const auto fresh = rewrite.contents.find(std::string(as_text(entry.key())));
-  if (!rewrite.wiped && fresh == rewrite.contents.end()) return;
-  const ByteView data =
-      fresh == rewrite.contents.end() ? ByteView() : fresh->second.subspan(CTDB_RECORD_HEADER_SIZE);
+  const size_t fresh = rewrite.staged.find(entry.key());
+  const bool none = fresh == rewrite.staged.size();
+  if (!rewrite.wiped && none) return;
+  const ByteView data = none ? ByteView() : rewrite.staged.value(fresh).subspan(CTDB_RECORD_HEADER_SIZE);
   migration_.rewrite(db, entry, data, now);
 }
 

@@ -16,18 +16,17 @@
 #ifndef CTDB_STORE_CORE_REWRITE_H_
 #define CTDB_STORE_CORE_REWRITE_H_
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "ctdb-store/core/commits/commits.h"
 #include "ctdb-store/core/migration.h"
 #include "ctdb-store/core/record_walk.h"
+#include "ctdb-store/core/staged_records.h"
 #include "ctdb-store/core/store_context.h"
 #include "libctdbipc/wire/rec_buffer.h"
 
@@ -71,6 +70,13 @@ class Rewrites : HoldWatcher {
   void work(TimeNs now);
 
  private:
+  // Of a commit, in slices. Those of a full copy follow each other as its parts are done.
+  enum class Step : uint8_t {
+    kReads,    // what was staged
+    kWalks,    // through what there is
+    kCreates,  // what there is not
+    kEnds,     // when all is rewritten
+  };
   struct Rewrite {
     uint32_t endpoint = 0;  // of the client of this node that froze it last
     TimeNs heard = 0;
@@ -82,20 +88,15 @@ class Rewrites : HoldWatcher {
     std::optional<uint32_t> transaction;
     bool wiped = false;
     std::optional<uint64_t> srvid;
-    std::vector<Bytes> buffers;
-    size_t bytes = 0;
-    uint32_t records = 0;
+    StagedRecords staged;
     std::string fault;  // why the records that came are not good
     // The commit.
-    Answer answer;                                       // set: it is under way
-    bool thawed = false;                                 // and nothing is frozen any more
-    std::unordered_map<std::string, ByteView> contents;  // loans of the buffers
-    std::unordered_map<std::string, ByteView>::iterator next;
+    Answer answer;        // set: it is under way
+    bool thawed = false;  // and nothing is frozen any more
+    Step step = Step::kEnds;
     RecordWalk walk;
-    bool walking = false;
-    bool creating = false;
-    // Of a full copy: entries of the log yet to be submitted, one after the other; the last makes all of them count.
-    std::deque<Bytes> parts;
+    size_t next = 0;  // of what is staged: the first that is not made yet, or not submitted
+    // Of a full copy: entries of the log are submitted one after the other; the last makes all of them count.
     bool part_is_out = false;
     bool in_parts = false;
   };
@@ -114,12 +115,16 @@ class Rewrites : HoldWatcher {
   void tick_locks(TimeNs now);
   void reset_staged(Rewrite& rewrite);
   void check_sizes(const Database& db, const RecBuffer& buffer, Rewrite& rewrite);
-  static void read_contents(Rewrite& rewrite);
+  void start(Database& db, Rewrite& rewrite, TimeNs now);
   void commit_full_copy(Database& db, Rewrite& rewrite, TimeNs now);
+  bool has_step(const Database& db, const Rewrite& rewrite) const;
   void work_on(Database& db, Rewrite& rewrite, TimeNs now);
   void empty_or_replace(Database& db, Rewrite& rewrite, RecordEntry& entry, TimeNs now);
+  void walk_on(Database& db, Rewrite& rewrite, TimeNs now);
+  void create_next(Database& db, Rewrite& rewrite, TimeNs now);
   void create(Database& db, ByteView key, ByteView value, TimeNs now);
-  void submit_part(uint32_t db_id, Rewrite& rewrite, CommitKind kind, TimeNs now);
+  Bytes next_part(uint32_t db_id, Rewrite& rewrite) const;
+  void submit_part(uint32_t db_id, Rewrite& rewrite, CommitKind kind, const Bytes& part, TimeNs now);
   void part_done(uint32_t db_id, const std::string& error);
   void give_up_parts(uint32_t db_id, TimeNs now);
   void end_commit(Rewrite& rewrite);
@@ -129,6 +134,7 @@ class Rewrites : HoldWatcher {
   Commits* commits_;
   std::map<uint32_t, std::unique_ptr<Rewrite>> rewrites_;  // by database
   size_t bytes_ = 0;
+  std::vector<StagedRecords> used_up_;  // and not given back yet
   struct Hold {
     uint32_t db_id = 0;
     bool ok = false;

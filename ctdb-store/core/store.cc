@@ -507,12 +507,10 @@ TimeNs Store::Impl::next_deadline() const {
 void Store::Impl::work(TimeNs now) {
   if (recovery_.has_work()) recovery_.work(now);
   if (traverse_.has_work()) traverse_.work(now);
-  if (commits_ != nullptr && commits_->has_work()) {
-    commits_->work(now);
-    commits_->advance(now);
-  }
+  if (commits_ != nullptr && commits_->has_work()) commits_->work(now);
   if (migration_.has_work()) migration_.work(now);
   if (rewrites_.has_work()) rewrites_.work(now);
+  if (commits_ != nullptr) commits_->advance(now);  // what both have given it
   if (vacuum_.has_work()) vacuum_.work(now);
 }
 

@@ -7,6 +7,7 @@
 namespace ctdb {
 namespace {
 
+constexpr size_t kHeadBytes = 8;
 constexpr size_t kElementBytes = 16;  // beside key and value
 constexpr size_t kCountAt = 4;
 
@@ -35,6 +36,10 @@ std::optional<RecBuffer> parse_rec_buffer(ByteView bytes) {
   }
   if (!r.done()) return std::nullopt;
   return buffer;
+}
+
+size_t rec_buffer_bytes(size_t key_and_value) {
+  return kHeadBytes + kElementBytes + key_and_value;
 }
 
 Bytes begin_rec_buffer(uint32_t db_id) {

@@ -24,6 +24,9 @@ struct RecBuffer {
 // std::nullopt: counts or lengths lie, a header is missing, a key is too long, or there are bytes left over.
 std::optional<RecBuffer> parse_rec_buffer(ByteView bytes);
 
+// Of a buffer with one record of which key and value have so many bytes together.
+size_t rec_buffer_bytes(size_t key_and_value);
+
 // An empty buffer of a database; records are added behind.
 Bytes begin_rec_buffer(uint32_t db_id);
 // `value` begins with the record header.

@@ -35,6 +35,29 @@ TEST_F(Rewrite, ARestoredDatabaseHasWhatWasPushedAndNothingElse) {
   }
 }
 
+// Of its own steps, too: what is said in between is heard.
+TEST_F(Rewrite, OthersAreServedBetweenTheSlicesOfALargeCommit) {
+  constexpr size_t kMany = 10'000, kPart = 1000, kSlice = 1024, kWritten = 128;
+  begin();
+  push({});
+  for (size_t i = 0; i < kMany;) {
+    std::vector<std::pair<std::string, std::string>> some;
+    for (size_t end = i + kPart; i < end; ++i) some.push_back({"many" + std::to_string(i), "x"});
+    more(some);
+  }
+  w.control(0, kTool, 3, Control::DB_TRANSACTION_COMMIT, numbers({kDbId, kTransaction}));
+  size_t slices = 0;
+  for (; !w.control_answer(0, kTool, 3) && slices < kMany; ++slices) {
+    const size_t before = w.db(0).size();
+    w.store(0).work(w.now());
+    EXPECT_LE(w.db(0).size(), before + kWritten);
+    w.control(0, kTool + 1, 4, Control::GET_DB_SEQNUM, numbers({kDbId, 0}));
+    EXPECT_TRUE(w.control_answer(0, kTool + 1, 4));
+  }
+  EXPECT_GT(slices, kMany / kSlice + kMany / kWritten);
+  EXPECT_GT(w.db(0).size(), kMany / 4);
+}
+
 TEST_F(Rewrite, NothingMovesInBetweenAndOwnersGoOn) {
   put(1, "k", "before");
   begin();
