@@ -158,7 +158,7 @@ bool FileChecks::examined(Suspect& suspect, TimeNs now) {
 // The index knows what there was.
 void FileChecks::find_lost(Database& db) {
   uint64_t lost = 0;
-  for (RecordEntry* entry = db.index.first(); entry != nullptr; entry = entry->next) {
+  for (RecordEntry* entry = db.index.first(); entry != nullptr; entry = db.index.next(*entry)) {
     if (!entry->in_file || db.file->value_bytes(entry->key()) > 0) continue;
     if (++lost <= kKeysNamed) {
       ctx_.out.log(StoreLog::kWarning,

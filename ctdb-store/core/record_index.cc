@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <new>
+#include <type_traits>
 
 #include "libctdbipc/base/assert.h"
 
@@ -11,10 +12,7 @@ namespace {
 
 constexpr unsigned kSlotBitsMin = 10;
 
-void destroy(RecordEntry* entry) {
-  entry->~RecordEntry();
-  ::operator delete(entry);
-}
+static_assert(std::is_trivially_destructible_v<RecordEntry>);
 
 }  // namespace
 
@@ -22,69 +20,67 @@ RecordIndex::RecordIndex() : slots_(size_t{1} << kSlotBitsMin), shift_(64 - kSlo
 
 RecordIndex::~RecordIndex() {
   for (Cursor* cursor = cursors_; cursor != nullptr; cursor = cursor->next_cursor_) cursor->index_ = nullptr;
-  for (RecordEntry* entry = first_; entry != nullptr;) {
-    RecordEntry* next = entry->next;
-    destroy(entry);
-    entry = next;
-  }
 }
 
 RecordEntry* RecordIndex::find(ByteView key, uint32_t hash) const {
-  for (size_t at = slot_of(hash); slots_[at].entry != nullptr; at = (at + 1) & (slots_.size() - 1)) {
-    const Slot& slot = slots_[at];
-    if (slot.hash == hash && std::ranges::equal(slot.entry->key(), key)) return slot.entry;
+  for (size_t at = slot_of(hash); slots_[at].number != 0; at = (at + 1) & (slots_.size() - 1)) {
+    if (slots_[at].hash != hash) continue;
+    RecordEntry* found = entry(slots_[at].number);
+    if (std::ranges::equal(found->key(), key)) return found;
   }
   return nullptr;
 }
 
 RecordEntry& RecordIndex::add(ByteView key, uint32_t hash, uint32_t chain) {
   if (4 * (size_ + 1) > 3 * slots_.size()) grow();
-  void* memory = ::operator new(sizeof(RecordEntry) + key.size());
-  RecordEntry* entry = new (memory) RecordEntry();
-  entry->hash = hash;
-  entry->chain = chain;
-  entry->key_size = static_cast<uint32_t>(key.size());
-  if (!key.empty()) std::memcpy(reinterpret_cast<uint8_t*>(entry + 1), key.data(), key.size());
-  place(*entry, hash);
-  entry->previous = last_;
-  (last_ == nullptr ? first_ : last_->next) = entry;
-  last_ = entry;
+  const uint32_t number = arena_.allocate(sizeof(RecordEntry) + key.size());
+  auto* added = new (arena_.at(number)) RecordEntry();
+  added->hash = hash;
+  added->chain = chain;
+  added->key_size = static_cast<uint32_t>(key.size());
+  if (!key.empty()) std::memcpy(reinterpret_cast<uint8_t*>(added + 1), key.data(), key.size());
+  place(number, hash);
+  added->previous = last_;
+  (last_ == 0 ? first_ : entry(last_)->next) = number;
+  last_ = number;
   ++size_;
-  return *entry;
+  return *added;
 }
 
-void RecordIndex::remove(RecordEntry& entry) {
-  CTDB_ASSERT(entry.activity == nullptr && entry.deletion == Deletion::kNone);
-  clear_slot(entry);
+void RecordIndex::remove(RecordEntry& gone) {
+  CTDB_ASSERT(gone.activity == nullptr && gone.deletion == Deletion::kNone);
+  const uint32_t number = clear_slot(gone);
   for (Cursor* cursor = cursors_; cursor != nullptr; cursor = cursor->next_cursor_) {
-    if (cursor->last_seen_ == &entry) cursor->last_seen_ = entry.previous;
-    if (cursor->at_ == &entry) cursor->advance();
-    if (cursor->last_seen_ == &entry) cursor->last_seen_ = entry.previous;
+    if (cursor->last_seen_ == &gone) cursor->last_seen_ = entry(gone.previous);
+    if (cursor->at_ == &gone) cursor->advance();
+    if (cursor->last_seen_ == &gone) cursor->last_seen_ = entry(gone.previous);
   }
-  (entry.previous == nullptr ? first_ : entry.previous->next) = entry.next;
-  (entry.next == nullptr ? last_ : entry.next->previous) = entry.previous;
+  (gone.previous == 0 ? first_ : entry(gone.previous)->next) = gone.next;
+  (gone.next == 0 ? last_ : entry(gone.next)->previous) = gone.previous;
   --size_;
-  destroy(&entry);
+  arena_.free(number, sizeof(RecordEntry) + gone.key_size);
 }
 
-void RecordIndex::place(RecordEntry& entry, uint32_t hash) {
+void RecordIndex::place(uint32_t number, uint32_t hash) {
   size_t at = slot_of(hash);
-  while (slots_[at].entry != nullptr) at = (at + 1) & (slots_.size() - 1);
-  slots_[at] = {&entry, hash};
+  while (slots_[at].number != 0) at = (at + 1) & (slots_.size() - 1);
+  slots_[at] = {number, hash};
 }
 
 // What stands behind the hole and would not be found across it moves up.
-void RecordIndex::clear_slot(const RecordEntry& entry) {
+uint32_t RecordIndex::clear_slot(const RecordEntry& gone) {
   const size_t mask = slots_.size() - 1;
-  size_t hole = slot_of(entry.hash);
-  while (slots_[hole].entry != &entry) hole = (hole + 1) & mask;
-  for (size_t at = (hole + 1) & mask; slots_[at].entry != nullptr; at = (at + 1) & mask) {
+  size_t hole = slot_of(gone.hash);
+  while (entry(slots_[hole].number) != &gone) hole = (hole + 1) & mask;
+  const uint32_t number = slots_[hole].number;
+  for (size_t at = (hole + 1) & mask; slots_[at].number != 0; at = (at + 1) & mask) {
     const size_t home = slot_of(slots_[at].hash);
     if (((at - home) & mask) < ((at - hole) & mask)) continue;
     slots_[hole] = slots_[at];
     hole = at;
   }
   slots_[hole] = {};
+  return number;
 }
 
 void RecordIndex::grow() {
@@ -92,12 +88,12 @@ void RecordIndex::grow() {
   old.swap(slots_);
   --shift_;
   for (const Slot& slot : old) {
-    if (slot.entry != nullptr) place(*slot.entry, slot.hash);
+    if (slot.number != 0) place(slot.number, slot.hash);
   }
 }
 
 RecordIndex::Cursor::Cursor(RecordIndex& index)
-    : index_(&index), at_(index.first_), next_cursor_(index.cursors_) {
+    : index_(&index), at_(index.first()), next_cursor_(index.cursors_) {
   index.cursors_ = this;
 }
 
@@ -111,14 +107,14 @@ RecordIndex::Cursor::~Cursor() {
 RecordEntry* RecordIndex::Cursor::at() {
   if (index_ == nullptr) return nullptr;
   // At the end: something may have been added behind the last entry seen.
-  if (at_ == nullptr) at_ = last_seen_ == nullptr ? index_->first_ : last_seen_->next;
+  if (at_ == nullptr) at_ = last_seen_ == nullptr ? index_->first() : index_->next(*last_seen_);
   return at_;
 }
 
 void RecordIndex::Cursor::advance() {
-  if (at_ == nullptr) return;
+  if (index_ == nullptr || at_ == nullptr) return;
   last_seen_ = at_;
-  at_ = at_->next;
+  at_ = index_->next(*at_);
 }
 
 }  // namespace ctdb

@@ -9,7 +9,7 @@
 //  2. in_file: the file has a record with this rsn, dmaster and flags (but CTDB_RECORD_MAY_BE_OLDER, which clients take
 //     away, and RO_HAVE_READONLY, which a keeper does: read_data() looks). Otherwise rsn is 0 and dmaster is the lmaster's pointer (pointer_generation == the open
 //     generation) or a hint that may be wrong.
-//  3. Entries do not move. A cursor that stands on an entry which is removed moves on to the next one.
+//  3. Entries do not move (record_arena.h). A cursor that stands on an entry which is removed moves on to the next one.
 #ifndef CTDB_STORE_CORE_RECORD_INDEX_H_
 #define CTDB_STORE_CORE_RECORD_INDEX_H_
 
@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "ctdb-store/core/heat.h"
+#include "ctdb-store/core/record_arena.h"
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/base/time.h"
 #include "libctdbipc/wire/layout.h"
@@ -39,8 +40,6 @@ struct RecordEntry {
 
   ByteView key() const { return {reinterpret_cast<const uint8_t*>(this + 1), key_size}; }
 
-  RecordEntry* previous = nullptr;  // in order of creation
-  RecordEntry* next = nullptr;
   Activity* activity = nullptr;  // nullptr: nothing is going on with this record
 
   uint64_t rsn = 0;
@@ -52,31 +51,35 @@ struct RecordEntry {
   uint32_t chain = 0;
   uint32_t key_size = 0;
   uint32_t first_claim = kNoClaim;  // during a recovery, at the lmaster
-  uint32_t gave_generation =
-      0;  // in which this node gave it away and, if it is the lmaster, nobody else has since
+  // In which this node gave it away and, if it is the lmaster, nobody else has since.
+  uint32_t gave_generation = 0;
   uint32_t last_owner = CTDB_UNKNOWN_PNN;  // at its lmaster of the last open generation: who had it then
+  uint32_t previous = 0;                   // their numbers, in order of creation; 0: none
+  uint32_t next = 0;
+
   // The last data that are known to be at the nodes which hold copies (copies.cc); in a full copy, the record's part of
   // the digest.
   uint64_t copied_print = 0;
   uint32_t copied_generation = 0;
-  uint8_t copied_nodes = 0;
-  bool in_file = false;
-  bool had_data = false;  // seen by this store since the record is in its file
-  bool lost = false;      // at the lmaster: it is gone with its owner, the next who makes it is to be told
-  uint8_t hold_doublings = 0;  // of the grant hold, see grant_hold.cc
-
   uint32_t gave_ms = 0;  // when this node last gave it away: the last bits of the time
+  uint8_t copied_nodes = 0;
+  uint8_t hold_doublings = 0;  // of the grant hold, see grant_hold.cc
+  Deletion deletion = Deletion::kNone;
+  bool in_file : 1 = false;
+  bool had_data : 1 = false;  // seen by this store since the record is in its file
+  bool lost : 1 = false;  // at the lmaster: it is gone with its owner, the next who makes it is to be told
+  bool over_limit : 1 = false;  // found to be larger than its database allows, and told (sizes.h)
 
   // How often it came here in one second (the last bits of its number), for the statistics.
   uint16_t moved_second = 0;
   uint16_t moved_count = 0;
 
   // The grant hold: a local client was just given this record and has had no time to use it.
-  uint16_t granted = 0;  // how many clients were given it
-  Deletion deletion = Deletion::kNone;
-  bool over_limit = false;     // found to be larger than its database allows, and told (sizes.h)
   TimeNs granted_until = 0;    // end of the hold
   uint64_t granted_print = 0;  // fingerprint of the data then, or after a function
+  uint16_t granted = 0;        // how many clients were given it
+
+  Heat heat;
 
   // Functions (function_calls.cc). At the owner: the node whose calls came last, and how many of it in a row. Elsewhere:
   // the node that answered last, a hint.
@@ -86,7 +89,6 @@ struct RecordEntry {
   // Read-only copies (delegations.cc), at an owner whose header says that there are some: bit i: node i may have one. None or
   // the highest: any member.
   uint64_t readers = 0;
-  Heat heat;
 };
 
 class RecordIndex {
@@ -104,29 +106,37 @@ class RecordIndex {
   // some keys ahead (the first), then some fewer (the second), and waits for neither.
   void will_find_soon(uint32_t hash) const { __builtin_prefetch(&slots_[slot_of(hash)]); }
   void will_find_next(uint32_t hash) const {
-    if (const Slot& slot = slots_[slot_of(hash)]; slot.hash == hash) __builtin_prefetch(slot.entry);
+    if (const Slot& slot = slots_[slot_of(hash)]; slot.hash == hash)
+      __builtin_prefetch(arena_.at(slot.number));
   }
   // A new entry; the key must not be there yet.
   RecordEntry& add(ByteView key, uint32_t hash, uint32_t chain);
   void remove(RecordEntry& entry);
-  RecordEntry* first() const { return first_; }
+  // All of them, in order of creation; nullptr: there are no more.
+  RecordEntry* first() const { return entry(first_); }
+  RecordEntry* next(const RecordEntry& before) const { return entry(before.next); }
   size_t size() const { return size_; }
 
  private:
   // Open addressing: an entry stands at the first free slot from slot_of(hash) on.
   struct Slot {
-    RecordEntry* entry = nullptr;
+    uint32_t number = 0;  // of the entry; 0: free
     uint32_t hash = 0;
   };
+  RecordEntry* entry(uint32_t number) const {
+    return number == 0 ? nullptr : static_cast<RecordEntry*>(arena_.at(number));
+  }
   size_t slot_of(uint32_t hash) const { return (hash * 0x9E3779B97F4A7C15u) >> shift_; }
-  void place(RecordEntry& entry, uint32_t hash);
-  void clear_slot(const RecordEntry& entry);
+  void place(uint32_t number, uint32_t hash);
+  // Whose number it returns.
+  uint32_t clear_slot(const RecordEntry& entry);
   void grow();
 
   std::vector<Slot> slots_;  // a power of two, at most three quarters used
   unsigned shift_;           // 64 - log2 of that
-  RecordEntry* first_ = nullptr;
-  RecordEntry* last_ = nullptr;
+  RecordArena arena_;
+  uint32_t first_ = 0;
+  uint32_t last_ = 0;
   size_t size_ = 0;
   Cursor* cursors_ = nullptr;
 };

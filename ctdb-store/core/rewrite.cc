@@ -77,7 +77,7 @@ void Migration::thawed(const Database& db, TimeNs now) {
   });
   if (db.copies <= 1) return;
   // The others have removed their copies, some perhaps after the owner pushed.
-  for (RecordEntry* entry = db.index.first(); entry != nullptr; entry = entry->next) {
+  for (RecordEntry* entry = db.index.first(); entry != nullptr; entry = db.index.next(*entry)) {
     if (ctx_.owns(*entry)) entry->copied_generation = 0;
   }
   renew_copies();

@@ -9,7 +9,7 @@ namespace ctdb {
 void visit_records(const Databases& databases, const std::function<void(const RecordSight&)>& visit) {
   for (const auto& db : databases.all()) {
     if (db->full_copy()) continue;
-    for (const RecordEntry* entry = db->index.first(); entry != nullptr; entry = entry->next) {
+    for (const RecordEntry* entry = db->index.first(); entry != nullptr; entry = db->index.next(*entry)) {
       const Activity* activity = entry->activity;
       size_t waiting = 0;
       if (activity != nullptr)
