@@ -113,9 +113,9 @@ void Migration::refuse_remote(uint32_t node, uint32_t reqid, std::string_view te
 void Migration::count_hops(Database& db, RecordEntry& entry, uint32_t hops, TimeNs now) {
   ctx_.counts.hops_max = std::max<uint64_t>(ctx_.counts.hops_max, hops);
   db.statistics.hops(hops);
-  entry.heat.note_hops(hops);
+  if (hops >= Heat::kHopsAtLeast || entry.extra_if_any() != nullptr) entry.make_extra().heat.note_hops(hops);
   const uint32_t many = ctx_.options.sticky.hops;
-  if (many > 0 && hops >= many) entry.heat.make_sticky(now, ctx_.options.sticky.duration);
+  if (many > 0 && hops >= many) entry.make_extra().heat.make_sticky(now, ctx_.options.sticky.duration);
 }
 
 void Migration::count_move(Activity& activity, TimeNs now) {
@@ -126,8 +126,9 @@ void Migration::count_move(Activity& activity, TimeNs now) {
   entry.moved_second = second;
   if (entry.moved_count < UINT16_MAX) ++entry.moved_count;
   activity.db->statistics.hot_keys.note(entry.key(), entry.moved_count);
+  if (entry.moved_count >= Heat::kMovesAtLeast) entry.make_extra();
   if ((activity.db->flags & CTDB_DB_STICKY) != 0 && entry.moved_count >= kMovesMakeSticky)
-    entry.heat.make_sticky(now, ctx_.options.sticky.duration);
+    entry.make_extra().heat.make_sticky(now, ctx_.options.sticky.duration);
 }
 
 // At the lmaster: the owner has given the record to packet.dmaster.

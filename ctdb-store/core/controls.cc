@@ -177,11 +177,12 @@ namespace {
 
 // In the place of a hot key.
 void describe_heat(uint8_t* at, const RecordEntry& entry, TimeNs now) {
-  uint32_t state = entry.heat.is_sticky(now) ? db_statistics::kKeyIsSticky : 0;
+  const Heat& heat = entry.extra().heat;
+  uint32_t state = heat.is_sticky(now) ? db_statistics::kKeyIsSticky : 0;
   if (has_delegations(entry.flags) || is_read_only_copy(entry.flags)) state |= db_statistics::kKeyIsRead;
-  store(at + db_statistics::kKeyWait, entry.heat.waited_us);
-  store(at + db_statistics::kKeyHops, entry.heat.hops);
-  store(at + db_statistics::kKeyReads, entry.heat.reads_most);
+  store(at + db_statistics::kKeyWait, heat.waited_us);
+  store(at + db_statistics::kKeyHops, heat.hops);
+  store(at + db_statistics::kKeyReads, heat.reads_most);
   store(at + db_statistics::kKeyState, state);
 }
 

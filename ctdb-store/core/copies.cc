@@ -112,14 +112,14 @@ bool Migration::needs_push(const Activity& activity, ByteView data) const {
   const size_t wanted = copies_beside(ctx_, *activity.db);
   if (wanted == 0) return false;
   if (has_unlock(activity.covered) || has_unlock(activity.queue)) return true;
-  return !copies_are_out(activity) || entry.copied_print != fingerprint(data);
+  return !copies_are_out(activity) || entry.extra().copied_print != fingerprint(data);
 }
 
 // Unless the data have changed since.
 bool Migration::copies_are_out(const Activity& activity) const {
-  const RecordEntry& entry = *activity.entry;
+  const RecordExtra& extra = activity.entry->extra();
   const size_t wanted = copies_beside(ctx_, *activity.db);
-  return wanted == 0 || (entry.copied_generation == ctx_.generation && entry.copied_nodes == wanted);
+  return wanted == 0 || (extra.copied_generation == ctx_.generation && extra.copied_nodes == wanted);
 }
 
 void Migration::send_copies(Activity& activity, uint64_t rsn, uint32_t flags, ByteView data) {
@@ -157,11 +157,11 @@ void Migration::record_copied(const Header& header, const RecordCopied& packet, 
 }
 
 void Migration::end_push(Activity& activity, TimeNs now) {
-  RecordEntry& entry = *activity.entry;
   activity.pushing = false;
-  entry.copied_generation = ctx_.generation;
-  entry.copied_print = activity.push_print;
-  entry.copied_nodes = activity.push_nodes;
+  RecordExtra& extra = activity.entry->make_extra();
+  extra.copied_generation = ctx_.generation;
+  extra.copied_print = activity.push_print;
+  extra.copied_nodes = activity.push_nodes;
   if (activity.leaving) {
     activity.leaving = false;
     ctx_.out.to_router(0, activity.grant);
@@ -196,9 +196,10 @@ void Migration::refuse_push(Waiting* push) {
 
 // The giver's file and the nodes it pushed to have what has just arrived.
 void Migration::note_arrived_copies(Activity& activity, ByteView data) {
-  activity.entry->copied_generation = ctx_.generation;
-  activity.entry->copied_print = fingerprint(data);
-  activity.entry->copied_nodes = static_cast<uint8_t>(copies_beside(ctx_, *activity.db));
+  RecordExtra& extra = activity.entry->make_extra();
+  extra.copied_generation = ctx_.generation;
+  extra.copied_print = fingerprint(data);
+  extra.copied_nodes = static_cast<uint8_t>(copies_beside(ctx_, *activity.db));
 }
 
 // ---- at the others ----
@@ -296,7 +297,8 @@ void Migration::work(TimeNs now) {
       return;
     }
     const size_t wanted = copies_beside(ctx_, *db);
-    const bool done = entry->copied_generation == ctx_.generation && entry->copied_nodes == wanted;
+    const RecordExtra& extra = entry->extra();
+    const bool done = extra.copied_generation == ctx_.generation && extra.copied_nodes == wanted;
     if (wanted == 0 || done || !(ctx_.owns(*entry) || becomes_ours(*entry))) continue;
     Activity& activity = ctx_.activities.attach(*db, *entry);
     activity.queue.push(renewal());

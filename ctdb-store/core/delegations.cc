@@ -57,7 +57,7 @@ bool Migration::step_revoke(Activity& activity, bool& held, TimeNs now) {
   const ByteView data = read_data(ctx_, activity);
   const RecordHeader header{entry.rsn + kRevokedRsn, ctx_.self, entry.flags & ~kReadOnlyFlags};
   if (!write_record(ctx_, activity, header, data)) return retry_later(activity, now);
-  entry.readers = 0;
+  if (RecordExtra* extra = entry.extra_if_any()) extra->readers = 0;
   activity.revoke_wanted = activity.revoked = false;
   ++ctx_.counts.delegations_revoked;
   ++activity.db->statistics.delegations_revoked;
@@ -67,10 +67,11 @@ bool Migration::step_revoke(Activity& activity, bool& held, TimeNs now) {
 // false: there is nobody to be asked.
 bool Migration::send_revokes(Activity& activity) {
   const RecordEntry& entry = *activity.entry;
-  const bool all = entry.readers == 0;
+  const uint64_t readers = entry.extra().readers;
+  const bool all = readers == 0;
   activity.awaited.clear();
   for (const uint32_t pnn : ctx_.placement.members()) {
-    if (pnn != ctx_.self && (all || (entry.readers & reader_bit(pnn)) != 0)) activity.awaited.push_back(pnn);
+    if (pnn != ctx_.self && (all || (readers & reader_bit(pnn)) != 0)) activity.awaited.push_back(pnn);
   }
   if (activity.awaited.empty()) return false;
   if (activity.db->told_generation != ctx_.generation) tell_of_database(*activity.db);
@@ -93,7 +94,7 @@ bool Migration::delegates(const Activity& activity, const Waiting& call, TimeNs 
   if (!call.only_reads() || call.node == ctx_.self) return false;
   const RecordEntry& entry = *activity.entry;
   return has_delegations(entry.flags) || (activity.db->flags & CTDB_DB_READONLY) != 0 ||
-         entry.heat.is_read(now);
+         entry.extra().heat.is_read(now);
 }
 
 // The call at the front gets a copy. With the chain locked. false: the file could not be written.
@@ -106,10 +107,10 @@ bool Migration::delegate(Activity& activity) {
                         entry.flags | CTDB_RECORD_RO_HAVE_DELEGATIONS};
     if (!data.empty()) header.flags |= CTDB_RECORD_MIGRATED_WITH_DATA;
     if (!write_record(ctx_, activity, header, data)) return false;
-    entry.readers = reader_bit(call.node);
+    entry.make_extra().readers = reader_bit(call.node);
   }
   // None: any member, that one too.
-  if (entry.readers != 0) entry.readers |= reader_bit(call.node);
+  if (entry.extra().readers != 0) entry.make_extra().readers |= reader_bit(call.node);
   with_header_.clear();
   append_record_header(with_header_, {entry.rsn - kDelegatedRsnBelow, ctx_.self,
                                       (entry.flags & ~kReadOnlyFlags) | CTDB_RECORD_RO_HAVE_READONLY});

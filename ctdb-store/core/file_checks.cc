@@ -107,7 +107,7 @@ bool FileChecks::tell_values(Database& db, const LeftLock& lock) {
     RecordEntry* entry = db.index.find(key, jenkins_hash(key));
     if (entry == nullptr || !ctx_.owns(*entry) || value.size() < CTDB_RECORD_HEADER_SIZE) return;
     // As it came: nobody has written to it.
-    if (fingerprint(value.subspan(CTDB_RECORD_HEADER_SIZE)) == entry->granted_print) return;
+    if (fingerprint(value.subspan(CTDB_RECORD_HEADER_SIZE)) == entry->print) return;
     ++ctx_.counts.values_suspect;
     ctx_.out.log(StoreLog::kWarning, db.name + ": a client (thread " + std::to_string(lock.thread) +
                                          ") died with the lock of key " + argument_from_bytes(key) +

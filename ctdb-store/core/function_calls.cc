@@ -42,8 +42,8 @@ bool Migration::send_function(Activity& activity) {
   if (activity.migrating || (call->call_flags & CTDB_CALL_IMMEDIATE_MIGRATION) != 0) return false;
   const RecordEntry& entry = *activity.entry;
   const uint32_t lmaster = ctx_.lmaster(entry);
-  const bool answered = lmaster != ctx_.self && ctx_.is_member(entry.function_node);
-  const uint32_t hint = answered ? entry.function_node : entry.dmaster;
+  const bool answered = lmaster != ctx_.self && ctx_.is_member(entry.extra().function_node);
+  const uint32_t hint = answered ? entry.extra().function_node : entry.dmaster;
   const uint32_t node = whom_to_ask(ctx_.self, lmaster, hint, ctx_.is_member(hint));
   if (node == ctx_.self || !ctx_.is_member(node)) return false;
   if (activity.db->told_generation != ctx_.generation) tell_of_database(*activity.db);
@@ -65,7 +65,7 @@ void Migration::reply_call(const Header& header, const ReplyCall& packet, TimeNs
   if (sent == sent_.end() || !ctx_.is_member(header.srcnode))
     return ctx_.refuse("it answers no call of this node, or comes from no member");
   Activity& activity = *sent->second.activity;
-  if (!ctx_.owns(*activity.entry)) activity.entry->function_node = header.srcnode;
+  if (!ctx_.owns(*activity.entry)) activity.entry->make_extra().function_node = header.srcnode;
   function_answered(header.reqid, packet.status, packet.data);
   process(activity, now);
 }
@@ -133,7 +133,7 @@ bool Migration::step_function(Activity& activity, bool& held, TimeNs now) {
 void Migration::run(Activity& activity, Waiting& call) {
   RecordEntry& entry = *activity.entry;
   const ByteView data = read_data(ctx_, activity);
-  const bool untouched = fingerprint(data) == entry.granted_print;
+  const bool untouched = fingerprint(data) == entry.print;
   call.moves = note_caller(entry, call, untouched);
   call.epoch = ctx_.out.serving_epoch();
   run_function(activity, call, data);
@@ -144,8 +144,9 @@ void Migration::run(Activity& activity, Waiting& call) {
     refuse_function(outcome_, CTDB_FUNC_STATUS_REFUSED);
   }
   // As in needs_push(): it goes out even if the next function takes the change back.
-  if (outcome_.changed) entry.copied_generation = 0;
-  entry.granted_print = fingerprint(outcome_.changed ? ByteView(outcome_.value) : data);
+  if (RecordExtra* extra = entry.extra_if_any(); extra != nullptr && outcome_.changed)
+    extra->copied_generation = 0;
+  entry.print = fingerprint(outcome_.changed ? ByteView(outcome_.value) : data);
   const bool served = ctx_.out.lease_lasts() && ctx_.out.serving_epoch() == call.epoch;
   if (!served) refuse_function(outcome_, CTDB_FUNC_STATUS_UNKNOWN);
   ++ctx_.counts.functions_run;
@@ -179,13 +180,14 @@ void Migration::run_function(Activity& activity, const Waiting& call, ByteView d
 bool Migration::note_caller(RecordEntry& entry, const Waiting& call, bool untouched) {
   constexpr uint32_t kInRow = 8;
   if (call.kind == Waiting::Kind::kLocalCall) {
-    entry.functions_in_row = 0;
+    if (RecordExtra* extra = entry.extra_if_any()) extra->functions_in_row = 0;
     return false;
   }
-  if (!untouched || entry.function_node != call.node) entry.functions_in_row = 0;
-  entry.function_node = call.node;
-  if (++entry.functions_in_row < kInRow) return false;
-  entry.functions_in_row = 0;
+  RecordExtra& extra = entry.make_extra();
+  if (!untouched || extra.function_node != call.node) extra.functions_in_row = 0;
+  extra.function_node = call.node;
+  if (++extra.functions_in_row < kInRow) return false;
+  extra.functions_in_row = 0;
   return true;
 }
 

@@ -52,7 +52,8 @@ bool Migration::on_hold(Activity& activity, bool& held, TimeNs now) {
 
 // A record that moves too often stays for a while wherever it comes, so that local clients get some work done.
 bool Migration::is_pinned(Activity& activity, TimeNs now) {
-  const TimeNs until = activity.entry->heat.pinned_until(now, ctx_.options.sticky.pindown);
+  const TimeNs until =
+      activity.entry->extra().heat.pinned_until(now, activity.entry->came_ms, ctx_.options.sticky.pindown);
   if (until == 0) return false;
   ctx_.timers.set(activity.timer, until);
   return true;
@@ -75,9 +76,9 @@ bool Migration::locals_first(Activity& activity) {
 bool Migration::client_had_turn(Activity& activity) {
   RecordEntry& entry = *activity.entry;
   const uint64_t print = fingerprint(read_data(ctx_, activity));
-  if (!activity.seen_held && print == entry.granted_print) return false;
+  if (!activity.seen_held && print == entry.print) return false;
   activity.seen_held = false;
-  entry.granted_print = print;
+  entry.print = print;
   return --activity.turns_left == 0;
 }
 

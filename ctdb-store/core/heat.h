@@ -12,6 +12,11 @@
 namespace ctdb {
 
 struct Heat {
+  // What less than this happens to makes none: nearly all records are asked for now and then, by one node more or less.
+  static constexpr TimeNs kWaitAtLeast = kMillisecond;
+  static constexpr uint32_t kHopsAtLeast = 2;
+  static constexpr uint32_t kMovesAtLeast = 4;  // in one second
+
   // So many questions of other nodes for its value within one second, and so many times the calls for the record itself, make it
   // read for this long. A copy costs its node one round trip and a writer one to all who have one; a move costs two
   // round trips, and everybody who reads after it.
@@ -43,16 +48,14 @@ struct Heat {
     if (until > sticky_until_s) sticky_until_s = until;
   }
   bool is_sticky(TimeNs now) const { return sticky_until_s > seconds(now); }
-  void note_arrival(TimeNs now) { came_ms = milliseconds(now); }
-  // Until when other nodes wait for it; 0: they do not.
-  TimeNs pinned_until(TimeNs now, TimeNs pindown) const {
+  // Until when other nodes wait for it, which came here then; 0: they do not.
+  TimeNs pinned_until(TimeNs now, uint32_t came_ms, TimeNs pindown) const {
     const TimeNs since = static_cast<TimeNs>(milliseconds(now) - came_ms) * kMillisecond;
     return is_sticky(now) && since < pindown ? now + pindown - since : 0;
   }
 
   uint32_t read_until_s = 0;
   uint32_t sticky_until_s = 0;
-  uint32_t came_ms = 0;    // the last bits of the time
   uint32_t waited_us = 0;  // the longest wait of a call
   uint16_t second = 0;     // that is counted, its last bits
   uint16_t reads = 0;
@@ -60,9 +63,11 @@ struct Heat {
   uint16_t hops = 0;
   uint16_t reads_most = 0;  // in one second
 
+  // The last bits of the time.
+  static uint32_t milliseconds(TimeNs time) { return static_cast<uint32_t>(time / kMillisecond); }
+
  private:
   static uint32_t seconds(TimeNs time) { return static_cast<uint32_t>(time / kSecond); }
-  static uint32_t milliseconds(TimeNs time) { return static_cast<uint32_t>(time / kMillisecond); }
   void count(TimeNs now, uint16_t& what) {
     const auto at = static_cast<uint16_t>(seconds(now));
     if (at != second) reads = changes = 0;

@@ -26,6 +26,18 @@ uint64_t storing_calls(const WaitingList& calls) {
   return count;
 }
 
+void note_change(RecordEntry& entry, TimeNs now) {
+  if (RecordExtra* extra = entry.extra_if_any()) extra->heat.note_change(now);
+}
+
+void note_wait(RecordEntry& entry, TimeNs wait) {
+  if (wait >= Heat::kWaitAtLeast || entry.extra_if_any() != nullptr) entry.make_extra().heat.note_wait(wait);
+}
+
+void end_row(RecordEntry& entry) {
+  if (RecordExtra* extra = entry.extra_if_any()) extra->functions_in_row = 0;
+}
+
 // Who makes a record anew that is gone with its owner is told so.
 uint32_t unborn_flags(const RecordEntry& entry) {
   return entry.lost ? CTDB_RECORD_MAY_BE_OLDER : 0;
@@ -158,8 +170,12 @@ bool Migration::step_remote(Activity& activity, bool& held, TimeNs now) {
 bool Migration::step_asked(Activity& activity, TimeNs now) {
   RecordEntry& entry = *activity.entry;
   const Waiting& call = *activity.queue.front();
-  call.only_reads() ? entry.heat.note_read(now) : entry.heat.note_change(now);
-  entry.heat.note_wait(now - call.since);
+  if (call.only_reads()) {
+    entry.make_extra().heat.note_read(now);
+  } else {
+    note_change(entry, now);
+  }
+  note_wait(entry, now - call.since);
   bool copy = delegates(activity, call, now);
   if (copy) {
     const ByteView data = read_data(ctx_, activity);
@@ -183,7 +199,7 @@ bool Migration::step_arrival(Activity& activity, bool& held, TimeNs now) {
   Waiting* arrival = activity.queue.pop();
   const RecordHeader header{arrival->rsn, ctx_.self, arrival->record_flags};
   if (become_owner(activity, header, arrival->data, now)) {
-    activity.entry->heat.note_arrival(now);
+    activity.entry->came_ms = Heat::milliseconds(now);
     count_move(activity, now);
     finish(arrival);
     return true;
@@ -277,7 +293,7 @@ bool Migration::become_owner(Activity& activity, const RecordHeader& arrived, By
   activity.question_lost = false;
   if (lost) tell_lost_question(activity);
   entry.granted = 0;
-  entry.functions_in_row = 0;
+  end_row(entry);
   entry.lost = false;
   if (activity.db->copies > 1) note_arrived_copies(activity, data);
   if (data.empty()) note_deleted(*activity.db, entry, unasked, now);
@@ -310,18 +326,18 @@ void Migration::answer_locals(Activity& activity, WaitingList& calls, uint64_t r
     if (!call->gone) {
       if (call_stores(call->callid)) ++rsn;
       answer(*call, {rsn, ctx_.self, entry.flags}, data);
-      entry.heat.note_wait(now - call->since);
+      note_wait(entry, now - call->since);
       if (call->callid == CTDB_FUNC_NULL) ++granted;
       changes = changes || (call->callid == CTDB_FUNC_NULL && !call->only_reads());
     }
     finish(call);
   }
   if (granted == 0) return;
-  entry.functions_in_row = 0;
+  end_row(entry);
   entry.granted = static_cast<uint16_t>(std::min<uint32_t>(entry.granted + granted, 0xFFFF));
   entry.granted_until = now + (ctx_.options.grant_hold << entry.hold_doublings);
-  entry.granted_print = fingerprint(data);
-  if (changes) entry.heat.note_change(now);
+  entry.print = fingerprint(data);
+  if (changes) note_change(entry, now);
 }
 
 void Migration::answer(const Waiting& call, const RecordHeader& header, ByteView data) {
@@ -373,7 +389,7 @@ bool Migration::give_up(Activity& activity, const Waiting& call, TimeNs now) {
   const bool ok = kept.keep ? write_record(ctx_, activity, kept.header, data) : remove_record(ctx_, activity);
   if (!ok) return false;
   set_pointer(entry, call.node);
-  entry.function_node = call.node;
+  if (RecordExtra* extra = entry.extra_if_any()) extra->function_node = call.node;
   entry.gave_generation = ctx_.generation;
   entry.gave_ms = static_cast<uint32_t>(now / kMillisecond);
   end_hold(activity);

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <new>
-#include <type_traits>
 
 #include "libctdbipc/base/assert.h"
 
@@ -12,14 +11,19 @@ namespace {
 
 constexpr unsigned kSlotBitsMin = 10;
 
-static_assert(std::is_trivially_destructible_v<RecordEntry>);
-
 }  // namespace
+
+const RecordExtra RecordEntry::kNoExtra{};
 
 RecordIndex::RecordIndex() : slots_(size_t{1} << kSlotBitsMin), shift_(64 - kSlotBitsMin) {}
 
 RecordIndex::~RecordIndex() {
   for (Cursor* cursor = cursors_; cursor != nullptr; cursor = cursor->next_cursor_) cursor->index_ = nullptr;
+  for (RecordEntry* gone = first(); gone != nullptr;) {
+    RecordEntry* following = next(*gone);
+    gone->~RecordEntry();
+    gone = following;
+  }
 }
 
 RecordEntry* RecordIndex::find(ByteView key, uint32_t hash) const {
@@ -58,7 +62,9 @@ void RecordIndex::remove(RecordEntry& gone) {
   (gone.previous == 0 ? first_ : entry(gone.previous)->next) = gone.next;
   (gone.next == 0 ? last_ : entry(gone.next)->previous) = gone.previous;
   --size_;
-  arena_.free(number, sizeof(RecordEntry) + gone.key_size);
+  const size_t bytes = sizeof(RecordEntry) + gone.key_size;
+  gone.~RecordEntry();
+  arena_.free(number, bytes);
 }
 
 void RecordIndex::place(uint32_t number, uint32_t hash) {

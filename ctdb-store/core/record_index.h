@@ -14,6 +14,7 @@
 #define CTDB_STORE_CORE_RECORD_INDEX_H_
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "ctdb-store/core/heat.h"
@@ -35,10 +36,36 @@ enum class Deletion : uint8_t {
   kIsForgotten,  // other nodes are asked to forget it
 };
 
+// What only some records have, from the moment that any of it is set until their entry goes.
+struct RecordExtra {
+  Heat heat;
+
+  // The last data that are known to be at the nodes which hold copies (copies.cc).
+  uint64_t copied_print = 0;
+  uint32_t copied_generation = 0;
+  uint8_t copied_nodes = 0;
+
+  // Functions (function_calls.cc). At the owner: the node whose calls came last, and how many of it in a row. Elsewhere:
+  // the node that answered last, a hint.
+  uint32_t function_node = CTDB_UNKNOWN_PNN;
+  uint32_t functions_in_row = 0;
+
+  // Read-only copies (delegations.cc), at an owner whose header says that there are some: bit i: node i may have one. None or
+  // the highest: any member.
+  uint64_t readers = 0;
+};
+
 struct RecordEntry {
   static constexpr uint32_t kNoClaim = 0xFFFFFFFFu;
 
   ByteView key() const { return {reinterpret_cast<const uint8_t*>(this + 1), key_size}; }
+  // As if it had one.
+  const RecordExtra& extra() const { return extra_ != nullptr ? *extra_ : kNoExtra; }
+  RecordExtra& make_extra() {
+    if (extra_ == nullptr) extra_ = std::make_unique<RecordExtra>();
+    return *extra_;
+  }
+  RecordExtra* extra_if_any() { return extra_.get(); }
 
   Activity* activity = nullptr;  // nullptr: nothing is going on with this record
 
@@ -57,14 +84,17 @@ struct RecordEntry {
   uint32_t previous = 0;                   // their numbers, in order of creation; 0: none
   uint32_t next = 0;
 
-  // The last data that are known to be at the nodes which hold copies (copies.cc); in a full copy, the record's part of
-  // the digest.
-  uint64_t copied_print = 0;
-  uint32_t copied_generation = 0;
   uint32_t gave_ms = 0;  // when this node last gave it away: the last bits of the time
-  uint8_t copied_nodes = 0;
-  uint8_t hold_doublings = 0;  // of the grant hold, see grant_hold.cc
-  Deletion deletion = Deletion::kNone;
+  uint32_t came_ms = 0;  // when it last came here, the same
+
+  // The grant hold: a local client was just given this record and has had no time to use it.
+  TimeNs granted_until = 0;  // end of the hold
+  // Fingerprint of the data then, or after a function. In a full copy, which nobody is given records of, the record's part of the digest.
+  uint64_t print = 0;
+  uint16_t granted = 0;        // how many clients were given it
+  uint8_t hold_doublings = 0;  // see grant_hold.cc
+
+  Deletion deletion : 2 = Deletion::kNone;
   bool in_file : 1 = false;
   bool had_data : 1 = false;  // seen by this store since the record is in its file
   bool lost : 1 = false;  // at the lmaster: it is gone with its owner, the next who makes it is to be told
@@ -74,22 +104,11 @@ struct RecordEntry {
   uint16_t moved_second = 0;
   uint16_t moved_count = 0;
 
-  // The grant hold: a local client was just given this record and has had no time to use it.
-  TimeNs granted_until = 0;    // end of the hold
-  uint64_t granted_print = 0;  // fingerprint of the data then, or after a function
-  uint16_t granted = 0;        // how many clients were given it
-
-  Heat heat;
-
-  // Functions (function_calls.cc). At the owner: the node whose calls came last, and how many of it in a row. Elsewhere:
-  // the node that answered last, a hint.
-  uint32_t function_node = CTDB_UNKNOWN_PNN;
-  uint32_t functions_in_row = 0;
-
-  // Read-only copies (delegations.cc), at an owner whose header says that there are some: bit i: node i may have one. None or
-  // the highest: any member.
-  uint64_t readers = 0;
+ private:
+  static const RecordExtra kNoExtra;
+  std::unique_ptr<RecordExtra> extra_;
 };
+static_assert(sizeof(RecordEntry) == 104, "there are millions of them");
 
 class RecordIndex {
  public:

@@ -143,7 +143,7 @@ bool run_header_job(StoreContext& context, Activity& activity) {
       // Which members have them its last owner knew.
       header.rsn += kFirstDelegationRsn - 1;
       header.flags |= CTDB_RECORD_RO_HAVE_DELEGATIONS;
-      entry.readers = 0;
+      if (RecordExtra* extra = entry.extra_if_any()) extra->readers = 0;
   }
   if (changes && !write_record(context, activity, header, data)) return false;
   if (activity.job == HeaderJob::kPoint) entry.pointer_generation = context.generation;

@@ -62,7 +62,7 @@ bool Migration::step_rewrite(Activity& activity, bool& held, TimeNs now) {
     const RecordHeader header{entry.rsn + 1, ctx_.self, entry.flags & ~CTDB_RECORD_MAY_BE_OLDER};
     ok = write_record(ctx_, activity, header, activity.rewrite->data);
     entry.lost = false;
-    entry.copied_generation = 0;
+    if (RecordExtra* extra = entry.extra_if_any()) extra->copied_generation = 0;
   } else if (entry.in_file) {
     ok = remove_record(ctx_, activity);
   }
@@ -78,7 +78,8 @@ void Migration::thawed(const Database& db, TimeNs now) {
   if (db.copies <= 1) return;
   // The others have removed their copies, some perhaps after the owner pushed.
   for (RecordEntry* entry = db.index.first(); entry != nullptr; entry = db.index.next(*entry)) {
-    if (ctx_.owns(*entry)) entry->copied_generation = 0;
+    RecordExtra* extra = entry->extra_if_any();
+    if (extra != nullptr && ctx_.owns(*entry)) extra->copied_generation = 0;
   }
   renew_copies();
 }

@@ -158,7 +158,7 @@ void Vacuum::take_into_batch(Database& db, RecordEntry& entry, TimeNs now) {
   const ByteView data = read_data(ctx_, *looked);
   if (!write_record(ctx_, *looked, {entry.rsn + 1, ctx_.self, entry.flags}, data))
     return ctx_.deleted.note(db, entry, now);
-  entry.copied_generation = 0;
+  if (RecordExtra* extra = entry.extra_if_any()) extra->copied_generation = 0;
   entry.deletion = Deletion::kIsForgotten;
   if (filling_ == nullptr) {
     filling_ = std::make_unique<Batch>();

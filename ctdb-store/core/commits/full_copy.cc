@@ -41,7 +41,7 @@ std::string objection_to(const Database& db, const BufferedRecord& record,
   auto known = seen.find(key);
   if (known == seen.end()) {
     const RecordEntry* entry = db.index.find(record.key, jenkins_hash(record.key));
-    if (entry != nullptr) known = seen.emplace(key, Known{entry->rsn, entry->copied_print}).first;
+    if (entry != nullptr) known = seen.emplace(key, Known{entry->rsn, entry->print}).first;
   }
   if (known == seen.end()) {
     seen.emplace(key, Known{rsn, print});
@@ -61,7 +61,7 @@ void note_record(Database& db, const BufferedRecord& record) {
   const uint32_t hash = jenkins_hash(record.key);
   RecordEntry* entry = db.index.find(record.key, hash);
   if (entry != nullptr) {
-    db.contents.digest -= entry->copied_print;
+    db.contents.digest -= entry->print;
     --db.contents.records;
   }
   if (is_sequence(record.key)) db.contents.sequence = sequence_in(record.data);
@@ -76,8 +76,8 @@ void note_record(Database& db, const BufferedRecord& record) {
   entry->flags = header->flags;
   entry->data_size = static_cast<uint32_t>(record.data.size());
   entry->in_file = true;
-  entry->copied_print = record_print(record);
-  db.contents.digest += entry->copied_print;
+  entry->print = record_print(record);
+  db.contents.digest += entry->print;
   ++db.contents.records;
 }
 

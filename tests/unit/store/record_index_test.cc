@@ -69,5 +69,18 @@ TEST(RecordIndex, ACursorSurvivesRemovalsAndSeesWhatIsAddedBehindIt) {
   EXPECT_EQ(index.size(), 0u);
 }
 
+TEST(RecordIndex, WhatFewEntriesHaveIsMadeWhenItIsSet) {
+  RecordIndex index;
+  RecordEntry& entry = index.add(key_of(1), 1, 0);
+  EXPECT_EQ(entry.extra().function_node, CTDB_UNKNOWN_PNN);
+  EXPECT_EQ(entry.extra_if_any(), nullptr);
+  entry.make_extra().readers = 5;
+  EXPECT_EQ(entry.extra().readers, 5u);
+  EXPECT_EQ(entry.extra_if_any(), &entry.make_extra());
+  index.remove(entry);
+  EXPECT_EQ(index.add(key_of(1), 1, 0).extra_if_any(), nullptr);
+  index.add(key_of(2), 2, 0).make_extra();  // and goes with the index
+}
+
 }  // namespace
 }  // namespace ctdb
