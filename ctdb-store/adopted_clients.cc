@@ -77,6 +77,11 @@ void AdoptedClients::on_connection_packet(uint32_t endpoint, MutableBytes packet
   Client& client = clients_.at(endpoint);
   const bool call = read_header(packet).operation == static_cast<uint32_t>(Operation::REQ_CALL);
   if (call && parse_req_call(packet)) return take_call(endpoint, client, packet);
+  if (is_deletion(packet)) {
+    ++totals_.controls;
+    client.patience = kPatience;
+    return handlers_.to_core(endpoint, packet);
+  }
   lose_patience(client);
   ++client.to_router;
   handlers_.to_router({endpoint, connection_flags(ConnectionFrame::kPacket, client.hand_over)}, packet);
@@ -91,7 +96,17 @@ void AdoptedClients::take_call(uint32_t endpoint, Client& client, MutableBytes p
   ++client.calls;
   ++totals_.calls;
   client.patience = kPatience;
-  handlers_.on_call(endpoint, packet);
+  handlers_.to_core(endpoint, packet);
+}
+
+// smbd says so two or three times for each file that it closes. The router would wake up to send it back here.
+bool AdoptedClients::is_deletion(ByteView packet) const {
+  const Header header = read_header(packet);
+  if (header.operation != static_cast<uint32_t>(Operation::REQ_CONTROL)) return false;
+  if (header.destnode != pnn_ && header.destnode != CTDB_CURRENT_NODE) return false;
+  const std::optional<ReqControl> control = parse_req_control(packet);
+  return control && control->opcode == static_cast<uint32_t>(Control::SCHEDULE_FOR_DELETION) &&
+         (control->flags & CTDB_CONTROL_NOREPLY) != 0;
 }
 
 void AdoptedClients::lose_patience(Client& client) {

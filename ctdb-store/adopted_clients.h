@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Connections of classic clients that the router has handed over (ARCHITECTURE.md §2): calls go straight into the core and
-// their answers straight into the socket; everything else a client sends goes to the router in its name, and what the router
-// has for it comes back the same way. Used by the store's shell from its loop.
+// Connections of classic clients that the router has handed over (ARCHITECTURE.md §2): calls and notices of deletions go straight
+// into the core, and answers straight into the socket; everything else a client sends goes to the router in its name, and what
+// the router has for it comes back the same way. Used by the store's shell from its loop.
 //
 // Invariants:
 //  1. The shared state of a connection is truthful at every instruction (ring/connection_states.h).
 //  2. While not everything for the router is in its ring, or the router or the store says so, no connection is read.
-//  3. A connection whose last kPatience packets were no calls is returned.
+//  3. A connection whose last kPatience packets were not for the core is returned.
 #ifndef CTDB_STORE_ADOPTED_CLIENTS_H_
 #define CTDB_STORE_ADOPTED_CLIENTS_H_
 
@@ -25,12 +25,13 @@ namespace ctdb {
 class AdoptedClients : ClassicConnections::Owner {
  public:
   struct Handlers {
-    std::function<void(uint32_t endpoint, MutableBytes packet)> on_call;  // a well-formed REQ_CALL
+    // A well-formed REQ_CALL, or SCHEDULE_FOR_DELETION for this node that nobody answers.
+    std::function<void(uint32_t endpoint, MutableBytes packet)> to_core;
     std::function<void(FrameInfo info, ByteView packet)> to_router;
     std::function<bool()> all_in_ring;  // of what went to the router
   };
-  AdoptedClients(EventLoop& loop, Handlers handlers)
-      : handlers_(std::move(handlers)), connections_(loop, *this) {}
+  AdoptedClients(EventLoop& loop, uint32_t pnn, Handlers handlers)
+      : pnn_(pnn), handlers_(std::move(handlers)), connections_(loop, *this) {}
   AdoptedClients(const AdoptedClients&) = delete;
   AdoptedClients& operator=(const AdoptedClients&) = delete;
 
@@ -68,7 +69,7 @@ class AdoptedClients : ClassicConnections::Owner {
     ConnectionSlot* slot = nullptr;
     uint16_t hand_over = 0;
     uint64_t to_write = 0;   // packets of the router, all
-    uint64_t to_router = 0;  // the client's, all but calls
+    uint64_t to_router = 0;  // the client's, all but those for the core
     uint32_t calls = 0;      // unanswered
     bool call_kept = false;  // the only one of them is in the slot
     bool touched = false;    // in touched_
@@ -82,6 +83,7 @@ class AdoptedClients : ClassicConnections::Owner {
 
   void touch(uint32_t endpoint, Client& client);
   void take_call(uint32_t endpoint, Client& client, MutableBytes packet);
+  bool is_deletion(ByteView packet) const;
   void lose_patience(Client& client);
   bool settle(uint32_t endpoint);
   void give_back(uint32_t endpoint, Client& client);
@@ -89,6 +91,7 @@ class AdoptedClients : ClassicConnections::Owner {
   void retire(ConnectionSlot* slot) { retired_.push_back(slot); }
   void set_pause();
 
+  const uint32_t pnn_;
   const Handlers handlers_;
   ClassicConnections connections_;
   std::unique_ptr<ConnectionStates> states_;

@@ -69,7 +69,7 @@ StoreShell::StoreShell(DaemonContext& context)
             {[this](SetupMessage& reply) { return on_router_up(reply); },
              [this](SetupMessage& message) { on_setup_message(message); }, [this] { on_router_down(); }}),
       streams_(loop_, context.config.pnn, stream_handlers()),
-      adopted_(loop_, adopted_handlers()),
+      adopted_(loop_, context.config.pnn, adopted_handlers()),
       kept_(
           loop_, [this](const SetupMessage& message) { return link_.offer(message); },
           [this](uint32_t id) { end_client(id); }) {}

@@ -90,8 +90,9 @@ void Router::on_client_packet(uint32_t client, MutableBytes packet, TimeNs now) 
 }
 
 void Router::on_calls_elsewhere(const CallCounts& counts) {
-  counts_.client_packets_in += static_cast<uint64_t>(counts.calls);
+  counts_.client_packets_in += static_cast<uint64_t>(counts.calls) + counts.controls;
   counts_.client_req_call += static_cast<uint64_t>(counts.calls);
+  counts_.client_req_control += counts.controls;
   counts_.client_packets_out += static_cast<uint64_t>(counts.replies);
 }
 

@@ -47,9 +47,10 @@ struct RouterCounts {
   uint64_t undeliverable = 0;
 };
 
-// Calls of classic clients that the store read itself, and their answers, since they were told last.
+// Calls and controls of classic clients that the store served itself, and answers to the calls, since they were told last.
 struct CallCounts {
   int64_t calls = 0, replies = 0;
+  uint64_t controls = 0;
 };
 
 // Figures of other processes that STATISTICS wants; the shell reads them from counters segments.

@@ -351,6 +351,7 @@ void ClassicClients::take_totals() {
   const ConnectionTotals totals = states_->totals();
   uncounted_.calls += static_cast<int64_t>(totals.calls - seen_.calls);
   uncounted_.replies += static_cast<int64_t>(totals.replies - seen_.replies);
+  uncounted_.controls += totals.controls - seen_.controls;
   skipped_away_ += totals.skipped - seen_.skipped;
   seen_ = totals;
 }

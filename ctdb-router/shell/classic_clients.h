@@ -70,7 +70,7 @@ class ClassicClients : ClassicConnections::Owner {
 
   uint64_t cut() const { return connections_.cut() + cut_away_; }
   uint64_t skipped() const { return connections_.skipped() + skipped_away_; }
-  // Calls and replies that went past the router, since this was asked last; the router counts them as its own.
+  // What went past the router, since this was asked last; the router counts them as its own.
   CallCounts take_calls_elsewhere();
 
  private:

@@ -243,6 +243,16 @@ void StoreControls::schedule_for_deletion(const ControlOrigin& origin, const Req
   ok(origin);
 }
 
+void StoreControls::deletion(ByteView packet, TimeNs now) {
+  const std::optional<ReqControl> request = parse_req_control(packet);
+  const bool is_it = request && request->opcode == static_cast<uint32_t>(Control::SCHEDULE_FOR_DELETION) &&
+                     (request->flags & CTDB_CONTROL_NOREPLY) != 0;
+  if (!is_it) return ctx_.refuse("clients send all other controls to the router");
+  ControlOrigin origin;
+  origin.noreply = true;
+  schedule_for_deletion(origin, *request, now);
+}
+
 void StoreControls::traverse_start(const ControlOrigin& origin, const ReqControl& control, TimeNs now) {
   if (origin.endpoint == 0) return refuse(origin, "a traverse is started on the client's own node");
   if (database(origin, control) == nullptr) return;

@@ -42,6 +42,8 @@ class StoreControls {
         vacuum_(vacuum) {}
 
   void serve(const ControlOrigin& origin, const ReqControl& control, TimeNs now);
+  // SCHEDULE_FOR_DELETION as a packet that did not come through the router, and is not answered.
+  void deletion(ByteView packet, TimeNs now);
   void client_gone(uint32_t endpoint);
   void all_clients_gone() { parked_attaches_.clear(); }
   // A generation is open: parked attaches go on.

@@ -217,8 +217,9 @@ void Store::Impl::call_for_recovery(TimeNs now) {
 void Store::Impl::on_client_packet(uint32_t endpoint, ByteView packet, TimeNs now) {
   if (!ctx_.takes(packet, now)) return;
   ctx_.packet.from = ctx_.self;
-  if (read_header(packet).operation != static_cast<uint32_t>(Operation::REQ_CALL))
-    return ctx_.refuse("clients may only send calls");
+  const auto operation = static_cast<Operation>(read_header(packet).operation);
+  if (operation == Operation::REQ_CONTROL) return controls_.deletion(packet, now);
+  if (operation != Operation::REQ_CALL) return ctx_.refuse("clients may only send calls");
   local_call(endpoint, false, packet, now);
 }
 
@@ -565,7 +566,6 @@ void Store::work(TimeNs now) {
 bool Store::hand_over(TimeNs now) {
   return impl_->hand_over_.step(now);
 }
-
 const StoreCounts& Store::counts() const {
   return impl_->ctx_.counts;
 }

@@ -150,7 +150,7 @@ class Store {
   void on_router_down(TimeNs now, const Endpoints& staying = {});
   // endpoint != 0: from that local client; 0: from a peer's store, from recoveryd or from the router itself.
   void on_router_packet(uint32_t endpoint, MutableBytes packet, TimeNs now);
-  // From a native client's own channel; only REQ_CALL is accepted.
+  // From a client whose channel or connection the store reads: REQ_CALL, and SCHEDULE_FOR_DELETION without an answer.
   void on_client_packet(uint32_t endpoint, MutableBytes packet, TimeNs now);
   // The client's channel was closed (the router also tells with CLIENT_GONE; both may come). `changing_db`: it died while it was
   // changing what holds this database's file together.

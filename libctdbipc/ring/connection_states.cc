@@ -17,6 +17,7 @@ struct ConnectionStates::Header {
   std::atomic<uint64_t> calls;
   std::atomic<uint64_t> replies;
   std::atomic<uint64_t> skipped;
+  std::atomic<uint64_t> controls;
 };
 
 ConnectionStates::Header& ConnectionStates::header() const {
@@ -86,11 +87,13 @@ void ConnectionStates::set_totals(const ConnectionTotals& totals) {
   header().calls.store(totals.calls, std::memory_order_relaxed);
   header().replies.store(totals.replies, std::memory_order_relaxed);
   header().skipped.store(totals.skipped, std::memory_order_relaxed);
+  header().controls.store(totals.controls, std::memory_order_relaxed);
 }
 
 ConnectionTotals ConnectionStates::totals() const {
   return {header().calls.load(std::memory_order_relaxed), header().replies.load(std::memory_order_relaxed),
-          header().skipped.load(std::memory_order_relaxed)};
+          header().skipped.load(std::memory_order_relaxed),
+          header().controls.load(std::memory_order_relaxed)};
 }
 
 }  // namespace ctdb

@@ -70,11 +70,12 @@ struct ConnectionSlot {
 static_assert(std::is_standard_layout_v<ConnectionSlot> && sizeof(ConnectionSlot) == 512);
 static_assert(std::atomic<ConnectionState>::is_always_lock_free);
 
-// Counts of calls that no router packet tells of.
+// Counts of what no router packet tells of.
 struct ConnectionTotals {
-  uint64_t calls = 0;    // read
-  uint64_t replies = 0;  // queued for writing
-  uint64_t skipped = 0;  // packets skipped, see FrameReader
+  uint64_t calls = 0;     // read
+  uint64_t replies = 0;   // queued for writing
+  uint64_t skipped = 0;   // packets skipped, see FrameReader
+  uint64_t controls = 0;  // read and served; 0 of a store that serves none
   bool operator==(const ConnectionTotals&) const = default;
 };
 

@@ -135,15 +135,16 @@ TEST_F(ShellHandOver, WhatTheStoreReadsForTheRouterIsServedAsEver) {
       << "a frame of another hand-over has no effect";
 }
 
-TEST_F(ShellHandOver, CallsThatPassTheRouterByAreCounted) {
+TEST_F(ShellHandOver, WhatPassesTheRouterByIsCounted) {
   PacketSocket client = handed_client();
-  store_->states->set_totals({10, 9, 0});
+  store_->states->set_totals({10, 9, 0, 6});
   PacketSocket other = classic();
   other.send(control(Control::STATISTICS));
   const std::optional<Bytes> reply = other.receive();
   const std::optional<ReplyControl> statistics = parse_reply_control(*reply);
   ASSERT_TRUE(statistics);
   EXPECT_EQ(load<uint32_t>(statistics->data.data() + 72), 11u) << "one came by";
+  EXPECT_EQ(load<uint32_t>(statistics->data.data() + 80), 7u) << "this is one itself";
   EXPECT_EQ(ask(other, control(Control::STATISTICS_RESET)), 0);
   store_->states->set_totals({12, 12, 0});
   other.send(control(Control::STATISTICS));

@@ -17,6 +17,7 @@ namespace {
 
 constexpr uint32_t kId = 41;
 constexpr uint16_t kHandOver = 3;
+constexpr uint32_t kPnn = 2;
 
 Bytes call(uint32_t reqid, size_t key_bytes = 5) {
   Bytes packet;
@@ -33,6 +34,14 @@ Bytes answer_to(uint32_t reqid) {
 Bytes message(size_t bytes = 5) {
   Bytes packet;
   build(packet, {0, 0, 0, 0, 0, 0}, ReqMessage{7, Bytes(bytes, 'm')});
+  return packet;
+}
+
+// As smbd sends it when it has closed a file.
+Bytes deletion(uint32_t destnode, uint32_t flags = CTDB_CONTROL_NOREPLY,
+               Control opcode = Control::SCHEDULE_FOR_DELETION) {
+  Bytes packet;
+  build(packet, {0, 0, 0, destnode, 0, 0}, ReqControl{static_cast<uint32_t>(opcode), 0, 0, flags, Bytes(40)});
   return packet;
 }
 
@@ -67,12 +76,13 @@ class AdoptedClientsTest : public LoopTest {
   };
 
   AdoptedClientsTest()
-      : clients_(*loop_, {[this](uint32_t, MutableBytes packet) { calls_.push_back(to_bytes(packet)); },
-                          [this](FrameInfo info, ByteView packet) {
-                            sent_.push_back({info, to_bytes(packet)});
-                            in_ring_ = !full_;
-                          },
-                          [this] { return in_ring_; }}) {
+      : clients_(*loop_, kPnn,
+                 {[this](uint32_t, MutableBytes packet) { calls_.push_back(to_bytes(packet)); },
+                  [this](FrameInfo info, ByteView packet) {
+                    sent_.push_back({info, to_bytes(packet)});
+                    in_ring_ = !full_;
+                  },
+                  [this] { return in_ring_; }}) {
     loop_->add_flush_hook([this] { clients_.flush(); });
     UniqueFd memory = std::move(*ConnectionStates::create());
     router_view_ = std::move(*ConnectionStates::map(memory.get()));
@@ -206,6 +216,31 @@ TEST_F(AdoptedClientsTest, EverythingElseGoesToTheRouterInTheClientsName) {
   EXPECT_EQ(sent_[0].packet, message());
   EXPECT_EQ(sent_[1].packet, short_call) << "the router counts what is malformed";
   EXPECT_EQ(state(), ConnectionState::kClean);
+}
+
+TEST_F(AdoptedClientsTest, ADeletionDoesNotGoByTheRouter) {
+  adopt();
+  for (const uint32_t node : {CTDB_CURRENT_NODE, kPnn}) {
+    ASSERT_TRUE(write_all(client_.get(), deletion(node)));
+    turn();
+    ASSERT_EQ(calls_.size(), 1u);
+    EXPECT_EQ(calls_[0], deletion(node));
+    calls_.clear();
+    EXPECT_EQ(state(), ConnectionState::kClean) << "nothing is owed";
+  }
+  EXPECT_TRUE(sent_.empty());
+  EXPECT_EQ(router_view_->totals(), (ConnectionTotals{0, 0, 0, 2}));
+}
+
+TEST_F(AdoptedClientsTest, OneForAnotherNodeOrWithAnAnswerDoes) {
+  adopt();
+  const std::vector<Bytes> packets = {deletion(kPnn + 1), deletion(kPnn, 0),
+                                      deletion(kPnn, CTDB_CONTROL_NOREPLY, Control::PING)};
+  for (const Bytes& packet : packets) ASSERT_TRUE(write_all(client_.get(), packet));
+  turn();
+  ASSERT_EQ(sent_.size(), packets.size());
+  for (size_t i = 0; i < packets.size(); ++i) EXPECT_EQ(sent_[i].packet, packets[i]);
+  EXPECT_TRUE(calls_.empty());
 }
 
 TEST_F(AdoptedClientsTest, WhatTheRouterHasIsWrittenAndCounted) {
@@ -342,13 +377,13 @@ class Killed : public testing::Test {
   static void serve(UniqueFd memory, UniqueFd socket) {
     auto loop = std::move(*EventLoop::create());
     AdoptedClients* served = nullptr;
-    AdoptedClients clients(*loop, {[&](uint32_t id, MutableBytes packet) {
-                                     // In the next turn: between them the call is unanswered.
-                                     const uint32_t reqid = read_header(packet).reqid;
-                                     loop->at(loop->now(),
-                                              [&, id, reqid] { served->answer(id, answer_to(reqid)); });
-                                   },
-                                   [](FrameInfo, ByteView) {}, [] { return true; }});
+    AdoptedClients clients(*loop, kPnn,
+                           {[&](uint32_t id, MutableBytes packet) {
+                              // In the next turn: between them the call is unanswered.
+                              const uint32_t reqid = read_header(packet).reqid;
+                              loop->at(loop->now(), [&, id, reqid] { served->answer(id, answer_to(reqid)); });
+                            },
+                            [](FrameInfo, ByteView) {}, [] { return true; }});
     served = &clients;
     loop->add_flush_hook([&] { clients.flush(); });
     (void)clients.share(std::move(memory)).has_value();

@@ -28,7 +28,7 @@ Bytes call(uint32_t reqid) {
 class KeptClientsTest : public LoopTest {
  protected:
   KeptClientsTest()
-      : adopted_(*loop_, {[](uint32_t, MutableBytes) {}, [](FrameInfo, ByteView) {}, [] { return true; }}),
+      : adopted_(*loop_, 0, {[](uint32_t, MutableBytes) {}, [](FrameInfo, ByteView) {}, [] { return true; }}),
         kept_(
             *loop_,
             [this](const SetupMessage& message) {

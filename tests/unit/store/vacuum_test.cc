@@ -41,13 +41,25 @@ class VacuumTest : public ::testing::Test {
     if (tell) schedule(pnn, key);
   }
   void schedule(uint32_t pnn, std::string_view key) {
+    w.control(pnn, kClient, 9, Control::SCHEDULE_FOR_DELETION, key_data(key), CTDB_CONTROL_NOREPLY);
+    w.run();
+  }
+  // Read by the store itself.
+  void tell_directly(uint32_t pnn, ByteView data, uint32_t flags,
+                     Control opcode = Control::SCHEDULE_FOR_DELETION) {
+    Bytes packet;
+    build(packet, {0, 0, 0, CTDB_CURRENT_NODE, 0, 9},
+          ReqControl{static_cast<uint32_t>(opcode), 0, 0, flags, data});
+    w.node(pnn).store->on_client_packet(kClient, packet, w.now());
+    w.run();
+  }
+  static Bytes key_data(std::string_view key) {
     Bytes data;
     Writer writer(data);
     writer.u32(kDbId);
     writer.zeros(4 + CTDB_RECORD_HEADER_SIZE);
     writer.counted_bytes(as_bytes(key));
-    w.control(pnn, kClient, 9, Control::SCHEDULE_FOR_DELETION, data, CTDB_CONTROL_NOREPLY);
-    w.run();
+    return data;
   }
   void order() {
     Bytes data;
@@ -124,6 +136,28 @@ TEST_F(VacuumTest, ACallThatSaysSoIsNotAnswered) {
   w.pass(kLong);
   EXPECT_EQ(files_with(key), 0u);
   EXPECT_FALSE(w.answered(0, kClient, 7));
+}
+
+// As smbd says it when the store reads its connection.
+TEST_F(VacuumTest, AControlThatSaysSoNeedNotComeThroughTheRouter) {
+  const std::string key = w.key_of(0);
+  make_and_delete(0, w.key_of(1));
+  change(0, key, "data");
+  remove(0, key, false);
+  tell_directly(0, key_data(key), CTDB_CONTROL_NOREPLY);
+  w.pass(kLong);
+  EXPECT_EQ(files_with(key), 0u);
+  EXPECT_FALSE(w.answered(0, kClient, 9));
+}
+
+TEST_F(VacuumTest, OtherControlsThatDoNotComeThroughTheRouterAreRefused) {
+  make_and_delete(0, w.key_of(0));
+  const uint64_t before = w.store(0).counts().refused_packets;
+  tell_directly(0, key_data(w.key_of(0)), 0);
+  tell_directly(0, key_data(w.key_of(0)), CTDB_CONTROL_NOREPLY, Control::WIPE_DATABASE);
+  tell_directly(0, Bytes(35), CTDB_CONTROL_NOREPLY);  // malformed
+  EXPECT_EQ(w.store(0).counts().refused_packets, before + 3);
+  EXPECT_FALSE(w.answered(0, kClient, 9));
 }
 
 TEST_F(VacuumTest, OneDeletedElsewhereGoesToItsLocationMasterFirst) {
