@@ -268,6 +268,10 @@ bool Recovery::is_lost(uint32_t owner) {
   return node == nullptr || node->empty_handed;
 }
 
+bool Recovery::somebody_left() {
+  return std::ranges::any_of(open_placement_.members(), [&](uint32_t pnn) { return is_lost(pnn); });
+}
+
 // Records whose newest data are lost, each counted by one node: by its lmaster of the last generation, whether a copy is
 // left or not; if that is gone too, by the holder of the copy that becomes the record. The holder knows to whom it gave the
 // record. If that was in the last generation and that node is there, the record was on its way and the copy is the newest;
@@ -276,10 +280,8 @@ bool Recovery::is_lost(uint32_t owner) {
 // does not know, then whoever is the lmaster now. Of a record without copy
 // and without lmaster those may know who had asked for it (become_owner()), and its owner when he is back (tell_left_behind()).
 void Recovery::look_at_promotions() {
-  const bool somebody_left =
-      std::ranges::any_of(open_placement_.members(), [&](uint32_t p) { return is_lost(p); });
+  const bool lost_some = somebody_left();
   ctx_.activities.for_each_used([&](Activity& activity) {
-    activity.question_lost = activity.question_lost && somebody_left;
     if (activity.job != HeaderJob::kPromote) return;
     const RecordEntry& entry = *activity.entry;
     if (ctx_.owns(entry)) return;
@@ -289,16 +291,35 @@ void Recovery::look_at_promotions() {
     const uint32_t counts = open_placement_.lmaster_of_slot(entry.hash);
     const Member* of_old = member(counts);
     const bool may_know_nothing = counts == ctx_.lmaster(entry) || (of_old != nullptr && of_old->forgetful);
-    const bool knows_nothing = somebody_left && may_know_nothing && !activity.job_older;
+    const bool knows_nothing = lost_some && may_know_nothing && !activity.job_older;
     activity.job_older = true;
     if (is_lost(counts) || knows_nothing) fallen_back_.note(activity.db->name, entry.key());
   });
 }
 
-void Recovery::tell_fallen_back() {
-  ctx_.counts.records_fallen_back += fallen_back_.tell(
-      ctx_.out, "have fallen back to an older copy or are gone: their owner left or lost its files",
-      kFallenBack);
+// What was asked of nodes that are all there is not lost.
+void Recovery::look_at_questions() {
+  const bool lost_some = somebody_left();
+  ctx_.activities.for_each_used(
+      [&](Activity& activity) { activity.question_lost = activity.question_lost && lost_some; });
+}
+
+// The attempt that this store was prepared for last and did not see opened, because it was cut off or suspended. If others go on from
+// there or later they may have opened it: then it is told what was lost in it, and what was before it does not count any more.
+void Recovery::settle_last_attempt(uint32_t base_generation) {
+  if (base_generation >= unsettled_generation_) {
+    ctx_.counts.records_fallen_back += tell(unsettled_);
+    open_placement_ = {};
+    owners_known_ = false;
+  }
+  unsettled_.forget();
+  unsettled_generation_ = kNoGeneration;
+}
+
+uint64_t Recovery::tell(Losses& losses) {
+  return losses.tell(ctx_.out,
+                     "have fallen back to an older copy or are gone: their owner left or lost its files",
+                     kFallenBack);
 }
 
 // Of what only they knew nobody is left who could count it.

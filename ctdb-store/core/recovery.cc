@@ -52,7 +52,8 @@ bool Recovery::begin(const StoreRecover& order, TimeNs now) {
     ctx_.refuse("this node has no lease");
     return false;
   }
-  reset();
+  give_up_attempt();
+  settle_last_attempt(order.base_generation);
   began_ = now_ = now;
   tell_at_ = now + kTellEvery;
   migration_.close();
@@ -91,6 +92,14 @@ void Recovery::learn_placement(const std::vector<uint32_t>& base_members) {
   if (!base_members.empty()) open_placement_.set_members(base_members);
 }
 
+void Recovery::give_up_attempt() {
+  if (ctx_.phase == StorePhase::kPrepared) {
+    unsettled_ = std::move(fallen_back_);
+    unsettled_generation_ = ctx_.generation;
+  }
+  reset();
+}
+
 // Forgets everything about the attempt under way.
 void Recovery::reset() {
   for (const ClaimedKey& key : keys_) key.entry->first_claim = RecordEntry::kNoClaim;
@@ -110,7 +119,7 @@ void Recovery::reset() {
 }
 
 void Recovery::suspend(bool discard, bool fenced) {
-  reset();
+  give_up_attempt();
   migration_.close();
   migration_.refuse_pushes();
   ctx_.phase = StorePhase::kSuspended;
@@ -273,6 +282,7 @@ void Recovery::start_claiming() {
 
 void Recovery::prepared() {
   step_ = Step::kDone;
+  look_at_promotions();
   done(RecoveryStep::kPrepared);
   ctx_.phase = StorePhase::kPrepared;
   ctx_.prepared_generation = ctx_.generation;
@@ -330,8 +340,8 @@ bool Recovery::open(const StoreOpen& order) {
     ctx_.refuse("this generation is not prepared");
     return false;
   }
-  look_at_promotions();
-  tell_fallen_back();
+  look_at_questions();
+  ctx_.counts.records_fallen_back += tell(fallen_back_);
   tell_departures();
   owners_known_ = empty_handed_ = forgetful_ = false;
   reset();

@@ -102,6 +102,7 @@ class Recovery {
 
   // recovery.cc: phases
   void learn_placement(const std::vector<uint32_t>& base_members);
+  void give_up_attempt();
   void reset();
   void start_header_walk(HeaderJob job);
   void header_slice(TimeNs now);
@@ -138,8 +139,11 @@ class Recovery {
   void tidy_slice();
   void remember_owner(RecordEntry& entry);
   bool is_lost(uint32_t owner);
+  bool somebody_left();
   void look_at_promotions();
-  void tell_fallen_back();
+  void look_at_questions();
+  void settle_last_attempt(uint32_t base_generation);
+  uint64_t tell(Losses& losses);  // of records that have fallen back; returns how many
   void tell_departures();
   void tidy(Database& db, RecordEntry& entry);
   void take_assignments(Member& from, const RecordAssign& message, TimeNs now);
@@ -170,6 +174,9 @@ class Recovery {
   bool forgetful_ = false;     // started anew in the base generation
   bool owners_known_ = false;  // RecordEntry::last_owner is of the last open generation
   Losses fallen_back_;         // in this attempt
+  Losses unsettled_;  // of the attempt this store was prepared for last, if it did not see it opened:
+  static constexpr uint32_t kNoGeneration = UINT32_MAX;
+  uint32_t unsettled_generation_ = kNoGeneration;
   RecoveryStatistics statistics_;
   TimeNs began_ = 0, now_ = 0;
   TimeNs tell_at_ = kNever;

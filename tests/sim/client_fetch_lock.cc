@@ -155,6 +155,7 @@ void Client::change() {
   const uint64_t rsn = load<uint64_t>(header.data());
   const VersionId made = checkers.history.add(key_, version_, node_.pnn(), rsn, data, counts);
   checkers.reported_losses.wrote(made);
+  if (!counts && data.empty()) checkers.reported_losses.deleted_by_outsider(version_);
   made_ = made;
   made_in_epoch_ = node_.page->serving_epoch();
   losses_when_made_ = node_.world().checkers.copies.losses();

@@ -32,7 +32,10 @@ class ReportedLosses {
   void lost(uint32_t key, VersionId version) { lost_.push_back({key, version}); }
   // A node loses what it has; a copy that it had given away is `version`. If that was the newest, it was on its way, and is lost with giver
   // and receiver: nobody can tell (ARCHITECTURE §4).
-  void lost_as_a_copy(VersionId version) { on_their_way_.insert(version); }
+  void lost_as_a_copy(VersionId version) { nobody_knows_.insert(version); }
+  // A client that went on after its node was left out has deleted the record: so it looks as if nobody had missed it, unless its store had
+  // seen it with data.
+  void deleted_by_outsider(VersionId version) { nobody_knows_.insert(version); }
   // All nodes are back. `named`: how a store calls each key's record.
   void at_rest(const std::vector<std::string>& named);
 
@@ -48,7 +51,7 @@ class ReportedLosses {
   std::map<std::string, TimeNs> named_at_;  // the last time
   TimeNs more_at_ = -1;                     // some were named by their number only
   std::vector<Loss> lost_;
-  std::set<VersionId> on_their_way_;
+  std::set<VersionId> nobody_knows_;
 };
 
 }  // namespace ctdb::sim

@@ -222,6 +222,49 @@ TEST_F(FallenBack, IsCountedWhenItOpensHoweverManyAttemptsThatTakes) {
   EXPECT_EQ(counted(), 2u);
 }
 
+// Its last location master is prepared for the generation that goes on without the owner, and is cut off before it hears that it is open.
+class CutOffInFrontOfTheOpening : public FallenBack {
+ protected:
+  CutOffInFrontOfTheOpening() {
+    start({0, 1, 2});
+    take(2, key, "older");
+    take(0, key, "newest");
+    w.stop(0);
+    w.begin(11, 10, {1, 2});
+    w.run();
+    w.order(1, Operation::STORE_SUSPEND, StoreSuspend().encode());
+    w.run();
+  }
+  const std::string key = key_of(1);
+};
+
+TEST_F(CutOffInFrontOfTheOpening, ItIsCountedAfterwards) {
+  w.open(11, {2});
+  EXPECT_EQ(counted(), 0u);
+  w.recover(12, 11, {1, 2});
+  EXPECT_EQ(counted(), 1u);
+}
+
+TEST_F(CutOffInFrontOfTheOpening, ItIsCountedWhenOthersHaveGoneFurther) {
+  w.open(11, {2});
+  w.recover(12, 11, {2, 3});
+  w.recover(13, 12, {1, 2, 3});
+  EXPECT_EQ(counted(), 1u);
+}
+
+TEST_F(CutOffInFrontOfTheOpening, ItIsCountedWhenTheOwnerCameBackBeforeIt) {
+  w.open(11, {2});
+  w.start(0);
+  w.recover(12, 11, {0, 2});
+  w.recover(13, 12, {0, 1, 2});
+  EXPECT_EQ(counted(), 1u);
+}
+
+TEST_F(CutOffInFrontOfTheOpening, ItIsCountedOnceWhenNobodyHasOpenedIt) {
+  w.recover(12, 10, {1, 2});
+  EXPECT_EQ(counted(), 1u);
+}
+
 // Location master and owner are lost with the record on its way; only who has asked knows that it may have been there.
 TEST_F(FallenBack, IsToldByWhoHadAskedForItWhenNobodyElseKnows) {
   start({0, 1, 2});
