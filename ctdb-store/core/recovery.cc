@@ -57,19 +57,7 @@ bool Recovery::begin(const StoreRecover& order, TimeNs now) {
   began_ = now_ = now;
   tell_at_ = now + kTellEvery;
   migration_.close();
-  ctx_.phase = StorePhase::kRecovering;
-  ctx_.generation = order.generation;
-  ctx_.placement.set_members(order.members);
-  stopped_ = false;
-  member_logs_.clear();
-  const auto is_member = [&](uint32_t voter) { return std::ranges::binary_search(order.members, voter); };
-  const auto voting = static_cast<size_t>(std::ranges::count_if(order.voters, is_member));
-  members_are_majority_ = 2 * voting > order.voters.size();
-  base_generation_ = order.base_generation;
-  for (uint32_t pnn : order.members) {
-    members_.emplace_back();
-    members_.back().pnn = pnn;
-  }
+  take_order(order);
   must_discard_ =
       must_discard_ || std::max(ctx_.open_generation, ctx_.prepared_generation) < order.base_generation;
   if (!must_discard_ && open_placement_.members().empty()) learn_placement(order.base_members);
@@ -84,6 +72,22 @@ bool Recovery::begin(const StoreRecover& order, TimeNs now) {
     start_claiming();
   }
   return true;
+}
+
+void Recovery::take_order(const StoreRecover& order) {
+  ctx_.phase = StorePhase::kRecovering;
+  ctx_.generation = order.generation;
+  ctx_.placement.set_members(order.members);
+  stopped_ = false;
+  member_logs_.clear();
+  const auto is_member = [&](uint32_t voter) { return std::ranges::binary_search(order.members, voter); };
+  const auto voting = static_cast<size_t>(std::ranges::count_if(order.voters, is_member));
+  members_are_majority_ = 2 * voting > order.voters.size();
+  base_generation_ = order.base_generation;
+  for (uint32_t pnn : order.members) {
+    members_.emplace_back();
+    members_.back().pnn = pnn;
+  }
 }
 
 // Of the generation whose records it has found in its files. Who owned what in it only the last store knew.

@@ -101,6 +101,7 @@ class Recovery {
   };
 
   // recovery.cc: phases
+  void take_order(const StoreRecover& order);
   void learn_placement(const std::vector<uint32_t>& base_members);
   void give_up_attempt();
   void reset();
