@@ -72,7 +72,8 @@ class Classic:
 
     def stop(self):
         for pid in self.pids():
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(pid, signal.SIGCONT)
         self.cluster.stop()
 
 
