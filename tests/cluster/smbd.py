@@ -38,6 +38,16 @@ class Samba:
         with open(path, errors="replace") as log:
             return log.read()
 
+    def restart_with(self, option):
+        """All smbd anew, with one more line among their global options."""
+        self.stop_all()
+        for node in range(len(self.sockets)):
+            with open(self.configuration(node)) as file:
+                text = file.read()
+            with open(self.configuration(node), "w") as file:
+                file.write(text.replace("[share]", f"  {option}\n[share]"))
+        self.start_all()
+
     def _configure(self, node):
         base = self.base(node)
         for folder in ("private", "lock", "state", "cache", "pid", "ncalrpc", "run"):
