@@ -198,6 +198,9 @@ void StoreProcess::note_copies_lost() {
 
 void StoreProcess::kill() {
   if (!alive()) return;
+  const StorePhase phase = core_ ? core_->phase() : StorePhase::kOpen;
+  if (phase == StorePhase::kPrepared || phase == StorePhase::kSuspended)
+    node_.world().checkers.reported_losses.may_have_killed_teller();
   set_dead();
   core_.reset();
   node_.disk.crash();

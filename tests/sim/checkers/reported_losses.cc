@@ -18,6 +18,7 @@ void ReportedLosses::at_rest(const std::vector<std::string>& named) {
     const auto said = named_at_.find(named[loss.key]);
     const TimeNs last = std::max(more_at_, said == named_at_.end() ? -1 : said->second);
     const Version& version = history_.version(loss.version);
+    if (version.empty && teller_killed_) continue;
     if (last >= since || nobody_knows_.contains(loss.version)) continue;
     verdict_.violation("reported_losses", "key " + std::to_string(loss.key) + " has lost version " +
                                               std::to_string(loss.version) + " of node " +

@@ -36,6 +36,9 @@ class ReportedLosses {
   // A client that went on after its node was left out has deleted the record: so it looks as if nobody had missed it, unless its store had
   // seen it with data.
   void deleted_by_outsider(VersionId version) { nobody_knows_.insert(version); }
+  // A store was killed that may have been about to tell of an attempt it was prepared for (ARCHITECTURE §4). What had data the lost owner
+  // tells when it is back; nobody tells of deletions then, whose older copies are marked.
+  void may_have_killed_teller() { teller_killed_ = true; }
   // All nodes are back. `named`: how a store calls each key's record.
   void at_rest(const std::vector<std::string>& named);
 
@@ -52,6 +55,7 @@ class ReportedLosses {
   TimeNs more_at_ = -1;                     // some were named by their number only
   std::vector<Loss> lost_;
   std::set<VersionId> nobody_knows_;
+  bool teller_killed_ = false;
 };
 
 }  // namespace ctdb::sim
