@@ -64,6 +64,7 @@ Table databases_table(const RecoveryRecord& record, const std::map<uint32_t, std
 
 std::string numbers_text(const std::vector<uint32_t>& pnns) {
   std::vector<std::string> numbers;
+  numbers.reserve(pnns.size());
   for (uint32_t pnn : pnns) numbers.push_back(std::to_string(pnn));
   return joined(numbers, ",");
 }
