@@ -125,8 +125,8 @@ class RecordIndex {
   // some keys ahead (the first), then some fewer (the second), and waits for neither.
   void will_find_soon(uint32_t hash) const { __builtin_prefetch(&slots_[slot_of(hash)]); }
   void will_find_next(uint32_t hash) const {
-    if (const Slot& slot = slots_[slot_of(hash)]; slot.hash == hash)
-      __builtin_prefetch(arena_.at(slot.number));
+    const Slot& slot = slots_[slot_of(hash)];
+    if (slot.number != 0 && slot.hash == hash) __builtin_prefetch(arena_.at(slot.number));
   }
   // A new entry; the key must not be there yet.
   RecordEntry& add(ByteView key, uint32_t hash, uint32_t chain);

@@ -69,6 +69,18 @@ TEST(RecordIndex, ACursorSurvivesRemovalsAndSeesWhatIsAddedBehindIt) {
   EXPECT_EQ(index.size(), 0u);
 }
 
+// Hashes come from other nodes; a free slot has hash 0 too.
+TEST(RecordIndex, LooksAheadForWhatIsNotThere) {
+  RecordIndex index;
+  for (const uint32_t hash : {0u, 1u}) {
+    index.will_find_soon(hash);
+    index.will_find_next(hash);
+  }
+  index.add(key_of(1), 0, 0);
+  index.will_find_next(0);
+  EXPECT_NE(index.find(key_of(1), 0), nullptr);
+}
+
 TEST(RecordIndex, WhatFewEntriesHaveIsMadeWhenItIsSet) {
   RecordIndex index;
   RecordEntry& entry = index.add(key_of(1), 1, 0);
