@@ -175,9 +175,10 @@ class Recovery {
   bool forgetful_ = false;     // started anew in the base generation
   bool owners_known_ = false;  // RecordEntry::last_owner is of the last open generation
   Losses fallen_back_;         // in this attempt
-  Losses unsettled_;  // of the attempt this store was prepared for last, if it did not see it opened:
+  // In the attempt for that generation, which this store was prepared for and did not see opened.
   static constexpr uint32_t kNoGeneration = UINT32_MAX;
   uint32_t unsettled_generation_ = kNoGeneration;
+  Losses unsettled_;
   RecoveryStatistics statistics_;
   TimeNs began_ = 0, now_ = 0;
   TimeNs tell_at_ = kNever;

@@ -566,6 +566,7 @@ void Store::work(TimeNs now) {
 bool Store::hand_over(TimeNs now) {
   return impl_->hand_over_.step(now);
 }
+
 const StoreCounts& Store::counts() const {
   return impl_->ctx_.counts;
 }

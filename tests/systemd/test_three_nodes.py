@@ -146,13 +146,13 @@ class ThreeNodesTest(unittest.TestCase):
         wait_until(lambda: "no link to 1 2" in first.status_text("router"), lambda: first.status_text("router"))
         wait_until(lambda: "quorum" in first.status_text("recoveryd"), lambda: first.status_text("recoveryd"))
         self.assertFalse(first.status()["healthy"])
+        self.addCleanup(self.in_each_network, "tc", "qdisc", "del", "dev", "eth0", "root", check=False)
         self.in_each_network("tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", "128kbit", "burst", "4kb", "latency", "2s")
         self.in_each_network("nft", "delete", "table", "inet", "cut")
         for node in self.nodes:
             node.wait()
         first.cli("record", "put", "slow.tdb", "key", "value")
         self.assertIn("value", self.nodes[1].cli("record", "get", "slow.tdb", "key"))
-        self.in_each_network("tc", "qdisc", "del", "dev", "eth0", "root")
 
     def test_a_node_with_another_key_says_so_and_the_start_ends(self):
         odd = self.nodes[2]
