@@ -2,6 +2,7 @@
 """Nodes that come and go while the others run: ctdb-cli node add and remove, Debian's own `ctdb reloadnodes`, nodes files
 that differ."""
 import json
+import os
 import tempfile
 import unittest
 
@@ -180,6 +181,22 @@ class NodesTest(Increments, unittest.TestCase):
         odd.write_nodes_file("127.0.0.1\n127.0.0.2\n127.0.0.3\n")
         odd.start()
         self.all_healthy(self.first)
+
+    def test_a_file_that_cannot_be_read_ends_nobody(self):
+        node, lives, generation = self.first[1], self.lives(), self.status(1)["generation"]
+        three = node.read_nodes_file()
+        with RawClient(node.classic_socket) as client:
+            for wrong in ("127.0.0.1\nno address\n", "", None):
+                if wrong is None:
+                    os.unlink(node.nodes_file)
+                else:
+                    node.write_nodes_file(wrong)
+                status, _, error = client.ask(RELOAD_NODES_FILE)
+                self.assertEqual(status, -1, f"{wrong!r}: {error}")
+                self.assertIn(node.nodes_file, error)
+        node.write_nodes_file(three)
+        self.assertEqual(self.add(1, "native", "key"), 1)
+        self.assertEqual((self.lives(), self.status(1)["generation"]), (lives, generation))
 
     def test_a_reload_that_reaches_only_one_stops_nobody(self):
         self.first[1].write_nodes_file(FOUR)

@@ -81,6 +81,20 @@ class ReadCopiesTest(unittest.TestCase):
         for node in self.cluster.nodes:
             wait_until(lambda: "READONLY" in run_tool(node, "getdbmap").stdout, "every node has heard of it")
         self.check_rounds(readers)
+        self.detached_while_everybody_has_a_copy("classic.tdb")
+
+    def detached_while_everybody_has_a_copy(self, name):
+        """Ends the classic daemon of every node (cluster-semantics §20.3)."""
+        nodes = self.cluster.nodes
+        for node in nodes:
+            self.assertEqual(run_tool(node, "setvar", "AllowClientDBAttach", "0").returncode, 0)
+            self.addCleanup(run_tool, node, "setvar", "AllowClientDBAttach", "1")
+        pids = [node.daemons["ctdb-store"].pid for node in nodes]
+        tool = run_tool(nodes[1], "detach", name)
+        self.assertEqual(tool.returncode, 0, tool.stderr)
+        for node in nodes:
+            wait_until(lambda: name not in run_tool(node, "getdbmap").stdout, "every node has let it go")
+        self.assertEqual([node.daemons["ctdb-store"].pid for node in nodes], pids)
 
     def test_a_reader_that_is_stopped_or_dead_does_not_keep_a_writer_for_ever(self):
         readers = self.readers("native", "lost.tdb", **{"read-copies": 1})

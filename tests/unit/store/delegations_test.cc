@@ -152,6 +152,31 @@ TEST_F(Delegations, TheEndOfACopyWaitsForWhoHasItsChain) {
   EXPECT_TRUE(has_it(0));
 }
 
+// Cluster-semantics §20.3: the classic daemon of every node ends.
+TEST_F(Delegations, ADatabaseThatIsDetachedMeanwhileTakesThemAlong) {
+  read(1);
+  read(2);
+  ASSERT_TRUE(w.db(2).lock(as_bytes(key), 50));
+  want(0);
+  w.pass(5 * kMillisecond);
+  ASSERT_FALSE(has_it(0)) << "the copy of node 2 cannot end";
+  TunablesMessage tunables;
+  tunables.values.assign(kTunables, 60);
+  tunables.values[static_cast<size_t>(Tunable::AllowClientDBAttach)] = 0;
+  for (const uint32_t pnn : {0u, 1u, 2u}) w.order(pnn, Operation::TUNABLES, tunables.encode());
+  uint8_t id[4];
+  store(id, kDbId);
+  w.control(1, 700, 9, Control::DB_DETACH, id);
+  EXPECT_EQ(w.control_answer(1, 700, 9)->status, 0);
+  w.pass(5 * kMillisecond);
+  EXPECT_TRUE(has_it(0)) << "an answer, that there is no such database";
+  for (const uint32_t pnn : {0u, 1u, 2u}) {
+    EXPECT_EQ(w.store(pnn).counts().databases, 0u);
+    EXPECT_EQ(w.store(pnn).counts().calls_pending, 0u);
+    EXPECT_EQ(w.store(pnn).counts().lock_waiters, 0u);
+  }
+}
+
 TEST_F(Delegations, WhoAsksMeanwhileWaitsBehindTheWriter) {
   read(2);
   want(0);
