@@ -101,6 +101,10 @@ Result<void> write_backup(const std::string& path, const Backup& backup) {
 
 Result<Backup> read_backup(const std::string& path) {
   UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid() && errno == ENOENT)
+    return fail(
+        ErrorCode::kNotFound,
+        "there is no file " + path + " ('db backup DB FILE' makes one, 'db restore FILE [DB]' reads it)");
   if (!file.valid()) return fail_errno("opening " + path);
   struct stat info {};
   if (::fstat(file.get(), &info) != 0) return fail_errno("reading " + path);

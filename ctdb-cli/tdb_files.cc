@@ -71,11 +71,17 @@ Result<void> synced(const std::string& path) {
   return good ? Result<void>() : Result<void>(error);
 }
 
+Result<void> readable(const std::string& path) {
+  if (::access(path.c_str(), R_OK) == 0) return {};
+  if (errno != ENOENT) return fail_errno("opening " + path);
+  return fail(ErrorCode::kNotFound, "there is no file " + path + " ('db check' shows this node's files)");
+}
+
 }  // namespace
 
 Result<FileCheck> check_file(const std::string& path, int tdb_flags) {
   FileCheck check;
-  if (::access(path.c_str(), R_OK) != 0) return fail_errno("opening " + path);
+  if (const Result<void> there = readable(path); !there) return fail(there.error());
   check.file_bytes = size_of(path);
   const Tdb tdb = open_tdb(path, tdb_flags, O_RDWR);
   if (tdb == nullptr && errno != EIO && errno != EINVAL && errno != EBADF)
@@ -90,7 +96,7 @@ Result<FileCheck> check_file(const std::string& path, int tdb_flags) {
 }
 
 Result<FileCopy> copy_records(const std::string& from, const std::string& to, bool rescue) {
-  if (::access(from.c_str(), R_OK) != 0) return fail_errno("opening " + from);
+  if (const Result<void> there = readable(from); !there) return fail(there.error());
   if (::access(to.c_str(), F_OK) == 0) return fail(ErrorCode::kRefused, to + " is there already");
   FileCopy copy;
   copy.old_bytes = size_of(from);

@@ -107,7 +107,9 @@ class DatabaseFilesTest(unittest.TestCase):
             with open(bad, "wb") as out:
                 out.write(wrong)
             self.assertIn("not a backup of a database", self.cli(0, "db", "restore", bad, status=1))
-        self.assertIn("No such file", self.cli(0, "db", "restore", self.path("nowhere"), status=1))
+        # Who mixes up the arguments, or names a database where a file is meant, hears what is meant.
+        self.assertIn("'db restore FILE [DB]' reads it", self.cli(0, "db", "restore", "leaving.tdb", self.path("nowhere"), status=1))
+        self.assertIn("'db check' shows this node's files", self.cli(0, "db", "repair", "leaving.tdb", status=1))
         self.assertIn("no database", self.cli(0, "db", "wipe", "nowhere.tdb", status=1))
         self.assertEqual(self.records(0, "kept.tdb"), before)
 
