@@ -7,6 +7,11 @@
 #include "libctdbipc/wire/record_functions.h"
 
 int ctdb_client::send_call(Request& request, uint32_t call, uint32_t flags, ByteView key, ByteView data) {
+  return send_call(request, request.db->id, call, flags, key, data);
+}
+
+int ctdb_client::send_call(Request& request, uint32_t db_id, uint32_t call, uint32_t flags, ByteView key,
+                           ByteView data) {
   if (key.size() + data.size() > CTDB_PAYLOAD_BYTES_MAX)
     return fail(CTDB_ERR_TOO_BIG, "key and blob are too big");
   ctdb::Header header;
@@ -15,7 +20,7 @@ int ctdb_client::send_call(Request& request, uint32_t call, uint32_t flags, Byte
   header.reqid = request.id;
   request.peer = Peer::kStore;
   request.once = ctdb::is_changing_function(call);
-  ctdb::build(request.packet, header, ctdb::ReqCall{flags, request.db->id, call, 0, key, data});
+  ctdb::build(request.packet, header, ctdb::ReqCall{flags, db_id, call, 0, key, data});
   const int error = send_packet(Peer::kStore, request.packet);
   if (error != 0) return error;
   request.handed_over = link.has(Peer::kStore);

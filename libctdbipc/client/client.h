@@ -27,6 +27,7 @@
 #include "libctdbipc/client/local_file.h"
 #include "libctdbipc/client/requests.h"
 #include "libctdbipc/include/ctdb.h"
+#include "libctdbipc/wire/lock_record.h"
 #include "libctdbipc/wire/packet.h"
 #include "libctdbipc/wire/record_functions.h"
 
@@ -94,6 +95,12 @@ struct ctdb_transaction {
   uint64_t sequence_rsn = 0;  // of the record that says it
   std::map<ctdb::Bytes, Change> changes;
   size_t bytes = 0;  // they will take in the packet
+
+  // While it waits for its lock without blocking anybody (transaction_send.cc):
+  uint32_t start_id = 0;  // the request that starts it; 0: it has begun
+  std::vector<ctdb::TransactionLockHolder>
+      unasked;            // classic holders of whom it is not known yet whether they live
+  uint32_t pause_ms = 0;  // before the lock is looked at again
 };
 
 struct ctdb_db {
@@ -170,6 +177,8 @@ struct ctdb_client {
   int send_control(Request* request, uint32_t node, uint32_t opcode, uint64_t srvid, uint32_t flags,
                    ByteView data);
   int send_call(Request& request, uint32_t call, uint32_t flags, ByteView key, ByteView data);
+  // On a record of another database than the request's.
+  int send_call(Request& request, uint32_t db_id, uint32_t call, uint32_t flags, ByteView key, ByteView data);
   int send_packet(Peer peer, ByteView packet);
   // A step that answers a blocking call: user_data is its Waiter, data and text go to answer_data and
   // answer_text.
@@ -265,8 +274,30 @@ int open_file(ctdb_client& client, ctdb_db& db);
 
 // One for the library's own use.
 int attach_hidden(ctdb_client& client, const char* name, const Deadline& deadline, ctdb_db** db);
+// The same without waiting; `done` as that of ctdb_attach_send().
+int attach_hidden_send(ctdb_client& client, const char* name, ctdb_attach_fn done);
+
+// ---- transaction.cc ----
+// Of a database whose lock this client has: what the transaction begins on. 0 or CTDB_ERR_*.
+int begin_transaction(ctdb_transaction& transaction);
+// Whether this client has one on that database, or starts one.
+bool has_transaction(const ctdb_client& client, uint32_t db_id);
+// Its changes as a rec_buffer.
+Bytes marshalled(const ctdb_transaction& transaction);
+// It is no more, and lets the database go.
+void forget_transaction(ctdb_db& db);
+
+// ---- transaction_send.cc ----
+// Whether the request is one that starts a transaction, and it has not begun.
+bool starts_transaction(const Request& request);
 
 // ---- transaction_lock.cc ----
+// Between two looks at a lock that a classic client holds.
+inline constexpr int kLockPauseMsMin = 1, kLockPauseMsMax = 20;
+// What is asked of a classic holder's node, and the control's number.
+Bytes liveness_question(const TransactionLockHolder& holder, Control* opcode);
+// What becomes of a commit that the store answered with `status`. same_store: it is the one that was asked.
+int commit_result(ctdb_client& client, int32_t status, std::string text, bool same_store);
 // Waits until this client alone may change the database in the cluster.
 int lock_transactions(ctdb_db& db, const Deadline& deadline);
 // Lets it go, or withdraws the wish.

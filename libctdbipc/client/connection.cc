@@ -103,7 +103,7 @@ void ctdb_client::lose(std::string why) {
     if (request.state == Request::State::kSent && request.sync) {
       request.step(*this, request, {error, 0, {}, {}});
     } else if (request.state == Request::State::kSent || request.state == Request::State::kNoStore ||
-               request.state == Request::State::kParked) {
+               request.state == Request::State::kParked || request.state == Request::State::kWaits) {
       make_ready(request, error);
     }
   });

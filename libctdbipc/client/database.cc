@@ -210,6 +210,26 @@ int attach_hidden(ctdb_client& client, const char* name, const Deadline& deadlin
   return attach_new(client, name, 0, deadline, db);
 }
 
+static int attach_new_send(ctdb_client& client, const char* name, uint32_t flags, ctdb_attach_fn done,
+                           void* private_data, uint32_t* id) {
+  int error = 0;
+  Request* request = client.add_request(&error);
+  if (request == nullptr) return error;
+  request->step = attach_step;
+  request->user = reinterpret_cast<void (*)()>(done);
+  request->user_data = private_data;
+  request->db = new_database(client, name, flags);
+  const uint32_t new_id = request->id;
+  error = send_stage(client, *request);
+  if (error != 0) return client.give_up(new_id, error);
+  if (id != nullptr) *id = new_id;
+  return 0;
+}
+
+int attach_hidden_send(ctdb_client& client, const char* name, ctdb_attach_fn done) {
+  return attach_new_send(client, name, 0, done, nullptr, nullptr);
+}
+
 }  // namespace ctdb
 
 extern "C" {
@@ -227,18 +247,7 @@ int ctdb_attach_send(ctdb_client* client, const char* name, uint32_t flags, ctdb
   return ctdb::guarded([&]() -> int {
     if (const int error = ctdb::check_attach(client, name, flags); error != 0) return error;
     if (done == nullptr) return CTDB_ERR_INVALID;
-    int error = 0;
-    ctdb::Request* request = client->add_request(&error);
-    if (request == nullptr) return error;
-    request->step = ctdb::attach_step;
-    request->user = reinterpret_cast<void (*)()>(done);
-    request->user_data = private_data;
-    request->db = ctdb::new_database(*client, name, flags);
-    const uint32_t new_id = request->id;
-    error = ctdb::send_stage(*client, *request);
-    if (error != 0) return client->give_up(new_id, error);
-    if (id != nullptr) *id = new_id;
-    return 0;
+    return ctdb::attach_new_send(*client, name, flags, done, private_data, id);
   });
 }
 

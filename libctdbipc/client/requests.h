@@ -44,6 +44,7 @@ struct Request {
     kReady,    // nothing to wait for: the next service() runs its step with `error`
     kNoStore,  // an attach that is sent again when there is a store
     kParked,   // waits for this process to unlock a record of the same file
+    kWaits,    // for another request, the library's own
   };
   // Takes an answer. It either sends the next packet or releases the entry and tells the program.
   using Step = void (*)(ctdb_client& client, Request& request, const Answer& answer);

@@ -54,22 +54,6 @@ uint64_t rsn_of(const Bytes& value) {
   return load<uint64_t>(value.data());
 }
 
-int read_sequence(ctdb_transaction& transaction) {
-  ctdb_db& db = *transaction.db;
-  if (const int error = fetch_committed(db, sequence_key()); error != 0) return error;
-  const ByteView data = data_of(db.value);
-  transaction.sequence = data.size() == sizeof(uint64_t) ? load<uint64_t>(data.data()) : 0;
-  transaction.sequence_rsn = rsn_of(db.value);
-  return 0;
-}
-
-bool has_transaction(const ctdb_client& client, uint32_t db_id) {
-  for (const auto& db : client.databases) {
-    if (db->id == db_id && db->transaction != nullptr) return true;
-  }
-  return false;
-}
-
 int start(ctdb_db& db, int timeout_ms, ctdb_transaction** out) {
   ctdb_client& client = *db.client;
   if (!db.full_copy()) return CTDB_ERR_INVALID;
@@ -77,7 +61,7 @@ int start(ctdb_db& db, int timeout_ms, ctdb_transaction** out) {
   auto transaction = std::make_unique<ctdb_transaction>();
   transaction->db = &db;
   if (const int error = lock_transactions(db, Deadline(timeout_ms)); error != 0) return error;
-  if (const int error = read_sequence(*transaction); error != 0) {
+  if (const int error = begin_transaction(*transaction); error != 0) {
     unlock_transactions(db);
     return error;
   }
@@ -118,17 +102,6 @@ void add(Bytes& buffer, ByteView key, const RecordHeader& header, ByteView data)
   add_to_rec_buffer(buffer, key, value);
 }
 
-Bytes marshalled(const ctdb_transaction& transaction) {
-  const uint32_t pnn = transaction.db->client->link.pnn();
-  Bytes buffer = begin_rec_buffer(transaction.db->id);
-  buffer.reserve(transaction.bytes + kOtherBytes);
-  for (const auto& [key, change] : transaction.changes) add(buffer, key, {change.rsn, pnn, 0}, change.data);
-  uint8_t number[8];
-  store(number, transaction.sequence + 1);
-  add(buffer, sequence_key(), {transaction.sequence_rsn + 1, pnn, 0}, number);
-  return buffer;
-}
-
 int commit(ctdb_transaction& transaction, int timeout_ms) {
   ctdb_db& db = *transaction.db;
   const std::unique_ptr<ctdb_transaction> mine = std::move(db.transaction);
@@ -151,6 +124,39 @@ int fetch(ctdb_transaction& transaction, ByteView key, ctdb_blob* value) {
 }
 
 }  // namespace
+
+int begin_transaction(ctdb_transaction& transaction) {
+  ctdb_db& db = *transaction.db;
+  if (const int error = fetch_committed(db, sequence_key()); error != 0) return error;
+  const ByteView data = data_of(db.value);
+  transaction.sequence = data.size() == sizeof(uint64_t) ? load<uint64_t>(data.data()) : 0;
+  transaction.sequence_rsn = rsn_of(db.value);
+  return 0;
+}
+
+bool has_transaction(const ctdb_client& client, uint32_t db_id) {
+  for (const auto& db : client.databases) {
+    if (db->id == db_id && db->transaction != nullptr) return true;
+  }
+  return false;
+}
+
+Bytes marshalled(const ctdb_transaction& transaction) {
+  const uint32_t pnn = transaction.db->client->link.pnn();
+  Bytes buffer = begin_rec_buffer(transaction.db->id);
+  buffer.reserve(transaction.bytes + kOtherBytes);
+  for (const auto& [key, change] : transaction.changes) add(buffer, key, {change.rsn, pnn, 0}, change.data);
+  uint8_t number[8];
+  store(number, transaction.sequence + 1);
+  add(buffer, sequence_key(), {transaction.sequence_rsn + 1, pnn, 0}, number);
+  return buffer;
+}
+
+void forget_transaction(ctdb_db& db) {
+  db.transaction.reset();
+  unlock_transactions(db);
+}
+
 }  // namespace ctdb
 
 extern "C" {
@@ -192,9 +198,7 @@ int ctdb_transaction_commit(ctdb_transaction* transaction, int timeout_ms) {
 void ctdb_transaction_cancel(ctdb_transaction* transaction) {
   (void)ctdb::guarded([&]() -> int {
     if (const int error = ctdb::check_open(transaction); error != 0) return error;
-    ctdb_db& db = *transaction->db;
-    db.transaction.reset();
-    ctdb::unlock_transactions(db);
+    ctdb::forget_transaction(*transaction->db);
     return 0;
   });
 }

@@ -13,20 +13,11 @@ namespace ctdb {
 namespace {
 
 constexpr uint64_t kDoNotVerify = UINT64_MAX;  // as unique id
-// Between two looks at a lock that a classic client holds.
-constexpr int kPauseMsMin = 1, kPauseMsMax = 20;
-
-// As smbd and the ctdb tool find out; who cannot be asked is dead for them too.
+// Who cannot be asked is dead for smbd and the ctdb tool too.
 int is_alive(ctdb_client& client, const TransactionLockHolder& holder, const Deadline& deadline,
              bool* alive) {
-  Bytes question;
-  Writer writer(question);
-  writer.u32(static_cast<uint32_t>(holder.pid));
   Control opcode = Control::PROCESS_EXISTS;
-  if (holder.verify && holder.unique_id != kDoNotVerify) {
-    opcode = Control::CHECK_PID_SRVID;
-    writer.u64(holder.unique_id);
-  }
+  const Bytes question = liveness_question(holder, &opcode);
   const int error = blocking_control(client, holder.pnn, opcode, 0, question, deadline);
   *alive = error == 0;
   return error == CTDB_ERR_REMOTE ? 0 : error;
@@ -56,6 +47,19 @@ int pause(ctdb_client& client, int ms, const Deadline& deadline) {
 
 }  // namespace
 
+// As smbd and the ctdb tool find out.
+Bytes liveness_question(const TransactionLockHolder& holder, Control* opcode) {
+  Bytes question;
+  Writer writer(question);
+  writer.u32(static_cast<uint32_t>(holder.pid));
+  *opcode = Control::PROCESS_EXISTS;
+  if (holder.verify && holder.unique_id != kDoNotVerify) {
+    *opcode = Control::CHECK_PID_SRVID;
+    writer.u64(holder.unique_id);
+  }
+  return question;
+}
+
 int lock_transactions(ctdb_db& db, const Deadline& deadline) {
   ctdb_client& client = *db.client;
   if (const int error = check_connected(&client); error != 0) return error;
@@ -64,7 +68,7 @@ int lock_transactions(ctdb_db& db, const Deadline& deadline) {
       return error;
   }
   const Bytes key = transaction_lock_key(db.id);
-  for (int pause_ms = kPauseMsMin;; pause_ms = std::min(2 * pause_ms, kPauseMsMax)) {
+  for (int pause_ms = kLockPauseMsMin;; pause_ms = std::min(2 * pause_ms, kLockPauseMsMax)) {
     bool taken = false;
     int error = hold(*client.locks, key, deadline);
     if (error == 0) {
@@ -110,12 +114,15 @@ int commit_locked(ctdb_db& db, ByteView changes, const Deadline& deadline) {
     unlock_transactions(db);
     return error;
   }
-  if (waiter.status == 0) return 0;
-  std::string text(as_text(client.answer_data));
+  return commit_result(client, waiter.status, std::string(as_text(client.answer_data)),
+                       client.stores_seen == stores_before);
+}
+
+int commit_result(ctdb_client& client, int32_t status, std::string text, bool same_store) {
+  if (status == 0) return 0;
   // A new store knows nothing of what the last one had begun.
-  if (waiter.status == kCommitUnknown || client.stores_seen != stores_before)
-    return client.fail(CTDB_ERR_UNKNOWN, std::move(text));
-  return client.fail(waiter.status == kCommitConflict ? CTDB_ERR_CONFLICT : CTDB_ERR_REMOTE, std::move(text));
+  if (status == kCommitUnknown || !same_store) return client.fail(CTDB_ERR_UNKNOWN, std::move(text));
+  return client.fail(status == kCommitConflict ? CTDB_ERR_CONFLICT : CTDB_ERR_REMOTE, std::move(text));
 }
 
 }  // namespace ctdb

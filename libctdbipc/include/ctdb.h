@@ -347,22 +347,25 @@ CTDB_API int ctdb_read(ctdb_db* db, ctdb_blob key, int timeout_ms, ctdb_blob* va
  *     error = ctdb_transaction_commit(t, -1);
  *
  * A transaction has its database to itself in the whole cluster, from start to end: others wait, in the order in which they came (those of one
- * node together), programs of the classic protocol too (smbd, net, the ctdb tool), whose lock this one is. So keep it short. One that
- * dies lets go. Whoever has transactions on several databases open at once starts them in the same order as all other programs.
- * For fetch-locks these are no databases: CTDB_ERR_INVALID. */
+ * node together), programs of the classic protocol too (smbd, net, the ctdb tool), whose lock this one is. So keep it short. One that dies lets go.
+ * Who has several open at once starts them in the same order as all other programs. Fetch-locks do not work here: CTDB_ERR_INVALID. */
 
-/* Waits until the database is free. Works only on a node that takes part in the cluster.
- * Errors: CTDB_ERR_INVALID (not that kind of database), CTDB_ERR_BUSY (a record is locked, or this client has a transaction on the
- * database already), CTDB_ERR_TIMEOUT, CTDB_ERR_REMOTE, CTDB_ERR_PROTOCOL, CTDB_ERR_DATABASE. */
+/* Waits until the database is free. Works only on a node that takes part in the cluster. Errors: CTDB_ERR_INVALID (not that kind of database),
+ * CTDB_ERR_BUSY (a record is locked, or this client has one on it), CTDB_ERR_TIMEOUT, CTDB_ERR_REMOTE, CTDB_ERR_PROTOCOL, CTDB_ERR_DATABASE. */
 CTDB_API int ctdb_transaction_start(ctdb_db* db, int timeout_ms, ctdb_transaction** transaction);
+/* The same for event loops, without a limit, also with a record locked: error 0 and the transaction, or an error and NULL. One that is cancelled,
+ * or whose database is detached, lets go of what it waits for. */
+typedef void (*ctdb_transaction_fn)(ctdb_client* client, int error, ctdb_transaction* started,
+                                    void* private_data);
+CTDB_API int ctdb_transaction_start_send(ctdb_db* db, ctdb_transaction_fn done, void* private_data,
+                                         uint32_t* id);
 
 /* A value as the transaction sees it: what it stored itself, else what is committed. Size 0: there is none. Asks nobody. The blob lasts until
  * the next call on the same client. Errors: CTDB_ERR_TOO_BIG (key), CTDB_ERR_DATABASE. */
 CTDB_API int ctdb_transaction_fetch(ctdb_transaction* transaction, ctdb_blob key, ctdb_blob* value);
 
-/* Changes that are made when the transaction commits; nobody else sees them before. Ask nobody. Storing nothing (size 0) deletes.
- * Errors: CTDB_ERR_TOO_BIG (key or value; or all changes together exceed CTDB_PAYLOAD_BYTES_MAX with some 40 bytes for each: this
- * one was not taken), CTDB_ERR_DATABASE. */
+/* Changes that are made when the transaction commits; nobody else sees them before. Ask nobody. Storing nothing (size 0) deletes. Errors:
+ * CTDB_ERR_TOO_BIG (key or value; or all changes with some 40 bytes each exceed CTDB_PAYLOAD_BYTES_MAX: not taken), CTDB_ERR_DATABASE. */
 CTDB_API int ctdb_transaction_store(ctdb_transaction* transaction, ctdb_blob key, ctdb_blob value);
 CTDB_API int ctdb_transaction_delete(ctdb_transaction* transaction, ctdb_blob key);
 
@@ -373,6 +376,11 @@ CTDB_API int ctdb_transaction_delete(ctdb_transaction* transaction, ctdb_blob ke
  * locked), CTDB_ERR_FULL, CTDB_ERR_DISCONNECTED (it was lost before). Nobody knows yet: CTDB_ERR_UNKNOWN (time-out, or a daemon was
  * lost meanwhile). Then it happened as a whole or not at all, and it is settled when the next transaction commits: let that one look first. */
 CTDB_API int ctdb_transaction_commit(ctdb_transaction* transaction, int timeout_ms);
+/* The same for event loops, also with a record locked. The transaction is over when this returns, with an error (nothing was written) or without;
+ * `done` hears what ctdb_transaction_commit() would return. A commit that is cancelled may happen all the same. */
+typedef void (*ctdb_commit_fn)(ctdb_client* client, int error, void* private_data);
+CTDB_API int ctdb_transaction_commit_send(ctdb_transaction* transaction, ctdb_commit_fn done,
+                                          void* private_data, uint32_t* id);
 
 /* Forgets the changes and lets the database go. NULL is ignored. Never waits. */
 CTDB_API void ctdb_transaction_cancel(ctdb_transaction* transaction);

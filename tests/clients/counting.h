@@ -39,7 +39,7 @@ class NativeConnection {
   std::string open();
   std::string text(int error) const;
   ctdb_db* db() const { return db_; }
-  const ctdb_client* client() const { return client_; }
+  ctdb_client* client() const { return client_; }
 
  private:
   const std::string setup_, database_;

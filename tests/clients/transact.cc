@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // ctdb-transact: adds one to a counter in a persistent database, in transactions, and tells what became of each.
-//   ctdb-transact --setup PATH | --socket PATH  --db NAME --key KEY [--count N] [--hold 1]
+//   ctdb-transact --setup PATH | --socket PATH  --db NAME --key KEY [--count N] [--hold 1] [--events 1]
 // --setup takes the C API; --socket the classic socket with the lock of the ctdb tool's library (client-semantics §7.2). The counter
 // is decimal text; none counts as 0. Prints "+ VALUE" for an increment that was acknowledged and "? VALUE" for one of which
 // nobody knows, "- WHY" for one that was not made; it ends after N acknowledged ones (0: when its standard input ends). Restarts of daemons are ridden out; gives up when nothing succeeds for
-// two minutes. --hold 1: with the first transaction open it prints "open" and goes on when its standard input ends.
+// two minutes. --hold 1: with the first transaction open it prints "open" and goes on when its standard input ends. --events 1: with the functions
+// for event loops.
 #include <unistd.h>
 
 #include <cstdio>
@@ -42,8 +43,8 @@ class Counter {
 
 class NativeCounter : public Counter {
  public:
-  NativeCounter(const std::string& setup, const std::string& database, std::string key)
-      : connection_(setup, database, CTDB_ATTACH_PERSISTENT), key_(std::move(key)) {}
+  NativeCounter(const std::string& setup, const std::string& database, std::string key, bool events)
+      : connection_(setup, database, CTDB_ATTACH_PERSISTENT), key_(std::move(key)), events_(events) {}
 
   std::string open() override { return connection_.open(); }
 
@@ -55,10 +56,16 @@ class NativeCounter : public Counter {
   }
 
  private:
+  struct End {
+    bool is_there = false;
+    int error = 0;
+    ctdb_transaction* transaction = nullptr;
+  };
+
   int transaction(uint64_t* value) {
     const ctdb_blob key{key_.data(), key_.size()};
     ctdb_transaction* transaction = nullptr;
-    int error = ctdb_transaction_start(connection_.db(), kCallTimeoutMs, &transaction);
+    int error = start(&transaction);
     if (error != 0) return error;
     opened();
     ctdb_blob old{};
@@ -67,13 +74,40 @@ class NativeCounter : public Counter {
         std::strtoull(std::string(static_cast<const char*>(old.data), old.size).c_str(), nullptr, 10) + 1;
     const std::string fresh = std::to_string(*value);
     if (error == 0) error = ctdb_transaction_store(transaction, key, {fresh.data(), fresh.size()});
-    if (error == 0) return ctdb_transaction_commit(transaction, kCallTimeoutMs);
+    if (error == 0) return commit(transaction);
     ctdb_transaction_cancel(transaction);
     return error;
   }
 
+  int start(ctdb_transaction** transaction) {
+    if (!events_) return ctdb_transaction_start(connection_.db(), kCallTimeoutMs, transaction);
+    const auto done = [](ctdb_client*, int error, ctdb_transaction* begun, void* data) {
+      *static_cast<End*>(data) = {true, error, begun};
+    };
+    End end;
+    const int error = ctdb_transaction_start_send(connection_.db(), done, &end, nullptr);
+    if (error == 0) wait_for(end);
+    *transaction = end.transaction;
+    return error == 0 ? end.error : error;
+  }
+  int commit(ctdb_transaction* transaction) {
+    if (!events_) return ctdb_transaction_commit(transaction, kCallTimeoutMs);
+    const auto done = [](ctdb_client*, int error, void* data) {
+      *static_cast<End*>(data) = {true, error, nullptr};
+    };
+    End end;
+    const int error = ctdb_transaction_commit_send(transaction, done, &end, nullptr);
+    if (error == 0) wait_for(end);
+    return error == 0 ? end.error : error;
+  }
+  // A request ends with its connection, so this does.
+  void wait_for(const End& end) const {
+    while (!end.is_there) (void)ctdb_wait(connection_.client(), -1);
+  }
+
   NativeConnection connection_;
   const std::string key_;
+  const bool events_;
 };
 
 // The library of the ctdb tool: the lock is a list of entries in g_lock.tdb; who waits looks again every millisecond.
@@ -216,16 +250,17 @@ int run(Counter& counter, uint64_t count) {
 }
 
 int main_of(int argc, char** argv) {
-  const std::optional<CountingArguments> given = counting_arguments(argc, argv, {});
+  const std::optional<CountingArguments> given = counting_arguments(argc, argv, {"--events"});
   if (!given) {
-    std::fprintf(
-        stderr,
-        "usage: ctdb-transact --setup PATH | --socket PATH  --db NAME --key KEY [--count N] [--hold 1]\n");
+    std::fprintf(stderr,
+                 "usage: ctdb-transact --setup PATH | --socket PATH  --db NAME --key KEY [--count N] [--hold "
+                 "1] [--events 1]\n");
     return 2;
   }
   std::unique_ptr<Counter> counter;
   if (given->socket.empty()) {
-    counter = std::make_unique<NativeCounter>(given->setup, given->database, given->key);
+    counter = std::make_unique<NativeCounter>(given->setup, given->database, given->key,
+                                              given->more.contains("--events"));
   } else {
     counter = std::make_unique<ClassicCounter>(given->socket, given->database, given->key);
   }

@@ -14,6 +14,7 @@ from smbd import Samba
 from transactions import SEQUENCE_KEY, contents
 
 NAME = "count.tdb"
+APIS = ("native", "events", "classic")
 
 
 class TransactionsCase(unittest.TestCase):
@@ -26,6 +27,9 @@ class TransactionsCase(unittest.TestCase):
         cls.cluster = start_cluster(cls.directory.name, cls.addClassCleanup, namespace=cls.namespace)
 
     def start(self, node, api, key, count, name=NAME, **options):
+        """`api`: native, classic, or events: native from an event loop."""
+        if api == "events":
+            api, options["events"] = "native", 1
         return start_counting(self, "ctdb-transact", node, api, name, key, count, **options)
 
     def finish(self, process):
@@ -53,11 +57,11 @@ class TogetherTest(TransactionsCase):
     def test_native_and_classic_increments_of_all_nodes(self):
         self.finish(self.start(0, "native", "mixed-first", 1))
         before = self.sequence()
-        runs = [self.start(node, api, "mixed", 40) for node in range(3) for api in ("native", "classic")]
+        runs = [self.start(node, api, "mixed", 40) for node in range(3) for api in APIS]
         for run in runs:
             self.finish(run)
-        self.assertEqual(self.value("mixed"), 6 * 40)
-        self.assertEqual(self.sequence() - before, 6 * 40)
+        self.assertEqual(self.value("mixed"), 9 * 40)
+        self.assertEqual(self.sequence() - before, 9 * 40)
         for node in (1, 2):
             self.assertEqual(self.contents(node), self.contents(0))
 
@@ -81,7 +85,7 @@ class TogetherTest(TransactionsCase):
 
     def test_nobody_gets_in_while_a_transaction_is_open(self):
         """Whoever did would make the open one a conflict: it is the first of all the same."""
-        for api in ("native", "classic"):
+        for api in APIS:
             open_one = self.start(0, api, f"open-{api}", 1, hold=1)
             self.assertEqual(open_one.stdout.readline(), "open\n")
             others = [self.start(1, "native", f"open-{api}", 1), self.start(2, "classic", f"open-{api}", 1),
@@ -96,7 +100,7 @@ class TogetherTest(TransactionsCase):
         file = os.path.join(self.directory.name, "restored")
         node = self.cluster.nodes[1]
         self.assertEqual(node.cli("db", "backup", "whole.tdb", file).returncode, 0)
-        for api in ("native", "classic"):
+        for api in APIS:
             for command in (["db", "restore", file], ["db", "wipe", "whole.tdb"]):
                 with self.subTest(api=api, command=command):
                     self.assertEqual(node.cli("db", "restore", file).returncode, 0)
@@ -111,7 +115,7 @@ class TogetherTest(TransactionsCase):
                     self.assertEqual(self.finish(self.start(2, "native", "restored", 1, name="whole.tdb")), f"+ {left + 1}\n")
 
     def test_one_that_dies_with_an_open_transaction_blocks_nobody(self):
-        for api in ("native", "classic"):
+        for api in APIS:
             victim = self.start(0, api, f"dead-{api}", 1, hold=1)
             self.assertEqual(victim.stdout.readline(), "open\n")
             waiting = [self.start(node, "native", f"dead-{api}", 1) for node in range(3)]
@@ -180,7 +184,7 @@ class DeathTest(TransactionsCase):
     def check(self, key, events):
         self.writers = {}
         threads = [threading.Thread(target=self.write, args=(node, api, key))
-                   for node in range(3) for api in ("native", "classic")]
+                   for node in range(3) for api in APIS]
         for thread in threads:
             thread.start()
         try:
@@ -210,11 +214,11 @@ class DeathTest(TransactionsCase):
 
     def test_stores_and_nodes_are_killed(self):
         def kill_store(node):
-            self.killed += 2  # a transaction of each writer there may be neither acknowledged nor told as unknown
+            self.killed += len(APIS)  # a transaction of each writer there may be neither acknowledged nor told as unknown
             self.cluster.nodes[node].kill_daemon("ctdb-store")
 
         def kill_node(node):
-            self.killed += 2
+            self.killed += len(APIS)
             self.cluster.nodes[node].kill()
             self.go_on()
             self.cluster.nodes[node].start()

@@ -90,9 +90,10 @@ constexpr uint64_t kSequenceNow = 6;
 
 struct Answers {
   int32_t commit = 0;
-  Bytes lock_record;         // what the holds are answered with,
-  uint32_t alive_times = 0;  // whose process lives for so many questions
-  bool silent = false;       // commits are not answered
+  Bytes lock_record;          // what the holds are answered with,
+  uint32_t alive_times = 0;   // whose process lives for so many questions
+  bool silent = false;        // commits are not answered
+  uint32_t silent_holds = 0;  // nor are so many holds
 };
 
 // Attaching, holds and commits; the test's database is `test.tdb`, whose file the lock shares.
@@ -110,7 +111,12 @@ class Persistent {
     if (call.callid == CTDB_FUNC_HOLD) {
       daemons.check(!held_);
       held_ = true;
-      daemons.reply_call(header.reqid, 0, answers_.lock_record);
+      if (answers_.silent_holds > 0) {
+        --answers_.silent_holds;
+        ++daemons.seen.calls;
+      } else {
+        daemons.reply_call(header.reqid, 0, answers_.lock_record);
+      }
     } else if (call.callid == CTDB_FUNC_RELEASE) {
       daemons.check(held_);
       held_ = false;
@@ -133,6 +139,11 @@ class Persistent {
       uint8_t id[4];
       store(id, uint32_t{0x1234});
       daemons.reply_control(header.reqid, 0, id);
+      return true;
+    }
+    if (control.opcode == static_cast<uint32_t>(Control::ECHO_DATA)) {
+      daemons.check(load<uint32_t>(control.data.data()) > 0);  // a pause
+      daemons.reply_control(header.reqid, 0, control.data);
       return true;
     }
     if (control.opcode != static_cast<uint32_t>(Control::CHECK_PID_SRVID)) return false;
@@ -290,6 +301,168 @@ TEST_F(TransactionTest, WhatIsRefusedAtOnce) {
   EXPECT_EQ(ctdb_attach(client, "x.tdb", CTDB_ATTACH_PERSISTENT | CTDB_ATTACH_REPLICATED, 0, &wrong),
             CTDB_ERR_INVALID);
   EXPECT_EQ(ctdb_attach(client, "x.tdb", CTDB_ATTACH_PERSISTENT | 1, 0, &wrong), CTDB_ERR_INVALID);
+}
+
+// ---- from an event loop ----
+
+struct Ends {
+  int started = 0, committed = 0;
+  int error = 1;
+  ctdb_transaction* transaction = nullptr;
+};
+
+void on_start(ctdb_client*, int error, ctdb_transaction* transaction, void* data) {
+  auto* ends = static_cast<Ends*>(data);
+  ++ends->started;
+  ends->error = error;
+  ends->transaction = transaction;
+}
+
+void on_commit(ctdb_client*, int error, void* data) {
+  auto* ends = static_cast<Ends*>(data);
+  ++ends->committed;
+  ends->error = error;
+}
+
+class TransactionLoopTest : public TransactionTest {
+ protected:
+  void attach(Answers answers = {}) {
+    start(Persistent(std::move(answers)));
+    ASSERT_EQ(ctdb_attach(client, "test.tdb", CTDB_ATTACH_PERSISTENT, kPatience, &db), 0)
+        << ctdb_error_text(client);
+  }
+  void start_one() {
+    const int before = ends.started;
+    ASSERT_EQ(ctdb_transaction_start_send(db, on_start, &ends, nullptr), 0) << ctdb_error_text(client);
+    EXPECT_EQ(ends.started, before) << "never from inside the call";
+    ASSERT_TRUE(loop_until([&] { return ends.started > before; }));
+    transaction = ends.transaction;
+  }
+  void change() {
+    ASSERT_EQ(ctdb_transaction_delete(transaction, blob_of("k")), 0);
+    ASSERT_EQ(ctdb_transaction_store(transaction, blob_of("n"), blob_of("1")), 0);
+  }
+  void commit_one() {
+    const int before = ends.committed;
+    ASSERT_EQ(ctdb_transaction_commit_send(transaction, on_commit, &ends, nullptr), 0)
+        << ctdb_error_text(client);
+    EXPECT_EQ(ends.committed, before);
+    ASSERT_TRUE(loop_until([&] { return ends.committed > before; }));
+  }
+  Ends ends;
+};
+
+TEST_F(TransactionLoopTest, IsStartedAndCommitted) {
+  attach();
+  for (int round = 0; round < 3; ++round) {  // the first brings the database of the locks
+    start_one();
+    ASSERT_EQ(ends.error, 0) << ctdb_error_text(client);
+    EXPECT_EQ(seen("k"), "old");
+    change();
+    commit_one();
+    EXPECT_EQ(ends.error, 0);
+  }
+  start_one();
+  EXPECT_EQ(ctdb_transaction_store(transaction, blob_of("k"), blob_of("old")), 0);
+  commit_one();
+  EXPECT_EQ(ends.error, 0) << "nothing was changed";
+  ASSERT_EQ(ctdb_transaction_start(db, kPatience, &transaction), 0) << "and it is over";
+}
+
+TEST_F(TransactionLoopTest, EndsOfACommit) {
+  const std::pair<int32_t, int> kEnds[] = {
+      {kCommitUnknown, CTDB_ERR_UNKNOWN}, {kCommitConflict, CTDB_ERR_CONFLICT}, {-1, CTDB_ERR_REMOTE}};
+  for (const auto& [status, error] : kEnds) {
+    Answers answers;
+    answers.commit = status;
+    attach(answers);
+    start_one();
+    change();
+    commit_one();
+    EXPECT_EQ(ends.error, error);
+    EXPECT_STREQ(ctdb_error_text(client), "why");
+    ctdb_disconnect(client);
+    client = nullptr;
+  }
+}
+
+TEST_F(TransactionLoopTest, AClassicHolderThatLivesIsWaitedForWithoutBlocking) {
+  Answers answers;
+  answers.lock_record = of_smbd(0, 42, {});
+  answers.alive_times = 5;
+  attach(answers);
+  start_one();
+  EXPECT_EQ(ends.error, 0) << ctdb_error_text(client);
+  change();
+  commit_one();
+  EXPECT_EQ(ends.error, 0);
+}
+
+TEST_F(TransactionLoopTest, OneThatIsCancelledLetsGo) {
+  Answers answers;
+  answers.silent_holds = 2;
+  attach(answers);
+  uint32_t id = 0;
+  // Before the locks are there, and when the lock is waited for.
+  ASSERT_EQ(ctdb_transaction_start_send(db, on_start, &ends, &id), 0);
+  EXPECT_EQ(ctdb_cancel(client, id), 0);
+  for (uint32_t waiting = 1; waiting <= 2; ++waiting) {
+    ASSERT_EQ(ctdb_transaction_start_send(db, on_start, &ends, &id), 0);
+    ctdb_transaction* second = nullptr;
+    EXPECT_EQ(ctdb_transaction_start(db, kPatience, &second), CTDB_ERR_BUSY);
+    EXPECT_EQ(ctdb_transaction_start_send(db, on_start, &ends, nullptr), CTDB_ERR_BUSY);
+    ASSERT_TRUE(eventually([&] {
+      ctdb_service(client, 0);
+      return node->seen().calls == waiting;
+    }));
+    EXPECT_EQ(ctdb_cancel(client, id), 0);
+    EXPECT_EQ(ctdb_cancel(client, id), CTDB_ERR_NOT_FOUND);
+  }
+  start_one();
+  EXPECT_EQ(ends.error, 0);
+  EXPECT_EQ(ends.started, 1);
+  ASSERT_EQ(ctdb_transaction_commit_send(transaction, on_commit, &ends, nullptr), 0);
+  ctdb_detach(db);
+  while (ctdb_service(client, 0) > 0) {
+  }
+  EXPECT_EQ(ends.committed, 0) << "its database is gone";
+}
+
+TEST_F(TransactionLoopTest, TheLossOfTheConnectionEndsThem) {
+  Answers answers;
+  answers.silent = true;
+  attach(answers);
+  start_one();
+  change();
+  ASSERT_EQ(ctdb_transaction_commit_send(transaction, on_commit, &ends, nullptr), 0);
+  ctdb_db* other = nullptr;  // the same database once more
+  ASSERT_EQ(ctdb_attach(client, "test.tdb", CTDB_ATTACH_PERSISTENT, kPatience, &other), 0);
+  node->kill();
+  ASSERT_TRUE(loop_until([&] { return ends.committed == 1; }));
+  EXPECT_EQ(ends.error, CTDB_ERR_UNKNOWN);
+  EXPECT_EQ(ctdb_transaction_start_send(other, on_start, &ends, nullptr), CTDB_ERR_DISCONNECTED);
+}
+
+TEST_F(TransactionLoopTest, OneThatWaitsEndsWithTheConnection) {
+  Answers answers;
+  answers.silent_holds = 1;
+  attach(answers);
+  ASSERT_EQ(ctdb_transaction_start_send(db, on_start, &ends, nullptr), 0);
+  node->kill();  // whatever it was waiting for
+  ASSERT_TRUE(loop_until([&] { return ends.started == 1; }));
+  EXPECT_EQ(ends.error, CTDB_ERR_DISCONNECTED);
+  EXPECT_EQ(ends.transaction, nullptr);
+}
+
+TEST_F(TransactionLoopTest, WhatIsRefusedAtOnce) {
+  attach();
+  EXPECT_EQ(ctdb_transaction_start_send(db, nullptr, nullptr, nullptr), CTDB_ERR_INVALID);
+  EXPECT_EQ(ctdb_transaction_start_send(nullptr, on_start, &ends, nullptr), CTDB_ERR_INVALID);
+  EXPECT_EQ(ctdb_transaction_commit_send(nullptr, on_commit, &ends, nullptr), CTDB_ERR_INVALID);
+  start_one();
+  EXPECT_EQ(ctdb_transaction_commit_send(transaction, nullptr, nullptr, nullptr), CTDB_ERR_INVALID);
+  EXPECT_EQ(seen("k"), "old") << "it is still there";
+  ctdb_transaction_cancel(transaction);
 }
 
 }  // namespace
