@@ -23,7 +23,7 @@ enum class CommitOrder : uint32_t {
   // Database worker.
   kApply,       // ticket, flags, path, kind, payload
   kReplace,     // path, first, rec_buffer
-  kReplaced,    // ticket, flags, path
+  kReplaced,    // ticket, flags, path, how many parts
   kCheckpoint,  // ticket
   // Their answer.
   kDone,  // ticket, error

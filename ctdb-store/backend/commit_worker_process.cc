@@ -146,7 +146,8 @@ class DatabaseWorker {
       case CommitOrder::kReplaced: {
         const uint64_t ticket = r.u64();
         const int flags = r.i32();
-        return answer(ticket, writer_.replace(std::string(as_text(r.counted_bytes())), flags));
+        const std::string path(as_text(r.counted_bytes()));
+        return answer(ticket, writer_.replace(path, flags, r.u64()));
       }
       case CommitOrder::kCheckpoint:
         return answer(r.u64(), writer_.checkpoint());

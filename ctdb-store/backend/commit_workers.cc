@@ -17,6 +17,8 @@ namespace ctdb {
 namespace {
 
 constexpr TimeNs kRestartDelay = kSecond;
+// Of the contents of databases: what more than this waits for the process is not given to it yet.
+constexpr size_t kQueuedBytesMax = 1u << 20;
 
 }  // namespace
 
@@ -64,6 +66,8 @@ class CommitWorkers::Worker : public PacketStream::Owner {
       fail_later();
     }
   }
+
+  size_t queued_bytes() const { return stream_ == nullptr || !stream_->open() ? 0 : stream_->queued_bytes(); }
 
  private:
   void on_connected(PacketStream&) override {}
@@ -217,14 +221,19 @@ void CommitWorkers::database_replace(const RecordFile& file, ByteView records, b
   databases_->order(packet_, 0);
 }
 
-void CommitWorkers::database_replaced(uint64_t ticket, const RecordFile& file) {
+void CommitWorkers::database_replaced(uint64_t ticket, const RecordFile& file, size_t parts) {
   payload_.clear();
   Writer w(payload_);
   w.u64(ticket);
   w.i32(file.open_flags());
   w.counted_bytes(as_bytes(file.path()));
+  w.u64(parts);
   build_order(packet_, CommitOrder::kReplaced, payload_);
   databases_->order(packet_, ticket);
+}
+
+bool CommitWorkers::database_busy() const {
+  return databases_->queued_bytes() > kQueuedBytesMax;
 }
 
 void CommitWorkers::database_checkpoint(uint64_t ticket) {

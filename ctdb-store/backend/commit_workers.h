@@ -39,7 +39,8 @@ class CommitWorkers : public CommitDisk {
   void log_sync(uint64_t ticket) override;
   void database_apply(uint64_t ticket, const RecordFile& file, CommitKind kind, ByteView payload) override;
   void database_replace(const RecordFile& file, ByteView records, bool first) override;
-  void database_replaced(uint64_t ticket, const RecordFile& file) override;
+  void database_replaced(uint64_t ticket, const RecordFile& file, size_t parts) override;
+  bool database_busy() const override;
   void database_checkpoint(uint64_t ticket) override;
 
  private:

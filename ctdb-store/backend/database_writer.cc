@@ -84,13 +84,12 @@ void DatabaseWriter::keep_part(const std::string& path, ByteView records, bool f
   parts_[path].push_back(to_bytes(records));
 }
 
-Result<void> DatabaseWriter::replace(const std::string& path, int flags) {
-  const auto kept = parts_.find(path);
-  if (kept == parts_.end())
+Result<void> DatabaseWriter::replace(const std::string& path, int flags, size_t parts_wanted) {
+  const std::vector<Bytes> parts = std::exchange(parts_[path], {});
+  parts_.erase(path);
+  if (parts.size() != parts_wanted)
     return fail(ErrorCode::kInvalid,
                 "the contents for " + path + " were lost with the process that kept them");
-  const std::vector<Bytes> parts = std::move(kept->second);
-  parts_.erase(kept);
   Result<TdbHandle*> tdb = file(path, flags);
   if (!tdb) return fail(std::move(tdb.error()));
   Result<void> replaced = in_transaction(**tdb, [&]() -> Result<void> {

@@ -20,7 +20,7 @@ class DatabaseWriter {
   Result<void> apply(const std::string& path, int flags, CommitKind kind, ByteView payload);
   void keep_part(const std::string& path, ByteView records, bool first);
   // What was kept becomes all the file has.
-  Result<void> replace(const std::string& path, int flags);
+  Result<void> replace(const std::string& path, int flags, size_t parts_wanted);
   // Renews the committed copies of persistent files that have changed.
   Result<void> checkpoint();
 

@@ -10,6 +10,7 @@ namespace ctdb {
 namespace {
 
 constexpr char kFull[] = "no space left";
+constexpr char kLost[] = "the contents were lost";
 
 }  // namespace
 
@@ -114,6 +115,7 @@ void MemoryDisk::write(MemoryDatabase& database, ByteView payload) {
 }
 
 void MemoryDisk::database_apply(uint64_t ticket, const RecordFile& file, CommitKind kind, ByteView payload) {
+  database_bytes_ += payload.size();
   order(ticket, [this, database = database(file), kind, bytes = to_bytes(payload)] {
     if (full()) return std::string(kFull);
     if (kind != CommitKind::kRecords) database->clear();
@@ -123,6 +125,7 @@ void MemoryDisk::database_apply(uint64_t ticket, const RecordFile& file, CommitK
 }
 
 void MemoryDisk::database_replace(const RecordFile& file, ByteView records, bool first) {
+  database_bytes_ += records.size();
   order(0, [this, path = file.path(), bytes = to_bytes(records), first] {
     if (first) parts_[path].clear();
     parts_[path].push_back(bytes);
@@ -130,11 +133,13 @@ void MemoryDisk::database_replace(const RecordFile& file, ByteView records, bool
   });
 }
 
-void MemoryDisk::database_replaced(uint64_t ticket, const RecordFile& file) {
-  order(ticket, [this, database = database(file), path = file.path()] {
+void MemoryDisk::database_replaced(uint64_t ticket, const RecordFile& file, size_t parts_wanted) {
+  order(ticket, [this, database = database(file), path = file.path(), parts_wanted] {
+    const std::vector<Bytes> parts = std::exchange(parts_[path], {});
     if (full()) return std::string(kFull);
+    if (parts.size() != parts_wanted) return std::string(kLost);
     database->clear();
-    for (const Bytes& part : std::exchange(parts_[path], {})) write(*database, part);
+    for (const Bytes& part : parts) write(*database, part);
     return std::string();
   });
 }

@@ -48,6 +48,10 @@ class MemoryDisk : public CommitDisk {
   const CommitLogImage& log() const { return synced_; }
   // How many were ordered.
   uint64_t checkpoints() const { return checkpoints_; }
+  // Bytes that were ordered to become contents of databases, alone or as parts of them.
+  uint64_t database_bytes() const { return database_bytes_; }
+  // Who keeps the parts of contents dies, and another takes its place.
+  void lose_parts() { parts_.clear(); }
 
   CommitLogImage take_log() override { return synced_; }
   void log_append(const KeptEntry& entry, LogPosition committed) override;
@@ -57,7 +61,7 @@ class MemoryDisk : public CommitDisk {
   void log_sync(uint64_t ticket) override;
   void database_apply(uint64_t ticket, const RecordFile& file, CommitKind kind, ByteView payload) override;
   void database_replace(const RecordFile& file, ByteView records, bool first) override;
-  void database_replaced(uint64_t ticket, const RecordFile& file) override;
+  void database_replaced(uint64_t ticket, const RecordFile& file, size_t parts) override;
   void database_checkpoint(uint64_t ticket) override;
 
  private:
@@ -79,6 +83,7 @@ class MemoryDisk : public CommitDisk {
   std::string failed_;
   std::map<std::string, std::vector<Bytes>> parts_;
   uint64_t checkpoints_ = 0;
+  uint64_t database_bytes_ = 0;
   bool full_ = false;
   bool lie_ = false;
 };

@@ -57,6 +57,7 @@ struct Database {
     uint64_t records = 0;
     uint64_t sequence = 0;
   } contents;
+  uint32_t replacements = 0;  // of all of it: the number of the last one
   // Entries of the log that have been put off (commit_messages.h), of one node and one generation.
   struct {
     uint32_t origin = 0;

@@ -72,9 +72,9 @@ struct RecordEntry {
   uint64_t rsn = 0;
   uint32_t dmaster = CTDB_UNKNOWN_PNN;
   uint32_t flags = 0;
-  uint32_t data_size = 0;  // when it was last stored by this store
-  uint32_t pointer_generation = 0;
-  uint32_t hash = 0;  // of the key, as Placement uses it
+  uint32_t data_size = 0;           // when it was last stored by this store
+  uint32_t pointer_generation = 0;  // in a full copy: which replacement it came with (commits/noting.h)
+  uint32_t hash = 0;                // of the key, as Placement uses it
   uint32_t chain = 0;
   uint32_t key_size = 0;
   uint32_t first_claim = kNoClaim;  // during a recovery, at the lmaster

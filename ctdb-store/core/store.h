@@ -95,8 +95,8 @@ struct StoreOptions {
   uint64_t first_transaction_id = 1;
   std::vector<CopiesRule> copies;  // that volatile databases have from the beginning, by their names
   std::vector<RecordLimitRule> record_limits;  // of values, by the names of databases of any kind
-  size_t entry_bytes =
-      size_t{8} << 20;  // of restored records in one entry of the commit log; more make several
+  // Of restored records in one entry of the commit log; more make several. Each is copied some times in one turn of the loop.
+  size_t entry_bytes = size_t{1} << 20;
   // Tunables (wire-protocol §7.6) that matter here, until the router tells them (TUNABLES).
   bool allow_client_db_attach = true;  // AllowClientDBAttach; DB_DETACH wants it off
   TimeNs deferred_attach_timeout = 120 * kSecond;

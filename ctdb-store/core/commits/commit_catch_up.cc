@@ -38,31 +38,50 @@ void CommitCoordinator::start(const std::vector<MemberLog>& logs) {
     followers_.push_back(std::move(follower));
   }
   step_ = Step::kLogs;
-  for (const Follower& to : followers_) send_missing(to);
+  for (Follower& to : followers_) send_missing(to);
   make_logs_equal();
 }
 
 // This node too gets an order: its answer says that its log is on disk.
-void CommitCoordinator::send_missing(const Follower& to) {
+void CommitCoordinator::send_missing(Follower& to) {
+  to.restarts = to.pnn != ctx_.self && (!to.trusted || !log_.has(to.end));
+  to.sent = to.pnn == ctx_.self ? end_ : to.restarts ? log_.start() : to.end;
+  send_more(to);
+}
+
+// One message.
+void CommitCoordinator::send_more(Follower& to) {
   CommitAppend message;
   message.committed = committed_;
-  message.restart = to.pnn != ctx_.self && (!to.trusted || !log_.has(to.end));
-  message.previous = to.pnn == ctx_.self ? end_ : message.restart ? log_.start() : to.end;
+  message.restart = std::exchange(to.restarts, false);
+  message.previous = to.sent;
   size_t bytes = 0;
-  const auto flush = [&] {
-    ways_.send(to.pnn, Operation::COMMIT_APPEND, message.encode());
-    if (!message.entries.empty()) message.previous = message.entries.back().position;
-    message.entries.clear();
-    message.restart = false;
-    bytes = 0;
-  };
-  for (const KeptEntry* entry = log_.after(message.previous); entry != nullptr;
-       entry = log_.after(entry->position)) {
-    if (bytes > 0 && bytes + entry->payload.size() > kBatchBytes) flush();
+  const KeptEntry* entry = log_.after(to.sent);
+  for (; entry != nullptr; entry = log_.after(to.sent)) {
+    if (bytes > 0 && bytes + entry->payload.size() > kBatchBytes) break;
     message.entries.push_back({entry->position, entry->kind, entry->origin, entry->id, entry->payload});
     bytes += entry->payload.size();
+    to.sent = entry->position;
   }
-  flush();
+  to.lacks = entry != nullptr;
+  ways_.send(to.pnn, Operation::COMMIT_APPEND, message.encode());
+}
+
+bool CommitCoordinator::has_work() const {
+  return step_ == Step::kLogs && std::ranges::any_of(followers_, &Follower::lacks) && !ctx_.out.congested();
+}
+
+// One message to each. The log here may have been begun anew meanwhile, behind what was sent.
+void CommitCoordinator::work() {
+  if (!has_work()) return;
+  for (Follower& to : followers_) {
+    if (!to.lacks) continue;
+    if (log_.has(to.sent)) {
+      send_more(to);
+    } else {
+      send_missing(to);
+    }
+  }
 }
 
 void CommitCoordinator::make_logs_equal() {
@@ -145,7 +164,7 @@ void CommitCoordinator::tick(TimeNs now) {
   retry_at_ = kNever;
   if (step_ == Step::kTakingBack) return append_to_all({}, committed_);
   if (step_ != Step::kLogs) return;
-  for (const Follower& to : followers_) {
+  for (Follower& to : followers_) {
     if (to.end != end_) send_missing(to);
   }
 }

@@ -50,6 +50,9 @@ class CommitCoordinator {
   bool ready() const { return step_ == Step::kReady; }
   void tick(TimeNs now);
   TimeNs next_deadline() const { return retry_at_; }
+  // What members lack of the log is sent in slices.
+  bool has_work() const;
+  void work();
 
  private:
   enum class Step : uint8_t {
@@ -64,6 +67,9 @@ class CommitCoordinator {
     uint32_t pnn = 0;
     LogPosition end, applied;
     bool trusted = true;
+    // While it lacks some of the log: what it was sent ends here; or the next has to say that it begins anew.
+    bool lacks = false, restarts = false;
+    LogPosition sent;
     bool told_digests = false;
     std::map<uint32_t, DatabaseDigest> digests;
     std::set<uint32_t> databases_due;  // sent to it, not taken yet
@@ -86,7 +92,8 @@ class CommitCoordinator {
   Follower* follower(uint32_t pnn);
   LogPosition least(LogPosition Follower::*position) const;
   void make_logs_equal();
-  void send_missing(const Follower& to);
+  void send_missing(Follower& to);
+  void send_more(Follower& to);
   void advance();
   void ask_for_digests();
   void compare();

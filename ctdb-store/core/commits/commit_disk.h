@@ -52,7 +52,10 @@ class CommitDisk {
   virtual void database_apply(uint64_t ticket, const RecordFile& file, CommitKind kind, ByteView payload) = 0;
   // Parts (rec_buffer) of new contents; with the last one they replace what the file has. `first` forgets parts of an earlier try.
   virtual void database_replace(const RecordFile& file, ByteView records, bool first) = 0;
-  virtual void database_replaced(uint64_t ticket, const RecordFile& file) = 0;
+  // parts: how many there are. An error and no change if they are not all here: who kept them may have died in between.
+  virtual void database_replaced(uint64_t ticket, const RecordFile& file, size_t parts) = 0;
+  // So many parts are on their way that more had better wait. When that ends Store::has_work() is asked again.
+  virtual bool database_busy() const { return false; }
   // All databases have what the log says up to `at`: makes that durable without the log.
   virtual void database_checkpoint(uint64_t ticket) = 0;
 };

@@ -59,12 +59,15 @@ const KeptEntry* CommitLog::find(uint32_t origin, uint64_t id) const {
   return found == entries_.end() ? nullptr : &*found;
 }
 
-void CommitLog::forget(LogPosition upto, size_t bytes) {
-  while (bytes_ > bytes && !entries_.empty() && entries_.front().position <= upto) {
+bool CommitLog::forget(LogPosition upto, size_t bytes, size_t bytes_max) {
+  for (size_t dropped = 0; bytes_ > bytes && !entries_.empty() && entries_.front().position <= upto;) {
+    if (dropped >= bytes_max) return false;
     start_ = entries_.front().position;
+    dropped += entries_.front().payload.size();
     bytes_ -= entries_.front().payload.size();
     entries_.pop_front();
   }
+  return true;
 }
 
 }  // namespace ctdb

@@ -30,8 +30,9 @@ class CommitLog {
   const KeptEntry* at(LogPosition position) const;
   // The entry of that transaction; nullptr: not here.
   const KeptEntry* find(uint32_t origin, uint64_t id) const;
-  // Drops the oldest entries, none behind `upto`, until at most `bytes` of payload are left.
-  void forget(LogPosition upto, size_t bytes);
+  // Drops the oldest entries, none behind `upto`, until at most `bytes` of payload are left, and hardly more than `bytes_max`
+  // at once. true: all that were to go are gone.
+  bool forget(LogPosition upto, size_t bytes, size_t bytes_max);
 
  private:
   size_t index_after(LogPosition at) const;

@@ -14,6 +14,9 @@ constexpr size_t kCheckpointBytes = 16u << 20;
 // Entries kept in memory behind that, for members that were away for a short time.
 constexpr size_t kKeptBytes = 4u << 20;
 constexpr TimeNs kRetry = kSecond;
+// Others have their turn after so many. A usual transaction is noted at once.
+constexpr size_t kNotedPerSlice = 1024;
+constexpr size_t kForgottenBytesPerSlice = 8u << 20;
 // A database that another node has just attached is told on another way than its first transaction.
 constexpr TimeNs kDatabaseRetry = 5 * kMillisecond;
 
@@ -72,15 +75,15 @@ void CommitMember::append(uint32_t from, const CommitAppend& message) {
   if (!from_coordinator(from)) return;
   owes_appended_ = true;
   if (message.restart) {
+    forget_applying();  // what is under way is of the past
     log_.restart(message.previous);
     ctx_.log_trusted = false;  // until the databases have been compared
     disk_.log_restart(message.previous, false);
     durable_ = committed_ = applied_ = message.previous;
     for (const auto& db : ctx_.databases.all()) db->put_off.entries.clear();
     syncing_to_ = std::min(syncing_to_, message.previous);
-    apply_ticket_ = 0;  // what is under way is of the past
     log_bytes_ = 0;
-  } else if (!log_.has(message.previous) || message.previous < applied_) {
+  } else if (!log_.has(message.previous) || message.previous < (is_applying() ? applying_ : applied_)) {
     ctx_.rule_broken("it does not follow what is in the log here");
     return tell_appended(false, "the logs of commits do not fit together");
   } else if (message.previous < log_.end()) {
@@ -161,7 +164,7 @@ void CommitMember::tell_logs_are_equal() {
 
 void CommitMember::apply_next() {
   checkpoint_if_due();
-  if (apply_ticket_ != 0 || checkpoint_ticket_ != 0 || retry_at_ != kNever) return;
+  if (is_applying() || checkpoint_ticket_ != 0 || retry_at_ != kNever) return;
   while (const KeptEntry* entry = log_.after(applied_)) {
     if (entry->position > committed_) break;
     Database* db = database_of(*entry);
@@ -169,7 +172,7 @@ void CommitMember::apply_next() {
     if (db != nullptr && !takes_no_disk(*db, *entry)) return order_apply(*db, *entry);
     applied_ = entry->position;
   }
-  if (owes_applied_ && applied_ == committed_) tell_applied();
+  if (owes_applied_ && applied_ == committed_ && notings_.empty()) tell_applied();
 }
 
 // What existed when the generation was opened is attached on all members; one that was attached in it will be in a moment.
@@ -203,28 +206,20 @@ void CommitMember::order_apply(const Database& db, const KeptEntry& entry) {
   applying_ = entry.position;
   if (entry.kind != CommitKind::kReplaceEnds)
     return disk_.database_apply(apply_ticket_, *db.file, entry.kind, entry.payload);
-  bool first = true;
-  for (const LogPosition position : db.put_off.entries) {
-    disk_.database_replace(*db.file, log_.at(position)->payload, first);
-    first = false;
-  }
-  disk_.database_replace(*db.file, entry.payload, false);
-  disk_.database_replaced(apply_ticket_, *db.file);
+  handing_over_ = db.put_off.entries;
+  handing_over_.push_back(entry.position);
+  handed_over_ = 0;
 }
 
-// What had been put off counts now, or never.
-void CommitMember::note_applied(const KeptEntry& entry) {
-  Database* db = database_of(entry);
-  if (db == nullptr) return;
-  if (entry.kind == CommitKind::kReplaceEnds) {
-    note_empty(*db);
-    for (const LogPosition position : db->put_off.entries)
-      note_transaction(*db, CommitKind::kRecords, log_.at(position)->payload);
-    note_transaction(*db, CommitKind::kRecords, entry.payload);
-  } else {
-    note_transaction(*db, entry.kind, entry.payload);
-  }
-  db->put_off.entries.clear();
+// They stay in the log until they are applied: nothing is cut off or forgotten meanwhile.
+void CommitMember::hand_over_part() {
+  const KeptEntry& entry = *log_.at(handing_over_[handed_over_]);
+  const size_t parts = handing_over_.size();
+  const Database& db = *database_of(entry);
+  disk_.database_replace(*db.file, entry.payload, handed_over_ == 0);
+  if (++handed_over_ < parts) return;
+  handing_over_.clear();
+  disk_.database_replaced(apply_ticket_, *db.file, parts);
 }
 
 // An entry to come may need those: the log keeps them. None of an older generation than the last that was applied can.
@@ -243,11 +238,50 @@ void CommitMember::entry_applied(const std::string& error, TimeNs now) {
     retry_at_ = now + kRetry;
     return;
   }
-  if (const KeptEntry* entry = log_.after(applied_); entry != nullptr && entry->position == applying_) {
-    note_applied(*entry);
-    applied_ = applying_;
+  const KeptEntry* entry = log_.after(applied_);
+  if (entry == nullptr || entry->position != applying_) return apply_next();
+  notes_entry_ = true;
+  Database* db = database_of(*entry);
+  if (db == nullptr) return entry_noted();
+  Noting& noting = notings_.emplace_back(*db, entry->kind != CommitKind::kRecords, false).noting;
+  if (entry->kind == CommitKind::kReplaceEnds) {
+    for (const LogPosition position : db->put_off.entries) noting.add(log_.at(position)->payload);
   }
+  if (entry->kind != CommitKind::kWipe) noting.add(entry->payload);
+  note_visible();
+}
+
+void CommitMember::note_visible() {
+  Visible& first = notings_.front();
+  if (!first.noting.go_on(ctx_.databases, kNotedPerSlice)) return;
+  const uint32_t db_id = first.noting.db_id();
+  const bool is_taken = first.taken;
+  notings_.pop_front();
+  if (is_taken) {
+    taken_noted(db_id);
+  } else {
+    entry_noted();
+  }
+  if (notings_.empty()) tell_taken();
+}
+
+// What had been put off counts now, or never.
+void CommitMember::entry_noted() {
+  notes_entry_ = false;
+  if (Database* db = database_of(*log_.at(applying_))) db->put_off.entries.clear();
+  applied_ = applying_;
   apply_next();
+}
+
+// The log begins anew behind it. What the file has of it the index has too.
+void CommitMember::forget_applying() {
+  for (Visible& one : notings_) {
+    if (!one.taken) one.noting.go_on(ctx_.databases, SIZE_MAX);
+  }
+  std::erase_if(notings_, [](const Visible& one) { return !one.taken; });
+  notes_entry_ = forgetting_ = false;
+  apply_ticket_ = 0;
+  handing_over_.clear();
 }
 
 void CommitMember::tick(TimeNs now) {
@@ -276,7 +310,7 @@ void CommitMember::tell_applied(uint32_t taken_db_id) {
 
 // Between two transactions; the log goes on meanwhile.
 void CommitMember::checkpoint_if_due() {
-  const bool between = apply_ticket_ == 0 && retry_at_ == kNever && taking_.empty();
+  const bool between = !is_applying() && retry_at_ == kNever && taking_.empty();
   if (!between || checkpoint_ticket_ != 0 || log_bytes_ < kCheckpointBytes || is_put_off_open()) return;
   checkpoint_ticket_ = ctx_.new_ticket();
   checkpoint_at_ = applied_;
@@ -297,9 +331,22 @@ void CommitMember::checkpoint_done(const std::string& error) {
       disk_.log_append(*entry, committed_);
     }
     sync_log();
-    log_.forget(checkpoint_at_, kKeptBytes);
+    forget_to_ = checkpoint_at_;
+    forget_some();
   }
   apply_next();
+}
+
+void CommitMember::forget_some() {
+  forgetting_ = !log_.forget(forget_to_, kKeptBytes, kForgottenBytesPerSlice);
+}
+
+void CommitMember::work(TimeNs now) {
+  now_ = now;
+  if (forgetting_) forget_some();
+  if (has_part_to_hand_over()) hand_over_part();
+  if (!notings_.empty()) note_visible();
+  if (has_part_to_send()) send_part();
 }
 
 // ---- disk ----

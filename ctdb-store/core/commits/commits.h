@@ -46,8 +46,11 @@ class Commits : CommitWays {
   void advance(TimeNs now);
   void tick(TimeNs now);
   TimeNs next_deadline() const;
-  bool has_work() const { return member_.has_work(); }
-  void work(TimeNs now) { member_.work(now); }
+  bool has_work() const { return member_.has_work() || coordinator_.has_work(); }
+  void work(TimeNs now) {
+    member_.work(now);
+    coordinator_.work();
+  }
 
   const CommitLog& log() const { return member_.log(); }
   LogPosition applied() const { return member_.applied(); }

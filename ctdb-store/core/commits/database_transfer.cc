@@ -29,9 +29,7 @@ void CommitMember::wanted(uint32_t from, const DatabaseWanted& message) {
   sending.walk.start(*db);
 }
 
-// One part.
-void CommitMember::work(TimeNs) {
-  if (!has_work()) return;
+void CommitMember::send_part() {
   Sending& sending = sending_.front();
   Database* db = ctx_.databases.find(sending.db_id);
   if (db == nullptr) {
@@ -75,25 +73,38 @@ void CommitMember::content(uint32_t, const DatabaseContent& message) {
   disk_.database_replace(*db->file, message.records, message.part == 0);
   if (!message.last) return;
   taking.ticket = ctx_.new_ticket();
-  disk_.database_replaced(taking.ticket, *db->file);
+  disk_.database_replaced(taking.ticket, *db->file, taking.parts.size());
 }
 
 void CommitMember::taken(uint32_t db_id, const std::string& error) {
-  const Taking taking = std::move(taking_[db_id]);
+  Taking taking = std::move(taking_[db_id]);
   taking_.erase(db_id);
   Database* db = ctx_.databases.find(db_id);
   if (db == nullptr) return;
   if (error.empty()) {
-    note_empty(*db);
-    for (const Bytes& part : taking.parts) note_transaction(*db, CommitKind::kRecords, part);
+    Noting& noting = notings_.emplace_back(*db, true, true).noting;
+    for (Bytes& part : taking.parts) noting.add_own(std::move(part));
+    return note_visible();
+  }
+  ++ctx_.counts.file_errors;
+  ctx_.out.log(StoreLog::kError, "bringing " + db->name + " up to date: " + error);
+  taken_.push_back(db_id);
+  if (notings_.empty()) tell_taken();
+}
+
+void CommitMember::taken_noted(uint32_t db_id) {
+  taken_.push_back(db_id);
+  if (const Database* db = ctx_.databases.find(db_id))
     ctx_.out.log(StoreLog::kInfo,
                  db->name + " was brought up to date: " + std::to_string(db->contents.records) + " records");
-  } else {
-    ++ctx_.counts.file_errors;
-    ctx_.out.log(StoreLog::kError, "bringing " + db->name + " up to date: " + error);
+}
+
+// With digests of all databases, so none may be half noted.
+void CommitMember::tell_taken() {
+  for (const uint32_t db_id : std::exchange(taken_, {})) {
+    digests_wanted_ = true;
+    tell_applied(db_id);
   }
-  digests_wanted_ = true;
-  tell_applied(db_id);
   apply_next();
 }
 

@@ -28,6 +28,12 @@ uint64_t record_print(const BufferedRecord& record) {
   return Random::mix(fingerprint(record.key) + 3 * fingerprint(record.data) + 7 * rsn);
 }
 
+// Of what the contents are said to be.
+void leave_out(Database& db, const RecordEntry& entry) {
+  db.contents.digest -= entry.print;
+  --db.contents.records;
+}
+
 struct Known {
   uint64_t rsn, print;
 };
@@ -57,18 +63,15 @@ std::string objection_to(const Database& db, const BufferedRecord& record,
 
 }  // namespace
 
-void note_record(Database& db, const BufferedRecord& record) {
+RecordEntry* note_record(Database& db, const BufferedRecord& record) {
   const uint32_t hash = jenkins_hash(record.key);
   RecordEntry* entry = db.index.find(record.key, hash);
-  if (entry != nullptr) {
-    db.contents.digest -= entry->print;
-    --db.contents.records;
-  }
-  if (is_sequence(record.key)) db.contents.sequence = sequence_in(record.data);
   if (record.data.empty()) {
-    if (entry != nullptr) db.index.remove(*entry);
-    return;
+    if (entry != nullptr) note_gone(db, *entry);
+    return nullptr;
   }
+  if (entry != nullptr) leave_out(db, *entry);
+  if (is_sequence(record.key)) db.contents.sequence = sequence_in(record.data);
   if (entry == nullptr) entry = &db.index.add(record.key, hash, db.file->chain_of(record.key));
   const std::optional<RecordHeader> header = read_record_header(record.header);
   entry->rsn = header->rsn;
@@ -79,19 +82,13 @@ void note_record(Database& db, const BufferedRecord& record) {
   entry->print = record_print(record);
   db.contents.digest += entry->print;
   ++db.contents.records;
+  return entry;
 }
 
-void note_transaction(Database& db, CommitKind kind, ByteView payload) {
-  if (kind != CommitKind::kRecords) note_empty(db);
-  if (kind == CommitKind::kWipe) return;
-  const std::optional<RecBuffer> buffer = parse_rec_buffer(payload);
-  if (!buffer) return;
-  for (const BufferedRecord& record : buffer->records) note_record(db, record);
-}
-
-void note_empty(Database& db) {
-  while (RecordEntry* entry = db.index.first()) db.index.remove(*entry);
-  db.contents = {};
+void note_gone(Database& db, RecordEntry& entry) {
+  leave_out(db, entry);
+  if (is_sequence(entry.key())) db.contents.sequence = 0;
+  db.index.remove(entry);
 }
 
 DatabaseDigest digest_of(const Database& db) {

@@ -13,10 +13,9 @@
 
 namespace ctdb {
 
-// A record with data is there with that header; one without is gone.
-void note_record(Database& db, const BufferedRecord& record);
-void note_transaction(Database& db, CommitKind kind, ByteView payload);
-void note_empty(Database& db);
+// A record with data is there with that header, and this is its entry; one without is gone. Of many: noting.h.
+RecordEntry* note_record(Database& db, const BufferedRecord& record);
+void note_gone(Database& db, RecordEntry& entry);
 DatabaseDigest digest_of(const Database& db);
 
 // Why one of its values may not be, "" if all may: larger than the database's record limit.

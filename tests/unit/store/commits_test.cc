@@ -461,7 +461,9 @@ TEST(CommitLog, KnowsItsPositions) {
   EXPECT_EQ(log.find(2, 4), nullptr);
   log.cut({1, 12});
   EXPECT_EQ(log.end(), (LogPosition{1, 12}));
-  log.forget({1, 6}, 0);
+  EXPECT_FALSE(log.forget({1, 6}, 0, 100)) << "not all at once";
+  EXPECT_EQ(log.start(), (LogPosition{1, 2}));
+  EXPECT_TRUE(log.forget({1, 6}, 0, 1000));
   EXPECT_EQ(log.start(), (LogPosition{1, 6}));
   EXPECT_TRUE(log.has({1, 6}));
   EXPECT_FALSE(log.has({1, 4}));

@@ -105,7 +105,7 @@ TEST_F(PersistentFile, AWipeAndAReplacementAreWhole) {
   EXPECT_TRUE(with_writer([&](DatabaseWriter& writer) {
     writer.keep_part(path_, transaction("a", "1"), true);
     writer.keep_part(path_, transaction("b", "2"), false);
-    return writer.replace(path_, persistent_tdb_flags());
+    return writer.replace(path_, persistent_tdb_flags(), 2);
   }));
   EXPECT_EQ(records(*open()), 2u);
   EXPECT_FALSE(with_writer([&](DatabaseWriter& writer) {
@@ -235,12 +235,14 @@ TEST_F(CommitLogOnDisk, BeginsAnewLaterWhenTheDiskWasFull) {
   EXPECT_EQ(contents.image.entries[2].position, (LogPosition{5, 7}));
 }
 
-// Not a file that is emptied: the parts were kept by a writer that died.
-TEST_F(PersistentFile, AReplacementWithoutContentsIsRefused) {
+// Not a file that is emptied, or has half of it: the parts were kept by a writer that died.
+TEST_F(PersistentFile, AReplacementWithoutAllOfItsContentsIsRefused) {
   write("k", "v");
   {
     DatabaseWriter writer;
-    EXPECT_FALSE(writer.replace(path_, persistent_tdb_flags()));
+    EXPECT_FALSE(writer.replace(path_, persistent_tdb_flags(), 1));
+    writer.keep_part(path_, transaction("b", "2"), false);
+    EXPECT_FALSE(writer.replace(path_, persistent_tdb_flags(), 2)) << "the first part is missing";
   }
   EXPECT_EQ(records(*open()), 1u);
 }

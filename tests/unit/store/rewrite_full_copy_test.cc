@@ -21,7 +21,7 @@ TEST_F(Rewrite, APersistentDatabaseOfManyPartsIsReplaced) {
   for (int i = 0; i < 20; ++i) more({{"k" + std::to_string(i), large}});
   everywhere(Control::DB_TRANSACTION_COMMIT, numbers({id, kTransaction}));
   w.pass(kSecond);
-  EXPECT_EQ(w.store(0).counts().commits, 1u + 3u);
+  EXPECT_EQ(w.store(0).counts().commits, 1u + 20u);
   for (uint32_t pnn = 0; pnn < 3; ++pnn) {
     EXPECT_EQ(persistent(pnn, "old"), "");
     for (int i = 0; i < 20; ++i) EXPECT_EQ(persistent(pnn, "k" + std::to_string(i)).size(), large.size());
@@ -75,6 +75,147 @@ TEST_F(Rewrite, ANodeThatDiesWhileItIsReplacedInPartsLeavesAllOrNothing) {
     }
   }
   EXPECT_EQ(outcomes, (std::set<size_t>{1, kLarge})) << "both have happened";
+}
+
+// The longest turn of any store's loop, measured by what it does.
+class LongestTurn {
+ public:
+  explicit LongestTurn(World& w, uint32_t id) : w_(w), id_(id), before_(w.size()) {
+    w.on_turn = [this](uint32_t pnn, bool over) {
+      const Done now = done(pnn);
+      if (!over) {
+        before_[pnn] = now;
+        return;
+      }
+      const Done& then = before_[pnn];
+      records = std::max(records, std::max(now.records, then.records) - std::min(now.records, then.records));
+      bytes = std::max(bytes, now.bytes - then.bytes);
+      sent = std::max(sent, now.sent - then.sent);
+    };
+  }
+  ~LongestTurn() {
+    w_.on_turn = [](auto, auto) {};
+  }
+  uint64_t records = 0;  // that came into the index, or went
+  uint64_t bytes = 0;    // given to the disk for databases
+  uint64_t sent = 0;     // bytes
+
+ private:
+  struct Done {
+    uint64_t records = 0, bytes = 0, sent = 0;
+  };
+  Done done(uint32_t pnn) {
+    Done all;
+    for (const DatabaseDigest& each : w_.store(pnn).digests()) {
+      if (each.db_id == id_) all.records = each.records;
+    }
+    all.bytes = w_.node(pnn).disk.database_bytes();
+    for (const Sent& each : w_.node(pnn).outbox) all.sent += each.packet.size();
+    return all;
+  }
+  World& w_;
+  uint32_t id_;
+  std::vector<Done> before_;
+};
+
+class LargeDatabase : public Rewrite {
+ protected:
+  // Some entries of the log, of some slices each.
+  static constexpr size_t kRecords = 20'000, kValue = 200, kSlice = 1024, kEntry = 1u << 20;
+  void restore(const std::string& prefix) {
+    begin();
+    push({});
+    for (size_t i = 0; i < kRecords;) {
+      std::vector<std::pair<std::string, std::string>> some;
+      for (const size_t end = i + 1000; i < end; ++i)
+        some.push_back({prefix + std::to_string(i), std::string(kValue, 'v')});
+      more(some);
+    }
+    w.control(0, kTool, 3, Control::DB_TRANSACTION_COMMIT, numbers({id, kTransaction}));
+    w.pass(5 * kSecond);
+    const auto reply = w.control_answer(0, kTool, 3);
+    ASSERT_TRUE(reply.has_value());
+    EXPECT_EQ(reply->error, "");
+    everywhere(Control::DB_THAW, numbers({id}));
+  }
+  void expect_equal(size_t records, std::initializer_list<uint32_t> nodes = {0, 1, 2}) {
+    for (const uint32_t pnn : nodes) {
+      EXPECT_EQ(persistent_records(pnn), records);
+      EXPECT_EQ(w.store(pnn).digests().front().records, records);
+      EXPECT_EQ(w.store(pnn).digests().front().digest, w.store(0).digests().front().digest);
+    }
+  }
+};
+
+TEST_F(LargeDatabase, IsReplacedAndWipedInShortTurns) {
+  use_persistent();
+  LongestTurn longest(w, id);
+  restore("a");
+  expect_equal(kRecords);
+  restore("b");
+  expect_equal(kRecords);
+  begin();
+  commit_and_thaw();
+  w.pass(kSecond);
+  expect_equal(0);
+  EXPECT_LE(longest.records, kSlice);
+  EXPECT_GT(longest.records, kSlice / 2) << "it was looked at all";
+  EXPECT_LE(longest.bytes, kEntry + kEntry / 8);
+  EXPECT_LE(longest.sent, 3 * (kEntry + kEntry / 8));
+}
+
+TEST_F(LargeDatabase, ReachesAMemberThatWasAwayInShortTurns) {
+  use_persistent();
+  w.stop(2);
+  w.node(2).disk.crash();
+  w.recover(20, 10, {0, 1});
+  restore("a");
+  w.start(2);
+  LongestTurn longest(w, id);
+  w.recover(30, 20, {0, 1, 2});
+  w.pass(kSecond);
+  expect_equal(kRecords);
+  EXPECT_LE(longest.records, kSlice);
+  EXPECT_LE(longest.bytes, kEntry + kEntry / 8);
+  EXPECT_LE(longest.sent, kEntry + kEntry / 8);
+  EXPECT_GT(longest.sent, kEntry / 2) << "the log was sent";
+}
+
+TEST_F(LargeDatabase, ReachesAMemberWhoseFileDiffersInShortTurns) {
+  use_persistent();
+  restore("a");
+  crash(2);
+  Bytes other;
+  append_record_header(other, {1, 0, 0});
+  other.push_back('x');
+  w.node(2).files.database(kPersistent)->store(as_bytes("other"), other);
+  w.node(2).disk.forget_entries();
+  w.start(2);
+  LongestTurn longest(w, id);
+  w.recover(30, 10, {0, 1, 2});
+  w.pass(kSecond);
+  expect_equal(kRecords);
+  EXPECT_LE(longest.records, kSlice);
+  EXPECT_LE(longest.sent, kEntry + kEntry / 8);
+}
+
+// Parts that came before are gone with the process that had them, and those that follow are not taken for all there are.
+TEST_F(LargeDatabase, IsWrittenOnceMoreWhenTheWriterDiesInTheMiddle) {
+  use_persistent();
+  restore("a");
+  int parts = 0;
+  uint64_t before = 0;
+  w.on_turn = [&](uint32_t pnn, bool) {
+    if (pnn != 1 || w.node(1).disk.database_bytes() == before) return;
+    before = w.node(1).disk.database_bytes();
+    if (++parts == 3) w.node(1).disk.lose_parts();
+  };
+  restore("b");
+  w.on_turn = [](auto, auto) {};
+  w.pass(10 * kSecond);
+  EXPECT_GT(parts, 3);
+  expect_equal(kRecords);
+  EXPECT_NE(persistent(1, "b0"), "");
 }
 
 // It would be written over, or what follows would stand on top of it.

@@ -105,14 +105,15 @@ bool World::carry_one(uint32_t from, uint32_t to) {
   if (queue.empty()) return false;
   Bytes packet = std::move(queue.front());
   queue.pop_front();
-  if (nodes_[to]->store != nullptr) nodes_[to]->store->on_router_packet(0, packet, now_);
+  if (nodes_[to]->store != nullptr) turn(to, [&](Store& store) { store.on_router_packet(0, packet, now_); });
   collect();
   return true;
 }
 
 void World::work_all() {
-  for (const auto& n : nodes_) {
-    if (n->store != nullptr && n->store->has_work()) n->store->work(now_);
+  for (uint32_t pnn = 0; pnn < size(); ++pnn) {
+    if (nodes_[pnn]->store != nullptr && store(pnn).has_work())
+      turn(pnn, [&](Store& store) { store.work(now_); });
   }
   collect();
 }
@@ -135,10 +136,11 @@ void World::run() {
 
 bool World::serve_disks() {
   bool busy = false;
-  for (const auto& n : nodes_) {
-    if (n->store == nullptr || n->disk_stands_still) continue;
-    if (const auto answer = n->disk.carry_out()) {
-      n->store->on_disk_done(answer->ticket, answer->error, now_);
+  for (uint32_t pnn = 0; pnn < size(); ++pnn) {
+    Node& n = node(pnn);
+    if (n.store == nullptr || n.disk_stands_still) continue;
+    if (const auto answer = n.disk.carry_out()) {
+      turn(pnn, [&](Store& store) { store.on_disk_done(answer->ticket, answer->error, now_); });
       busy = true;
     }
   }

@@ -115,6 +115,8 @@ class World {
   std::function<bool(uint32_t from, uint32_t to, ByteView packet)> on_link = [](auto, auto, auto) {
     return true;
   };
+  // Before (over = false) and after every turn of a store's loop: a packet from a link, an answer of the disk, a slice of work.
+  std::function<void(uint32_t pnn, bool over)> on_turn = [](auto, auto) {};
   std::deque<Bytes>& link(uint32_t from, uint32_t to) { return links_[{from, to}]; }
 
   // ---- recoveryd's part ----
@@ -168,6 +170,12 @@ class World {
  private:
   void route(uint32_t from, Sent sent);
   bool serve_disks();
+  template <typename Turn>
+  void turn(uint32_t pnn, Turn turn) {
+    on_turn(pnn, false);
+    turn(store(pnn));
+    on_turn(pnn, true);
+  }
   void send(uint32_t from, uint32_t to, const Bytes& packet);
 
   std::vector<std::unique_ptr<Node>> nodes_;
