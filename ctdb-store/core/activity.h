@@ -57,6 +57,7 @@ struct Activity {
   bool pushing = false;  // copies are out
   bool leaving = false;  // and when they have arrived `grant` goes out for the call at the front of the queue
   uint8_t push_nodes = 0;  // how many were to get one
+  uint16_t push_round = 0;
   uint32_t push_reqid = 0;
   uint64_t push_print = 0;        // fingerprint of the data
   std::vector<uint32_t> awaited;  // nodes that have not answered, also for the end of read-only copies

@@ -38,6 +38,11 @@ bool has_unlock(const WaitingList& list) {
   return false;
 }
 
+// The others have them still.
+bool are_of_now(const StoreContext& context, const Database& db, const RecordExtra& extra) {
+  return extra.copied_generation == context.generation && extra.copied_round == db.copies_round;
+}
+
 size_t copies_beside(const StoreContext& context, const Database& db) {
   return std::min<size_t>(db.copies, context.placement.members().size()) - 1;
 }
@@ -119,7 +124,7 @@ bool Migration::needs_push(const Activity& activity, ByteView data) const {
 bool Migration::copies_are_out(const Activity& activity) const {
   const RecordExtra& extra = activity.entry->extra();
   const size_t wanted = copies_beside(ctx_, *activity.db);
-  return wanted == 0 || (extra.copied_generation == ctx_.generation && extra.copied_nodes == wanted);
+  return wanted == 0 || (are_of_now(ctx_, *activity.db, extra) && extra.copied_nodes == wanted);
 }
 
 void Migration::send_copies(Activity& activity, uint64_t rsn, uint32_t flags, ByteView data) {
@@ -128,6 +133,7 @@ void Migration::send_copies(Activity& activity, uint64_t rsn, uint32_t flags, By
   activity.pushing = true;
   activity.push_reqid = ctx_.new_reqid();
   activity.push_print = fingerprint(data);
+  activity.push_round = db.copies_round;
   activity.awaited = ctx_.placement.nodes_beside(activity.entry->hash, ctx_.self, copies_beside(ctx_, db));
   activity.push_nodes = static_cast<uint8_t>(activity.awaited.size());
   send_to_awaited(activity, RecordCopy{db.id, rsn, flags, activity.entry->key(), data}.encode());
@@ -160,6 +166,7 @@ void Migration::end_push(Activity& activity, TimeNs now) {
   activity.pushing = false;
   RecordExtra& extra = activity.entry->make_extra();
   extra.copied_generation = ctx_.generation;
+  extra.copied_round = activity.push_round;
   extra.copied_print = activity.push_print;
   extra.copied_nodes = activity.push_nodes;
   if (activity.leaving) {
@@ -198,6 +205,7 @@ void Migration::refuse_push(Waiting* push) {
 void Migration::note_arrived_copies(Activity& activity, ByteView data) {
   RecordExtra& extra = activity.entry->make_extra();
   extra.copied_generation = ctx_.generation;
+  extra.copied_round = activity.db->copies_round;
   extra.copied_print = fingerprint(data);
   extra.copied_nodes = static_cast<uint8_t>(copies_beside(ctx_, *activity.db));
 }
@@ -298,7 +306,7 @@ void Migration::work(TimeNs now) {
     }
     const size_t wanted = copies_beside(ctx_, *db);
     const RecordExtra& extra = entry->extra();
-    const bool done = extra.copied_generation == ctx_.generation && extra.copied_nodes == wanted;
+    const bool done = are_of_now(ctx_, *db, extra) && extra.copied_nodes == wanted;
     if (wanted == 0 || done || !(ctx_.owns(*entry) || becomes_ours(*entry))) continue;
     Activity& activity = ctx_.activities.attach(*db, *entry);
     activity.queue.push(renewal());

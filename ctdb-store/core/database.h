@@ -31,6 +31,7 @@ struct Database {
   uint32_t id = 0;
   uint8_t flags = 0;             // CTDB_DB_*
   uint8_t copies = 1;            // on how many nodes a record is; only grows
+  uint16_t copies_round = 0;     // counts when the other nodes have removed all copies
   uint32_t record_limit = 0;     // no value may become larger; those that are stay
   uint32_t told_generation = 0;  // in which the other members have been told of it
   std::unique_ptr<RecordFile> file;

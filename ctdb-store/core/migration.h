@@ -49,7 +49,7 @@ class Migration : public ChainLocks::User {
   // A record that this node owns, or that nobody has: `data` replace what it has. A copy of another's is removed.
   void rewrite(Database& db, RecordEntry& entry, ByteView data, TimeNs now);
   // The database's records move again.
-  void thawed(const Database& db, TimeNs now);
+  void thawed(Database& db, TimeNs now);
   // The record becomes the store's alone, as it would a client's by CTDB_FUNC_HOLD, for `number`; ctx.holds hears of it. false:
   // it is that client's already.
   bool hold_for(uint32_t number, uint32_t client, Database& db, ByteView key, TimeNs now);

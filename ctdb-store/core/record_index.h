@@ -43,6 +43,7 @@ struct RecordExtra {
   // The last data that are known to be at the nodes which hold copies (copies.cc).
   uint64_t copied_print = 0;
   uint32_t copied_generation = 0;
+  uint16_t copied_round = 0;  // Database::copies_round then
   uint8_t copied_nodes = 0;
 
   // Functions (function_calls.cc). At the owner: the node whose calls came last, and how many of it in a row. Elsewhere:

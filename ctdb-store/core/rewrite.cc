@@ -71,16 +71,13 @@ bool Migration::step_rewrite(Activity& activity, bool& held, TimeNs now) {
   return true;
 }
 
-void Migration::thawed(const Database& db, TimeNs now) {
+void Migration::thawed(Database& db, TimeNs now) {
   ctx_.activities.for_each_used([&](Activity& activity) {
     if (activity.db == &db) process(activity, now);
   });
   if (db.copies <= 1) return;
   // The others have removed their copies, some perhaps after the owner pushed.
-  for (RecordEntry* entry = db.index.first(); entry != nullptr; entry = db.index.next(*entry)) {
-    RecordExtra* extra = entry->extra_if_any();
-    if (extra != nullptr && ctx_.owns(*entry)) extra->copied_generation = 0;
-  }
+  ++db.copies_round;
   renew_copies();
 }
 
