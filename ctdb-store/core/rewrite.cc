@@ -7,6 +7,7 @@
 #include "ctdb-store/core/record_io.h"
 #include "ctdb-store/core/rules.h"
 #include "libctdbipc/base/hash.h"
+#include "libctdbipc/wire/try_again.h"
 
 namespace ctdb {
 namespace {
@@ -21,7 +22,10 @@ constexpr uint32_t kRewritesAtOnce = 1024;  // that wait, for a chain or an answ
 constexpr uint32_t kRewritesPerSlice = 128;
 constexpr size_t kReadPerSlice = 1024;
 
-constexpr char kNotFrozen[] = "the database is not frozen";
+// Of the next generation; it is there in less than a second, as a rule.
+constexpr TimeNs kWaitForGeneration = 5 * kSecond;
+constexpr size_t kEarlyFreezesMax = 1024;
+constexpr char kNotFrozen[] = "the database is not frozen (a recovery ends that)";
 constexpr char kOtherTransaction[] = "no transaction of that number is open";
 constexpr char kUnderWay[] = "the commit is under way";
 
@@ -91,7 +95,11 @@ Rewrites::Rewrite* Rewrites::find(uint32_t db_id, TimeNs now) {
 }
 
 void Rewrites::freeze(Database& db, uint32_t endpoint, Answer answer, TimeNs now) {
-  if (!ctx_.is_open()) return answer("a recovery is running");
+  if (!ctx_.is_open()) {
+    if (early_.size() >= kEarlyFreezesMax) return answer(std::string("a recovery is running; ") + kTryAgain);
+    early_.push_back({db.id, endpoint, std::move(answer), now + kWaitForGeneration});
+    return;
+  }
   std::unique_ptr<Rewrite>& rewrite = rewrites_[db.id];
   if (rewrite == nullptr) rewrite = std::make_unique<Rewrite>();
   if (rewrite->frozen) return answer("somebody else is about to freeze it");
@@ -114,14 +122,14 @@ void Rewrites::reset_staged(Rewrite& rewrite) {
   rewrite.wiped = false;
 }
 
-const char* Rewrites::why_not(const Rewrite* rewrite) {
-  if (rewrite == nullptr) return kNotFrozen;
-  return rewrite->answer ? kUnderWay : nullptr;
+std::string Rewrites::why_not(const Rewrite* rewrite) {
+  if (rewrite == nullptr) return std::string(kNotFrozen) + "; " + kTryAgain;
+  return rewrite->answer ? kUnderWay : "";
 }
 
 std::string Rewrites::begin(uint32_t db_id, uint32_t transaction, TimeNs now) {
   Rewrite* rewrite = find(db_id, now);
-  if (const char* why = why_not(rewrite)) return why;
+  if (std::string why = why_not(rewrite); !why.empty()) return why;
   reset_staged(*rewrite);
   rewrite->transaction = transaction;
   return "";
@@ -129,7 +137,7 @@ std::string Rewrites::begin(uint32_t db_id, uint32_t transaction, TimeNs now) {
 
 std::string Rewrites::wipe(uint32_t db_id, uint32_t transaction, TimeNs now) {
   Rewrite* rewrite = find(db_id, now);
-  if (const char* why = why_not(rewrite)) return why;
+  if (std::string why = why_not(rewrite); !why.empty()) return why;
   if (rewrite->transaction != transaction) return kOtherTransaction;
   rewrite->wiped = true;
   return "";
@@ -138,7 +146,7 @@ std::string Rewrites::wipe(uint32_t db_id, uint32_t transaction, TimeNs now) {
 // The tool wipes before it pushes.
 std::string Rewrites::take_records(uint32_t db_id, uint64_t srvid, TimeNs now) {
   Rewrite* rewrite = find(db_id, now);
-  if (const char* why = why_not(rewrite)) return why;
+  if (std::string why = why_not(rewrite); !why.empty()) return why;
   const bool wiped = rewrite->wiped;
   reset_staged(*rewrite);
   rewrite->wiped = wiped;
@@ -172,7 +180,7 @@ void Rewrites::check_sizes(const Database& db, const RecBuffer& buffer, Rewrite&
 
 std::string Rewrites::confirm(uint32_t db_id, uint32_t* records, TimeNs now) {
   Rewrite* rewrite = find(db_id, now);
-  if (rewrite == nullptr) return kNotFrozen;
+  if (rewrite == nullptr) return why_not(rewrite);
   if (!rewrite->srvid) return "nobody has begun to push records";
   rewrite->srvid.reset();
   *records = static_cast<uint32_t>(rewrite->staged.records());
@@ -181,7 +189,8 @@ std::string Rewrites::confirm(uint32_t db_id, uint32_t* records, TimeNs now) {
 
 void Rewrites::commit(Database& db, uint32_t transaction, Answer answer, TimeNs now) {
   Rewrite* rewrite = find(db.id, now);
-  if (const char* why = why_not(rewrite)) return answer(why);
+  if (rewrite == nullptr) return answer(kNotFrozen);  // another node may have done it
+  if (rewrite->answer) return answer(kUnderWay);
   if (rewrite->transaction != transaction) return answer(kOtherTransaction);
   if (!rewrite->fault.empty()) return answer(rewrite->fault);
   rewrite->transaction.reset();
@@ -273,7 +282,8 @@ void Rewrites::end_commit(Rewrite& rewrite) {
 
 std::string Rewrites::cancel(uint32_t db_id) {
   const auto at = rewrites_.find(db_id);
-  if (const char* why = why_not(at == rewrites_.end() ? nullptr : at->second.get())) return why;
+  std::string why = why_not(at == rewrites_.end() ? nullptr : at->second.get());
+  if (!why.empty()) return why;
   at->second->transaction.reset();
   reset_staged(*at->second);
   return "";
@@ -312,6 +322,8 @@ void Rewrites::client_gone(uint32_t endpoint, TimeNs now) {
   for (const auto& [id, rewrite] : rewrites_) {
     if (endpoint != 0 && rewrite->endpoint == endpoint && !rewrite->answer) left.push_back(id);
   }
+  std::erase_if(early_,
+                [&](const EarlyFreeze& early) { return endpoint != 0 && early.endpoint == endpoint; });
   for (const uint32_t id : left) drop(id, "", now);
 }
 
@@ -322,6 +334,7 @@ void Rewrites::all_clients_gone() {
       if (*answer) *answer = [](const std::string&) {};
     }
   }
+  std::erase_if(early_, [](const EarlyFreeze& early) { return early.endpoint != 0; });
 }
 
 // What the log has been given comes to its end in the next generation.
@@ -330,16 +343,39 @@ void Rewrites::close() {
     Rewrite& rewrite = *one.second;
     if (rewrite.part_is_out) return false;
     let_go_of_lock(one.first, rewrite, rewrite.heard);
-    if (rewrite.frozen) rewrite.frozen("a recovery came in between");
-    if (Database* db = ctx_.databases.find(one.first)) db->frozen = false;
+    const std::string nothing = std::string("a recovery came in between, and ") + kTryAgain;
+    if (rewrite.frozen) rewrite.frozen(nothing);
+    Database* db = ctx_.databases.find(one.first);
+    const bool full_copy = db != nullptr && db->full_copy();
+    if (db != nullptr) db->frozen = false;
     reset_staged(rewrite);
-    if (rewrite.answer) rewrite.answer("a recovery came in between");
+    // Of a volatile one some records have been rewritten, perhaps.
+    if (rewrite.answer) rewrite.answer(full_copy ? nothing : "a recovery came in between: try again");
+    return true;
+  });
+}
+
+void Rewrites::opened(TimeNs now) {
+  for (EarlyFreeze& early : std::exchange(early_, {})) {
+    if (Database* db = ctx_.databases.find(early.db_id)) {
+      freeze(*db, early.endpoint, std::move(early.answer), now);
+    } else {
+      early.answer("there is no such database any more");
+    }
+  }
+}
+
+void Rewrites::give_up_early(TimeNs now) {
+  std::erase_if(early_, [now](const EarlyFreeze& early) {
+    if (now < early.give_up_at) return false;
+    early.answer(std::string("a recovery is running; ") + kTryAgain);
     return true;
   });
 }
 
 void Rewrites::tick(TimeNs now) {
   tick_locks(now);
+  give_up_early(now);
   std::vector<uint32_t> left;
   for (const auto& [id, rewrite] : rewrites_) {
     if (now >= rewrite->heard + kForgottenAfter && !(rewrite->answer && rewrite->thawed)) left.push_back(id);
@@ -353,6 +389,7 @@ TimeNs Rewrites::next_deadline() const {
     if (!rewrite->answer || !rewrite->thawed) next = std::min(next, rewrite->heard + kForgottenAfter);
     if (rewrite->frozen) next = std::min({next, rewrite->look_at, rewrite->give_up_at});
   }
+  for (const EarlyFreeze& early : early_) next = std::min(next, early.give_up_at);
   return next;
 }
 

@@ -62,8 +62,9 @@ class Rewrites : HoldWatcher {
 
   void client_gone(uint32_t endpoint, TimeNs now);
   void all_clients_gone();
-  // The generation is over, and with it all of this.
+  // The generation is over, and with it all of this. A freeze that comes now waits for the next one.
   void close();
+  void opened(TimeNs now);
   void tick(TimeNs now);
   TimeNs next_deadline() const;
   bool has_work() const;
@@ -101,9 +102,17 @@ class Rewrites : HoldWatcher {
     bool in_parts = false;
   };
 
+  // A freeze that came while there was no generation.
+  struct EarlyFreeze {
+    uint32_t db_id = 0, endpoint = 0;
+    Answer answer;
+    TimeNs give_up_at = 0;
+  };
+
   Rewrite* find(uint32_t db_id, TimeNs now);
-  // Why it takes no step of a transaction now; nullptr: it does.
-  static const char* why_not(const Rewrite* rewrite);
+  // Why it takes no step of a transaction now; "": it does.
+  static std::string why_not(const Rewrite* rewrite);
+  void give_up_early(TimeNs now);
   void unfreeze(uint32_t db_id, TimeNs now);
   void drop(uint32_t db_id, const std::string& why, TimeNs now);
   // rewrite_lock.cc
@@ -133,6 +142,7 @@ class Rewrites : HoldWatcher {
   Migration& migration_;
   Commits* commits_;
   std::map<uint32_t, std::unique_ptr<Rewrite>> rewrites_;  // by database
+  std::vector<EarlyFreeze> early_;
   size_t bytes_ = 0;
   std::vector<StagedRecords> used_up_;  // and not given back yet
   struct Hold {

@@ -432,6 +432,7 @@ void Store::Impl::opened(TimeNs now) {
   for (const ParkedCalls::Parked& call : parked_calls_.take_all())
     local_call(call.endpoint, call.via_router, call.packet, now);
   controls_.opened();
+  rewrites_.opened(now);
   traverse_.generation_opened(now);
   vacuum_.open(now);
 }

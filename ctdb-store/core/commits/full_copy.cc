@@ -9,6 +9,7 @@
 #include "libctdbipc/base/printable.h"
 #include "libctdbipc/base/random.h"
 #include "libctdbipc/wire/packet.h"
+#include "libctdbipc/wire/try_again.h"
 
 namespace ctdb {
 namespace {
@@ -126,7 +127,7 @@ std::string objection(const Database& db, CommitKind kind, ByteView payload, uin
   const std::optional<RecBuffer> buffer = parse_rec_buffer(payload);
   if (!buffer) return "the records of the transaction are malformed";
   if (goes_on(kind) && !has_put_off(db, origin, generation))
-    return "another transaction or a recovery came in between, and nothing was changed: try again";
+    return std::string("another transaction or a recovery came in between, and ") + kTryAgain;
   if (kind != CommitKind::kRecords) return "";
   std::map<std::string, Known> seen;
   std::optional<uint64_t> sequence;

@@ -235,6 +235,43 @@ TEST_F(Rewrite, NothingIsFrozenLongerThanAMinuteByACommit) {
   EXPECT_EQ(w.data(1, "k"), "") << "half a commit would be worse";
 }
 
+TEST_F(Rewrite, AFreezeWaitsForTheEndOfARecovery) {
+  for (const bool persistent : {false, true}) {
+    if (persistent) use_persistent();
+    w.begin(persistent ? 30 : 20, persistent ? 20 : 10, {0, 1, 2});
+    w.control(1, kTool, 3, Control::DB_FREEZE, numbers({id}));
+    w.run();
+    EXPECT_FALSE(w.control_answer(1, kTool, 3));
+    w.open(persistent ? 30 : 20, {0, 1, 2});
+    w.run();
+    const auto reply = w.control_answer(1, kTool, 3);
+    ASSERT_TRUE(reply.has_value());
+    EXPECT_EQ(reply->status, 0);
+    EXPECT_EQ(step(1, Control::DB_TRANSACTION_START, numbers({id, kTransaction})), 0);
+  }
+}
+
+TEST_F(Rewrite, AFreezeDoesNotWaitForARecoveryForEver) {
+  w.begin(20, 10, {0, 1, 2});
+  w.control(1, kTool, 3, Control::DB_FREEZE, numbers({id}));
+  w.control(1, kTool + 1, 4, Control::DB_FREEZE, numbers({id}));
+  w.store(1).on_client_gone(kTool + 1, w.now());
+  w.pass(6 * kSecond);
+  const auto reply = w.control_answer(1, kTool, 3);
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(reply->error, "a recovery is running; nothing was changed: try again");
+  EXPECT_FALSE(w.control_answer(1, kTool + 1, 4)) << "it is gone";
+}
+
+TEST_F(Rewrite, WhatARecoveryEndsSaysWhatToDo) {
+  begin();
+  w.recover(20, 10, {0, 1, 2});
+  EXPECT_EQ(step(0, Control::WIPE_DATABASE, numbers({id, kTransaction})), -1);
+  EXPECT_EQ(error, "the database is not frozen (a recovery ends that); nothing was changed: try again");
+  EXPECT_EQ(step(0, Control::DB_TRANSACTION_COMMIT, numbers({id, kTransaction})), -1);
+  EXPECT_EQ(error, "the database is not frozen (a recovery ends that)") << "another node may have done it";
+}
+
 TEST_F(Rewrite, ItsCopiesAreMadeAnew) {
   w.control(0, kTool, 9, Control::DB_COPIES, numbers({kDbId, 2}));
   put(1, "both", "x");

@@ -207,7 +207,7 @@ void World::recover(uint32_t generation, uint32_t base, const std::vector<uint32
 }
 
 void World::deliver(uint32_t pnn, Bytes packet, uint32_t endpoint) {
-  node(pnn).store->on_router_packet(endpoint, packet, now_);
+  turn(pnn, [&](Store& store) { store.on_router_packet(endpoint, packet, now_); });
   collect();
 }
 

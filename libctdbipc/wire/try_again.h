@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+// How a store says that a step of a wipe or a restore was ended by a recovery (or another transaction) and nothing has changed: at the
+// end of its error text, where a user reads it and ctdb-cli looks for it.
+#ifndef LIBCTDBIPC_WIRE_TRY_AGAIN_H_
+#define LIBCTDBIPC_WIRE_TRY_AGAIN_H_
+
+namespace ctdb {
+
+inline constexpr char kTryAgain[] = "nothing was changed: try again";
+
+}  // namespace ctdb
+
+#endif  // LIBCTDBIPC_WIRE_TRY_AGAIN_H_
