@@ -3,7 +3,10 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <cstdio>
 #include <ctime>
+#include <thread>
 
 #include "ctdb-cli/backup_file.h"
 #include "ctdb-cli/connection.h"
@@ -11,6 +14,7 @@
 #include "ctdb-cli/text.h"
 #include "ctdb-cli/traverse.h"
 #include "libctdbipc/wire/reader.h"
+#include "libctdbipc/wire/try_again.h"
 
 namespace ctdb::cli {
 namespace {
@@ -24,6 +28,9 @@ uint64_t push_srvid() {
 constexpr int kTimeoutMs = 300000;
 // For each node's thaw, whatever has become of the rest.
 constexpr int kThawMs = 3000;
+// When a recovery comes in between.
+constexpr int kTriesMax = 5;
+constexpr int kBetweenTriesMs = 1000;
 
 Result<std::unique_ptr<Connection>> open(Invocation invocation) {
   if (!invocation.timeout_given) invocation.timeout_ms = kTimeoutMs;
@@ -144,6 +151,39 @@ uint32_t attach_flags(uint8_t flags) {
   return (flags & CTDB_DB_REPLICATED) != 0 ? CTDB_ATTACH_REPLICATED : 0;
 }
 
+struct Target {
+  std::string name;
+  uint32_t id = 0;
+  uint8_t flags = 0;
+  ctdb_db* db = nullptr;
+};
+
+// Gives it what is in the backup; nullptr: nothing.
+Result<void> rewrite_once(Connection& connection, const Target& target, const Backup* backup) {
+  OnlyTransaction only;
+  if (Result<void> alone = only.start(connection, target.db, target.name, target.flags); !alone) return alone;
+  Rewriting rewriting(connection, target.id);
+  if (Result<void> begun = rewriting.begin(); !begun) return begun;
+  if (backup != nullptr) {
+    if (Result<void> pushed = rewriting.push(*backup); !pushed) return pushed;
+  }
+  return rewriting.commit();
+}
+
+// A recovery in the middle ends a rewriting with nothing changed, and then it is begun anew. Whatever else is wrong would be the next
+// time, too.
+Result<void> rewrite(Connection& connection, const Target& target, const Backup* backup) {
+  using std::chrono::steady_clock, std::chrono::milliseconds;
+  const auto again_before = steady_clock::now() + milliseconds(connection.left_ms() - kBetweenTriesMs);
+  for (int tries = 1;; ++tries) {
+    Result<void> done = rewrite_once(connection, target, backup);
+    const bool again = !done && done.error().text().find(kTryAgain) != std::string::npos;
+    if (!again || tries == kTriesMax || steady_clock::now() >= again_before) return done;
+    std::fprintf(stderr, "%s; once more (%d of %d)\n", done.error().text().c_str(), tries + 1, kTriesMax);
+    std::this_thread::sleep_for(milliseconds(kBetweenTriesMs));
+  }
+}
+
 Outcome told(const std::string& headline, const std::string& name, uint64_t records) {
   Outcome outcome;
   outcome.report.headline.push_back(headline);
@@ -161,12 +201,8 @@ Outcome db_wipe(const Invocation& invocation) {
   if (!database) return failed(database.error());
   const Result<ctdb_db*> db = (*connection)->attach(database->name, attach_flags(database->flags));
   if (!db) return failed(db.error());
-  OnlyTransaction only;
-  if (Result<void> alone = only.start(**connection, *db, database->name, database->flags); !alone)
-    return failed(alone.error());
-  Rewriting rewriting(**connection, database->id);
-  if (Result<void> begun = rewriting.begin(); !begun) return failed(begun.error());
-  if (Result<void> done = rewriting.commit(); !done) return failed(done.error());
+  const Target target{database->name, database->id, database->flags, *db};
+  if (Result<void> done = rewrite(**connection, target, nullptr); !done) return failed(done.error());
   return told(database->name + " is empty", database->name, 0);
 }
 
@@ -204,13 +240,8 @@ Outcome db_restore(const Invocation& invocation) {
   if (!db) return failed(db.error());
   uint32_t id = 0;
   if (const int code = ctdb_db_id(*db, &id); code != 0) return failed((*connection)->error(code, name));
-  OnlyTransaction only;
-  if (Result<void> alone = only.start(**connection, *db, name, backup->flags); !alone)
-    return failed(alone.error());
-  Rewriting rewriting(**connection, id);
-  if (Result<void> begun = rewriting.begin(); !begun) return failed(begun.error());
-  if (Result<void> pushed = rewriting.push(*backup); !pushed) return failed(pushed.error());
-  if (Result<void> done = rewriting.commit(); !done) return failed(done.error());
+  const Target target{name, id, static_cast<uint8_t>(backup->flags), *db};
+  if (Result<void> done = rewrite(**connection, target, &*backup); !done) return failed(done.error());
   return told(name + " has what it had on " + time_text(backup->time_s * 1000000000) + ", " +
                   std::to_string(backup->records) + " records",
               name, backup->records);

@@ -49,6 +49,13 @@ class RestoresTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         return file
 
+    def large_backup(self, name):
+        with RawClient(self.cluster.nodes[0].classic_socket, timeout=60) as raw:
+            client = PersistentClient(raw, name)
+            for number in range(LARGE_RECORDS):
+                self.assertEqual(client.commit([(b"k%d" % number, b"x" * (1 << 20))]), (0, ""))
+        return self.backup(name)
+
     def restore(self, file):
         """How long it took, 0: it failed."""
         begun = time.monotonic()
@@ -86,13 +93,28 @@ class RestoresTest(unittest.TestCase):
             self.finish(writer)
         wait_until(lambda: self.contents(0, name) == self.contents(1, name) == self.contents(2, name), "equal copies")
 
+    def test_a_recovery_in_the_middle_makes_ctdb_cli_begin_anew(self):
+        name = "again.tdb"
+        file = self.large_backup(name)
+        took = wait_until(lambda: self.restore(file), "it is restored", 120)
+
+        def began_anew():
+            node = self.cluster.nodes[1]
+            with subprocess.Popen([self.cluster.program("ctdb-cli"), "--base", node.base, "db", "restore", file],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as restore:
+                time.sleep(random.uniform(0.3, 0.9) * took)
+                self.tool(2, "recover")
+                _, told = restore.communicate(timeout=300)
+            self.assertEqual(restore.returncode, 0, told)
+            return "nothing was changed: try again; once more (2 of 5)" in told
+
+        wait_until(began_anew, "a recovery comes in between", 120)
+        wait_until(lambda: self.equal_copies(name), "equal copies", 60)
+        self.assertEqual(len(self.contents(0, name)), LARGE_RECORDS + 1)
+
     def test_a_store_is_killed_in_the_middle_of_a_large_one(self):
         name = "large.tdb"
-        with RawClient(self.cluster.nodes[0].classic_socket, timeout=60) as raw:
-            client = PersistentClient(raw, name)
-            for number in range(LARGE_RECORDS):
-                self.assertEqual(client.commit([(b"k%d" % number, b"x" * (1 << 20))]), (0, ""))
-        file = self.backup(name)
+        file = self.large_backup(name)
         took = wait_until(lambda: self.restore(file), "it is restored", 120)  # on a busy machine a recovery may come in between
         self.assertEqual(len(self.contents(0, name)), LARGE_RECORDS + 1)  # and the sequence number
         outcomes = []
