@@ -10,7 +10,8 @@ namespace ctdb {
 namespace {
 
 constexpr TimeNs kFirstRetry = 30 * kMicrosecond;
-constexpr uint32_t kTries = 3;  // after that a worker waits
+constexpr uint32_t kTries = 3;       // after that a worker waits
+constexpr uint32_t kTriesInAll = 9;  // the others beside the worker
 constexpr TimeNs kWorkerRetry = 20 * kMillisecond;
 // A lock that is held so long is told in the log, and again when it has been held ten times as long.
 constexpr TimeNs kFirstComplaint = kSecond;
@@ -108,17 +109,22 @@ void ChainLocks::drop(ChainWait& wait) {
 }
 
 void ChainLocks::on_timer(ChainWait& wait, TimeNs now) {
-  if (wait.ticket != 0) return complain(wait, now);
+  if (wait.ticket != 0 && wait.tries >= kTriesInAll) return complain(wait, now);
   const Activity& first = *wait.first;
   if (try_take(*wait.db, *first.entry)) {
     Database& db = *wait.db;
     const RecordEntry& entry = *first.entry;
+    const uint64_t ticket = wait.ticket;
     serve(wait, now);
-    return let_go(db, entry);
+    let_go(db, entry);
+    if (ticket != 0) out_.unlock_chain(ticket);
+    return;
   }
-  if (++wait.tries < kTries) return timers_.set(wait.timer, now + (kFirstRetry << wait.tries));
+  ++wait.tries;
+  const bool again = wait.tries < kTriesInAll;
+  timers_.set(wait.timer, again ? now + (kFirstRetry << wait.tries) : wait.since + kFirstComplaint);
+  if (wait.tries < kTries || wait.ticket != 0) return;
   wait.ticket = ++last_ticket_;
-  timers_.set(wait.timer, wait.since + kFirstComplaint);
   out_.lock_chain(wait.ticket, *wait.db->file, first.entry->key());
 }
 

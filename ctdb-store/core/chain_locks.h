@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Chain locks without waiting: taken at once, or the record is put behind the chain and looked at again when the lock
 // is there. A chain that a client holds is tried again after 30, 60 and 120 µs (a client holds it for a microsecond
-// or two); after that one lock worker waits for it on behalf of everything that is behind that chain.
+// or two); after that one lock worker waits for it on behalf of everything that is behind that chain. Where many clients
+// want one chain a process that waits in the kernel may find it taken again whenever it wakes up, for 10 ms and more: so it is
+// tried beside the worker, too, six times more within 15 ms.
 //
 // Invariants:
 //  1. At most one chain is held at a time, and none when an event is over (a lock worker's lock excepted).
