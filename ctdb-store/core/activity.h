@@ -83,9 +83,12 @@ struct Activity {
   bool on_chain = false;  // waits for the chain lock
   Activity* chain_next = nullptr;
 
+  // The grant hold (grant_hold.cc).
   bool holding = false;     // a call of another node waits for local clients to have their turn
   bool seen_held = false;   // and one of them was seen at it
-  uint16_t turns_left = 0;  // how many have not had theirs
+  uint16_t turns_seen = 0;  // how often one was
+  TimeNs quiet_until = 0;   // it ends when none is seen until then
+  TimeNs hold_until = 0;    // and then in any case
 
   Timer timer{Timer::Owner::kActivity, this};  // look at this record again
 

@@ -1,9 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The grant hold: a record that has just been given to a local client stays until the client had its turn. Without it a
+// The grant hold: a record that has just been given to local clients stays until they had their turn. Without it a
 // hot record would leave again before the client woke up, and nobody would ever get anything done.
 //
-// On a machine so busy that clients do not wake up in time, the same could happen with it: so a hold that ends by time
-// makes the next one for that record twice as long, up to eight times, until a client has its turn again.
+// It ends when the record was seen changed, or its chain taken, as often as it was given; when nothing of that kind was
+// seen for as long as one client has (options.grant_hold); and after that time for each of them at the latest. One look
+// sees one turn, however many there were: clients that come again while others have not come yet have theirs, too, which
+// is cheaper than to move the record.
+//
+// On a machine so busy that clients do not wake up in time, the same could happen with it: so a hold in which nobody was
+// seen makes the next one for that record twice as long, up to eight times, until a client has its turn again.
+//
+// Batches: of a record that other nodes want, so many clients are given it at a time (options.grant_batch), in the order
+// in which they asked. Then it is another node's turn, if one waits, and those who are left ask for it again. All of them
+// at once would be a run queue so long that daemons wait in it for longer than the hold lasts, and most would find the
+// record gone.
 #include <algorithm>
 
 #include "ctdb-store/core/migration.h"
@@ -15,39 +25,94 @@ namespace ctdb {
 namespace {
 
 constexpr uint8_t kDoublingsMax = 3;
+constexpr TimeNs kLooks = 16;  // in a hold for many, about
+// A record that this node gave away so long ago is taken for one that others want.
+constexpr TimeNs kWantedFor = kSecond;
 
 }  // namespace
 
 bool Migration::on_hold(Activity& activity, bool& held, TimeNs now) {
   RecordEntry& entry = *activity.entry;
   if (entry.granted == 0) return false;
-  if (now >= entry.granted_until) {
-    if (activity.holding) {
-      ++ctx_.counts.grant_holds_expired;
-      entry.hold_doublings = std::min<uint8_t>(entry.hold_doublings + 1, kDoublingsMax);
-    }
-    end_hold(activity);
-    return false;
+  if (!activity.holding) begin_hold(activity, now);
+  if (activity.holding && now < activity.hold_until && turns_are_due(activity, held, now)) {
+    // Many turns need fewer looks each.
+    const TimeNs look = now + std::max(ctx_.options.grant_hold_check, time_for_all(entry) / kLooks);
+    ctx_.timers.set(activity.timer, std::min({look, activity.quiet_until, activity.hold_until}));
+    return true;
   }
-  if (!activity.holding) {
-    activity.holding = true;
-    activity.seen_held = false;
-    activity.turns_left = entry.granted;
-    ++ctx_.counts.grant_holds;
+  if (activity.holding && activity.turns_seen == 0) {
+    ++ctx_.counts.grant_holds_expired;
+    entry.hold_doublings = std::min<uint8_t>(entry.hold_doublings + 1, kDoublingsMax);
+  } else if (activity.holding) {
+    entry.hold_doublings = 0;
   }
+  end_hold(activity);
+  return false;
+}
+
+// Without a turn.
+TimeNs Migration::hold_time(const RecordEntry& entry) const {
+  return ctx_.options.grant_hold << entry.hold_doublings;
+}
+
+TimeNs Migration::time_for_all(const RecordEntry& entry) const {
+  return ctx_.options.grant_hold * std::min(entry.granted, ctx_.options.grant_batch);
+}
+
+// The first call of another node since the record was given to local clients; there is no hold if they have had their time.
+void Migration::begin_hold(Activity& activity, TimeNs now) {
+  const RecordEntry& entry = *activity.entry;
+  activity.quiet_until = entry.granted_until;
+  activity.hold_until = entry.granted_until + std::max<TimeNs>(time_for_all(entry) - hold_time(entry), 0);
+  activity.holding = now < activity.hold_until;
+  activity.seen_held = false;
+  activity.turns_seen = 0;
+  if (activity.holding) ++ctx_.counts.grant_holds;
+}
+
+// Looks at the record. false: nobody is left to wait for, and the chain is held.
+bool Migration::turns_are_due(Activity& activity, bool& held, TimeNs now) {
+  const RecordEntry& entry = *activity.entry;
   const bool mine = !held && ctx_.chains.try_take(*activity.db, entry);
   if (!held && !mine) {
     activity.seen_held = true;
-  } else if (client_had_turn(activity)) {
-    held = true;
-    entry.hold_doublings = 0;
-    end_hold(activity);
-    return false;
-  } else if (mine) {
-    ctx_.chains.let_go(*activity.db, entry);
+    activity.quiet_until = now + hold_time(entry);
+    return true;
   }
-  ctx_.timers.set(activity.timer, std::min(now + ctx_.options.grant_hold_check, entry.granted_until));
-  return true;
+  if (client_had_turn(activity)) {
+    ++activity.turns_seen;
+    activity.quiet_until = now + hold_time(entry);
+  }
+  const bool due = activity.turns_seen < entry.granted && now < activity.quiet_until;
+  if (mine && due) ctx_.chains.let_go(*activity.db, *activity.entry);
+  held = held || !due;
+  return due;
+}
+
+// Whether as many local clients have been given it as may be at a time. It matters only while other nodes want it.
+bool Migration::batch_is_out(const RecordEntry& entry, TimeNs now) const {
+  return entry.granted >= ctx_.options.grant_batch && batch(entry, now) != SIZE_MAX;
+}
+
+size_t Migration::batch(const RecordEntry& entry, TimeNs now) const {
+  const bool wanted = Heat::milliseconds(now) - entry.gave_ms < kWantedFor / kMillisecond;
+  return wanted && !entry.extra().heat.is_sticky(now) ? ctx_.options.grant_batch : SIZE_MAX;
+}
+
+// Other nodes' calls come before those of local clients that are left over from a batch: all of them, because when the record
+// leaves for the first the others go on to its next owner, where this node's next question must not overtake them.
+// false: there are none.
+bool Migration::others_first(Activity& activity) {
+  WaitingList locals, others;
+  while (!activity.queue.empty() && activity.queue.front()->is_call() && !is_alone(*activity.queue.front())) {
+    Waiting* item = activity.queue.pop();
+    (item->is_clients() ? locals : others).push(item);
+  }
+  const bool any = !others.empty();
+  activity.queue.take_in_front(locals);
+  activity.queue.take_in_front(others);
+  return any;
 }
 
 // A record that moves too often stays for a while wherever it comes, so that local clients get some work done.
@@ -72,14 +137,14 @@ bool Migration::locals_first(Activity& activity) {
   return any;
 }
 
-// With the chain held: somebody was at the record since it was granted, as often as it was granted.
+// With the chain held: somebody was at the record since it was granted, or since the last look.
 bool Migration::client_had_turn(Activity& activity) {
   RecordEntry& entry = *activity.entry;
   const uint64_t print = fingerprint(read_data(ctx_, activity));
   if (!activity.seen_held && print == entry.print) return false;
   activity.seen_held = false;
   entry.print = print;
-  return --activity.turns_left == 0;
+  return true;
 }
 
 void Migration::end_hold(Activity& activity) {

@@ -15,9 +15,11 @@ bool Migration::is_hold(const Waiting& call) {
   return call.kind == Waiting::Kind::kLocalCall && call.callid == CTDB_FUNC_HOLD;
 }
 
-// The local calls in front, up to one that wants the record for itself or changes it.
-void Migration::take_calls(WaitingList& from, WaitingList& to) {
-  while (!from.empty() && from.front()->kind == Waiting::Kind::kLocalCall && !is_alone(*from.front())) {
+// The local calls in front, up to one that wants the record for itself or changes it; as many as give it to `grants` clients.
+void Migration::take_calls(WaitingList& from, WaitingList& to, size_t grants) {
+  while (grants > 0 && !from.empty() && from.front()->kind == Waiting::Kind::kLocalCall &&
+         !is_alone(*from.front())) {
+    if (from.front()->callid == CTDB_FUNC_NULL && !from.front()->gone) --grants;
     to.push(from.pop());
   }
 }

@@ -116,6 +116,10 @@ bool Migration::step_local(Activity& activity, bool& held, TimeNs now) {
   if (ctx_.owns(entry) && is_hold(*activity.queue.front())) return step_hold(activity, held, now);
   if (ctx_.owns(entry) && is_function(*activity.queue.front())) return step_function(activity, held, now);
   if (ctx_.owns(entry)) {
+    if (batch_is_out(entry, now)) {
+      if (on_hold(activity, held, now)) return false;
+      if (others_first(activity)) return true;
+    }
     if (!lock(activity, held, now)) return false;
     return serve_locals(activity, now) || retry_later(activity, now);
   }
@@ -254,7 +258,7 @@ void Migration::end_question(Activity& activity) {
 bool Migration::serve_locals(Activity& activity, TimeNs now) {
   RecordEntry& entry = *activity.entry;
   WaitingList calls;
-  take_calls(activity.queue, calls);
+  take_calls(activity.queue, calls, batch(entry, now));
   const ByteView data = read_data(ctx_, activity);
   const uint64_t rsn = entry.rsn;
   const uint64_t stores = storing_calls(calls);
@@ -273,7 +277,7 @@ bool Migration::become_owner(Activity& activity, const RecordHeader& arrived, By
   RecordEntry& entry = *activity.entry;
   activity.queue.take_in_front(activity.joined);
   WaitingList calls;
-  take_calls(activity.queue, calls);
+  take_calls(activity.queue, calls, batch(entry, now));
   RecordHeader header = arrived;
   header.flags &= ~kReadOnlyFlags;
   const bool unasked = calls.empty() && !activity.migrating;
@@ -335,7 +339,7 @@ void Migration::answer_locals(Activity& activity, WaitingList& calls, uint64_t r
   if (granted == 0) return;
   end_row(entry);
   entry.granted = static_cast<uint16_t>(std::min<uint32_t>(entry.granted + granted, 0xFFFF));
-  entry.granted_until = now + (ctx_.options.grant_hold << entry.hold_doublings);
+  entry.granted_until = now + hold_time(entry);
   entry.print = fingerprint(data);
   if (changes) note_change(entry, now);
 }

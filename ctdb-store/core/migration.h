@@ -124,7 +124,7 @@ class Migration : public ChainLocks::User {
   static bool is_function(const Waiting& call);
   // A call that has the record for itself, or changes it: one at a time, in its turn.
   static bool is_alone(const Waiting& call) { return is_hold(call) || is_function(call); }
-  static void take_calls(WaitingList& from, WaitingList& to);
+  static void take_calls(WaitingList& from, WaitingList& to, size_t grants);
   void drop_rewrite(Activity& activity);
   void let_go(Activity& activity);
   static void lose_hold(Activity& activity);
@@ -185,7 +185,15 @@ class Migration : public ChainLocks::User {
   bool on_hold(Activity& activity, bool& held, TimeNs now);
   bool is_pinned(Activity& activity, TimeNs now);
   static bool locals_first(Activity& activity);
+  void begin_hold(Activity& activity, TimeNs now);
+  bool turns_are_due(Activity& activity, bool& held, TimeNs now);
+  TimeNs hold_time(const RecordEntry& entry) const;
+  TimeNs time_for_all(const RecordEntry& entry) const;
   bool client_had_turn(Activity& activity);
+  // How many local clients may be given it now at a time.
+  size_t batch(const RecordEntry& entry, TimeNs now) const;
+  bool batch_is_out(const RecordEntry& entry, TimeNs now) const;
+  static bool others_first(Activity& activity);
   void end_hold(Activity& activity);
 
   void count_hops(Database& db, RecordEntry& entry, uint32_t hops, TimeNs now);

@@ -103,9 +103,10 @@ struct StoreOptions {
   TimeNs traverse_timeout = 20 * kSecond;
   TimeNs seqnum_interval = kSecond;
   Stickiness sticky;
-  // How long a record stays for the client it came for before another node may have it.
+  // How long a record stays for each client it came for before another node may have it, and for how many of them at a time.
   TimeNs grant_hold = 150 * kMicrosecond;
   TimeNs grant_hold_check = 30 * kMicrosecond;
+  uint16_t grant_batch = 24;
   // How long a deleted record rests before it is removed from the files (VacuumInterval, which counts in vacuum_unit); 0: it
   // never is.
   TimeNs vacuum_interval = 10 * kSecond;

@@ -238,6 +238,106 @@ TEST_F(Locks, HoldsForEveryClientThatWasGranted) {
   EXPECT_EQ(as_text(w.answer(2, 5, 1)->data), "second");
 }
 
+// 150 us for each, as long as one of them is seen within 150 us.
+TEST_F(Locks, HoldsLongerForMoreClientsAsLongAsTheyHaveTurns) {
+  const std::string key = w.key_of(1);
+  for (uint32_t client = 5; client < 10; ++client) w.call(0, client, 1, key);
+  w.run();
+  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+  for (const char* value : {"first", "second", "third", "fourth"}) {
+    w.pass(120 * kMicrosecond);
+    EXPECT_FALSE(w.answered(2, 5, 1)) << value;
+    ASSERT_TRUE(w.write(0, key, value));
+  }
+  w.pass(149 * kMicrosecond);
+  EXPECT_FALSE(w.answered(2, 5, 1));
+  w.pass(60 * kMicrosecond);  // since a look has seen the fourth
+  EXPECT_EQ(as_text(w.answer(2, 5, 1)->data), "fourth");
+  EXPECT_EQ(w.store(0).counts().grant_holds_expired, 0u);
+}
+
+TEST_F(Locks, EndsTheHoldOfManyWhenNobodyHasATurn) {
+  const std::string key = w.key_of(1);
+  for (uint32_t client = 5; client < 10; ++client) w.call(0, client, 1, key);
+  w.run();
+  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+  w.pass(149 * kMicrosecond);
+  EXPECT_FALSE(w.answered(2, 5, 1));
+  w.pass(kMicrosecond);
+  EXPECT_TRUE(w.answered(2, 5, 1));
+  EXPECT_EQ(w.store(0).counts().grant_holds_expired, 1u);
+}
+
+class Batches : public Locks {
+ protected:
+  static constexpr uint32_t kBatch = 24;
+  static constexpr uint32_t kClients = 60;
+
+  // A record that comes and goes: all clients of node 0 ask for it while node 2 has it.
+  void ask_all() {
+    take(0, key, "x");
+    take(2, key, "y");
+    for (uint32_t client = 0; client < kClients; ++client) w.call(0, 100 + client, 1, key);
+    w.run();
+    ASSERT_EQ(w.owners(key), std::vector<uint32_t>{0});
+  }
+  // How many have been answered, in the order in which they asked.
+  uint32_t served() {
+    while (served_ < kClients && w.answered(0, 100 + served_, 1)) ++served_;
+    return served_;
+  }
+  const std::string key = w.key_of(1);
+
+ private:
+  uint32_t served_ = 0;
+};
+
+TEST_F(Batches, GiveARecordThatOthersWantToSoManyClientsAtATime) {
+  ask_all();
+  EXPECT_EQ(served(), kBatch);
+  w.call(2, 5, 9, key);
+  w.pass(10 * kMillisecond);
+  EXPECT_TRUE(w.answered(2, 5, 9));
+  EXPECT_GE(served(), 2 * kBatch);  // it has come back for those who were left
+  w.pass(10 * kMillisecond);
+  EXPECT_EQ(served(), kClients);
+}
+
+// Node 0 is the location master: what it asks for itself must not overtake, again and again, what it redirects.
+TEST_F(Batches, LetEveryNodeHaveItsTurnBeforeTheNextBatch) {
+  const std::string here = w.key_of(0);
+  take(0, here, "x");
+  take(1, here, "y");
+  take(2, here, "z");
+  for (uint32_t client = 0; client < kClients; ++client) {
+    for (const uint32_t node : {0u, 1u}) w.call(node, 100 + client, 1, here);
+  }
+  w.run();
+  w.call(2, 5, 9, here);
+  uint32_t served_by_0 = 0;
+  for (int i = 0; i < 100 && !w.answered(2, 5, 9); ++i) w.pass(100 * kMicrosecond);
+  while (served_by_0 < kClients && w.answered(0, 100 + served_by_0, 1)) ++served_by_0;
+  EXPECT_EQ(w.owners(here), std::vector<uint32_t>{2});
+  EXPECT_LE(served_by_0, kBatch);
+}
+
+TEST_F(Batches, GoOnWhenNobodyElseAsks) {
+  ask_all();
+  EXPECT_EQ(served(), kBatch);
+  w.pass(10 * kMillisecond);
+  EXPECT_EQ(served(), kClients);
+  EXPECT_EQ(w.owners(key), std::vector<uint32_t>{0});
+  EXPECT_EQ(w.store(0).next_deadline(), kNever);
+}
+
+TEST_F(Batches, AreNotMadeOfARecordThatNobodyElseWants) {
+  take(2, key, "y");
+  w.pass(5 * kSecond);
+  for (uint32_t client = 0; client < kClients; ++client) w.call(0, 100 + client, 1, key);
+  w.run();
+  EXPECT_EQ(served(), kClients);
+}
+
 TEST_F(Locks, DoesNotHoldForAFetch) {
   const std::string key = w.key_of(1);
   take(0, key, "x");
