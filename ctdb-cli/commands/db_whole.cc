@@ -170,14 +170,17 @@ Result<void> rewrite_once(Connection& connection, const Target& target, const Ba
   return rewriting.commit();
 }
 
-// A recovery in the middle ends a rewriting with nothing changed, and then it is begun anew. Whatever else is wrong would be the next
-// time, too.
+bool was_ended_by_recovery(const std::string& why) {
+  return why.find(kTryAgain) != std::string::npos || why.find(kNotFrozen) != std::string::npos;
+}
+
+// What a recovery in the middle has ended is begun anew. Whatever else is wrong would be the next time, too.
 Result<void> rewrite(Connection& connection, const Target& target, const Backup* backup) {
   using std::chrono::steady_clock, std::chrono::milliseconds;
   const auto again_before = steady_clock::now() + milliseconds(connection.left_ms() - kBetweenTriesMs);
   for (int tries = 1;; ++tries) {
     Result<void> done = rewrite_once(connection, target, backup);
-    const bool again = !done && done.error().text().find(kTryAgain) != std::string::npos;
+    const bool again = !done && was_ended_by_recovery(done.error().text());
     if (!again || tries == kTriesMax || steady_clock::now() >= again_before) return done;
     std::fprintf(stderr, "%s; once more (%d of %d)\n", done.error().text().c_str(), tries + 1, kTriesMax);
     std::this_thread::sleep_for(milliseconds(kBetweenTriesMs));

@@ -25,7 +25,6 @@ constexpr size_t kReadPerSlice = 1024;
 // Of the next generation; it is there in less than a second, as a rule.
 constexpr TimeNs kWaitForGeneration = 5 * kSecond;
 constexpr size_t kEarlyFreezesMax = 1024;
-constexpr char kNotFrozen[] = "the database is not frozen (a recovery ends that)";
 constexpr char kOtherTransaction[] = "no transaction of that number is open";
 constexpr char kUnderWay[] = "the commit is under way";
 

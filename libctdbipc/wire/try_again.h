@@ -7,6 +7,8 @@
 namespace ctdb {
 
 inline constexpr char kTryAgain[] = "nothing was changed: try again";
+// Without that it is a commit's answer: another node may have done it, and doing it once more makes the same of it.
+inline constexpr char kNotFrozen[] = "the database is not frozen (a recovery ends that)";
 
 }  // namespace ctdb
 
