@@ -10,10 +10,6 @@
 
 namespace ctdb {
 
-uint32_t MemoryDatabase::chain_of(ByteView key) const {
-  return jenkins_hash(key) % static_cast<uint32_t>(holders_.size());
-}
-
 bool MemoryDatabase::lock(ByteView key, Holder holder) {
   Holder& held = holders_[chain_of(key)];
   CTDB_ASSERT(holder != kNobody && held != holder);
@@ -92,7 +88,7 @@ class MemoryFile : public RecordFile {
     CTDB_ASSERT(db_.marked_[chain]);
     db_.marked_[chain] = false;
   }
-  uint32_t chain_of(ByteView key) const override { return db_.chain_of(key); }
+  uint32_t chains() const override { return db_.chains(); }
 
   bool fetch(ByteView key, Bytes& value) override {
     check_locked(key);

@@ -29,7 +29,8 @@ class MemoryDatabase {
 
   explicit MemoryDatabase(uint32_t chains) : holders_(chains, kNobody), marked_(chains, false) {}
 
-  uint32_t chain_of(ByteView key) const;
+  uint32_t chains() const { return static_cast<uint32_t>(holders_.size()); }
+  uint32_t chain_of(ByteView key) const { return jenkins_hash(key) % chains(); }
   // false: somebody holds it. A holder may not lock a chain twice.
   bool lock(ByteView key, Holder holder);
   void unlock(ByteView key, Holder holder);

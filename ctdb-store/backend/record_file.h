@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "libctdbipc/base/bytes.h"
+#include "libctdbipc/base/hash.h"
 #include "libctdbipc/base/result.h"
 
 namespace ctdb {
@@ -40,8 +41,10 @@ class RecordFile {
   // A lock worker of this store holds the chain: until unmark() this file may use it as if it were locked here.
   virtual void mark(ByteView key) = 0;
   virtual void unmark(ByteView key) = 0;
-  // Keys with equal numbers share a lock.
-  virtual uint32_t chain_of(ByteView key) const = 0;
+  // Keys of the same chain share a lock. hash: jenkins_hash(key)
+  virtual uint32_t chains() const = 0;
+  uint32_t chain_of(uint32_t hash) const { return hash % chains(); }
+  uint32_t chain_of(ByteView key) const { return chain_of(jenkins_hash(key)); }
 
   // Who holds the key's chain just now; looks at the file's lock state only, for people and logs.
   virtual LockHolder lock_holder(ByteView key) const {

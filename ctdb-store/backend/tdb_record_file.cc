@@ -142,9 +142,6 @@ void TdbRecordFile::mark(ByteView key) {
 void TdbRecordFile::unmark(ByteView key) {
   tdb_chainlock_unmark(tdb_.get(), tdb_data(key));
 }
-uint32_t TdbRecordFile::chain_of(ByteView key) const {
-  return jenkins_hash(key) % chains_;
-}
 
 LockHolder TdbRecordFile::lock_holder(ByteView key) const {
   const bool mutexes = (client_flags_ & TDB_MUTEX_LOCKING) != 0;

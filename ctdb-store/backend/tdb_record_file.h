@@ -28,7 +28,7 @@ class TdbRecordFile : public RecordFile {
   void unlock(ByteView key) override;
   void mark(ByteView key) override;
   void unmark(ByteView key) override;
-  uint32_t chain_of(ByteView key) const override;
+  uint32_t chains() const override { return chains_; }
   LockHolder lock_holder(ByteView key) const override;
   bool fetch(ByteView key, Bytes& value) override;
   size_t value_bytes(ByteView key) override;

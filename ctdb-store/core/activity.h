@@ -3,7 +3,7 @@
 // wants. Most records have none; an Activity is attached to an entry for as long as there is something and comes out of a
 // pool, so that a record that moves all the time costs no allocation.
 //
-// Invariant: entry->activity points back at it exactly while it is used.
+// Invariant: entry->activity() points back at it exactly while it is used.
 #ifndef CTDB_STORE_CORE_ACTIVITY_H_
 #define CTDB_STORE_CORE_ACTIVITY_H_
 
@@ -11,13 +11,11 @@
 #include <memory>
 #include <vector>
 
-#include "ctdb-store/core/record_index.h"
+#include "ctdb-store/core/database.h"
 #include "ctdb-store/core/timer_heap.h"
 #include "ctdb-store/core/waiting.h"
 
 namespace ctdb {
-
-struct Database;
 
 // A change of a record's header that is not a migration; it needs the chain lock like everything that writes.
 enum class HeaderJob : uint8_t {
@@ -104,7 +102,7 @@ class ActivityPool {
 
   // The entry's activity, attached now if it had none.
   Activity& attach(Database& db, RecordEntry& entry) {
-    if (entry.activity != nullptr) return *entry.activity;
+    if (Activity* known = entry.activity(); known != nullptr) return *known;
     if (free_.empty()) {
       all_.push_back(std::make_unique<Activity>());
       free_.reserve(all_.capacity());
@@ -115,13 +113,13 @@ class ActivityPool {
     activity->db = &db;
     activity->entry = &entry;
     activity->used = true;
-    entry.activity = activity;
+    db.index.begin(entry, *activity);
     return *activity;
   }
   void release_if_idle(Activity& activity) {
     if (!activity.used || !activity.idle()) return;
     timers_.cancel(activity.timer);
-    activity.entry->activity = nullptr;
+    activity.db->index.end(*activity.entry);
     activity.used = activity.holding = activity.seen_held = activity.question_lost = false;
     free_.push_back(&activity);
   }

@@ -81,9 +81,8 @@ void Migration::remote_call(const Header& header, const ReqCall& call, TimeNs no
     std::snprintf(text, sizeof text, "%s db_id==0x%08x", kUnknownDatabase.data(), call.db_id);
     return refuse_remote(header.srcnode, header.reqid, text);
   }
-  RecordEntry& entry = db->entry(call.key);
-  count_hops(*db, entry, call.hopcount, now);
-  Activity& activity = ctx_.activities.attach(*db, entry);
+  Activity& activity = ctx_.activities.attach(*db, db->entry(call.key));
+  count_hops(activity, call.hopcount, now);
   Waiting* item = ctx_.waiting.take();
   item->kind = Waiting::Kind::kRemoteCall;
   item->node = header.srcnode;
@@ -110,9 +109,10 @@ void Migration::refuse_remote(uint32_t node, uint32_t reqid, std::string_view te
   ctx_.out.to_router(0, ctx_.built);
 }
 
-void Migration::count_hops(Database& db, RecordEntry& entry, uint32_t hops, TimeNs now) {
+void Migration::count_hops(Activity& activity, uint32_t hops, TimeNs now) {
+  RecordEntry& entry = *activity.entry;
   ctx_.counts.hops_max = std::max<uint64_t>(ctx_.counts.hops_max, hops);
-  db.statistics.hops(hops);
+  activity.db->statistics.hops(hops);
   if (hops >= Heat::kHopsAtLeast || entry.extra_if_any() != nullptr) entry.make_extra().heat.note_hops(hops);
   const uint32_t many = ctx_.options.sticky.hops;
   if (many > 0 && hops >= many) entry.make_extra().heat.make_sticky(now, ctx_.options.sticky.duration);
@@ -121,13 +121,14 @@ void Migration::count_hops(Database& db, RecordEntry& entry, uint32_t hops, Time
 void Migration::count_move(Activity& activity, TimeNs now) {
   ++ctx_.counts.migrations_in;
   RecordEntry& entry = *activity.entry;
+  Recent& recent = *entry.recent;
   const auto second = static_cast<uint16_t>(now / kSecond);
-  if (entry.moved_second != second) entry.moved_count = 0;
-  entry.moved_second = second;
-  if (entry.moved_count < UINT16_MAX) ++entry.moved_count;
-  activity.db->statistics.hot_keys.note(entry.key(), entry.moved_count);
-  if (entry.moved_count >= Heat::kMovesAtLeast) entry.make_extra();
-  if ((activity.db->flags & CTDB_DB_STICKY) != 0 && entry.moved_count >= kMovesMakeSticky)
+  if (recent.moved_second != second) recent.moved_count = 0;
+  recent.moved_second = second;
+  if (recent.moved_count < UINT16_MAX) ++recent.moved_count;
+  activity.db->statistics.hot_keys.note(entry.key(), recent.moved_count);
+  if (recent.moved_count >= Heat::kMovesAtLeast) entry.make_extra();
+  if ((activity.db->flags & CTDB_DB_STICKY) != 0 && recent.moved_count >= kMovesMakeSticky)
     entry.make_extra().heat.make_sticky(now, ctx_.options.sticky.duration);
 }
 

@@ -20,7 +20,7 @@ constexpr TimeNs kComplaintFactor = 10;
 }  // namespace
 
 bool ChainLocks::try_take(Database& db, const RecordEntry& entry) {
-  if (held_db_ == &db && held_chain_ == entry.chain) {
+  if (held_db_ == &db && held_chain_ == db.chain_of(entry)) {
     ++held_depth_;
     return true;
   }
@@ -29,12 +29,12 @@ bool ChainLocks::try_take(Database& db, const RecordEntry& entry) {
     ++counts_.locks_busy;
     return false;
   }
-  if (!clear_leftovers(db, entry.chain)) {
+  if (!clear_leftovers(db, db.chain_of(entry))) {
     db.file->unlock(entry.key());
     return false;
   }
   held_db_ = &db;
-  held_chain_ = entry.chain;
+  held_chain_ = db.chain_of(entry);
   held_depth_ = 1;
   return true;
 }
@@ -65,7 +65,7 @@ bool ChainLocks::take(Activity& activity, TimeNs now) {
 }
 
 void ChainLocks::let_go(Database& db, const RecordEntry& entry) {
-  CTDB_ASSERT(held_db_ == &db && held_chain_ == entry.chain && held_depth_ > 0);
+  CTDB_ASSERT(held_db_ == &db && held_chain_ == db.chain_of(entry) && held_depth_ > 0);
   if (--held_depth_ > 0) return;
   held_db_ = nullptr;
   db.file->unlock(entry.key());
@@ -80,7 +80,7 @@ ChainWait* ChainLocks::find(const Database& db, uint32_t chain) {
 
 ChainWait& ChainLocks::wait_for(Activity& activity, TimeNs now) {
   Database& db = *activity.db;
-  if (ChainWait* known = find(db, activity.entry->chain); known != nullptr) return *known;
+  if (ChainWait* known = find(db, db.chain_of(*activity.entry)); known != nullptr) return *known;
   if (free_.empty()) {
     all_.push_back(std::make_unique<ChainWait>());
     free_.push_back(all_.back().get());
@@ -88,7 +88,7 @@ ChainWait& ChainLocks::wait_for(Activity& activity, TimeNs now) {
   ChainWait* wait = free_.back();
   free_.pop_back();
   wait->db = &db;
-  wait->chain = activity.entry->chain;
+  wait->chain = db.chain_of(*activity.entry);
   wait->first = wait->last = nullptr;
   wait->tries = 0;
   wait->ticket = 0;
@@ -179,13 +179,13 @@ void ChainLocks::on_locked(uint64_t ticket, TimeNs now) {
   const RecordEntry& entry = *wait->first->entry;
   CTDB_ASSERT(held_db_ == nullptr);
   db.file->mark(entry.key());
-  if (!clear_leftovers(db, entry.chain)) {
+  if (!clear_leftovers(db, db.chain_of(entry))) {
     db.file->unmark(entry.key());
     out_.unlock_chain(ticket);
     return on_failed(ticket, now);
   }
   held_db_ = &db;
-  held_chain_ = entry.chain;
+  held_chain_ = db.chain_of(entry);
   held_depth_ = 1;
   serve(*wait, now);
   CTDB_ASSERT(held_depth_ == 1);

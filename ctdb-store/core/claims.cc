@@ -21,13 +21,9 @@ constexpr size_t kAssignmentBytes = 20;  // beside the key
 constexpr size_t kFarAhead = 8, kNearAhead = 4;
 
 // `copy`: an entry here, or what another node says of its own.
-Claim claim_of(uint32_t holder, const auto& copy) {
-  return {holder,
-          copy.dmaster,
-          copy.rsn,
-          copy.data_size,
-          is_read_only_copy(copy.flags),
-          has_delegations(copy.flags)};
+Claim claim_of(uint32_t holder, const auto& copy, bool has_data) {
+  return {
+      holder, copy.dmaster, copy.rsn, has_data, is_read_only_copy(copy.flags), has_delegations(copy.flags)};
 }
 
 }  // namespace
@@ -49,12 +45,13 @@ void Recovery::add_claim(Database& db, RecordEntry& entry) {
   ++account(db).claimed;
   Member& to = *member(ctx_.lmaster(entry));
   if (to.pnn == ctx_.self) {
-    if (!keep_claim(db, entry, claim_of(to.pnn, entry))) fail("too many records");
+    if (!keep_claim(db, entry, claim_of(to.pnn, entry, entry.has_data))) fail("too many records");
     return;
   }
   if (to.claims.db_id != db.id) flush_claims(to);
   to.claims.db_id = db.id;
-  to.claims.claims.push_back({to_bytes(entry.key()), entry.rsn, entry.dmaster, entry.flags, entry.data_size});
+  to.claims.claims.push_back(
+      {to_bytes(entry.key()), entry.rsn, entry.dmaster, entry.flags, entry.has_data ? 1u : 0u});
   to.claim_bytes += entry.key_size + kClaimBytes;
   if (to.claim_bytes >= kBatchBytes) flush_claims(to);
 }
@@ -128,8 +125,9 @@ void Recovery::take_claims(Member& from, const RecordClaims& message) {
     if (i + kFarAhead < claims.size()) db->index.will_find_soon(hashes[i + kFarAhead]);
     if (i + kNearAhead < claims.size()) db->index.will_find_next(hashes[i + kNearAhead]);
     const RecordClaim& claim = claims[i];
-    const bool kept = claim.key.size() <= kKeyBytesMax &&
-                      keep_claim(*db, db->entry(claim.key, hashes[i]), claim_of(from.pnn, claim));
+    const bool kept =
+        claim.key.size() <= kKeyBytesMax &&
+        keep_claim(*db, db->entry(claim.key, hashes[i]), claim_of(from.pnn, claim, claim.data_size > 0));
     if (!kept) ctx_.refuse("a claim that is no business of this node, or is here already");
     news = news || kept;
   }
@@ -201,7 +199,7 @@ void Recovery::assign(Database& db, const RecordEntry& entry, uint32_t holder, c
   if (to.assignments.db_id != db.id) flush_assignments(to);
   to.assignments.db_id = db.id;
   to.assignments.assignments.push_back(
-      {to_bytes(entry.key()), winner.rsn, winner.holder, is_lost(entry.last_owner), delegated});
+      {to_bytes(entry.key()), winner.rsn, winner.holder, is_lost(entry.last_owner()), delegated});
   to.assignment_bytes += entry.key_size + kAssignmentBytes;
   if (to.assignment_bytes >= kBatchBytes) flush_assignments(to);
 }
@@ -237,7 +235,7 @@ void Recovery::tidy_slice() {
       step_ = Step::kAwaitingAssignments;
       break;
     }
-    if (is_lost(entry->last_owner)) fallen_back_.note(db->name, entry->key());
+    if (is_lost(entry->last_owner())) fallen_back_.note(db->name, entry->key());
     if (entry->in_file || entry->pointer_generation == ctx_.generation) continue;
     db->index.will_find_soon(entry->hash);
     found[count++] = {db, entry};
@@ -248,9 +246,9 @@ void Recovery::tidy_slice() {
 void Recovery::tidy(Database& db, RecordEntry& entry) {
   entry.pointer_generation = 0;
   entry.dmaster = CTDB_UNKNOWN_PNN;
-  if (is_lost(entry.last_owner) && ctx_.lmaster(entry) == ctx_.self) entry.lost = true;
-  const bool known = entry.lost || entry.last_owner != CTDB_UNKNOWN_PNN;
-  if (entry.activity == nullptr && entry.deletion == Deletion::kNone && !known) db.index.remove(entry);
+  if (is_lost(entry.last_owner()) && ctx_.lmaster(entry) == ctx_.self) entry.lost = true;
+  const bool known = entry.lost || entry.last_owner() != CTDB_UNKNOWN_PNN;
+  if (entry.activity() == nullptr && entry.deletion == Deletion::kNone && !known) db.index.remove(entry);
 }
 
 // Nobody knows better than its lmaster who owns a record. Looked at once: every attempt overwrites pointers. An unknown
@@ -258,7 +256,7 @@ void Recovery::tidy(Database& db, RecordEntry& entry) {
 void Recovery::remember_owner(RecordEntry& entry) {
   const bool was_ours = !empty_handed_ && entry.pointer_generation == ctx_.open_generation &&
                         open_placement_.lmaster_of_slot(entry.hash) == ctx_.self;
-  entry.last_owner = was_ours && !ctx_.owns(entry) ? entry.dmaster : CTDB_UNKNOWN_PNN;
+  entry.set_last_owner(was_ours && !ctx_.owns(entry) ? entry.dmaster : CTDB_UNKNOWN_PNN);
 }
 
 // What that node owned is not there any more. Known when all claims have ended.

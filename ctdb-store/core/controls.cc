@@ -180,7 +180,8 @@ void describe_heat(uint8_t* at, const RecordEntry& entry, TimeNs now) {
   const Heat& heat = entry.extra().heat;
   uint32_t state = heat.is_sticky(now) ? db_statistics::kKeyIsSticky : 0;
   if (has_delegations(entry.flags) || is_read_only_copy(entry.flags)) state |= db_statistics::kKeyIsRead;
-  store(at + db_statistics::kKeyWait, heat.waited_us);
+  const uint32_t waited_us = entry.recent == nullptr ? 0 : entry.recent->waited_us;
+  store(at + db_statistics::kKeyWait, std::max(heat.waited_us, waited_us));
   store(at + db_statistics::kKeyHops, heat.hops);
   store(at + db_statistics::kKeyReads, heat.reads_most);
   store(at + db_statistics::kKeyState, state);

@@ -23,7 +23,8 @@ constexpr uint32_t kRecordsPerSlice = 256;  // looked at for renewal
 
 // It is this node's, but a client has had its chain locked since before the generation opened, so the header does not say so yet.
 bool becomes_ours(const RecordEntry& entry) {
-  return entry.activity != nullptr && entry.activity->job == HeaderJob::kPromote;
+  const Activity* activity = entry.activity();
+  return activity != nullptr && activity->job == HeaderJob::kPromote;
 }
 
 // A client has changed the record and waits to hear that it is elsewhere.
@@ -152,7 +153,7 @@ void Migration::send_to_awaited(const Activity& activity, const Bytes& payload) 
 void Migration::record_copied(const Header& header, const RecordCopied& packet, TimeNs now) {
   Database* db = ctx_.databases.find_volatile(packet.db_id);
   const RecordEntry* entry = db == nullptr ? nullptr : db->index.find(packet.key, jenkins_hash(packet.key));
-  Activity* activity = entry == nullptr ? nullptr : entry->activity;
+  Activity* activity = entry == nullptr ? nullptr : entry->activity();
   if (activity == nullptr || !activity->pushing || activity->push_reqid != header.reqid ||
       std::erase(activity->awaited, header.srcnode) == 0) {
     return ctx_.refuse("it answers no copy that was sent");

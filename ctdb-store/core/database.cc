@@ -27,7 +27,7 @@ RecordEntry& Database::entry(ByteView key) {
 
 RecordEntry& Database::entry(ByteView key, uint32_t hash) {
   if (RecordEntry* known = index.find(key, hash); known != nullptr) return *known;
-  return index.add(key, hash, file->chain_of(key));
+  return index.add(key, hash);
 }
 
 Database* Databases::find(uint32_t id) const {
@@ -85,8 +85,7 @@ Result<void> Databases::index_file(Database& database) {
       entry.rsn = header->rsn;
       entry.dmaster = header->dmaster;
       entry.flags = header->flags;
-      entry.data_size = static_cast<uint32_t>(value.size() - CTDB_RECORD_HEADER_SIZE);
-      entry.had_data = entry.data_size > 0;
+      entry.has_data = entry.had_data = value.size() > CTDB_RECORD_HEADER_SIZE;
     }
     return true;
   });

@@ -65,6 +65,7 @@ struct Database {
     std::vector<LogPosition> entries;
   } put_off;
 
+  uint32_t chain_of(const RecordEntry& entry) const { return file->chain_of(entry.hash); }
   // The entry of a key, made now if there was none.
   RecordEntry& entry(ByteView key);
   RecordEntry& entry(ByteView key, uint32_t hash);  // hash: jenkins_hash(key)

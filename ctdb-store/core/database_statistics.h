@@ -2,7 +2,7 @@
 // What a database counts for GET_DB_STATISTICS (wire-protocol §7.7): waits for chain locks, hops of calls, and the keys
 // that moved here most often within one second.
 //
-// Memory is bounded: a count per record lives in padding of its index entry, names are kept of ten keys only.
+// Memory is bounded: a count per record lives where it is forgotten after a while (recent.h), names are kept of ten keys only.
 #ifndef CTDB_STORE_CORE_DATABASE_STATISTICS_H_
 #define CTDB_STORE_CORE_DATABASE_STATISTICS_H_
 

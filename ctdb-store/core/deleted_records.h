@@ -48,7 +48,7 @@ class DeletedRecords {
   // It has rested long enough, here or at another node.
   void note_rested(Database& db, RecordEntry& entry) {
     if (!takes(entry)) return;
-    --head_;
+    head_ = (head_ == 0 ? ring_.size() : head_) - 1;
     ++size_;
     ++due_now_;
     place(0) = {&db, &entry, 0};
@@ -56,9 +56,12 @@ class DeletedRecords {
   // The one that was to be looked at first; its entry says that it rests no more. true in `again`: it was deleted once more.
   Place take(bool& again) {
     const Place taken = place(0);
-    ++head_;
+    if (++head_ == ring_.size()) head_ = 0;
     if (due_now_ > 0) --due_now_;
-    if (--size_ == 0 && ring_.size() > kKept) std::vector<Place>().swap(ring_);
+    if (--size_ == 0 && ring_.size() > kKept) {
+      std::vector<Place>().swap(ring_);
+      head_ = 0;
+    }
     again = taken.entry->deletion == Deletion::kRestsAgain;
     taken.entry->deletion = Deletion::kNone;
     return taken;
@@ -67,7 +70,7 @@ class DeletedRecords {
   size_t size() const { return size_; }
   TimeNs next_due() const {
     if (due_now_ > 0) return 0;
-    return empty() ? kNever : ring_[head_ & (ring_.size() - 1)].due;
+    return empty() ? kNever : ring_[head_].due;
   }
   // How many are known to have rested.
   size_t due_now() const { return due_now_; }
@@ -105,16 +108,20 @@ class DeletedRecords {
     entry.deletion = Deletion::kRests;
     return true;
   }
-  Place& place(size_t i) { return ring_[(head_ + i) & (ring_.size() - 1)]; }
+  Place& place(size_t i) {
+    const size_t at = head_ + i;
+    return ring_[at < ring_.size() ? at : at - ring_.size()];
+  }
+  // By a quarter: hundreds of thousands may rest.
   void grow() {
-    std::vector<Place> larger(std::max<size_t>(64, 2 * ring_.size()));
+    std::vector<Place> larger(std::max<size_t>(64, ring_.size() + ring_.size() / 4));
     for (size_t i = 0; i < size_; ++i) larger[i] = place(i);
     ring_.swap(larger);
     head_ = 0;
   }
 
-  std::vector<Place> ring_;  // a power of two, or empty
-  size_t head_ = 0, size_ = 0;
+  std::vector<Place> ring_;
+  size_t head_ = 0, size_ = 0;  // head_ is the number of a place, or 0
   size_t due_now_ = 0;
   TimeNs rest_ = 0;
   TimeNs last_due_ = 0;

@@ -106,8 +106,9 @@ bool FileChecks::tell_values(Database& db, const LeftLock& lock) {
   return db.file->visit_chain(lock.chain, [&](ByteView key, ByteView value) {
     RecordEntry* entry = db.index.find(key, jenkins_hash(key));
     if (entry == nullptr || !ctx_.owns(*entry) || value.size() < CTDB_RECORD_HEADER_SIZE) return;
-    // As it came: nobody has written to it.
-    if (fingerprint(value.subspan(CTDB_RECORD_HEADER_SIZE)) == entry->print) return;
+    // As it came, not long ago: nobody has written to it.
+    const uint64_t print = fingerprint(value.subspan(CTDB_RECORD_HEADER_SIZE));
+    if (entry->recent != nullptr && entry->recent->print == print) return;
     ++ctx_.counts.values_suspect;
     ctx_.out.log(StoreLog::kWarning, db.name + ": a client (thread " + std::to_string(lock.thread) +
                                          ") died with the lock of key " + argument_from_bytes(key) +
@@ -170,10 +171,9 @@ void FileChecks::find_lost(Database& db) {
       if (ctx_.lmaster(*entry) == ctx_.self) entry->lost = true;
       entry->dmaster = CTDB_UNKNOWN_PNN;
     }
-    entry->in_file = entry->had_data = false;
+    entry->in_file = entry->has_data = entry->had_data = false;
     entry->rsn = 0;
     entry->flags = 0;
-    entry->data_size = 0;
   }
   if (lost > kKeysNamed)
     ctx_.out.log(StoreLog::kWarning, db.name + ": and " + std::to_string(lost - kKeysNamed) + " more");

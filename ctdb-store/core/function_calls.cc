@@ -133,7 +133,7 @@ bool Migration::step_function(Activity& activity, bool& held, TimeNs now) {
 void Migration::run(Activity& activity, Waiting& call) {
   RecordEntry& entry = *activity.entry;
   const ByteView data = read_data(ctx_, activity);
-  const bool untouched = fingerprint(data) == entry.print;
+  const bool untouched = fingerprint(data) == entry.recent->print;
   call.moves = note_caller(entry, call, untouched);
   call.epoch = ctx_.out.serving_epoch();
   run_function(activity, call, data);
@@ -146,7 +146,7 @@ void Migration::run(Activity& activity, Waiting& call) {
   // As in needs_push(): it goes out even if the next function takes the change back.
   if (RecordExtra* extra = entry.extra_if_any(); extra != nullptr && outcome_.changed)
     extra->copied_generation = 0;
-  entry.print = fingerprint(outcome_.changed ? ByteView(outcome_.value) : data);
+  entry.recent->print = fingerprint(outcome_.changed ? ByteView(outcome_.value) : data);
   const bool served = ctx_.out.lease_lasts() && ctx_.out.serving_epoch() == call.epoch;
   if (!served) refuse_function(outcome_, CTDB_FUNC_STATUS_UNKNOWN);
   ++ctx_.counts.functions_run;

@@ -33,7 +33,7 @@ constexpr TimeNs kWantedFor = kSecond;
 
 bool Migration::on_hold(Activity& activity, bool& held, TimeNs now) {
   RecordEntry& entry = *activity.entry;
-  if (entry.granted == 0) return false;
+  if (entry.recent->granted == 0) return false;
   if (!activity.holding) begin_hold(activity, now);
   if (activity.holding && now < activity.hold_until && turns_are_due(activity, held, now)) {
     // Many turns need fewer looks each.
@@ -43,9 +43,9 @@ bool Migration::on_hold(Activity& activity, bool& held, TimeNs now) {
   }
   if (activity.holding && activity.turns_seen == 0) {
     ++ctx_.counts.grant_holds_expired;
-    entry.hold_doublings = std::min<uint8_t>(entry.hold_doublings + 1, kDoublingsMax);
+    entry.recent->hold_doublings = std::min<uint8_t>(entry.recent->hold_doublings + 1, kDoublingsMax);
   } else if (activity.holding) {
-    entry.hold_doublings = 0;
+    entry.recent->hold_doublings = 0;
   }
   end_hold(activity);
   return false;
@@ -53,18 +53,19 @@ bool Migration::on_hold(Activity& activity, bool& held, TimeNs now) {
 
 // Without a turn.
 TimeNs Migration::hold_time(const RecordEntry& entry) const {
-  return ctx_.options.grant_hold << entry.hold_doublings;
+  return ctx_.options.grant_hold << entry.recent->hold_doublings;
 }
 
 TimeNs Migration::time_for_all(const RecordEntry& entry) const {
-  return ctx_.options.grant_hold * std::min(entry.granted, ctx_.options.grant_batch);
+  return ctx_.options.grant_hold * std::min(entry.recent->granted, ctx_.options.grant_batch);
 }
 
 // The first call of another node since the record was given to local clients; there is no hold if they have had their time.
 void Migration::begin_hold(Activity& activity, TimeNs now) {
   const RecordEntry& entry = *activity.entry;
-  activity.quiet_until = entry.granted_until;
-  activity.hold_until = entry.granted_until + std::max<TimeNs>(time_for_all(entry) - hold_time(entry), 0);
+  activity.quiet_until = entry.recent->granted_until;
+  activity.hold_until =
+      entry.recent->granted_until + std::max<TimeNs>(time_for_all(entry) - hold_time(entry), 0);
   activity.holding = now < activity.hold_until;
   activity.seen_held = false;
   activity.turns_seen = 0;
@@ -84,7 +85,7 @@ bool Migration::turns_are_due(Activity& activity, bool& held, TimeNs now) {
     ++activity.turns_seen;
     activity.quiet_until = now + hold_time(entry);
   }
-  const bool due = activity.turns_seen < entry.granted && now < activity.quiet_until;
+  const bool due = activity.turns_seen < entry.recent->granted && now < activity.quiet_until;
   if (mine && due) ctx_.chains.let_go(*activity.db, *activity.entry);
   held = held || !due;
   return due;
@@ -92,11 +93,11 @@ bool Migration::turns_are_due(Activity& activity, bool& held, TimeNs now) {
 
 // Whether as many local clients have been given it as may be at a time. It matters only while other nodes want it.
 bool Migration::batch_is_out(const RecordEntry& entry, TimeNs now) const {
-  return entry.granted >= ctx_.options.grant_batch && batch(entry, now) != SIZE_MAX;
+  return entry.recent->granted >= ctx_.options.grant_batch && batch(entry, now) != SIZE_MAX;
 }
 
 size_t Migration::batch(const RecordEntry& entry, TimeNs now) const {
-  const bool wanted = Heat::milliseconds(now) - entry.gave_ms < kWantedFor / kMillisecond;
+  const bool wanted = now - entry.recent->gave < kWantedFor;
   return wanted && !entry.extra().heat.is_sticky(now) ? ctx_.options.grant_batch : SIZE_MAX;
 }
 
@@ -117,8 +118,8 @@ bool Migration::others_first(Activity& activity) {
 
 // A record that moves too often stays for a while wherever it comes, so that local clients get some work done.
 bool Migration::is_pinned(Activity& activity, TimeNs now) {
-  const TimeNs until =
-      activity.entry->extra().heat.pinned_until(now, activity.entry->came_ms, ctx_.options.sticky.pindown);
+  const TimeNs until = activity.entry->extra().heat.pinned_until(now, activity.entry->recent->came,
+                                                                 ctx_.options.sticky.pindown);
   if (until == 0) return false;
   ctx_.timers.set(activity.timer, until);
   return true;
@@ -141,14 +142,14 @@ bool Migration::locals_first(Activity& activity) {
 bool Migration::client_had_turn(Activity& activity) {
   RecordEntry& entry = *activity.entry;
   const uint64_t print = fingerprint(read_data(ctx_, activity));
-  if (!activity.seen_held && print == entry.print) return false;
+  if (!activity.seen_held && print == entry.recent->print) return false;
   activity.seen_held = false;
-  entry.print = print;
+  entry.recent->print = print;
   return true;
 }
 
 void Migration::end_hold(Activity& activity) {
-  activity.entry->granted = 0;
+  activity.entry->recent->granted = 0;
   activity.holding = false;
   activity.seen_held = false;
   ctx_.timers.cancel(activity.timer);

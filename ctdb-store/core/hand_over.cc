@@ -35,10 +35,11 @@ bool HandOver::walk(TimeNs now) {
     }
     if (!ctx_.owns(*entry) || (db->flags & CTDB_DB_PERSISTENT) != 0) continue;
     // One that is held goes with its holder.
-    if (entry->activity != nullptr && entry->activity->holder != 0) continue;
+    const Activity* activity = entry->activity();
+    if (activity != nullptr && activity->holder != 0) continue;
     ++owned_;
     // One that is being worked on is met again in the next walk.
-    if (entry->activity != nullptr) continue;
+    if (activity != nullptr) continue;
     ++ctx_.counts.hand_over_begun;
     migration_.give(*db, *entry, whom_to_give(*entry), now);
   }

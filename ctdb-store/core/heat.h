@@ -32,10 +32,7 @@ struct Heat {
       read_until_s = seconds(now) + kReadSeconds;
   }
   // A call that was served, of any node.
-  void note_wait(TimeNs wait) {
-    constexpr TimeNs kMost = UINT32_MAX;
-    waited_us = std::max(waited_us, static_cast<uint32_t>(std::min(wait / kMicrosecond, kMost)));
-  }
+  void note_wait(TimeNs wait) { waited_us = std::max(waited_us, microseconds(wait)); }
   void note_hops(uint32_t count) {
     hops = std::max(hops, static_cast<uint16_t>(std::min<uint32_t>(count, UINT16_MAX)));
   }
@@ -49,9 +46,8 @@ struct Heat {
   }
   bool is_sticky(TimeNs now) const { return sticky_until_s > seconds(now); }
   // Until when other nodes wait for it, which came here then; 0: they do not.
-  TimeNs pinned_until(TimeNs now, uint32_t came_ms, TimeNs pindown) const {
-    const TimeNs since = static_cast<TimeNs>(milliseconds(now) - came_ms) * kMillisecond;
-    return is_sticky(now) && since < pindown ? now + pindown - since : 0;
+  TimeNs pinned_until(TimeNs now, TimeNs came, TimeNs pindown) const {
+    return is_sticky(now) && now - came < pindown ? came + pindown : 0;
   }
 
   uint32_t read_until_s = 0;
@@ -63,8 +59,9 @@ struct Heat {
   uint16_t hops = 0;
   uint16_t reads_most = 0;  // in one second
 
-  // The last bits of the time.
-  static uint32_t milliseconds(TimeNs time) { return static_cast<uint32_t>(time / kMillisecond); }
+  static uint32_t microseconds(TimeNs time) {
+    return static_cast<uint32_t>(std::min<TimeNs>(time / kMicrosecond, UINT32_MAX));
+  }
 
  private:
   static uint32_t seconds(TimeNs time) { return static_cast<uint32_t>(time / kSecond); }

@@ -82,7 +82,7 @@ void Migration::release_for(uint32_t number, const Database& db, ByteView key, T
 Activity* Migration::busy_record(uint32_t db_id, ByteView key) const {
   const Database* db = ctx_.databases.find_volatile(db_id);
   const RecordEntry* entry = db == nullptr ? nullptr : db->index.find(key, jenkins_hash(key));
-  return entry == nullptr ? nullptr : entry->activity;
+  return entry == nullptr ? nullptr : entry->activity();
 }
 
 void Migration::release(uint32_t endpoint, const ReqCall& call, TimeNs now) {

@@ -30,10 +30,6 @@ void note_change(RecordEntry& entry, TimeNs now) {
   if (RecordExtra* extra = entry.extra_if_any()) extra->heat.note_change(now);
 }
 
-void note_wait(RecordEntry& entry, TimeNs wait) {
-  if (wait >= Heat::kWaitAtLeast || entry.extra_if_any() != nullptr) entry.make_extra().heat.note_wait(wait);
-}
-
 void end_row(RecordEntry& entry) {
   if (RecordExtra* extra = entry.extra_if_any()) extra->functions_in_row = 0;
 }
@@ -179,7 +175,7 @@ bool Migration::step_asked(Activity& activity, TimeNs now) {
   } else {
     note_change(entry, now);
   }
-  note_wait(entry, now - call.since);
+  entry.recent->note_wait(now - call.since);
   bool copy = delegates(activity, call, now);
   if (copy) {
     const ByteView data = read_data(ctx_, activity);
@@ -203,7 +199,7 @@ bool Migration::step_arrival(Activity& activity, bool& held, TimeNs now) {
   Waiting* arrival = activity.queue.pop();
   const RecordHeader header{arrival->rsn, ctx_.self, arrival->record_flags};
   if (become_owner(activity, header, arrival->data, now)) {
-    activity.entry->came_ms = Heat::milliseconds(now);
+    activity.entry->recent->came = activity.entry->recent->noted = now;
     count_move(activity, now);
     finish(arrival);
     return true;
@@ -296,7 +292,7 @@ bool Migration::become_owner(Activity& activity, const RecordHeader& arrived, By
   end_question(activity);
   activity.question_lost = false;
   if (lost) tell_lost_question(activity);
-  entry.granted = 0;
+  entry.recent->granted = 0;
   end_row(entry);
   entry.lost = false;
   if (activity.db->copies > 1) note_arrived_copies(activity, data);
@@ -330,7 +326,7 @@ void Migration::answer_locals(Activity& activity, WaitingList& calls, uint64_t r
     if (!call->gone) {
       if (call_stores(call->callid)) ++rsn;
       answer(*call, {rsn, ctx_.self, entry.flags}, data);
-      note_wait(entry, now - call->since);
+      entry.recent->note_wait(now - call->since);
       if (call->callid == CTDB_FUNC_NULL) ++granted;
       changes = changes || (call->callid == CTDB_FUNC_NULL && !call->only_reads());
     }
@@ -338,9 +334,10 @@ void Migration::answer_locals(Activity& activity, WaitingList& calls, uint64_t r
   }
   if (granted == 0) return;
   end_row(entry);
-  entry.granted = static_cast<uint16_t>(std::min<uint32_t>(entry.granted + granted, 0xFFFF));
-  entry.granted_until = now + hold_time(entry);
-  entry.print = fingerprint(data);
+  entry.recent->granted = static_cast<uint16_t>(std::min<uint32_t>(entry.recent->granted + granted, 0xFFFF));
+  entry.recent->granted_until = now + hold_time(entry);
+  entry.recent->print = fingerprint(data);
+  entry.recent->noted = now;
   if (changes) note_change(entry, now);
 }
 
@@ -395,7 +392,7 @@ bool Migration::give_up(Activity& activity, const Waiting& call, TimeNs now) {
   set_pointer(entry, call.node);
   if (RecordExtra* extra = entry.extra_if_any()) extra->function_node = call.node;
   entry.gave_generation = ctx_.generation;
-  entry.gave_ms = static_cast<uint32_t>(now / kMillisecond);
+  entry.recent->gave = entry.recent->noted = now;
   end_hold(activity);
   ++ctx_.counts.migrations_out;
   const Answer to = whom_to_answer(ctx_.self, lmaster, call.node);

@@ -196,7 +196,7 @@ class Migration : public ChainLocks::User {
   static bool others_first(Activity& activity);
   void end_hold(Activity& activity);
 
-  void count_hops(Database& db, RecordEntry& entry, uint32_t hops, TimeNs now);
+  void count_hops(Activity& activity, uint32_t hops, TimeNs now);
   void count_move(Activity& activity, TimeNs now);
   void finish(Waiting* item);
   void drop_all(WaitingList& list);

@@ -14,6 +14,8 @@ constexpr unsigned kSlotBitsMin = 10;
 }  // namespace
 
 const RecordExtra RecordEntry::kNoExtra{};
+static_assert(kKeyBytesMax <= RecordEntry::kKeySizeMask);
+static_assert(offsetof(RecordEntry, last_owner_) + sizeof(RecordEntry::last_owner_) == RecordEntry::kKeyAt);
 
 RecordIndex::RecordIndex() : slots_(size_t{1} << kSlotBitsMin), shift_(64 - kSlotBitsMin) {}
 
@@ -21,6 +23,7 @@ RecordIndex::~RecordIndex() {
   for (Cursor* cursor = cursors_; cursor != nullptr; cursor = cursor->next_cursor_) cursor->index_ = nullptr;
   for (RecordEntry* gone = first(); gone != nullptr;) {
     RecordEntry* following = next(*gone);
+    recents_.take_back(*gone);
     gone->~RecordEntry();
     gone = following;
   }
@@ -35,14 +38,14 @@ RecordEntry* RecordIndex::find(ByteView key, uint32_t hash) const {
   return nullptr;
 }
 
-RecordEntry& RecordIndex::add(ByteView key, uint32_t hash, uint32_t chain) {
+RecordEntry& RecordIndex::add(ByteView key, uint32_t hash) {
   if (4 * (size_ + 1) > 3 * slots_.size()) grow();
-  const uint32_t number = arena_.allocate(sizeof(RecordEntry) + key.size());
+  const uint32_t number = arena_.allocate(RecordEntry::bytes_with_key(key.size()));
   auto* added = new (arena_.at(number)) RecordEntry();
   added->hash = hash;
-  added->chain = chain;
-  added->key_size = static_cast<uint32_t>(key.size());
-  if (!key.empty()) std::memcpy(reinterpret_cast<uint8_t*>(added + 1), key.data(), key.size());
+  added->key_size = static_cast<uint32_t>(key.size()) & RecordEntry::kKeySizeMask;
+  if (!key.empty())
+    std::memcpy(reinterpret_cast<uint8_t*>(added) + RecordEntry::kKeyAt, key.data(), key.size());
   place(number, hash);
   added->previous = last_;
   (last_ == 0 ? first_ : entry(last_)->next) = number;
@@ -52,7 +55,7 @@ RecordEntry& RecordIndex::add(ByteView key, uint32_t hash, uint32_t chain) {
 }
 
 void RecordIndex::remove(RecordEntry& gone) {
-  CTDB_ASSERT(gone.activity == nullptr && gone.deletion == Deletion::kNone);
+  CTDB_ASSERT(gone.activity() == nullptr && gone.deletion == Deletion::kNone);
   const uint32_t number = clear_slot(gone);
   for (Cursor* cursor = cursors_; cursor != nullptr; cursor = cursor->next_cursor_) {
     if (cursor->last_seen_ == &gone) cursor->last_seen_ = entry(gone.previous);
@@ -62,7 +65,8 @@ void RecordIndex::remove(RecordEntry& gone) {
   (gone.previous == 0 ? first_ : entry(gone.previous)->next) = gone.next;
   (gone.next == 0 ? last_ : entry(gone.next)->previous) = gone.previous;
   --size_;
-  const size_t bytes = sizeof(RecordEntry) + gone.key_size;
+  const size_t bytes = RecordEntry::bytes_with_key(gone.key_size);
+  recents_.take_back(gone);
   gone.~RecordEntry();
   arena_.free(number, bytes);
 }
@@ -98,8 +102,15 @@ void RecordIndex::grow() {
   }
 }
 
-RecordIndex::Cursor::Cursor(RecordIndex& index)
-    : index_(&index), at_(index.first()), next_cursor_(index.cursors_) {
+bool RecordIndex::may_forget() const {
+  for (const Cursor* cursor = cursors_; cursor != nullptr; cursor = cursor->next_cursor_) {
+    if (cursor->keeps_recent_) return false;
+  }
+  return true;
+}
+
+RecordIndex::Cursor::Cursor(RecordIndex& index, bool keeps_recent)
+    : index_(&index), at_(index.first()), next_cursor_(index.cursors_), keeps_recent_(keeps_recent) {
   index.cursors_ = this;
 }
 

@@ -13,19 +13,19 @@
 #ifndef CTDB_STORE_CORE_RECORD_INDEX_H_
 #define CTDB_STORE_CORE_RECORD_INDEX_H_
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
-#include "ctdb-store/core/heat.h"
+#include "ctdb-store/core/recent.h"
 #include "ctdb-store/core/record_arena.h"
 #include "libctdbipc/base/bytes.h"
+#include "libctdbipc/base/limits.h"
 #include "libctdbipc/base/time.h"
 #include "libctdbipc/wire/layout.h"
 
 namespace ctdb {
-
-struct Activity;
 
 // Whether it is known to be deleted, perhaps, and what is done about it (vacuum.h). An entry that says so is not removed from the
 // index: queues point at it.
@@ -36,80 +36,64 @@ enum class Deletion : uint8_t {
   kIsForgotten,  // other nodes are asked to forget it
 };
 
-// What only some records have, from the moment that any of it is set until their entry goes.
-struct RecordExtra {
-  Heat heat;
-
-  // The last data that are known to be at the nodes which hold copies (copies.cc).
-  uint64_t copied_print = 0;
-  uint32_t copied_generation = 0;
-  uint16_t copied_round = 0;  // Database::copies_round then
-  uint8_t copied_nodes = 0;
-
-  // Functions (function_calls.cc). At the owner: the node whose calls came last, and how many of it in a row. Elsewhere:
-  // the node that answered last, a hint.
-  uint32_t function_node = CTDB_UNKNOWN_PNN;
-  uint32_t functions_in_row = 0;
-
-  // Read-only copies (delegations.cc), at an owner whose header says that there are some: bit i: node i may have one. None or
-  // the highest: any member.
-  uint64_t readers = 0;
-};
-
 struct RecordEntry {
   static constexpr uint32_t kNoClaim = 0xFFFFFFFFu;
+  static constexpr uint32_t kKeySizeMask = 0xFFFFFFu;
 
-  ByteView key() const { return {reinterpret_cast<const uint8_t*>(this + 1), key_size}; }
+  // Behind what is used of the entry.
+  static constexpr size_t kKeyAt = 54;
+  ByteView key() const { return {reinterpret_cast<const uint8_t*>(this) + kKeyAt, key_size}; }
+  static size_t bytes_with_key(size_t key_bytes) { return std::max(sizeof(RecordEntry), kKeyAt + key_bytes); }
+  // nullptr: nothing is going on with this record.
+  Activity* activity() const { return recent == nullptr ? nullptr : recent->activity; }
+  RecordExtra* extra_if_any() const { return recent == nullptr ? nullptr : recent->extra.get(); }
   // As if it had one.
-  const RecordExtra& extra() const { return extra_ != nullptr ? *extra_ : kNoExtra; }
-  RecordExtra& make_extra() {
-    if (extra_ == nullptr) extra_ = std::make_unique<RecordExtra>();
-    return *extra_;
+  const RecordExtra& extra() const {
+    const RecordExtra* extra = extra_if_any();
+    return extra != nullptr ? *extra : kNoExtra;
   }
-  RecordExtra* extra_if_any() { return extra_.get(); }
+  // Of one that has a Recent: for instance because something is going on with it.
+  RecordExtra& make_extra() { return recent->make_extra(); }
 
-  Activity* activity = nullptr;  // nullptr: nothing is going on with this record
+  Recent* recent = nullptr;
 
   uint64_t rsn = 0;
   uint32_t dmaster = CTDB_UNKNOWN_PNN;
   uint32_t flags = 0;
-  uint32_t data_size = 0;           // when it was last stored by this store
   uint32_t pointer_generation = 0;  // in a full copy: which replacement it came with (commits/noting.h)
   uint32_t hash = 0;                // of the key, as Placement uses it
-  uint32_t chain = 0;
-  uint32_t key_size = 0;
   uint32_t first_claim = kNoClaim;  // during a recovery, at the lmaster
   // In which this node gave it away and, if it is the lmaster, nobody else has since.
   uint32_t gave_generation = 0;
-  uint32_t last_owner = CTDB_UNKNOWN_PNN;  // at its lmaster of the last open generation: who had it then
-  uint32_t previous = 0;                   // their numbers, in order of creation; 0: none
+  uint32_t previous = 0;  // their numbers, in order of creation; 0: none
   uint32_t next = 0;
 
-  uint32_t gave_ms = 0;  // when this node last gave it away: the last bits of the time
-  uint32_t came_ms = 0;  // when it last came here, the same
-
-  // The grant hold: a local client was just given this record and has had no time to use it.
-  TimeNs granted_until = 0;  // end of the hold
-  // Fingerprint of the data then, or after a function. In a full copy, which nobody is given records of, the record's part of the digest.
-  uint64_t print = 0;
-  uint16_t granted = 0;        // how many clients were given it
-  uint8_t hold_doublings = 0;  // see grant_hold.cc
-
+  uint32_t key_size : 24 = 0;
   Deletion deletion : 2 = Deletion::kNone;
   bool in_file : 1 = false;
+  bool has_data : 1 = false;  // when it was last stored by this store
   bool had_data : 1 = false;  // seen by this store since the record is in its file
   bool lost : 1 = false;  // at the lmaster: it is gone with its owner, the next who makes it is to be told
   bool over_limit : 1 = false;  // found to be larger than its database allows, and told (sizes.h)
 
-  // How often it came here in one second (the last bits of its number), for the statistics.
-  uint16_t moved_second = 0;
-  uint16_t moved_count = 0;
+  // At its lmaster of the last open generation: who had it then.
+  uint32_t last_owner() const { return last_owner_ == kNoOwner ? CTDB_UNKNOWN_PNN : last_owner_; }
+  void set_last_owner(uint32_t pnn) { last_owner_ = pnn < kNoOwner ? static_cast<uint16_t>(pnn) : kNoOwner; }
+  // In a full copy, of which nobody claims or is given records, two of the above are the record's part of the digest.
+  uint64_t digest() const { return uint64_t{first_claim} << 32 | gave_generation; }
+  void set_digest(uint64_t digest) {
+    first_claim = static_cast<uint32_t>(digest >> 32);
+    gave_generation = static_cast<uint32_t>(digest);
+  }
 
- private:
+  // Not for others: offsetof() wants all of it public.
+  static constexpr uint16_t kNoOwner = 0xFFFF;
+  static_assert(kNodesMax < kNoOwner);
   static const RecordExtra kNoExtra;
-  std::unique_ptr<RecordExtra> extra_;
+
+  uint16_t last_owner_ = kNoOwner;
 };
-static_assert(sizeof(RecordEntry) == 104, "there are millions of them");
+static_assert(sizeof(RecordEntry) == 56, "there are millions of them");
 
 class RecordIndex {
  public:
@@ -130,12 +114,26 @@ class RecordIndex {
     if (slot.number != 0 && slot.hash == hash) __builtin_prefetch(arena_.at(slot.number));
   }
   // A new entry; the key must not be there yet.
-  RecordEntry& add(ByteView key, uint32_t hash, uint32_t chain);
+  RecordEntry& add(ByteView key, uint32_t hash);
   void remove(RecordEntry& entry);
+  // The entry's, made now if it had none.
+  Recent& recent(RecordEntry& entry) {
+    if (entry.recent == nullptr) recents_.give(entry, may_forget());
+    return *entry.recent;
+  }
+  // Something begins to go on with the record, and ends.
+  void begin(RecordEntry& entry, Activity& activity) {
+    if (entry.recent == nullptr) recents_.give(entry, may_forget());
+    recents_.begin(entry, activity);
+  }
+  void end(RecordEntry& entry) { recents_.end(entry); }
   // All of them, in order of creation; nullptr: there are no more.
   RecordEntry* first() const { return entry(first_); }
   RecordEntry* next(const RecordEntry& before) const { return entry(before.next); }
   size_t size() const { return size_; }
+  size_t recents() const { return recents_.size(); }
+  // Of memory, for all but what is recent.
+  size_t bytes() const { return arena_.bytes() + slots_.size() * sizeof(Slot); }
 
  private:
   // Open addressing: an entry stands at the first free slot from slot_of(hash) on.
@@ -151,10 +149,12 @@ class RecordIndex {
   // Whose number it returns.
   uint32_t clear_slot(const RecordEntry& entry);
   void grow();
+  bool may_forget() const;
 
   std::vector<Slot> slots_;  // a power of two, at most three quarters used
   unsigned shift_;           // 64 - log2 of that
   RecordArena arena_;
+  RecentPool recents_;
   uint32_t first_ = 0;
   uint32_t last_ = 0;
   size_t size_ = 0;
@@ -164,7 +164,8 @@ class RecordIndex {
 // Walks through an index that changes meanwhile. Entries added later are visited too.
 class RecordIndex::Cursor {
  public:
-  explicit Cursor(RecordIndex& index);
+  // keeps_recent: while it stands nothing that was noted of an entry (recent.h) is forgotten.
+  explicit Cursor(RecordIndex& index, bool keeps_recent = false);
   ~Cursor();
   Cursor(const Cursor&) = delete;
   Cursor& operator=(const Cursor&) = delete;
@@ -179,6 +180,7 @@ class RecordIndex::Cursor {
   RecordEntry* at_;
   RecordEntry* last_seen_ = nullptr;  // at the end: what stands before a new entry
   Cursor* next_cursor_;
+  const bool keeps_recent_;
 };
 
 }  // namespace ctdb

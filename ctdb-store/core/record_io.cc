@@ -30,10 +30,9 @@ bool write_file(StoreContext& context, Activity& activity, const RecordHeader& h
 }
 
 void forget_copy(const StoreContext& context, RecordEntry& entry) {
-  entry.in_file = entry.had_data = false;
+  entry.in_file = entry.has_data = entry.had_data = false;
   entry.rsn = 0;
   entry.flags = 0;
-  entry.data_size = 0;
   if (entry.dmaster == context.self) entry.dmaster = CTDB_UNKNOWN_PNN;
 }
 
@@ -65,7 +64,7 @@ bool write_record(StoreContext& context, Activity& activity, const RecordHeader&
   entry.rsn = header.rsn;
   entry.dmaster = header.dmaster;
   entry.flags = header.flags;
-  entry.data_size = static_cast<uint32_t>(data.size());
+  entry.has_data = !data.empty();
   entry.had_data = entry.had_data || !data.empty();
   return true;
 }
@@ -95,7 +94,7 @@ bool discard_record(StoreContext& context, Activity& activity) {
 
 void discard_unseen(StoreContext& context, Activity& activity) {
   RecordEntry& entry = *activity.entry;
-  if (was_owned_by(context.self, entry.dmaster) && (entry.data_size > 0 || entry.had_data))
+  if (was_owned_by(context.self, entry.dmaster) && entry.had_data)
     context.left_behind.note(activity.db->name, entry.key());
   forget_copy(context, entry);
   end_discard(context, activity);

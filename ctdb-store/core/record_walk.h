@@ -19,12 +19,15 @@ class RecordWalk {
       if (!database->full_copy()) ids_.push_back(database->id);
     }
   }
-  void start(const Database& database) {
+  // keeps_recent: see RecordIndex::Cursor; from the first look on.
+  void start(const Database& database, bool keeps_recent = false) {
     stop();
+    keeps_recent_ = keeps_recent;
     ids_.push_back(database.id);
   }
   void stop() {
     cursor_.reset();
+    keeps_recent_ = false;
     ids_.clear();
     at_ = 0;
   }
@@ -33,7 +36,7 @@ class RecordWalk {
     for (; at_ < ids_.size(); ++at_, cursor_.reset()) {
       database = databases.find(ids_[at_]);
       if (database == nullptr) continue;
-      if (!cursor_) cursor_.emplace(database->index);
+      if (!cursor_) cursor_.emplace(database->index, keeps_recent_);
       if (RecordEntry* entry = cursor_->at(); entry != nullptr) return entry;
     }
     stop();
@@ -52,6 +55,7 @@ class RecordWalk {
  private:
   std::vector<uint32_t> ids_;
   size_t at_ = 0;
+  bool keeps_recent_ = false;
   std::optional<RecordIndex::Cursor> cursor_;
 };
 

@@ -48,7 +48,7 @@ Answer whom_to_answer(uint32_t self, uint32_t lmaster, uint32_t requester) {
 bool wins_over(const Claim& a, const Claim& b) {
   if (a.owns() != b.owns()) return a.owns();
   if (a.rsn != b.rsn) return a.rsn > b.rsn;
-  if ((a.data_size > 0) != (b.data_size > 0)) return a.data_size > 0;
+  if (a.has_data != b.has_data) return a.has_data;
   return a.holder < b.holder;
 }
 

@@ -64,7 +64,7 @@ struct Claim {
   uint32_t holder = CTDB_UNKNOWN_PNN;
   uint32_t dmaster = CTDB_UNKNOWN_PNN;
   uint64_t rsn = 0;
-  uint32_t data_size = 0;
+  bool has_data = false;
   bool readable = false;   // a read-only copy: clients of its node use it
   bool delegates = false;  // says of itself that there are such copies
   bool owns() const { return dmaster == holder; }

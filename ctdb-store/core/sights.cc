@@ -10,7 +10,7 @@ void visit_records(const Databases& databases, const std::function<void(const Re
   for (const auto& db : databases.all()) {
     if (db->full_copy()) continue;
     for (const RecordEntry* entry = db->index.first(); entry != nullptr; entry = db->index.next(*entry)) {
-      const Activity* activity = entry->activity;
+      const Activity* activity = entry->activity();
       size_t waiting = 0;
       if (activity != nullptr)
         waiting = activity->functions_sent + activity->queue.size() + activity->joined.size();

@@ -309,7 +309,10 @@ void Traverse::read(uint32_t initiator, uint32_t reqid, const TraverseRequest& r
   const Database* db = ctx_.databases.find(request.db_id);
   if (db == nullptr) return;
   source.cut_short = records_taken_ && !db->full_copy();
-  source.walk.start(*db);
+  source.walk.start(*db, true);
+  Database* same = nullptr;
+  source.walk.current(ctx_.databases,
+                      same);  // it stands from now on, so that `wants` knows of what was given away
   // What has arrived and waits for its chain is nobody's record yet.
   ctx_.activities.for_each_used([&](Activity& activity) {
     if (activity.db != db) return;
@@ -423,8 +426,8 @@ bool Traverse::slice(Source& source, TimeNs now) {
 
 bool Traverse::wants(const Source& source, const Database& db, const RecordEntry& entry) const {
   if (db.full_copy()) return true;
-  const uint32_t before = static_cast<uint32_t>(source.began / kMillisecond) - entry.gave_ms;
-  const bool may_be_on_its_way = entry.in_file && before <= kFlight / kMillisecond;
+  const TimeNs gave = entry.recent == nullptr ? Recent::kLongAgo : entry.recent->gave;
+  const bool may_be_on_its_way = entry.in_file && gave <= source.began && gave >= source.began - kFlight;
   if (!ctx_.owns(entry) && !may_be_on_its_way) return false;
   return source.moved.size() == 0 || !source.moved.contains(KeySet::print_of(entry.key()));
 }

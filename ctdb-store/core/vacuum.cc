@@ -117,7 +117,7 @@ void Vacuum::work(TimeNs now) {
 // ---- a record that may be deleted ----
 
 bool Vacuum::may_go(const Database& db, const RecordEntry& entry) const {
-  return ctx_.owns(entry) && entry.in_file && entry.activity == nullptr && !db.frozen && db.rewrites == 0;
+  return ctx_.owns(entry) && entry.in_file && entry.activity() == nullptr && !db.frozen && db.rewrites == 0;
 }
 
 // With its chain locked.
@@ -128,7 +128,7 @@ bool Vacuum::is_deleted(Database& db, RecordEntry& entry) {
 // Of a record that has left: nothing here says more of it than its lmaster does.
 void Vacuum::drop_hint(Database& db, RecordEntry& entry) {
   const bool only_a_hint = !entry.in_file && !entry.lost && ctx_.lmaster(entry) != ctx_.self;
-  if (only_a_hint && entry.activity == nullptr && entry.deletion == Deletion::kNone) db.index.remove(entry);
+  if (only_a_hint && entry.activity() == nullptr && entry.deletion == Deletion::kNone) db.index.remove(entry);
 }
 
 void Vacuum::look(Database& db, RecordEntry& entry, TimeNs now) {
@@ -285,7 +285,7 @@ ForgetResult Vacuum::forget_copy(Database& db, const ForgetRecord& record, Forge
                                  uint32_t lmaster) {
   RecordEntry* entry = db.index.find(record.key, jenkins_hash(record.key));
   if (entry == nullptr) return ForgetResult::kNothing;
-  const bool may_go = ctx_.lmaster(*entry) == lmaster && !ctx_.owns(*entry) && entry->activity == nullptr &&
+  const bool may_go = ctx_.lmaster(*entry) == lmaster && !ctx_.owns(*entry) && entry->activity() == nullptr &&
                       entry->rsn <= record.rsn && !db.frozen && db.rewrites == 0;
   if (!may_go) return ForgetResult::kNotDone;
   if (entry->in_file) {

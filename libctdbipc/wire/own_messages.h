@@ -422,7 +422,7 @@ struct RecordClaim {
   uint64_t rsn = 0;
   uint32_t dmaster = 0;
   uint32_t flags = 0;
-  uint32_t data_size = 0;  // bytes after the header; 0 = empty record or lmaster's pointer
+  uint32_t data_size = 0;  // 0 = empty record or lmaster's pointer, else: it has data
 };
 struct RecordClaims {
   uint32_t generation = 0;

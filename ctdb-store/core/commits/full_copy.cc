@@ -31,7 +31,7 @@ uint64_t record_print(const BufferedRecord& record) {
 
 // Of what the contents are said to be.
 void leave_out(Database& db, const RecordEntry& entry) {
-  db.contents.digest -= entry.print;
+  db.contents.digest -= entry.digest();
   --db.contents.records;
 }
 
@@ -48,7 +48,7 @@ std::string objection_to(const Database& db, const BufferedRecord& record,
   auto known = seen.find(key);
   if (known == seen.end()) {
     const RecordEntry* entry = db.index.find(record.key, jenkins_hash(record.key));
-    if (entry != nullptr) known = seen.emplace(key, Known{entry->rsn, entry->print}).first;
+    if (entry != nullptr) known = seen.emplace(key, Known{entry->rsn, entry->digest()}).first;
   }
   if (known == seen.end()) {
     seen.emplace(key, Known{rsn, print});
@@ -73,15 +73,15 @@ RecordEntry* note_record(Database& db, const BufferedRecord& record) {
   }
   if (entry != nullptr) leave_out(db, *entry);
   if (is_sequence(record.key)) db.contents.sequence = sequence_in(record.data);
-  if (entry == nullptr) entry = &db.index.add(record.key, hash, db.file->chain_of(record.key));
+  if (entry == nullptr) entry = &db.index.add(record.key, hash);
   const std::optional<RecordHeader> header = read_record_header(record.header);
   entry->rsn = header->rsn;
   entry->dmaster = header->dmaster;
   entry->flags = header->flags;
-  entry->data_size = static_cast<uint32_t>(record.data.size());
+  entry->has_data = true;
   entry->in_file = true;
-  entry->print = record_print(record);
-  db.contents.digest += entry->print;
+  entry->set_digest(record_print(record));
+  db.contents.digest += entry->digest();
   ++db.contents.records;
   return entry;
 }

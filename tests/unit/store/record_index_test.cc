@@ -2,8 +2,10 @@
 // The index against a model: whatever is added, removed and looked for in whatever order, also with hashes that meet.
 #include "ctdb-store/core/record_index.h"
 
+#include <cstdio>
 #include <map>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -33,7 +35,7 @@ void against_a_model(uint64_t seed, uint64_t keys, uint64_t hashes) {
     const auto known = model.find(number);
     ASSERT_EQ(index.find(key, hash), known == model.end() ? nullptr : known->second) << "step " << step;
     if (known == model.end()) {
-      model[number] = &index.add(key, hash, 0);
+      model[number] = &index.add(key, hash);
     } else if (random.one_in(2)) {
       index.remove(*known->second);
       model.erase(known);
@@ -56,14 +58,14 @@ TEST(RecordIndex, FindsKeysWhoseHashesMeet) {
 
 TEST(RecordIndex, ACursorSurvivesRemovalsAndSeesWhatIsAddedBehindIt) {
   RecordIndex index;
-  for (uint64_t i = 0; i < 10; ++i) index.add(key_of(i), static_cast<uint32_t>(i), 0);
+  for (uint64_t i = 0; i < 10; ++i) index.add(key_of(i), static_cast<uint32_t>(i));
   RecordIndex::Cursor cursor(index);
   size_t seen = 0;
   for (; cursor.at() != nullptr; ++seen) {
     RecordEntry* entry = cursor.at();
     cursor.advance();
     index.remove(*entry);
-    if (seen < 10) index.add(key_of(100 + seen), static_cast<uint32_t>(100 + seen), 0);
+    if (seen < 10) index.add(key_of(100 + seen), static_cast<uint32_t>(100 + seen));
   }
   EXPECT_EQ(seen, 20u);
   EXPECT_EQ(index.size(), 0u);
@@ -76,22 +78,92 @@ TEST(RecordIndex, LooksAheadForWhatIsNotThere) {
     index.will_find_soon(hash);
     index.will_find_next(hash);
   }
-  index.add(key_of(1), 0, 0);
+  index.add(key_of(1), 0);
   index.will_find_next(0);
   EXPECT_NE(index.find(key_of(1), 0), nullptr);
 }
 
 TEST(RecordIndex, WhatFewEntriesHaveIsMadeWhenItIsSet) {
   RecordIndex index;
-  RecordEntry& entry = index.add(key_of(1), 1, 0);
+  RecordEntry& entry = index.add(key_of(1), 1);
   EXPECT_EQ(entry.extra().function_node, CTDB_UNKNOWN_PNN);
   EXPECT_EQ(entry.extra_if_any(), nullptr);
+  index.recent(entry);
   entry.make_extra().readers = 5;
   EXPECT_EQ(entry.extra().readers, 5u);
   EXPECT_EQ(entry.extra_if_any(), &entry.make_extra());
   index.remove(entry);
-  EXPECT_EQ(index.add(key_of(1), 1, 0).extra_if_any(), nullptr);
-  index.add(key_of(2), 2, 0).make_extra();  // and goes with the index
+  EXPECT_EQ(index.add(key_of(1), 1).extra_if_any(), nullptr);
+  index.recent(index.add(key_of(2), 2));  // and goes with the index
+}
+
+TEST(RecordIndex, AMillionSmallRecordsNeedThisMuch) {
+  RecordIndex index;
+  constexpr uint32_t kRecords = 1'000'000;
+  char key[18];
+  for (uint32_t i = 0; i < kRecords; ++i) {
+    std::snprintf(key, sizeof key, "record-%010u", i);
+    index.add({reinterpret_cast<const uint8_t*>(key), 17}, i * 0x9E3779B1u);
+  }
+  // A table of 2^21 slots, and 72 for an entry with its key.
+  EXPECT_LT(index.bytes() / kRecords, 90u);
+}
+
+// Something has gone on with the entry, and was noted then.
+Recent& touch(RecordIndex& index, RecordEntry& entry, TimeNs now) {
+  static Activity* const kSome = reinterpret_cast<Activity*>(&index);
+  index.begin(entry, *kSome);
+  entry.recent->noted = entry.recent->came = now;
+  index.end(entry);
+  return *entry.recent;
+}
+
+TEST(RecordIndex, WhatIsNotedIsKeptForAWhileOnly) {
+  RecordIndex index;
+  constexpr TimeNs kPause = kMillisecond;
+  std::vector<RecordEntry*> entries;
+  for (uint32_t i = 0; i < 10'000; ++i) {
+    entries.push_back(&index.add(key_of(i), i));
+    touch(index, *entries.back(), i * kPause);
+  }
+  const uint32_t kept = RecentPool::kKept / kPause;
+  EXPECT_LE(index.recents(), kept + 3);
+  EXPECT_EQ(entries[10'000 - kept - 3]->recent, nullptr);
+  EXPECT_NE(entries[10'000 - kept]->recent, nullptr);
+  // When less is going on there are fewer.
+  for (uint32_t i = 0; i < 4; ++i) touch(index, *entries[i], (20'000 + 3000 * i) * kPause);
+  for (uint32_t i = 0; i < kept; ++i) touch(index, *entries[i], 40'000 * kPause);
+  for (uint32_t i = 0; i < kept; ++i) index.remove(*entries[i]);
+}
+
+TEST(RecordIndex, WhatIsNotedIsKeptWhileSomethingGoesOnOrACursorAsksForIt) {
+  RecordIndex index;
+  RecordEntry &busy = index.add(key_of(1), 1), &extra = index.add(key_of(2), 2),
+              &old = index.add(key_of(3), 3), &other = index.add(key_of(4), 4),
+              &nothing = index.add(key_of(5), 5);
+  touch(index, busy, kSecond);
+  index.begin(busy, *reinterpret_cast<Activity*>(&index));
+  touch(index, extra, kSecond);
+  index.begin(extra, *reinterpret_cast<Activity*>(&index));
+  extra.make_extra();
+  index.end(extra);
+  touch(index, old, kSecond);
+  {
+    RecordIndex::Cursor cursor(index, true);
+    touch(index, other, 100 * kSecond);
+    index.begin(nothing, *reinterpret_cast<Activity*>(&index));
+    EXPECT_NE(old.recent, nullptr);
+    index.end(nothing);
+    EXPECT_EQ(nothing.recent, nullptr);
+  }
+  touch(index, nothing, 101 * kSecond);
+  EXPECT_EQ(old.recent, nullptr);
+  EXPECT_NE(busy.recent, nullptr);
+  EXPECT_NE(extra.recent, nullptr);
+  index.end(busy);
+  for (uint32_t i = 10; i < 13; ++i) touch(index, index.add(key_of(i), i), 110 * kSecond);
+  EXPECT_EQ(busy.recent, nullptr);
+  EXPECT_EQ(extra.recent->came, kSecond);
 }
 
 }  // namespace

@@ -46,22 +46,21 @@ TEST(ServerStoreRule, StripsTransientFlags) {
 }
 
 TEST(Claims, TheOwnersCopyWinsThenTheNewest) {
-  const Claim owner{1, 1, 5, 0};
-  const Claim newer{2, 1, 9, 10};
+  const Claim owner{1, 1, 5, false};
+  const Claim newer{2, 1, 9, true};
   EXPECT_TRUE(wins_over(owner, newer));
   EXPECT_FALSE(wins_over(newer, owner));
-  EXPECT_TRUE(wins_over({3, 3, 6, 0}, owner));
-  EXPECT_TRUE(wins_over({3, 9, 6, 0}, {2, 9, 5, 10}));
-  EXPECT_TRUE(wins_over({3, 9, 6, 1}, {2, 9, 6, 0}));  // data before a pointer
-  EXPECT_TRUE(wins_over({2, 9, 6, 1}, {3, 9, 6, 1}));  // lower pnn
+  EXPECT_TRUE(wins_over({3, 3, 6, false}, owner));
+  EXPECT_TRUE(wins_over({3, 9, 6, false}, {2, 9, 5, true}));
+  EXPECT_TRUE(wins_over({3, 9, 6, true}, {2, 9, 6, false}));  // data before a pointer
+  EXPECT_TRUE(wins_over({2, 9, 6, true}, {3, 9, 6, true}));   // lower pnn
 }
 
 TEST(Claims, AreTotallyOrdered) {
   Random random(1);
   std::vector<Claim> claims;
   for (uint32_t holder = 0; holder < 40; ++holder) {
-    claims.push_back(
-        {holder, random.one_in(2) ? holder : 99, random.below(3), static_cast<uint32_t>(random.below(2))});
+    claims.push_back({holder, random.one_in(2) ? holder : 99, random.below(3), random.one_in(2)});
   }
   for (const Claim& a : claims) {
     EXPECT_FALSE(wins_over(a, a));
@@ -109,7 +108,7 @@ TEST(RecordIndexTest, FindsWhatWasAddedAndForgetsWhatWasRemoved) {
   std::vector<RecordEntry*> entries;
   for (int i = 0; i < 5000; ++i) {
     const std::string key = "key" + std::to_string(i);
-    entries.push_back(&index.add(as_bytes(key), jenkins_hash(as_bytes(key)), 0));
+    entries.push_back(&index.add(as_bytes(key), jenkins_hash(as_bytes(key))));
   }
   for (size_t i = 0; i < entries.size(); i += 2) index.remove(*entries[i]);
   EXPECT_EQ(index.size(), 2500u);
@@ -121,7 +120,7 @@ TEST(RecordIndexTest, FindsWhatWasAddedAndForgetsWhatWasRemoved) {
 
 TEST(RecordIndexTest, HasEmptyKeys) {
   RecordIndex index;
-  RecordEntry& entry = index.add({}, jenkins_hash({}), 0);
+  RecordEntry& entry = index.add({}, jenkins_hash({}));
   EXPECT_EQ(index.find({}, jenkins_hash({})), &entry);
   EXPECT_TRUE(entry.key().empty());
 }
@@ -134,7 +133,7 @@ TEST(RecordIndexTest, ACursorVisitsEveryEntryThatStays) {
     std::set<std::string> stayed;
     const auto add = [&](int i) {
       const std::string key = "k" + std::to_string(i);
-      index.add(as_bytes(key), jenkins_hash(as_bytes(key)), 0);
+      index.add(as_bytes(key), jenkins_hash(as_bytes(key)));
       there.insert(key);
     };
     for (int i = 0; i < 100; ++i) add(i);
