@@ -11,10 +11,12 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
 #include "ctdb-store/core/record_index.h"
+#include "libctdbipc/base/limits.h"
 #include "libctdbipc/base/time.h"
 
 namespace ctdb {
@@ -24,16 +26,15 @@ struct Database;
 class DeletedRecords {
  public:
   static constexpr size_t kMax = size_t{1} << 20;
-  struct Place {
+  struct Taken {
     Database* db = nullptr;
     RecordEntry* entry = nullptr;
-    TimeNs due = 0;
   };
 
   // How long they rest; 0: none is taken.
   void set_rest(TimeNs rest) {
     const TimeNs less = std::max<TimeNs>(0, rest_ - rest);
-    for (size_t i = 0; i < size_; ++i) place(i).due -= less;
+    for (size_t i = 0; i < size_; ++i) set_due(place(i), std::max<TimeNs>(0, due(place(i)) - less));
     last_due_ -= less;
     rest_ = rest;
   }
@@ -43,7 +44,7 @@ class DeletedRecords {
   void note(Database& db, RecordEntry& entry, TimeNs now) {
     if (!takes(entry)) return;
     last_due_ = std::max(last_due_, now + rest_);
-    place(size_++) = {&db, &entry, last_due_};
+    put(place(size_++), db, entry, last_due_);
   }
   // It has rested long enough, here or at another node.
   void note_rested(Database& db, RecordEntry& entry) {
@@ -51,11 +52,11 @@ class DeletedRecords {
     head_ = (head_ == 0 ? ring_.size() : head_) - 1;
     ++size_;
     ++due_now_;
-    place(0) = {&db, &entry, 0};
+    put(place(0), db, entry, 0);
   }
   // The one that was to be looked at first; its entry says that it rests no more. true in `again`: it was deleted once more.
-  Place take(bool& again) {
-    const Place taken = place(0);
+  Taken take(bool& again) {
+    const Taken taken{databases_[place(0).db], place(0).entry};
     if (++head_ == ring_.size()) head_ = 0;
     if (due_now_ > 0) --due_now_;
     if (--size_ == 0 && ring_.size() > kKept) {
@@ -70,17 +71,18 @@ class DeletedRecords {
   size_t size() const { return size_; }
   TimeNs next_due() const {
     if (due_now_ > 0) return 0;
-    return empty() ? kNever : ring_[head_].due;
+    return empty() ? kNever : due(ring_[head_]);
   }
   // How many are known to have rested.
   size_t due_now() const { return due_now_; }
   // All rest no longer.
   void hurry() { due_now_ = size_; }
   void drop(const Database& db) {
+    const size_t its = number_of(db);
     size_t kept = 0, due_now = 0;
     for (size_t i = 0; i < size_; ++i) {
       const Place each = place(i);
-      if (each.db == &db) {
+      if (each.db == its) {
         each.entry->deletion = Deletion::kNone;
       } else {
         if (i < due_now_) ++due_now;
@@ -89,12 +91,43 @@ class DeletedRecords {
     }
     size_ = kept;
     due_now_ = due_now;
+    if (its < databases_.size()) databases_[its] = nullptr;
   }
   // Whether it was asked to take more than it took, since the last time.
   bool some_left_out() { return std::exchange(some_left_out_, false); }
 
  private:
+  // In 16 bytes, since there may be hundreds of thousands.
+  struct Place {
+    RecordEntry* entry = nullptr;
+    uint64_t db : 16 = 0;      // its number in databases_
+    uint64_t due_us : 48 = 0;  // rounded up
+  };
+  static_assert(sizeof(Place) == 16 && kDatabasesMax <= UINT16_MAX);
   static constexpr size_t kKept = size_t{1} << 14;  // places: what is more is given back when none is used
+
+  static TimeNs due(const Place& place) { return static_cast<TimeNs>(place.due_us) * kMicrosecond; }
+  static void set_due(Place& place, TimeNs due) {
+    constexpr uint64_t kMask = (uint64_t{1} << 48) - 1;
+    place.due_us = static_cast<uint64_t>((due + kMicrosecond - 1) / kMicrosecond) & kMask;
+  }
+  void put(Place& place, Database& db, RecordEntry& entry, TimeNs due) {
+    size_t number = number_of(db);
+    if (number == databases_.size()) {
+      number = static_cast<size_t>(std::ranges::find(databases_, nullptr) - databases_.begin());
+      if (number == databases_.size()) databases_.emplace_back();
+      databases_[number] = &db;
+    }
+    place.entry = &entry;
+    place.db = static_cast<uint16_t>(number);
+    set_due(place, due);
+  }
+  // As many as there are: it has none.
+  size_t number_of(const Database& db) {
+    if (last_number_ >= databases_.size() || databases_[last_number_] != &db)
+      last_number_ = static_cast<size_t>(std::ranges::find(databases_, &db) - databases_.begin());
+    return last_number_;
+  }
 
   // There is a place for it, at the front and at the end.
   bool takes(RecordEntry& entry) {
@@ -120,6 +153,8 @@ class DeletedRecords {
     head_ = 0;
   }
 
+  std::vector<Database*> databases_;  // nullptr: free
+  size_t last_number_ = 0;            // that was looked for
   std::vector<Place> ring_;
   size_t head_ = 0, size_ = 0;  // head_ is the number of a place, or 0
   size_t due_now_ = 0;

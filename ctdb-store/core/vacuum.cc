@@ -97,7 +97,7 @@ bool Vacuum::has_work() const {
 void Vacuum::work(TimeNs now) {
   for (size_t i = 0; i < kLooksPerSlice && ctx_.deleted.next_due() <= due_until_; ++i) {
     bool again = false;
-    const DeletedRecords::Place place = ctx_.deleted.take(again);
+    const DeletedRecords::Taken place = ctx_.deleted.take(again);
     if (again) {
       ctx_.deleted.note(*place.db, *place.entry, now);
     } else {

@@ -11,14 +11,14 @@
 namespace ctdb::test {
 namespace {
 
-constexpr TimeNs kRest = 10;
+constexpr TimeNs kRest = 10 * kMicrosecond;
 
 class DeletedRecordsTest : public ::testing::Test {
  protected:
   DeletedRecordsTest() : entries(3000) { list.set_rest(kRest); }
   size_t take() {
     bool again = false;
-    const DeletedRecords::Place place = list.take(again);
+    const DeletedRecords::Taken place = list.take(again);
     return static_cast<size_t>(place.entry - entries.data());
   }
   Database db, other;
@@ -27,30 +27,30 @@ class DeletedRecordsTest : public ::testing::Test {
 };
 
 TEST_F(DeletedRecordsTest, OnesThatHaveRestedComeFirst) {
-  list.note(db, entries[0], 100);
-  list.note(db, entries[1], 105);
-  EXPECT_EQ(list.next_due(), 100 + kRest);
+  list.note(db, entries[0], 100 * kMicrosecond);
+  list.note(db, entries[1], 105 * kMicrosecond);
+  EXPECT_EQ(list.next_due(), 100 * kMicrosecond + kRest);
   EXPECT_EQ(list.due_now(), 0u);
   list.note_rested(db, entries[2]);
   EXPECT_EQ(list.next_due(), 0);
   EXPECT_EQ(list.due_now(), 1u);
   EXPECT_EQ(take(), 2u);
-  EXPECT_EQ(list.next_due(), 100 + kRest);
+  EXPECT_EQ(list.next_due(), 100 * kMicrosecond + kRest);
   EXPECT_EQ(take(), 0u);
-  EXPECT_EQ(list.next_due(), 105 + kRest);
+  EXPECT_EQ(list.next_due(), 105 * kMicrosecond + kRest);
 }
 
 TEST_F(DeletedRecordsTest, AnOrderIsForThoseThatAreOnIt) {
-  list.note(db, entries[0], 100);
+  list.note(db, entries[0], 100 * kMicrosecond);
   list.hurry();
-  list.note(db, entries[1], 100);
+  list.note(db, entries[1], 100 * kMicrosecond);
   EXPECT_EQ(list.next_due(), 0);
   EXPECT_EQ(take(), 0u);
-  EXPECT_EQ(list.next_due(), 100 + kRest);
+  EXPECT_EQ(list.next_due(), 100 * kMicrosecond + kRest);
 }
 
 TEST_F(DeletedRecordsTest, AnEntryIsOnItOnce) {
-  list.note(db, entries[0], 100);
+  list.note(db, entries[0], 100 * kMicrosecond);
   list.note_rested(db, entries[0]);
   EXPECT_EQ(list.size(), 1u);
   bool again = false;
@@ -62,7 +62,7 @@ TEST_F(DeletedRecordsTest, AnEntryIsOnItOnce) {
 
 TEST_F(DeletedRecordsTest, KeepsTheOrderAsItGrowsAtBothEnds) {
   for (size_t i = 0; i < 1000; ++i) {
-    list.note(db, entries[1000 + i], 100);
+    list.note(db, entries[1000 + i], 100 * kMicrosecond);
     list.note_rested(db, entries[999 - i]);
   }
   for (size_t i = 0; i < 2000; ++i) ASSERT_EQ(take(), i);
@@ -70,11 +70,11 @@ TEST_F(DeletedRecordsTest, KeepsTheOrderAsItGrowsAtBothEnds) {
 }
 
 TEST_F(DeletedRecordsTest, ADatabaseThatGoesTakesItsOwnAlong) {
-  list.note(db, entries[0], 100);
-  list.note(other, entries[1], 100);
+  list.note(db, entries[0], 100 * kMicrosecond);
+  list.note(other, entries[1], 100 * kMicrosecond);
   list.hurry();
-  list.note(other, entries[2], 100);
-  list.note(db, entries[3], 100);
+  list.note(other, entries[2], 100 * kMicrosecond);
+  list.note(db, entries[3], 100 * kMicrosecond);
   list.drop(db);
   EXPECT_EQ(entries[0].deletion, Deletion::kNone);
   EXPECT_EQ(list.size(), 2u);
@@ -83,9 +83,23 @@ TEST_F(DeletedRecordsTest, ADatabaseThatGoesTakesItsOwnAlong) {
   EXPECT_EQ(take(), 2u);
 }
 
+TEST_F(DeletedRecordsTest, ADatabaseMayComeWhereOneHasGone) {
+  list.note(db, entries[0], 100 * kMicrosecond);
+  list.note(other, entries[1], 100 * kMicrosecond);
+  list.drop(db);
+  Database third;
+  list.note(third, entries[2], 100 * kMicrosecond);
+  bool again = false;
+  EXPECT_EQ(list.take(again).db, &other);
+  EXPECT_EQ(list.take(again).db, &third);
+  list.drop(other);
+  list.note(db, entries[0], 100 * kMicrosecond);
+  EXPECT_EQ(list.take(again).db, &db);
+}
+
 TEST_F(DeletedRecordsTest, SaysOnceThatItHasLeftSomeOut) {
   list.set_rest(0);
-  list.note(db, entries[0], 100);
+  list.note(db, entries[0], 100 * kMicrosecond);
   EXPECT_TRUE(list.empty());
   EXPECT_TRUE(list.some_left_out());
   EXPECT_FALSE(list.some_left_out());
