@@ -20,7 +20,8 @@ constexpr TimeNs kComplaintFactor = 10;
 }  // namespace
 
 bool ChainLocks::try_take(Database& db, const RecordEntry& entry) {
-  if (held_db_ == &db && held_chain_ == db.chain_of(entry)) {
+  const uint32_t chain = db.chain_of(entry);
+  if (held_db_ == &db && held_chain_ == chain) {
     ++held_depth_;
     return true;
   }
@@ -29,12 +30,12 @@ bool ChainLocks::try_take(Database& db, const RecordEntry& entry) {
     ++counts_.locks_busy;
     return false;
   }
-  if (!clear_leftovers(db, db.chain_of(entry))) {
+  if (!clear_leftovers(db, chain)) {
     db.file->unlock(entry.key());
     return false;
   }
   held_db_ = &db;
-  held_chain_ = db.chain_of(entry);
+  held_chain_ = chain;
   held_depth_ = 1;
   return true;
 }
@@ -80,7 +81,8 @@ ChainWait* ChainLocks::find(const Database& db, uint32_t chain) {
 
 ChainWait& ChainLocks::wait_for(Activity& activity, TimeNs now) {
   Database& db = *activity.db;
-  if (ChainWait* known = find(db, db.chain_of(*activity.entry)); known != nullptr) return *known;
+  const uint32_t chain = db.chain_of(*activity.entry);
+  if (ChainWait* known = find(db, chain); known != nullptr) return *known;
   if (free_.empty()) {
     all_.push_back(std::make_unique<ChainWait>());
     free_.push_back(all_.back().get());
@@ -88,7 +90,7 @@ ChainWait& ChainLocks::wait_for(Activity& activity, TimeNs now) {
   ChainWait* wait = free_.back();
   free_.pop_back();
   wait->db = &db;
-  wait->chain = db.chain_of(*activity.entry);
+  wait->chain = chain;
   wait->first = wait->last = nullptr;
   wait->tries = 0;
   wait->ticket = 0;
@@ -179,13 +181,13 @@ void ChainLocks::on_locked(uint64_t ticket, TimeNs now) {
   const RecordEntry& entry = *wait->first->entry;
   CTDB_ASSERT(held_db_ == nullptr);
   db.file->mark(entry.key());
-  if (!clear_leftovers(db, db.chain_of(entry))) {
+  if (!clear_leftovers(db, wait->chain)) {
     db.file->unmark(entry.key());
     out_.unlock_chain(ticket);
     return on_failed(ticket, now);
   }
   held_db_ = &db;
-  held_chain_ = db.chain_of(entry);
+  held_chain_ = wait->chain;
   held_depth_ = 1;
   serve(*wait, now);
   CTDB_ASSERT(held_depth_ == 1);

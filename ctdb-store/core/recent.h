@@ -3,7 +3,8 @@
 // knows of each. An entry points at its Recent. Nothing that must hold depends on one that is forgotten.
 //
 // Invariants:
-//  1. An entry has one while it has an Activity or a RecordExtra, and for some time after something was noted.
+//  1. An entry has one while it has an Activity or a RecordExtra, and for some time after something was noted. While it has an Activity,
+//     and at no other time, something is noted or a RecordExtra made: those that stand in the row do not change.
 //  2. In the pool's row stand those with neither of the two of which something is noted, in the order in which they got there.
 //     Those of which nothing is noted are spare.
 //  3. A new one takes the place of the first in the row if that may be forgotten: so there are as many as are noted in

@@ -52,7 +52,7 @@ struct RecordEntry {
     const RecordExtra* extra = extra_if_any();
     return extra != nullptr ? *extra : kNoExtra;
   }
-  // Of one that has a Recent: for instance because something is going on with it.
+  // While something is going on with it.
   RecordExtra& make_extra() { return recent->make_extra(); }
 
   Recent* recent = nullptr;
@@ -116,12 +116,7 @@ class RecordIndex {
   // A new entry; the key must not be there yet.
   RecordEntry& add(ByteView key, uint32_t hash);
   void remove(RecordEntry& entry);
-  // The entry's, made now if it had none.
-  Recent& recent(RecordEntry& entry) {
-    if (entry.recent == nullptr) recents_.give(entry, may_forget());
-    return *entry.recent;
-  }
-  // Something begins to go on with the record, and ends.
+  // Something begins to go on with the record, and ends. In between the entry has a Recent, and things are noted in that.
   void begin(RecordEntry& entry, Activity& activity) {
     if (entry.recent == nullptr) recents_.give(entry, may_forget());
     recents_.begin(entry, activity);
