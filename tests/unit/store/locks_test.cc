@@ -14,6 +14,14 @@ constexpr MemoryDatabase::Holder kClient = 50;
 class Locks : public StoresTest {
  protected:
   explicit Locks(uint32_t chains = 64) : StoresTest(3, chains) { start(); }
+  // Node 0 has a record, a client there its chain, and one of node 2 asks for it.
+  std::string asked_for_behind_a_lock() {
+    std::string key = w.key_of(1);
+    take(0, key, "x");
+    EXPECT_TRUE(w.db(0).lock(as_bytes(key), kClient));
+    w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+    return key;
+  }
 };
 
 class OneChain : public Locks {
@@ -22,10 +30,7 @@ class OneChain : public Locks {
 };
 
 TEST_F(Locks, TriesABusyChainAgainSoon) {
-  const std::string key = w.key_of(1);
-  take(0, key, "x");
-  ASSERT_TRUE(w.db(0).lock(as_bytes(key), kClient));
-  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+  const std::string key = asked_for_behind_a_lock();
   w.run();
   EXPECT_EQ(w.store(0).counts().locks_busy, 1u);
   EXPECT_EQ(w.store(0).next_deadline(), w.now() + 30 * kMicrosecond);
@@ -37,10 +42,7 @@ TEST_F(Locks, TriesABusyChainAgainSoon) {
 }
 
 TEST_F(Locks, AsksAWorkerForAChainThatStaysBusy) {
-  const std::string key = w.key_of(1);
-  take(0, key, "x");
-  ASSERT_TRUE(w.db(0).lock(as_bytes(key), kClient));
-  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+  const std::string key = asked_for_behind_a_lock();
   w.pass(kMillisecond);
   ASSERT_EQ(w.node(0).tickets.size(), 1u);
   EXPECT_EQ(w.store(0).counts().lock_waiters, 1u);
@@ -56,10 +58,7 @@ TEST_F(Locks, AsksAWorkerForAChainThatStaysBusy) {
 }
 
 TEST_F(Locks, TakesAChainItselfThatTheWorkerHasNotGotYet) {
-  const std::string key = w.key_of(1);
-  take(0, key, "x");
-  ASSERT_TRUE(w.db(0).lock(as_bytes(key), kClient));
-  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+  const std::string key = asked_for_behind_a_lock();
   w.pass(kMillisecond);
   ASSERT_EQ(w.node(0).tickets.size(), 1u);
   w.db(0).unlock(as_bytes(key), kClient);
@@ -72,10 +71,7 @@ TEST_F(Locks, TakesAChainItselfThatTheWorkerHasNotGotYet) {
 }
 
 TEST_F(Locks, SaysThatALockIsKeptForLongAndAgainMuchLater) {
-  const std::string key = w.key_of(1);
-  take(0, key, "x");
-  ASSERT_TRUE(w.db(0).lock(as_bytes(key), kClient));
-  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+  const std::string key = asked_for_behind_a_lock();
   const auto complaints = [this, &key] {
     return std::ranges::count_if(w.node(0).logs, [&](const std::string& line) {
       return line.find("kept the lock of key " + key) != std::string::npos;
@@ -134,10 +130,7 @@ TEST_F(Locks, ParksAnArrivalAndWhatComesBehindIt) {
 }
 
 TEST_F(Locks, AsksAgainWhenAWorkerFails) {
-  const std::string key = w.key_of(1);
-  take(0, key, "x");
-  ASSERT_TRUE(w.db(0).lock(as_bytes(key), kClient));
-  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
+  const std::string key = asked_for_behind_a_lock();
   w.pass(kMillisecond);
   ASSERT_EQ(w.node(0).tickets.size(), 1u);
   const uint64_t ticket = w.node(0).tickets.begin()->first;
