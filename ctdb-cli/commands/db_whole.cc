@@ -28,7 +28,7 @@ uint64_t push_srvid() {
 constexpr int kTimeoutMs = 300000;
 // For each node's thaw, whatever has become of the rest.
 constexpr int kThawMs = 3000;
-// When a recovery comes in between.
+// When a recovery comes in between, which is over in less than a second as a rule: whoever asks at once meets the same one.
 constexpr int kTriesMax = 5;
 constexpr int kBetweenTriesMs = 1000;
 
