@@ -35,12 +35,17 @@ inline constexpr size_t kClientSendQueueBytesMax = 64u << 20;
 inline constexpr size_t kClientCrowdedBytes = 1u << 20;
 inline constexpr size_t kClientSrvidsMax = 65536;
 
+// Bytes queued to a daemon that is busy or stopped before senders are held back, and before it is given up and must connect again.
+inline constexpr size_t kDaemonQueueHighWaterBytes = 32u << 20;
+inline constexpr size_t kDaemonQueueBytesMax = 128u << 20;
+
 // Bytes queued to one peer before senders are held back, and before the link is given up.
 inline constexpr size_t kLinkQueueHighWaterBytes = 4u << 20;
 inline constexpr size_t kLinkQueueBytesMax = 256u << 20;
 
 static_assert((kClientRingBytes & (kClientRingBytes - 1)) == 0);
 static_assert((kDaemonRingBytes & (kDaemonRingBytes - 1)) == 0);
+static_assert(kDaemonQueueHighWaterBytes < kDaemonQueueBytesMax);
 static_assert(kLinkQueueHighWaterBytes < kLinkQueueBytesMax);
 static_assert(kHelloBytesMax < kPacketBytesMax);
 static_assert(kRecordLimitLeast < kValueBytesMax);

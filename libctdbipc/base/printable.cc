@@ -31,6 +31,14 @@ size_t utf8_length(ByteView bytes) {
   return overlong || surrogate || too_large ? 0 : length;
 }
 
+// Length of the printable character at the front, 0 when it is none.
+size_t printable_length(ByteView bytes) {
+  const size_t length = utf8_length(bytes);
+  const bool control =
+      bytes[0] < 0x20 || bytes[0] == 0x7F || (bytes[0] == 0xC2 && length == 2 && bytes[1] < 0xA0);
+  return control ? 0 : length;
+}
+
 }  // namespace
 
 std::optional<Bytes> bytes_from_argument(const std::string& argument) {
@@ -59,13 +67,21 @@ std::string to_hex(ByteView bytes) {
 
 bool is_printable_utf8(ByteView bytes) {
   while (!bytes.empty()) {
-    const size_t length = utf8_length(bytes);
-    const bool control =
-        bytes[0] < 0x20 || bytes[0] == 0x7F || (bytes[0] == 0xC2 && length == 2 && bytes[1] < 0xA0);
-    if (length == 0 || control) return false;
+    const size_t length = printable_length(bytes);
+    if (length == 0) return false;
     bytes = bytes.subspan(length);
   }
   return true;
+}
+
+std::string printable(ByteView text) {
+  std::string out;
+  while (!text.empty()) {
+    const size_t length = printable_length(text);
+    out += length == 0 ? "?" : as_text(text.first(length));
+    text = text.subspan(length == 0 ? 1 : length);
+  }
+  return out;
 }
 
 std::string argument_from_bytes(ByteView bytes) {

@@ -17,6 +17,8 @@ std::optional<Bytes> bytes_from_argument(const std::string& argument);
 std::string argument_from_bytes(ByteView bytes);
 std::string to_hex(ByteView bytes);
 bool is_printable_utf8(ByteView bytes);
+// For a terminal or a log, whoever wrote it: control characters, also those that move the cursor, and bytes that are no UTF-8 become "?".
+std::string printable(ByteView text);
 // What the other side wrote goes into logs: in quotes, printable and short.
 std::string quoted(const std::string& text);
 

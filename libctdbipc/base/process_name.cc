@@ -3,13 +3,15 @@
 
 #include <fstream>
 
+#include "libctdbipc/base/printable.h"
+
 namespace ctdb {
 
 std::string process_name(pid_t pid) {
   std::ifstream in("/proc/" + std::to_string(pid) + "/comm");
   std::string name;
   std::getline(in, name);
-  return name;
+  return printable(as_bytes(name));  // a program calls itself what it likes
 }
 
 std::string process_text(pid_t pid) {

@@ -183,8 +183,10 @@ void Channel::flush() {
     s.in.release();
     // Pairs with the fence in want_space(): either we see the wish or the producer sees the space.
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    ring = s.in_control->producer_waits.load(std::memory_order_relaxed) != 0 &&
-           s.in_control->producer_waits.exchange(0, std::memory_order_relaxed) != 0;
+    if (s.in_control->producer_waits.load(std::memory_order_relaxed) != 0 &&
+        s.in_control->producer_waits.exchange(0, std::memory_order_relaxed) != 0) {
+      ring = true;
+    }
   }
   if (s.pushed) {
     s.pushed = false;

@@ -32,9 +32,7 @@ struct ErrorSlot {
   char text[kErrorBytes];
 };
 
-// The file, as it is mapped. Readers see each u64 whole; texts may be seen half changed, which only people
-// read.
-struct Image {
+struct Head {
   uint64_t magic;
   uint32_t version;
   uint32_t counters;
@@ -42,9 +40,22 @@ struct Image {
   uint32_t reserved;
   int64_t start_ns;
   char status[kStatusBytes];
+};
+
+// The file, as it is mapped. Readers see each u64 whole; texts may be seen half changed, which only people
+// read.
+struct Image {
+  Head head;
   std::atomic<uint64_t> values[kCounters];
   ErrorSlot errors[kErrorsMax];
 };
+
+// Of a file with so many rows.
+constexpr size_t bytes_with(size_t rows) {
+  return sizeof(Head) + rows * sizeof(uint64_t) + kErrorsMax * sizeof(ErrorSlot);
+}
+static_assert(sizeof(Image) == bytes_with(kCounters));
+constexpr size_t kRowsMax = 4096;  // no release has more
 
 struct Row {
   const char* name;
@@ -70,8 +81,20 @@ void copy_text(char* to, size_t size, std::string_view text) {
 
 class MappedCounters : public Counters {
  public:
-  explicit MappedCounters(Image* image) : image_(image) {}
-  ~MappedCounters() override { munmap(image_, sizeof(Image)); }
+  MappedCounters(Image* image, std::string path, std::string hidden)
+      : image_(image), path_(std::move(path)), hidden_(std::move(hidden)) {}
+  ~MappedCounters() override {
+    munmap(image_, sizeof(Image));
+    if (!hidden_.empty()) unlink(hidden_.c_str());
+  }
+
+  // A reader sees the old file or the new one, never one that is half made.
+  Result<void> show() override {
+    if (hidden_.empty()) return {};
+    if (rename(hidden_.c_str(), path_.c_str()) != 0) return fail_errno("creating counters file " + path_);
+    hidden_.clear();
+    return {};
+  }
 
   // Only this process writes, so load and store suffice: no locked instruction on the packet path.
   void add(Counter counter, uint64_t by) override {
@@ -84,7 +107,7 @@ class MappedCounters : public Counters {
   uint64_t get(Counter counter) const override {
     return image_->values[static_cast<size_t>(counter)].load(std::memory_order_relaxed);
   }
-  void set_status(std::string_view text) override { copy_text(image_->status, kStatusBytes, text); }
+  void set_status(std::string_view text) override { copy_text(image_->head.status, kStatusBytes, text); }
 
   void error(std::string_view text, int64_t when_ns) override {
     text = text.substr(0, kErrorBytes - 1);
@@ -106,6 +129,8 @@ class MappedCounters : public Counters {
 
  private:
   Image* image_;
+  const std::string path_;
+  std::string hidden_;  // the file's name until it is shown
 };
 
 void* map_new_file(const std::string& path) {
@@ -119,21 +144,26 @@ void* map_new_file(const std::string& path) {
 }  // namespace
 
 Result<std::unique_ptr<Counters>> Counters::create(const std::string& path) {
-  const std::string fresh = path + ".new";
+  Result<std::unique_ptr<Counters>> counters = create_hidden(path);
+  if (!counters) return counters;
+  if (Result<void> shown = (*counters)->show(); !shown) return fail(std::move(shown.error()));
+  return counters;
+}
+
+Result<std::unique_ptr<Counters>> Counters::create_hidden(const std::string& path) {
+  // Not one that another starting daemon has mapped.
+  const std::string fresh = path.empty() ? "" : path + "." + std::to_string(getpid()) + ".new";
   void* at = path.empty()
                  ? mmap(nullptr, sizeof(Image), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
                  : map_new_file(fresh);
   if (at == MAP_FAILED) return fail_errno("creating counters file " + path);
   auto* image = new (at) Image{};
-  auto counters = std::unique_ptr<Counters>(new MappedCounters(image));
-  image->version = kVersion;
-  image->counters = kCounters;
-  image->pid = static_cast<uint32_t>(getpid());
-  image->start_ns = realtime_ns();
-  image->magic = kMagic;
-  // Last: a reader sees the old file or the new one, never one that is half made.
-  if (!path.empty() && rename(fresh.c_str(), path.c_str()) != 0)
-    return fail_errno("creating counters file " + path);
+  auto counters = std::unique_ptr<Counters>(new MappedCounters(image, path, fresh));
+  image->head.version = kVersion;
+  image->head.counters = kCounters;
+  image->head.pid = static_cast<uint32_t>(getpid());
+  image->head.start_ns = realtime_ns();
+  image->head.magic = kMagic;
   return counters;
 }
 
@@ -145,20 +175,24 @@ Result<CountersSnapshot> read_counters(const std::string& path) {
     return fail_errno("opening counters file " + path);
   }
   // read() and not mmap: the file could be cut short under a mapping.
-  Bytes copy(sizeof(Image));
+  Bytes copy(bytes_with(kRowsMax));
   const ssize_t got = pread(fd.get(), copy.data(), copy.size(), 0);
-  const auto* image = reinterpret_cast<const Image*>(copy.data());
-  if (got != static_cast<ssize_t>(sizeof(Image)) || image->magic != kMagic || image->version != kVersion ||
-      image->counters != kCounters) {
+  const auto* head = reinterpret_cast<const Head*>(copy.data());
+  if (got < static_cast<ssize_t>(sizeof(Head)) || head->magic != kMagic || head->version != kVersion ||
+      head->counters > kRowsMax || got != static_cast<ssize_t>(bytes_with(head->counters))) {
     return fail(ErrorCode::kInvalid,
                 path + " is not a counters file of this version (remove it or restart the daemon)");
   }
+  const uint8_t* const rows = copy.data() + sizeof(Head);
   CountersSnapshot snapshot;
-  snapshot.pid = image->pid;
-  snapshot.start_ns = image->start_ns;
-  snapshot.status.assign(image->status, strnlen(image->status, kStatusBytes));
-  for (const std::atomic<uint64_t>& value : image->values) snapshot.values.push_back(value.load());
-  for (const ErrorSlot& slot : image->errors) {
+  snapshot.pid = head->pid;
+  snapshot.start_ns = head->start_ns;
+  snapshot.status.assign(head->status, strnlen(head->status, kStatusBytes));
+  for (size_t i = 0; i < std::min<size_t>(head->counters, kCounters); ++i)
+    snapshot.values.push_back(load<uint64_t>(rows + i * sizeof(uint64_t)));
+  const auto* slots = reinterpret_cast<const ErrorSlot*>(rows + head->counters * sizeof(uint64_t));
+  for (size_t i = 0; i < kErrorsMax; ++i) {
+    const ErrorSlot& slot = slots[i];
     const uint64_t count = slot.count.load(std::memory_order_acquire);
     if (count == 0) break;
     snapshot.errors.push_back({std::string(slot.text, strnlen(slot.text, kErrorBytes)), count,

@@ -4,7 +4,7 @@
 //
 // File layout: header {magic, version, pid, start time, number of counters}, then one u64 per row of
 // counters.def, then fixed-size text fields, then the table of distinct errors (text, count, first and last
-// time).
+// time). A file may have fewer or more rows than this table: while releases change, a reader meets daemons of another one.
 #ifndef LIBCTDBIPC_RING_COUNTERS_H_
 #define LIBCTDBIPC_RING_COUNTERS_H_
 
@@ -38,6 +38,9 @@ class Counters {
  public:
   // Creates (or replaces) the file. An empty path keeps the counters in private memory (tests, simulator).
   static Result<std::unique_ptr<Counters>> create(const std::string& path);
+  // The same, but nobody finds them before show(): the path may be a running daemon's.
+  static Result<std::unique_ptr<Counters>> create_hidden(const std::string& path);
+  virtual Result<void> show() = 0;
   virtual ~Counters() = default;
   virtual void add(Counter counter, uint64_t by = 1) = 0;
   virtual void set(Counter counter, uint64_t value) = 0;
@@ -53,9 +56,12 @@ struct CountersSnapshot {
   uint32_t pid = 0;
   int64_t start_ns = 0;  // CLOCK_REALTIME
   std::string status;
-  std::vector<uint64_t> values;  // indexed by Counter
+  std::vector<uint64_t>
+      values;  // indexed by Counter; not those of a newer release that this one has no names for
   std::vector<DistinctError> errors;
-  uint64_t value(Counter counter) const { return values[static_cast<size_t>(counter)]; }
+  // false: the daemon is of an older release, which does not count that.
+  bool knows(Counter counter) const { return static_cast<size_t>(counter) < values.size(); }
+  uint64_t value(Counter counter) const { return knows(counter) ? values[static_cast<size_t>(counter)] : 0; }
 };
 // Errors: kNotFound (no such file: the daemon never ran), kInvalid (not a counters file, other version).
 Result<CountersSnapshot> read_counters(const std::string& path);

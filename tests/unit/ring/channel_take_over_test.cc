@@ -105,6 +105,16 @@ TEST_F(ChannelTakeOver, RingsForWhatTheDeadOneHasNotRungFor) {
   EXPECT_EQ(popped(*client_), "a");
 }
 
+TEST_F(ChannelTakeOver, RingsForThatAlsoWhenThereIsSomethingToRead) {
+  ASSERT_EQ(client_->push({}, text_packet("b")), PushResult::kOk);
+  EXPECT_TRUE(client_->arm());
+  ASSERT_EQ(server_->push({}, text_packet("a")), PushResult::kOk);
+  take_over();
+  EXPECT_EQ(popped(*server_), "b");
+  server_->flush();
+  EXPECT_EQ(rings(*client_), 1u);
+}
+
 // ---- killed at any instruction ----
 
 constexpr int kRounds = 100;

@@ -8,8 +8,10 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <set>
 
+#include "libctdbipc/base/bytes.h"
 #include "libctdbipc/base/random.h"
 
 namespace ctdb {
@@ -135,6 +137,42 @@ TEST_F(CountersFile, EveryTruncationIsRefused) {
     const Result<CountersSnapshot> snapshot = read_counters(path_);
     ASSERT_FALSE(snapshot) << size;
     EXPECT_EQ(snapshot.error().code, ErrorCode::kInvalid);
+  }
+}
+
+// While a node is upgraded: rows are appended from release to release, and programs of both read each other's files.
+TEST_F(CountersFile, FilesOfAnOlderAndANewerReleaseAreRead) {
+  constexpr auto kLast = static_cast<Counter>(static_cast<size_t>(Counter::count) - 1);
+  constexpr size_t kBytesBeforeRows = 32 + 1024;
+  constexpr size_t kRows = static_cast<size_t>(Counter::count);
+  for (const size_t rows : {kRows - 1, kRows + 1}) {
+    SCOPED_TRACE(rows);
+    {
+      const Result<std::unique_ptr<Counters>> counters = Counters::create(path_);
+      ASSERT_TRUE(counters);
+      (*counters)->set(Counter::router_wakeups, 5);
+      (*counters)->set(kLast, 7);
+      (*counters)->set_status("RUNNING");
+      (*counters)->error("disk is full", 100);
+    }
+    std::ifstream in(path_, std::ios::binary);
+    std::string file{std::istreambuf_iterator<char>(in), {}};
+    const size_t end_of_rows = kBytesBeforeRows + kRows * sizeof(uint64_t);
+    if (rows < kRows)
+      file.erase(end_of_rows - sizeof(uint64_t), sizeof(uint64_t));
+    else
+      file.insert(end_of_rows, sizeof(uint64_t), '\x11');
+    store(reinterpret_cast<uint8_t*>(file.data()) + 12, static_cast<uint32_t>(rows));
+    std::ofstream(path_, std::ios::binary | std::ios::trunc) << file;
+    const Result<CountersSnapshot> snapshot = read_counters(path_);
+    ASSERT_TRUE(snapshot) << snapshot.error().text();
+    EXPECT_EQ(snapshot->pid, static_cast<uint32_t>(getpid()));
+    EXPECT_EQ(snapshot->status, "RUNNING");
+    EXPECT_EQ(snapshot->value(Counter::router_wakeups), 5u);
+    EXPECT_EQ(snapshot->knows(kLast), rows > kRows);
+    EXPECT_EQ(snapshot->value(kLast), rows > kRows ? 7u : 0u);
+    ASSERT_EQ(snapshot->errors.size(), 1u);
+    EXPECT_EQ(snapshot->errors[0].text, "disk is full");
   }
 }
 
