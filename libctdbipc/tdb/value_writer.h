@@ -24,6 +24,9 @@ struct tdb_context;
 
 namespace ctdb {
 
+// Of libtdb's last operation, which has failed and begun with errno 0: whether what holds the file together was to blame, and not the disk.
+bool failed_by_damage(tdb_context* tdb);
+
 class ValueWriter {
  public:
   // nullptr: the file is laid out in a way that is not known here. `tdb` is a loan and has the file open.
@@ -35,15 +38,15 @@ class ValueWriter {
   enum class Outcome : uint8_t {
     kDone,
     kNoRoom,  // the chain has no dead block that is large enough: make_room()
-    kUnsure,  // the chain is not what it should be: libtdb will say what is wrong
+    kUnsure,  // the chain, or the free list, is not what it should be: libtdb will say what is wrong, or has
   };
   // `hash`: of the key, everywhere here. The value lies in the file, valid as long as the chain is locked and nothing is written;
   // nullopt in `value`: there is no such record.
   Outcome read(ByteView key, uint32_t hash, std::optional<ByteView>& value);
   Outcome write(ByteView key, uint32_t hash, ByteView header, ByteView data);
   // Has libtdb put a block for a record of that size, key and header included, into the chain, and take back the dead ones that are too small. Who is killed in
-  // here may leave the free list broken. False: libtdb has found no room.
-  bool make_room(uint32_t hash, size_t bytes);
+  // here may leave the free list broken; kUnsure: somebody has been. kNoRoom: the file cannot grow.
+  Outcome make_room(uint32_t hash, size_t bytes);
 
  private:
   explicit ValueWriter(tdb_context* tdb) : tdb_(tdb) {}

@@ -155,6 +155,17 @@ void CaptureBuffer::offer(CapturedPacket seen) {
     return;
   }
   if (sent_ > options_.buffer_bytes) sent(0);
+  write(seen, size);
+  if (options_.redact && seen.bytes.size() >= CTDB_HEADER_SIZE)
+    redact(MutableBytes(bytes_).last(size), read_header(seen.bytes).operation);
+  ++copied_;
+}
+
+void CaptureBuffer::end() {
+  if (told_ != dropped_) write({}, 0);
+}
+
+void CaptureBuffer::write(const CapturedPacket& seen, size_t size) {
   Writer w(bytes_);
   w.u32(static_cast<uint32_t>(size));
   w.u32(static_cast<uint32_t>(seen.link));
@@ -167,9 +178,7 @@ void CaptureBuffer::offer(CapturedPacket seen) {
   w.i64(seen.wall_ns);
   w.u64(dropped_);
   w.bytes(seen.bytes.first(size));
-  if (options_.redact && seen.bytes.size() >= CTDB_HEADER_SIZE)
-    redact(MutableBytes(bytes_).last(size), read_header(seen.bytes).operation);
-  ++copied_;
+  told_ = dropped_;
 }
 
 // Room is made when all is sent, or when as much as may wait has been.

@@ -66,6 +66,10 @@ struct CapturedPacket {
   uint32_t whole_size = 0;  // of the packet
   ByteView bytes;           // as much as was wanted; a loan
 };
+// A record without a packet, the last one, tells only `dropped`.
+inline bool is_packet(const CapturedPacket& captured) {
+  return captured.flags != 0 || captured.whole_size != 0;
+}
 // Takes the first record off `bytes`; nullopt: it is not there yet, or (`broken`) no record at all.
 std::optional<CapturedPacket> take_captured(ByteView& bytes, bool& broken);
 
@@ -75,6 +79,8 @@ class CaptureBuffer {
   explicit CaptureBuffer(const CaptureOptions& options) : options_(options) {}
   // `seen.bytes` is the whole packet, or the beginning of one of `seen.whole_size` bytes; dropped is filled in.
   void offer(CapturedPacket seen);
+  // Nothing more is offered. What was dropped after the last packet no packet tells: a record without one does.
+  void end();
   ByteView unsent() const { return ByteView(bytes_).subspan(sent_); }
   void sent(size_t size);
   uint64_t copied() const { return copied_; }
@@ -83,11 +89,12 @@ class CaptureBuffer {
  private:
   bool wanted(const CapturedPacket& seen) const;
   bool too_fast(int64_t wall_ns);
+  void write(const CapturedPacket& seen, size_t size);
 
   const CaptureOptions options_;
   Bytes bytes_;
   size_t sent_ = 0;
-  uint64_t copied_ = 0, dropped_ = 0;
+  uint64_t copied_ = 0, dropped_ = 0, told_ = 0;
   int64_t second_ = 0;
   uint32_t in_second_ = 0;
 };

@@ -61,6 +61,8 @@
 #define CTDB_FUNC_COMMIT 0xFF000013u
 /* The record has been emptied: what SCHEDULE_FOR_DELETION says, by the shorter way. Never answered. */
 #define CTDB_FUNC_DELETED 0xFF000014u
+/* A client has found the database's file damaged. The key says nothing. Never answered. */
+#define CTDB_FUNC_DAMAGED 0xFF000015u
 /* Ours: functions that change a record where it is; arguments and results: record_functions.h. A store runs one at most once,
  * and only for clients of rings; IMMEDIATE_MIGRATION has the record come to the caller's node first. */
 #define CTDB_FUNC_ADD 0xFF000020u
@@ -138,6 +140,7 @@
 #define CTDB_SRVID_LEADER 0xF101000000000000ull
 #define CTDB_SRVID_RECONFIGURE 0xF200000000000000ull
 #define CTDB_SRVID_RELEASE_IP 0xF300000000000000ull
+#define CTDB_SRVID_MEM_DUMP 0xF800000000000000ull
 #define CTDB_SRVID_TAKEOVER_RUN 0xFB00000000000000ull
 #define CTDB_SRVID_DISABLE_TAKEOVER_RUNS 0xFB03000000000000ull
 #define CTDB_SRVID_DISABLE_RECOVERIES 0xFB04000000000000ull

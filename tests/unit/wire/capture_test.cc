@@ -134,6 +134,26 @@ TEST(Capture, DropsAndCountsWhatDoesNotFit) {
   EXPECT_EQ(all_of(buffer).at(0).dropped, 3u);
 }
 
+TEST(Capture, TellsAtTheEndWhatNoPacketToldAnyMore) {
+  CaptureOptions options;
+  options.buffer_bytes = 250;
+  CaptureBuffer buffer{options};
+  for (int i = 0; i < 5; ++i) buffer.offer(seen(call(1, 7, "key")));
+  buffer.end();
+  const auto got = all_of(buffer);
+  ASSERT_EQ(got.size(), 3u);
+  EXPECT_TRUE(is_packet(got[1]));
+  EXPECT_FALSE(is_packet(got[2]));
+  EXPECT_EQ(got[2].dropped, 3u);
+}
+
+TEST(Capture, EndsWithoutAWordWhenAllHasBeenTold) {
+  CaptureBuffer buffer{CaptureOptions{}};
+  buffer.offer(seen(call(1, 7, "key")));
+  buffer.end();
+  EXPECT_EQ(all_of(buffer).size(), 1u);
+}
+
 TEST(Capture, StaysWithinItsRate) {
   CaptureOptions options;
   options.packets_per_second = 2;

@@ -234,7 +234,7 @@ TEST(Operations, NumbersTheProtocolDoesNotHaveAreNotFound) {
   for (const uint32_t number : {6u, 11u, 12u, 0xFFFu, 0x1009u, 0x103Fu, 0x1049u, 0xFFFFFFFFu}) {
     EXPECT_EQ(find_operation(number), nullptr) << number;
   }
-  for (const uint32_t number : {163u, 164u, 0xFFFu, 0x1005u, 0xFFFFFFFFu}) {
+  for (const uint32_t number : {163u, 164u, 0xFFFu, 0x1006u, 0xFFFFFFFFu}) {
     EXPECT_EQ(find_control(number), nullptr) << number;
   }
 }
@@ -264,7 +264,7 @@ TEST(Operations, NamesAreUnique) {
     if (row == nullptr) continue;
     EXPECT_TRUE(names.insert(row->name).second) << row->name;
   }
-  EXPECT_EQ(names.size(), std::size(kControls) + 8);
+  EXPECT_EQ(names.size(), std::size(kControls) + 9);
 }
 
 }  // namespace
