@@ -72,6 +72,7 @@ const LocalControls::Row* LocalControls::find(uint32_t opcode) {
       {C::TCP_CLIENT_PASSED, 56, &L::accept},
       {C::START_IPREALLOCATE, 0, &L::accept},
       {C::GET_LINKS, 0, &L::get_links},
+      {C::GET_SETTINGS, 0, &L::get_settings},
       {C::NODE_QUIET, 0, &L::node_quiet},
       {C::NODE_ACTIVE, 0, &L::node_active},
   };
@@ -203,6 +204,19 @@ void LocalControls::get_links(const Origin& origin, const ReqControl&, TimeNs) {
   r_.reply(origin, 0, LinkReports{r_.out_.links()}.encode());
 }
 
+// The nodes and the tunables are those in use, whatever files say.
+void LocalControls::get_settings(const Origin& origin, const ReqControl&, TimeNs) {
+  std::string nodes;
+  for (uint32_t pnn = 0; pnn < r_.nodes_.size(); ++pnn) {
+    const RouterNode& node = r_.nodes_[pnn];
+    if (node.deleted) continue;
+    nodes += (nodes.empty() ? "" : ", ") + std::to_string(pnn) + " " + node.text +
+             (node.witness ? " witness" : "");
+  }
+  const std::string text = r_.out_.settings() + "nodes = " + nodes + "\n" + r_.tunables_.settings();
+  ok(origin, {reinterpret_cast<const uint8_t*>(text.c_str()), text.size() + 1});
+}
+
 void LocalControls::node_quiet(const Origin& origin, const ReqControl&, TimeNs) {
   ok(origin);
   r_.out_.set_quiet(true);
@@ -219,9 +233,8 @@ void LocalControls::echo_data(const Origin& origin, const ReqControl& control, T
   const uint32_t delay_ms = reader.u32();
   reader.counted_bytes();
   if (!reader.done()) return status(origin, -1);
-  if (!r_.add_echo(origin, control.data, now + delay_ms * kMillisecond)) {
-    r_.reply(origin, -1, {}, "too many echoes wait on this node");
-  }
+  if (!origin.noreply && !r_.echoes_.add(origin, control.data, now + delay_ms * kMillisecond))
+    r_.reply(origin, -1, {}, "too many of your echoes wait on this node");
 }
 
 void LocalControls::register_srvid(const Origin& origin, const ReqControl& control, TimeNs now) {

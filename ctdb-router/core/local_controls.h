@@ -39,6 +39,7 @@ class LocalControls {
   void dump_memory(const Origin&, const ReqControl&, TimeNs);
   void shutdown(const Origin&, const ReqControl&, TimeNs);
   void get_links(const Origin&, const ReqControl&, TimeNs);
+  void get_settings(const Origin&, const ReqControl&, TimeNs);
   void node_quiet(const Origin&, const ReqControl&, TimeNs);
   void node_active(const Origin&, const ReqControl&, TimeNs);
   void echo_data(const Origin&, const ReqControl&, TimeNs);

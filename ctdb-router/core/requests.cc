@@ -23,7 +23,13 @@ uint32_t Requests::add(const Origin& origin, Asked asked, uint32_t node, TimeNs 
   // 11 bits, never 0: a reqid is never 0 and never CTDB_INVALID_REQID.
   slot.sequence = slot.sequence % 0x7fe + 1;
   ++in_flight_;
+  if (origin.client != 0) ++used_by_[origin.client].requests;
   return slot.sequence << kIndexBits | index;
+}
+
+void Requests::keep(Request& request, ByteView packet) {
+  request.packet.assign(packet.begin(), packet.end());
+  if (request.origin.client != 0) used_by_[request.origin.client].bytes += packet.size();
 }
 
 Request* Requests::find(uint32_t reqid) {
@@ -37,9 +43,28 @@ void Requests::remove(uint32_t reqid) {
   Request* slot = find(reqid);
   if (slot == nullptr) return;
   slot->used = false;
+  if (const auto use = used_by_.find(slot->origin.client); use != used_by_.end()) {
+    --use->second.requests;
+    use->second.bytes -= slot->packet.size();
+  }
   if (slot->packet.capacity() > 4096) Bytes().swap(slot->packet);
   free_.push_back(reqid & ((1u << kIndexBits) - 1));
   --in_flight_;
+}
+
+Requests::Use Requests::of_client(uint32_t client) const {
+  const auto found = used_by_.find(client);
+  return found == used_by_.end() ? Use() : found->second;
+}
+
+// Most have none when they go: all slots that there ever were are looked at only for the others.
+void Requests::remove_client(uint32_t client) {
+  if (of_client(client).requests > 0) {
+    for_each([&](uint32_t reqid, Request& request) {
+      if (request.origin.client == client) remove(reqid);
+    });
+  }
+  used_by_.erase(client);
 }
 
 void Requests::for_each(const std::function<void(uint32_t, Request&)>& visit) {

@@ -12,10 +12,6 @@
 namespace ctdb {
 namespace {
 
-// Echoes that wait for their time, of all senders.
-constexpr size_t kEchoBytesMax = 32u << 20;
-constexpr size_t kEchoesMax = 4096;
-
 // A router that is restarted is back sooner; a node of which this is not known after that counts as dead.
 constexpr TimeNs kNodeAwaited = 2 * kSecond;
 
@@ -44,18 +40,11 @@ void Router::on_client(uint32_t client, int32_t pid) {
 
 void Router::on_client_gone(uint32_t client, TimeNs) {
   const std::vector<Services::Notify> notifies = services_.remove_client(client);
-  in_flight_.erase(client);
   traverses_.client_gone(client);
   life_questions_.client_gone(client);
   // Answers to its requests will find nobody; calls are not sent again.
-  requests_.for_each([&](uint32_t reqid, Request& request) {
-    if (request.origin.client == client) requests_.remove(reqid);
-  });
-  std::erase_if(echoes_, [&](const auto& echo) {
-    if (echo.second.origin.client != client) return false;
-    echo_bytes_ -= echo.second.data.size();
-    return true;
-  });
+  requests_.remove_client(client);
+  echoes_.forget(client, 0);
   Bytes packet;
   build_own(packet, {0, state_.generation, static_cast<uint32_t>(Operation::CLIENT_GONE), pnn_, pnn_, 0},
             ClientGone{client}.encode());
@@ -99,21 +88,20 @@ void Router::on_calls_elsewhere(const CallCounts& counts) {
 // A call of a classic client: kept until answered, so that it can be put to a store that was restarted.
 void Router::client_call(uint32_t client, MutableBytes packet, const Header& header) {
   if (!parse_req_call(packet)) return bad_packet();
-  uint32_t& in_flight = in_flight_[client];
-  const uint32_t reqid = in_flight < kClientRequestsInFlightMax
-                             ? requests_.add({client, 0, header.reqid, false}, Asked::kStore, 0, kNever)
-                             : 0;
+  const Requests::Use use = requests_.of_client(client);
+  const bool room =
+      use.requests < kClientRequestsInFlightMax && use.bytes + packet.size() <= kClientSendQueueBytesMax;
+  const uint32_t reqid = room ? requests_.add({client, 0, header.reqid, false}, Asked::kStore, 0, kNever) : 0;
   if (reqid == 0) {
     build(built_, {0, state_.generation, 0, 0, pnn_, header.reqid}, ReplyCall{-1, {}});
     ++counts_.client_packets_out;
     return out_.to_client(client, built_);
   }
-  ++in_flight;
   set_reqid(packet, reqid);
   set_destnode(packet, pnn_);
   Request* request = requests_.find(reqid);
   request->is_call = true;
-  request->packet.assign(packet.begin(), packet.end());
+  requests_.keep(*request, packet);
   if (store_up_) out_.to_store(client, packet);
 }
 
@@ -139,6 +127,7 @@ void Router::on_daemon(Server from, bool up, uint64_t instance, TimeNs) {
     recoveryd_up_ = up;
     if (up) {
       tell_recoveryd_nodes();
+      tell_recoveryd_what_it_said();
       tell_recoveryd_links();
       tell_daemon_state();
     } else {
@@ -235,7 +224,6 @@ void Router::finish(uint32_t reqid, Request& request, MutableBytes packet) {
   set_srcnode(packet, pnn_);
   if (origin.client != 0) {
     set_destnode(packet, 0);
-    if (uint32_t& in_flight = in_flight_[origin.client]; in_flight > 0) --in_flight;
     ++counts_.client_packets_out;
     return out_.to_client(origin.client, packet);
   }
@@ -269,7 +257,10 @@ void Router::on_link(uint32_t pnn, bool up, uint64_t session, TimeNs now) {
   if (nodes_[pnn].linked && !up) nodes_[pnn].awaited_until = now + kNodeAwaited;
   nodes_[pnn].linked = up;
   nodes_[pnn].session = session;
-  if (!up) fail_requests(Asked::kNode, pnn, "node is disconnected");
+  if (!up) {
+    fail_requests(Asked::kNode, pnn, "node is disconnected");
+    echoes_.forget(0, pnn);
+  }
   if (up) ask_again(pnn, now);
   tell_link_state(pnn);
 }
@@ -378,11 +369,7 @@ bool Router::link_own(MutableBytes packet, const Header& header) {
 }
 
 void Router::tick(TimeNs now) {
-  while (!echoes_.empty() && echoes_.begin()->first <= now) {
-    const Echo echo = std::move(echoes_.extract(echoes_.begin()).mapped());
-    echo_bytes_ -= echo.data.size();
-    reply(echo.origin, 0, echo.data);
-  }
+  while (const std::optional<Echoes::Echo> echo = echoes_.take(now)) reply(echo->origin, 0, echo->data);
   if (now >= next_leader_message_) {
     next_leader_message_ = services_.listeners(CTDB_SRVID_LEADER).empty() ? kNever : now + kSecond;
     send_leader_messages(true);
@@ -399,23 +386,14 @@ void Router::tick(TimeNs now) {
     ++counts_.control_timeouts;
     const Origin origin = request.origin;
     const int32_t lost_status = request.lost_status;
-    if (origin.client != 0 && in_flight_[origin.client] > 0) --in_flight_[origin.client];
     requests_.remove(reqid);
     reply(origin, lost_status, {}, "ctdb_control timed out");
   });
 }
 
-bool Router::add_echo(const Origin& origin, ByteView data, TimeNs when) {
-  if (origin.noreply) return true;
-  if (echo_bytes_ + data.size() > kEchoBytesMax || echoes_.size() >= kEchoesMax) return false;
-  echo_bytes_ += data.size();
-  echoes_.emplace(when, Echo{origin, to_bytes(data)});
-  return true;
-}
-
 TimeNs Router::next_deadline() const {
-  const TimeNs echo = echoes_.empty() ? kNever : echoes_.begin()->first;
-  return std::min({echo, next_leader_message_, next_timeout_scan_, life_questions_.next_deadline()});
+  return std::min(
+      {echoes_.next_deadline(), next_leader_message_, next_timeout_scan_, life_questions_.next_deadline()});
 }
 
 }  // namespace ctdb

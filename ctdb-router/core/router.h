@@ -13,11 +13,11 @@
 #define CTDB_ROUTER_CORE_ROUTER_H_
 
 #include <cstdint>
-#include <map>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "ctdb-router/core/echoes.h"
 #include "ctdb-router/core/life_questions.h"
 #include "ctdb-router/core/requests.h"
 #include "ctdb-router/core/sent_messages.h"
@@ -101,6 +101,8 @@ class RouterOutput {
   virtual OutsideFigures figures() = 0;
   // Of all nodes there are to be links to.
   virtual std::vector<LinkReport> links() { return {}; }
+  // Of this node's daemons that run, what is to be the same on all nodes: lines "name = value".
+  virtual std::string settings() { return ""; }
   // The nodes file as it is now. Returns what is wrong with it, "" if nothing.
   virtual std::string nodes_file(std::vector<RouterNode>& nodes) = 0;
   // Changes it on disk, or says whether that could be done. Returns why not, "" if it is done.
@@ -127,8 +129,11 @@ class Router {
   void on_client(uint32_t client, int32_t pid);
   void on_client_gone(uint32_t client, TimeNs now);
   void on_client_packet(uint32_t client, MutableBytes packet, TimeNs now);
-  // What another router must know to go on with this client, beside its unanswered requests. Changes only while a control of it is served.
-  Bytes registrations(uint32_t client) const { return services_.registrations(client); }
+  // What another router must know to go on with this client, beside its unanswered requests (Services::registrations()). Changes only
+  // while a control of it is served.
+  Bytes registrations(uint32_t client, size_t bytes_max) const {
+    return services_.registrations(client, bytes_max);
+  }
   // With which no other router can go on.
   bool has_traverse(uint32_t client) const { return traverses_.runs_for(client); }
   // The last router's clients may come until then; and they are all here.
@@ -228,19 +233,13 @@ class Router {
   std::string why_not_edit(const EditNodes& edit) const;
   void set_peers();
   void tell_recoveryd_nodes();
+  void tell_recoveryd_what_it_said();
   void tell_recoveryd_links();
   void tell_link_state(uint32_t pnn, bool gone = false);
   void tell_daemon_state();
   void tell_store_tunables();
   void resend_calls();
   void bad_packet() { ++counts_.bad_packets; }
-
-  struct Echo {
-    Origin origin;
-    Bytes data;
-  };
-  // false: too many bytes wait already.
-  bool add_echo(const Origin& origin, ByteView data, TimeNs when);
 
   const uint32_t pnn_;
   const uint32_t pid_;
@@ -261,16 +260,14 @@ class Router {
   bool store_up_ = false;
   bool recoveryd_up_ = false;
   uint64_t store_instance_ = 0;
-  std::multimap<TimeNs, Echo> echoes_;
-  size_t echo_bytes_ = 0;
+  Echoes echoes_;
   TimeNs next_leader_message_ = kNever;
   TimeNs next_timeout_scan_ = kNever;
   RouterCounts counts_;
   int64_t statistics_start_ns_;
   std::vector<uint32_t> targets_;
-  Bytes padded_;                            // a packet made a multiple of 8
-  Bytes built_;                             // answers
-  std::map<uint32_t, uint32_t> in_flight_;  // requests per client
+  Bytes padded_;  // a packet made a multiple of 8
+  Bytes built_;   // answers
 };
 
 }  // namespace ctdb

@@ -29,7 +29,7 @@ void Router::client_control(uint32_t client, MutableBytes packet, const Header& 
   if (!control) return bad_packet();
   const Origin origin{client, 0, header.reqid, (control->flags & CTDB_CONTROL_NOREPLY) != 0};
   store(packet.data() + 48, client);  // client_id: whatever the client wrote is replaced (wire-protocol §4.7)
-  if (!origin.noreply && in_flight_[client] >= kClientRequestsInFlightMax) {
+  if (!origin.noreply && requests_.of_client(client).requests >= kClientRequestsInFlightMax) {
     return reply(origin, -1, {}, "too many requests in flight on this connection");
   }
   if (header.destnode == CTDB_CURRENT_NODE || header.destnode == pnn_) {
@@ -60,7 +60,7 @@ void Router::broadcast_control(const Origin& origin, MutableBytes packet, const 
 bool Router::waits_for_life(const Origin& origin, uint32_t pnn, ByteView packet, TimeNs now) {
   if (origin.noreply || pnn >= nodes_.size() || now >= nodes_[pnn].awaited_until) return false;
   const std::optional<ReqControl> control = parse_req_control(packet);
-  return control && LifeQuestions::is_one(control->opcode) &&
+  return control && LifeQuestions::is_one(*control) &&
          life_questions_.add(origin, pnn, packet, nodes_[pnn].awaited_until);
 }
 
@@ -88,11 +88,9 @@ void Router::relay_control(const Origin& origin, uint32_t pnn, MutableBytes pack
     const TimeNs deadline = control_deadline(now);
     reqid = requests_.add(origin, Asked::kNode, pnn, deadline);
     if (reqid == 0) return reply(origin, -1, {}, "too many requests in flight on this node");
-    if (origin.client != 0) ++in_flight_[origin.client];
     next_timeout_scan_ = std::min(next_timeout_scan_, deadline);
     const std::optional<ReqControl> control = parse_req_control(packet);
-    if (control && LifeQuestions::is_one(control->opcode))
-      requests_.find(reqid)->packet.assign(packet.begin(), packet.end());
+    if (control && LifeQuestions::is_one(*control)) requests_.keep(*requests_.find(reqid), packet);
   }
   set_reqid(packet, reqid);
   set_destnode(packet, pnn);
@@ -126,7 +124,6 @@ void Router::forward_control(const Origin& origin, Server server, MutableBytes p
     reqid = requests_.add(origin, to_store ? Asked::kStore : Asked::kRecoveryd, origin.node, deadline);
     if (reqid == 0) return reply(origin, -1, {}, "too many requests in flight on this node");
     requests_.find(reqid)->lost_status = lost_status_of(control.opcode);
-    if (origin.client != 0) ++in_flight_[origin.client];
     next_timeout_scan_ = std::min(next_timeout_scan_, deadline);
   }
   set_reqid(packet, reqid);
@@ -160,7 +157,6 @@ void Router::fail_requests(Asked asked, uint32_t node, std::string_view error) {
     if ((!waits && !origin_gone) || request.is_call) return;
     const Origin origin = request.origin;
     const int32_t lost_status = request.lost_status;
-    if (origin.client != 0 && in_flight_[origin.client] > 0) --in_flight_[origin.client];
     const bool to_wait = waits && asked == Asked::kNode && !request.packet.empty() &&
                          life_questions_.add(origin, node, request.packet, nodes_[node].awaited_until);
     requests_.remove(reqid);

@@ -97,6 +97,7 @@ std::string Router::reload_nodes() {
     if (now.deleted != fresh[pnn].deleted) (now.deleted ? added : removed).push_back(pnn);
     fresh[pnn].linked = now.linked;
     fresh[pnn].session = now.session;
+    fresh[pnn].awaited_until = now.awaited_until;
     now = std::move(fresh[pnn]);
   }
   out_.log("the nodes file was read again: " + std::to_string(numbers_of(node_list()).size()) + " nodes" +

@@ -241,6 +241,14 @@ void Router::tell_link_state(uint32_t pnn, bool gone) {
   out_.to_recoveryd(Lane::kControl, 0, built_);
 }
 
+// The last one: it is not asked for what it knows itself, but for what an operator has set there.
+void Router::tell_recoveryd_what_it_said() {
+  if (!have_state_) return;
+  build_own(built_, {0, state_.generation, static_cast<uint32_t>(Operation::CLUSTER_STATE), pnn_, pnn_, 0},
+            state_.encode());
+  out_.to_recoveryd(Lane::kControl, 0, built_);
+}
+
 void Router::tell_recoveryd_links() {
   for (uint32_t pnn = 0; pnn < nodes_.size(); ++pnn) {
     if (pnn != pnn_ && known_node(pnn)) tell_link_state(pnn);

@@ -31,7 +31,15 @@ void Services::add_client(uint32_t client, int32_t pid) {
 std::vector<Services::Notify> Services::remove_client(uint32_t client) {
   const auto found = clients_.find(client);
   if (found == clients_.end()) return {};
-  for (uint64_t srvid : found->second.srvids) forget_listener(srvid, client);
+  // Each service once: one that was registered 65536 times would be searched as often.
+  std::vector<uint64_t>& srvids = found->second.srvids;
+  std::ranges::sort(srvids);
+  srvids.erase(std::unique(srvids.begin(), srvids.end()), srvids.end());
+  for (const uint64_t srvid : srvids) {
+    const auto listening = listeners_.find(srvid);
+    std::erase(listening->second, client);
+    if (listening->second.empty()) listeners_.erase(listening);
+  }
   for (uint64_t id : found->second.tunnels) tunnels_.erase(id);
   std::vector<Notify> notifies = std::move(found->second.notifies);
   clients_.erase(found);
@@ -50,15 +58,18 @@ void put(Writer& out, Registration kind, uint64_t id, ByteView data = {}) {
 
 }  // namespace
 
-Bytes Services::registrations(uint32_t client) const {
+Bytes Services::registrations(uint32_t client, size_t bytes_max) const {
   Bytes out;
   const auto found = clients_.find(client);
   if (found == clients_.end()) return out;
   Writer w(out);
-  for (const uint64_t srvid : found->second.srvids) put(w, Registration::kSrvid, srvid);
-  for (const Notify& notify : found->second.notifies)
-    put(w, Registration::kNotify, notify.srvid, notify.data);
-  for (const uint64_t id : found->second.tunnels) put(w, Registration::kTunnel, id);
+  const auto put_all = [&](const auto& all, const auto& put_one) {
+    for (auto one = all.begin(); one != all.end() && out.size() <= bytes_max; ++one) put_one(*one);
+  };
+  put_all(found->second.srvids, [&](uint64_t srvid) { put(w, Registration::kSrvid, srvid); });
+  put_all(found->second.notifies,
+          [&](const Notify& notify) { put(w, Registration::kNotify, notify.srvid, notify.data); });
+  put_all(found->second.tunnels, [&](uint64_t id) { put(w, Registration::kTunnel, id); });
   return out;
 }
 

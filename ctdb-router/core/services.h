@@ -22,8 +22,9 @@ class Services {
   void add_client(uint32_t client, int32_t pid);
   // Returns the notifications to broadcast (REGISTER_NOTIFY).
   std::vector<Notify> remove_client(uint32_t client);
-  // All it has registered, for restore(). Order within a kind is kept.
-  Bytes registrations(uint32_t client) const;
+  // All it has registered, for restore(). Order within a kind is kept. More than `bytes_max` bytes: there is more than that, and the
+  // rest is not put together.
+  Bytes registrations(uint32_t client, size_t bytes_max) const;
   // What is malformed, or over a quota, is left out.
   void restore(uint32_t client, ByteView registrations);
   bool has_client(uint32_t client) const { return clients_.count(client) != 0; }

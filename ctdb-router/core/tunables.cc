@@ -62,4 +62,14 @@ std::string Tunables::list() {
   return text;
 }
 
+std::string Tunables::settings() const {
+  std::string text;
+  for (const Row& row : kRows) {
+    if (row.state == State::obsolete) continue;
+    text.append("tunable ").append(row.name).append(" = ");
+    text.append(std::to_string(values_[static_cast<size_t>(&row - kRows)])).append("\n");
+  }
+  return text;
+}
+
 }  // namespace ctdb

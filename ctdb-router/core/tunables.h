@@ -23,6 +23,8 @@ class Tunables {
   const std::vector<uint32_t>& all() const { return values_; }
   // ":Name1:Name2:..." of the live ones, the form of LIST_TUNABLES.
   static std::string list();
+  // A line "tunable NAME = VALUE" for each live one.
+  std::string settings() const;
 
  private:
   std::vector<uint32_t> values_;

@@ -8,7 +8,6 @@
 
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/runtime/log.h"
-#include "libctdbipc/runtime/service.h"
 #include "libctdbipc/runtime/setup_socket.h"
 #include "libctdbipc/wire/packet.h"
 
@@ -16,7 +15,6 @@ namespace ctdb {
 namespace {
 
 constexpr mode_t kSocketMode = 0700;
-constexpr int kBacklog = 100;
 // The first call takes a connection to the store. After it came back because the client sent other things, this many calls
 // more than others do.
 constexpr uint32_t kWishToGo = 16;
@@ -35,17 +33,11 @@ void map_kept(const SetupMessage& message, std::unique_ptr<Memory>& memory) {
 }  // namespace
 
 Result<void> ClassicClients::listen(const std::string& path) {
-  Result<UniqueFd> socket = service_socket(path, SOCK_STREAM, kSocketMode, kBacklog);
-  if (!socket) return fail(std::move(socket.error()));
-  Result<std::unique_ptr<Listener>> listener = Listener::create(
-      loop_, std::move(*socket), [this](UniqueFd fd, const sockaddr_storage&) { accept_one(std::move(fd)); });
+  Result<std::unique_ptr<Listener>> listener = Listener::create_local(
+      loop_, path, SOCK_STREAM, kSocketMode, [this](UniqueFd fd) { add(std::move(fd)); });
   if (!listener) return fail(std::move(listener.error()));
   listener_ = std::move(*listener);
   return {};
-}
-
-void ClassicClients::accept_one(UniqueFd socket) {
-  add(std::move(socket));
 }
 
 uint32_t ClassicClients::add(UniqueFd socket) {

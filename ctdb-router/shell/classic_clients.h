@@ -21,10 +21,10 @@
 #include "ctdb-router/shell/events.h"
 #include "ctdb-router/shell/kept_packets.h"
 #include "ctdb-router/shell/noted_clients.h"
-#include "ctdb-router/transport/listener.h"
 #include "libctdbipc/ring/connection_states.h"
 #include "libctdbipc/runtime/classic_connections.h"
 #include "libctdbipc/runtime/event_loop.h"
+#include "libctdbipc/runtime/listener.h"
 
 namespace ctdb {
 
@@ -38,7 +38,7 @@ class ClassicClients : ClassicConnections::Owner {
         connections_(loop, *this),
         noted_(daemons,
                {[this](uint32_t id) { return descriptor(id); }, [this](uint32_t id) { return sight(id); },
-                [this](uint32_t id) { return events_.registrations_of(id); }}) {}
+                [this](uint32_t id, size_t bytes_max) { return events_.registrations_of(id, bytes_max); }}) {}
   ClassicClients(const ClassicClients&) = delete;
   ClassicClients& operator=(const ClassicClients&) = delete;
 
@@ -90,7 +90,6 @@ class ClassicClients : ClassicConnections::Owner {
   void on_connection_packet(uint32_t id, MutableBytes packet) override;
   void on_connection_gone(uint32_t id, bool cut) override;
 
-  void accept_one(UniqueFd socket);
   bool prepare_store();
   void hand_over(uint32_t id, Client& client);
   void taken(uint32_t id, Client& client, uint64_t slot);

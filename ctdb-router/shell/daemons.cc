@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 
 #include "libctdbipc/base/limits.h"
@@ -10,9 +11,6 @@
 
 namespace ctdb {
 namespace {
-
-// What may wait for a daemon that is busy or stopped, before it is given up and must connect again.
-constexpr size_t kDaemonQueueBytesMax = 128u << 20;
 
 const char* name_of(Server who) {
   return who == Server::store ? "ctdb-store" : "ctdb-recoveryd";
@@ -164,6 +162,16 @@ bool Daemons::to_recoveryd(Lane lane, uint32_t endpoint, ByteView packet) {
   if (!recoveryd_up()) return false;
   recoveryd_.lanes[static_cast<size_t>(lane)]->send({endpoint, 0}, packet);
   return true;
+}
+
+size_t Daemons::queued_bytes() const {
+  size_t most = 0;
+  for (const Port* p : {&store_, &recoveryd_}) {
+    for (const std::unique_ptr<ChannelQueue>& lane : p->lanes) {
+      if (lane != nullptr) most = std::max(most, lane->queued_bytes());
+    }
+  }
+  return most;
 }
 
 void Daemons::end(Server who, uint64_t instance, const char* why) {

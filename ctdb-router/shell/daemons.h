@@ -40,6 +40,8 @@ class Daemons {
   // For the keeper to hold; and that it has all there are.
   void give_keeper_wire(uint32_t pnn, uint32_t number, UniqueFd wire);
   void keeper_ready();
+  // Of the lane where most waits.
+  size_t queued_bytes() const;
   // Both end.
   void shutdown();
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Ids of local clients, both kinds: one counter, never 0, never one that is in use.
+// Ids of local clients, both kinds: one counter, never 0, never the last number, never one that is in use.
 #ifndef CTDB_ROUTER_SHELL_ENDPOINT_IDS_H_
 #define CTDB_ROUTER_SHELL_ENDPOINT_IDS_H_
 
@@ -17,8 +17,8 @@ class EndpointIds {
   uint32_t take() {
     if (used_.size() >= kClientsMax) return 0;
     do {
-      ++last_;
-    } while (last_ == 0 || !used_.insert(last_).second);
+      last_ = last_ >= kMax ? 1 : last_ + 1;
+    } while (!used_.insert(last_).second);
     return last_;
   }
   // One that the last router gave away. false: it is in use.
@@ -26,6 +26,9 @@ class EndpointIds {
   void give_back(uint32_t id) { used_.erase(id); }
 
  private:
+  // What is above stands for the store itself in its queues (kStoresOwn).
+  static constexpr uint32_t kMax = 0xFFFFFFFEu;
+
   uint32_t last_;
   std::unordered_set<uint32_t> used_;
 };

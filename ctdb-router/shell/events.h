@@ -24,7 +24,7 @@ class ClientEvents {
   virtual void on_client_packet(uint32_t id, MutableBytes packet) = 0;
   virtual void on_client_gone(uint32_t id) = 0;
   // Questions: Router::registrations(), Router::has_traverse().
-  virtual Bytes registrations_of(uint32_t id) = 0;
+  virtual Bytes registrations_of(uint32_t id, size_t bytes_max) = 0;
   virtual bool has_traverse(uint32_t id) = 0;
   // After on_client(): the last router had it.
   virtual void on_client_restored(uint32_t id, ByteView registrations,

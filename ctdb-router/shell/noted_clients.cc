@@ -142,7 +142,7 @@ bool NotedClients::fits(const Client& client) {
 
 void NotedClients::write_registrations(uint32_t id, Client& client) const {
   client.registered = false;
-  const Bytes all = questions_.registrations(id);
+  const Bytes all = questions_.registrations(id, ClientNote::kRegistrationBytesMax);
   client.registration_bytes = all.size();
   if (all.size() > ClientNote::kRegistrationBytesMax) return;
   std::ranges::copy(all, client.note->registrations.begin());

@@ -32,7 +32,7 @@ class NotedClients {
   struct Questions {
     std::function<int(uint32_t id)> socket;                  // a loan; -1: it has none any more
     std::function<std::optional<Sight>(uint32_t id)> sight;  // nullopt: another router cannot go on
-    std::function<Bytes(uint32_t id)> registrations;
+    std::function<Bytes(uint32_t id, size_t bytes_max)> registrations;
   };
   NotedClients(Daemons& daemons, Questions questions) : daemons_(daemons), questions_(std::move(questions)) {}
 

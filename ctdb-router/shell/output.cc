@@ -9,6 +9,7 @@
 
 #include "ctdb-router/shell/shell.h"
 #include "libctdbipc/runtime/log.h"
+#include "libctdbipc/runtime/settings.h"
 
 namespace ctdb {
 namespace {
@@ -131,6 +132,13 @@ std::vector<LinkReport> RouterShell::links() {
   std::vector<LinkReport> out;
   for (const uint32_t pnn : numbers_of(peers_)) out.push_back(transport_->report(pnn));
   return out;
+}
+
+std::string RouterShell::settings() {
+  std::string text = noted_settings(context_.config, context_.name);
+  if (daemons_.store_up()) text += noted_settings(context_.config, "ctdb-store");
+  if (daemons_.recoveryd_up()) text += noted_settings(context_.config, "ctdb-recoveryd");
+  return text;
 }
 
 OutsideFigures RouterShell::figures() {

@@ -61,14 +61,16 @@ void SetupPeer::send(SetupMessage message) {
 
 void SetupPeer::write_some() {
   bool blocked = false;
-  while (!waiting_.empty() && !blocked && end_timer_ == 0) {
+  while (!waiting_.empty() && !blocked && end_timer_ == 0 && retry_timer_ == 0) {
     Result<void> sent = send_setup(socket_.get(), waiting_.front());
     if (sent) {
       waiting_.pop_front();
     } else if (sent.error().saved_errno == ETOOMANYREFS) {
       // Too many descriptors are under way to processes that have not taken them yet; no event says when that is over.
-      retry_timer_ = loop_.at(loop_.now() + kRetry, [this] { write_some(); });
-      return;
+      retry_timer_ = loop_.at(loop_.now() + kRetry, [this] {
+        retry_timer_ = 0;
+        write_some();
+      });
     } else if (sent.error().saved_errno == EAGAIN) {
       blocked = true;
     } else {

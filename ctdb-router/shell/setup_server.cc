@@ -4,22 +4,18 @@
 #include <sys/socket.h>
 
 #include "libctdbipc/runtime/log.h"
-#include "libctdbipc/runtime/service.h"
 
 namespace ctdb {
 namespace {
 
 constexpr mode_t kSocketMode = 0700;
-constexpr int kBacklog = 128;
 constexpr size_t kStrangersMax = 256;  // beyond that the oldest is sent away
 
 }  // namespace
 
 Result<void> SetupServer::listen(const std::string& path) {
-  Result<UniqueFd> socket = service_socket(path, SOCK_SEQPACKET, kSocketMode, kBacklog);
-  if (!socket) return fail(std::move(socket.error()));
-  Result<std::unique_ptr<Listener>> listener = Listener::create(
-      loop_, std::move(*socket), [this](UniqueFd fd, const sockaddr_storage&) { accept_one(std::move(fd)); });
+  Result<std::unique_ptr<Listener>> listener = Listener::create_local(
+      loop_, path, SOCK_SEQPACKET, kSocketMode, [this](UniqueFd fd) { accept_one(std::move(fd)); });
   if (!listener) return fail(std::move(listener.error()));
   listener_ = std::move(*listener);
   return {};

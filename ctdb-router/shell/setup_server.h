@@ -11,7 +11,7 @@
 
 #include "ctdb-router/shell/daemons.h"
 #include "ctdb-router/shell/native_clients.h"
-#include "ctdb-router/transport/listener.h"
+#include "libctdbipc/runtime/listener.h"
 
 namespace ctdb {
 

@@ -175,12 +175,14 @@ void RouterShell::end_of_turn() {
                          c.node_packets_out + c.bad_packets + t.keepalives_in + t.keepalives_out + t.refused);
 }
 
-// Local senders wait while a link is congested, or clients of the last router are on their way back: their packets stay in their rings and sockets.
+// Local senders wait while a link or a daemon is congested, or clients of the last router are on their way back: their packets stay in
+// their rings and sockets.
 void RouterShell::hold_senders_back() {
-  const size_t queued = transport_->queued_bytes();
+  const size_t part = held_back_ ? 2 : 1;
+  const bool congested = transport_->queued_bytes() > kLinkQueueHighWaterBytes / part ||
+                         daemons_.queued_bytes() > kDaemonQueueHighWaterBytes / part;
   // Nor does a message find out that somebody is not back yet.
-  const bool hold = links_held_ != 0 ||
-                    (held_back_ ? queued > kLinkQueueHighWaterBytes / 2 : queued > kLinkQueueHighWaterBytes);
+  const bool hold = links_held_ != 0 || congested;
   if (hold == held_back_) return;
   held_back_ = hold;
   classic_.pause(hold);

@@ -68,6 +68,7 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   void set_log_level(int level) override;
   OutsideFigures figures() override;
   std::vector<LinkReport> links() override;
+  std::string settings() override;
   std::string nodes_file(std::vector<RouterNode>& nodes) override;
   std::string edit_nodes_file(const EditNodes& edit) override;
   void set_peers(const NodeList& peers) override;
@@ -88,7 +89,9 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   void on_client(uint32_t id, int32_t pid) override;
   void on_client_packet(uint32_t id, MutableBytes packet) override;
   void on_client_gone(uint32_t id) override;
-  Bytes registrations_of(uint32_t id) override { return router_->registrations(id); }
+  Bytes registrations_of(uint32_t id, size_t bytes_max) override {
+    return router_->registrations(id, bytes_max);
+  }
   bool has_traverse(uint32_t id) override { return router_->has_traverse(id); }
   void on_client_restored(uint32_t id, ByteView registrations,
                           std::span<const UnansweredControl> unanswered) override {

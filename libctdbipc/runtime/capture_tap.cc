@@ -18,7 +18,6 @@ namespace ctdb {
 namespace {
 
 constexpr mode_t kSocketMode = 0700;
-constexpr int kBacklog = 8;
 constexpr size_t kSessionsMax = 8;
 constexpr size_t kWriteBytesMax = 1u << 20;  // of one turn, so that packets do not wait for us
 
@@ -38,16 +37,16 @@ std::optional<size_t> send_bytes(int fd, ByteView bytes) {
 }  // namespace
 
 CaptureTap::~CaptureTap() {
-  if (listening_.valid()) loop_.unwatch(listening_.get());
   for (const auto& [fd, session] : sessions_) loop_.unwatch(fd);
 }
 
 Result<void> CaptureTap::listen(const std::string& path) {
-  Result<UniqueFd> socket = listen_unix(path, SOCK_STREAM, kSocketMode, kBacklog);
-  if (!socket) return fail(std::move(socket.error()));
-  listening_ = std::move(*socket);
+  Result<std::unique_ptr<Listener>> listener = Listener::create_local(
+      loop_, path, SOCK_STREAM, kSocketMode, [this](UniqueFd fd) { accept_one(std::move(fd)); });
+  if (!listener) return fail(std::move(listener.error()));
+  listener_ = std::move(*listener);
   loop_.add_flush_hook([this] { flush(); });
-  return loop_.watch(listening_.get(), EPOLLIN, [this](uint32_t) { accept_one(); });
+  return {};
 }
 
 void CaptureTap::keep_last(const Config& config, const std::string& daemon) {
@@ -65,9 +64,8 @@ void CaptureTap::keep_last(const Config& config, const std::string& daemon) {
   }
 }
 
-void CaptureTap::accept_one() {
-  UniqueFd fd(accept4(listening_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-  if (!fd.valid() || sessions_.size() >= 2 * kSessionsMax) return;
+void CaptureTap::accept_one(UniqueFd fd) {
+  if (sessions_.size() >= 2 * kSessionsMax) return;
   const Result<PeerCredentials> who = peer_credentials(fd.get());
   if (!who) return;
   const int number = fd.get();
@@ -96,6 +94,7 @@ void CaptureTap::read_some(Session& session) {
   const ssize_t got = recv(session.fd.get(), room.data(), room.size(), MSG_DONTWAIT);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (got <= 0) {
+    if (session.buffer && !session.ending) session.buffer->end();
     session.ending = true;
     return;
   }

@@ -14,6 +14,7 @@
 #include "libctdbipc/ring/channel.h"
 #include "libctdbipc/runtime/event_loop.h"
 #include "libctdbipc/runtime/flight_recorder.h"
+#include "libctdbipc/runtime/listener.h"
 #include "libctdbipc/wire/capture.h"
 
 namespace ctdb {
@@ -48,7 +49,7 @@ class CaptureTap {
     Bytes answer;  // not sent yet
     std::optional<CaptureBuffer> buffer;
   };
-  void accept_one();
+  void accept_one(UniqueFd fd);
   void on_event(int fd, uint32_t events);
   void read_some(Session& session);
   void take_request(Session& session);
@@ -60,7 +61,7 @@ class CaptureTap {
 
   EventLoop& loop_;
   const uint32_t pnn_;
-  UniqueFd listening_;
+  std::unique_ptr<Listener> listener_;
   std::map<int, Session> sessions_;
   int capturing_ = 0;
   std::unique_ptr<FlightRecorder> recorder_;

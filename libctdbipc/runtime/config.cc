@@ -6,10 +6,12 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <iterator>
 #include <map>
@@ -17,6 +19,7 @@
 
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/base/unique_fd.h"
+#include "libctdbipc/wire/capture.h"
 
 namespace ctdb {
 namespace {
@@ -45,6 +48,18 @@ Setter text_option(std::string Config::*field) {
   return [field](Config& config, const std::string& value) {
     config.*field = value;
     return std::string();
+  };
+}
+
+std::string not_absolute(const std::string& path) {
+  return path[0] == '/' ? "" : "'" + path.substr(0, 64) + "' is no absolute path|begin it with /";
+}
+
+// A relative one would be another for each daemon, and for ctdb-cli, that is started elsewhere.
+Setter path_option(std::string Config::*field) {
+  return [field](Config& config, const std::string& value) {
+    config.*field = value;
+    return not_absolute(value);
   };
 }
 
@@ -85,6 +100,13 @@ std::string set_flight_recorder(Config& config, const std::string& value) {
          ", or 0 for no flight recorder";
 }
 
+std::string set_cluster_name(Config& config, const std::string& value) {
+  config.cluster_name = value;
+  if (value.size() <= kClusterNameBytesMax) return "";
+  return "a cluster name of " + std::to_string(value.size()) + " bytes|write one of at most " +
+         std::to_string(kClusterNameBytesMax);
+}
+
 std::string set_address(Config& config, const std::string& value) {
   config.node_address = canonical_address(value);
   return config.node_address.empty() ? "'" + value + "' is not an IP address|write it in digits" : "";
@@ -93,7 +115,7 @@ std::string set_address(Config& config, const std::string& value) {
 std::string set_nodes_list(Config& config, const std::string& value) {
   if (value[0] == '!') return "a command as nodes list is not supported|name a file";
   config.nodes_file = value;
-  return "";
+  return not_absolute(value);
 }
 
 std::string set_quorum(Config& config, const std::string& value) {
@@ -196,7 +218,7 @@ std::string set_record_limit(Config& config, const std::string& value) {
 std::string set_functions(Config& config, const std::string& value) {
   std::istringstream words(value);
   for (std::string word; words >> word;) {
-    if (word[0] != '/') return "'" + word.substr(0, 64) + "' is no absolute path|begin it with /";
+    if (std::string wrong = not_absolute(word); !wrong.empty()) return wrong;
     if (std::ranges::find(config.functions, word) != config.functions.end())
       return "'" + word.substr(0, 64) + "' is named twice|remove one of the two";
     config.functions.push_back(word);
@@ -210,7 +232,7 @@ std::string set_transport(Config&, const std::string& value) {
 
 const std::map<std::string, Setter>& options() {
   static const std::map<std::string, Setter> table = {
-      {"cluster/cluster name", text_option(&Config::cluster_name)},
+      {"cluster/cluster name", set_cluster_name},
       {"cluster/node address", set_address},
       {"cluster/nodes list", set_nodes_list},
       {"cluster/cluster lock", text_option(&Config::cluster_lock)},
@@ -218,14 +240,14 @@ const std::map<std::string, Setter>& options() {
       {"cluster/leader capability", bool_option(&Config::leader_capability)},
       {"cluster/quorum", set_quorum},
       {"cluster/client grace", seconds_option(&Config::client_grace)},
-      {"cluster/lock register", text_option(&Config::lock_register)},
+      {"cluster/lock register", path_option(&Config::lock_register)},
       {"cluster/port", set_port},
       {"cluster/spin", set_spin},
-      {"cluster/key file", text_option(&Config::key_file)},
+      {"cluster/key file", path_option(&Config::key_file)},
       {"cluster/transport", set_transport},
-      {"database/volatile database directory", text_option(&Config::volatile_directory)},
-      {"database/persistent database directory", text_option(&Config::persistent_directory)},
-      {"database/state database directory", text_option(&Config::state_directory)},
+      {"database/volatile database directory", path_option(&Config::volatile_directory)},
+      {"database/persistent database directory", path_option(&Config::persistent_directory)},
+      {"database/state database directory", path_option(&Config::state_directory)},
       {"database/copies", set_copies},
       {"database/record limit", set_record_limit},
       {"database/functions", set_functions},
@@ -244,9 +266,9 @@ const std::map<std::string, Setter>& options() {
       {"logging/location", set_location},
       {"logging/log level", set_level},
       {"logging/flight recorder", set_flight_recorder},
-      {"ipc/run directory", text_option(&Config::run_directory)},
-      {"ipc/socket", text_option(&Config::socket_path)},
-      {"ipc/setup socket", text_option(&Config::setup_socket_path)},
+      {"ipc/run directory", path_option(&Config::run_directory)},
+      {"ipc/socket", path_option(&Config::socket_path)},
+      {"ipc/setup socket", path_option(&Config::setup_socket_path)},
   };
   return table;
 }
@@ -359,6 +381,18 @@ int on_ini(void* user, const char* section, const char* key, const char* value) 
 
 constexpr std::string_view kEtc = "/etc/";
 
+// However it was named: in /etc/ctdb "." is /etc/ctdb, or all files would be looked for in there.
+std::string absolute(const std::string& directory) {
+  std::error_code failed;
+  const std::filesystem::path whole = std::filesystem::absolute(directory, failed);
+  if (failed || directory.empty()) return directory;
+  std::string text;
+  for (const std::filesystem::path& part : whole) {
+    if (part != "/" && part != "." && !part.empty()) text += "/" + part.string();
+  }
+  return text.empty() ? "/" : text;
+}
+
 void fill_defaults(Config& config, const std::string& base) {
   const auto set = [](std::string& field, const std::string& value) {
     if (field.empty()) field = value;
@@ -408,6 +442,45 @@ bool address_is_local(const std::string& address) {
   }
   UniqueFd probe(socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   return probe.valid() && bind(probe.get(), reinterpret_cast<sockaddr*>(&storage), size) == 0;
+}
+
+void check_sockets(const Config& config, const std::string& file, std::vector<ConfigProblem>& problems) {
+  constexpr size_t kPathBytesMax = sizeof sockaddr_un::sun_path - 1;
+  if (config.socket_path == config.setup_socket_path)
+    problems.push_back({file, 0, "'socket' and 'setup socket' are one path, " + config.socket_path,
+                        "give each its own in [ipc]"});
+  for (const std::string& path : {config.socket_path, config.setup_socket_path, config.keeper_socket_path(),
+                                  capture_socket(config.run_directory, "ctdb-router")}) {
+    if (path.size() <= kPathBytesMax) continue;
+    problems.push_back(
+        {file, 0,
+         path + " is longer than " + std::to_string(kPathBytesMax) + " bytes, and no socket's path may be",
+         "choose a shorter directory"});
+    return;
+  }
+}
+
+// A unit's InaccessiblePaths= are one and the same empty directory without any rights: of those only the names can be compared.
+bool same_directory(const std::string& a, const std::string& b) {
+  struct stat one {};
+  struct stat other {};
+  if (stat(a.c_str(), &one) == 0 && stat(b.c_str(), &other) == 0 && (one.st_mode & 0777) != 0)
+    return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+  const auto plain = [](const std::string& path) {
+    return (std::filesystem::path(path) / "").lexically_normal();
+  };
+  return plain(a) == plain(b);
+}
+
+// Files of both kinds are named alike, and a store that starts empties or removes what is in the volatile directory.
+void check_directories(const Config& config, const std::string& file, std::vector<ConfigProblem>& problems) {
+  const std::string& persistent = config.persistent_directory;
+  for (const std::string& other : {config.volatile_directory, config.volatile_directory + "/replicated"}) {
+    if (!same_directory(other, persistent)) continue;
+    problems.push_back({file, 0,
+                        "persistent databases would be lost: " + persistent + " is where volatile ones are",
+                        "give them directories of their own in [database]"});
+  }
 }
 
 // What can be told without reading it: only the router needs to be allowed that.
@@ -477,13 +550,15 @@ Result<Config> parse_config(const std::string& base, const std::string& file, co
   }
   fill_defaults(parser.config, base);
   check_cluster_lock(parser.config, file, found);
+  check_sockets(parser.config, file, found);
   const bool bad = any_fatal(found);
   problems.insert(problems.end(), found.begin(), found.end());
   if (bad) return fail(ErrorCode::kInvalid, "configuration has errors");
   return std::move(parser.config);
 }
 
-Result<Config> load_config(const std::string& base, std::vector<ConfigProblem>& problems, OwnAddress own) {
+Result<Config> load_config(const std::string& named, std::vector<ConfigProblem>& problems, OwnAddress own) {
+  const std::string base = absolute(named);
   const std::string file = base + "/ctdb.conf";
   std::string text;
   if (Result<std::string> read = read_config_file(file)) {
@@ -508,6 +583,7 @@ Result<Config> load_config(const std::string& base, std::vector<ConfigProblem>& 
   const size_t before = problems.size();
   const bool asks = own == OwnAddress::kOrAsRouterSaid;
   find_own_pnn(*config, file, asks ? address_said(*config) : "", problems);
+  check_directories(*config, file, problems);
   check_key_file(*config, base, problems);
   if (problems.size() > before) return fail(ErrorCode::kInvalid, "configuration has errors");
   return config;

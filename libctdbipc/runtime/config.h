@@ -18,6 +18,7 @@ namespace ctdb {
 inline constexpr int kExitConfig = 78;
 // The router was told to shut the node down: to whoever started it that is another thing than a signal to end.
 inline constexpr int kExitShutDown = 79;
+inline constexpr size_t kClusterNameBytesMax = 512;  // it travels in a HELLO, which has kHelloBytesMax
 // Of the cluster's key file.
 inline constexpr size_t kClusterKeyBytesMin = 32;
 inline constexpr size_t kClusterKeyBytesMax = 4096;

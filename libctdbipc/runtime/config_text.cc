@@ -12,6 +12,7 @@ namespace ctdb {
 namespace {
 
 constexpr size_t kPieceBytes = 4096;
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // some editors put it in front
 
 }  // namespace
 
@@ -54,6 +55,23 @@ std::string canonical_address(const std::string& text) {
   return "";
 }
 
+std::string no_address_of_a_node(const std::string& address) {
+  in_addr four;
+  in6_addr six;
+  if (inet_pton(AF_INET, address.c_str(), &four) == 1) {
+    const uint32_t number = ntohl(four.s_addr);
+    if (number >> 24 == 0) return "means any address";
+    if (IN_MULTICAST(number)) return "is a multicast address";
+    if (number == INADDR_BROADCAST) return "is the broadcast address";
+  } else if (inet_pton(AF_INET6, address.c_str(), &six) == 1) {
+    if (IN6_IS_ADDR_UNSPECIFIED(&six)) return "means any address";
+    if (IN6_IS_ADDR_MULTICAST(&six)) return "is a multicast address";
+    if (IN6_IS_ADDR_LINKLOCAL(&six)) return "is an address of one network card only";
+    if (IN6_IS_ADDR_V4MAPPED(&six)) return "is an IPv4 address in IPv6 form";
+  }
+  return "";
+}
+
 bool any_fatal(const std::vector<ConfigProblem>& problems) {
   return std::any_of(problems.begin(), problems.end(), [](const ConfigProblem& p) { return p.fatal; });
 }
@@ -76,6 +94,8 @@ Result<std::string> read_config_file(const std::string& path) {
     if (in.gcount() <= 0) break;
     text.append(piece.data(), static_cast<size_t>(in.gcount()));
   }
+  if (text.size() <= kConfigFileBytesMax && text.starts_with(kByteOrderMark))
+    text.erase(0, kByteOrderMark.size());
   return text;
 }
 

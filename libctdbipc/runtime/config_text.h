@@ -33,9 +33,11 @@ std::string trimmed(const std::string& text);
 bool text_is_sane(const std::string& file, const std::string& text, std::vector<ConfigProblem>& problems);
 // The address in the form inet_ntop prints, or empty.
 std::string canonical_address(const std::string& text);
-// One byte more than kConfigFileBytesMax at the most.
+// What such an address is that no node can have, though a socket may be bound to it: on every machine it would be the own one. "": it is good.
+std::string no_address_of_a_node(const std::string& address);
 // Whoever may write such a file says whom the cluster trusts. A problem when that is everybody; nothing when there is no such file.
 void check_writers(const std::string& path, std::vector<ConfigProblem>& problems);
+// One byte more than kConfigFileBytesMax at the most.
 Result<std::string> read_config_file(const std::string& path);
 
 }  // namespace ctdb

@@ -9,10 +9,13 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "libctdbipc/base/process_name.h"
+#include "libctdbipc/base/release.h"
 #include "libctdbipc/runtime/last_end.h"
 #include "libctdbipc/runtime/log.h"
 #include "libctdbipc/runtime/reload.h"
 #include "libctdbipc/runtime/scheduling.h"
+#include "libctdbipc/runtime/settings.h"
 #include "libctdbipc/runtime/setup_socket.h"
 
 namespace ctdb {
@@ -36,7 +39,7 @@ bool parse_arguments(const std::string& name, int argc, char** argv, Arguments& 
   app.add_flag("--ended", arguments.ended, "for the unit: note for ctdb-cli how this daemon has ended");
   app.add_option("--not-taken", arguments.not_taken,
                  "for socket units: fail (78) and say who it is when a program listens at this path");
-  app.set_version_flag("--version", name + " 0.1.0");
+  app.set_version_flag("--version", name + " " + kRelease);
   app.add_option("--base", arguments.base, "directory of ctdb.conf and nodes")->capture_default_str();
   app.add_flag("--check", arguments.check, "check the configuration and exit (0 good, 78 bad)");
   try {
@@ -94,7 +97,8 @@ Result<void> prepare(DaemonContext& context) {
   Result<std::unique_ptr<EventLoop>> loop = EventLoop::create();
   if (!loop) return fail(std::move(loop.error()));
   context.loop = std::move(*loop);
-  Result<std::unique_ptr<Counters>> counters = Counters::create(context.config.counters_path(context.name));
+  Result<std::unique_ptr<Counters>> counters =
+      Counters::create_hidden(context.config.counters_path(context.name));
   if (!counters) return fail(std::move(counters.error()));
   context.counters = std::move(*counters);
   Result<std::unique_ptr<NodePage>> page = NodePage::open(context.config.node_page_path());
@@ -112,6 +116,13 @@ int status_of(const Error& error) {
   const bool configuration = error.code == ErrorCode::kRefused || number == EACCES || number == EPERM ||
                              number == EROFS || number == ENOTDIR;
   return configuration ? kExitConfig : 1;
+}
+
+// Then this one was refused, and must not take the other's place in what people see.
+bool another_runs(const Config& config, const std::string& name) {
+  const Result<CountersSnapshot> shown = read_counters(config.counters_path(name));
+  const auto pid = shown ? static_cast<pid_t>(shown->pid) : 0;
+  return pid > 0 && pid != getpid() && process_name(pid) == process_name(getpid());
 }
 
 // systemd takes a path of its socket units away from whoever listens there, so they ask before.
@@ -152,10 +163,13 @@ int daemon_main(const std::string& name, int argc, char** argv,
   context.config = std::move(*config);
   Result<void> ready = prepare(context);
   if (ready) ready = start(context);
+  if (ready) note_settings(context.config, name);
+  if (ready) ready = context.counters->show();
   if (!ready) {
     std::fprintf(stderr, "%s: %s\n", name.c_str(), ready.error().text().c_str());
     tell_service_manager("not started: " + ready.error().text());
-    note_end(context.config, name, "not started: " + ready.error().text());
+    if (!another_runs(context.config, name))
+      note_end(context.config, name, "not started: " + ready.error().text());
     return status_of(ready.error());
   }
   forget_end(context.config, name);

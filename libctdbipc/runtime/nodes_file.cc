@@ -10,6 +10,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <sstream>
 
@@ -126,6 +127,8 @@ class NodesParser {
     const std::string address = canonical_address(entry.address);
     if (address.empty())
       return problem(line_, "'" + entry.address.substr(0, 64) + "' is not an IP address", kForms);
+    if (const std::string why = no_address_of_a_node(address); !why.empty())
+      return problem(line_, address + " " + why, "write the address that the other nodes reach this one by");
     if (auto [at, fresh] = addresses_.emplace(address, line_); !fresh) {
       return problem(line_, address + " stands in line " + std::to_string(at->second) + " already",
                      "each node needs its own address");
@@ -278,12 +281,19 @@ Result<std::string> edit_nodes(const std::string& text, const NodesEdit& edit) {
   return changed;
 }
 
-Result<void> replace_nodes_file(const std::string& file, const std::string& text) {
+Result<void> replace_nodes_file(const std::string& name, const std::string& text) {
+  std::error_code missing;
+  const std::filesystem::path real = std::filesystem::canonical(name, missing);
+  const std::string file = missing ? name : real.string();
   const std::string fresh = file + ".new";
   struct stat old {};
-  const mode_t mode = stat(file.c_str(), &old) == 0 ? old.st_mode & 0777 : 0644;
-  UniqueFd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+  const bool replaces = stat(file.c_str(), &old) == 0;
+  UniqueFd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   if (!fd.valid()) return fail_errno("opening " + fresh);
+  // Who could read it still can; the group only where this user may give it.
+  if (replaces) (void)!fchown(fd.get(), static_cast<uid_t>(-1), old.st_gid);
+  if (replaces && fchmod(fd.get(), old.st_mode & 0777) != 0)
+    return fail_errno("setting the mode of " + fresh);
   size_t done = 0;
   while (done < text.size()) {
     const ssize_t wrote = write(fd.get(), text.data() + done, text.size() - done);

@@ -45,8 +45,8 @@ struct NodesEdit {
 };
 // The new text. Errors: kInvalid, in words that need no file name.
 Result<std::string> edit_nodes(const std::string& text, const NodesEdit& edit);
-// In place of the old file in one step, on disk when it returns.
-Result<void> replace_nodes_file(const std::string& file, const std::string& text);
+// In place of the old file in one step, on disk when it returns. A link to it stays one, and who could read it can.
+Result<void> replace_nodes_file(const std::string& name, const std::string& text);
 
 }  // namespace ctdb
 

@@ -50,7 +50,7 @@ Result<void> RouterLink::try_connect() {
   }
   if (Result<void> sent = send_setup(socket->get(), request); !sent)
     return fail(std::move(sent.error()).in(path_));
-  Result<void> watched = loop_.watch(socket->get(), EPOLLIN, [this](uint32_t) { on_readable(); });
+  Result<void> watched = loop_.watch(socket->get(), EPOLLIN, [this](uint32_t events) { on_event(events); });
   if (!watched) return watched;
   socket_ = std::move(*socket);
   return {};
@@ -69,7 +69,8 @@ void RouterLink::retry_later() {
 void RouterLink::drop() {
   loop_.unwatch(socket_.get());
   socket_.reset();
-  up_ = false;
+  up_ = write_wanted_ = false;
+  waiting_.clear();
 }
 
 Result<void> RouterLink::on_first(SetupMessage& reply) {
@@ -81,6 +82,11 @@ Result<void> RouterLink::on_first(SetupMessage& reply) {
   }
   up_ = true;  // the handler may send
   return handlers_.on_up(reply);
+}
+
+void RouterLink::on_event(uint32_t events) {
+  if ((events & EPOLLOUT) != 0) write_some();
+  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) on_readable();
 }
 
 void RouterLink::on_readable() {
@@ -103,13 +109,30 @@ void RouterLink::on_readable() {
   }
 }
 
-void RouterLink::send(const SetupMessage& message) {
+void RouterLink::send(SetupMessage message) {
   if (!up_) return;
-  if (Result<void> sent = send_setup(socket_.get(), message); !sent) log_warning(sent.error().text());
+  waiting_.push_back(std::move(message));
+  if (waiting_.size() == 1) write_some();
+}
+
+void RouterLink::write_some() {
+  bool blocked = false;
+  while (!waiting_.empty() && !blocked) {
+    const Result<void> sent = send_setup(socket_.get(), waiting_.front());
+    if (!sent && sent.error().code == ErrorCode::kDisconnected)
+      return waiting_.clear();  // its end is to be read
+    blocked = !sent && sent.error().saved_errno == EAGAIN;
+    if (!sent && !blocked) log_warning(sent.error().text());
+    if (!blocked) waiting_.pop_front();
+  }
+  if (blocked == write_wanted_) return;
+  write_wanted_ = blocked;
+  if (Result<void> watched = loop_.rewatch(socket_.get(), blocked ? EPOLLIN | EPOLLOUT : EPOLLIN); !watched)
+    log_error(watched.error().text());
 }
 
 bool RouterLink::offer(const SetupMessage& message) {
-  return up_ && send_setup(socket_.get(), message).has_value();
+  return up_ && waiting_.empty() && send_setup(socket_.get(), message).has_value();
 }
 
 void RouterLink::give_up(const std::string& why) {

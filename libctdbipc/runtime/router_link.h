@@ -6,6 +6,7 @@
 #ifndef LIBCTDBIPC_RUNTIME_ROUTER_LINK_H_
 #define LIBCTDBIPC_RUNTIME_ROUTER_LINK_H_
 
+#include <deque>
 #include <functional>
 #include <string>
 
@@ -32,8 +33,8 @@ class RouterLink {
   // Tries at once.
   void start() { connect(); }
   bool up() const { return up_; }
-  // Best effort: a router that does not read will end the connection anyway.
-  void send(const SetupMessage& message);
+  // What the router does not take now waits, in order. Without a connection it is nobody's.
+  void send(SetupMessage message);
   // false: the router does not take it now.
   bool offer(const SetupMessage& message);
   // The router broke the rules: drops the connection as if it had ended.
@@ -43,7 +44,9 @@ class RouterLink {
   void connect();
   Result<void> try_connect();
   void retry_later();
+  void on_event(uint32_t events);
   void on_readable();
+  void write_some();
   Result<void> on_first(SetupMessage& reply);
   void complain(const std::string& why);
   void drop();
@@ -55,6 +58,8 @@ class RouterLink {
   Handlers handlers_;
   UniqueFd socket_;
   bool up_ = false;  // it has answered
+  std::deque<SetupMessage> waiting_;
+  bool write_wanted_ = false;
   EventLoop::TimerId retry_timer_ = 0;
   TimeNs retry_after_;
   bool complained_ = false;  // about a router that is not there

@@ -24,6 +24,7 @@ constexpr size_t kSetupBytesMax = 1024;
 constexpr size_t kFdsPerChannel = 3;
 constexpr size_t kChannelsMax = 2;
 constexpr size_t kFdsMax = kFdsPerChannel * kChannelsMax + 1;
+constexpr size_t kFdsReceivedMax = 64;  // of a peer that keeps to no rule
 
 Bytes encode(const SetupMessage& message) {
   Bytes out;
@@ -146,7 +147,7 @@ Result<void> send_setup(int socket, const SetupMessage& message) {
 
 Result<std::optional<SetupMessage>> receive_setup(int socket) {
   uint8_t body[kSetupBytesMax];
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * 64)];
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kFdsReceivedMax)];
   iovec part{body, sizeof body};
   msghdr header{};
   header.msg_iov = &part;
@@ -161,7 +162,12 @@ Result<std::optional<SetupMessage>> receive_setup(int socket) {
   }
   std::vector<UniqueFd> fds = take_descriptors(header);
   if (got == 0) return fail(ErrorCode::kDisconnected, "set-up peer is gone");
-  if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+  const bool cut = (header.msg_flags & MSG_CTRUNC) != 0;
+  if (cut && fds.size() < kFdsReceivedMax) {  // there was room for their numbers
+    errno = EMFILE;
+    return fail_errno("taking the descriptors of a set-up message");
+  }
+  if (cut || (header.msg_flags & MSG_TRUNC) != 0) {
     return fail(ErrorCode::kInvalid, "set-up message is too long");
   }
   Result<SetupMessage> message = decode({body, static_cast<size_t>(got)}, std::move(fds));
@@ -184,21 +190,26 @@ TimeNs monotonic_now() {
   return now.tv_sec * kSecond + now.tv_nsec;
 }
 
+// For poll().
+int left_ms(TimeNs deadline) {
+  if (deadline == kNever) return -1;
+  return static_cast<int>(
+      std::max<TimeNs>(0, (deadline - monotonic_now() + kMillisecond - 1) / kMillisecond));
+}
+
 // A signal that the caller's program handles must not look like a failure: waits again for what is left.
 Result<SetupMessage> wait_for_message(int socket, TimeNs deadline) {
   for (;;) {
-    const TimeNs left_ms =
-        std::max<TimeNs>(0, (deadline - monotonic_now() + kMillisecond - 1) / kMillisecond);
+    const int left = left_ms(deadline);
     pollfd waiting{socket, POLLIN, 0};
-    const int ready = poll(&waiting, 1, static_cast<int>(left_ms));
+    const int ready = poll(&waiting, 1, left);
     if (ready < 0 && errno != EINTR) return fail_errno("poll");
     if (ready > 0) {
       Result<std::optional<SetupMessage>> message = receive_setup(socket);
       if (!message) return fail(std::move(message.error()));
       if (*message) return std::move(**message);
     }
-    if (left_ms == 0)
-      return fail(ErrorCode::kTimeout, "the router did not answer the set-up request in time");
+    if (left == 0) return fail(ErrorCode::kTimeout, "the router did not answer the set-up request in time");
   }
 }
 
@@ -210,17 +221,17 @@ Result<SetupMessage> wait_for_reply(int socket, TimeNs deadline) {
   return message;
 }
 
-// connect() on a unix socket waits while the other side's backlog is full; the send timeout bounds that.
-Result<void> connect_within(int socket, const sockaddr_un& address, int timeout_ms) {
-  const timeval limit{timeout_ms / 1000, timeout_ms % 1000 * 1000L};
-  setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-  int status;
-  do {
-    status = connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address);
-  } while (status != 0 && errno == EINTR);
-  if (status == 0) return {};
-  if (errno == EAGAIN) return fail(ErrorCode::kTimeout, "the router does not accept connections");
-  return fail_errno("connecting");
+// connect() on a unix socket waits while the other side's backlog is full; the send timeout bounds that. (0 would be no bound.)
+Result<void> connect_within(int socket, const sockaddr_un& address, TimeNs deadline) {
+  for (;;) {
+    const int left = left_ms(deadline);
+    const timeval limit{left / 1000, left == 0 ? 1 : left % 1000 * 1000L};
+    if (left >= 0) setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    if (connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return {};
+    if (errno == EAGAIN || (errno == EINTR && left == 0))
+      return fail(ErrorCode::kTimeout, "the router does not accept connections");
+    if (errno != EINTR) return fail_errno("connecting");
+  }
 }
 
 }  // namespace
@@ -230,8 +241,8 @@ Result<SetupConnection> connect_setup(const std::string& path, DaemonRole role, 
   if (!address) return fail(std::move(address.error()));
   UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   if (!socket.valid()) return fail_errno("socket");
-  const TimeNs deadline = monotonic_now() + timeout_ms * kMillisecond;
-  if (Result<void> connected = connect_within(socket.get(), *address, timeout_ms); !connected) {
+  const TimeNs deadline = timeout_ms < 0 ? kNever : monotonic_now() + timeout_ms * kMillisecond;
+  if (Result<void> connected = connect_within(socket.get(), *address, deadline); !connected) {
     return fail(std::move(connected.error()).in(path));
   }
   SetupMessage request;

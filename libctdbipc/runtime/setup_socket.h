@@ -99,7 +99,7 @@ struct PeerCredentials {
 };
 Result<PeerCredentials> peer_credentials(int socket);
 
-// For the side that connects: connects, sends the request, waits for the reply at most `timeout_ms`.
+// For the side that connects: connects, sends the request, waits for the reply at most `timeout_ms` (-1: for ever).
 struct SetupConnection {
   UniqueFd socket;
   SetupMessage reply;

@@ -16,6 +16,14 @@ std::string versions(uint32_t min, uint32_t max) {
   return std::to_string(min) + " to " + std::to_string(max);
 }
 
+// The words go to both sides, so they name the nodes.
+std::string no_common_version(const Hello& hello, uint32_t peer, uint32_t own) {
+  const uint32_t older = hello.version_max < kLinkVersionMin ? peer : own;
+  return "no common version: " + versions(hello.version_min, hello.version_max) + " there, " +
+         versions(kLinkVersionMin, kLinkVersionMax) + " here (node " + std::to_string(older) +
+         " has the older release: upgrade it)";
+}
+
 }  // namespace
 
 Result<uint32_t> node_of_address(const HelloRules& rules, const std::string& address) {
@@ -53,10 +61,8 @@ Result<Hello> check_hello(const HelloRules& rules, uint32_t peer, bool incoming,
     return refuse("it wants node " + std::to_string(header.destnode) + ", but this is node " +
                   std::to_string(rules.pnn) + " (the nodes files differ)");
   }
-  if (std::max(hello->version_min, kLinkVersionMin) > std::min(hello->version_max, kLinkVersionMax)) {
-    return refuse("no common version: " + versions(hello->version_min, hello->version_max) + " there, " +
-                  versions(kLinkVersionMin, kLinkVersionMax) + " here");
-  }
+  if (std::max(hello->version_min, kLinkVersionMin) > std::min(hello->version_max, kLinkVersionMax))
+    return refuse(no_common_version(*hello, peer, rules.pnn));
   if (incoming != (peer > rules.pnn)) return refuse("the wrong side opened the link");
   return std::move(*hello);
 }

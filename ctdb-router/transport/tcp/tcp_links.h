@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "ctdb-router/transport/listener.h"
 #include "ctdb-router/transport/tcp/address.h"
 #include "ctdb-router/transport/tcp/handshake.h"
 #include "ctdb-router/transport/tcp/hello.h"
 #include "ctdb-router/transport/tcp/keeper_wires.h"
 #include "ctdb-router/transport/tcp/tcp_transport.h"
+#include "libctdbipc/runtime/listener.h"
 #include "libctdbipc/runtime/packet_stream.h"
 
 namespace ctdb {

@@ -212,6 +212,8 @@ bool TcpTransport::link_packet(Link& link, const Header& header, ByteView packet
       const std::optional<LinkPing> ping = LinkPing::decode(own_payload(packet));
       if (!ping) return false;
       ++figures_.keepalives_in;
+      // What waits for it says that this node lives, too; and whoever asks for ever and reads nothing must not fill our memory.
+      if (link.connection.queued_bytes() > kLinkQueueHighWaterBytes) return true;
       ++figures_.keepalives_out;
       send_own(link, Operation::LINK_PONG, ping->encode());
       return true;

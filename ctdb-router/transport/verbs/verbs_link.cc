@@ -117,6 +117,7 @@ Result<void> VerbsLink::begin() {
   switched_ = posted_since_check_ = false;
   pong_due_.reset();
   ping_sent_ = 0;
+  sent_at_check_ = 0;
   checks_ = 0;
   return {};
 }

@@ -161,9 +161,10 @@ class VerbsLink {
   // Heartbeat.
   TimeNs next_check_ = kNever;
   bool posted_since_check_ = false;
-  uint64_t ping_ = 0;     // sequence of the last ping
-  TimeNs ping_sent_ = 0;  // 0: answered, or none was sent
-  int checks_ = 0;        // in a row that found it unsent; while fallen: without an answer
+  uint64_t ping_ = 0;           // sequence of the last ping
+  TimeNs ping_sent_ = 0;        // 0: answered, or none was sent
+  uint64_t sent_at_check_ = 0;  // sent_, at the last one
+  int checks_ = 0;  // in a row that found it, or a full queue, unsent; while fallen: without an answer
 
   uint64_t attempts_ = 0, falls_ = 0, packets_out_ = 0, packets_in_ = 0;
   std::vector<uint64_t> round_trips_ = std::vector<uint64_t>(kRoundTripClasses);

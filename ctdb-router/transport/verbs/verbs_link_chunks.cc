@@ -151,8 +151,13 @@ void VerbsLink::deliver() {
 // A side that only waits hears nothing of a wire that is cut. Counts checks, not seconds: our own stall is not the other's fault.
 void VerbsLink::heartbeat(TimeNs now) {
   next_check_ = now + kCheckInterval;
-  if (ping_sent_ != 0 && sent_ <= ping_) {
-    if (++checks_ >= kChecksUnsentMax) fall("a heart-beat did not leave the device", now);
+  const bool ping_stays = ping_sent_ != 0 && sent_ <= ping_;
+  // With a full queue nothing can be sent that would find out.
+  const bool all_stay = waits_for_room() && sent_ == sent_at_check_;
+  sent_at_check_ = sent_;
+  if (ping_stays || all_stay) {
+    if (++checks_ >= kChecksUnsentMax)
+      fall(ping_stays ? "a heart-beat did not leave the device" : "its chunks do not leave the device", now);
     return;
   }
   checks_ = 0;

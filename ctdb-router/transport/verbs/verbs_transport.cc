@@ -127,6 +127,7 @@ class VerbsTransport final : public Transport, TransportEvents, VerbsDeviceEvent
   Peer* touched_owner(uint32_t number);
   Result<VerbsAddress> address_towards(const Peer& peer);
   std::vector<std::string> sources() const;
+  size_t nodes() const;
   Result<void> open_device();
   void settle_stream(Peer& peer);
   void flush_links();
@@ -301,6 +302,12 @@ std::vector<std::string> VerbsTransport::sources() const {
   return out;
 }
 
+// That there are now; numbers may have gaps.
+size_t VerbsTransport::nodes() const {
+  return static_cast<size_t>(
+      std::ranges::count_if(peers_, [](const auto& peer) { return !peer->address.empty(); }));
+}
+
 // The same one in whatever order links come up: the lowest node whose route begins at an RDMA device decides.
 Result<void> VerbsTransport::open_device() {
   if (device_ != nullptr && device_failed_.empty()) return {};
@@ -311,7 +318,7 @@ Result<void> VerbsTransport::open_device() {
   std::string why = context ? "" : context.error().text();
   if (context) {
     Result<std::unique_ptr<VerbsDevice>> device =
-        VerbsDevice::open(std::move(*context), options_.nodes.size() + kLinksMore, loop_, *this);
+        VerbsDevice::open(std::move(*context), nodes() + kLinksMore, loop_, *this);
     if (device) {
       device_ = std::move(*device);
       return {};

@@ -185,6 +185,18 @@ TEST_F(Controls, TunablesCompareWithoutCase) {
   EXPECT_EQ(to_bytes(ask(Control::GET_TUNABLE, tunable_name("ControlTimeout")).data), numbers(7));
 }
 
+TEST_F(Controls, SettingsAreTheDaemonsAndTheNodesAndTunablesInUse) {
+  out.daemons_settings = "[database] copies = *=2\n";
+  EXPECT_EQ(ask(Control::SET_TUNABLE, set_tunable("recovertimeout", 7)).status, 0);
+  const ReplyControl reply = ask(Control::GET_SETTINGS);
+  EXPECT_EQ(reply.status, 0);
+  const std::string text(as_text(reply.data));
+  EXPECT_TRUE(text.starts_with("[database] copies = *=2\nnodes = 0 ")) << text;
+  EXPECT_NE(text.find("\ntunable RecoverTimeout = 7\n"), std::string::npos) << text;
+  EXPECT_EQ(text.find("MaxRedirectCount"), std::string::npos) << "it has no meaning any more";
+  EXPECT_TRUE(text.ends_with(std::string("\n\0", 2))) << "a string, with its end";
+}
+
 TEST_F(Controls, TunableStatuses) {
   EXPECT_EQ(ask(Control::GET_TUNABLE, tunable_name("Nonsense")).status, -22);
   Bytes change;
@@ -223,10 +235,16 @@ TEST_F(Controls, EchoComesBackAfterItsDelay) {
   EXPECT_EQ(router.next_deadline(), kNever);
 }
 
-TEST_F(Controls, EchoesAreBounded) {
+// An echo in a minute.
+Bytes late_echo(size_t bytes) {
   Bytes data;
   Writer(data).u32(60000);
-  Writer(data).counted_bytes(Bytes(8u << 20));
+  Writer(data).counted_bytes(Bytes(bytes));
+  return data;
+}
+
+TEST_F(Controls, EchoesAreBounded) {
+  const Bytes data = late_echo(8u << 20);
   int refused = 0;
   for (int i = 0; i < 10; ++i) {
     from_client(control(Control::ECHO_DATA, CTDB_CURRENT_NODE, data));
@@ -235,9 +253,32 @@ TEST_F(Controls, EchoesAreBounded) {
   EXPECT_GT(refused, 0);
   router.on_client_gone(kClient, now);
   EXPECT_EQ(router.next_deadline(), kNever) << "its echoes went with it";
+}
+
+TEST_F(Controls, EchoesOfOneSenderTakeNobodyElsesRoom) {
+  link_up(2);
+  link_up(0);
   out.take();
+  const Bytes data = late_echo(0);
+  for (int i = 0; i < 4096; ++i) {
+    from_client(control(Control::ECHO_DATA, CTDB_CURRENT_NODE, data));
+    EXPECT_TRUE(from_link(2, control(Control::ECHO_DATA, 0, data)));
+  }
+  EXPECT_TRUE(out.take().empty());
+  EXPECT_EQ(ask(Control::ECHO_DATA, data).status, -1);
+  EXPECT_TRUE(from_link(2, control(Control::ECHO_DATA, 0, data)));
+  EXPECT_EQ(parse_reply_control(only().packet)->status, -1);
   from_client(control(Control::ECHO_DATA, CTDB_CURRENT_NODE, data), kOther);
+  EXPECT_TRUE(from_link(0, control(Control::ECHO_DATA, 0, data)));
   EXPECT_TRUE(out.take().empty()) << "accepted";
+}
+
+TEST_F(Controls, ANodesEchoesGoWithItsLink) {
+  link_up(2);
+  EXPECT_TRUE(from_link(2, control(Control::ECHO_DATA, 0, late_echo(0))));
+  EXPECT_NE(router.next_deadline(), kNever);
+  link_down(2);
+  EXPECT_EQ(router.next_deadline(), kNever);
 }
 
 TEST_F(Controls, DebugLevelQuietAndShutdownReachTheShell) {

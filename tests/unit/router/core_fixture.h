@@ -54,6 +54,7 @@ class RecordingOutput : public RouterOutput {
   void set_log_level(int value) override { level = value; }
   OutsideFigures figures() override { return outside; }
   std::vector<LinkReport> links() override { return link_reports; }
+  std::string settings() override { return daemons_settings; }
   std::string nodes_file(std::vector<RouterNode>& nodes) override {
     nodes = file_nodes;
     return file_fault;
@@ -78,6 +79,7 @@ class RecordingOutput : public RouterOutput {
   int level = 3;
   OutsideFigures outside;
   std::vector<LinkReport> link_reports;
+  std::string daemons_settings;
   std::vector<RouterNode> file_nodes;
   std::string file_fault;
   std::vector<EditNodes> edits;

@@ -69,6 +69,26 @@ TEST_F(DaemonsTest, CallsWaitForAStoreAndAreSentAgainToTheNextOne) {
   EXPECT_EQ(only().header().reqid, 42u);
 }
 
+TEST_F(DaemonsTest, CallsThatWaitForAStoreAreBoundedByTheirBytesToo) {
+  const auto large = [] {
+    Bytes packet;
+    build(packet, {0, 0, 0, 0, 0, 42}, ReqCall{1, 5, CTDB_FUNC_NULL, 0, as_bytes("key"), Bytes(15u << 20)});
+    return packet;
+  };
+  for (int i = 0; i < 4; ++i) from_client(large());
+  EXPECT_TRUE(out.take().empty());
+  from_client(large());
+  EXPECT_EQ(parse_reply_call(only().packet)->status, -1);
+  from_client(large(), kOther);
+  EXPECT_TRUE(out.take().empty()) << "others are not concerned";
+  router.on_daemon(Server::store, true, 1, now);
+  for (const Sent& sent : behind_tunables(out.take())) from_store(reply_call(sent.header().reqid), sent.to);
+  EXPECT_EQ(router.requests_in_flight(), 0u);
+  out.take();
+  from_client(large());
+  EXPECT_EQ(only().where, Sent::Where::kStore) << "there is room again";
+}
+
 TEST_F(DaemonsTest, CallsOfAClientThatIsGoneAreNotSentAgain) {
   from_client(call(42));
   router.on_client_gone(kClient, now);
@@ -239,6 +259,20 @@ TEST_F(DaemonsTest, RecoverydLearnsAllStatesWhenItConnects) {
   EXPECT_EQ(store_state->instance, 6u);
   link_down(2);
   EXPECT_TRUE(only().is(Operation::LINK_STATE));
+}
+
+TEST_F(DaemonsTest, AnotherRecoverydLearnsWhatTheLastOneSaid) {
+  router.on_daemon(Server::recoveryd, true, 7, now);
+  ClusterState state = healthy();
+  state.node_flags[1] = CTDB_NODE_STOPPED;
+  cluster_state(state);
+  router.on_daemon(Server::recoveryd, false, 7, now);
+  out.take();
+  router.on_daemon(Server::recoveryd, true, 8, now);
+  const std::vector<Sent> sent = out.take();
+  ASSERT_GT(sent.size(), 1u);
+  ASSERT_TRUE(sent[1].is(Operation::CLUSTER_STATE));
+  EXPECT_EQ(ClusterState::decode(own_payload(sent[1].packet))->node_flags, state.node_flags);
 }
 
 TEST_F(DaemonsTest, BroadcastControlsOfTheStoreReachAllIncludingItself) {

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "libctdbipc/base/limits.h"
+#include "libctdbipc/runtime/config.h"
+
 namespace ctdb {
 namespace {
 
@@ -45,7 +48,18 @@ TEST_F(HelloRulesTest, VersionRangesMustOverlap) {
   hello.version_max = 99;
   EXPECT_TRUE(check_hello(rules, 2, true, packet()));
   hello.version_min = 98;
-  EXPECT_NE(refusal(packet()).find("no common version: 98 to 99 there"), std::string::npos);
+  EXPECT_EQ(refusal(packet()),
+            "no common version: 98 to 99 there, 1 to 2 here (node 1 has the older release: upgrade it)");
+  hello.version_min = hello.version_max = 0;
+  EXPECT_EQ(refusal(packet()),
+            "no common version: 0 to 0 there, 1 to 2 here (node 2 has the older release: upgrade it)");
+}
+
+TEST_F(HelloRulesTest, ThereIsRoomForTheLongestClusterName) {
+  const Hello hello{1, 1, ~uint64_t{0}, 7, 8, std::string(kClusterNameBytesMax, 'n')};
+  Bytes packet;
+  build_own(packet, {0, 0, static_cast<uint32_t>(Operation::HELLO), 0, 1, 0}, hello.encode());
+  EXPECT_LE(packet.size(), kHelloBytesMax);
 }
 
 TEST_F(HelloRulesTest, ClusterNameMustBeOurs) {

@@ -32,6 +32,16 @@ TEST_F(LifeQuestionsTest, WaitForALinkThatHasJustEnded) {
   EXPECT_EQ(router.requests_in_flight(), 0u);
 }
 
+TEST_F(LifeQuestionsTest, WaitAlsoWhenTheNodesFileWasReadAgainMeanwhile) {
+  link_up(2);
+  link_down(2);
+  out.file_nodes = options().nodes;
+  EXPECT_EQ(router.reload_nodes(), "");
+  out.take();
+  ask(2);
+  EXPECT_TRUE(out.take().empty());
+}
+
 TEST_F(LifeQuestionsTest, ThatWereOnTheWayAreAskedAgain) {
   link_up(2);
   ask(2);
@@ -74,6 +84,27 @@ TEST_F(LifeQuestionsTest, OtherControlsDoNotWait) {
   out.take();
   from_client(control(Control::PING, 2));
   EXPECT_EQ(answer().status, -1);
+}
+
+// Who hears no takes what the other had.
+TEST_F(LifeQuestionsTest, OfOneSenderTakeNobodyElsesRoom) {
+  link_up(2);
+  link_down(2);
+  out.take();
+  for (int i = 0; i < 4096; ++i) ask(2);
+  EXPECT_TRUE(out.take().empty());
+  ask(2);
+  EXPECT_EQ(answer().status, -1);
+  ask(2, kOther);
+  EXPECT_TRUE(out.take().empty()) << "it waits";
+}
+
+TEST_F(LifeQuestionsTest, MalformedOnesDoNotWaitWithAllTheirBytes) {
+  router.await_clients(now + kSecond);
+  for (const Control opcode : {Control::PROCESS_EXISTS, Control::CHECK_PID_SRVID}) {
+    from_client(control(opcode, CTDB_CURRENT_NODE, Bytes(1u << 20)));
+    EXPECT_EQ(answer().status, -1);
+  }
 }
 
 TEST_F(LifeQuestionsTest, WaitForTheLastRoutersClients) {

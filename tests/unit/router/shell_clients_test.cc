@@ -2,12 +2,19 @@
 // Local clients of both kinds on a whole router.
 #include <sys/stat.h>
 
+#include "ctdb-router/shell/endpoint_ids.h"
 #include "tests/unit/router/shell_fixture.h"
 
 namespace ctdb::test {
 namespace {
 
 class ShellClients : public ShellTest {};
+
+TEST(EndpointIds, AreNeverTheStoresOwnNumber) {
+  EndpointIds ids(0xFFFFFFFDu);
+  EXPECT_EQ(ids.take(), 0xFFFFFFFEu);
+  EXPECT_EQ(ids.take(), 1u);
+}
 
 TEST_F(ShellClients, SocketsAreForTheirOwnerOnly) {
   for (const std::string& path : {context.config.socket_path, context.config.setup_socket_path}) {

@@ -1,9 +1,29 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The daemons of the node, a peer node and back-pressure on a whole router.
+#include <functional>
+
 #include "tests/unit/router/shell_fixture.h"
 
 namespace ctdb::test {
 namespace {
+
+// Sends `packet` again and again until the router stops reading: its queue, its socket and ours are full. Nothing tells that, so
+// it has stopped when it has taken nothing for a second. Returns the bytes it took, of which no more than `most` may be.
+size_t send_until_it_stops(
+    PacketSocket& sender, ByteView packet, size_t most, const std::function<void()>& meanwhile = [] {}) {
+  constexpr int kLookMs = 10;
+  size_t sent = 0;
+  for (int stalled_ms = 0; stalled_ms < 1000 && sent < most;) {
+    const size_t done = sender.send_some(packet.subspan(sent % packet.size()));
+    sent += done;
+    stalled_ms = done > 0 ? 0 : stalled_ms + kLookMs;
+    if (done > 0) continue;
+    meanwhile();
+    usleep(kLookMs * 1000);  // between two looks
+  }
+  EXPECT_LT(sent, most) << "it never stopped reading";
+  return sent;
+}
 
 class ShellDaemons : public ShellTest {
  protected:
@@ -61,6 +81,21 @@ TEST_F(ShellDaemons, TheStoreHearsOfAClientThatDoesNotRead) {
   EXPECT_EQ(told(ConnectionFrame::kCrowded), endpoint);
   for (int i = 0; i < 1 + kRecords; ++i) ASSERT_TRUE(client.receive());
   EXPECT_EQ(told(ConnectionFrame::kRoomy), endpoint);
+}
+
+// As `ctdb restoredb` sends: without waiting for anybody.
+TEST_F(ShellDaemons, AStoreThatDoesNotReadHoldsItsSendersBackAndNothingIsLost) {
+  constexpr size_t kMuch = 160u << 20;
+  ChannelPeer store = daemon(DaemonRole::kStore);
+  PacketSocket sender = classic();
+  const Bytes large = message(0xCE02000000000001u, CTDB_CURRENT_NODE, 1u << 20);
+  const size_t sent = send_until_it_stops(sender, large, kMuch);
+  ASSERT_LT(sent, kMuch);
+  std::thread rest([&] { sender.send(ByteView(large).subspan(sent % large.size())); });
+  for (size_t arrived = 0; arrived < sent / large.size() + 1; ++arrived)
+    ASSERT_EQ(to_bytes(await(store, Operation::REQ_MESSAGE).packet).size(), large.size());
+  rest.join();
+  EXPECT_EQ(ask(sender, control(Control::PING)), 1);
 }
 
 TEST_F(ShellDaemons, EveryNativeClientHasAChannelToEveryStore) {
@@ -214,21 +249,9 @@ TEST_F(ShellPeer, ANodeThatDoesNotReadHoldsItsSendersBackAndNobodyLosesAnything)
   const Bytes large = message(8, 1, 1u << 16);
   Bytes sign_of_life = message(99, 0);
   set_srcnode(sign_of_life, 1);
-  // Until the router stops reading: its queue, its socket and ours are full.
-  size_t sent = 0;
-  size_t stalled_ms = 0;
-  while (stalled_ms < 1000) {
-    const size_t done = sender.send_some(ByteView(large).subspan(sent % large.size()));
-    sent += done;
-    if (done > 0) {
-      stalled_ms = 0;
-    } else {
-      peer.send(sign_of_life);  // a node that is busy, not dead
-      usleep(10000);
-      stalled_ms += 10;
-    }
-    ASSERT_LT(sent, kLinkQueueBytesMax) << "it never stopped reading";
-  }
+  const size_t sent = send_until_it_stops(sender, large, kLinkQueueBytesMax,
+                                          [&] { peer.send(sign_of_life); });  // a node that is busy, not dead
+  ASSERT_LT(sent, kLinkQueueBytesMax);
   size_t pushed = 0;
   while (native_sender.channels[0]->push({}, large) == PushResult::kOk) ++pushed;
   native_sender.channels[0]->flush();

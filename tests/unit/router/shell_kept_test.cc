@@ -159,7 +159,7 @@ TEST_F(ShellKept, AClientOfTheLastRouterGoesOnHere) {
   Services services;
   services.add_client(1, 0);
   services.add(1, 5);
-  const Bytes registered = services.registrations(1);
+  const Bytes registered = services.registrations(1, ClientNote::kRegistrationBytesMax);
   PacketSocket client = kept_client([&](ClientNote& note) {
     std::copy(registered.begin(), registered.end(), note.registrations.begin());
     note.registration_bytes = static_cast<uint32_t>(registered.size());
@@ -370,7 +370,7 @@ TEST_F(ShellKeptNative, OneOfTheLastRouterGoesOnHere) {
   Services services;
   services.add_client(1, 0);
   services.add(1, 5);
-  give_native(services.registrations(1));
+  give_native(services.registrations(1, ClientNote::kRegistrationBytesMax));
   ASSERT_EQ(channel_->push({}, control(Control::PING)), PushResult::kOk);
   hand_it_over();
   const std::optional<SetupMessage> replaced = told();

@@ -4,9 +4,11 @@
 #define CTDB_TESTS_UNIT_ROUTER_TCP_CLUSTER_H_
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "ctdb-router/transport/tcp/sockets.h"
 #include "ctdb-router/transport/tcp/tcp_transport.h"
+#include "libctdbipc/base/random.h"
 #include "tests/unit/router/transport_world.h"
 
 namespace ctdb::test {
@@ -15,14 +17,16 @@ inline std::string tcp_node_address(uint32_t pnn) {
   return "127.0.0." + std::to_string(pnn + 1);
 }
 
-// Bound on all addresses, so it is free on each.
+// Bound on all addresses, so it is free on each; and below those that the kernel gives to connections of tests that run beside this one.
 inline uint16_t free_port() {
-  Result<UniqueFd> socket = tcp_listen(make_address("0.0.0.0", 0));
-  EXPECT_TRUE(socket);
-  sockaddr_in address{};
-  socklen_t size = sizeof address;
-  EXPECT_EQ(getsockname(socket->get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
-  return ntohs(address.sin_port);
+  constexpr uint16_t kFrom = 10240, kTo = 32768;
+  static Random random(Random::mix(static_cast<uint64_t>(getpid())) ^ static_cast<uint64_t>(test_clock()));
+  for (int tries = 0; tries < 1000; ++tries) {
+    const auto port = static_cast<uint16_t>(kFrom + random.below(kTo - kFrom));
+    if (tcp_listen(make_address("0.0.0.0", port))) return port;
+  }
+  ADD_FAILURE() << "no port is free";
+  return 0;
 }
 
 inline ClusterKey test_key(const std::string& text = "the secret of the nodes of this test cluster") {

@@ -26,6 +26,11 @@ class RawPeer {
       bytes = bytes.subspan(static_cast<size_t>(done));
     }
   }
+  // How much the socket took.
+  size_t send_some(ByteView bytes) {
+    const ssize_t done = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    return done < 0 ? 0 : static_cast<size_t>(done);
+  }
   // Takes what came; true while the connection stands.
   bool read() {
     while (true) {
@@ -210,6 +215,22 @@ TEST_F(TcpPeer, PingsAreAnsweredInsideTheTransport) {
   EXPECT_TRUE(until([&] { return peer.has(Operation::LINK_PONG); }));
   EXPECT_EQ(LinkPing::decode(own_payload(*peer.find(Operation::LINK_PONG)))->sent_ns, 123456u);
   EXPECT_EQ(node->packets(), 0u);
+}
+
+TEST_F(TcpPeer, WhoAsksForEverAndReadsNothingGetsNoMoreAnswers) {
+  constexpr size_t kAskedBytes = 32u << 20;
+  RawPeer peer = dial_and_hello();
+  const Bytes ping = own(Operation::LINK_PING, LinkPing{1}.encode());
+  Bytes pings;
+  while (pings.size() < 64u << 10) pings.insert(pings.end(), ping.begin(), ping.end());
+  size_t asked = 0;
+  EXPECT_TRUE(until([&] {
+    asked += peer.send_some(ByteView(pings).subspan(asked % pings.size()));
+    return asked > kAskedBytes;
+  }));
+  EXPECT_EQ(node->downs(), 0u);
+  // And what it has asked itself meanwhile, every half second.
+  EXPECT_LT(node->transport->queued_bytes(), kLinkQueueHighWaterBytes + 1000 * ping.size());
 }
 
 TEST_F(TcpPeer, ANodeThatOnlyListensSaysThatItIsThere) {

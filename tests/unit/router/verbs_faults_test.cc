@@ -2,6 +2,7 @@
 // The whole transport over the fake devices: every fault a device can have, with traffic both ways.
 #include <algorithm>
 
+#include "libctdbipc/base/limits.h"
 #include "tests/unit/router/verbs_devices.h"
 #include "tests/unit/router/verbs_fixture.h"
 
@@ -355,6 +356,19 @@ TEST_F(VerbsFaults, ACompletionQueueThatIsTooShort) {
   fake_verbs_set_cq_max(16);
   start();
   ASSERT_TRUE(until([&] { return why(*b).find("completion queue long enough") != std::string::npos; }));
+}
+
+TEST_F(VerbsFaults, GapsInTheNumbersOfNodesTakeNoMemory) {
+  const uint16_t port = free_port();
+  make_ = [port](uint32_t pnn, uint64_t boot_id, EventLoop& loop, TransportEvents& events) {
+    TcpOptions tcp = tcp_options(pnn, boot_id, port);
+    while (tcp.nodes.size() < kNodesMax)
+      tcp.nodes.push_back({static_cast<uint32_t>(tcp.nodes.size()), "", true, false});
+    return make_verbs_transport({pnn, tcp_node_address(pnn), tcp.nodes, VerbsConfig{}, {}}, loop, events,
+                                [&](TransportEvents& inner) { return make_tcp_transport(tcp, loop, inner); });
+  };
+  fake_verbs_set_cq_max(1024);
+  start_on_verbs();
 }
 
 TEST_F(VerbsFaults, DevicesThatTakeNothingInline) {

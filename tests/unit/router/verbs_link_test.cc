@@ -153,6 +153,25 @@ TEST_F(VerbsLinkTest, HeartbeatsMeasureAndFindAWireThatTakesNothing) {
   expect_fallen("heart-beat");
 }
 
+TEST_F(VerbsLinkTest, ADeviceThatNeverSaysWhatHasLeftIsFoundUnderLoadToo) {
+  rise();
+  const TimeNs lost = now;
+  while (a.link.on_verbs() && now < lost + 10 * kSecond) {
+    now += 10 * kMillisecond;
+    a.send(kChunkBytes);
+    for (Side* side : {&a, &b}) {
+      side->link.tick(now);
+      side->link.flush(now);
+    }
+    for (; !a.chunks.empty(); a.chunks.pop_front()) b.link.on_chunk(a.chunks.front(), now);
+    while (!b.chunks.empty()) move_chunk(b, a);
+  }
+  EXPECT_LE(now - lost, 2 * kSecond);
+  expect_fallen("do not leave the device");
+  settle();
+  EXPECT_EQ(b.got, first(a.sent)) << "the rest goes by TCP";
+}
+
 TEST_F(VerbsLinkTest, ARefusedOfferSaysWhyOnBothSides) {
   a.why_no_pair = "there is no device";
   link_up();

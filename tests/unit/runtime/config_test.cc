@@ -130,6 +130,30 @@ TEST(Config, AQuorumByLockNeedsALockAndAPlaceForItsRegister) {
   }
 }
 
+// It travels in each HELLO.
+TEST(Config, AClusterNameHasALimit) {
+  const std::string longest(512, 'n');
+  EXPECT_EQ(config_of("[cluster]\ncluster name = " + longest + "\n").config.cluster_name, longest);
+  EXPECT_EQ(config_of("[cluster]\ncluster name = " + longest + "n\n").text(),
+            "c:2: a cluster name of 513 bytes (write one of at most 512)\n");
+}
+
+TEST(Config, SocketsHaveRoomAndAPathEach) {
+  EXPECT_EQ(config_of("[ipc]\nsocket = /s\nsetup socket = /s\n").text(),
+            "c: 'socket' and 'setup socket' are one path, /s (give each its own in [ipc])\n");
+  const std::string longest = "/" + std::string(106, 's');
+  EXPECT_TRUE(config_of("[ipc]\nsocket = " + longest + "\n").good);
+  EXPECT_EQ(config_of("[ipc]\nsetup socket = " + longest + "s\n").text(),
+            "c: " + longest +
+                "s is longer than 107 bytes, and no socket's path may be (choose a shorter directory)\n");
+  const std::string directory = "/" + std::string(90, 'd');
+  const Parsed parsed =
+      config_of("[ipc]\nrun directory = " + directory + "\nsocket = /s\nsetup socket = /t\n");
+  EXPECT_FALSE(parsed.good);
+  EXPECT_NE(parsed.text().find(directory + "/ctdb-router.capture is longer"), std::string::npos)
+      << parsed.text();
+}
+
 TEST(Config, LongValuesAreNotCut) {
   const std::string path = "/" + std::string(3000, 'x');
   EXPECT_EQ(config_of("[database]\nvolatile database directory = " + path + "\n").config.volatile_directory,
@@ -175,6 +199,14 @@ TEST(Config, EachProblemNamesFileLineAndRemedy) {
        "c:2: 'M' is no record limit (write SIZE or NAME=SIZE, a size being bytes, K or M, from 4K to 15M)\n"},
       {"[database]\nfunctions = /lib/a.so b.so\n", "c:2: 'b.so' is no absolute path (begin it with /)\n"},
       {"[database]\nfunctions = /a.so /a.so\n", "c:2: '/a.so' is named twice (remove one of the two)\n"},
+      {"[ipc]\nrun directory = run\nsocket = s\nsetup socket = ./s\n",
+       "c:2: 'run' is no absolute path (begin it with /)\nc:3: 's' is no absolute path (begin it with /)\n"
+       "c:4: './s' is no absolute path (begin it with /)\n"},
+      {"[cluster]\nnodes list = nodes\nkey file = k\nlock register = r\n",
+       "c:2: 'nodes' is no absolute path (begin it with /)\nc:3: 'k' is no absolute path (begin it with /)\n"
+       "c:4: 'r' is no absolute path (begin it with /)\n"},
+      {"[database]\nstate database directory = state\n",
+       "c:2: 'state' is no absolute path (begin it with /)\n"},
       {"[cluster]\ntransport = ib\n", "c:2: transport 'ib' is not supported (write tcp)\n"},
       {"[cluster]\nnodes list = !cmd\n", "c:2: a command as nodes list is not supported (name a file)\n"},
       {"[cluster]\nleader capability = maybe\n", "c:2: 'maybe' is not a boolean (write true or false)\n"},
@@ -289,6 +321,23 @@ TEST_F(LoadConfig, FindsTheOwnNodeByALocalAddress) {
   EXPECT_EQ(config->node_address, "127.0.0.1");
 }
 
+TEST_F(LoadConfig, ADirectoryIsTheSameHoweverItIsNamed) {
+  write("nodes", "127.0.0.1\n");
+  const std::string whole = base_;
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(whole);
+  for (const std::string& named :
+       std::vector<std::string>{".", whole + "/", whole + "/.", "./.", "/" + whole}) {
+    base_ = named;
+    const Result<Config> config = load();
+    ASSERT_TRUE(config) << text_;
+    EXPECT_EQ(config->setup_socket_path, whole + "/setup.socket") << named;
+    EXPECT_EQ(config->nodes_file, whole + "/nodes") << named;
+  }
+  std::filesystem::current_path(before);
+  base_ = whole;
+}
+
 TEST_F(LoadConfig, AnAddressThatIsInNoLineIsRefused) {
   write("nodes", "127.0.0.1\n");
   write("ctdb.conf", "[cluster]\nnode address = 127.0.0.9\n");
@@ -311,6 +360,31 @@ TEST_F(LoadConfig, ProblemsOfBothFilesAreNamed) {
   write("ctdb.conf", "[cluster]\nport = x\n");
   EXPECT_FALSE(load());
   EXPECT_EQ(problems_.size(), 2u) << text_;
+}
+
+// At each start the store would remove the persistent ones.
+TEST_F(LoadConfig, VolatileAndPersistentDatabasesMayNotShareADirectory) {
+  write("nodes", "127.0.0.1\n");
+  const auto directories = [this](const std::string& of_volatile, const std::string& of_persistent) {
+    write("ctdb.conf", "[database]\nvolatile database directory = " + of_volatile +
+                           "\npersistent database directory = " + of_persistent + "\n");
+    return load().has_value();
+  };
+  std::filesystem::create_directory(base_ + "/one");
+  std::filesystem::create_directory_symlink(base_ + "/one", base_ + "/link");
+  EXPECT_FALSE(directories(base_ + "/one", base_ + "/one"));
+  EXPECT_EQ(text_,
+            base_ + "/ctdb.conf: persistent databases would be lost: " + base_ +
+                "/one is where volatile ones are (give them directories of their own in [database])\n");
+  EXPECT_FALSE(directories(base_ + "/one", base_ + "/link"));
+  EXPECT_FALSE(directories(base_ + "/new", base_ + "/./new/"));
+  EXPECT_FALSE(directories(base_ + "/one", base_ + "/one/replicated"));
+  EXPECT_TRUE(directories(base_ + "/one", base_ + "/two")) << text_;
+  EXPECT_TRUE(directories(base_ + "/one", base_ + "/one/persistent")) << text_;
+  // What a unit hides from recoveryd.
+  std::filesystem::permissions(base_ + "/one", std::filesystem::perms::none);
+  EXPECT_TRUE(directories(base_ + "/one", base_ + "/link")) << text_;
+  EXPECT_FALSE(directories(base_ + "/one", base_ + "/one"));
 }
 
 TEST_F(LoadConfig, AnotherNodesFileMayBeNamed) {

@@ -137,6 +137,28 @@ TEST_F(DaemonTest, EndsWithTheLoop) {
   const Result<CountersSnapshot> counters = read_counters(base_ + "/test-daemon.counters");
   ASSERT_TRUE(counters);
   EXPECT_EQ(counters->status, "started");
+  EXPECT_EQ(output("test-daemon.settings"), "release of test-daemon = 0.1.0\n")
+      << "for whoever compares nodes";
+}
+
+// A second one that is started by hand, say.
+TEST_F(DaemonTest, OneThatIsRefusedDoesNotHideTheOneThatRuns) {
+  const pid_t running = start({"--base", base_});
+  const auto shown = [this] {
+    const Result<CountersSnapshot> counters = read_counters(base_ + "/test-daemon.counters");
+    return counters ? static_cast<pid_t>(counters->pid) : 0;
+  };
+  while (shown() != running) usleep(1000);  // between two looks
+  EXPECT_EQ(run({"--base", base_}, {"TEST_DAEMON_MODE=taken"}), 78);
+  EXPECT_EQ(shown(), running);
+  EXPECT_FALSE(std::filesystem::exists(base_ + "/test-daemon.ended"));
+  kill(running, SIGKILL);
+  int status = 0;
+  EXPECT_EQ(waitpid(running, &status, 0), running);
+  EXPECT_EQ(run({"--base", base_}, {"TEST_DAEMON_MODE=taken"}), 78);
+  EXPECT_TRUE(std::filesystem::exists(base_ + "/test-daemon.ended"));
+  for (const auto& entry : std::filesystem::directory_iterator(base_))
+    EXPECT_FALSE(entry.path().string().ends_with(".new")) << entry.path();
 }
 
 // What the daemon tells systemd arrives at a socket of ours.

@@ -235,9 +235,7 @@ TEST_F(LoopTest, IdleWorkIsDoneUntilThereIsNoMore) {
   bool timer_ran_meanwhile = false;
   loop_->at(loop_->now(), [&] { timer_ran_meanwhile = slices > 0; });
   loop_->add_idle_hook([&] { return slices > 0 && --slices > 0; });
-  stop_after(100 * kMillisecond);
-  run();
-  EXPECT_EQ(slices, 0);
+  run_until([&] { return slices == 0; }, 100 * kMillisecond);
   EXPECT_TRUE(timer_ran_meanwhile);
   EXPECT_LT(turns_, 200u);
 }

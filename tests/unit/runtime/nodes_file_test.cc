@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -45,6 +46,17 @@ TEST(Nodes, LineNumberIsPnnDeletedOnesCountBlankOnesDoNot) {
 
 TEST(Nodes, NoNewlineAtTheEndIsNeeded) {
   EXPECT_EQ(nodes_of("10.0.0.1\n10.0.0.2").nodes.size(), 2u);
+}
+
+TEST(Nodes, AnEditorsMarkInFrontIsNoPartOfTheText) {
+  const TemporaryDirectory directory;
+  const std::string file = directory.path() + "/nodes";
+  std::ofstream(file) << "\xEF\xBB\xBF"
+                      << "10.0.0.1\n10.0.0.2\n";
+  std::vector<ConfigProblem> problems;
+  const Result<std::vector<NodeAddress>> nodes = load_nodes(file, problems);
+  ASSERT_TRUE(nodes) << problems.front().format();
+  EXPECT_EQ(nodes->front().address, "10.0.0.1");
 }
 
 TEST(Nodes, ProblemsNameFileLineAndRemedy) {
@@ -96,6 +108,25 @@ TEST(Nodes, ProblemsOfNumbersNameFileLineAndRemedy) {
   EXPECT_EQ(nodes_of("1 10.0.0.1\n2 10.0.0.1\n").text,
             "n:2: 10.0.0.1 stands in line 1 already (each node needs its own address)\n");
   EXPECT_EQ(nodes_of("1 host\n").text, "n:1: 'host' is not an IP address (write one address a line)\n");
+}
+
+TEST(Nodes, AnAddressThatEveryMachineOrNoneHasIsRefused) {
+  for (const auto& [address, why] : std::vector<std::pair<std::string, std::string>>{
+           {"0.0.0.0", "means any address"},
+           {"0.0.0.7", "means any address"},
+           {"::", "means any address"},
+           {"224.0.0.1", "is a multicast address"},
+           {"239.255.255.255", "is a multicast address"},
+           {"ff02::1", "is a multicast address"},
+           {"255.255.255.255", "is the broadcast address"},
+           {"fe80::1", "is an address of one network card only"},
+           {"::ffff:10.0.0.2", "is an IPv4 address in IPv6 form"}}) {
+    const std::string remedy = " (write the address that the other nodes reach this one by)\n";
+    EXPECT_EQ(nodes_of("10.0.0.1\n" + address + "\n").text, "n:2: " + address + " " + why + remedy);
+  }
+  for (const char* good :
+       {"1.0.0.1", "127.0.0.1", "223.255.255.255", "240.0.0.1", "::1", "fd00::1", "fec0::1"})
+    EXPECT_EQ(nodes_of(good + std::string("\n")).text, "") << good;
 }
 
 TEST(Nodes, TheWordWitnessMarksOneInBothForms) {
@@ -158,6 +189,8 @@ TEST(NodesEdit, RefusesWithAReason) {
   EXPECT_EQ(edited(text, {true, 2, "10.0.0.2"}), "refused: 10.0.0.2 is node 1 already");
   EXPECT_EQ(edited(text, {true, 1, "10.0.0.3"}), "refused: node 1 is there already, with address 10.0.0.2");
   EXPECT_EQ(edited(text, {true, 2, "host"}), "refused: 'host' is not an IP address");
+  EXPECT_EQ(edited(text, {true, 2, "0.0.0.0"}),
+            "refused: 0.0.0.0 means any address: write the address that the other nodes reach this one by");
   EXPECT_EQ(edited(text, {true, 1024, "10.0.0.3"}), "refused: the highest number of a node is 1023");
   EXPECT_EQ(edited(text, {false, 2, ""}), "refused: there is no node 2");
   EXPECT_EQ(edited("10.0.0.1\n#\n", {false, 0, ""}), "refused: node 0 is the only one left");
@@ -170,13 +203,27 @@ TEST(NodesEdit, TheFileIsReplacedWholeAndKeepsItsMode) {
   const std::string file = directory.path() + "/nodes";
   std::ofstream(file) << "10.0.0.1\n";
   ASSERT_EQ(chmod(file.c_str(), 0640), 0);
+  const mode_t mask = umask(077);
   ASSERT_TRUE(replace_nodes_file(file, "10.0.0.2\n"));
+  umask(mask);
   std::ifstream in(file);
   EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), "10.0.0.2\n");
   struct stat status {};
   ASSERT_EQ(stat(file.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0640u);
   EXPECT_FALSE(replace_nodes_file(directory.path() + "/none/nodes", "x"));
+}
+
+TEST(NodesEdit, ALinkToTheFileStaysOne) {
+  const TemporaryDirectory directory;
+  const std::string file = directory.path() + "/site-nodes";
+  const std::string link = directory.path() + "/nodes";
+  std::ofstream(file) << "10.0.0.1\n";
+  std::filesystem::create_symlink(file, link);
+  ASSERT_TRUE(replace_nodes_file(link, "10.0.0.2\n"));
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+  std::ifstream in(file);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), "10.0.0.2\n");
 }
 
 }  // namespace

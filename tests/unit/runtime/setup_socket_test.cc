@@ -256,6 +256,17 @@ class SetupSocket : public testing::Test {
     EXPECT_TRUE(fd);
     return std::move(*fd);
   }
+  std::vector<UniqueFd> fill_backlog() {
+    std::vector<UniqueFd> waiting;
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::copy(path_.begin(), path_.end(), address.sun_path);
+    for (int i = 0; i < 10; ++i) {
+      waiting.emplace_back(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+      (void)connect(waiting.back().get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+    }
+    return waiting;
+  }
   // A router that answers one request with `reply` (or closes the connection when there is none).
   void serve_once(int listener, std::optional<SetupMessage> reply) {
     router_ = std::thread([this, listener, reply = std::move(reply)] {
@@ -327,14 +338,7 @@ TEST_F(SetupSocket, ARouterThatDoesNotAnswerIsATimeout) {
 
 TEST_F(SetupSocket, AFullBacklogIsATimeoutToo) {
   const UniqueFd listener = listen_here(0);
-  std::vector<UniqueFd> waiting;
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::copy(path_.begin(), path_.end(), address.sun_path);
-  for (int i = 0; i < 10; ++i) {
-    waiting.emplace_back(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    (void)connect(waiting.back().get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
-  }
+  const std::vector<UniqueFd> waiting = fill_backlog();
   const Result<SetupConnection> connection = connect_setup(path_, DaemonRole::kStore, 50);
   ASSERT_FALSE(connection);
   EXPECT_EQ(connection.error().code, ErrorCode::kTimeout) << connection.error().text();
@@ -342,6 +346,50 @@ TEST_F(SetupSocket, AFullBacklogIsATimeoutToo) {
   const Result<UniqueFd> second = listen_unix(path_, SOCK_SEQPACKET, 0700, 10);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::kRefused);
+}
+
+// Disturbed by signals all the time. Who still waits after two seconds is told that nobody listens any more.
+Result<SetupConnection> connect_to_the_busy(const std::string& path, UniqueFd& listener, int timeout_ms) {
+  struct sigaction action {};
+  action.sa_handler = [](int) {};
+  struct sigaction old {};
+  EXPECT_EQ(sigaction(SIGUSR1, &action, &old), 0);
+  std::atomic<bool> done{false};
+  const pthread_t self = pthread_self();
+  std::thread pest([&] {
+    for (int i = 0; i < 1000 && !done; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));  // between two signals, far below the limit
+      pthread_kill(self, SIGUSR1);
+    }
+    listener.reset();
+  });
+  Result<SetupConnection> connection = connect_setup(path, DaemonRole::kClient, timeout_ms);
+  done = true;
+  pest.join();
+  sigaction(SIGUSR1, &old, nullptr);
+  return connection;
+}
+
+TEST_F(SetupSocket, AFullBacklogIsWaitedForAsLongAsItMay) {
+  for (const int timeout_ms : {0, 50}) {
+    UniqueFd listener = listen_here(0);
+    const std::vector<UniqueFd> waiting = fill_backlog();
+    const Result<SetupConnection> connection = connect_to_the_busy(path_, listener, timeout_ms);
+    ASSERT_FALSE(connection);
+    EXPECT_EQ(connection.error().code, ErrorCode::kTimeout) << timeout_ms << connection.error().text();
+  }
+}
+
+TEST_F(SetupSocket, WithoutALimitTheRouterIsWaitedFor) {
+  const UniqueFd listener = listen_here();
+  std::thread late([&] {
+    std::this_thread::sleep_for(
+        std::chrono::milliseconds(20));  // the client has to wait for it, most of the time
+    serve_once(listener.get(), with_channels(2));
+  });
+  const Result<SetupConnection> connection = connect_setup(path_, DaemonRole::kClient, -1);
+  late.join();
+  EXPECT_TRUE(connection) << connection.error().text();
 }
 
 TEST_F(SetupSocket, SignalsDoNotDisturbTheWait) {

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: GPL-3.0-or-later
-#include "ctdb-router/transport/listener.h"
+// SPDX-License-Identifier: LGPL-3.0-or-later
+#include "libctdbipc/runtime/listener.h"
 
 #include <sys/epoll.h>
 
@@ -7,10 +7,12 @@
 #include <cstring>
 
 #include "libctdbipc/runtime/log.h"
+#include "libctdbipc/runtime/service.h"
 
 namespace ctdb {
 namespace {
 
+constexpr int kLocalBacklog = 128;
 constexpr int kAcceptsPerTurnMax = 32;
 constexpr TimeNs kRest = 100 * kMillisecond;
 
@@ -20,6 +22,17 @@ Result<std::unique_ptr<Listener>> Listener::create(EventLoop& loop, UniqueFd soc
   auto listener = std::unique_ptr<Listener>(new Listener(loop, std::move(socket), std::move(on_accept)));
   if (Result<void> watched = listener->watch(); !watched) return fail(std::move(watched.error()));
   return listener;
+}
+
+Result<std::unique_ptr<Listener>> Listener::create_local(EventLoop& loop, const std::string& path, int type,
+                                                         mode_t mode,
+                                                         std::function<void(UniqueFd socket)> on_accept) {
+  Result<UniqueFd> socket = service_socket(path, type, mode, kLocalBacklog);
+  if (!socket) return fail(std::move(socket.error()));
+  return create(loop, std::move(*socket),
+                [on_accept = std::move(on_accept)](UniqueFd accepted, const sockaddr_storage&) {
+                  on_accept(std::move(accepted));
+                });
 }
 
 Listener::~Listener() {

@@ -1,13 +1,14 @@
-// SPDX-License-Identifier: GPL-3.0-or-later
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // A listening socket in the loop: accepts a bounded number a turn, and rests for a moment when the process is out
-// of descriptors (a waiting connection would wake it for ever). Used for TCP, the classic and the set-up socket.
-#ifndef CTDB_ROUTER_TRANSPORT_LISTENER_H_
-#define CTDB_ROUTER_TRANSPORT_LISTENER_H_
+// of descriptors (a waiting connection would wake it for ever).
+#ifndef LIBCTDBIPC_RUNTIME_LISTENER_H_
+#define LIBCTDBIPC_RUNTIME_LISTENER_H_
 
 #include <sys/socket.h>
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "libctdbipc/base/unique_fd.h"
 #include "libctdbipc/runtime/event_loop.h"
@@ -20,6 +21,10 @@ class Listener {
   using OnAccept = std::function<void(UniqueFd socket, const sockaddr_storage& peer)>;
 
   static Result<std::unique_ptr<Listener>> create(EventLoop& loop, UniqueFd socket, OnAccept on_accept);
+  // On the unix socket of `path` (service_socket()).
+  static Result<std::unique_ptr<Listener>> create_local(EventLoop& loop, const std::string& path, int type,
+                                                        mode_t mode,
+                                                        std::function<void(UniqueFd socket)> on_accept);
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
@@ -41,4 +46,4 @@ class Listener {
 
 }  // namespace ctdb
 
-#endif  // CTDB_ROUTER_TRANSPORT_LISTENER_H_
+#endif  // LIBCTDBIPC_RUNTIME_LISTENER_H_
