@@ -2,6 +2,7 @@
 // Calls on records: ctdb_request() and ctdb_read(), with the short cut to the local file (client-semantics
 // §5.4).
 #include <algorithm>
+#include <functional>
 
 #include "libctdbipc/client/client.h"
 #include "libctdbipc/wire/record_functions.h"
@@ -42,7 +43,7 @@ Local look_at_copy(ctdb_db& db, ByteView key) {
   Local local;
   const LocalFile::Found found = db.file->fetch(key, db.value);
   if (found == LocalFile::Found::kError) {
-    local.error = db.client->fail(CTDB_ERR_DATABASE, db.file->error());
+    local.error = file_failed(db, db.file->failure());
     return local;
   }
   if (found == LocalFile::Found::kNo || db.value.size() < CTDB_RECORD_HEADER_SIZE) {
@@ -59,7 +60,7 @@ Local look(ctdb_db& db, ByteView key) {
     case LocalFile::Found::kNo:
       return local;
     case LocalFile::Found::kError:
-      local.error = db.client->fail(CTDB_ERR_DATABASE, db.file->error());
+      local.error = file_failed(db, db.file->failure());
       return local;
     case LocalFile::Found::kYes:
       break;
@@ -70,6 +71,12 @@ Local look(ctdb_db& db, ByteView key) {
       (header->dmaster == db.client->link.pnn() || (header->flags & CTDB_RECORD_RO_HAVE_READONLY) != 0) &&
       db.client->link.may_use_records();
   return local;
+}
+
+// As the key of a record is that the last one named.
+bool is_part(ByteView bytes, const Bytes& whole) {
+  const std::less<const uint8_t*> before;
+  return !before(bytes.data(), whole.data()) && before(bytes.data(), whole.data() + whole.size());
 }
 
 bool is_fetch(uint32_t call) {
@@ -87,7 +94,8 @@ constexpr uint32_t kBringFlags = CTDB_CALL_IMMEDIATE_MIGRATION | CTDB_CALL_WANT_
 int check_request(ctdb_db* db, ctdb_blob key, uint32_t* call, ctdb_blob in) {
   if (const int error = check(db); error != 0) return error;
   if (key.size == 0 || key.data == nullptr || !valid(in)) return CTDB_ERR_INVALID;
-  if (key.size > CTDB_KEY_BYTES_MAX || key.size + in.size > CTDB_PAYLOAD_BYTES_MAX) return CTDB_ERR_TOO_BIG;
+  if (key.size > CTDB_KEY_BYTES_MAX || sum(key.size, in.size) > CTDB_PAYLOAD_BYTES_MAX)
+    return CTDB_ERR_TOO_BIG;
   if (*call == 0) {
     if (in.size != 0) return CTDB_ERR_INVALID;
     *call = CTDB_CALL_FETCH;
@@ -99,6 +107,8 @@ int check_request(ctdb_db* db, ctdb_blob key, uint32_t* call, ctdb_blob in) {
 
 // Until db.value is the record.
 int fetch(ctdb_db& db, ByteView key, int timeout_ms) {
+  Bytes kept;
+  if (is_part(key, db.value)) key = kept = to_bytes(key);
   Local local = look(db, key);
   if (local.usable) ++db.client->stats.local_hits;
   if (local.usable || local.error != 0) return local.error;
@@ -140,9 +150,9 @@ void fetch_step(ctdb_client& client, Request& request, const Answer& answer) {
 int start_fetch(ctdb_client& client, Request& request, ByteView key) {
   request.step = fetch_step;
   request.key.assign(key.begin(), key.end());
-  const Local local = look(*request.db, key);
+  const Local local = look(*request.db, request.key);
   if (local.error != 0) return local.error;
-  if (!local.usable) return client.send_call(request, CTDB_FUNC_NULL, kBringFlags, key, {});
+  if (!local.usable) return client.send_call(request, CTDB_FUNC_NULL, kBringFlags, request.key, {});
   ++client.stats.local_hits;
   client.make_ready(request, 0);  // the record is read again then: it may change until the callback runs
   client.link.kick();

@@ -56,6 +56,11 @@ inline ByteView view(ctdb_blob blob) {
 inline bool valid(ctdb_blob blob) {
   return blob.size == 0 || blob.data != nullptr;
 }
+// Of sizes that a program gives: one that would wrap is too big for everything.
+inline size_t sum(size_t a, size_t b) {
+  size_t both = 0;
+  return __builtin_add_overflow(a, b, &both) ? SIZE_MAX : both;
+}
 inline ctdb_blob blob(ByteView bytes) {
   return {bytes.empty() ? nullptr : bytes.data(), bytes.size()};
 }
@@ -150,6 +155,8 @@ struct ctdb_client {
   int service_waiting(int timeout_ms);
   // Looks at the set-up connection.
   void take_news();
+  // Before the store is asked again that was not there: some milliseconds, or until the set-up connection has news.
+  void rest(const ctdb::Deadline& deadline);
   // Until `done`, the deadline, or the end of the connection. Reads the channel of `peer` only.
   int wait(const bool& done, Peer peer, const ctdb::Deadline& deadline);
   // Waits for a sync request and withdraws it when the time is over.
@@ -177,6 +184,8 @@ struct ctdb_client {
   int send_control(Request* request, uint32_t node, uint32_t opcode, uint64_t srvid, uint32_t flags,
                    ByteView data);
   int send_call(Request& request, uint32_t call, uint32_t flags, ByteView key, ByteView data);
+  // Begins or ends one without an answer; never refused.
+  void send_registration(ctdb::Control opcode, uint64_t srvid);
   // On a record of another database than the request's.
   int send_call(Request& request, uint32_t db_id, uint32_t call, uint32_t flags, ByteView key, ByteView data);
   int send_packet(Peer peer, ByteView packet);
@@ -200,15 +209,15 @@ struct ctdb_client {
   std::vector<std::unique_ptr<ctdb_db>> databases;
   ctdb_db* locks = nullptr;  // the database whose records are locks of transactions, once one was wanted
   ctdb_stats stats{};
-  uint32_t stores_seen = 0;    // new stores since this client was made
-  uint32_t hits_in_a_row = 0;  // local hits since this program last gave way to others
-  std::string error_text;
+  uint32_t stores_seen = 0;        // new stores since this client was made
+  uint32_t hits_in_a_row = 0;      // local hits since this program last gave way to others
+  mutable std::string error_text;  // of the call that failed last; the next call begins without one
   int spin_mode = CTDB_SPIN_NEVER;
   uint32_t records_locked = 0;
-  bool in_service = false;
-  bool closing = false;  // ctdb_disconnect() from inside a callback
-  Bytes out;             // packet being built
-  Bytes answer_data;     // of the last blocking call
+  bool* in_service = nullptr;  // service() runs: to be set when this is freed meanwhile, in a child
+  bool closing = false;        // ctdb_disconnect() from inside a callback
+  Bytes out;                   // packet being built
+  Bytes answer_data;           // of the last blocking call
   std::string answer_text;
   ctdb::FunctionOutcome outcome;  // of a function run here
 
@@ -237,11 +246,11 @@ struct ctdb_client {
   void router_replaced();
   void repeat_control(Request& request);
   void register_anew();
-  void send_registration(ctdb::Control opcode, uint64_t srvid);
   bool tell_of_restart();
 
   std::deque<uint32_t> ready_;
   std::deque<Bytes> inbox_;
+  size_t inbox_bytes_ = 0;
   Bytes current_;      // packet whose callback is running
   uint32_t turn_ = 0;  // which channel is looked at first
   bool loss_told_ = false;
@@ -250,9 +259,10 @@ struct ctdb_client {
 
 namespace ctdb {
 
-// Entry check of every API function: 0, CTDB_ERR_INVALID or CTDB_ERR_FORKED.
+// Entry check of every API function: 0, CTDB_ERR_INVALID or CTDB_ERR_FORKED. What an earlier one failed of is over.
 inline int check(const ctdb_client* client) {
   if (client == nullptr || client->closing) return CTDB_ERR_INVALID;
+  client->error_text.clear();
   return client->guard.owned() ? 0 : CTDB_ERR_FORKED;
 }
 inline int check(const ctdb_db* db) {
@@ -271,6 +281,10 @@ void free_database(ctdb_client& client, ctdb_db* db);
 int attach_blocking(ctdb_client& client, ctdb_db& db, const Deadline& deadline);
 // Opens the file at db.path; if another one is open (the daemons made a new file), changes over to it.
 int open_file(ctdb_client& client, ctdb_db& db);
+// What the store is to know of the database, or of a record; it does not answer. Losing it costs nothing but time.
+void tell_store(ctdb_db& db, uint32_t what, ByteView key);
+// The local file has failed: CTDB_ERR_DATABASE, or CTDB_ERR_DAMAGED when the store can repair it, which is told then.
+int file_failed(ctdb_db& db, const Error& error);
 
 // One for the library's own use.
 int attach_hidden(ctdb_client& client, const char* name, const Deadline& deadline, ctdb_db** db);

@@ -8,7 +8,6 @@
 namespace {
 
 constexpr const char* kDefaultSetupSocket = "/run/ctdb/setup.socket";
-constexpr int kStoreRetryMs = 20;
 
 std::string& connect_error() {
   static thread_local std::string text;
@@ -49,6 +48,7 @@ ctdb_client::ctdb_client() = default;
 
 ctdb_client::~ctdb_client() {
   const bool forked = !guard.owned();
+  if (in_service != nullptr) *in_service = true;
   for (auto& db : databases) {
     if (!forked && db->record.locked) ctdb::unlock_record(db->record);
     if (db->file != nullptr) std::erase(db->file->waiting, this);
@@ -86,7 +86,7 @@ int ctdb_client::restore(int timeout_ms) {
     int error = ctdb::attach_blocking(*this, *db, deadline);
     // After a restart of the router the store needs a moment to find it.
     while (error == CTDB_ERR_REMOTE && deadline.left_ms() != 0 && link.up()) {
-      if (link.sleep(kStoreRetryMs)) take_news();
+      rest(deadline);
       error = ctdb::attach_blocking(*this, *db, deadline);
     }
     if (error != 0) return error;
@@ -97,6 +97,7 @@ int ctdb_client::restore(int timeout_ms) {
 void ctdb_client::lose(std::string why) {
   if (link.up()) link.disconnect(std::move(why));
   inbox_.clear();
+  inbox_bytes_ = 0;
   restarts_untold_ = 0;
   requests.for_each([this](Request& request) {
     const int error = request.may_be_done() ? CTDB_ERR_UNKNOWN : CTDB_ERR_DISCONNECTED;
@@ -138,7 +139,7 @@ int ctdb_connect(const char* setup_socket, int timeout_ms, ctdb_client** client)
 
 void ctdb_disconnect(ctdb_client* client) {
   if (client == nullptr) return;
-  if (client->in_service && client->guard.owned()) {
+  if (client->in_service != nullptr && client->guard.owned()) {
     client->closing = true;  // service() deletes it when it is done with it
     return;
   }
@@ -224,6 +225,8 @@ const char* ctdb_strerror(int error) {
       return "malformed answer";
     case CTDB_ERR_DATABASE:
       return "local database failed";
+    case CTDB_ERR_DAMAGED:
+      return "the local database is being repaired";
     case CTDB_ERR_EXISTS:
       return "exists already";
     case CTDB_ERR_FENCED:

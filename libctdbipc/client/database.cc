@@ -12,8 +12,7 @@ namespace ctdb {
 namespace {
 
 constexpr uint32_t kStages = 6;
-constexpr size_t kNameBytesMax = 255;
-constexpr int kStoreRetryMs = 20;
+constexpr size_t kNameBytesMax = 200;  // of the store, which needs more than this of a name
 
 struct StageControl {
   Control opcode;
@@ -131,7 +130,8 @@ void attach_step(ctdb_client& client, Request& request, const Answer& answer) {
 
 int check_attach(ctdb_client* client, const char* name, uint32_t flags) {
   if (const int error = check_connected(client); error != 0) return error;
-  if (name == nullptr || *name == '\0' || std::strlen(name) > kNameBytesMax) return CTDB_ERR_INVALID;
+  if (name == nullptr || *name == '\0' || std::strlen(name) > kNameBytesMax)
+    return client->fail(CTDB_ERR_INVALID, "a database's name has 1 to 200 bytes");
   const uint32_t copies = flags & ~CTDB_ATTACH_READ_COPIES;
   if (copies > CTDB_COPIES_MAX && flags != CTDB_ATTACH_PERSISTENT && flags != CTDB_ATTACH_REPLICATED)
     return CTDB_ERR_INVALID;
@@ -179,11 +179,8 @@ int attach_blocking(ctdb_client& client, ctdb_db& db, const Deadline& deadline) 
     const StageControl control = control_of(db);
     int error = blocking_control(client, CTDB_PNN_CURRENT, control.opcode, 0, control.data, deadline);
     if (error == CTDB_ERR_REMOTE && client.answer_text == kStoreNotRunning) {
-      const int left_ms = deadline.left_ms();
-      if (left_ms == 0) return client.fail(CTDB_ERR_TIMEOUT, std::string(kStoreNotRunning));
-      client.link.unkick();
-      if (client.link.sleep(left_ms < 0 ? kStoreRetryMs : std::min(left_ms, kStoreRetryMs)))
-        client.take_news();
+      if (deadline.left_ms() == 0) return client.fail(CTDB_ERR_TIMEOUT, std::string(kStoreNotRunning));
+      client.rest(deadline);
       client.settle();
       if (client.link.up()) continue;
       error = client.fail(CTDB_ERR_DISCONNECTED, client.link.why_down());
@@ -228,6 +225,27 @@ static int attach_new_send(ctdb_client& client, const char* name, uint32_t flags
 
 int attach_hidden_send(ctdb_client& client, const char* name, ctdb_attach_fn done) {
   return attach_new_send(client, name, 0, done, nullptr, nullptr);
+}
+
+void tell_store(ctdb_db& db, uint32_t what, ByteView key) {
+  ctdb_client& client = *db.client;
+  if (!client.link.up()) return;
+  Header header;
+  header.destnode = CTDB_CURRENT_NODE;
+  header.srcnode = client.link.pnn();
+  build(client.out, header, ReqCall{0, db.id, what, 0, key, {}});
+  (void)client.send_packet(Peer::kStore, client.out);
+}
+
+int file_failed(ctdb_db& db, const Error& error) {
+  if (error.code != ErrorCode::kCorrupt || db.full_copy())
+    return db.client->fail(CTDB_ERR_DATABASE, error.text());
+  tell_store(db, CTDB_FUNC_DAMAGED, {});
+  return db.client->fail(
+      CTDB_ERR_DAMAGED,
+      error.text() +
+          " (somebody was killed while he changed the file; ctdb-store repairs it as soon as no record "
+          "of it is locked: unlock yours and try again)");
 }
 
 }  // namespace ctdb

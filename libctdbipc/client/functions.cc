@@ -138,7 +138,7 @@ void named_step(ctdb_client& client, Request& request, const Answer& answer) {
 
 int check_named(const ctdb_db* db, ctdb_blob key, const char* name, ctdb_blob argument) {
   const bool good = name != nullptr && is_function_name(name) && valid(argument);
-  return check_function(db, key, sizeof(uint32_t) + kFunctionNameBytesMax + argument.size, good);
+  return check_function(db, key, sum(sizeof(uint32_t) + kFunctionNameBytesMax, argument.size), good);
 }
 
 template <typename User>
@@ -202,7 +202,7 @@ int ctdb_compare_and_swap(ctdb_db* db, ctdb_blob key, ctdb_blob expected, ctdb_b
                           ctdb_blob* current) {
   return ctdb::guarded([&]() -> int {
     const bool valid = ctdb::valid(expected) && ctdb::valid(wanted);
-    const size_t size = sizeof(uint32_t) + expected.size + wanted.size;
+    const size_t size = ctdb::sum(sizeof(uint32_t), ctdb::sum(expected.size, wanted.size));
     if (const int error = ctdb::check_function(db, key, size, valid); error != 0) return error;
     const ctdb::Bytes in = ctdb::swap_argument(expected, wanted);
     const int error = ctdb::run(db, key, CTDB_FUNC_COMPARE_AND_SWAP, in, timeout_ms);
@@ -224,7 +224,8 @@ int ctdb_append_if(ctdb_db* db, ctdb_blob key, uint64_t size_now, ctdb_blob data
                    uint64_t* size) {
   return ctdb::guarded([&]() -> int {
     const bool valid = ctdb::valid(data);
-    if (const int error = ctdb::check_function(db, key, sizeof size_now + data.size, valid); error != 0)
+    if (const int error = ctdb::check_function(db, key, ctdb::sum(sizeof size_now, data.size), valid);
+        error != 0)
       return error;
     const ctdb::Bytes in = ctdb::append_if_argument(size_now, data);
     const int error = ctdb::run(db, key, CTDB_FUNC_APPEND_IF, in, timeout_ms);
@@ -270,7 +271,7 @@ int ctdb_compare_and_swap_send(ctdb_db* db, ctdb_blob key, ctdb_blob expected, c
                                ctdb_swap_fn done, void* private_data, uint32_t* id) {
   return ctdb::guarded([&]() -> int {
     const bool valid = ctdb::valid(expected) && ctdb::valid(wanted);
-    const size_t size = sizeof(uint32_t) + expected.size + wanted.size;
+    const size_t size = ctdb::sum(sizeof(uint32_t), ctdb::sum(expected.size, wanted.size));
     if (const int error = ctdb::check_function(db, key, size, valid); error != 0) return error;
     const ctdb::Bytes in = ctdb::swap_argument(expected, wanted);
     return ctdb::send(db, key, CTDB_FUNC_COMPARE_AND_SWAP, in, ctdb::swap_step, done, private_data, id);
@@ -291,7 +292,8 @@ int ctdb_append_if_send(ctdb_db* db, ctdb_blob key, uint64_t size_now, ctdb_blob
                         void* private_data, uint32_t* id) {
   return ctdb::guarded([&]() -> int {
     const bool valid = ctdb::valid(data);
-    if (const int error = ctdb::check_function(db, key, sizeof size_now + data.size, valid); error != 0)
+    if (const int error = ctdb::check_function(db, key, ctdb::sum(sizeof size_now, data.size), valid);
+        error != 0)
       return error;
     const ctdb::Bytes in = ctdb::append_if_argument(size_now, data);
     return ctdb::send(db, key, CTDB_FUNC_APPEND_IF, in, ctdb::number_step<uint64_t, ctdb_append_fn>, done,

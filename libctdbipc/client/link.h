@@ -20,9 +20,9 @@
 #include "libctdbipc/base/this_thread.h"
 #include "libctdbipc/base/unique_fd.h"
 #include "libctdbipc/client/requests.h"
-#include "libctdbipc/ring/boot_time.h"
 #include "libctdbipc/ring/channel.h"
 #include "libctdbipc/ring/node_page.h"
+#include "libctdbipc/ring/recent_time.h"
 
 namespace ctdb {
 
@@ -44,7 +44,7 @@ class Link {
   uint32_t pnn() const { return pnn_; }
   // This node may serve now: what a record's header says under the chain lock is true. No system call. A page is kept when
   // the connection is lost: records that are locked then may still be written while it says so.
-  bool may_use_records() const { return page_ != nullptr && page_->may_use(boot_time()); }
+  bool may_use_records() { return page_ != nullptr && page_->may_use(clock_.not_later_than()); }
   uint64_t serving_epoch() const { return page_ == nullptr ? 0 : page_->serving_epoch(); }
   // Notes for the store, should this process be killed (ring_layout.h, DeathNotes).
   void note_lock() {
@@ -120,6 +120,7 @@ class Link {
   Replaced replaced_;
   uint32_t pnn_ = 0;
   std::unique_ptr<NodePage> page_;
+  RecentTime clock_;
   bool kicked_ = false;
   std::string why_down_ = "not connected";
 };

@@ -11,6 +11,7 @@
 #include <tdb.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <memory>
 #include <mutex>
 
@@ -84,6 +85,7 @@ bool LocalFile::is_still(const std::string& path) const {
 }
 
 bool LocalFile::lock(ByteView key) {
+  errno = 0;
   return tdb_chainlock(tdb_, tdb_bytes(key)) == 0;
 }
 
@@ -96,6 +98,7 @@ LocalFile::Found LocalFile::fetch(ByteView key, Bytes& value) {
     static_cast<Bytes*>(to)->assign(data.dptr, data.dptr + data.dsize);
     return 0;
   };
+  errno = 0;
   if (tdb_parse_record(tdb_, tdb_bytes(key), copy, &value) == 0) return Found::kYes;
   return tdb_error(tdb_) == TDB_ERR_NOEXIST ? Found::kNo : Found::kError;
 }
@@ -111,19 +114,26 @@ LocalFile::Found LocalFile::fetch_locked(ByteView key, uint32_t hash, Bytes& val
 
 Result<void> LocalFile::store(ByteView key, ByteView header, ByteView data, ByteView old) {
   const TDB_DATA parts[2] = {tdb_bytes(header), tdb_bytes(data)};
+  errno = 0;
   if (tdb_storev(tdb_, tdb_bytes(key), parts, 2, TDB_REPLACE) == 0) return {};
   const TDB_ERROR error_code = tdb_error(tdb_);
   // "No such record" is often left over from libtdb's look for the key.
   const bool no_room = error_code == TDB_ERR_NOEXIST || error_code == TDB_ERR_OOM || error_code == TDB_ERR_IO;
-  std::string what = no_room ? no_room_text() : error();
+  Error why = no_room && !failed_by_damage(tdb_) ? this->no_room() : failure();
   if (tdb_exists(tdb_, tdb_bytes(key)) == 0 && tdb_store(tdb_, tdb_bytes(key), tdb_bytes(old), 0) != 0) {
-    what += "; its old value is lost as well";
+    why.context += "; its old value is lost as well";
   }
-  return fail(ErrorCode::kSystem, std::move(what));
+  return fail(std::move(why));
 }
 
-std::string LocalFile::no_room_text() const {
-  return std::string(tdb_name(tdb_)) + ": no room for a record (is the file system full?)";
+Error LocalFile::no_room() const {
+  return {ErrorCode::kSystem, 0,
+          std::string(tdb_name(tdb_)) + ": no room for a record (is the file system full?)"};
+}
+
+Error LocalFile::failure() const {
+  return {failed_by_damage(tdb_) ? ErrorCode::kCorrupt : ErrorCode::kSystem, 0,
+          std::string(tdb_name(tdb_)) + ": " + tdb_errorstr(tdb_)};
 }
 
 ValueWriter::Outcome LocalFile::publish(ByteView key, uint32_t hash, ByteView header, ByteView data) {
@@ -132,10 +142,6 @@ ValueWriter::Outcome LocalFile::publish(ByteView key, uint32_t hash, ByteView he
   if (outcome == ValueWriter::Outcome::kDone && (tdb_get_flags(tdb_) & TDB_SEQNUM) != 0)
     tdb_increment_seqnum_nonblock(tdb_);
   return outcome;
-}
-
-std::string LocalFile::error() const {
-  return std::string(tdb_name(tdb_)) + ": " + tdb_errorstr(tdb_);
 }
 
 }  // namespace ctdb

@@ -31,7 +31,7 @@ class LocalFile {
   // False when the path now names another file than the one that is open.
   bool is_still(const std::string& path) const;
 
-  // The chain lock of the key; waits for other processes. False: the file is broken, see error().
+  // The chain lock of the key; waits for other processes. False: the file is broken, see failure().
   bool lock(ByteView key);
   void unlock(ByteView key);
   // Copies the whole value, record header included. Without a lock of ours it takes a read lock for the
@@ -43,17 +43,17 @@ class LocalFile {
   // With the chain lock, as libtdb does it: who is killed in the middle leaves a torn value. `old` is the record as it was fetched:
   // libtdb deletes a record that must grow before it looks for room. When there is none the old one is put back, unless it does
   // not fit either: libtdb wants more room for a record than it gives back. So for what grows: make_room() and publish().
-  // Errors: kSystem; nothing was changed, or the text says that the old value is lost as well.
+  // Errors: kSystem, kCorrupt; nothing was changed, or the text says that the old value is lost as well.
   Result<void> store(ByteView key, ByteView header, ByteView data, ByteView old);
   // Whole or not at all (value_writer.h), where the file allows it; otherwise nothing has happened. kNoRoom: make_room() first, of which
   // `bytes` are those of key and value.
   ValueWriter::Outcome publish(ByteView key, uint32_t hash, ByteView header, ByteView data);
-  bool make_room(uint32_t hash, size_t bytes) {
-    return writer_ != nullptr && writer_->make_room(hash, bytes);
+  ValueWriter::Outcome make_room(uint32_t hash, size_t bytes) {
+    return writer_ == nullptr ? ValueWriter::Outcome::kNoRoom : writer_->make_room(hash, bytes);
   }
-  // The thread that holds the key's lock, as the lock says it; 0: not known.
-  std::string error() const;
-  std::string no_room_text() const;
+  // Why the last operation did not succeed: kCorrupt, kSystem.
+  Error failure() const;
+  Error no_room() const;
 
   // The record of this file that this process has locked, or nullptr.
   ctdb_record* holder = nullptr;

@@ -5,9 +5,18 @@
 namespace ctdb {
 namespace {
 
+// The router keeps several of one service apart, and each gets a copy of every message: one that it may have and nobody knows of must go.
+void end_registration(ctdb_client& client, uint64_t srvid) {
+  if (!client.link.up()) return;
+  client.send_registration(Control::DEREGISTER_SRVID, srvid);
+  client.link.flush();
+}
+
 // Ends ctdb_register_send(): a registration that failed leaves no handler.
 void registered_step(ctdb_client& client, Request& request, const Answer& answer) {
   if (answer.error != 0 || answer.status != 0) client.handlers.erase(request.srvid);
+  // Connected again before this is heard of: with the handlers it was registered once more.
+  if (answer.error != 0) end_registration(client, request.srvid);
   ctdb_client::answer_user(client, request, answer);
 }
 
@@ -41,6 +50,7 @@ int ctdb_register(ctdb_client* client, uint64_t srvid, ctdb_message_fn handler, 
     const int error = ctdb::blocking_control(*client, CTDB_PNN_CURRENT, ctdb::Control::REGISTER_SRVID, srvid,
                                              {}, ctdb::Deadline(timeout_ms));
     if (error != 0) client->handlers.erase(srvid);
+    if (error == CTDB_ERR_TIMEOUT) ctdb::end_registration(*client, srvid);
     return error;
   });
 }
@@ -75,8 +85,10 @@ int ctdb_deregister(ctdb_client* client, uint64_t srvid, int timeout_ms) {
     if (timeout_ms < -1) return CTDB_ERR_INVALID;
     if (client->handlers.erase(srvid) == 0) return CTDB_ERR_NOT_FOUND;
     if (const int error = ctdb::check_connected(client); error != 0) return error;
-    return ctdb::blocking_control(*client, CTDB_PNN_CURRENT, ctdb::Control::DEREGISTER_SRVID, srvid, {},
-                                  ctdb::Deadline(timeout_ms));
+    const int error = ctdb::blocking_control(*client, CTDB_PNN_CURRENT, ctdb::Control::DEREGISTER_SRVID,
+                                             srvid, {}, ctdb::Deadline(timeout_ms));
+    if (error == CTDB_ERR_BUSY || error == CTDB_ERR_FULL) ctdb::end_registration(*client, srvid);
+    return error;
   });
 }
 

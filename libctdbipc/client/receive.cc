@@ -9,8 +9,9 @@
 namespace ctdb {
 namespace {
 
-// Messages and answers for others that may pile up while one call blocks.
+// Messages and answers for others that may pile up while one call blocks (ctdb.h, Callbacks).
 constexpr size_t kInboxPacketsMax = 65536;
+constexpr size_t kInboxBytesMax = 256u << 20;
 
 }  // namespace
 }  // namespace ctdb
@@ -184,7 +185,8 @@ void ctdb_client::receive_waiting(ByteView packet) {
     const Request* request = is_answer ? requests.find(header.reqid) : nullptr;
     if (is_answer && (request == nullptr || request->sync)) return receive(packet);
   }
-  if (inbox_.size() >= ctdb::kInboxPacketsMax)
+  if (inbox_.size() >= ctdb::kInboxPacketsMax || inbox_bytes_ + packet.size() > ctdb::kInboxBytesMax)
     return lose("too many messages arrived during a blocking call");
   inbox_.emplace_back(packet.begin(), packet.end());
+  inbox_bytes_ += packet.size();
 }

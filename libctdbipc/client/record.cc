@@ -34,10 +34,6 @@ uint32_t record_flags(ByteView value) {
   return load<uint32_t>(value.data() + CTDB_OFF_RECORD_FLAGS);
 }
 
-int file_error(ctdb_db& db) {
-  return db.client->fail(CTDB_ERR_DATABASE, db.file->error());
-}
-
 int check_key(ctdb_db* db, ctdb_blob key) {
   if (const int error = check(db); error != 0) return error;
   if (key.size == 0 || key.data == nullptr) return CTDB_ERR_INVALID;
@@ -49,17 +45,17 @@ int check_fetch_lock(ctdb_db* db, ctdb_blob key) {
   return db->full_copy() ? CTDB_ERR_INVALID : 0;
 }
 
-// 1: the record is here and now locked. 0: it is not here. Negative: CTDB_ERR_DATABASE.
+// 1: the record is here and now locked. 0: it is not here. Negative: CTDB_ERR_DATABASE, CTDB_ERR_DAMAGED.
 int lock_if_here(ctdb_db& db, ByteView key) {
   LocalFile& file = *db.file;
-  if (!file.lock(key)) return file_error(db);
+  if (!file.lock(key)) return file_failed(db, file.failure());
   ctdb_record& record = db.record;
   record.hash = jenkins_hash(key);
   const LocalFile::Found found = file.fetch_locked(key, record.hash, record.value);
   if (found != LocalFile::Found::kYes || !may_change(record.value, db.client->link.pnn()) ||
       !db.client->link.may_use_records()) {
     file.unlock(key);
-    return found == LocalFile::Found::kError ? file_error(db) : 0;
+    return found == LocalFile::Found::kError ? file_failed(db, file.failure()) : 0;
   }
   db.client->link.note_lock();
   record.key.assign(key.begin(), key.end());
@@ -81,7 +77,7 @@ void give_way(ctdb_client& client) {
 }
 
 // The store may give a record while the node's keeper is being replaced, which takes a few milliseconds.
-void wait_for_keeper(const ctdb_client& client) {
+void wait_for_keeper(ctdb_client& client) {
   const timespec half_a_millisecond{0, 500000};
   if (!client.link.may_use_records()) nanosleep(&half_a_millisecond, nullptr);
 }
@@ -167,18 +163,6 @@ int check_locked(const ctdb_record* record) {
   return record->locked ? 0 : CTDB_ERR_NOT_LOCKED;
 }
 
-// Tells the store that the record is empty, so that vacuuming need not search for it. Losing this costs
-// nothing but time.
-void schedule_for_deletion(const ctdb_record& record) {
-  ctdb_client& client = *record.db->client;
-  if (!client.link.up()) return;
-  ctdb::Header header;
-  header.destnode = CTDB_CURRENT_NODE;
-  header.srcnode = client.link.pnn();
-  ctdb::build(client.out, header, ctdb::ReqCall{0, record.db->id, CTDB_FUNC_DELETED, 0, record.key, {}});
-  (void)client.send_packet(ctdb::Peer::kStore, client.out);
-}
-
 int fenced(ctdb_client& client) {
   return client.fail(CTDB_ERR_FENCED, "this node was excluded while the record was locked");
 }
@@ -194,12 +178,14 @@ int store_whole(ctdb_record& record, ctdb::ByteView header, ctdb::ByteView data)
   if (outcome == Outcome::kDone) return 0;
   client.link.note_change_of(record.db->id);
   const size_t size = header.size() + data.size();
-  const bool has_room = outcome != Outcome::kNoRoom || file.make_room(record.hash, record.key.size() + size);
+  const Outcome room =
+      outcome == Outcome::kNoRoom ? file.make_room(record.hash, record.key.size() + size) : Outcome::kDone;
+  const bool has_room = room == Outcome::kDone;
   ctdb::Result<void> stored;
   int error = 0;
   if (!has_room && size > record.value.size()) {
     // libtdb would delete the old value and then look for room.
-    stored = ctdb::fail(ctdb::ErrorCode::kSystem, file.no_room_text());
+    stored = ctdb::fail(room == Outcome::kNoRoom ? file.no_room() : file.failure());
   } else if (outcome == Outcome::kNoRoom && has_room && !client.link.may_use_records()) {
     error = fenced(client);  // room took its time
   } else {
@@ -208,7 +194,7 @@ int store_whole(ctdb_record& record, ctdb::ByteView header, ctdb::ByteView data)
     if (outcome != Outcome::kDone) stored = file.store(record.key, header, data, record.value);
   }
   client.link.note_change_of(0);
-  return stored ? error : client.fail(CTDB_ERR_DATABASE, stored.error().text());
+  return stored ? error : ctdb::file_failed(*record.db, stored.error());
 }
 
 int write_record(ctdb_record& record, ctdb::ByteView data) {
@@ -299,7 +285,7 @@ int ctdb_delete(ctdb_record* record) {
   return ctdb::guarded([&]() -> int {
     if (const int error = check_locked(record); error != 0) return error;
     if (const int error = write_record(*record, {}); error != 0) return error;
-    schedule_for_deletion(*record);
+    ctdb::tell_store(*record->db, CTDB_FUNC_DELETED, record->key);
     return 0;
   });
 }

@@ -8,6 +8,7 @@ namespace {
 constexpr uint32_t kPlaceBits = 12;
 constexpr uint32_t kPlaceMask = (1u << kPlaceBits) - 1;
 constexpr uint32_t kUsesMax = (1u << (32 - kPlaceBits)) - 2;
+constexpr size_t kBytesKept = 64u << 10;  // of a packet, for the next one in its place
 
 uint32_t next_id(uint32_t place, uint32_t last_id) {
   const uint32_t uses = last_id >> kPlaceBits;
@@ -51,6 +52,7 @@ Request* RequestTable::find(uint32_t id) {
 
 void RequestTable::release(Request& request) {
   request.state = Request::State::kFree;
+  if (request.packet.capacity() > kBytesKept) Bytes().swap(request.packet);
   --used_;
   free_.push_back(request.id & kPlaceMask);
 }

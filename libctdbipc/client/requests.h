@@ -7,7 +7,7 @@
 //  1. An id names at most one entry, and an id of the past names none until 2^20 others have used its place:
 //  late
 //     answers find nothing.
-//  2. References to entries stay valid until release(). Buffers keep their capacity, so a warm table does not
+//  2. References to entries stay valid until release(). Buffers of a usual size keep their capacity, so a warm table does not
 //  allocate.
 #ifndef LIBCTDBIPC_CLIENT_REQUESTS_H_
 #define LIBCTDBIPC_CLIENT_REQUESTS_H_

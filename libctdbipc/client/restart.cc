@@ -45,6 +45,7 @@ constexpr Control kRepeatable[] = {
     Control::GET_LOCK_WAITS,
     Control::GET_LAST_RECOVERY,
     Control::GET_LINKS,
+    Control::GET_SETTINGS,
     Control::DB_COPIES,
     Control::DB_RECORD_LIMIT,
 };

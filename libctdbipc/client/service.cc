@@ -74,6 +74,17 @@ void ctdb_client::take_news() {
   }
 }
 
+// A bell for what was popped already may ring late, and a kick is for service(): they end a sleep, and not the rest.
+void ctdb_client::rest(const ctdb::Deadline& deadline) {
+  constexpr int kRestMs = 20;
+  const int left_ms = deadline.left_ms();
+  const ctdb::Deadline end(left_ms < 0 ? kRestMs : std::min(left_ms, kRestMs));
+  link.unkick();
+  for (int rest_ms = end.left_ms(); rest_ms != 0 && link.up(); rest_ms = end.left_ms()) {
+    if (link.sleep(rest_ms)) return take_news();
+  }
+}
+
 bool ctdb_client::check_faults() {
   const char* fault = link.fault();
   if (*fault == '\0') return false;
@@ -109,6 +120,7 @@ bool ctdb_client::handle_one() {
   if (!inbox_.empty()) {
     current_ = std::move(inbox_.front());
     inbox_.pop_front();
+    inbox_bytes_ -= current_.size();
     receive(current_);
     return true;
   }
@@ -120,19 +132,26 @@ bool ctdb_client::handle_one() {
 }
 
 int ctdb_client::service(int budget, int sleep_ms) {
-  if (in_service) return CTDB_ERR_BUSY;
+  if (in_service != nullptr) return CTDB_ERR_BUSY;
+  bool freed = false;
   struct InService {  // also when a callback throws
-    explicit InService(bool& set) : flag(set) { flag = true; }
-    ~InService() { flag = false; }
-    bool& flag;
+    InService(ctdb_client& given, bool& set) : client(given), gone(set) { client.in_service = &gone; }
+    ~InService() {
+      if (!gone) client.in_service = nullptr;
+    }
+    ctdb_client& client;
+    bool& gone;
   };
   int handled = 0;
   {
-    const InService marked(in_service);
+    const InService marked(*this, freed);
     if (link.up() && link.sleep(sleep_ms)) take_news();
     link.unkick();
-    while (!closing && (budget == 0 || handled < budget) && handle_one()) ++handled;
+    // A callback may have returned in a child that it made.
+    while (!freed && guard.owned() && !closing && (budget == 0 || handled < budget) && handle_one())
+      ++handled;
   }
+  if (freed || !guard.owned()) return CTDB_ERR_FORKED;
   if (closing) {
     delete this;
     return std::max(handled, 1);  // a callback ran, the one that disconnected
@@ -237,6 +256,7 @@ int ctdb_client::wait(const bool& done, Peer peer, const ctdb::Deadline& deadlin
     if (!link.arm(peer)) continue;
     ++stats.sleeps;
     hits_in_a_row = 0;
+    link.unkick();  // what became ready meanwhile is for service()
     if (link.sleep(left_ms)) take_news();
   }
   settle();
@@ -299,7 +319,6 @@ int ctdb_flush(ctdb_client* client, int timeout_ms) {
     if (client->link.all_handed_over()) return 0;
     if (const int error = client->may_wait(); error != 0) return error;
     const ctdb::Deadline deadline(timeout_ms);
-    client->link.unkick();
     int result = 0;
     while (client->link.up() && !client->link.all_handed_over()) {
       const int left_ms = deadline.left_ms();
@@ -307,6 +326,7 @@ int ctdb_flush(ctdb_client* client, int timeout_ms) {
         result = client->fail(CTDB_ERR_TIMEOUT, "the daemons did not take everything in time");
         break;
       }
+      client->link.unkick();
       if (client->link.sleep(left_ms)) client->take_news();
       client->link.flush();
     }

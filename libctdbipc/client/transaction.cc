@@ -35,7 +35,7 @@ int check_key(const ctdb_transaction* transaction, ctdb_blob key) {
 int fetch_committed(ctdb_db& db, ByteView key) {
   switch (db.file->fetch(key, db.value)) {
     case LocalFile::Found::kError:
-      return db.client->fail(CTDB_ERR_DATABASE, db.file->error());
+      return file_failed(db, db.file->failure());
     case LocalFile::Found::kYes:
       if (db.value.size() >= CTDB_RECORD_HEADER_SIZE) return 0;
       break;

@@ -67,6 +67,9 @@ void hold_step(ctdb_client& client, Request& request, const Answer& answer) {
 
 void pause_step(ctdb_client& client, Request& request, const Answer& answer) {
   if (answer.error != 0) return finish_start(client, request, answer.error);
+  // Without pauses the daemons would be asked as fast as they can answer.
+  if (answer.status < 0)
+    return finish_start(client, request, client.fail(CTDB_ERR_REMOTE, std::string(answer.text)));
   const uint32_t id = request.id;
   sent(client, id, ask_for_lock(client, request));
 }

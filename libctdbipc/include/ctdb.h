@@ -22,12 +22,12 @@
  *
  * CONVENTIONS, for every function unless it says otherwise
  *
- * Results.   0 (or a count) is success, a negative number is one of CTDB_ERR_*; ctdb_strerror() names it and
- *            ctdb_error_text() tells more about the last failure on a client. Output arguments are written only on
- *            success. A NULL client, database, record or output argument gives CTDB_ERR_INVALID; so does a blob with
- *            size but without data. Functions that need the daemons return CTDB_ERR_DISCONNECTED once the connection
- *            is lost and CTDB_ERR_FULL when they cannot take more, and all functions can return CTDB_ERR_NO_MEMORY. These
- *            are not repeated below.
+ * Results.   0 (or a count) is success, a negative number is one of CTDB_ERR_*; ctdb_strerror() names it and ctdb_error_text() tells
+ *            more about the last failure on a client. Output arguments are written only on success. A NULL client, database, record or
+ *            output argument gives CTDB_ERR_INVALID; so does a blob with size but without data. CTDB_ERR_INVALID and CTDB_ERR_FORKED mean
+ *            that nothing has happened, also of functions that let go of what they are given "whatever is returned": a record stays
+ *            locked, a transaction open. Functions that need the daemons return CTDB_ERR_DISCONNECTED once the connection is lost and
+ *            CTDB_ERR_FULL when they cannot take more, and all functions can return CTDB_ERR_NO_MEMORY. These are not repeated below.
  * Sizes      are in bytes, time-outs in milliseconds. timeout_ms -1 waits for ever. A blocking call that timed out is
  *            withdrawn: its late answer is ignored (a record may have moved here all the same). Signals do not
  *            interrupt blocking calls. The time-out bounds the wait for daemons, not the wait for another program that
@@ -35,15 +35,15 @@
  * Ownership. Blobs passed in are loans for the call; the library copies what it keeps. Blobs handed out are loans too:
  *            those of a blocking call last until the next call on the same client, those given to a callback until
  *            the callback returns. What a function creates has one function that destroys it.
- * Callbacks. A function named ..._send starts a request and returns; the answer is handed to its callback exactly once,
- *            from inside ctdb_service() or ctdb_wait() and nowhere else: never from the ..._send function and never from a blocking
- *            call. Every request ends: with an answer, with CTDB_ERR_DISCONNECTED when the connection is lost, or
- *            with no callback after ctdb_cancel() or ctdb_disconnect(). Callbacks may call every function of this
- *            header but ctdb_service() and ctdb_wait(), also ctdb_disconnect(). Blocking calls may be mixed with pending requests:
- *            what arrives for others during one is kept for the next ctdb_service().
- * Event loop. Watch ctdb_fd() for ctdb_events() in poll, select or epoll (level-triggered or edge-triggered); when it is
- *            ready call ctdb_service(). One descriptor serves the whole connection and stays the same until
- *            ctdb_disconnect().
+ * Callbacks. A function named ..._send starts a request and returns; the answer is handed to its callback exactly once, from inside
+ *            ctdb_service() or ctdb_wait() and nowhere else: never from the ..._send function and never from a blocking call. Every
+ *            request ends: with an answer, with CTDB_ERR_DISCONNECTED when the connection is lost, with CTDB_ERR_UNKNOWN when it may have
+ *            been carried out and nobody can tell, or with no callback after ctdb_cancel() or ctdb_disconnect(). Callbacks may call every
+ *            function of this header but ctdb_service() and ctdb_wait(), also ctdb_disconnect(). Blocking calls may be mixed with pending
+ *            requests: what arrives for others during one is kept for the next ctdb_service(), up to 65536 answers and messages or
+ *            256 MiB; with more the connection is lost.
+ * Event loop. Watch ctdb_fd() for ctdb_events() in poll, select or epoll (level-triggered or edge-triggered); when it is ready call
+ *            ctdb_service(). One descriptor serves the whole connection and stays the same until ctdb_disconnect().
  * Threads.   The library starts none and installs no signal handlers. A client, with all that came from it, is used by
  *            one thread at a time. Clients of one process that attach to the same database of the same node share its
  *            file, and are all used by the same thread.
@@ -101,10 +101,11 @@ enum {
   CTDB_ERR_CONFLICT =
       -19, /* the transaction lost its lock, or another one came first; nothing was written: make it again */
   CTDB_ERR_UNKNOWN =
-      -20, /* nobody can say whether the transaction was committed, or the function run: look what is there */
+      -20, /* nobody can say whether a commit, function or control was carried out, or is within moments: look what is there */
   CTDB_ERR_UNEQUAL = -21,    /* the condition of a function does not hold; nothing was changed */
   CTDB_ERR_NO_COUNTER = -22, /* the record is not 8 bytes long; nothing was changed */
-  CTDB_ERR_OVERFLOW = -23    /* the sum does not fit into 64 bits; nothing was changed */
+  CTDB_ERR_OVERFLOW = -23,   /* the sum does not fit into 64 bits; nothing was changed */
+  CTDB_ERR_DAMAGED = -24     /* somebody was killed while he changed the local file: unlock, and try again */
 };
 
 /* A short English name of `error`, never NULL, static. 0 is "success". */
@@ -158,8 +159,8 @@ CTDB_API void ctdb_disconnect(ctdb_client* client);
  * disconnected as before. */
 CTDB_API int ctdb_reconnect(ctdb_client* client, int timeout_ms);
 
-/* What happened at the last failure on this client, in English, never NULL; valid until the next call on the client.
- * NULL: the last failure of ctdb_connect() in this thread. */
+/* What the last call on this client failed of, in English, never NULL; valid until the next call on the client. "" when there is
+ * no more to say than ctdb_strerror() does. NULL: the last failure of ctdb_connect() in this thread. */
 CTDB_API const char* ctdb_error_text(const ctdb_client* client);
 
 /* The number of this node. Known since ctdb_connect(), does not ask anybody. Errors: none but the common ones. */
@@ -222,10 +223,10 @@ CTDB_API int ctdb_flush(ctdb_client* client, int timeout_ms);
 
 /* Attaches to the volatile database `name` (creates it in the whole cluster when there is none) and opens its local
  * file. `flags` is 0 or CTDB_ATTACH_COPIES(k), see ctdb_unlock(), CTDB_ATTACH_READ_COPIES, or both; or
- * CTDB_ATTACH_PERSISTENT or CTDB_ATTACH_REPLICATED, see "Transactions". While the cluster recovers the answer waits for the end of it, while ctdb-store is down for
- * a new one.
- * Errors: CTDB_ERR_TIMEOUT, CTDB_ERR_BUSY, CTDB_ERR_REMOTE (the store refused), CTDB_ERR_DATABASE (the file cannot be opened),
- * CTDB_ERR_PROTOCOL, CTDB_ERR_INVALID (also an empty name or one longer than 255 bytes). */
+ * CTDB_ATTACH_PERSISTENT or CTDB_ATTACH_REPLICATED, see "Transactions". While the cluster recovers the answer waits for the end of it,
+ * while ctdb-store is down for a new one. A name has 1 to 200 bytes, no /, space or control character, and no dot at its beginning.
+ * Errors: CTDB_ERR_TIMEOUT, CTDB_ERR_BUSY, CTDB_ERR_REMOTE (the store refused: no such name, a database of another kind),
+ * CTDB_ERR_DATABASE (the file cannot be opened), CTDB_ERR_PROTOCOL, CTDB_ERR_INVALID (also an empty name or one that is too long). */
 CTDB_API int ctdb_attach(ctdb_client* client, const char* name, uint32_t flags, int timeout_ms, ctdb_db** db);
 
 /* The end of ctdb_attach_send(): error 0 and the database, or an error of ctdb_attach() and NULL. */
@@ -304,8 +305,7 @@ CTDB_API int ctdb_record_may_be_older(const ctdb_record* record);
  * locked. `data` may be the record's own old data. Never waits for a daemon.
  * Errors: CTDB_ERR_NOT_LOCKED, CTDB_ERR_TOO_BIG, CTDB_ERR_DATABASE (no room on the disk: a value that is not longer than the old one always
  * has room; the old one is still there, unless the file is not laid out as expected and ctdb_error_text() says that it is lost, too),
- * CTDB_ERR_FENCED (the rest of the cluster may have gone on without this node, and somebody else may have the record: unlock it and fetch it
- * again). */
+ * CTDB_ERR_DAMAGED (the store repairs the file; the old value is there), CTDB_ERR_FENCED (unlock it, and fetch it again). */
 CTDB_API int ctdb_store(ctdb_record* record, ctdb_blob data);
 
 /* Empties the locked record and leaves a note for the daemons to remove it from the cluster in their own time. The record
@@ -580,8 +580,8 @@ typedef struct ctdb_control_request {
  * on its way between two nodes for longer than that may be missing. The last message has no key and no value. When
  * not all records could be read (a node left meanwhile, the own one was no member, a lock was held for seconds, it took too long) the one before
  * it has a key and no value, not even a record header: what came is not everything.
- * Errors: CTDB_ERR_INVALID (a group without CTDB_CONTROL_FLAG_NOREPLY), CTDB_ERR_TIMEOUT, CTDB_ERR_TOO_BIG, CTDB_ERR_BUSY,
- * CTDB_ERR_PROTOCOL. */
+ * Errors: CTDB_ERR_INVALID (a group without CTDB_CONTROL_FLAG_NOREPLY), CTDB_ERR_TOO_BIG, CTDB_ERR_BUSY, CTDB_ERR_PROTOCOL; and when it may
+ * have been carried out CTDB_ERR_TIMEOUT, CTDB_ERR_DISCONNECTED, CTDB_ERR_UNKNOWN (a ctdb-router that was restarted had it, see "Restarts"). */
 CTDB_API int ctdb_control(ctdb_client* client, const ctdb_control_request* request, int timeout_ms,
                           ctdb_reply* reply);
 /* With CTDB_CONTROL_FLAG_NOREPLY `done` must be NULL, otherwise not. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Connecting, losing the connection, forks, restarts of the store, daemons that break the rules.
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,11 +32,41 @@ TEST_F(ConnectionTest, SaysWhichThreadItIsBeforeItLocksAnything) {
   node->command('n');
 }
 
+TEST_F(ConnectionTest, WaitsForTheRouterForEver) {
+  FakeNode other;
+  EXPECT_EQ(ctdb_connect(other.setup_socket().c_str(), -1, &client), 0) << ctdb_error_text(nullptr);
+}
+
 TEST_F(ConnectionTest, SaysWhyItCannotConnect) {
   ctdb_client* none = nullptr;
   EXPECT_EQ(ctdb_connect("/nonexistent/setup.socket", 100, &none), CTDB_ERR_SYSTEM);
   EXPECT_NE(std::string(ctdb_error_text(nullptr)).find("/nonexistent/setup.socket"), std::string::npos);
   EXPECT_EQ(none, nullptr);
+}
+
+// `left`: so many may still be opened.
+class FewDescriptors {
+ public:
+  explicit FewDescriptors(rlim_t left) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const UniqueFd next(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    const rlimit limit{static_cast<rlim_t>(next.get()) + left, before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  ~FewDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(ConnectionTest, SaysThatThereAreNoDescriptorsLeft) {
+  FakeNode other;
+  for (const rlim_t left : {0u, 1u, 2u, 3u, 6u, 9u}) {
+    const FewDescriptors few(left);
+    EXPECT_EQ(ctdb_connect(other.setup_socket().c_str(), kPatience, &client), CTDB_ERR_SYSTEM) << left;
+    EXPECT_NE(std::string(ctdb_error_text(nullptr)).find("Too many open files"), std::string::npos)
+        << ctdb_error_text(nullptr);
+  }
 }
 
 TEST_F(ConnectionTest, TakesTheSocketFromTheEnvironment) {
@@ -130,6 +161,29 @@ TEST_F(ConnectionTest, ReconnectWaitsForTheStore) {
   node->start();
   ASSERT_EQ(ctdb_reconnect(client, kPatience), 0) << ctdb_error_text(client);
   EXPECT_EQ(node->seen().held_back, 3u);
+}
+
+TEST_F(ConnectionTest, ReconnectRestsBetweenItsAttemptsAlsoWhenAnAnswerIsToBeHandedOut) {
+  start_attached([](FakeDaemons& daemons, Peer peer, ByteView packet) {
+    if (peer != Peer::kRouter) return false;
+    const ReqControl control = *parse_req_control(packet);
+    if (control.opcode == static_cast<uint32_t>(Control::PING)) return true;
+    if (daemons.seen.clients > 1) daemons.reply_control(read_header(packet).reqid, -1, {}, "not now");
+    return daemons.seen.clients > 1;
+  });
+  int error = 0;
+  const auto done = [](ctdb_client*, const ctdb_reply* reply, void* data) {
+    *static_cast<int*>(data) = reply->error;
+  };
+  const ctdb_control_request ping{CTDB_PNN_CURRENT, 3, 0, 0, {nullptr, 0}};
+  ASSERT_EQ(ctdb_control_send(client, &ping, done, &error, nullptr), 0);
+  node->kill();
+  node->start();
+  ASSERT_EQ(ctdb_ping(client, CTDB_PNN_CURRENT, kPatience), CTDB_ERR_DISCONNECTED);
+  const uint32_t before = node->seen().held_back;
+  EXPECT_NE(ctdb_reconnect(client, 200), 0);
+  EXPECT_LT(node->seen().held_back - before, 20u);
+  ASSERT_TRUE(loop_until([&] { return error == CTDB_ERR_DISCONNECTED; }));
 }
 
 // Says to every control that there is no store, until something is held.
@@ -416,6 +470,37 @@ TEST_F(ConnectionTest, ChildFreesItsCopyWithoutDisturbingTheParent) {
   EXPECT_EQ(ctdb_ping(client, CTDB_PNN_CURRENT, kPatience), 0);
   ASSERT_EQ(ctdb_fetch_lock(db, blob_of("k2"), kPatience, &record), 0);
   EXPECT_EQ(ctdb_unlock(record), 0);
+}
+
+struct Forking {
+  bool child_disconnects = false;
+  pid_t child = -1;
+  int messages = 0;
+};
+void fork_at_first(ctdb_client* client, uint64_t, ctdb_blob, void* data) {
+  auto* forking = static_cast<Forking*>(data);
+  if (++forking->messages > 1) return;
+  forking->child = fork();
+  if (forking->child == 0 && forking->child_disconnects) ctdb_disconnect(client);
+}
+
+TEST_F(ConnectionTest, ChildMadeInACallbackTakesNothingOfTheParents) {
+  start({}, [](FakeDaemons& daemons, char) {
+    for (const char* text : {"first", "second"}) daemons.message(7, as_bytes(text));
+  });
+  for (const bool child_disconnects : {false, true}) {
+    Forking forking{child_disconnects};
+    ASSERT_EQ(ctdb_register(client, 7, fork_at_first, &forking, kPatience), 0);
+    node->command('m');
+    ASSERT_TRUE(fd_ready(kPatience));
+    const int handled = ctdb_service(client, 0);
+    if (forking.child == 0) _exit(handled == CTDB_ERR_FORKED && forking.messages == 1 ? 0 : 1);
+    EXPECT_EQ(handled, 2);
+    int status = -1;
+    waitpid(forking.child, &status, 0);
+    EXPECT_EQ(status, 0) << (child_disconnects ? "disconnected" : "left as it is");
+    ASSERT_EQ(ctdb_deregister(client, 7, kPatience), 0);
+  }
 }
 
 TEST_F(ConnectionTest, ChildConnectsAndAttachesAnew) {

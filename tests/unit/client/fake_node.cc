@@ -185,6 +185,10 @@ void FakeDaemons::serve_call(const Header& header, const ReqCall& call) {
     ++seen.deletions;
     return;
   }
+  if (call.callid == CTDB_FUNC_DAMAGED) {
+    ++seen.damaged;
+    return;
+  }
   ++seen.calls;
   if (call.callid == CTDB_FUNC_COPY) {
     ++seen.copied;
@@ -360,7 +364,7 @@ void FakeNode::command(char c) {
 }
 
 bool eventually(const std::function<bool()>& condition) {
-  for (int i = 0; i < 20000; ++i) {
+  for (int i = 0; i < 120000; ++i) {
     if (condition()) return true;
     usleep(1000);
   }

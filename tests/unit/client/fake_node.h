@@ -38,6 +38,7 @@ struct Seen {
   std::atomic<uint32_t> copied{0};  // calls for copies
   std::atomic<uint32_t> functions{0};
   std::atomic<uint32_t> deletions{0};
+  std::atomic<uint32_t> damaged{0};    // what clients have found so
   std::atomic<uint32_t> held_back{0};  // packets the script swallowed
   std::atomic<uint32_t> commands{0};
   std::atomic<uint32_t> wrong{0};  // what a script found wrong, see check()

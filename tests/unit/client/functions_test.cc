@@ -209,6 +209,25 @@ TEST_F(FunctionsTest, RefuseWhatMakesNoSense) {
   ctdb_unlock(record);
 }
 
+TEST_F(FunctionsTest, SizesWhoseSumWrapsAreTooBig) {
+  start_attached();
+  const ctdb_blob key = blob_of("k");
+  const ctdb_blob some = blob_of("1234567890");
+  for (const size_t size : {SIZE_MAX, SIZE_MAX - 3, SIZE_MAX - 10, SIZE_MAX - 70}) {
+    const ctdb_blob huge{"x", size};
+    ctdb_reply reply;
+    EXPECT_EQ(ctdb_compare_and_swap(db, key, huge, some, 0, nullptr), CTDB_ERR_TOO_BIG);
+    EXPECT_EQ(ctdb_compare_and_swap_send(db, key, some, huge, note_current, nullptr, nullptr),
+              CTDB_ERR_TOO_BIG);
+    EXPECT_EQ(ctdb_append(db, key, huge, 0, nullptr), CTDB_ERR_TOO_BIG);
+    EXPECT_EQ(ctdb_append_if(db, key, 0, huge, 0, nullptr), CTDB_ERR_TOO_BIG);
+    EXPECT_EQ(ctdb_append_if_send(db, key, 0, huge, note_size, nullptr, nullptr), CTDB_ERR_TOO_BIG);
+    EXPECT_EQ(ctdb_call_function(db, key, "echo", huge, 0, nullptr), CTDB_ERR_TOO_BIG);
+    EXPECT_EQ(ctdb_request(db, key, CTDB_CALL_NULL, huge, 0, &reply), CTDB_ERR_TOO_BIG);
+    EXPECT_EQ(ctdb_request_send(db, some, 1, huge, note_reply, nullptr, nullptr), CTDB_ERR_TOO_BIG);
+  }
+}
+
 TEST_F(FunctionsTest, KeepTheMarkOfARecordThatMayBeOlder) {
   start_attached([](FakeDaemons& daemons, Peer, ByteView packet) {
     if (read_header(packet).operation != static_cast<uint32_t>(Operation::REQ_CALL)) return false;
@@ -280,6 +299,22 @@ TEST_F(FunctionsTest, ARestartedStoreDoesNotGetThemAgain) {
   EXPECT_EQ(done.error, CTDB_ERR_UNKNOWN);
   EXPECT_EQ(functions(), 2u);
   EXPECT_EQ(ctdb_ping(client, kPnn, kPatience), 0) << "the connection is as it was";
+}
+
+TEST_F(FunctionsTest, ACallThatWaitsMeanwhileSleeps) {
+  start_attached([](FakeDaemons& daemons, Peer peer, ByteView packet) {
+    const bool ping =
+        peer == Peer::kRouter && parse_req_control(packet)->opcode == static_cast<uint32_t>(Control::PING);
+    if (ping) daemons.replace_store();
+    return ping || is_function(packet);
+  });
+  Done done;
+  ASSERT_EQ(ctdb_add_send(db, blob_of("k"), 1, note_value, &done, nullptr), 0);
+  const uint64_t before = stats().sleeps;
+  EXPECT_EQ(ctdb_ping(client, CTDB_PNN_CURRENT, 100), CTDB_ERR_TIMEOUT);
+  EXPECT_LT(stats().sleeps - before, 20u) << "what is to be handed out later does not wake it";
+  ASSERT_TRUE(loop_until([&] { return done.calls == 1; }));
+  EXPECT_EQ(done.error, CTDB_ERR_UNKNOWN);
 }
 
 TEST_F(FunctionsTest, OneThatNoStoreHasSeenWaitsForAStore) {

@@ -82,6 +82,58 @@ TEST_F(MessageTest, RefusedRegistrationLeavesNoHandler) {
   EXPECT_EQ(ctdb_deregister(client, 1, kPatience), CTDB_ERR_NOT_FOUND);
 }
 
+// The router keeps two registrations of one service apart: of one that it has and nobody knows of, messages would come twice later.
+TEST_F(MessageTest, ARegistrationThatWasNotAnsweredInTimeIsTakenBack) {
+  start(
+      [](FakeDaemons& daemons, Peer, ByteView packet) {
+        const ReqControl control = *parse_req_control(packet);
+        if (control.opcode != static_cast<uint32_t>(Control::REGISTER_SRVID)) return false;
+        daemons.client().srvids.insert(control.srvid);
+        return true;
+      },
+      [](FakeDaemons& daemons, char) { daemons.check(daemons.client().srvids.empty()); });
+  Inbox inbox;
+  EXPECT_EQ(ctdb_register(client, 1, take, &inbox, 20), CTDB_ERR_TIMEOUT);
+  EXPECT_TRUE(eventually([&] { return node->seen().held_back == 1 && node->seen().controls == 1; }));
+  node->command('c');
+}
+
+TEST_F(MessageTest, ARegistrationThatFailedIsNotBroughtBackByReconnecting) {
+  start(
+      [](FakeDaemons& daemons, Peer, ByteView packet) {
+        const uint32_t opcode = parse_req_control(packet)->opcode;
+        return daemons.seen.clients == 1 && opcode == static_cast<uint32_t>(Control::REGISTER_SRVID);
+      },
+      [](FakeDaemons& daemons, char) { daemons.check(daemons.client().srvids.empty()); });
+  Inbox inbox;
+  int error = 0;
+  const auto done = [](ctdb_client*, const ctdb_reply* reply, void* data) {
+    *static_cast<int*>(data) = reply->error;
+  };
+  ASSERT_EQ(ctdb_register_send(client, 1, take, &inbox, done, &error, nullptr), 0);
+  node->kill();
+  node->start();
+  ASSERT_EQ(ctdb_ping(client, CTDB_PNN_CURRENT, kPatience), CTDB_ERR_DISCONNECTED);
+  ASSERT_EQ(ctdb_reconnect(client, kPatience), 0);
+  ASSERT_TRUE(loop_until([&] { return error != 0; }));
+  EXPECT_EQ(error, CTDB_ERR_DISCONNECTED);
+  ASSERT_EQ(ctdb_ping(client, CTDB_PNN_CURRENT, kPatience), 0);
+  node->command('c');
+}
+
+TEST_F(MessageTest, ARegistrationEndsThoughNobodyCanWaitForIt) {
+  start_attached({}, [](FakeDaemons& daemons, char) { daemons.check(daemons.client().srvids.empty()); });
+  Inbox inbox;
+  ctdb_record* record = nullptr;
+  ASSERT_EQ(ctdb_register(client, 1, take, &inbox, kPatience), 0);
+  ASSERT_EQ(ctdb_fetch_lock(db, blob_of("k"), kPatience, &record), 0);
+  const uint32_t before = node->seen().controls;
+  EXPECT_EQ(ctdb_deregister(client, 1, kPatience), CTDB_ERR_BUSY);
+  EXPECT_TRUE(eventually([&] { return node->seen().controls == before + 1; }));
+  node->command('c');
+  EXPECT_EQ(ctdb_unlock(record), 0);
+}
+
 TEST_F(MessageTest, MalformedMessageIsIgnored) {
   start({}, [](FakeDaemons& daemons, char) {
     Bytes packet;
@@ -177,6 +229,19 @@ TEST_F(MessageTest, KeptForTheEventLoopWhileACallBlocks) {
   EXPECT_EQ(ctdb_service(client, 2), 1);
   EXPECT_EQ(inbox.text, "1 2 3 ");
   EXPECT_FALSE(fd_ready());
+}
+
+TEST_F(MessageTest, ThatPileUpWhileACallBlocksAreBoundedByTheirBytesToo) {
+  start([](FakeDaemons& daemons, Peer, ByteView packet) {
+    const std::optional<ReqControl> control = parse_req_control(packet);
+    if (control && control->opcode == static_cast<uint32_t>(Control::PING)) {
+      for (size_t bytes = 0; bytes <= 256u << 20; bytes += CTDB_PAYLOAD_BYTES_MAX)
+        daemons.message(1, Bytes(CTDB_PAYLOAD_BYTES_MAX));
+    }
+    return false;
+  });
+  EXPECT_EQ(ctdb_ping(client, CTDB_PNN_CURRENT, kPatience), CTDB_ERR_DISCONNECTED);
+  EXPECT_STREQ(ctdb_error_text(client), "too many messages arrived during a blocking call");
 }
 
 TEST_F(MessageTest, MessagesDoNotDisturbACallToTheStore) {

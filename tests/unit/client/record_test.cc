@@ -7,6 +7,7 @@
 
 #include "tests/unit/client/client_test.h"
 #include "tests/unit/store/tdb_client.h"
+#include "tests/unit/store/tdb_damage.h"
 
 namespace ctdb::test {
 namespace {
@@ -41,6 +42,7 @@ TEST_F(RecordTest, AttachRefusesNonsense) {
   EXPECT_EQ(ctdb_attach(client, nullptr, 0, 0, &db), CTDB_ERR_INVALID);
   EXPECT_EQ(ctdb_attach(client, "", 0, 0, &db), CTDB_ERR_INVALID);
   EXPECT_EQ(ctdb_attach(client, std::string(256, 'x').c_str(), 0, 0, &db), CTDB_ERR_INVALID);
+  EXPECT_STREQ(ctdb_error_text(client), "a database's name has 1 to 200 bytes");
   EXPECT_EQ(ctdb_attach(client, "test.tdb", CTDB_COPIES_MAX + 1, 0, &db), CTDB_ERR_INVALID);
   EXPECT_EQ(ctdb_attach(client, "test.tdb", 0, 0, nullptr), CTDB_ERR_INVALID);
   EXPECT_EQ(ctdb_attach_send(client, "test.tdb", 0, nullptr, nullptr, nullptr), CTDB_ERR_INVALID);
@@ -53,6 +55,9 @@ TEST_F(RecordTest, AttachRepeatsWhatTheStoreSaid) {
   });
   EXPECT_EQ(ctdb_attach(client, "test.tdb", 0, kPatience, &db), CTDB_ERR_REMOTE);
   EXPECT_STREQ(ctdb_error_text(client), "no more databases");
+  // Of this failure and no other.
+  EXPECT_EQ(ctdb_cancel(client, 77), CTDB_ERR_NOT_FOUND);
+  EXPECT_STREQ(ctdb_error_text(client), "");
 }
 
 TEST_F(RecordTest, AttachSurvivesShortAnswersAndMissingFiles) {
@@ -241,40 +246,6 @@ TEST_F(RecordTest, DelegatedRecordIsNotWritable) {
   EXPECT_EQ(node->seen().calls, 1u);
 }
 
-TEST_F(RecordTest, ReadOnlyCopyIsReadLocally) {
-  start_attached({}, [](FakeDaemons& daemons, char) {
-    daemons.put_record(as_bytes("k"), kOtherPnn, as_bytes("copy"), CTDB_RECORD_RO_HAVE_READONLY);
-  });
-  node->command('p');
-  ctdb_blob value;
-  ASSERT_EQ(ctdb_read(db, blob_of("k"), 0, &value), 0);
-  EXPECT_EQ(text_of(value), "copy");
-  EXPECT_EQ(node->seen().calls, 0u);
-}
-
-TEST_F(RecordTest, ReadBringsTheRecordHere) {
-  // A read-only copy would do, too.
-  start_attached([](FakeDaemons& daemons, Peer peer, ByteView packet) {
-    if (peer != Peer::kStore) return false;
-    const ReqCall call = *parse_req_call(packet);
-    daemons.check(call.callid == CTDB_FUNC_NULL);
-    daemons.check(call.flags == 5u);
-    daemons.put_record(call.key, kOtherPnn, as_bytes("far"));
-    daemons.held.emplace_back();
-    if (daemons.held.size() > 1) return false;
-    daemons.reply_call(read_header(packet).reqid, 0);
-    return true;
-  });
-  ctdb_blob value;
-  ASSERT_EQ(ctdb_read(db, blob_of("k"), kPatience, &value), 0);
-  EXPECT_EQ(text_of(value), "far");
-  EXPECT_EQ(stats().calls, 2u);
-  std::string answer;
-  ASSERT_EQ(ctdb_request_send(db, blob_of("other"), CTDB_CALL_FETCH, {}, note_answer, &answer, nullptr), 0);
-  ASSERT_TRUE(loop_until([&] { return !answer.empty(); }));
-  EXPECT_EQ(answer, "0:far ");
-}
-
 TEST_F(RecordTest, LargestValueIsStoredReadAndFetched) {
   start_attached([](FakeDaemons& daemons, Peer peer, ByteView packet) {
     if (peer == Peer::kStore && *parse_req_call(packet)->key.data() == 'f') {
@@ -373,6 +344,21 @@ TEST_F(RecordTest, ADeletionAndAShorterValueNeedNoRoom) {
   EXPECT_EQ(ctdb_store(record, blob_of("0123")), 0) << ctdb_error_text(client);
   ctdb_unlock(record);
   EXPECT_EQ(text_of(ctdb_record_data(lock("shorter"))), "0123");
+}
+
+TEST_F(RecordTest, AFileThatAKilledProgramHasDamagedIsNoFullDiskAndIsToldToTheStore) {
+  start_attached();
+  put("k", "v");
+  break_free_list(node->database_path());
+  ctdb_record* record = lock("k");
+  const std::string large(5000, 'x');
+  EXPECT_EQ(ctdb_store(record, blob_of(large)), CTDB_ERR_DAMAGED);
+  EXPECT_NE(std::string(ctdb_error_text(client)).find("try again"), std::string::npos)
+      << ctdb_error_text(client);
+  EXPECT_EQ(text_of(ctdb_record_data(record)), "v");
+  EXPECT_EQ(ctdb_unlock(record), 0);
+  EXPECT_TRUE(eventually([&] { return node->seen().damaged == 1; }));
+  EXPECT_EQ(text_of(ctdb_record_data(lock("k"))), "v");
 }
 
 TEST_F(RecordTest, NothingLargerThanTheDatabaseAllowsIsWritten) {

@@ -29,6 +29,18 @@ TEST(RequestTable, LateAnswerFindsNothingAfterThePlaceIsUsedAgain) {
   EXPECT_EQ(table.find(old_id), nullptr);
 }
 
+TEST(RequestTable, BuffersAreKeptUnlessTheyAreLarge) {
+  RequestTable table(8);
+  Request* request = table.add();
+  request->packet.assign(1000, 1);
+  table.release(*request);
+  request = table.add();
+  EXPECT_GE(request->packet.capacity(), 1000u);
+  request->packet.assign(15u << 20, 1);
+  table.release(*request);
+  EXPECT_LT(table.add()->packet.capacity(), 1u << 20);
+}
+
 TEST(RequestTable, RefusesMoreThanItsLimit) {
   RequestTable table(3);
   for (int i = 0; i < 3; ++i) ASSERT_NE(table.add(), nullptr);

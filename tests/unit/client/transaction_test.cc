@@ -94,6 +94,7 @@ struct Answers {
   uint32_t alive_times = 0;   // whose process lives for so many questions
   bool silent = false;        // commits are not answered
   uint32_t silent_holds = 0;  // nor are so many holds
+  bool no_pauses = false;     // echoes are refused
 };
 
 // Attaching, holds and commits; the test's database is `test.tdb`, whose file the lock shares.
@@ -118,7 +119,7 @@ class Persistent {
         daemons.reply_call(header.reqid, 0, answers_.lock_record);
       }
     } else if (call.callid == CTDB_FUNC_RELEASE) {
-      daemons.check(held_);
+      daemons.check(held_ || answers_.no_pauses);  // a start that fails lets go, also while it pauses
       held_ = false;
     } else if (call.callid == CTDB_FUNC_COMMIT) {
       commit(daemons, header, call);
@@ -143,7 +144,11 @@ class Persistent {
     }
     if (control.opcode == static_cast<uint32_t>(Control::ECHO_DATA)) {
       daemons.check(load<uint32_t>(control.data.data()) > 0);  // a pause
-      daemons.reply_control(header.reqid, 0, control.data);
+      if (answers_.no_pauses) {
+        daemons.reply_control(header.reqid, -1, {}, "too many echoes");
+      } else {
+        daemons.reply_control(header.reqid, 0, control.data);
+      }
       return true;
     }
     if (control.opcode != static_cast<uint32_t>(Control::CHECK_PID_SRVID)) return false;
@@ -396,6 +401,17 @@ TEST_F(TransactionLoopTest, AClassicHolderThatLivesIsWaitedForWithoutBlocking) {
   change();
   commit_one();
   EXPECT_EQ(ends.error, 0);
+}
+
+TEST_F(TransactionLoopTest, WithoutPausesAClassicHolderIsNotWaitedFor) {
+  Answers answers;
+  answers.lock_record = of_smbd(0, 42, {});
+  answers.alive_times = UINT32_MAX;
+  answers.no_pauses = true;
+  attach(answers);
+  start_one();
+  EXPECT_EQ(ends.error, CTDB_ERR_REMOTE);
+  EXPECT_STREQ(ctdb_error_text(client), "too many echoes");
 }
 
 TEST_F(TransactionLoopTest, OneThatIsCancelledLetsGo) {
