@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "ctdb-store/shell.h"
+#include "ctdb-store/store_lock.h"
 #include "libctdbipc/runtime/daemon.h"
 
 namespace {
@@ -30,6 +31,10 @@ Result<void> start(ctdb::DaemonContext& context) {
   for (const std::string& path : {config.volatile_directory, config.persistent_directory}) {
     if (Result<void> made = ctdb::make_directory(path); !made) return made;
   }
+  static ctdb::UniqueFd lock;  // as long as this process lives
+  Result<ctdb::UniqueFd> locked = ctdb::lock_for_store(config.persistent_directory);
+  if (!locked) return ctdb::fail(std::move(locked.error()));
+  lock = std::move(*locked);
   Result<std::unique_ptr<ctdb::StoreShell>> shell = ctdb::StoreShell::create(context);
   if (!shell) return ctdb::fail(std::move(shell.error()));
   context.shell = std::move(*shell);

@@ -289,7 +289,7 @@ void StoreShell::tell_router(SetupKind kind, uint32_t endpoint, uint32_t number)
   message.kind = kind;
   message.endpoint = endpoint;
   message.generation = number;
-  link_.send(message);
+  link_.send(std::move(message));
 }
 
 PeerStreams::Handlers StoreShell::stream_handlers() {

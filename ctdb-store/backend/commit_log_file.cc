@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -121,6 +122,11 @@ uint64_t read_entries(ByteView file, LogPosition start, CommitLogImage& image, s
   }
 }
 
+// As open() leaves a new file, until the first sync() writes its head.
+bool never_synced(const Bytes& bytes) {
+  return bytes.size() <= kHeadBytes && std::ranges::all_of(bytes, [](uint8_t byte) { return byte == 0; });
+}
+
 struct ReadFile {
   Bytes bytes;
   std::optional<Head> head;
@@ -147,7 +153,7 @@ Result<CommitLogContents> read_commit_log(const std::string& path) {
   Result<ReadFile> file = read_file(path);
   if (!file) return fail(std::move(file.error()));
   CommitLogContents contents;
-  if (file->bytes.empty()) return contents;
+  if (never_synced(file->bytes)) return contents;
   if (!file->head) {
     Result<std::string> kept = put_file_aside(path);
     if (!kept) return fail(std::move(kept.error()));

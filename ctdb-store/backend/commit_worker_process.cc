@@ -149,8 +149,12 @@ class DatabaseWorker {
         const std::string path(as_text(r.counted_bytes()));
         return answer(ticket, writer_.replace(path, flags, r.u64()));
       }
-      case CommitOrder::kCheckpoint:
-        return answer(r.u64(), writer_.checkpoint());
+      case CommitOrder::kCheckpoint: {
+        const uint64_t ticket = r.u64();
+        for (uint32_t left = r.u32(); left > 0 && r.ok(); --left)
+          writer_.note_changed(std::string(as_text(r.counted_bytes())));
+        return answer(ticket, writer_.checkpoint());
+      }
       default:
         return;
     }

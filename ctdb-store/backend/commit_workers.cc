@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "ctdb-store/backend/commit_worker_process.h"
+#include "ctdb-store/backend/database_writer.h"
 #include "libctdbipc/runtime/log.h"
 #include "libctdbipc/wire/own_codec.h"
 
@@ -140,8 +141,11 @@ Result<std::unique_ptr<CommitWorkers>> CommitWorkers::start(EventLoop& loop, con
   // It may have written more than it lived to say, and the store was told that this failed.
   const auto cut_log = [self] { self->log_cut(self->synced_to_); };
   workers->log_ = std::make_unique<Worker>(loop, "the writer of the commit log", run_log, log_done, cut_log);
+  const auto database_done = [self](uint64_t ticket, const std::string& error) {
+    self->database_done(ticket, error);
+  };
   workers->databases_ = std::make_unique<Worker>(loop, "the writer of full-copy databases", run_databases,
-                                                 workers->done_, [] {});
+                                                 database_done, [] {});
   for (Worker* worker : {workers->log_.get(), workers->databases_.get()}) {
     if (Result<void> started = worker->start(); !started) return fail(std::move(started.error()));
   }
@@ -150,6 +154,14 @@ Result<std::unique_ptr<CommitWorkers>> CommitWorkers::start(EventLoop& loop, con
 
 void CommitWorkers::synced(const std::string& error) {
   if (error.empty()) synced_to_ = syncing_to_;
+}
+
+void CommitWorkers::database_done(uint64_t ticket, const std::string& error) {
+  if (ticket == checkpoint_ticket_) {
+    if (!error.empty()) changed_.merge(copied_);
+    copied_.clear();
+  }
+  done_(ticket, error);
 }
 
 void CommitWorkers::log_append(const KeptEntry& entry, LogPosition committed) {
@@ -168,6 +180,8 @@ void CommitWorkers::log_append(const KeptEntry& entry, LogPosition committed) {
 
 void CommitWorkers::log_cut(LogPosition end) {
   log_end_ = std::min(log_end_, end);
+  // The process may not live to do it: then the next one does.
+  synced_to_ = std::min(synced_to_, end);
   payload_.clear();
   Writer w(payload_);
   put_position(w, end);
@@ -200,6 +214,7 @@ void CommitWorkers::log_sync(uint64_t ticket) {
 
 void CommitWorkers::database_apply(uint64_t ticket, const RecordFile& file, CommitKind kind,
                                    ByteView payload) {
+  if (is_persistent_file(file.open_flags())) changed_.insert(file.path());
   payload_.clear();
   Writer w(payload_);
   w.u64(ticket);
@@ -237,8 +252,13 @@ bool CommitWorkers::database_busy() const {
 }
 
 void CommitWorkers::database_checkpoint(uint64_t ticket) {
+  checkpoint_ticket_ = ticket;
+  copied_.merge(std::exchange(changed_, {}));
   payload_.clear();
-  Writer(payload_).u64(ticket);
+  Writer w(payload_);
+  w.u64(ticket);
+  w.u32(static_cast<uint32_t>(copied_.size()));
+  for (const std::string& path : copied_) w.counted_bytes(as_bytes(path));
   build_order(packet_, CommitOrder::kCheckpoint, payload_);
   databases_->order(packet_, ticket);
 }

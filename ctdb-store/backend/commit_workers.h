@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "ctdb-store/backend/commit_log_file.h"
@@ -50,10 +51,15 @@ class CommitWorkers : public CommitDisk {
 
   // The log as the store knows it: what is on the way, and what is on the disk.
   void synced(const std::string& error);
+  void database_done(uint64_t ticket, const std::string& error);
 
   Done done_;
   CommitLogContents contents_;
   LogPosition log_end_, syncing_to_, synced_to_;
+  // Persistent files of which the log has more than their copies, and those that the checkpoint under way copies. The process that
+  // writes them would take what it knew of that along when it is killed.
+  std::set<std::string> changed_, copied_;
+  uint64_t checkpoint_ticket_ = 0;
   std::unique_ptr<Worker> log_, databases_;
   Bytes payload_, packet_;
 };

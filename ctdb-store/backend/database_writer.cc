@@ -13,10 +13,6 @@
 namespace ctdb {
 namespace {
 
-bool is_persistent(int flags) {
-  return (flags & TDB_CLEAR_IF_FIRST) == 0;
-}
-
 bool same_file(const TdbHandle& handle) {
   struct stat open_one, named_one;
   return fstat(handle.descriptor(), &open_one) == 0 && stat(handle.path().c_str(), &named_one) == 0 &&
@@ -52,6 +48,10 @@ Result<void> in_transaction(const TdbHandle& tdb, Write write) {
 
 }  // namespace
 
+bool is_persistent_file(int flags) {
+  return (flags & TDB_CLEAR_IF_FIRST) == 0;
+}
+
 Result<TdbHandle*> DatabaseWriter::file(const std::string& path, int flags) {
   auto at = files_.find(path);
   if (at != files_.end() && !same_file(at->second.tdb)) {
@@ -65,7 +65,7 @@ Result<TdbHandle*> DatabaseWriter::file(const std::string& path, int flags) {
     at = files_.emplace(path, Open{std::move(opened->guard), std::move(opened->tdb)}).first;
   }
   if ((flags & TDB_SEQNUM) != 0) tdb_enable_seqnum(at->second.tdb.get());
-  if (is_persistent(flags)) changed_.insert(path);
+  if (is_persistent_file(flags)) changed_.insert(path);
   return &at->second.tdb;
 }
 
@@ -99,10 +99,11 @@ Result<void> DatabaseWriter::replace(const std::string& path, int flags, size_t 
     }
     return {};
   });
-  if (!replaced || !is_persistent(flags)) return replaced;
+  if (!replaced || !is_persistent_file(flags)) return replaced;
   // These contents are in no log of this node.
+  if (Result<void> copied = copy_durably(path, committed_copy_of(path)); !copied) return copied;
   changed_.erase(path);
-  return copy_durably(path, committed_copy_of(path));
+  return {};
 }
 
 Result<void> DatabaseWriter::checkpoint() {

@@ -14,6 +14,9 @@
 
 namespace ctdb {
 
+// As RecordFile::open_flags() says it.
+bool is_persistent_file(int flags);
+
 class DatabaseWriter {
  public:
   // `flags`: RecordFile::open_flags() of the file.
@@ -21,6 +24,8 @@ class DatabaseWriter {
   void keep_part(const std::string& path, ByteView records, bool first);
   // What was kept becomes all the file has.
   Result<void> replace(const std::string& path, int flags, size_t parts_wanted);
+  // By a writer that was killed before this one began.
+  void note_changed(const std::string& path) { changed_.insert(path); }
   // Renews the committed copies of persistent files that have changed.
   Result<void> checkpoint();
 

@@ -92,7 +92,7 @@ class MemoryFile : public RecordFile {
 
   bool fetch(ByteView key, Bytes& value) override {
     check_locked(key);
-    const Bytes* found = db_.look(key);
+    const Bytes* found = readable(key);
     if (found == nullptr) return false;
     value.assign(found->begin(), found->end());
     return true;
@@ -100,8 +100,14 @@ class MemoryFile : public RecordFile {
 
   size_t value_bytes(ByteView key) override {
     check_locked(key);
-    const Bytes* found = db_.look(key);
+    const Bytes* found = readable(key);
     return found == nullptr ? 0 : found->size();
+  }
+
+  Presence presence(ByteView key) override {
+    check_locked(key);
+    if (db_.chains_broken_) return Presence::kUnreadable;
+    return db_.look(key) != nullptr ? Presence::kThere : Presence::kGone;
   }
 
   Result<void> store(ByteView key, ByteView header, ByteView data) override {
@@ -110,6 +116,8 @@ class MemoryFile : public RecordFile {
     if (files_.no_room_ || db_.room_broken_) {
       const Bytes* old = db_.look(key);
       if (old == nullptr || old->size() < header.size() + data.size()) {
+        if (db_.room_broken_ && db_.damage_shows_)
+          return fail(ErrorCode::kCorrupt, name_ + ": the free list is broken");
         return fail(ErrorCode::kSystem, name_ + ": no space left");
       }
     }
@@ -134,18 +142,18 @@ class MemoryFile : public RecordFile {
     return {};
   }
 
-  Examined examine(std::string& found, const std::function<void()>& on_loss) override {
+  Examined examine(std::string& found, const std::function<void(const ChainMarks&)>& alone) override {
+    ++db_.examinations_;
     if (db_.any_chain_held() || db_.closed_) return Examined::kBusy;
-    if (std::exchange(db_.record_lost_, false)) {
-      alone_ = true;
-      on_loss();
-      alone_ = false;
-      found = "a chain that led nowhere";
-      return Examined::kRecordsLost;
-    }
-    if (!db_.room_broken_) return Examined::kSound;
-    db_.room_broken_ = false;
-    found = "a free list that was not right";
+    const bool sound = !db_.room_broken_ && !db_.chains_broken_;
+    db_.room_broken_ = db_.chains_broken_ = false;
+    ChainMarks there(db_.chains());
+    for (const auto& [key, value] : db_.records_) there[db_.chain_of(key)] += mark_of(jenkins_hash(key));
+    alone_ = true;
+    alone(there);
+    alone_ = false;
+    if (sound) return Examined::kSound;
+    found = "something that was not right";
     return Examined::kRepaired;
   }
 
@@ -168,6 +176,7 @@ class MemoryFile : public RecordFile {
   int64_t seqnum() const override { return db_.seqnum_; }
 
  private:
+  const Bytes* readable(ByteView key) const { return db_.chains_broken_ ? nullptr : db_.look(key); }
   void check_locked(ByteView key) const {
     if (alone_) return;
     const uint32_t chain = db_.chain_of(key);
@@ -189,7 +198,7 @@ Result<std::unique_ptr<RecordFile>> MemoryFiles::open(const std::string& name, u
   if (database->full_copy_ ? !database->persistent_ : !keep) database->clear();
   // What a store that died held or had marked is free again, as the kernel would see to.
   database->release_all(MemoryDatabase::kStore);
-  database->room_broken_ = false;  // repaired when it is taken up
+  database->room_broken_ = database->chains_broken_ = false;  // repaired when it is taken up
   std::fill(database->marked_.begin(), database->marked_.end(), false);
   return std::unique_ptr<RecordFile>(std::make_unique<MemoryFile>(name, *this, *database));
 }

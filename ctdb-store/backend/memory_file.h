@@ -54,15 +54,17 @@ class MemoryDatabase {
   size_t size() const { return records_.size(); }
   int64_t seqnum() const { return seqnum_; }
 
-  // A client has died while it made room: until the file is examined, or taken up again, nothing that is larger can be stored.
-  void break_room() { room_broken_ = true; }
-  bool room_broken() const { return room_broken_; }
-
-  // A record that damage has cost: whoever examines the file finds out.
-  void lose(ByteView key) {
-    remove(key);
-    record_lost_ = true;
+  // A client has died while it made room: until the file is examined, or taken up again, nothing that is larger can be stored. In broken
+  // worlds that looks like a full disk.
+  void break_room(bool shows = true) {
+    room_broken_ = true;
+    damage_shows_ = shows;
   }
+  bool room_broken() const { return room_broken_; }
+  // How often somebody wanted to.
+  uint32_t examinations() const { return examinations_; }
+  // What leads to the records: until the file is examined none can be read.
+  void break_chains() { chains_broken_ = true; }
 
   // libtdb's all-record lock: from now on nobody gets a chain; who has one keeps it until he lets go.
   void close() { closed_ = true; }
@@ -89,7 +91,9 @@ class MemoryDatabase {
   std::vector<bool> marked_;
   bool closed_ = false;
   bool room_broken_ = false;
-  bool record_lost_ = false;
+  bool chains_broken_ = false;
+  uint32_t examinations_ = 0;
+  bool damage_shows_ = true;
   bool persistent_ = false, full_copy_ = false;
   bool seqnum_enabled_ = false;
   int64_t seqnum_ = 0;

@@ -6,7 +6,7 @@
 // waits for a lock: try_lock() says kBusy, and the engine asks its lock workers (LockWorkers in the shell) to wait.
 //
 // Invariants:
-//  1. fetch, value_bytes, store and remove of a key are called only with the key's chain locked (or marked), except on a file
+//  1. fetch, value_bytes, presence, store and remove of a key are called only with the key's chain locked (or marked), except on a file
 //     nobody else has open.
 //  2. A lock worker's lock is announced with mark() before and unmark() after the engine uses it.
 #ifndef CTDB_STORE_BACKEND_RECORD_FILE_H_
@@ -56,6 +56,14 @@ class RecordFile {
   virtual bool fetch(ByteView key, Bytes& value) = 0;
   // Its size; 0: there is no such record.
   virtual size_t value_bytes(ByteView key) = 0;
+  enum class Presence : uint8_t {
+    kThere,
+    kGone,        // its whole chain was looked through
+    kUnreadable,  // what can be read of the chain does not have it: examine() the file
+  };
+  virtual Presence presence(ByteView key) {
+    return value_bytes(key) > 0 ? Presence::kThere : Presence::kGone;
+  }
   // Replaces or creates. `header` and `data` are written one behind the other. Errors: kSystem (disk full), kCorrupt.
   virtual Result<void> store(ByteView key, ByteView header, ByteView data) = 0;
   // No such record is not an error.
@@ -87,17 +95,20 @@ class RecordFile {
     (void)chain, (void)visit;
     return true;
   }
-  // Looks, alone with the file, at all that holds it together, and repairs that. `found`: what was wrong, for people.
+  // Looks, alone with the file, at all that holds it together, and repairs that. `found`: what was wrong, for people. Records may be gone
+  // after each of them: damage has cost them, or a client that was killed between two steps of one change.
   enum class Examined : uint8_t {
     kBusy,  // somebody holds a chain: nothing has been done
     kSound,
-    kRepaired,     // no record was touched
-    kRecordsLost,  // repaired, but records are gone
-    kHopeless,     // only a new file helps
+    kRepaired,
+    kHopeless,  // only a new file helps
   };
-  // `on_loss` is called while nobody else has got the file again: what is still there can be looked at without a lock.
-  virtual Examined examine(std::string& found, const std::function<void()>& on_loss) {
-    (void)found, (void)on_loss;
+  // For each chain the sum of what mark_of() says of its records: whoever knows what should be there compares one number.
+  using ChainMarks = std::vector<uint64_t>;
+  static constexpr uint64_t mark_of(uint32_t hash) { return (uint64_t{1} << 32) + hash; }
+  // `alone` is called, unless it is busy or hopeless, while nobody else has got the file again: what is there can be looked at without a lock.
+  virtual Examined examine(std::string& found, const std::function<void(const ChainMarks& there)>& alone) {
+    (void)found, (void)alone;
     return Examined::kSound;
   }
 

@@ -170,6 +170,21 @@ size_t TdbRecordFile::value_bytes(ByteView key) {
   return tdb_parse_record(tdb_.get(), tdb_data(key), measure, &bytes) == 0 ? bytes : 0;
 }
 
+RecordFile::Presence TdbRecordFile::presence(ByteView key) {
+  const auto nothing = [](TDB_DATA, TDB_DATA, void*) { return 0; };
+  if (tdb_parse_record(tdb_.get(), tdb_data(key), nothing, nullptr) == 0) return Presence::kThere;
+  // libtdb says that there is no such record also of some chains that lead nowhere.
+  const std::optional<TdbImage> image = map();
+  bool found = false;
+  const auto look = [&](uint32_t, TdbBlock& block) {
+    found = block.kind == kTdbLive && TdbImage::has_record(block) &&
+            std::ranges::equal(TdbImage::key(block), key);
+    return !found;
+  };
+  const bool gone = image && image->walk(chain_of(key), look) && !found;
+  return gone ? Presence::kGone : Presence::kUnreadable;
+}
+
 Result<void> TdbRecordFile::store(ByteView key, ByteView header, ByteView data) {
   const size_t old = value_bytes(key);
   const size_t size = header.size() + data.size();
@@ -181,6 +196,7 @@ Result<void> TdbRecordFile::store_plainly(ByteView key, ByteView header, ByteVie
   const TDB_DATA parts[] = {tdb_data(header), tdb_data(data)};
   errno = 0;
   if (tdb_storev(tdb_.get(), tdb_data(key), parts, 2, 0) == 0) return {};
+  if (failed_by_damage(tdb_.get())) return damaged();
   // What libtdb says then is often left over from its look for the key.
   return tdb_error(tdb_.get()) == TDB_ERR_NOEXIST ? no_room() : tdb_.failure("storing a record");
 }
@@ -194,7 +210,9 @@ Result<void> TdbRecordFile::grow(ByteView key, ByteView header, ByteView data) {
   const uint32_t hash = jenkins_hash(key);
   ValueWriter::Outcome outcome = writer_->write(key, hash, header, data);
   if (outcome == ValueWriter::Outcome::kNoRoom) {
-    if (!writer_->make_room(hash, key.size() + header.size() + data.size())) return no_room();
+    const ValueWriter::Outcome room = writer_->make_room(hash, key.size() + header.size() + data.size());
+    if (room != ValueWriter::Outcome::kDone)
+      return room == ValueWriter::Outcome::kNoRoom ? no_room() : damaged();
     outcome = writer_->write(key, hash, header, data);
   }
   if (outcome == ValueWriter::Outcome::kDone) return {};
@@ -204,6 +222,12 @@ Result<void> TdbRecordFile::grow(ByteView key, ByteView header, ByteView data) {
 
 tl::unexpected<Error> TdbRecordFile::no_room() {
   return fail(ErrorCode::kSystem, "no room for a record in " + path() + " (is the file system full?)");
+}
+
+// By a client that was killed, most likely (core/file_checks.h).
+tl::unexpected<Error> TdbRecordFile::damaged() {
+  return fail(ErrorCode::kCorrupt, "what holds " + path() + " together is damaged (libtdb: " +
+                                       tdb_errorstr(tdb_.get()) + "); it is examined");
 }
 
 // Of a new record. False: there is none yet.
@@ -219,17 +243,18 @@ bool TdbRecordFile::store_with_room(ByteView key, ByteView header) {
   const size_t room = room_.for_new();
   if (room == 0) return false;
   if (writer_ == nullptr) writer_ = ValueWriter::make(tdb_.get());
-  return writer_ != nullptr && writer_->make_room(hash, key.size() + header.size() + room) &&
+  return writer_ != nullptr &&
+         writer_->make_room(hash, key.size() + header.size() + room) == ValueWriter::Outcome::kDone &&
          writer_->write(key, hash, header, {}) == ValueWriter::Outcome::kDone;
 }
 
 Result<void> TdbRecordFile::remove(ByteView key) {
   errno = 0;
   // A client that was killed may have left a second one behind it.
-  while (tdb_delete(tdb_.get(), tdb_data(key)) == 0) {
-  }
-  if (tdb_error(tdb_.get()) != TDB_ERR_NOEXIST) return tdb_.failure("removing a record");
-  return {};
+  while (tdb_delete(tdb_.get(), tdb_data(key)) == 0) errno = 0;
+  if (tdb_error(tdb_.get()) == TDB_ERR_NOEXIST) return {};
+  if (failed_by_damage(tdb_.get())) return damaged();
+  return tdb_.failure("removing a record");
 }
 
 // Chain by chain. libtdb's own traverse would wait for each chain lock in turn (invariant 3 of tdb_file.h).
@@ -321,19 +346,19 @@ bool TdbRecordFile::visit_chain(uint32_t chain, const std::function<void(ByteVie
   return read != ChainRead::kBusy;
 }
 
-RecordFile::Examined TdbRecordFile::examine(std::string& found, const std::function<void()>& on_loss) {
+RecordFile::Examined TdbRecordFile::examine(std::string& found,
+                                            const std::function<void(const ChainMarks&)>& alone) {
   if (tdb_lockall_nonblock(tdb_.get()) != 0) return Examined::kBusy;
   Examined examined = Examined::kBusy;
   if (gate_ == nullptr || !gate_->shut()) {
     const std::optional<TdbImage> image = map();
     const TdbFindings findings = image ? examine_and_repair(*image) : TdbFindings{.repaired = false};
     found = image ? findings.text() : "its header makes no sense";
-    examined = !findings.repaired        ? Examined::kHopeless
-               : findings.sound()        ? Examined::kSound
-               : findings.lost_records() ? Examined::kRecordsLost
-                                         : Examined::kRepaired;
+    examined = !findings.repaired ? Examined::kHopeless
+               : findings.sound() ? Examined::kSound
+                                  : Examined::kRepaired;
+    if (findings.repaired) alone(findings.there);
   }
-  if (examined == Examined::kRecordsLost) on_loss();
   tdb_unlockall(tdb_.get());
   return examined;
 }

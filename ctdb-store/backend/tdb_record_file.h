@@ -32,13 +32,14 @@ class TdbRecordFile : public RecordFile {
   LockHolder lock_holder(ByteView key) const override;
   bool fetch(ByteView key, Bytes& value) override;
   size_t value_bytes(ByteView key) override;
+  Presence presence(ByteView key) override;
   Result<void> store(ByteView key, ByteView header, ByteView data) override;
   Result<void> remove(ByteView key) override;
   Result<void> for_each(const std::function<bool(ByteView key, ByteView value)>& visit) override;
   std::vector<DeadLock> left_locks() override;
   ChainsSeen look_at_chains(uint32_t first, uint32_t chains, uint32_t blocks) override;
   bool visit_chain(uint32_t chain, const std::function<void(ByteView key, ByteView value)>& visit) override;
-  Examined examine(std::string& found, const std::function<void()>& on_loss) override;
+  Examined examine(std::string& found, const std::function<void(const ChainMarks&)>& alone) override;
   Result<void> note_leftovers(const std::vector<Bytes>& keys) override;
   Result<std::vector<Bytes>> leftovers() override;
   std::string path() const override { return tdb_.path(); }
@@ -63,6 +64,7 @@ class TdbRecordFile : public RecordFile {
   Result<void> store_plainly(ByteView key, ByteView header, ByteView data);
   Result<void> grow(ByteView key, ByteView header, ByteView data);
   tl::unexpected<Error> no_room();
+  tl::unexpected<Error> damaged();
 
   MutableBytes mapped_;         // the whole file, as large as it was when it was last looked at
   std::vector<DeadLock> dead_;  // seen, and not told yet

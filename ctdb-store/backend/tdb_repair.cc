@@ -30,6 +30,7 @@ class Repair {
     } else if (!found_.sound()) {
       rebuild();
     }
+    mark_records();
     return found_;
   }
 
@@ -154,6 +155,13 @@ class Repair {
     }
     free_until(image_.end());
     publish_word(*link, 0);
+  }
+
+  void mark_records() {
+    found_.there.resize(image_.chains());
+    for (const Place& place : places_) {
+      if (place.live) found_.there[place.chain] += RecordFile::mark_of(place.hash);
+    }
   }
 
   static void end_block(TdbBlock& block) {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string>
 
+#include "ctdb-store/backend/record_file.h"
 #include "libctdbipc/base/tdb_image.h"
 
 namespace ctdb {
@@ -19,8 +20,9 @@ struct TdbFindings {
   uint32_t records_wrong = 0;  // taken out
   uint32_t left_over =
       0;  // second blocks of a key, and fillers: what a native client leaves that is killed; ended
-  bool free_list_wrong = false;  // or a block that was in no list
-  bool repaired = true;          // false: it was not possible
+  bool free_list_wrong = false;       // or a block that was in no list
+  bool repaired = true;               // false: it was not possible
+  RecordFile::ChainMarks there = {};  // of the records that the file has now
 
   bool sound() const { return chains_cut == 0 && records_wrong == 0 && !free_list_wrong; }
   bool lost_records() const { return chains_cut + records_wrong > 0; }

@@ -7,6 +7,7 @@
 #ifndef CTDB_STORE_CORE_ACTIVITY_H_
 #define CTDB_STORE_CORE_ACTIVITY_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -35,6 +36,7 @@ struct Activity {
   Database* db = nullptr;
   RecordEntry* entry = nullptr;
   bool used = false;
+  size_t place = 0;  // in the pool
 
   WaitingList queue;       // first come, first served
   WaitingList joined;      // local calls that will be answered by the migration under way
@@ -90,11 +92,23 @@ struct Activity {
 
   Timer timer{Timer::Owner::kActivity, this};  // look at this record again
 
+  void lose_hold() {
+    holder = 0;
+    hold = 0;
+    committing = let_go = away = false;
+  }
   bool idle() const {
     return queue.empty() && joined.empty() && !migrating && !pushing && job == HeaderJob::kNone &&
            !on_chain && holder == 0 && !away && !revoke_wanted && rewrite == nullptr && functions_sent == 0;
   }
 };
+
+// It is this node's, but its file does not say so yet: it was not looked at since the generation opened, or a client has had its chain
+// locked since before.
+inline bool becomes_ours(const RecordEntry& entry) {
+  const Activity* activity = entry.activity();
+  return activity != nullptr && activity->job == HeaderJob::kPromote;
+}
 
 class ActivityPool {
  public:
@@ -103,13 +117,9 @@ class ActivityPool {
   // The entry's activity, attached now if it had none.
   Activity& attach(Database& db, RecordEntry& entry) {
     if (Activity* known = entry.activity(); known != nullptr) return *known;
-    if (free_.empty()) {
-      all_.push_back(std::make_unique<Activity>());
-      free_.reserve(all_.capacity());
-      free_.push_back(all_.back().get());
-    }
-    Activity* activity = free_.back();
-    free_.pop_back();
+    if (used_ == all_.size()) all_.push_back(std::make_unique<Activity>());
+    Activity* activity = all_[used_].get();
+    activity->place = used_++;
     activity->db = &db;
     activity->entry = &entry;
     activity->used = true;
@@ -121,20 +131,31 @@ class ActivityPool {
     timers_.cancel(activity.timer);
     activity.db->index.end(*activity.entry);
     activity.used = activity.holding = activity.seen_held = activity.question_lost = false;
-    free_.push_back(&activity);
+    const size_t place = activity.place;
+    all_[place].swap(all_[--used_]);
+    all_[place]->place = place;
+    if (all_.size() - used_ > kSpareMax) all_.pop_back();
   }
   // `visit` may release the one it is given and attach others (which may or may not be visited).
   template <typename Visit>
   void for_each_used(Visit visit) {
-    for (size_t i = 0; i < all_.size(); ++i) {
-      if (all_[i]->used) visit(*all_[i]);
-    }
+    for (size_t left = used_; left > 0;) visit_next(left, visit);
   }
+  // The same in pieces: `left` begins as used(), and is 0 when all that were there then have been visited, some of them perhaps twice.
+  template <typename Visit>
+  void visit_next(size_t& left, Visit visit) {
+    left = std::min(left, used_);
+    if (left > 0) visit(*all_[--left]);
+  }
+  size_t used() const { return used_; }
 
  private:
+  // A recovery may need one for each record; what is more than this is given back.
+  static constexpr size_t kSpareMax = 4096;
+
   TimerHeap& timers_;
-  std::vector<std::unique_ptr<Activity>> all_;
-  std::vector<Activity*> free_;
+  std::vector<std::unique_ptr<Activity>> all_;  // the first used_ of them are used
+  size_t used_ = 0;
 };
 
 }  // namespace ctdb

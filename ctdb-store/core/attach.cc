@@ -69,7 +69,9 @@ void StoreControls::attach_now(const ControlOrigin& origin, const std::string& n
 void StoreControls::db_copies(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
   Database* db = database(origin, control);
   if (db == nullptr) return;
-  if (db->full_copy()) return refuse(origin, db->name + " is on every node");
+  if (db->full_copy())
+    return refuse(origin,
+                  db->name + " is not volatile: every node has all of it, and only transactions change it");
   const uint32_t copies = load<uint32_t>(control.data.data() + 4);
   if (copies > kCopiesMax) return refuse(origin, "at most " + std::to_string(kCopiesMax) + " copies");
   migration_.raise_copies(*db, copies);

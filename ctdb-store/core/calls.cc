@@ -239,6 +239,7 @@ void Migration::all_clients_gone(const Endpoints& but) {
 }
 
 void Migration::close() {
+  unopened_ = 0;
   lose_functions(nullptr);
   ctx_.activities.for_each_used([&](Activity& activity) {
     end_pushes(activity);
@@ -272,13 +273,25 @@ void Migration::ask_for_leftovers(Database& db, TimeNs now) {
   }
 }
 
+// A recovery may have something to do for each record of a large database. Whoever wants one of them has it looked at before.
 void Migration::open(TimeNs now) {
-  ctx_.activities.for_each_used([&](Activity& activity) { process(activity, now); });
+  unopened_ = ctx_.activities.used();
+  open_some(now);
   for (const auto& db : ctx_.databases.all()) {
     db->told_generation = ctx_.generation;  // the recovery has told
     ask_for_leftovers(*db, now);
   }
   renew_copies();
+}
+
+void Migration::open_some(TimeNs now) {
+  for (size_t i = 0; i < ctx_.options.opened_per_slice && unopened_ > 0; ++i)
+    ctx_.activities.visit_next(unopened_, [&](Activity& activity) { process(activity, now); });
+}
+
+void Migration::work(TimeNs now) {
+  if (unopened_ > 0) open_some(now);
+  if (has_renewals()) renew_some(now);
 }
 
 void Migration::drop_all(WaitingList& list) {
@@ -302,7 +315,7 @@ void Migration::drop_database(Database& database) {
     drop_all(activity.queue);
     drop_all(activity.joined);
     end_question(activity);
-    lose_hold(activity);
+    activity.lose_hold();
     drop_rewrite(activity);
     cancel_header_job(ctx_, activity);
     ctx_.activities.release_if_idle(activity);

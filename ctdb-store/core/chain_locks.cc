@@ -16,6 +16,13 @@ constexpr TimeNs kWorkerRetry = 20 * kMillisecond;
 // A lock that is held so long is told in the log, and again when it has been held ten times as long.
 constexpr TimeNs kFirstComplaint = kSecond;
 constexpr TimeNs kComplaintFactor = 10;
+// Who keeps a file as a whole keeps all of its chains. So many of one file are told in one go.
+constexpr uint32_t kComplaintsAtOnce = 5;
+
+// Where the wait for it stands, or has to.
+auto place_of(Database& db, uint32_t chain) {
+  return std::ranges::lower_bound(db.chain_waits, chain, {}, &ChainWait::chain);
+}
 
 }  // namespace
 
@@ -72,11 +79,9 @@ void ChainLocks::let_go(Database& db, const RecordEntry& entry) {
   db.file->unlock(entry.key());
 }
 
-ChainWait* ChainLocks::find(const Database& db, uint32_t chain) {
-  for (ChainWait* wait : db.chain_waits) {
-    if (wait->chain == chain) return wait;
-  }
-  return nullptr;
+ChainWait* ChainLocks::find(Database& db, uint32_t chain) {
+  const auto at = place_of(db, chain);
+  return at != db.chain_waits.end() && (*at)->chain == chain ? *at : nullptr;
 }
 
 ChainWait& ChainLocks::wait_for(Activity& activity, TimeNs now) {
@@ -85,6 +90,7 @@ ChainWait& ChainLocks::wait_for(Activity& activity, TimeNs now) {
   if (ChainWait* known = find(db, chain); known != nullptr) return *known;
   if (free_.empty()) {
     all_.push_back(std::make_unique<ChainWait>());
+    all_.back()->number = static_cast<uint32_t>(all_.size() - 1);
     free_.push_back(all_.back().get());
   }
   ChainWait* wait = free_.back();
@@ -95,7 +101,8 @@ ChainWait& ChainLocks::wait_for(Activity& activity, TimeNs now) {
   wait->tries = 0;
   wait->ticket = 0;
   wait->since = now;
-  db.chain_waits.push_back(wait);
+  wait->complain_at = now + kFirstComplaint;
+  db.chain_waits.insert(place_of(db, chain), wait);
   ++counts_.lock_waiters;
   timers_.set(wait->timer, now + kFirstRetry);
   return *wait;
@@ -103,7 +110,7 @@ ChainWait& ChainLocks::wait_for(Activity& activity, TimeNs now) {
 
 void ChainLocks::drop(ChainWait& wait) {
   timers_.cancel(wait.timer);
-  std::erase(wait.db->chain_waits, &wait);
+  wait.db->chain_waits.erase(place_of(*wait.db, wait.chain));
   wait.db = nullptr;
   wait.ticket = 0;
   free_.push_back(&wait);
@@ -111,7 +118,7 @@ void ChainLocks::drop(ChainWait& wait) {
 }
 
 void ChainLocks::on_timer(ChainWait& wait, TimeNs now) {
-  if (wait.ticket != 0 && wait.tries >= kTriesInAll) return complain(wait, now);
+  const bool is_late = wait.ticket != 0 && wait.tries >= kTriesInAll;
   const Activity& first = *wait.first;
   if (try_take(*wait.db, *first.entry)) {
     Database& db = *wait.db;
@@ -122,11 +129,12 @@ void ChainLocks::on_timer(ChainWait& wait, TimeNs now) {
     if (ticket != 0) out_.unlock_chain(ticket);
     return;
   }
+  if (is_late) return complain(wait, now);
   ++wait.tries;
   const bool again = wait.tries < kTriesInAll;
-  timers_.set(wait.timer, again ? now + (kFirstRetry << wait.tries) : wait.since + kFirstComplaint);
+  timers_.set(wait.timer, again ? now + (kFirstRetry << wait.tries) : wait.complain_at);
   if (wait.tries < kTries || wait.ticket != 0) return;
-  wait.ticket = ++last_ticket_;
+  wait.ticket = uint64_t{++tickets_} << 32 | wait.number;
   out_.lock_chain(wait.ticket, *wait.db->file, first.entry->key());
 }
 
@@ -143,15 +151,24 @@ LockWait ChainLocks::described(const ChainWait& wait, TimeNs now) const {
 }
 
 void ChainLocks::complain(ChainWait& wait, TimeNs now) {
+  wait.complain_at = now + (now - wait.since) * (kComplaintFactor - 1);
+  timers_.set(wait.timer, wait.complain_at);
+  Database& db = *wait.db;
+  if (now - db.locks_told_at >= kFirstComplaint) {
+    db.locks_told_at = now;
+    db.locks_told = 0;
+  }
+  if (++db.locks_told > kComplaintsAtOnce) return;
   const LockWait told = described(wait, now);
   const std::string who = told.holder_pid == 0 ? "somebody"
                                                : (told.holder.empty() ? "process" : told.holder) + " (pid " +
                                                      std::to_string(told.holder_pid) + ")";
-  out_.log(StoreLog::kWarning,
-           wait.db->name + ": " + who + " has kept the lock of key " + argument_from_bytes(told.key) +
-               " for " + std::to_string(told.waited_ns / kSecond) + " s; " + std::to_string(told.records) +
-               " record(s) of that chain wait, nothing else does");
-  timers_.set(wait.timer, now + (now - wait.since) * (kComplaintFactor - 1));
+  out_.log(
+      StoreLog::kWarning,
+      wait.db->name + ": " + who + " has kept the lock of key " + argument_from_bytes(told.key) + " for " +
+          std::to_string(told.waited_ns / kSecond) + " s; " + std::to_string(told.records) +
+          " record(s) of that chain wait, nothing else does" +
+          (db.locks_told < kComplaintsAtOnce ? "" : " (for more locks of the file: 'ctdb-cli lock list')"));
 }
 
 // Everything behind the chain, in order. The entries stay: their activities have something to do.
@@ -168,10 +185,9 @@ void ChainLocks::serve(ChainWait& wait, TimeNs now) {
 }
 
 ChainWait* ChainLocks::find_ticket(uint64_t ticket) {
-  for (const std::unique_ptr<ChainWait>& wait : all_) {
-    if (wait->db != nullptr && wait->ticket == ticket && ticket != 0) return wait.get();
-  }
-  return nullptr;
+  const auto number = static_cast<uint32_t>(ticket);
+  if (ticket == 0 || number >= all_.size() || all_[number]->ticket != ticket) return nullptr;
+  return all_[number].get();
 }
 
 void ChainLocks::on_locked(uint64_t ticket, TimeNs now) {

@@ -3,7 +3,8 @@
 // is there. A chain that a client holds is tried again after 30, 60 and 120 µs (a client holds it for a microsecond
 // or two); after that one lock worker waits for it on behalf of everything that is behind that chain. Where many clients
 // want one chain a process that waits in the kernel may find it taken again whenever it wakes up, for 10 ms and more: so it is
-// tried beside the worker, too, six times more within 15 ms.
+// tried beside the worker, too, six times more within 15 ms; and whenever it would be told that it is kept for long, since there may be more chains
+// to be waited for than workers.
 //
 // Invariants:
 //  1. At most one chain is held at a time, and none when an event is over (a lock worker's lock excepted).
@@ -29,8 +30,10 @@ struct ChainWait {
   Activity* first = nullptr;
   Activity* last = nullptr;
   uint32_t tries = 0;
+  uint32_t number = 0;  // of this, among all
   uint64_t ticket = 0;  // != 0: a lock worker waits for it
   TimeNs since = 0;
+  TimeNs complain_at = 0;
   Timer timer{Timer::Owner::kChain, this};
 };
 
@@ -64,7 +67,7 @@ class ChainLocks {
   void forget(Database& db);
 
  private:
-  ChainWait* find(const Database& db, uint32_t chain);
+  static ChainWait* find(Database& db, uint32_t chain);
   ChainWait& wait_for(Activity& activity, TimeNs now);
   ChainWait* find_ticket(uint64_t ticket);
   void serve(ChainWait& wait, TimeNs now);
@@ -80,7 +83,7 @@ class ChainLocks {
   const Database* held_db_ = nullptr;
   uint32_t held_chain_ = 0;
   uint32_t held_depth_ = 0;
-  uint64_t last_ticket_ = 0;
+  uint32_t tickets_ = 0;  // that have been given out
   std::vector<std::unique_ptr<ChainWait>> all_;
   std::vector<ChainWait*> free_;
 };

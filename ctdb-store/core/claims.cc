@@ -198,8 +198,9 @@ void Recovery::assign(Database& db, const RecordEntry& entry, uint32_t holder, c
   Member& to = *member(holder);
   if (to.assignments.db_id != db.id) flush_assignments(to);
   to.assignments.db_id = db.id;
-  to.assignments.assignments.push_back(
-      {to_bytes(entry.key()), winner.rsn, winner.holder, is_lost(entry.last_owner()), delegated});
+  // Lost with its owner, or gone from this node's own file.
+  const bool older = is_lost(entry.last_owner()) || entry.lost;
+  to.assignments.assignments.push_back({to_bytes(entry.key()), winner.rsn, winner.holder, older, delegated});
   to.assignment_bytes += entry.key_size + kAssignmentBytes;
   if (to.assignment_bytes >= kBatchBytes) flush_assignments(to);
 }

@@ -9,6 +9,13 @@
 #include "libctdbipc/wire/reader.h"
 
 namespace ctdb {
+namespace {
+
+// Who keeps a file as a whole makes a wait of each of its chains, and to look who keeps one costs some system calls. The oldest are told.
+constexpr size_t kLockWaitsTold = 256;
+constexpr size_t kLockWaitBytesTold = 1u << 20;
+
+}  // namespace
 
 struct StoreControls::Row {
   Control control;
@@ -292,11 +299,19 @@ void StoreControls::traverse_kill(const ControlOrigin& origin, const ReqControl&
 }
 
 void StoreControls::get_lock_waits(const ControlOrigin& origin, const ReqControl&, TimeNs now) {
-  LockWaits answer;
+  std::vector<const ChainWait*> all;
   for (const std::unique_ptr<Database>& db : ctx_.databases.all()) {
     for (const ChainWait* wait : db->chain_waits) {
-      if (wait->ticket != 0) answer.waits.push_back(ctx_.chains.described(*wait, now));
+      if (wait->ticket != 0) all.push_back(wait);
     }
+  }
+  const size_t most = std::min(all.size(), kLockWaitsTold);
+  std::ranges::partial_sort(all, all.begin() + static_cast<ptrdiff_t>(most), {}, &ChainWait::since);
+  LockWaits answer;
+  size_t bytes = 0;
+  for (size_t i = 0; i < most && bytes < kLockWaitBytesTold; ++i) {
+    answer.waits.push_back(ctx_.chains.described(*all[i], now));
+    bytes += answer.waits.back().key.size();
   }
   ok(origin, answer.encode());
 }

@@ -21,12 +21,6 @@ namespace {
 constexpr uint32_t kRenewalsMax = 32;       // under way
 constexpr uint32_t kRecordsPerSlice = 256;  // looked at for renewal
 
-// It is this node's, but a client has had its chain locked since before the generation opened, so the header does not say so yet.
-bool becomes_ours(const RecordEntry& entry) {
-  const Activity* activity = entry.activity();
-  return activity != nullptr && activity->job == HeaderJob::kPromote;
-}
-
 // A client has changed the record and waits to hear that it is elsewhere.
 bool is_unlock(const Waiting& item) {
   return item.kind == Waiting::Kind::kPush && item.endpoint != 0;
@@ -283,21 +277,17 @@ Waiting* Migration::renewal() {
 
 // Before what is at the front of the queue. Clients that wait for the same come along: needs_push() would else say so again.
 void Migration::push_first(Activity& activity) {
-  WaitingList first, others;
-  while (!activity.queue.empty()) {
-    Waiting* item = activity.queue.pop();
-    (is_unlock(*item) ? first : others).push(item);
-  }
-  if (first.empty()) first.push(renewal());
-  others.take_in_front(first);
-  activity.queue = others;
+  if (activity.queue.bring_forward(is_unlock)) return;
+  WaitingList first;
+  first.push(renewal());
+  activity.queue.take_in_front(first);
 }
 
-bool Migration::has_work() const {
+bool Migration::has_renewals() const {
   return renewing_ && ctx_.is_open() && renewals_ < kRenewalsMax && !ctx_.out.congested();
 }
 
-void Migration::work(TimeNs now) {
+void Migration::renew_some(TimeNs now) {
   for (uint32_t i = 0; i < kRecordsPerSlice && renewals_ < kRenewalsMax; ++i) {
     Database* db = nullptr;
     RecordEntry* entry = renewal_walk_.next(ctx_.databases, db);

@@ -40,7 +40,10 @@ Database* Databases::find(uint32_t id) const {
 
 Result<Database*> Databases::attach(std::string_view name, uint8_t flags, bool keep, bool& is_new) {
   is_new = false;
-  if (!is_database_name(name)) return fail(ErrorCode::kInvalid, "not a database name");
+  if (!is_database_name(name))
+    return fail(
+        ErrorCode::kInvalid,
+        "not a database name: 1 to 200 bytes, no /, space or control character, no dot at the beginning");
   const uint32_t id = database_id(name);
   if (Database* known = find(id); known != nullptr) {
     constexpr uint8_t kKind = CTDB_DB_PERSISTENT | CTDB_DB_REPLICATED;

@@ -38,7 +38,9 @@ struct Database {
   RecordIndex index;
   Leftovers leftovers;
   bool leftovers_failing = false;       // they could not be noted or removed last time; said once
-  std::vector<ChainWait*> chain_waits;  // chains somebody else holds and we wait for
+  std::vector<ChainWait*> chain_waits;  // chains somebody else holds and we wait for, by their numbers
+  TimeNs locks_told_at = 0;             // that some of them are kept for long; and how many since then
+  uint32_t locks_told = 0;
 
   bool seqnum_on = false;
   int64_t seqnum_seen = 0;             // up to here the other nodes have been told

@@ -125,7 +125,7 @@ bool Migration::delegate(Activity& activity) {
 // ---- at the others ----
 
 // The call at the front is answered with a copy, or with the record while others have some, which is looked at but not stored
-// again. false: it was not, since there is no copy any more; or (not `held`) the chain is waited for.
+// again. false: it was not, since there is no copy any more; or (not `held`) the chain is waited for, or the record is gone from its file.
 bool Migration::serve_reader(Activity& activity, bool& held, TimeNs now) {
   const RecordEntry& entry = *activity.entry;
   if (!lock(activity, held, now)) return false;

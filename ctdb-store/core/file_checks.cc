@@ -2,7 +2,9 @@
 #include "ctdb-store/core/file_checks.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "ctdb-store/core/record_io.h"
 #include "libctdbipc/base/hash.h"
 #include "libctdbipc/base/printable.h"
 
@@ -19,15 +21,16 @@ constexpr TimeNs kSlicePause = 20 * kMicrosecond;
 constexpr TimeNs kPausePerSlice = 500 * kMicrosecond;
 // Looking at the locks of a file takes some 200 us.
 constexpr TimeNs kPausePerFile = kMillisecond;
-constexpr TimeNs kExaminePause = kMillisecond;
+// To find out that somebody holds a chain costs a millisecond, in which nobody gets one; so the longer he does, the less often.
+constexpr TimeNs kExaminePause = kMillisecond, kExaminePauseMax = 100 * kMillisecond;
+constexpr TimeNs kExamineShare = 32;
 constexpr TimeNs kComplaint = 5 * kSecond;
-constexpr size_t kKeysNamed = 100;
 
 }  // namespace
 
 void FileChecks::client_ended(uint32_t changing_db, TimeNs now) {
   if (ctx_.databases.all().empty()) return;
-  if (const Database* db = ctx_.databases.find_volatile(changing_db); db != nullptr) suspect(*db, now);
+  found_damaged(changing_db, now);
   if (now >= locks_from_) {
     look_at_locks(now);
   } else {
@@ -40,13 +43,26 @@ void FileChecks::client_ended(uint32_t changing_db, TimeNs now) {
   }
 }
 
+void FileChecks::found_damaged(uint32_t db_id, TimeNs now) {
+  if (const Database* db = ctx_.databases.find_volatile(db_id); db != nullptr) suspect(*db, now);
+}
+
+void FileChecks::tell_gone() {
+  constexpr std::string_view kWhat =
+      "are gone from their files: damage, or a client that was killed in the middle of a change. "
+      "An older copy of another node takes the place of one that had a value, where there is one";
+  ctx_.counts.records_damaged += ctx_.damaged.tell(ctx_.out, kWhat, kDamaged);
+}
+
 void FileChecks::tick(TimeNs now) {
+  for (const uint32_t db_id : std::exchange(ctx_.found_damaged, {})) found_damaged(db_id, now);
   if (now >= locks_at_) look_at_locks(now);
   if (now >= look_at_) look_slice(now);
   if (now >= examine_at_) examine(now);
 }
 
 TimeNs FileChecks::next_deadline() const {
+  if (!ctx_.damaged.empty() || !ctx_.found_damaged.empty()) return 0;
   return std::min({locks_at_, look_at_, examine_at_});
 }
 
@@ -124,9 +140,12 @@ void FileChecks::examine(TimeNs now) {
     Database* db = ctx_.databases.find_volatile(lock.db_id);
     return db == nullptr || tell_values(*db, lock);
   });
-  std::erase_if(suspects_, [&](Suspect& each) { return now >= examine_from_ && examined(each, now); });
-  if (!suspects_.empty() || !left_.empty())
-    examine_at_ = std::max(now + kExaminePause, left_.empty() ? examine_from_ : 0);
+  std::erase_if(suspects_, [&](Suspect& each) {
+    return now >= std::max(each.try_at, examine_from_) && examined(each, now);
+  });
+  if (!left_.empty()) examine_at_ = now + kExaminePause;
+  for (const Suspect& each : suspects_)
+    examine_at_ = std::min(examine_at_, std::max({each.try_at, examine_from_, now + kExaminePause}));
 }
 
 // false: not now.
@@ -134,8 +153,10 @@ bool FileChecks::examined(Suspect& suspect, TimeNs now) {
   Database* db = ctx_.databases.find_volatile(suspect.db_id);
   if (db == nullptr) return true;
   std::string found;
-  const RecordFile::Examined result = db->file->examine(found, [this, db] { find_lost(*db); });
+  const RecordFile::Examined result =
+      db->file->examine(found, [this, db](const RecordFile::ChainMarks& there) { find_lost(*db, there); });
   if (result == RecordFile::Examined::kBusy) {
+    suspect.try_at = now + std::clamp((now - suspect.since) / kExamineShare, kExaminePause, kExaminePauseMax);
     if (!suspect.told && now - suspect.since > kComplaint) {
       suspect.told = true;
       ctx_.out.log(StoreLog::kWarning,
@@ -156,30 +177,23 @@ bool FileChecks::examined(Suspect& suspect, TimeNs now) {
   return true;
 }
 
-// The index knows what there was.
-void FileChecks::find_lost(Database& db) {
-  uint64_t lost = 0;
-  for (RecordEntry* entry = db.index.first(); entry != nullptr; entry = db.index.next(*entry)) {
-    if (!entry->in_file || db.file->value_bytes(entry->key()) > 0) continue;
-    if (++lost <= kKeysNamed) {
-      ctx_.out.log(StoreLog::kWarning,
-                   db.name + ": the damage has cost the record of key " + argument_from_bytes(entry->key()) +
-                       (ctx_.owns(*entry) ? "; an older copy of another node takes its place, if there is one"
-                                          : ", a copy"));
+// The index knows what there was. Only where a chain has not what it should its records are looked for one by one.
+void FileChecks::find_lost(Database& db, const RecordFile::ChainMarks& there) {
+  RecordFile::ChainMarks should_be(there.size());
+  const auto each_in_file = [&db](const auto& visit) {
+    for (RecordEntry* entry = db.index.first(); entry != nullptr; entry = db.index.next(*entry)) {
+      if (entry->in_file) visit(*entry);
     }
-    if (ctx_.owns(*entry)) {
-      if (ctx_.lmaster(*entry) == ctx_.self) entry->lost = true;
-      entry->dmaster = CTDB_UNKNOWN_PNN;
-    }
-    entry->in_file = entry->has_data = entry->had_data = false;
-    entry->rsn = 0;
-    entry->flags = 0;
-  }
-  if (lost > kKeysNamed)
-    ctx_.out.log(StoreLog::kWarning, db.name + ": and " + std::to_string(lost - kKeysNamed) + " more");
-  ctx_.counts.records_damaged += lost;
-  // Who has copies, and which is the newest, a recovery finds out; until then nobody makes them anew (Migration::step()).
-  if (lost > 0) ctx_.rule_broken_in = ctx_.generation;
+  };
+  each_in_file([&](const RecordEntry& entry) {
+    should_be[db.file->chain_of(entry.hash)] += RecordFile::mark_of(entry.hash);
+  });
+  if (should_be == there) return;
+  each_in_file([&](RecordEntry& entry) {
+    const uint32_t chain = db.file->chain_of(entry.hash);
+    if (should_be[chain] != there[chain] && db.file->presence(entry.key()) == RecordFile::Presence::kGone)
+      lose_record(ctx_, db, entry);
+  });
 }
 
 }  // namespace ctdb

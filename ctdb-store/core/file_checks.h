@@ -6,8 +6,10 @@
 //  - Otherwise the locks are looked at, without taking any, and then all chains in slices, each under its own lock. A lock that a dead
 //    thread has left is told with the keys behind it, unless the thread was a native client's: the value may be torn. That file,
 //    and one with a chain that leads nowhere, is examined.
-//  - Examining needs the file for itself (RecordFile::examine()); it is tried until nobody holds a chain. Records that damage has
-//    cost are named, and a recovery brings older copies back where there are any.
+//  - Examining needs the file for itself (RecordFile::examine()); it is tried until nobody holds a chain. Records that are gone are
+//    named, and a recovery brings older copies back where there are any. A file may be sound and have lost one: libtdb deletes a record
+//    that outgrows its block before it stores it anew, and its client may be killed in between. Whoever wants such a record before the file is
+//    examined makes the store find it (Migration::lock()).
 //
 // Looking and examining cost some percent of the processor at the most, however often clients end: then several share one.
 //
@@ -30,6 +32,12 @@ class FileChecks {
   // Any client. `changing_db`: it died while it was changing what holds this database's file together; 0: not that one knows.
   void client_ended(uint32_t changing_db, TimeNs now);
 
+  // By somebody who wanted to read or write.
+  void found_damaged(uint32_t db_id, TimeNs now);
+
+  // Records that are gone from their files, if any are new.
+  void tell_gone();
+
   void tick(TimeNs now);
   TimeNs next_deadline() const;
 
@@ -37,6 +45,7 @@ class FileChecks {
   struct Suspect {
     uint32_t db_id = 0;
     TimeNs since = 0;
+    TimeNs try_at = 0;
     bool told = false;  // that it takes long
   };
   struct LeftLock {
@@ -53,7 +62,7 @@ class FileChecks {
   bool tell_values(Database& db, const LeftLock& lock);
   void examine(TimeNs now);
   bool examined(Suspect& suspect, TimeNs now);
-  void find_lost(Database& db);
+  void find_lost(Database& db, const RecordFile::ChainMarks& there);
 
   StoreContext& ctx_;
   std::vector<Suspect> suspects_;

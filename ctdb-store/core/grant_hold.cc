@@ -7,8 +7,10 @@
 // sees one turn, however many there were: clients that come again while others have not come yet have theirs, too, which
 // is cheaper than to move the record.
 //
-// On a machine so busy that clients do not wake up in time, the same could happen with it: so a hold in which nobody was
-// seen makes the next one for that record twice as long, up to eight times, until a client has its turn again.
+// On a machine so busy that clients do not wake up in time, the same could happen with it, and those who find the record gone
+// ask again and keep it busy. So a hold in which nobody was seen makes the next ones for that record longer, step by step: four
+// times as long without a turn, and twice as long in all, since a client that has not run for long is slow in the beginning.
+// Some holds in a row in which somebody was seen take a step back: were it one, every other hold would be in vain.
 //
 // Batches: of a record that other nodes want, so many clients are given it at a time (options.grant_batch), in the order
 // in which they asked. Then it is another node's turn, if one waits, and those who are left ask for it again. All of them
@@ -24,7 +26,8 @@
 namespace ctdb {
 namespace {
 
-constexpr uint8_t kDoublingsMax = 3;
+constexpr uint8_t kStepsMax = 2;
+constexpr uint8_t kHoldsForStepBack = 8;
 constexpr TimeNs kLooks = 16;  // in a hold for many, about
 // A record that this node gave away so long ago is taken for one that others want.
 constexpr TimeNs kWantedFor = kSecond;
@@ -41,23 +44,30 @@ bool Migration::on_hold(Activity& activity, bool& held, TimeNs now) {
     ctx_.timers.set(activity.timer, std::min({look, activity.quiet_until, activity.hold_until}));
     return true;
   }
-  if (activity.holding && activity.turns_seen == 0) {
-    ++ctx_.counts.grant_holds_expired;
-    entry.recent->hold_doublings = std::min<uint8_t>(entry.recent->hold_doublings + 1, kDoublingsMax);
-  } else if (activity.holding) {
-    entry.recent->hold_doublings = 0;
-  }
+  if (activity.holding) note_hold(*entry.recent, activity.turns_seen > 0);
   end_hold(activity);
   return false;
 }
 
+void Migration::note_hold(Recent& recent, bool seen) {
+  if (!seen) {
+    ++ctx_.counts.grant_holds_expired;
+    recent.hold_steps = std::min<uint8_t>(recent.hold_steps + 1, kStepsMax);
+    recent.holds_seen = 0;
+  } else if (recent.hold_steps > 0 && ++recent.holds_seen == kHoldsForStepBack) {
+    --recent.hold_steps;
+    recent.holds_seen = 0;
+  }
+}
+
 // Without a turn.
 TimeNs Migration::hold_time(const RecordEntry& entry) const {
-  return ctx_.options.grant_hold << entry.recent->hold_doublings;
+  return ctx_.options.grant_hold << (2 * entry.recent->hold_steps);
 }
 
 TimeNs Migration::time_for_all(const RecordEntry& entry) const {
-  return ctx_.options.grant_hold * std::min(entry.recent->granted, ctx_.options.grant_batch);
+  return ctx_.options.grant_hold * std::min(entry.recent->granted, ctx_.options.grant_batch)
+         << entry.recent->hold_steps;
 }
 
 // The first call of another node since the record was given to local clients; there is no hold if they have had their time.
@@ -86,8 +96,10 @@ bool Migration::turns_are_due(Activity& activity, bool& held, TimeNs now) {
     activity.quiet_until = now + hold_time(entry);
   }
   const bool due = activity.turns_seen < entry.recent->granted && now < activity.quiet_until;
-  if (mine && due) ctx_.chains.let_go(*activity.db, *activity.entry);
-  held = held || !due;
+  // That a record is gone is seen by who takes its lock to do something with it (lock()).
+  const bool keep = !due && presence_of(activity) == RecordFile::Presence::kThere;
+  if (mine && !keep) ctx_.chains.let_go(*activity.db, *activity.entry);
+  held = held || keep;
   return due;
 }
 
@@ -123,19 +135,6 @@ bool Migration::is_pinned(Activity& activity, TimeNs now) {
   if (until == 0) return false;
   ctx_.timers.set(activity.timer, until);
   return true;
-}
-
-// Local clients' calls come before those of other nodes. false: there are none.
-bool Migration::locals_first(Activity& activity) {
-  WaitingList locals, others;
-  while (!activity.queue.empty()) {
-    Waiting* item = activity.queue.pop();
-    (item->is_clients() ? locals : others).push(item);
-  }
-  const bool any = !locals.empty();
-  others.take_in_front(locals);
-  activity.queue = others;
-  return any;
 }
 
 // With the chain held: somebody was at the record since it was granted, or since the last look.

@@ -33,7 +33,7 @@ bool HandOver::walk(TimeNs now) {
       walking_ = false;
       return owned_ == 0 && !migration_.awaits_functions();
     }
-    if (!ctx_.owns(*entry) || (db->flags & CTDB_DB_PERSISTENT) != 0) continue;
+    if (!(ctx_.owns(*entry) || becomes_ours(*entry)) || (db->flags & CTDB_DB_PERSISTENT) != 0) continue;
     // One that is held goes with its holder.
     const Activity* activity = entry->activity();
     if (activity != nullptr && activity->holder != 0) continue;

@@ -107,12 +107,6 @@ void Migration::let_go(Activity& activity) {
   ctx_.timers.set(activity.timer, 0);
 }
 
-void Migration::lose_hold(Activity& activity) {
-  activity.holder = 0;
-  activity.hold = 0;
-  activity.committing = activity.let_go = activity.away = false;
-}
-
 // This node serves no more. `away` stays: the files of records that are still this node's are set right when it is a member
 // again, those of others by the change of their headers.
 void Migration::lose_holds() {

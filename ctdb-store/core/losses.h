@@ -14,11 +14,13 @@
 namespace ctdb {
 
 // In front of the names, also for those who read logs.
-inline constexpr std::string_view kFallenBack = "fallen back or gone", kLeftBehind = "left behind";
+inline constexpr std::string_view kFallenBack = "fallen back or gone", kLeftBehind = "left behind",
+                                  kDamaged = "gone from its file";
 
 class Losses {
  public:
   void note(std::string_view database, ByteView key);
+  bool empty() const { return count_ == 0; }
   void forget() {
     count_ = 0;
     named_.clear();

@@ -26,6 +26,21 @@ uint64_t storing_calls(const WaitingList& calls) {
   return count;
 }
 
+bool is_clients(const Waiting& item) {
+  return item.is_clients();
+}
+
+bool is_arrival(const Waiting& item) {
+  return item.kind == Waiting::Kind::kArrival;
+}
+
+// What other nodes have sent does not wait for the thaw, nor behind calls that do. What arrives becomes this node's all the same: it is
+// nobody else's. And the owner, frozen too, waits for its copies and their ends.
+bool goes_on_frozen(const Waiting& item) {
+  return is_arrival(item) || item.kind == Waiting::Kind::kCopy || item.kind == Waiting::Kind::kReadOnlyCopy ||
+         item.kind == Waiting::Kind::kRevoke;
+}
+
 void note_change(RecordEntry& entry, TimeNs now) {
   if (RecordExtra* extra = entry.extra_if_any()) extra->heat.note_change(now);
 }
@@ -50,8 +65,36 @@ void Migration::process(Activity& activity, TimeNs now) {
 }
 
 bool Migration::lock(Activity& activity, bool& held, TimeNs now) {
-  if (!held) held = ctx_.chains.take(activity, now);
-  return held;
+  if (held) return true;
+  held = ctx_.chains.take(activity, now);
+  if (!held) return false;
+  const RecordFile::Presence presence = presence_of(activity);
+  if (presence == RecordFile::Presence::kThere) return true;
+  if (presence == RecordFile::Presence::kUnreadable) {
+    ctx_.found_damaged.push_back(activity.db->id);
+  } else if (lose(activity); activity.entry->in_file) {
+    return true;  // put back
+  }
+  ctx_.chains.let_go(*activity.db, *activity.entry);
+  held = false;
+  return retry_later(activity, now);
+}
+
+// With the chain held. Nobody takes a record out of the file behind this store.
+RecordFile::Presence Migration::presence_of(const Activity& activity) {
+  const RecordEntry& entry = *activity.entry;
+  return entry.in_file ? activity.db->file->presence(entry.key()) : RecordFile::Presence::kThere;
+}
+
+// What was to be done with its header must not make it anew.
+void Migration::lose(Activity& activity) {
+  RecordEntry& entry = *activity.entry;
+  const HeaderJob job = activity.job;
+  if (job == HeaderJob::kPromote) entry.dmaster = ctx_.self;  // as it would have
+  lose_record(ctx_, *activity.db, entry);
+  if (entry.in_file) return;
+  cancel_header_job(ctx_, activity);
+  if (job == HeaderJob::kPoint) set_pointer(entry, activity.job_dmaster);
 }
 
 bool Migration::retry_later(Activity& activity, TimeNs now) {
@@ -64,7 +107,7 @@ bool Migration::step(Activity& activity, bool& held, TimeNs now) {
     if (waits_for_open(activity.job) && !ctx_.is_open()) return false;
     if (!lock(activity, held, now)) return false;
     if (!run_header_job(ctx_, activity)) return retry_later(activity, now);
-    lose_hold(activity);
+    activity.lose_hold();
     return true;
   }
   if (activity.holder != 0) return false;
@@ -73,14 +116,12 @@ bool Migration::step(Activity& activity, bool& held, TimeNs now) {
   if (wants_revoke(activity)) return step_revoke(activity, held, now);
   activity.revoke_wanted = false;
   if (awaits_recovery(activity)) return false;
-  if (activity.rewrite != nullptr) return step_rewrite(activity, held, now);
+  // What has arrived becomes this node's first, and is rewritten then.
+  if (activity.rewrite != nullptr && (activity.leaving || !activity.queue.bring_forward(is_arrival)))
+    return step_rewrite(activity, held, now);
   if (activity.queue.empty() || activity.leaving) return false;
-  const Waiting::Kind kind = activity.queue.front()->kind;
-  // What arrives becomes this node's all the same: it is nobody else's. And the owner, frozen too, waits for the end of copies.
-  const bool goes_on = kind == Waiting::Kind::kArrival || kind == Waiting::Kind::kReadOnlyCopy ||
-                       kind == Waiting::Kind::kRevoke;
-  if (activity.db->frozen && !goes_on) return false;
-  switch (kind) {
+  if (activity.db->frozen && !activity.queue.bring_forward(goes_on_frozen)) return false;
+  switch (activity.queue.front()->kind) {
     case Waiting::Kind::kLocalCall:
       return step_local(activity, held, now);
     case Waiting::Kind::kRemoteCall:
@@ -154,7 +195,7 @@ bool Migration::step_remote(Activity& activity, bool& held, TimeNs now) {
     return true;
   }
   if (ctx_.owns(entry)) {
-    if (is_pinned(activity, now)) return locals_first(activity);
+    if (is_pinned(activity, now)) return activity.queue.bring_forward(is_clients);
     if (activity.pushing || on_hold(activity, held, now) || !lock(activity, held, now)) return false;
     return step_asked(activity, now);
   } else if (unborn_here(entry)) {
@@ -210,10 +251,11 @@ bool Migration::step_arrival(Activity& activity, bool& held, TimeNs now) {
   return retry_later(activity, now);
 }
 
-// Damage has cost the record, and others may have copies of it: older ones, and some that are read.
+// Damage has cost the record, and others may have copies of it: older ones, and some that are read. Its location master takes this node
+// for the owner: a call that were sent there would come back, and so on.
 bool Migration::awaits_recovery(const Activity& activity) const {
   const RecordEntry& entry = *activity.entry;
-  if (!entry.lost || ctx_.owns(entry) || ctx_.rule_broken_in != ctx_.generation) return false;
+  if (!entry.missed || ctx_.owns(entry) || ctx_.rule_broken_in != ctx_.generation) return false;
   return activity.queue.empty() || activity.queue.front()->kind != Waiting::Kind::kArrival;
 }
 
@@ -294,7 +336,7 @@ bool Migration::become_owner(Activity& activity, const RecordHeader& arrived, By
   if (lost) tell_lost_question(activity);
   entry.recent->granted = 0;
   end_row(entry);
-  entry.lost = false;
+  entry.lost = entry.missed = false;
   if (activity.db->copies > 1) note_arrived_copies(activity, data);
   if (data.empty()) note_deleted(*activity.db, entry, unasked, now);
   answer_locals(activity, calls, rsn, data, now);

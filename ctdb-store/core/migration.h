@@ -48,6 +48,8 @@ class Migration : public ChainLocks::User {
   bool unborn_here(const RecordEntry& entry) const;
   // A record that this node owns, or that nobody has: `data` replace what it has. A copy of another's is removed.
   void rewrite(Database& db, RecordEntry& entry, ByteView data, TimeNs now);
+  // It has come here, and waits to become this node's.
+  static bool has_arrived(const RecordEntry& entry);
   // The database's records move again.
   void thawed(Database& db, TimeNs now);
   // The record becomes the store's alone, as it would a client's by CTDB_FUNC_HOLD, for `number`; ctx.holds hears of it. false:
@@ -88,8 +90,8 @@ class Migration : public ChainLocks::User {
   void ask_for_leftovers(Database& db, TimeNs now);
   // A client has made this database: the other members of the open generation are told.
   void tell_of_database(Database& db);
-  // Renewal.
-  bool has_work() const;
+  // What waits for a generation's opening, and renewal.
+  bool has_work() const { return unopened_ > 0 || has_renewals(); }
   void work(TimeNs now);
   // The database is going away: its requests are answered with an error.
   void drop_database(Database& database);
@@ -107,11 +109,13 @@ class Migration : public ChainLocks::User {
   bool step_read_only_copy(Activity& activity, bool& held, TimeNs now);
   bool step_revoked(Activity& activity, bool& held, TimeNs now);
   bool lock(Activity& activity, bool& held, TimeNs now);
+  static RecordFile::Presence presence_of(const Activity& activity);
   bool step_hold(Activity& activity, bool& held, TimeNs now);
   bool step_function(Activity& activity, bool& held, TimeNs now);
   bool step_rewrite(Activity& activity, bool& held, TimeNs now);
   bool step_unhide(Activity& activity, bool& held, TimeNs now);
   bool retry_later(Activity& activity, TimeNs now);
+  void lose(Activity& activity);
   bool awaits_recovery(const Activity& activity) const;
 
   void arrive(Activity& activity, const Header& header, const ReplyDmaster& packet, TimeNs now);
@@ -127,7 +131,6 @@ class Migration : public ChainLocks::User {
   static void take_calls(WaitingList& from, WaitingList& to, size_t grants);
   void drop_rewrite(Activity& activity);
   void let_go(Activity& activity);
-  static void lose_hold(Activity& activity);
   bool serve_locals(Activity& activity, TimeNs now);
   bool become_owner(Activity& activity, const RecordHeader& arrived, ByteView data, TimeNs now);
   void note_deleted(Database& db, RecordEntry& entry, bool unasked, TimeNs now);
@@ -168,6 +171,8 @@ class Migration : public ChainLocks::User {
   bool copies_are_out(const Activity& activity) const;
   void push_first(Activity& activity);
   Waiting* renewal();
+  bool has_renewals() const;
+  void renew_some(TimeNs now);
   void send_to_awaited(const Activity& activity, const Bytes& payload);
   void answer_copy(const Activity& activity, const Waiting& copy);
   bool is_news_of_owner(const RecordEntry& entry, const Waiting& copy) const;
@@ -184,9 +189,9 @@ class Migration : public ChainLocks::User {
   // The grant hold: true while the record must stay for its local clients; it will be looked at again.
   bool on_hold(Activity& activity, bool& held, TimeNs now);
   bool is_pinned(Activity& activity, TimeNs now);
-  static bool locals_first(Activity& activity);
   void begin_hold(Activity& activity, TimeNs now);
   bool turns_are_due(Activity& activity, bool& held, TimeNs now);
+  void note_hold(Recent& recent, bool seen);
   TimeNs hold_time(const RecordEntry& entry) const;
   TimeNs time_for_all(const RecordEntry& entry) const;
   bool client_had_turn(Activity& activity);
@@ -200,8 +205,11 @@ class Migration : public ChainLocks::User {
   void count_move(Activity& activity, TimeNs now);
   void finish(Waiting* item);
   void drop_all(WaitingList& list);
+  void open_some(TimeNs now);
 
   StoreContext& ctx_;
+  // Activities that were there when the generation opened, and have not been looked at yet.
+  size_t unopened_ = 0;
   struct InFlight {
     uint32_t calls = 0;
     size_t bytes = 0;  // of their data

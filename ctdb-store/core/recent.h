@@ -56,10 +56,11 @@ struct Recent {
   TimeNs noted = kLongAgo;  // when something was that is to be remembered for a while; kLongAgo: nothing is
 
   // The grant hold: a local client was just given this record and has had no time to use it.
-  TimeNs granted_until = 0;    // end of the hold
-  uint64_t print = 0;          // fingerprint of the data then, or after a function
-  uint16_t granted = 0;        // how many clients were given it
-  uint8_t hold_doublings = 0;  // see grant_hold.cc
+  TimeNs granted_until = 0;  // end of the hold
+  uint64_t print = 0;        // fingerprint of the data then, or after a function
+  uint16_t granted = 0;      // how many clients were given it
+  uint8_t hold_steps = 0;    // by which holds are longer than usual, see grant_hold.cc
+  uint8_t holds_seen = 0;    // with a turn, in a row, since the last step
 
   // How often it came here in one second (the last bits of its number), for the statistics.
   uint16_t moved_second = 0;

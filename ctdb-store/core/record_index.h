@@ -73,7 +73,8 @@ struct RecordEntry {
   bool in_file : 1 = false;
   bool has_data : 1 = false;  // when it was last stored by this store
   bool had_data : 1 = false;  // seen by this store since the record is in its file
-  bool lost : 1 = false;  // at the lmaster: it is gone with its owner, the next who makes it is to be told
+  bool lost : 1 = false;    // at the lmaster: it is gone with its owner, the next who makes it is to be told
+  bool missed : 1 = false;  // this node owned it, and its file has lost it
   bool over_limit : 1 = false;  // found to be larger than its database allows, and told (sizes.h)
 
   // At its lmaster of the last open generation: who had it then.

@@ -13,6 +13,7 @@ namespace {
 bool written(StoreContext& context, Database& db, const Result<void>& result) {
   if (result) return true;
   ++context.counts.file_errors;
+  if (result.error().code == ErrorCode::kCorrupt) context.found_damaged.push_back(db.id);
   // On a full disk small records are written between large ones that are not.
   if (!db.failure_said || context.packet.at - *db.failure_said >= Refusals::kEvery) {
     db.failure_said = context.packet.at;
@@ -22,11 +23,11 @@ bool written(StoreContext& context, Database& db, const Result<void>& result) {
   return false;
 }
 
-bool write_file(StoreContext& context, Activity& activity, const RecordHeader& header, ByteView data) {
+bool write_file(StoreContext& context, Database& db, const RecordEntry& entry, const RecordHeader& header,
+                ByteView data) {
   context.header.clear();
   append_record_header(context.header, header);
-  return written(context, *activity.db,
-                 activity.db->file->store(activity.entry->key(), context.header, data));
+  return written(context, db, db.file->store(entry.key(), context.header, data));
 }
 
 void forget_copy(const StoreContext& context, RecordEntry& entry) {
@@ -34,6 +35,18 @@ void forget_copy(const StoreContext& context, RecordEntry& entry) {
   entry.rsn = 0;
   entry.flags = 0;
   if (entry.dmaster == context.self) entry.dmaster = CTDB_UNKNOWN_PNN;
+}
+
+// Of a record that this node owns: its file does not say so, because it is held, or because no file may say so now.
+bool is_hidden(const StoreContext& context, const RecordEntry& entry) {
+  return context.out.records_taken() || (entry.activity() != nullptr && entry.activity()->away);
+}
+
+// That are not elsewhere yet: nobody is told that they are kept.
+void forget_changes(const Activity& activity) {
+  for (Waiting* item = activity.queue.front(); item != nullptr; item = item->next) {
+    if (item->is_push()) item->epoch = kNoEpoch;
+  }
 }
 
 void end_discard(StoreContext& context, Activity& activity) {
@@ -53,13 +66,14 @@ ByteView read_data(StoreContext& context, Activity& activity) {
   constexpr uint32_t kTakenByOthers = CTDB_RECORD_MAY_BE_OLDER | CTDB_RECORD_RO_HAVE_READONLY;
   entry.flags &= header->flags | ~kTakenByOthers;
   const ByteView data = ByteView(context.value).subspan(CTDB_RECORD_HEADER_SIZE);
+  entry.had_data = entry.had_data || !data.empty();
   if (data.size() > activity.db->record_limit) tell_over_limit(context, *activity.db, entry, data.size());
   return data;
 }
 
 bool write_record(StoreContext& context, Activity& activity, const RecordHeader& header, ByteView data) {
   RecordEntry& entry = *activity.entry;
-  if (!write_file(context, activity, header, data)) return false;
+  if (!write_file(context, *activity.db, entry, header, data)) return false;
   entry.in_file = true;
   entry.rsn = header.rsn;
   entry.dmaster = header.dmaster;
@@ -71,7 +85,7 @@ bool write_record(StoreContext& context, Activity& activity, const RecordHeader&
 
 bool hide_record(StoreContext& context, Activity& activity, ByteView data) {
   const RecordEntry& entry = *activity.entry;
-  return write_file(context, activity, {entry.rsn, CTDB_UNKNOWN_PNN, entry.flags}, data);
+  return write_file(context, *activity.db, entry, {entry.rsn, CTDB_UNKNOWN_PNN, entry.flags}, data);
 }
 
 bool remove_record(StoreContext& context, Activity& activity) {
@@ -92,12 +106,37 @@ bool discard_record(StoreContext& context, Activity& activity) {
   return true;
 }
 
+void lose_record(StoreContext& context, Database& db, RecordEntry& entry) {
+  context.damaged.note(db.name, entry.key());
+  if (entry.activity() != nullptr) forget_changes(*entry.activity());
+  const bool was_empty = context.owns(entry) && !entry.had_data;
+  const uint32_t flags = entry.flags | CTDB_RECORD_MAY_BE_OLDER;
+  const uint32_t dmaster = is_hidden(context, entry) ? CTDB_UNKNOWN_PNN : entry.dmaster;
+  if (was_empty && write_file(context, db, entry, {entry.rsn, dmaster, flags}, {})) {
+    entry.flags = flags;
+    return;
+  }
+  entry.missed = context.owns(entry);
+  if (entry.missed && context.lmaster(entry) == context.self) entry.lost = true;
+  if (entry.activity() != nullptr) entry.activity()->lose_hold();
+  forget_copy(context, entry);
+  context.rule_broken_in = context.generation;
+}
+
 void discard_unseen(StoreContext& context, Activity& activity) {
   RecordEntry& entry = *activity.entry;
   if (was_owned_by(context.self, entry.dmaster) && entry.had_data)
     context.left_behind.note(activity.db->name, entry.key());
   forget_copy(context, entry);
   end_discard(context, activity);
+}
+
+void discard_past(StoreContext& context) {
+  context.databases.discard_past([&](const std::string& name, ByteView key, ByteView value) {
+    const std::optional<RecordHeader> header = read_record_header(value);
+    const bool had_data = header && value.size() > CTDB_RECORD_HEADER_SIZE;
+    if (had_data && was_owned_by(context.self, header->dmaster)) context.left_behind.note(name, key);
+  });
 }
 
 void set_header_job(StoreContext& context, Activity& activity, HeaderJob job) {

@@ -20,9 +20,17 @@ bool write_record(StoreContext& context, Activity& activity, const RecordHeader&
 // The file says that nobody owns the record, the entry stays as it is.
 bool hide_record(StoreContext& context, Activity& activity, ByteView data);
 bool remove_record(StoreContext& context, Activity& activity);
+// The file has no such record any more, which nobody has taken out: damage, or a client that was killed between two steps of a change, has
+// cost it. One that was empty when it came here, and of which no value was seen since, is put back as it was: what others may have is
+// older than that. Of others a recovery finds out who has copies and which is the newest; it is asked for, and until then nobody makes the
+// record anew where others may have some (Migration::awaits_recovery()).
+void lose_record(StoreContext& context, Database& db, RecordEntry& entry);
 // The record is discarded as far as this store is concerned; what the file has of it is noted as a leftover. Its chain cannot be had, so
 // what a client has made of it meanwhile is not looked at.
 void discard_unseen(StoreContext& context, Activity& activity);
+// Files of an earlier life are discarded: nobody may go on with what they say. But of what this node owned perhaps nobody else knows that it
+// was there: left_behind has it.
+void discard_past(StoreContext& context);
 // Sets what is to be done to the record's header next, instead of what was to be done before.
 void set_header_job(StoreContext& context, Activity& activity, HeaderJob job);
 void cancel_header_job(StoreContext& context, Activity& activity);

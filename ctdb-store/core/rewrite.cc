@@ -50,6 +50,14 @@ void Migration::rewrite(Database& db, RecordEntry& entry, ByteView data, TimeNs 
   process(activity, now);
 }
 
+bool Migration::has_arrived(const RecordEntry& entry) {
+  if (entry.activity() == nullptr) return false;
+  for (const Waiting* item = entry.activity()->queue.front(); item != nullptr; item = item->next) {
+    if (item->kind == Waiting::Kind::kArrival) return true;
+  }
+  return false;
+}
+
 void Migration::drop_rewrite(Activity& activity) {
   if (activity.rewrite == nullptr) return;
   --activity.db->rewrites;
@@ -458,7 +466,7 @@ void Rewrites::create(Database& db, ByteView key, ByteView value, TimeNs now) {
 }
 
 void Rewrites::empty_or_replace(Database& db, Rewrite& rewrite, RecordEntry& entry, TimeNs now) {
-  if (!ctx_.owns(entry) && !entry.in_file) return;
+  if (!ctx_.owns(entry) && !entry.in_file && !Migration::has_arrived(entry)) return;
   const size_t fresh = rewrite.staged.find(entry.key());
   const bool none = fresh == rewrite.staged.size();
   if (!rewrite.wiped && none) return;

@@ -13,6 +13,7 @@
 #include "ctdb-store/core/migration.h"
 #include "ctdb-store/core/parked_calls.h"
 #include "ctdb-store/core/parked_packets.h"
+#include "ctdb-store/core/record_io.h"
 #include "ctdb-store/core/recovery.h"
 #include "ctdb-store/core/sights.h"
 #include "ctdb-store/core/store_context.h"
@@ -72,7 +73,6 @@ class Store::Impl {
   using Parked = ParkedPackets::Parked;
 
   void take_up_files();
-  void discard_past();
   void take_up_persistent();
   void advance(TimeNs now);
   void local_call(uint32_t endpoint, bool via_router, ByteView packet, TimeNs now);
@@ -107,18 +107,11 @@ class Store::Impl {
   RouterLives lives_;
 };
 
-// Nobody may go on with what these say; but of what this node owned perhaps nobody else knows that it was there.
-void Store::Impl::discard_past() {
-  ctx_.databases.discard_past([&](const std::string& name, ByteView key, ByteView value) {
-    const std::optional<RecordHeader> header = read_record_header(value);
-    const bool had_data = header && value.size() > CTDB_RECORD_HEADER_SIZE;
-    if (had_data && was_owned_by(ctx_.self, header->dmaster)) ctx_.left_behind.note(name, key);
-  });
-  recovery_.tell_left_behind();
-}
-
 void Store::Impl::take_up_files() {
-  if (ctx_.options.open_generation == CTDB_INVALID_GENERATION) return discard_past();
+  if (ctx_.options.open_generation == CTDB_INVALID_GENERATION) {
+    discard_past(ctx_);
+    return recovery_.tell_left_behind();
+  }
   ctx_.open_generation = ctx_.options.open_generation;
   recovery_.take_up();
   for (const std::string& name : ctx_.databases.existing()) {
@@ -186,6 +179,7 @@ void Store::Impl::on_router_packet(uint32_t endpoint, MutableBytes packet, TimeN
 void Store::Impl::advance(TimeNs now) {
   if (commits_ != nullptr) commits_->advance(now);
   recovery_.advance();
+  file_checks_.tell_gone();
   call_for_recovery(now);
   ctx_.counts.deleted_waiting = ctx_.deleted.size();
 }
@@ -204,7 +198,7 @@ void Store::Impl::call_for_recovery(TimeNs now) {
   }
   call_for_recovery_at_ = std::max(now, may_call_from_);
   if (now < may_call_from_) return;
-  ctx_.out.log(StoreLog::kWarning, "record packets contradict each other in generation " +
+  ctx_.out.log(StoreLog::kWarning, "records contradict each other, or are gone, in generation " +
                                        std::to_string(ctx_.generation) + ": asking for a recovery");
   uint8_t active[4];
   store(active, CTDB_RECOVERY_ACTIVE);
@@ -237,6 +231,7 @@ void Store::Impl::local_call(uint32_t endpoint, bool via_router, ByteView packet
   }
   if (call->callid == CTDB_FUNC_RELEASE) return migration_.release(endpoint, *call, now);
   if (call->callid == CTDB_FUNC_DELETED) return vacuum_.deleted(*call, now);
+  if (call->callid == CTDB_FUNC_DAMAGED) return file_checks_.found_damaged(call->db_id, now);
   if (call->callid == CTDB_FUNC_COMMIT)
     return commit_under_hold(endpoint, via_router, header.reqid, *call, now);
   migration_.local_call(endpoint, via_router, header, *call, now);

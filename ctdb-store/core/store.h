@@ -97,6 +97,8 @@ struct StoreOptions {
   std::vector<RecordLimitRule> record_limits;  // of values, by the names of databases of any kind
   // Of restored records in one entry of the commit log; more make several. Each is copied some times in one turn of the loop.
   size_t entry_bytes = size_t{1} << 20;
+  // Of the records for which a recovery has left something to do: others have their turn after so many.
+  size_t opened_per_slice = 256;
   // Tunables (wire-protocol §7.6) that matter here, until the router tells them (TUNABLES).
   bool allow_client_db_attach = true;  // AllowClientDBAttach; DB_DETACH wants it off
   TimeNs deferred_attach_timeout = 120 * kSecond;

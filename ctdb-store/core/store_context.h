@@ -117,6 +117,8 @@ struct StoreContext {
   HoldWatcher* holds = nullptr;
   NamedFunctions* functions = nullptr;  // of plug-ins
   Losses left_behind;                   // by this node, not told yet
+  Losses damaged;                       // the same: gone from their files
+  std::vector<uint32_t> found_damaged;  // databases whose files this store could not write to, to be examined
   DeletedRecords deleted;
   uint64_t header_jobs = 0;  // records whose header is to be changed before anything else happens
   uint32_t last_reqid = 0;

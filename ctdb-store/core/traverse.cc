@@ -155,7 +155,7 @@ bool Traverse::data(uint32_t node, ByteView element) {
   const ByteView value = r.bytes(value_size);
   if (!r.done() || length != element.size()) return false;
   const auto running = std::ranges::find(running_, reqid, &Running::reqid);
-  if (running == running_.end()) return false;
+  if (running == running_.end()) return true;
   const auto at = std::ranges::find(running->asked, node, &Asked::node);
   if (at == running->asked.end()) return false;
   if (key_size != 0) {
@@ -355,7 +355,7 @@ void Traverse::on_move(const Database& db, ByteView key, const RecordHeader& hea
 void Traverse::send_moved(Source& source, ByteView key, const RecordHeader& header, ByteView data) {
   const uint64_t print = KeySet::print_of(key);
   if (source.moved.contains(print)) return;
-  if (source.moved.size() >= kMovedMax || data.size() > kDataBytesMax) {
+  if (source.moved.size() >= kMovedMax || data.size() > kDataBytesMax || key.empty()) {
     source.cut_short = true;
     return;
   }
@@ -394,9 +394,15 @@ void Traverse::end_of_source(Source& source) {
     ctx_.out.log(StoreLog::kWarning,
                  "a traverse of " + (db == nullptr ? std::string("a database") : db->name) + " leaves out " +
                      std::to_string(source.left_out) +
-                     " records: their locks were held for 5 s, or no packet has room for them");
+                     " records: their locks were held for 5 s, no packet can have them, or they are "
+                     "gone from their file");
   }
   send_record(source, {}, End{source.sent, left_out}.encode());
+}
+
+// Of the record that was just read, or its file is damaged: who wants it finds that out.
+bool Traverse::is_gone(const Database& db) const {
+  return ctx_.value.empty() && !db.full_copy();
 }
 
 bool Traverse::slice(Source& source, TimeNs now) {
@@ -410,8 +416,8 @@ bool Traverse::slice(Source& source, TimeNs now) {
         if (source.stalled_since == 0) source.stalled_since = now;
         if (now - source.stalled_since < kStallMax) return false;
         ++source.left_out;
-      } else if (ctx_.value.size() > kDataBytesMax) {
-        ++source.left_out;  // no packet has room for it
+      } else if (ctx_.value.size() > kDataBytesMax || entry->key_size == 0 || is_gone(*db)) {
+        ++source.left_out;  // no packet has room for it, it would be taken for the end, or it is gone
       } else if (ctx_.value.size() > CTDB_RECORD_HEADER_SIZE || tells_of_empty(source, *db, *entry)) {
         send_record(source, entry->key(), ctx_.value);
         bytes += entry->key_size + ctx_.value.size();
@@ -428,7 +434,7 @@ bool Traverse::wants(const Source& source, const Database& db, const RecordEntry
   if (db.full_copy()) return true;
   const TimeNs gave = entry.recent == nullptr ? Recent::kLongAgo : entry.recent->gave;
   const bool may_be_on_its_way = entry.in_file && gave <= source.began && gave >= source.began - kFlight;
-  if (!ctx_.owns(entry) && !may_be_on_its_way) return false;
+  if (!ctx_.owns(entry) && !becomes_ours(entry) && !may_be_on_its_way) return false;
   return source.moved.size() == 0 || !source.moved.contains(KeySet::print_of(entry.key()));
 }
 
@@ -438,9 +444,9 @@ bool Traverse::tells_of_empty(const Source& source, const Database& db, const Re
          (db.full_copy() ? source.request.with_empty : ctx_.owns(entry));
 }
 
-// Into context.value; false: a client holds the chain.
+// Into context.value; false: a client holds the chain, or it is nobody's record yet.
 bool Traverse::read_record(Database& db, const RecordEntry& entry) {
-  if (!ctx_.chains.try_take(db, entry)) return false;
+  if (becomes_ours(entry) || !ctx_.chains.try_take(db, entry)) return false;
   if (!db.file->fetch(entry.key(), ctx_.value)) ctx_.value.clear();
   ctx_.chains.let_go(db, entry);
   return true;
@@ -470,13 +476,17 @@ void Traverse::tick(TimeNs now) {
     if (here->incomplete.empty()) here->incomplete = "it has taken too long";
     finish(here);
   }
-  std::erase_if(watching_, [now](const Source& source) { return now >= source.forgotten_at; });
+  // Also of those that rest until they are asked to go on.
+  for (std::list<Source>* list : {&sources_, &watching_})
+    std::erase_if(*list, [now](const Source& source) { return now >= source.forgotten_at; });
 }
 
 TimeNs Traverse::next_deadline() const {
   TimeNs next = stalled_until_ != 0 ? stalled_until_ : kNever;
   for (const Running& running : running_) next = std::min(next, running.deadline);
-  for (const Source& source : watching_) next = std::min(next, source.forgotten_at);
+  for (const std::list<Source>* list : {&sources_, &watching_}) {
+    for (const Source& source : *list) next = std::min(next, source.forgotten_at);
+  }
   return next;
 }
 

@@ -58,7 +58,8 @@ class Traverse : public MoveWatcher {
   // ---- as initiator ----
   // The client's request has been answered with status 0.
   void start(uint32_t endpoint, const TraverseRequest& request, TimeNs now);
-  // One record of a member; `element` is a rec_data. false: nobody waits for it, or it is malformed.
+  // One record of a member; `element` is a rec_data. false: malformed, or of a node that was not asked. One that comes when its traverse is
+  // over (the client has gone, or it had all and a record moved once more) breaks no rule.
   bool data(uint32_t node, ByteView element);
   void client_gone(uint32_t endpoint);
   // Much is waiting for it in the router, or not any more.
@@ -144,6 +145,7 @@ class Traverse : public MoveWatcher {
   // false: the reader is finished or has to wait.
   bool slice(Source& source, TimeNs now);
   bool wants(const Source& source, const Database& db, const RecordEntry& entry) const;
+  bool is_gone(const Database& db) const;
   bool tells_of_empty(const Source& source, const Database& db, const RecordEntry& entry) const;
   bool read_record(Database& db, const RecordEntry& entry);
   void end_of_source(Source& source);

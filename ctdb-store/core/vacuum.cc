@@ -134,6 +134,15 @@ void Vacuum::drop_hint(Database& db, RecordEntry& entry) {
 void Vacuum::look(Database& db, RecordEntry& entry, TimeNs now) {
   if (!ctx_.owns(entry)) return drop_hint(db, entry);
   if (!may_go(db, entry) || !ctx_.chains.try_take(db, entry)) return ctx_.deleted.note(db, entry, now);
+  if (const RecordFile::Presence presence = db.file->presence(entry.key());
+      presence != RecordFile::Presence::kThere) {  // not deleted, but gone
+    if (presence == RecordFile::Presence::kGone) {
+      lose_record(ctx_, db, entry);
+    } else {
+      ctx_.found_damaged.push_back(db.id);
+    }
+    return ctx_.chains.let_go(db, entry);
+  }
   const bool deleted = is_deleted(db, entry);
   const uint32_t lmaster = ctx_.lmaster(entry);
   // Who reads it here and there as deleted must ask again when somebody makes it anew.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Requests that wait on a record: calls of local clients, calls of other nodes, and records that have arrived but
-// could not be stored yet. Items come out of a pool and keep their buffers, so that nothing is allocated once the pool
-// has been as large before.
+// could not be stored yet. Items come out of a pool and keep their buffers, as long as these are not too large in all, so that nothing
+// is allocated once the pool has been as large before.
 //
 // Invariant: an item is in one list, or with another node (Migration::sent_), or in the pool.
 #ifndef CTDB_STORE_CORE_WAITING_H_
@@ -19,6 +19,9 @@ namespace ctdb {
 
 // In the place of a client's endpoint: the store itself (Migration::hold_for()). Routers count from 1.
 inline constexpr uint32_t kStoresOwn = 0xFFFFFFFFu;
+
+// In the place of a serving epoch, when the change is lost. Those in which a node serves are odd.
+inline constexpr uint64_t kNoEpoch = 0;
 
 struct Waiting {
   enum class Kind : uint8_t {
@@ -89,6 +92,19 @@ class WaitingList {
     head_ = other.head_;
     other.head_ = other.tail_ = nullptr;
   }
+  // Those of which which(item) says so come before all others. false: there are none.
+  template <typename Which>
+  bool bring_forward(Which which) {
+    WaitingList first, others;
+    while (!empty()) {
+      Waiting* item = pop();
+      (which(*item) ? first : others).push(item);
+    }
+    const bool any = !first.empty();
+    others.take_in_front(first);
+    *this = others;
+    return any;
+  }
 
  private:
   Waiting* head_ = nullptr;
@@ -105,6 +121,7 @@ class WaitingPool {
     }
     Waiting* item = free_.back();
     free_.pop_back();
+    bytes_kept_ -= item->data.capacity();
     item->used = true;
     item->gone = false;
     item->next = nullptr;
@@ -112,8 +129,9 @@ class WaitingPool {
   }
   void give_back(Waiting* item) {
     item->used = false;
-    // A burst of large records must not keep its memory for ever.
-    if (item->data.capacity() > kBytesKept) Bytes().swap(item->data);
+    // A burst of large records, or of very many, must not keep its memory for ever.
+    if (bytes_kept_ + item->data.capacity() > kBytesKeptMax) Bytes().swap(item->data);
+    bytes_kept_ += item->data.capacity();
     free_.push_back(item);
   }
   template <typename Visit>
@@ -124,7 +142,8 @@ class WaitingPool {
   }
 
  private:
-  static constexpr size_t kBytesKept = 64u << 10;
+  static constexpr size_t kBytesKeptMax = 4u << 20;
+  size_t bytes_kept_ = 0;  // by items that are free
   std::vector<std::unique_ptr<Waiting>> all_;
   std::vector<Waiting*> free_;
 };

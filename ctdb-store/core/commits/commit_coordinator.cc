@@ -12,7 +12,7 @@
 namespace ctdb {
 namespace {
 
-// Of one message to the members; a larger transaction goes alone.
+// Of one message to the members; a larger transaction goes alone, or no packet may have room for it and the others.
 constexpr size_t kBatchBytes = 1u << 20;
 // Where no log ends; {} is where an empty one does.
 constexpr LogPosition kUnknownEnd{UINT32_MAX, UINT64_MAX};
@@ -46,11 +46,13 @@ void CommitCoordinator::pump() {
   std::deque<Waiting> taken;
   const LogPosition previous = end_;
   size_t bytes = 0;
-  for (auto waiting = queue_.begin(); waiting != queue_.end() && bytes < kBatchBytes;) {
-    if (!busy.insert(waiting->db_id).second) {
+  for (auto waiting = queue_.begin(); waiting != queue_.end();) {
+    if (busy.contains(waiting->db_id)) {
       ++waiting;
       continue;
     }
+    if (bytes > 0 && bytes + waiting->payload.size() > kBatchBytes) break;
+    busy.insert(waiting->db_id);
     taken.push_back(std::move(*waiting));
     waiting = queue_.erase(waiting);
     if (accept(taken.back(), batch)) {

@@ -79,6 +79,8 @@ void CommitMember::append(uint32_t from, const CommitAppend& message) {
     log_.restart(message.previous);
     ctx_.log_trusted = false;  // until the databases have been compared
     disk_.log_restart(message.previous, false);
+    begins_anew_ = true;
+    syncs_beginning_ = false;  // one that is under way says nothing of this
     durable_ = committed_ = applied_ = message.previous;
     for (const auto& db : ctx_.databases.all()) db->put_off.entries.clear();
     syncing_to_ = std::min(syncing_to_, message.previous);
@@ -92,6 +94,8 @@ void CommitMember::append(uint32_t from, const CommitAppend& message) {
     durable_ = std::min(durable_, message.previous);
     syncing_to_ = std::min(syncing_to_, message.previous);  // what is written again is another matter
   }
+  // It could not, and may have the old log still: what follows here does not follow that.
+  if (begins_anew_ && !message.restart && sync_ticket_ == 0) disk_.log_restart(log_.start(), false);
   for (const CommitEntry& entry : message.entries) {
     KeptEntry kept{entry.position, entry.kind, entry.origin, entry.id, to_bytes(entry.payload)};
     disk_.log_append(kept, committed_);
@@ -111,6 +115,7 @@ void CommitMember::sync_log() {
   sync_ticket_ = ctx_.new_ticket();
   syncing_to_ = log_.end();
   sync_again_ = false;
+  syncs_beginning_ = begins_anew_;
   ++ctx_.counts.commit_syncs;
   disk_.log_sync(sync_ticket_);
 }
@@ -126,6 +131,7 @@ void CommitMember::log_synced(const std::string& error) {
     sync_again_ = false;
     return tell_appended(false, error);
   }
+  if (syncs_beginning_) begins_anew_ = false;
   durable_ = ctx_.log_end = log_.at_or_before(syncing_to_);
   if (sync_again_) return sync_log();
   if (owes_appended_) tell_appended(true, "");

@@ -113,6 +113,8 @@ class CommitMember {
   LogPosition syncing_to_;
   bool sync_again_ = false;
   bool owes_appended_ = false;
+  // The disk has not said yet that its log begins where this one does; and the sync under way will say so.
+  bool begins_anew_ = false, syncs_beginning_ = false;
 
   uint64_t apply_ticket_ = 0;
   LogPosition applying_;

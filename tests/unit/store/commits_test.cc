@@ -120,6 +120,29 @@ TEST_F(Commits, OfOneDatabaseFollowEachOtherAndThoseOfOthersShareASync) {
   expect_everywhere("b", std::nullopt);
 }
 
+// A transaction may be as large as a packet. One that was taken together with another made one that is too large for any link.
+TEST_F(Commits, ALargeOneGoesAlone) {
+  attach(0, Control::DB_ATTACH_PERSISTENT, "other.tdb");
+  const uint32_t other = database_id("other.tdb");
+  constexpr size_t kSmall = 900'000, kLarge = 2'000'000;
+  size_t largest = 0;
+  w.on_link = [&](uint32_t, uint32_t, ByteView packet) {
+    largest = std::max(largest, packet.size());
+    return true;
+  };
+  w.node(0).disk_stands_still = true;
+  submit(0, 1, transaction("a", "1", 1));
+  submit(0, 2, transaction("a", "1", 1, other));
+  submit(0, 3, transaction("b", std::string(kSmall, 'x'), 2));
+  submit(0, 4, transaction("b", std::string(kLarge, 'x'), 2, other));
+  w.run();
+  w.node(0).disk_stands_still = false;
+  w.run();
+  for (uint32_t reqid = 1; reqid <= 4; ++reqid) EXPECT_EQ(w.control_answer(0, kClient, reqid)->status, 0);
+  EXPECT_GT(largest, kLarge);
+  EXPECT_LT(largest, kLarge + kSmall);
+}
+
 TEST_F(Commits, ADiskThatIsFullTakesTheTransactionBackEverywhere) {
   for (uint32_t full = 0; full < 3; ++full) {
     EXPECT_EQ(commit(0, "k", "before"), 0);
@@ -204,6 +227,34 @@ TEST_F(Commits, ALogReachesAsFarAsTheDiskHasIt) {
   expect_everywhere("k", "two");
   EXPECT_EQ(commit(0, "k", "three"), 0);
   expect_everywhere("k", "three");
+}
+
+// It goes on from where the others' logs begin. On its disk would stand what they have behind what it had, without what was in between, and the
+// next start would repeat that.
+TEST_F(Commits, ALogThatCannotBeBegunAnewAtOnceIsLater) {
+  EXPECT_EQ(commit(0, "k", "old"), 0);
+  crash(2);
+  recover(20, {0, 1});
+  EXPECT_EQ(commit(0, "k", "new"), 0);
+  for (const uint32_t pnn : {0u, 1u}) {
+    crash(pnn);
+    w.node(pnn).disk.forget_entries();
+    w.start(pnn);
+  }
+  recover(30, {0, 1});
+  EXPECT_EQ(commit(0, "more", "new"), 0);
+  w.start(2);
+  w.node(2).disk.set_full(true);
+  recover(40, {0, 1, 2});
+  w.pass(kSecond);
+  w.node(2).disk.set_full(false);
+  w.pass(3 * kSecond);
+  expect_everywhere("k", "new");
+  EXPECT_EQ(w.node(2).disk.log().start, w.node(0).disk.log().start);
+  crash(2);
+  w.start(2);
+  w.pass(kSecond);
+  expect_everywhere("k", "new");
 }
 
 TEST_F(Commits, ANodeAloneRefuses) {

@@ -90,6 +90,21 @@ TEST_F(ConfiguredCopies, ADatabaseHasThemFromTheBeginningAndTheOthersHear) {
   EXPECT_EQ(pushed(0, "key"), 3);
 }
 
+// Another client was killed while it changed the record again: libtdb deletes what must grow first.
+TEST_F(Copies, AChangeThatIsGoneBeforeItWasPushedIsNotAcknowledged) {
+  for (const std::string before : {"", "older"}) {
+    const std::string key = w.key_of(0, "key" + before);
+    if (!before.empty()) change(1, key, before);
+    change(0, key, "newest");
+    w.db(0).remove(as_bytes(key));
+    push(0, key, 77);
+    w.pass(kMillisecond);
+    if (!before.empty()) w.recover(11, 10, {0, 1, 2});
+    w.pass(kMillisecond);
+    EXPECT_EQ(answer(0, 77), -1) << before;
+  }
+}
+
 // The store hears of the change while the reader's call waits for the chain (found by the simulator: it pushed for ever).
 TEST_F(Copies, WhatAReaderElsewhereSeesIsPushedTogetherWithTheUnlockBehindIt) {
   uint8_t id[4];

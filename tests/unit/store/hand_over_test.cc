@@ -82,5 +82,22 @@ TEST_F(HandOverTest, IsDoneAtOnceWhereNobodyIsLeft) {
   EXPECT_EQ(fetch(0, "k"), "v");
 }
 
+// A recovery makes a copy the record; a client has had its chain since before.
+TEST_F(HandOverTest, ARecordThatBecomesOneLateIsWaitedFor) {
+  const std::string key = w.key_of(2);
+  change(0, key, "copy");
+  change(1, key, "copy");
+  ASSERT_TRUE(w.db(0).lock(as_bytes(key), 77));
+  w.stop(1);
+  w.recover(11, 10, {0, 2});
+  EXPECT_FALSE(hand_over(0));
+  w.db(0).unlock(as_bytes(key), 77);
+  w.serve_workers();
+  EXPECT_TRUE(hand_over(0));
+  w.stop(0);
+  w.recover(12, 11, {2});
+  EXPECT_EQ(fetch(2, key), "copy");
+}
+
 }  // namespace
 }  // namespace ctdb::test

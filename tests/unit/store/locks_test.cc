@@ -70,6 +70,17 @@ TEST_F(Locks, TakesAChainItselfThatTheWorkerHasNotGotYet) {
   EXPECT_EQ(w.db(0).holder(as_bytes(key)), MemoryDatabase::kNobody);
 }
 
+// All workers may be stuck behind chains whose holders wait for this very record.
+TEST_F(Locks, TakesAChainThatIsFreeAgainAndThatNoWorkerWaitsFor) {
+  const std::string key = asked_for_behind_a_lock();
+  w.pass(100 * kMillisecond);
+  w.db(0).unlock(as_bytes(key), kClient);
+  w.pass(kSecond);
+  EXPECT_TRUE(w.answered(2, 5, 1));
+  EXPECT_TRUE(w.node(0).tickets.empty());
+  EXPECT_EQ(w.store(0).counts().lock_waiters, 0u);
+}
+
 TEST_F(Locks, SaysThatALockIsKeptForLongAndAgainMuchLater) {
   const std::string key = asked_for_behind_a_lock();
   const auto complaints = [this, &key] {
@@ -89,6 +100,59 @@ TEST_F(Locks, SaysThatALockIsKeptForLongAndAgainMuchLater) {
   w.serve_workers();
   w.pass(200 * kSecond);
   EXPECT_EQ(complaints(), 2);
+}
+
+// No process, no descriptor: a worker that cannot even begin to wait says so many times a second.
+TEST_F(Locks, SaysItAsSeldomWhenWorkersFail) {
+  const std::string key = asked_for_behind_a_lock();
+  for (int i = 0; i < 500; ++i) {
+    w.pass(20 * kMillisecond);
+    for (const auto& [ticket, of] : std::exchange(w.node(0).tickets, {}))
+      w.store(0).on_chain_failed(ticket, w.now());
+  }
+  const auto complaints = std::ranges::count_if(w.node(0).logs, [&](const std::string& line) {
+    return line.find("kept the lock of key " + key) != std::string::npos;
+  });
+  EXPECT_GE(complaints, 1);
+  EXPECT_LE(complaints, 2);
+}
+
+// Somebody has libtdb's all-record lock of node 0's file, and node 2 asks for some records there.
+class KeptAsAWhole : public Locks {
+ protected:
+  KeptAsAWhole() : Locks(4096) {}
+  void ask_for(uint32_t records, size_t key_bytes) {
+    const auto key = [&](uint32_t i) {
+      std::string name = "key" + std::to_string(i);
+      name.resize(key_bytes, '.');
+      return name;
+    };
+    for (uint32_t i = 0; i < records; ++i) take(0, key(i), "x");
+    w.db(0).close();
+    for (uint32_t i = 0; i < records; ++i) w.call(2, 5, i, key(i), CTDB_FUNC_FETCH);
+  }
+};
+
+TEST_F(KeptAsAWhole, NoMoreWaitsAreToldThanAPacketHasRoomFor) {
+  ask_for(300, 60'000);
+  w.pass(100 * kMillisecond);
+  w.control(0, 30, 1, Control::GET_LOCK_WAITS, {});
+  size_t bytes = 0;
+  for (const Sent& sent : w.node(0).to_clients) bytes = std::max(bytes, sent.packet.size());
+  EXPECT_LE(bytes, kPacketBytesMax);
+  const auto reply = w.control_answer(0, 30, 1);
+  ASSERT_TRUE(reply);
+  EXPECT_GE(LockWaits::decode(reply->data)->waits.size(), 10u);
+}
+
+TEST_F(KeptAsAWhole, IsToldInAFewLines) {
+  ask_for(200, 10);
+  w.pass(5 * kSecond);
+  const auto complaints = std::ranges::count_if(w.node(0).logs, [](const std::string& line) {
+    return line.find("kept the lock of key") != std::string::npos;
+  });
+  EXPECT_GE(complaints, 1);
+  EXPECT_LE(complaints, 10);
 }
 
 TEST_F(OneChain, ServesAllRecordsOfTheChainUnderOneLock) {
@@ -174,31 +238,66 @@ TEST_F(Locks, HoldsAGrantedRecordNoLongerThanItMay) {
   EXPECT_EQ(w.store(0).counts().grant_holds_expired, 1u);
 }
 
-TEST_F(Locks, HoldsLongerWhereClientsComeTooLate) {
-  const std::string key = w.key_of(1);
-  TimeNs expected = 150 * kMicrosecond;
-  for (int i = 0; i < 6; ++i) {
+class LateClients : public Locks {
+ protected:
+  // The record is granted here and wanted by node 2; nobody comes. Ends when node 2 has it.
+  void expect_hold(TimeNs expected) {
+    grant_and_ask();
+    w.pass(expected - kMicrosecond);
+    EXPECT_FALSE(w.answered(2, 5, 1));
+    w.pass(kMicrosecond);
+    EXPECT_TRUE(w.answered(2, 5, 1));
+  }
+  void have_a_turn_in_time() {
+    grant_and_ask();
+    ASSERT_TRUE(w.write(0, key, "in time " + std::to_string(++turns)));
+    w.pass(40 * kMicrosecond);
+    EXPECT_TRUE(w.answered(2, 5, 1));
+  }
+  void grant_and_ask() {
     w.call(0, 5, 1, key);
     w.pass(0);
     ASSERT_TRUE(w.answered(0, 5, 1));
     w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
-    w.pass(expected - kMicrosecond);
-    EXPECT_FALSE(w.answered(2, 5, 1)) << i;
-    w.pass(kMicrosecond);
-    EXPECT_TRUE(w.answered(2, 5, 1)) << i;
-    expected = std::min(expected * 2, TimeNs{1200} * kMicrosecond);
+    w.run();
+    ASSERT_FALSE(w.answered(2, 5, 1));
   }
-  w.call(0, 5, 1, key);
-  w.pass(0);
-  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
-  w.run();
-  ASSERT_TRUE(w.write(0, key, "in time"));
-  w.pass(30 * kMicrosecond);
-  EXPECT_TRUE(w.answered(2, 5, 1));
-  w.call(0, 5, 1, key);
-  w.pass(0);
-  w.call(2, 5, 1, key, CTDB_FUNC_FETCH);
-  w.pass(150 * kMicrosecond);
+
+  const std::string key = w.key_of(1);
+  int turns = 0;
+};
+
+TEST_F(LateClients, AreWaitedForFourAndSixteenTimesAsLong) {
+  expect_hold(150 * kMicrosecond);
+  expect_hold(600 * kMicrosecond);
+  for (int i = 0; i < 3; ++i) expect_hold(2400 * kMicrosecond);
+}
+
+TEST_F(LateClients, ThatComeInTimeEightTimesInARowMakeHoldsShorterByAStep) {
+  expect_hold(150 * kMicrosecond);
+  expect_hold(600 * kMicrosecond);
+  for (int i = 0; i < 7; ++i) have_a_turn_in_time();
+  expect_hold(2400 * kMicrosecond);
+  for (int i = 0; i < 8; ++i) have_a_turn_in_time();
+  expect_hold(600 * kMicrosecond);
+  for (int i = 0; i < 16; ++i) have_a_turn_in_time();
+  expect_hold(150 * kMicrosecond);
+}
+
+// 150 us for each of five, and four times that after two steps, if one is seen within 2.4 ms.
+TEST_F(LateClients, HaveMoreTimeInAllToo) {
+  expect_hold(150 * kMicrosecond);
+  expect_hold(600 * kMicrosecond);
+  for (uint32_t client = 6; client < 10; ++client) w.call(0, client, 1, key);
+  grant_and_ask();
+  for (int i = 0; i < 3; ++i) {
+    w.pass(800 * kMicrosecond);
+    EXPECT_FALSE(w.answered(2, 5, 1)) << i;
+    ASSERT_TRUE(w.write(0, key, "turn " + std::to_string(i)));
+  }
+  w.pass(599 * kMicrosecond);
+  EXPECT_FALSE(w.answered(2, 5, 1));
+  w.pass(kMicrosecond);
   EXPECT_TRUE(w.answered(2, 5, 1));
 }
 

@@ -183,6 +183,17 @@ TEST_F(CommitLogOnDisk, IsCutAtEveryByteAndDamagedAtEveryByte) {
   EXPECT_EQ(read().image.entries.back().position, (LogPosition{5, 4}));
 }
 
+TEST_F(CommitLogOnDisk, OneThatWasOnlyOpenedIsEmptyAndWhole) {
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(CommitLogFile::open(path_));
+    const auto contents = read_commit_log(path_);
+    ASSERT_TRUE(contents);
+    EXPECT_EQ(contents->note, "");
+    EXPECT_TRUE(contents->image.trusted);
+    EXPECT_TRUE(contents->image.entries.empty());
+  }
+}
+
 TEST_F(CommitLogOnDisk, PutsAsideWhatIsNoLog) {
   std::ofstream(path_) << "something else, long enough for a head" << std::string(200, 'x');
   const CommitLogContents contents = read();

@@ -554,5 +554,35 @@ TEST_F(Recovery, RestartsUnderAHigherGenerationAtAnyPoint) {
   }
 }
 
+// What copies of a dead node's records become is written when the generation opens, and that may be all of a large database.
+TEST_F(Recovery, ManyCopiesBecomeRecordsInShortTurns) {
+  constexpr uint32_t kMany = 2000, kTurn = 300;
+  for (uint32_t i = 0; i < kMany; ++i) {
+    take(0, "key" + std::to_string(i), "x");
+    take(1, "key" + std::to_string(i), "x");
+  }
+  w.stop(1);
+  const auto owned = [&] {
+    uint32_t count = 0;
+    w.store(0).for_each_record([&](const RecordSight& sight) { count += sight.dmaster == 0 ? 1 : 0; });
+    return count;
+  };
+  uint32_t before = 0, most = 0, turns = 0;
+  w.on_turn = [&](uint32_t pnn, bool over) {
+    if (pnn != 0) return;
+    if (!over) {
+      before = owned();
+    } else if (const uint32_t more = owned() - before; more > 0) {
+      most = std::max(most, more);
+      ++turns;
+    }
+  };
+  w.recover(11, 10, {0, 2});
+  EXPECT_LE(most, kTurn);
+  EXPECT_GE(turns, kMany / kTurn);
+  EXPECT_EQ(owned(), kMany);
+  EXPECT_EQ(fetch(2, "key0"), "x");
+}
+
 }  // namespace
 }  // namespace ctdb::test

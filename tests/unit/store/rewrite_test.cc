@@ -287,6 +287,60 @@ TEST_F(Rewrite, ItsCopiesAreMadeAnew) {
   }
 }
 
+// The tool tells one node after the other: a record may leave a node that is not frozen yet for one that is.
+TEST_F(Rewrite, ARecordThatComesToAFrozenNodeDoesNotWaitBehindItsClients) {
+  put(1, "k", "v");
+  w.call(2, 8, 4, "k");
+  w.control(2, kTool, 3, Control::DB_FREEZE, numbers({id}));
+  w.call(2, 8, 5, "k");
+  w.pass(5 * kMillisecond);
+  EXPECT_EQ(w.owners("k"), std::vector<uint32_t>{2});
+  EXPECT_TRUE(w.answered(2, 8, 4));
+  begin();
+  commit_and_thaw();
+  w.pass(5 * kMillisecond);
+  EXPECT_TRUE(w.answered(2, 8, 5));
+  EXPECT_EQ(get(2, "k"), "");
+}
+
+TEST_F(Rewrite, ARecordThatHasArrivedAndWaitsForItsChainIsRewritten) {
+  put(1, "k", "v");
+  ASSERT_TRUE(w.db(2).lock(as_bytes("k"), 55));
+  w.call(2, 8, 4, "k");
+  w.pass(5 * kMillisecond);
+  EXPECT_TRUE(w.owners("k").empty());
+  begin();
+  push({{"k", "new"}});
+  everywhere(Control::DB_PUSH_CONFIRM, numbers({id}));
+  EXPECT_EQ(step(0, Control::DB_TRANSACTION_COMMIT, numbers({id, kTransaction})), 0);
+  EXPECT_EQ(step(1, Control::DB_TRANSACTION_COMMIT, numbers({id, kTransaction})), 0);
+  EXPECT_EQ(step(2, Control::DB_TRANSACTION_COMMIT, numbers({id, kTransaction})), 99);
+  w.db(2).unlock(as_bytes("k"), 55);
+  w.serve_workers();
+  w.pass(kSecond);
+  EXPECT_TRUE(w.control_answer(2, kTool, 3));
+  everywhere(Control::DB_THAW, numbers({id}));
+  EXPECT_EQ(get(0, "k"), "new");
+}
+
+TEST_F(Rewrite, ACopyThatComesToAFrozenNodeKeepsTheCommitFromNothing) {
+  w.control(0, kTool, 9, Control::DB_COPIES, numbers({id, 2}));
+  put(1, "k", "v");
+  w.pass(kSecond);
+  for (const uint32_t pnn : {0u, 2u}) EXPECT_EQ(step(pnn, Control::DB_FREEZE, numbers({id})), 0);
+  ASSERT_TRUE(w.write(1, "k", "changed"));
+  Bytes unlock = numbers({1, 0, 2});  // epoch and copies
+  Bytes packet;
+  build(packet, {0, 0, 0, 0, 0, 77}, ReqCall{0, id, CTDB_FUNC_COPY, 0, as_bytes("k"), unlock});
+  w.store(1).on_client_packet(5, packet, w.now());
+  w.pass(5 * kMillisecond);
+  EXPECT_TRUE(w.answered(1, 5, 77));
+  begin();
+  commit_and_thaw();
+  w.pass(kSecond);
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) EXPECT_EQ(w.data(pnn, "k").value_or(""), "") << pnn;
+}
+
 TEST_F(Rewrite, ADatabaseThatIsDetachedDuringTheCommitTakesItAlong) {
   commit_that_waits();
   w.control(1, 0, 8, Control::DB_DETACH, numbers({id}), 0, 1);

@@ -16,6 +16,7 @@
 #include "libctdbipc/base/random.h"
 #include "libctdbipc/base/tdb_image.h"
 #include "tests/unit/store/tdb_client.h"
+#include "tests/unit/store/tdb_damage.h"
 #include "tests/unit/store/tdb_file_fixture.h"
 
 namespace ctdb {
@@ -89,18 +90,6 @@ TEST_P(TdbFile, AFileThatCannotBeTakenUpIsTakenAwayFromItsClients) {
   EXPECT_NE(client.ask("fetch key"), "value " + hex("headdata"));
 }
 
-// Sets the head of the free list to a place where nothing is, as a store may leave it that is killed.
-void break_free_list(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDWR);
-  struct stat info {};
-  fstat(fd, &info);
-  const auto bytes = static_cast<size_t>(info.st_size);
-  void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  TdbImage::of({static_cast<uint8_t*>(at), bytes})->free_head() = 20;
-  munmap(at, bytes);
-  close(fd);
-}
-
 TEST_P(TdbFile, ABrokenFreeListCostsNoRecordWhenTheFileIsTakenUp) {
   ASSERT_TRUE(open(false));
   put("key", "data");
@@ -122,6 +111,73 @@ TEST_P(TdbFile, ABrokenFreeListIsRepairedUnderClientsThatHaveTheFileOpen) {
   EXPECT_EQ(get("key"), "headdata");
   EXPECT_EQ(client.ask("fetch key"), "value " + hex("headdata"));
   EXPECT_TRUE(kept_aside().empty());
+}
+
+TEST_P(TdbFile, ABrokenFreeListIsNoFullDisk) {
+  ASSERT_TRUE(open(false));
+  put("key", "data");
+  TdbClient client(path(), file_->open_flags());
+  break_free_list(path());
+  ASSERT_EQ(file_->try_lock(as_bytes("key")), RecordFile::Lock::kHeld);
+  const Result<void> stored = file_->store(as_bytes("key"), as_bytes("head"), Bytes(50000, 'x'));
+  file_->unlock(as_bytes("key"));
+  ASSERT_FALSE(stored);
+  EXPECT_EQ(stored.error().code, ErrorCode::kCorrupt) << stored.error().text();
+  EXPECT_EQ(get("key"), "headdata");
+  std::string found;
+  EXPECT_EQ(file_->examine(found, [](const RecordFile::ChainMarks&) {}), RecordFile::Examined::kRepaired);
+  put("key", std::string(50000, 'x'));
+}
+
+// libtdb does not read a record whose own link leads nowhere; who examines the file keeps it.
+TEST_P(TdbFile, ARecordInADamagedChainIsNotTakenForGone) {
+  using Presence = RecordFile::Presence;
+  const ByteView key = as_bytes("key"), other = as_bytes("other");
+  ASSERT_TRUE(open(false));
+  put("key", "data");
+  ASSERT_EQ(file_->try_lock(key), RecordFile::Lock::kHeld);
+  EXPECT_EQ(file_->presence(key), Presence::kThere);
+  break_chain(path(), key, UINT32_MAX - 3);
+  EXPECT_EQ(file_->presence(key), Presence::kUnreadable);
+  const Result<void> removed = file_->remove(key);
+  file_->unlock(key);
+  ASSERT_FALSE(removed);
+  EXPECT_EQ(removed.error().code, ErrorCode::kCorrupt) << removed.error().text();
+  EXPECT_EQ(removed.error().text().find("remove the file"), std::string::npos) << removed.error().text();
+  std::string found;
+  Presence then = Presence::kGone;
+  EXPECT_EQ(file_->examine(found, [&](const RecordFile::ChainMarks&) { then = file_->presence(key); }),
+            RecordFile::Examined::kRepaired);
+  EXPECT_EQ(then, Presence::kThere);
+  EXPECT_EQ(get("key"), "headdata");
+  ASSERT_EQ(file_->try_lock(other), RecordFile::Lock::kHeld);
+  EXPECT_EQ(file_->presence(other), Presence::kGone);
+  EXPECT_TRUE(file_->store(other, {}, {}));
+  EXPECT_EQ(file_->presence(other), Presence::kThere) << "without a value";
+  file_->unlock(other);
+}
+
+TEST_P(TdbFile, WhoExaminesAFileIsToldWhatIsInIt) {
+  ASSERT_TRUE(open(false));
+  RecordFile::ChainMarks expected(file_->chains());
+  for (int i = 0; i < 100; ++i) {
+    const std::string key = "key " + std::to_string(i);
+    put(key, "data");
+    if (i % 3 != 0) {
+      expected[file_->chain_of(as_bytes(key))] += RecordFile::mark_of(jenkins_hash(as_bytes(key)));
+    } else {
+      ASSERT_EQ(file_->try_lock(as_bytes(key)), RecordFile::Lock::kHeld);
+      EXPECT_TRUE(file_->remove(as_bytes(key)));
+      file_->unlock(as_bytes(key));
+    }
+  }
+  for (const bool broken : {false, true}) {
+    if (broken) break_free_list(path());
+    std::string found;
+    RecordFile::ChainMarks there;
+    file_->examine(found, [&](const RecordFile::ChainMarks& marks) { there = marks; });
+    EXPECT_EQ(there, expected);
+  }
 }
 
 // Whether a process holds the byte with which libtdb says that a file is in use, in the way only a store or keeper does.

@@ -95,6 +95,22 @@ TEST_F(Traverse, LeavesEmptyRecordsOutUnlessAskedForThem) {
   EXPECT_EQ(records(0, 7, 1).size(), 3u);
 }
 
+// What has no key is the end of a traverse.
+TEST_F(Traverse, ARecordWithoutAKeyIsLeftOutAndThatIsTold) {
+  start();
+  for (const uint32_t pnn : {0u, 1u}) {
+    take(pnn, "", "x");
+    take(pnn, "k", "x");
+    EXPECT_EQ(status(Control::TRAVERSE_START, request(1, 7)), 0);
+    w.pass(kMillisecond);
+    const auto got = records(0, 7, 1);
+    ASSERT_EQ(got.size(), 3u) << pnn;
+    EXPECT_EQ(got[0].key, "k");
+    EXPECT_TRUE(got[1].error);
+    EXPECT_TRUE(got[2].end);
+  }
+}
+
 TEST_F(Traverse, WaitsForARecordAClientHolds) {
   ASSERT_NO_FATAL_FAILURE(traverse_a_held_record());
   w.pass(100 * kMillisecond);
@@ -120,6 +136,21 @@ TEST_F(Traverse, LeavesOutARecordWhoseHolderIsStuck) {
   EXPECT_TRUE(said("a traverse of test.tdb is not complete: node 0 has left records out"));
 }
 
+// Its client was killed while it changed the record, and nobody has missed it yet.
+TEST_F(Traverse, SaysSoWhenARecordIsGoneFromItsFile) {
+  start();
+  take(0, "here", "x");
+  take(0, "gone", "x");
+  w.db(0).remove(as_bytes("gone"));
+  w.control(0, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  w.pass(kSecond);
+  const auto got = records(0, 7, 1);
+  ASSERT_EQ(got.size(), 3u);
+  EXPECT_TRUE(got[1].error) << "not complete, and it says so";
+  EXPECT_TRUE(got[2].end);
+  EXPECT_EQ(w.store(0).counts().traverses_incomplete, 1u);
+}
+
 TEST_F(Traverse, SaysSoWhenAnotherNodeLeavesARecordOut) {
   start();
   take(0, "mine", "x");
@@ -132,6 +163,28 @@ TEST_F(Traverse, SaysSoWhenAnotherNodeLeavesARecordOut) {
   EXPECT_EQ(got[0].key, "mine");
   EXPECT_TRUE(got[1].error);
   EXPECT_TRUE(got[2].end);
+}
+
+// A recovery makes a copy the record, and a client has its chain: nobody else can send it.
+TEST_F(Traverse, WaitsForARecordThatBecomesOneLate) {
+  start();
+  const std::string key = w.key_of(2);
+  take(0, key, "copy");
+  take(1, key, "copy");
+  w.pass(kSecond);  // it is not on its way any more
+  ASSERT_TRUE(w.db(0).lock(as_bytes(key), 50));
+  w.stop(1);
+  w.recover(11, 10, {0, 2});
+  w.control(2, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  w.pass(10 * kMillisecond);
+  EXPECT_TRUE(records(2, 7, 1).empty());
+  w.db(0).unlock(as_bytes(key), 50);
+  w.serve_workers();
+  w.pass(10 * kMillisecond);
+  const auto got = records(2, 7, 1);
+  ASSERT_EQ(got.size(), 2u);
+  EXPECT_EQ(got[0].data, "copy");
+  EXPECT_TRUE(got[1].end);
 }
 
 // The reader waits for a chain while the record moves away.
@@ -188,6 +241,28 @@ TEST_F(Traverse, RestsWhileItsClientDoesNotRead) {
   EXPECT_EQ(first + rest.size(), kRecords + 1);
   EXPECT_TRUE(rest.back().end);
   EXPECT_EQ(w.store(0).counts().traverses_incomplete, 0u);
+}
+
+// It cannot say that it wants no more, and what a reader keeps for it would stay for ever.
+TEST_F(Traverse, IsForgottenWhereItRestsWhenItsInitiatorIsGone) {
+  start();
+  for (uint32_t i = 0; i < 2000; ++i) take(2, "key" + std::to_string(i), std::string(1000, 'x'));
+  w.control(0, kClient, 1, Control::TRAVERSE_START, request(1, 7));
+  w.store(0).on_client_crowded(kClient, true);
+  w.pass(kSecond);
+  w.stop(0);
+  w.recover(11, 10, {1, 2});
+  w.pass(60 * kSecond);
+  w.start(0);
+  w.recover(12, 11, {0, 1, 2});
+  uint32_t records_sent = 0;
+  w.on_link = [&](uint32_t from, uint32_t to, ByteView packet) {
+    const auto control = from == 2 && to == 0 ? parse_req_control(packet) : std::nullopt;
+    if (control && control->opcode == static_cast<uint32_t>(Control::TRAVERSE_DATA)) ++records_sent;
+    return true;
+  };
+  take(1, "key1999", "y");
+  EXPECT_EQ(records_sent, 0u);
 }
 
 TEST_F(Traverse, EndsByTimeWhenANodeSaysNothing) {
@@ -386,7 +461,8 @@ TEST_F(Traverse, IsKilledWhenItsClientGoes) {
   w.run();
   for (const Record& record : records(0, 7, 1)) EXPECT_FALSE(record.end);
   EXPECT_FALSE(w.store(1).has_work());
-  w.pass(100 * kMillisecond);  // after a client the store looks at its files
+  EXPECT_EQ(w.store(0).counts().refused_packets, 0u);  // what was on its way broke no rule
+  w.pass(100 * kMillisecond);                          // after a client the store looks at its files
   EXPECT_EQ(w.store(0).next_deadline(), kNever);
 }
 
