@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <time.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "ctdb-recoveryd/lock_messages.h"
@@ -21,7 +22,25 @@ namespace ctdb {
 namespace {
 
 constexpr int kSocket = 0;
-constexpr int kSilenceMs = 1200;
+constexpr TimeNs kSilence = 1200 * kMillisecond;
+
+TimeNs now() {
+  timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * kSecond + time.tv_nsec;
+}
+
+// What a dead one had asked for is not written any more: the next life may have written newer words already.
+bool recoveryd_lives() {
+  pollfd socket{kSocket, POLLRDHUP, 0};
+  return poll(&socket, 1, 0) == 0;
+}
+
+// As poll() wants it, rounded up.
+int milliseconds_until(TimeNs when) {
+  if (when == kNever) return -1;
+  return static_cast<int>(std::max<TimeNs>(0, (when - now() + kMillisecond - 1) / kMillisecond));
+}
 
 class LockProcess {
  public:
@@ -36,16 +55,22 @@ class LockProcess {
  private:
   // false: recoveryd is gone.
   bool turn() {
-    pollfd watched[] = {{kSocket, POLLIN, 0}, {helper_.running() ? helper_.output() : -1, POLLIN, 0}};
-    const int ready = poll(watched, 2, helper_.holds() ? kSilenceMs : -1);
-    if (ready < 0) return errno == EINTR;
-    if (ready == 0) return lose("recoveryd says nothing");
-    if (watched[1].revents != 0) {
+    const bool helps = helper_.running();
+    pollfd watched[] = {{kSocket, POLLIN, 0},
+                        {helps ? helper_.output() : -1, POLLIN, 0},
+                        {helps ? helper_.process() : -1, POLLIN, 0}};
+    const TimeNs silence_ends = helper_.holds() ? heard_ + kSilence : kNever;
+    if (poll(watched, 3, milliseconds_until(silence_ends)) < 0) return errno == EINTR;
+    // A helper that talks on and on is no word of recoveryd's.
+    if (watched[0].revents == 0 && now() >= silence_ends) return lose("recoveryd says nothing");
+    if ((watched[1].revents | watched[2].revents) != 0) {
       if (std::optional<MutexHelper::News> news = helper_.on_readable(); news && !tell(*news)) return false;
     }
     if (watched[0].revents == 0) return true;
     const std::optional<LockMessage> message = receive_lock_message(kSocket);
-    return message && handle(*message);
+    if (!message || !handle(*message)) return false;
+    heard_ = now();
+    return true;
   }
 
   bool lose(const std::string& why) {
@@ -55,6 +80,7 @@ class LockProcess {
 
   bool tell(const MutexHelper::News& news) {
     if (news.state != LockState::kHeld) helper_.end();
+    heard_ = now();
     LockMessage message{LockMessageKind::kState, wish_, {}};
     Writer w(message.rest);
     w.u8(static_cast<uint8_t>(news.state));
@@ -80,7 +106,7 @@ class LockProcess {
   }
 
   bool access(const LockMessage& message) {
-    const Result<RegisterFile::Slots> slots = register_.access(message.rest);
+    const Result<RegisterFile::Slots> slots = register_.access(message.rest, recoveryd_lives);
     LockMessage answer{LockMessageKind::kAnswer, message.number, {}};
     if (!slots) {
       answer.rest = to_bytes(as_bytes(slots.error().text()));
@@ -99,6 +125,7 @@ class LockProcess {
   RegisterFile register_;
   MutexHelper helper_;
   uint64_t wish_ = 0;
+  TimeNs heard_ = 0;  // recoveryd spoke last, or was spoken to
 };
 
 }  // namespace

@@ -16,6 +16,11 @@
 namespace {
 
 constexpr unsigned kCheckSeconds = 1;
+constexpr const char* kUsage =
+    "usage: ctdb-mutex-fcntl FILE\n"
+    "Takes a lock on FILE, says so with one character (0: it has it, 1: another has it, 3: it failed) and "
+    "holds it\n"
+    "until it is ended, its parent is gone, or another file is in the place of FILE.\n";
 
 int say(char word) {
   return write(1, &word, 1) == 1 ? 0 : 1;
@@ -31,8 +36,13 @@ bool same_file(int fd, const char* path) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    fprintf(stderr, "usage: ctdb-mutex-fcntl FILE\n");
+  if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+    printf("%s", kUsage);
+    return 0;
+  }
+  // What begins with a dash is meant as an option, and would be a file in the directory this happens to run in.
+  if (argc != 2 || argv[1][0] == '-') {
+    fprintf(stderr, "%s", kUsage);
     say('3');
     return 2;
   }

@@ -2,8 +2,10 @@
 #include "ctdb-recoveryd/mutex_helper.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +20,7 @@ constexpr useconds_t kLookUs = 5'000;  // and the time between them
 constexpr int kCannotStart = 127;
 
 [[noreturn]] void become(const std::vector<std::string>& command, int output, pid_t parent) {
+  setpgid(0, 0);
   // It is to end on SIGTERM, whatever this process thinks of that.
   signal(SIGTERM, SIG_DFL);
   sigset_t none;
@@ -41,17 +44,29 @@ constexpr int kCannotStart = 127;
 
 Result<void> MutexHelper::start() {
   end();
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return fail_errno("making a pipe for " + command_[0]);
   UniqueFd write_end(ends[1]);
   output_.reset(ends[0]);
+  fcntl(output_.get(), F_SETFL, O_NONBLOCK);
   spoken_ = holds_ = false;
   const pid_t self = getpid();
   const pid_t child = fork();
   if (child < 0) return fail_errno("starting " + command_[0]);
   if (child == 0) become(command_, write_end.get(), self);
   pid_ = child;
-  return {};
+  setpgid(child, child);  // as the child does itself: whoever comes first
+  process_.reset(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));  // glibc's own does not link with C++
+  if (process_.valid()) return {};
+  const int error = errno;
+  end();
+  return fail(Error{ErrorCode::kSystem, error, "watching " + command_[0]});
+}
+
+bool MutexHelper::has_ended() const {
+  pollfd end{process_.get(), POLLIN, 0};
+  return poll(&end, 1, 0) > 0;
 }
 
 MutexHelper::News MutexHelper::first_word(char word) {
@@ -72,10 +87,12 @@ MutexHelper::News MutexHelper::first_word(char word) {
 }
 
 std::optional<MutexHelper::News> MutexHelper::on_readable() {
+  const bool ended = has_ended();  // before it is read: what it said is heard first
   char words[256];
   const ssize_t got = read(output_.get(), words, sizeof words);
-  if (got < 0 && errno == EINTR) return std::nullopt;
-  if (got > 0) return spoken_ ? std::nullopt : std::optional(first_word(words[0]));
+  if (got > 0 && !spoken_) return first_word(words[0]);
+  const bool closed = got == 0;
+  if (!ended && !closed) return std::nullopt;
   const bool held = holds_;
   const bool spoke = spoken_;
   end();
@@ -86,13 +103,16 @@ std::optional<MutexHelper::News> MutexHelper::on_readable() {
 
 void MutexHelper::end() {
   output_.reset();
+  process_.reset();
   holds_ = false;
   if (pid_ <= 0) return;
-  kill(pid_, SIGTERM);
+  kill(-pid_, SIGTERM);
   int looks = 0;
-  while (waitpid(pid_, nullptr, WNOHANG) == 0) {
-    if (++looks == kPatience) kill(pid_, SIGKILL);
-    usleep(kLookUs);  // waitpid() has no deadline; this process has nothing else to do
+  // Until there is no child in that group any more. waitpid() has no deadline; this process has nothing else to do.
+  for (pid_t gone = waitpid(-pid_, nullptr, WNOHANG); gone >= 0; gone = waitpid(-pid_, nullptr, WNOHANG)) {
+    if (gone > 0) continue;
+    if (++looks == kPatience) kill(-pid_, SIGKILL);
+    usleep(kLookUs);  // between two looks
   }
   pid_ = 0;
 }

@@ -31,7 +31,7 @@ Result<void> lock_own_pair(int fd, uint32_t pnn, const std::string& path) {
 
 }  // namespace
 
-Result<RegisterFile::Slots> RegisterFile::access(ByteView own) {
+Result<RegisterFile::Slots> RegisterFile::access(ByteView own, const std::function<bool()>& may_write) {
   // Opened anew each time: another file may have been put in its place.
   const UniqueFd fd(open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!fd.valid()) return fail_errno("opening " + path_);
@@ -39,6 +39,8 @@ Result<RegisterFile::Slots> RegisterFile::access(ByteView own) {
     return fail(std::move(locked.error()));
   Result<Slots> before = read(fd.get());
   if (!before || own.empty()) return before;
+  if (!may_write())
+    return fail(ErrorCode::kRefused, "nobody wants this to be written into " + path_ + " any more");
   if (Result<void> written = write(fd.get(), own, *before); !written) return fail(std::move(written.error()));
   return read(fd.get());
 }

@@ -7,6 +7,7 @@
 #define CTDB_RECOVERYD_REGISTER_FILE_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,8 +23,10 @@ class RegisterFile {
 
   using Slots = std::vector<std::pair<uint32_t, Bytes>>;  // by node number, what it wrote last
   // Writes `own` unless it is empty or there already, waits until it is on disk, then reads all. The file is made when it is
-  // missing, its directory is not. Errors: kSystem, kInvalid (a pair that holds something but no whole slot).
-  Result<Slots> access(ByteView own);
+  // missing, its directory is not. `may_write` is asked when nobody else can write the pair. Errors: kSystem, kInvalid (a pair that
+  // holds something but no whole slot), kRefused (it may not write).
+  Result<Slots> access(
+      ByteView own, const std::function<bool()>& may_write = [] { return true; });
 
  private:
   Result<Slots> read(int fd) const;

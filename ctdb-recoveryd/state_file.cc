@@ -2,6 +2,7 @@
 #include "ctdb-recoveryd/state_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -54,6 +55,9 @@ Result<void> StateFile::open_or_create() {
   if (error) return fail(Error{ErrorCode::kSystem, error.value(), "making the directory " + directory_});
   fd_.reset(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!fd_.valid()) return fail_errno("opening " + path_);
+  // A file system without such locks keeps nobody from starting.
+  if (flock(fd_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+    return fail(ErrorCode::kSystem, "another process keeps its state in " + path_ + ": stop it first");
   struct stat status {};
   if (fstat(fd_.get(), &status) != 0) return fail_errno("looking at " + path_);
   const auto size = static_cast<size_t>(status.st_size);

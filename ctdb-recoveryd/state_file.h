@@ -3,6 +3,9 @@
 // slots, written in turn and in place into a file whose size never changes. One fdatasync then has no metadata to
 // write (a file written beside and renamed costs two journal commits, hundreds of times as long), and a full disk
 // does not matter. state_slot.h says what is in them.
+//
+// One process at a time has it, any other is refused: if it waited for the first to end it would go on with what was so when it was
+// started, and vote again in terms in which the first has voted.
 #ifndef CTDB_RECOVERYD_STATE_FILE_H_
 #define CTDB_RECOVERYD_STATE_FILE_H_
 

@@ -57,6 +57,7 @@ struct ClusterNode::Parts {
   void own_packet(const Header& header, ByteView payload);
   void peer_packet(const Header& header, ByteView payload);
   void link_state(const LinkState& link);
+  void last_life(const ClusterState& state);
   void nodes_changed(const NodeList& list);
   void learn_from_store(uint32_t generation);
   void store_recovered(const StoreRecovered& report);
@@ -83,6 +84,7 @@ struct ClusterNode::Parts {
   Leader leader;
   Controls controls;
   bool was_leading = false;
+  bool first_router = true;  // it has not lost one yet
   // The newest heartbeat that was followed.
   struct Newest {
     uint32_t from = CTDB_UNKNOWN_PNN;
@@ -131,6 +133,8 @@ void ClusterNode::Parts::own_packet(const Header& header, ByteView payload) {
       });
     case Operation::NODE_LIST:
       return with<NodeListMessage>(payload, [this](const NodeListMessage& m) { nodes_changed(m.nodes); });
+    case Operation::CLUSTER_STATE:
+      return with<ClusterState>(payload, [this](const ClusterState& m) { last_life(m); });
     case Operation::STORE_HELLO:
       return with<StoreHello>(payload, [this](const StoreHello& m) {
         member.on_store_hello(m);
@@ -187,6 +191,13 @@ void ClusterNode::Parts::link_state(const LinkState& link) {
   c.announce = true;
   files.on_link(link.pnn, link.up);
   if (election.leading()) leader.on_link(link.pnn, link.up);
+}
+
+// What the last recoveryd of this node had told the router. One that has outlived a router knows better.
+void ClusterNode::Parts::last_life(const ClusterState& state) {
+  if (!first_router || c.pnn() >= state.node_flags.size()) return;
+  node.take_over(state.node_flags[c.pnn()]);
+  c.announce = true;
 }
 
 void ClusterNode::Parts::nodes_changed(const NodeList& list) {
@@ -296,7 +307,8 @@ void ClusterNode::Parts::message(ByteView packet) {
   const std::optional<ReqMessage> request = parse_req_message(packet);
   if (!request) return c.refuse("malformed");
   const bool for_leader = request->srvid == CTDB_SRVID_TAKEOVER_RUN;
-  if (!for_leader && request->srvid != CTDB_SRVID_DISABLE_TAKEOVER_RUNS &&
+  const bool wants_text = request->srvid == CTDB_SRVID_MEM_DUMP;
+  if (!for_leader && !wants_text && request->srvid != CTDB_SRVID_DISABLE_TAKEOVER_RUNS &&
       request->srvid != CTDB_SRVID_DISABLE_RECOVERIES) {
     return;
   }
@@ -307,9 +319,14 @@ void ClusterNode::Parts::message(ByteView packet) {
   const uint64_t srvid = reader.u64();
   if (!reader.ok() || !c.known(pnn)) return c.refuse("malformed, or about no node of this cluster");
   if (srvid == 0) return;
-  uint8_t answer[4];
-  store(answer, c.pnn());
-  Bytes built;
+  Bytes answer(4), built;
+  store(answer.data(), c.pnn());
+  if (wants_text) {  // the tool waits for it without end; a core does not know its memory
+    const std::string text = "term " + std::to_string(election.term()) + ", generation " +
+                             std::to_string(member.open_generation()) + "\n";
+    answer = to_bytes(as_bytes(text));
+    answer.push_back(0);
+  }
   build(built, {0, c.stamp, 0, pnn, c.pnn(), 0}, ReqMessage{srvid, answer});
   c.out.to_router(RecoverydLane::kData, 0, built);
 }
@@ -488,7 +505,7 @@ void ClusterNode::on_router_up(TimeNs now) {
 void ClusterNode::on_router_down(TimeNs now) {
   Parts& p = *parts_;
   p.c.now = now;
-  p.c.router_up = false;
+  p.c.router_up = p.first_router = false;
   for (Link& link : p.c.links) link.up = link.gone = false;
   p.member.on_router_down();
   p.files.on_router_down();

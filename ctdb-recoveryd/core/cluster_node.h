@@ -11,7 +11,8 @@
 //     disk as decided. Generations grow for ever: (term, attempt) packed into 32 bits.
 //  3. A node that may be serving is left out of a new generation only when it has said that it stopped, when its lease
 //     must have ended, or when it is proved to be gone.
-//  4. Malformed and stale packets are counted and change nothing.
+//  4. Malformed and stale packets change nothing, and are counted; but for word of an attempt that was given up while it was on its
+//     way, which is no fault.
 #ifndef CTDB_RECOVERYD_CORE_CLUSTER_NODE_H_
 #define CTDB_RECOVERYD_CORE_CLUSTER_NODE_H_
 

@@ -162,7 +162,7 @@ void Leader::look_for_larger_set(std::vector<MemberCandidate> candidates) {
   } else if (eligible(c_.pnn()) && !contains(target_, c_.pnn())) {
     larger_ = target_;  // they say that they do not reach this node
   }
-  if (larger_.empty() || c_.now < stands_back_from_ || !another_can_lead(larger_)) {
+  if (larger_.empty() || c_.now < stands_back_from_ || !another_can_lead(larger_, true)) {
     outnumbered_since_ = kNever;
     return;
   }
@@ -170,10 +170,12 @@ void Leader::look_for_larger_set(std::vector<MemberCandidate> candidates) {
   wait_until(outnumbered_since_ + c_.timing().link_grace);
 }
 
-bool Leader::another_can_lead(const std::vector<uint32_t>& set) const {
-  return std::any_of(set.begin(), set.end(), [this](uint32_t node) {
-    const auto linked = std::count_if(c_.voters.numbers().begin(), c_.voters.numbers().end(),
-                                      [&](uint32_t voter) { return voter == node || reaches(node, voter); });
+bool Leader::another_can_lead(const std::vector<uint32_t>& set, bool with_own_vote) const {
+  return std::any_of(set.begin(), set.end(), [&](uint32_t node) {
+    const auto linked =
+        std::count_if(c_.voters.numbers().begin(), c_.voters.numbers().end(), [&](uint32_t voter) {
+          return (voter != c_.pnn() || with_own_vote) && (voter == node || reaches(node, voter));
+        });
     return node != c_.pnn() && reaches(node, node) && c_.voters.enough(static_cast<size_t>(linked)) &&
            (peers_[node].reply.capabilities & CTDB_CAPABILITY_RECMASTER) != 0;
   });

@@ -105,7 +105,8 @@ class Leader {
   bool others_reach(uint32_t pnn) const;
   bool reaches(uint32_t from, uint32_t to) const;
   void look_for_larger_set(std::vector<MemberCandidate> candidates);
-  bool another_can_lead(const std::vector<uint32_t>& set) const;
+  // One of the set would be elected; with the vote of this node, or without it.
+  bool another_can_lead(const std::vector<uint32_t>& set, bool with_own_vote) const;
   bool stands_in_the_way() const;
   void stand_back();
 

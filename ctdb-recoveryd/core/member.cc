@@ -124,8 +124,10 @@ uint32_t Member::on_store_recovered(const StoreRecovered& report) {
     logs_equal_in_ = report.generation;
     return begun_.leader;
   }
-  if (report.generation != begun_.generation || standing_ != Standing::kRecovering) {
-    c_.refuse("not about the recovery under way");  // an answer to an attempt that was given up meanwhile
+  // It crossed the order to begin another attempt, or to stop: no fault of anybody's.
+  if (report.generation < begun_.generation || !serving()) return CTDB_UNKNOWN_PNN;
+  if (report.generation != begun_.generation || open()) {
+    c_.refuse("not about the recovery under way");
     return CTDB_UNKNOWN_PNN;
   }
   if (report.ok) {

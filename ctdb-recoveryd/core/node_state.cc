@@ -17,6 +17,11 @@ NodeState NodeState::of_witness(bool may_lead) {
   return state;
 }
 
+void NodeState::take_over(uint32_t flags) {
+  set_stopped((flags & CTDB_NODE_STOPPED) != 0);
+  set_disabled((flags & CTDB_NODE_DISABLED) != 0);
+}
+
 std::string NodeState::why_inactive() const {
   if (witness()) return "it is a witness: it votes and holds no records";
   if ((flags_ & CTDB_NODE_STOPPED) != 0) return "stopped by the administrator (continue it to bring it back)";

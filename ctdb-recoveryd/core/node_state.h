@@ -27,6 +27,9 @@ class NodeState {
   bool witness() const { return (flags_ & CTDB_NODE_WITNESS) != 0; }
   void set_stopped(bool on) { set(CTDB_NODE_STOPPED, on || witness()); }
   void set_disabled(bool on) { set(CTDB_NODE_DISABLED, on); }
+  // The flags as an earlier life of this process told them last. What an operator has set is so until one changes it; but a ban, whose
+  // end is not known, is over.
+  void take_over(uint32_t flags);
 
   // seconds 0: no ban any more. Banning a banned node restarts the timer. `until`: when it ends, for people.
   void ban(uint32_t seconds, TimeNs now, const std::string& until = "");

@@ -153,6 +153,7 @@ void Leader::begin() {
 }
 
 void Leader::on_report(uint32_t from, const RecoveryReport& report) {
+  if (report.generation < recovery_.generation()) return;  // it crossed the order to begin the next attempt
   if (report.ok && !report.about.empty()) return logs_are_equal(report);
   if (!recovery_.active() || report.generation != recovery_.generation() ||
       !contains(recovery_.members(), from)) {
@@ -192,6 +193,8 @@ void Leader::decide() {
   next.decided_members = recovery_.members();
   next.voters = recovery_.voters();
   if (!c_.save(next)) {
+    // Who has others to lead in its place does not keep them waiting. Who has none goes on: while it leads, clients keep the records they have.
+    if (another_can_lead(recovery_.members(), false)) return resign("its state cannot be written");
     recovery_.give_up();
     retry_at_ = c_.now + kSecond;
     wait_until(retry_at_);

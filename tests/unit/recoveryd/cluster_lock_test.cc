@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What the lock process is made of: the register's file, and helpers, ours and Debian's.
+// The lock process, and what it is made of: the register's file, and helpers, ours and Debian's.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 
+#include "ctdb-recoveryd/lock_messages.h"
 #include "ctdb-recoveryd/mutex_helper.h"
 #include "ctdb-recoveryd/register_file.h"
 #include "ctdb-recoveryd/state_slot.h"
@@ -85,14 +87,18 @@ TEST_F(LockFiles, ADirectoryThatIsNotThereIsAnError) {
 
 // ---- helpers ----
 
+std::string beside(const char* program) {
+  return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / program).string();
+}
+
 std::string own_helper() {
-  return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "ctdb-mutex-fcntl").string();
+  return beside("ctdb-mutex-fcntl");
 }
 
 MutexHelper::News next_news(MutexHelper& helper) {
   while (helper.running()) {
-    pollfd watched{helper.output(), POLLIN, 0};
-    poll(&watched, 1, -1);
+    pollfd watched[] = {{helper.output(), POLLIN, 0}, {helper.process(), POLLIN, 0}};
+    poll(watched, 2, -1);
     if (std::optional<MutexHelper::News> news = helper.on_readable()) return *news;
   }
   return {LockState::kFailed, "it does not run"};
@@ -142,6 +148,94 @@ TEST_F(LockFiles, AHelperThatIgnoresSigtermIsKilled) {
   ASSERT_EQ(taken_by(helper), LockState::kHeld);
   helper.end();
   EXPECT_FALSE(helper.running());
+}
+
+TEST_F(LockFiles, TheEndOfAHelperIsSeenAlthoughItsChildKeepsThePipe) {
+  MutexHelper helper({"/bin/sh", "-c", "sleep 100 & echo $! >" + path + "; printf 0"});
+  ASSERT_EQ(taken_by(helper), LockState::kHeld);
+  const MutexHelper::News news = next_news(helper);
+  EXPECT_EQ(news.state, LockState::kLost);
+  EXPECT_NE(news.why.find("has ended"), std::string::npos);
+  pid_t child = 0;
+  std::ifstream(path) >> child;
+  ASSERT_GT(child, 0);
+  EXPECT_EQ(kill(child, 0), -1) << "it might have the mutex, and nobody could end it any more";
+}
+
+TEST_F(LockFiles, AnOptionIsNoFileToLock) {
+  std::filesystem::current_path(directory);
+  for (const auto& [option, status] : {std::pair("--help", 0), std::pair("--version", 2)}) {
+    EXPECT_EQ(WEXITSTATUS(system(("timeout 5 " + own_helper() + " " + option + " >/dev/null 2>&1").c_str())),
+              status);
+    EXPECT_FALSE(std::filesystem::exists(option));
+  }
+  std::filesystem::current_path("/");
+}
+
+// ---- the process ----
+
+class LockProgram : public LockFiles {
+ protected:
+  void start(const std::string& helper_script) {
+    int ends[2];
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    socket.reset(ends[0]);
+    const UniqueFd theirs(ends[1]);
+    const std::string program = beside("ctdb-lock");
+    pid = fork();
+    if (pid != 0) return;
+    dup2(theirs.get(), 0);
+    execl(program.c_str(), program.c_str(), "0", path.c_str(), "/bin/sh", "-c", helper_script.c_str(),
+          nullptr);
+    _exit(127);
+  }
+  void say(LockMessageKind kind, std::string_view rest = "") {
+    EXPECT_TRUE(send_lock_message(socket.get(), {kind, 1, to_bytes(as_bytes(rest))}));
+  }
+  // What it says of the mutex, and nothing when it has said nothing for so long.
+  std::optional<LockState> state(int within_ms = 10000) {
+    pollfd watched{socket.get(), POLLIN, 0};
+    if (poll(&watched, 1, within_ms) != 1) return std::nullopt;
+    const std::optional<LockMessage> message = receive_lock_message(socket.get());
+    if (!message || message->kind != LockMessageKind::kState) return std::nullopt;
+    return static_cast<LockState>(message->rest.at(0));
+  }
+  void wait_for_its_end() {
+    socket.reset();
+    waitpid(pid, nullptr, 0);
+  }
+  UniqueFd socket;
+  pid_t pid = 0;
+};
+
+TEST_F(LockProgram, WhatADeadRecoverydHadAskedForIsNotWritten) {
+  start("trap '' TERM; printf 0; while :; do sleep 1; done");
+  say(LockMessageKind::kWant);
+  ASSERT_EQ(state(), LockState::kHeld);
+  say(LockMessageKind::kLetGo);  // takes a second, as the helper ignores SIGTERM
+  say(LockMessageKind::kAccess, "of the past");
+  wait_for_its_end();
+  RegisterFile file(path, 0);
+  EXPECT_EQ(slots_of(file), Slots()) << "the next life may have written there meanwhile";
+}
+
+TEST_F(LockProgram, LetsGoWhenRecoverydSaysNothingAlthoughTheHelperTalks) {
+  start("printf 0; while :; do echo; sleep 0.2; done");
+  say(LockMessageKind::kWant);
+  ASSERT_EQ(state(), LockState::kHeld);
+  EXPECT_EQ(state(), LockState::kLost);
+  wait_for_its_end();
+}
+
+TEST_F(LockProgram, KeepsTheMutexWhileRecoverydSpeaks) {
+  start("printf 0; exec sleep 100");
+  say(LockMessageKind::kWant);
+  ASSERT_EQ(state(), LockState::kHeld);
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(state(400), std::nullopt);
+    say(static_cast<LockMessageKind>(0));
+  }
+  wait_for_its_end();
 }
 
 }  // namespace

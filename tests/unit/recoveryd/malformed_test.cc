@@ -236,6 +236,17 @@ TEST_F(Malformed, ReportsNobodyAskedFor) {
                  StoreRecovered{generation, true, {}, ""}.encode());
 }
 
+TEST_F(Malformed, WordOfAnEarlierAttemptIsNoFault) {
+  const Bytes prepared = StoreRecovered{generation - 1, true, {}, ""}.encode();
+  const Bytes equal = StoreRecovered{generation - 1, true, {}, "", {0, 1}}.encode();
+  const uint64_t before = world.node(leader).counts().refused + world.node(victim).counts().refused;
+  for (const Bytes& report : {prepared, equal}) {
+    world.forge(victim, victim, Operation::STORE_RECOVERED, report);
+    world.forge(leader, victim, Operation::RECOVERY_REPORT, report);
+  }
+  EXPECT_EQ(world.node(leader).counts().refused + world.node(victim).counts().refused, before);
+}
+
 TEST_F(Malformed, RepliesFromTheFutureOrAboutNodesThatAreNot) {
   HeartbeatReply reply;
   reply.term = term;

@@ -67,6 +67,28 @@ TEST_F(Operator, StopTakesTheNodeOutAndContinueBringsItBack) {
   }
 }
 
+TEST_F(Operator, WhatWasStoppedOrDisabledStaysSoWhenItsRecoverydIsStartedAnew) {
+  ASSERT_EQ(world.control(1, Control::STOP_NODE), 0);
+  ASSERT_EQ(world.control(2, Control::DISABLE_NODE), 0);
+  ASSERT_TRUE(world.until([&] { return world.open_together({0, 2}); }, kSecond));
+  const uint32_t generation = world.generation(0);
+  for (const uint32_t pnn : {1u, 2u}) {
+    world.kill_recoveryd(pnn);
+    world.start_recoveryd(pnn);
+    world.run(500 * kMillisecond);
+  }
+  EXPECT_EQ(world.state(0).node_flags[1] & CTDB_NODE_STOPPED, CTDB_NODE_STOPPED);
+  EXPECT_EQ(world.state(0).node_flags[2], CTDB_NODE_DISABLED);
+  EXPECT_TRUE(world.open_together({0, 2}));
+  EXPECT_EQ(world.generation(0), generation);
+  ASSERT_EQ(world.control(1, Control::CONTINUE_NODE), 0);
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, kSecond));
+  world.kill(2);
+  world.start(2);
+  ASSERT_TRUE(world.until([&] { return world.open_all() && world.state(0).node_flags[2] == 0; }, 5 * kSecond))
+      << "a node that is started anew as a whole is as its configuration says";
+}
+
 TEST_F(Operator, StoppedNodesGoOnVoting) {
   const uint32_t leader = world.leader();
   const Set others = all_but(leader);
@@ -213,6 +235,15 @@ TEST_F(Messages, EveryNodeAnswersTheDisableMessages) {
       ASSERT_EQ(world.told.size(), 1u);
       EXPECT_EQ(world.told[0].data, words({pnn}));
     }
+  }
+}
+
+TEST_F(Messages, EveryNodeAnswersARequestForItsMemoryWithText) {
+  for (uint32_t pnn = 0; pnn < 3; ++pnn) {
+    message(pnn, CTDB_SRVID_MEM_DUMP, 1, 99);
+    ASSERT_EQ(world.told.size(), 1u);
+    EXPECT_TRUE(as_text(world.told[0].data).starts_with("term "));
+    EXPECT_EQ(world.told[0].data.back(), 0);
   }
 }
 

@@ -2,6 +2,7 @@
 // ctdb-recoveryd as a program, the only node of its cluster, against a router and a store that the test plays.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -11,6 +12,8 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <string>
+#include <utility>
 
 #include "ctdb-recoveryd/core/durable_state.h"
 #include "ctdb-recoveryd/state_file.h"
@@ -152,6 +155,7 @@ class RecoverydProgram : public ::testing::Test {
     pid_ = fork();
     if (pid_ != 0) return;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (freopen((base_ + "/errors").c_str(), "a", stderr) == nullptr) _exit(126);
     execl(program.c_str(), program.c_str(), "--base", base_.c_str(), nullptr);
     _exit(127);
   }
@@ -244,6 +248,23 @@ TEST_F(RecoverydProgram, CountsRubbishAndGoesOn) {
   }));
 }
 
+TEST_F(RecoverydProgram, OfTwoTheSecondDoesNotWait) {
+  start();
+  ASSERT_TRUE(router_->accept());
+  open({}, CTDB_INVALID_GENERATION);
+  const pid_t first = std::exchange(pid_, 0);
+  start();
+  int status = 0;
+  EXPECT_TRUE(wait_until([&] { return waitpid(pid_, &status, WNOHANG) == pid_; }));
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  pid_ = first;
+  std::string reason;
+  std::getline(std::ifstream(base_ + "/errors"), reason);
+  const std::string wanted =
+      "another process keeps its state in " + base_ + "/state/recoveryd.state: stop it first";
+  EXPECT_NE(reason.find(wanted), std::string::npos) << reason;
+}
+
 TEST_F(RecoverydProgram, KeepsADamagedStateFileAside) {
   fs::create_directories(base_ + "/state");
   std::ofstream(base_ + "/state/recoveryd.state") << "rubbish";
@@ -251,6 +272,7 @@ TEST_F(RecoverydProgram, KeepsADamagedStateFileAside) {
   ASSERT_TRUE(router_->accept());
   open({}, CTDB_INVALID_GENERATION);
   EXPECT_TRUE(fs::exists(base_ + "/state/recoveryd.state.damaged"));
+  end_with(SIGKILL);
   Result<StateFile> file = StateFile::open(base_ + "/state", "recoveryd.state");
   ASSERT_TRUE(file);
   EXPECT_EQ(DurableState::decode(file->contents())->voted_for, 0u);

@@ -22,6 +22,7 @@ class StateFileTest : public ::testing::Test {
   }
   ~StateFileTest() override { std::filesystem::remove_all(directory); }
   Result<StateFile> open() const { return StateFile::open(directory, "recoveryd.state"); }
+  static void close(Result<StateFile>& file) { file = fail(ErrorCode::kInvalid, "closed"); }
   std::string contents() const {
     Result<StateFile> file = open();
     EXPECT_TRUE(file);
@@ -44,7 +45,16 @@ TEST_F(StateFileTest, IsEmptyAtFirstThenWhatWasWrittenLast) {
   ASSERT_TRUE(file->replace(as_bytes("second, and longer")));
   ASSERT_TRUE(file->replace(as_bytes("3")));
   EXPECT_EQ(as_text(file->contents()), "3");
+  close(file);
   EXPECT_EQ(as_text(StateFile::open(directory + "/deep/er", "recoveryd.state")->contents()), "3");
+}
+
+TEST_F(StateFileTest, OneProcessHasIt) {
+  Result<StateFile> file = open();
+  ASSERT_TRUE(file);
+  Result<StateFile> second = open();
+  ASSERT_FALSE(second);
+  EXPECT_NE(second.error().text().find("another process keeps its state in " + path), std::string::npos);
 }
 
 // /dev/full is a file for which there is never room.
@@ -63,6 +73,7 @@ TEST_F(StateFileTest, IsBegunWhenThereIsRoom) {
   std::filesystem::remove(path);
   ASSERT_TRUE(file->replace(as_bytes("a vote")));
   EXPECT_TRUE(file->ready());
+  close(file);
   EXPECT_EQ(contents(), "a vote");
 }
 
@@ -73,6 +84,7 @@ TEST_F(StateFileTest, TheBeginningOfAFileIsNoDamage) {
   ASSERT_TRUE(file);
   EXPECT_FALSE(file->damaged());
   ASSERT_TRUE(file->replace(as_bytes("first")));
+  close(file);
   EXPECT_EQ(contents(), "first");
 }
 
@@ -81,8 +93,9 @@ TEST_F(StateFileTest, HoldsTheLargestStateThereCanBe) {
   for (uint32_t pnn = 0; pnn < kNodesMax; ++pnn) state.voters.push_back(pnn);
   Result<StateFile> file = open();
   ASSERT_TRUE(file->replace(state.encode()));
-  EXPECT_EQ(DurableState::decode(open()->contents()), state);
   EXPECT_EQ(file->replace(Bytes(StateFile::kPayloadBytesMax + 1)).error().code, ErrorCode::kLimit);
+  close(file);
+  EXPECT_EQ(DurableState::decode(open()->contents()), state);
 }
 
 TEST_F(StateFileTest, AWriteThatWasCutOffLeavesTheStateBefore) {
@@ -121,6 +134,7 @@ TEST_F(StateFileTest, IsKeptAsideWhenNothingInItIsWhole) {
   EXPECT_TRUE(file->contents().empty());
   EXPECT_TRUE(std::filesystem::exists(path + ".damaged"));
   ASSERT_TRUE(file->replace(as_bytes("new life")));
+  close(file);
   EXPECT_EQ(contents(), "new life");
 }
 

@@ -560,19 +560,5 @@ TEST(StoreAtStart, IsAskedAgainUntilItAnswers) {
   ASSERT_TRUE(world.until([&] { return world.open_all(); }, kSecond));
 }
 
-TEST(Disk, WithoutItANodeNeitherVotesNorLeads) {
-  World world(3);
-  world.disk_full = true;
-  world.start_all();
-  world.run(5 * kSecond);
-  EXPECT_EQ(world.leader(), CTDB_UNKNOWN_PNN);
-  EXPECT_TRUE(world.opened().empty());
-  const std::string said = "the state of recoveryd cannot be written";
-  EXPECT_EQ(world.state(0).reason.rfind(said, 0), 0u) << world.state(0).reason;
-  world.disk_full = false;
-  ASSERT_TRUE(world.until([&] { return world.open_all(); }, 20 * kSecond));
-  EXPECT_EQ(world.state(0).reason, "");
-}
-
 }  // namespace
 }  // namespace ctdb::test

@@ -23,7 +23,7 @@ struct World::Output : RecoverydOutput {
     world.from_core(pnn, lane, endpoint, packet);
   }
   bool persist(ByteView bytes) override {
-    if (world.disk_full) return false;
+    if (world.full_disks.contains(pnn)) return false;
     world.nodes_[pnn].durable = to_bytes(bytes);
     return true;
   }
@@ -141,7 +141,7 @@ void World::kill(uint32_t pnn) {
   Node& node = nodes_[pnn];
   node.core.reset();
   ++node.recoveryd_life;
-  node.router = false;
+  node.router = node.has_said = false;
   const uint64_t instance = node.store.instance;
   node.store = {};  // volatile files are empty after that
   node.store.instance = instance;
@@ -162,9 +162,11 @@ void World::start_recoveryd(uint32_t pnn) {
   options.nodes = node.nodes_file;
   adjust_(options);
   ++node.recoveryd_life;
+  const std::optional<ClusterState> said = node.has_said ? std::optional(node.state) : std::nullopt;
   node.random = std::make_unique<Random>(random_.next());
   node.core = std::make_unique<ClusterNode>(options, *node.random, *node.output, node.durable, now_);
   node.core->on_router_up(now_);
+  if (said) forge(pnn, pnn, Operation::CLUSTER_STATE, said->encode());
   for (uint32_t peer = 0; peer < nodes_.size(); ++peer) {
     if (peer != pnn) tell_link(pnn, peer);
   }
@@ -304,6 +306,7 @@ void World::from_core(uint32_t pnn, RecoverydLane lane, uint32_t endpoint, ByteV
     const auto state = ClusterState::decode(own_payload(packet));
     ASSERT_TRUE(state.has_value());
     nodes_[pnn].state = *state;
+    nodes_[pnn].has_said = true;
     nodes_[pnn].states.push_back(*state);
     drop_removed(pnn);
     return;

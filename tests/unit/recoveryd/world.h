@@ -114,7 +114,7 @@ class World {
   uint64_t packets_between_recoveryds() const { return wire_packets_; }
   const std::map<uint32_t, std::vector<uint32_t>>& opened() const { return opened_; }
   TimeNs lease(uint32_t pnn) const { return nodes_[pnn].lease; }
-  bool disk_full = false;  // persist() fails everywhere
+  std::set<uint32_t> full_disks;  // of these nodes: persist() fails
   std::vector<std::string> log;
 
   // Called for every operation of ours on its way; false: it is lost.
@@ -134,6 +134,7 @@ class World {
     ClusterState state;
     std::vector<ClusterState> states;
     uint64_t recoveryd_life = 0;
+    bool has_said = false;  // the router knows the state that recoveryd has told
   };
   struct Wire {
     bool up = false;
