@@ -395,11 +395,11 @@ void Faults::write_nodes_files(uint64_t where) {
   }
 }
 
-void Faults::continue_nodes() {
+void Faults::continue_nodes(uint32_t spared) {
   removed_.assign(removed_.size(), false);
   write_nodes_files(~uint64_t{0});
   for (uint32_t pnn = 0; pnn < world_.node_count(); ++pnn) {
-    if (!commanded_[pnn]) continue;
+    if (!commanded_[pnn] || pnn == spared) continue;
     RouterProcess& router = world_.node(pnn).router;
     router.operator_control(Control::CONTINUE_NODE, {});
     router.operator_control(Control::SET_BAN_STATE, ban_state(pnn, 0));

@@ -118,8 +118,8 @@ class Faults {
   // No further fault; what has been broken stays broken until World::heal().
   void end() { active_ = false; }
   bool active() const { return active_; }
-  // Operators' stops, bans and disables are taken back; part of healing.
-  void continue_nodes();
+  // Operators' stops, bans and disables are taken back, but for those of one node, if `spared` is one; part of healing.
+  void continue_nodes(uint32_t spared = CTDB_UNKNOWN_PNN);
 
   NodeRef resolve(NodeRef node, NodeRef sender) const;
   void set_turn(uint32_t turn) { turn_ = turn; }

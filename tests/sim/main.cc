@@ -3,9 +3,9 @@
 //
 // Exit code: 0 all passed, 1 one failed, 2 wrong usage.
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -50,12 +50,15 @@ int usage() {
   return 2;
 }
 
-bool parse_range(const char* value, SeedRange& range) {
-  const char* dots = std::strstr(value, "..");
-  if (dots == nullptr) return false;
-  range.first = std::strtoull(value, nullptr, 10);
-  range.last = std::strtoull(dots + 2, nullptr, 10);
-  return range.last >= range.first;
+bool parse_number(std::string_view text, uint64_t& number) {
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return problem == std::errc() && end == text.data() + text.size();
+}
+
+bool parse_range(std::string_view value, SeedRange& range) {
+  const size_t dots = value.find("..");
+  return dots != std::string_view::npos && parse_number(value.substr(0, dots), range.first) &&
+         parse_number(value.substr(dots + 2), range.last) && range.last >= range.first;
 }
 
 bool parse_growth(const char* value, std::vector<uint32_t>& sizes) {
@@ -69,25 +72,29 @@ bool parse_growth(const char* value, std::vector<uint32_t>& sizes) {
 
 // An option with a value.
 bool parse_value(const std::string& option, const char* value, CommandLine& line) {
-  const auto number = [value] { return std::strtoull(value, nullptr, 10); };
+  uint64_t number = 0;
+  const bool is_number = parse_number(value, number);
+  for (const char* numeric : {"--seed", "--records", "--jobs", "--failures", "--piece", "--shrink"}) {
+    if (option == numeric && !is_number) return false;
+  }
   if (option == "--seed") {
-    line.range.first = line.range.last = number();
+    line.range.first = line.range.last = number;
   } else if (option == "--seeds") {
     return parse_range(value, line.range);
   } else if (option == "--growth") {
     return parse_growth(value, line.growth);
   } else if (option == "--records") {
-    line.records = static_cast<uint32_t>(number());
+    line.records = static_cast<uint32_t>(number);
   } else if (option == "--jobs") {
-    line.range.jobs = static_cast<uint32_t>(number());
+    line.range.jobs = static_cast<uint32_t>(number);
   } else if (option == "--failures") {
-    line.range.failures_max = number();
+    line.range.failures_max = number;
   } else if (option == "--piece") {
-    line.range.piece = std::max<uint64_t>(1, number());
+    line.range.piece = std::max<uint64_t>(1, number);
   } else if (option == "--resume") {
     line.range.resume = value;
   } else if (option == "--shrink") {
-    line.shrink = number();
+    line.shrink = number;
   } else if (option == "--history") {
     line.history = value;
   } else if (option == "--out") {

@@ -387,9 +387,26 @@ void Network::set_slowness(uint32_t from, uint32_t to, uint32_t factor) {
   paths_[index(from, to)].slowness = factor;
 }
 
-void Network::heal() {
+// Of two that do not reach each other either one is left out: it is to be this one. What is cut between it and one is cut to all.
+void Network::cut_off(uint32_t node) {
+  const auto blocked = [&](bool there) {
+    for (uint32_t peer = 0; peer < nodes_; ++peer) {
+      if (paths_[there ? index(node, peer) : index(peer, node)].blocked) return true;
+    }
+    return false;
+  };
+  const bool mute = blocked(true), deaf = blocked(false);
+  for (uint32_t peer = 0; peer < nodes_; ++peer) {
+    if (mute) block(node, peer);
+    if (deaf) block(peer, node);
+  }
+}
+
+void Network::heal(uint32_t spared) {
+  if (spared < nodes_) cut_off(spared);
   for (uint32_t from = 0; from < nodes_; ++from) {
     for (uint32_t to = 0; to < nodes_; ++to) {
+      if (from == spared || to == spared) continue;
       unblock(from, to);
       paths_[index(from, to)].slowness = 1;
     }

@@ -90,7 +90,8 @@ class Network {
   // Everything from `from` to `to` arrives `for_time` later at the earliest.
   void stall(uint32_t from, uint32_t to, TimeNs for_time);
   void set_slowness(uint32_t from, uint32_t to, uint32_t factor);
-  void heal();
+  // But for what concerns `spared`, if that is a node: it stays cut off from all if it was from any.
+  void heal(uint32_t spared);
 
   // ---- keeper wires (ARCHITECTURE §5): one beside each connection, its ends held by routers and keepers ----
   void keeper_died(uint32_t node);
@@ -157,6 +158,7 @@ class Network {
   void end_down(uint32_t node, uint32_t peer, bool tell_peer);
   void end_up(uint32_t node, uint32_t peer, uint64_t connection);
   void report_down(uint32_t node, uint32_t peer);
+  void cut_off(uint32_t node);
   void close_all(uint32_t node, bool tell_peers, bool tell_router);
   void plan_connect(uint32_t a, uint32_t b, TimeNs delay);
   void try_connect(uint32_t opener, uint32_t acceptor);

@@ -217,6 +217,15 @@ void Node::kill_all() {
   router_changed();
 }
 
+void Node::repair_all_but_daemons() {
+  if (keeper.stopped()) return repair();  // the whole machine stands still
+  files.set_no_room(false);
+  set_descriptors_left(true);
+  for (auto& client : clients) {
+    if (client->alive()) client->go_on();
+  }
+}
+
 void Node::repair() {
   if (!booted()) return world_.queue.at(boots_at_, [this] { repair(); });
   if (router.stopped()) world_.network.set_responsive(pnn_, true);

@@ -58,6 +58,9 @@ class Node {
   void start_recoveryd();
   // The daemons that are dead are started, the stopped ones go on.
   void repair();
+  // Its clients are as they should be, there are room and descriptors, whatever the daemons and recoveryd's disk are. A machine that is
+  // paused goes on.
+  void repair_all_but_daemons();
   // Whether the router can open and accept connections: of peers, daemons and clients.
   void set_descriptors_left(bool left);
   void router_changed();  // it has died, started, stopped or gone on

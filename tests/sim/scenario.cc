@@ -163,6 +163,10 @@ bool parse_statement(Words& words, Statement& statement) {
     if (words.take("growing")) words.time(statement.growing);
   } else if (words.take("until")) {
     parse_until(words, statement);
+  } else if (words.take("heal")) {
+    statement.kind = Kind::kHealBut;
+    if (!words.take("but")) words.refuse();
+    words.node(statement.node);
   } else if (words.take("mark")) {
     statement.kind = Kind::kMark;
   } else if (words.take("repeat")) {
@@ -309,6 +313,8 @@ std::string statement_text(const Statement& statement) {
       return "until recovered " + node_text(statement.node) + within_text(statement);
     case Kind::kUntilServed:
       return "until served" + within_text(statement);
+    case Kind::kHealBut:
+      return "heal but " + node_text(statement.node);
     case Kind::kMark:
       return "mark";
     case Kind::kRepeat:

@@ -24,6 +24,7 @@ struct Statement {
     kUntilPoint,      // ... until a point is reached
     kUntilRecovered,  // ... until a node is open in a generation newer than the mark
     kUntilServed,     // ... until each client of every node that takes part has done something since the mark
+    kHealBut,         // everything but one node is healed for good: the clients of all others must go on
     kMark,            // what "newer" and "since" refer to from now on
     kRepeat,          // what follows, up to kEnd
     kEnd,
@@ -37,7 +38,7 @@ struct Statement {
   Moment moment;        // kUntilPoint, counted from now
   TimeNs time = 0;      // kRun
   TimeNs growing = 0;   // kRun: so much more in each round of a repetition
-  NodeRef node = 0;     // kUntilRecovered, kExpect...
+  NodeRef node = 0;     // kUntilRecovered, kHealBut, kExpect...
   TimeNs within = 0;    // kUntilRecovered, kUntilServed: since the mark; 0: in reasonable time
   uint64_t number = 0;  // kRepeat: rounds; kExpectLivesEnded
 };

@@ -138,6 +138,7 @@ void StoreProcess::connected() {
     options.empty_handed = node_.page->prepared().empty_handed;
     options.traverse_timeout = 3 * kSecond;
     options.vacuum_interval = node_.world().options().vacuum;
+    options.opened_per_slice = 2;  // there are few records here, and much is to happen between two slices
     options.vacuum_unit = options.vacuum_interval / 10;  // the tunable is 10
     const bool lost = node_.mutator.is(Mutation::kFilesLostOnRestart);
     // Its core does it.
@@ -248,6 +249,7 @@ void StoreProcess::handle(uint32_t endpoint, Bytes packet) {
   World& world = node_.world();
   obey_page();
   const uint32_t newest = newest_generation();
+  const Header sent = read_header(packet);  // as it was before a mutation hid what it is
   if (!node_.mutator.store_input(packet, core_->generation(), newest, world.random)) return;
   const Header header = read_header(packet);
   world.trace.packet(node_.pnn(), "store", endpoint, packet);
@@ -277,10 +279,10 @@ void StoreProcess::handle(uint32_t endpoint, Bytes packet) {
     if (recover && newest < recover->base_generation) note_copies_lost();
   }
   OldGenerations& checker = world.checkers.old_generations;
-  if (OldGenerations::concerns(header, node_.pnn(), core_->generation())) {
+  if (OldGenerations::concerns(sent, node_.pnn(), core_->generation())) {
     const OldGenerations::Before before = OldGenerations::look(*core_, packets_sent_);
     core_->on_router_packet(endpoint, packet, queue_.now());
-    checker.compare(node_.pnn(), header, before, OldGenerations::look(*core_, packets_sent_));
+    checker.compare(node_.pnn(), sent, before, OldGenerations::look(*core_, packets_sent_));
     return;
   }
   core_->on_router_packet(endpoint, packet, queue_.now());
@@ -407,8 +409,8 @@ void StoreProcess::from_client(uint64_t channel, uint32_t endpoint, ByteView pac
 void StoreProcess::client_died(uint64_t channel, uint32_t endpoint, bool making_room) {
   const auto found = clients_.find(endpoint);
   if (found == clients_.end() || found->second.channel != channel) return;
-  if (making_room) node_.database()->break_room();
   const bool told = making_room && !node_.mutator.is(Mutation::kDamageUnseen);
+  if (making_room) node_.database()->break_room(told);
   const uint32_t changing_db = told ? database_id(World::database_name()) : 0;
   const TimeNs when = queue_.now() + static_cast<TimeNs>(node_.world().random.below(300 * kMicrosecond));
   input_at(when, [this, channel, endpoint, changing_db] {

@@ -137,11 +137,15 @@ void World::wrongly_excluded(uint32_t pnn) {
                                  "owns records, and its router or its keeper lives");
 }
 
-void World::heal() {
-  trace.add(0, "everything is healed");
-  network.heal();
+void World::heal(uint32_t spared) {
+  trace.add(0, "everything is healed, but", spared);
+  network.heal(spared);
   cluster_lock.heal();
   for (auto& node : nodes_) {
+    if (node->pnn() == spared) {
+      node->repair_all_but_daemons();
+      continue;
+    }
     network.set_quiet(node->pnn(), false);
     node->repair();
   }

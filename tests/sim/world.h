@@ -66,8 +66,11 @@ class World : private NetworkEvents, private Lives::Watcher {
   uint32_t leader() const;
   // From the processes: packets a daemon sends.
   void sent(uint32_t node, ByteView packet);
-  // Everything broken is repaired: network open, all processes running, all nodes active.
-  void heal();
+  // Everything broken is repaired: network open, all processes running, all nodes active; but for one node, if `spared` is one: its
+  // daemons, the disk of its recoveryd and its links stay as they are. Who keeps a chain for ever, or has no room for records, may keep
+  // others waiting, and of two that do not reach each other either is left out: so clients and files are repaired, and a node that is
+  // cut off from some is cut off from all.
+  void heal(uint32_t spared = CTDB_UNKNOWN_PNN);
   // No client begins another operation.
   void stop_clients();
   bool clients_idle() const;

@@ -10,6 +10,7 @@ bool OldGenerations::concerns(const Header& header, uint32_t own_pnn, uint32_t s
   if (header.srcnode == own_pnn || header.generation >= store_generation) return false;
   switch (static_cast<Operation>(header.operation)) {
     case Operation::REQ_CALL:
+    case Operation::REPLY_CALL:
     case Operation::REQ_DMASTER:
     case Operation::REPLY_DMASTER:
     case Operation::RECORD_DATABASES:
@@ -22,8 +23,12 @@ bool OldGenerations::concerns(const Header& header, uint32_t own_pnn, uint32_t s
     case Operation::RECORD_FORGET:
     case Operation::RECORD_FORGOTTEN:
     case Operation::COMMIT_SUBMIT:
+    case Operation::COMMIT_RESULT:
     case Operation::COMMIT_APPEND:
+    case Operation::COMMIT_APPENDED:
     case Operation::COMMIT_APPLY:
+    case Operation::COMMIT_APPLIED:
+    case Operation::DATABASE_WANTED:
     case Operation::DATABASE_CONTENT:
       return true;
     default:

@@ -33,9 +33,9 @@ class Progress {
   }
   // All clients have completed at least `operations` since begin_phase().
   bool all_completed(uint64_t operations) const;
-  // The same of the clients of the nodes that count.
+  // The same, as below, of the clients of the nodes that count.
   bool all_completed(uint64_t operations, const std::function<bool(uint32_t node)>& counts) const;
-  void demand(uint64_t operations);
+  void demand(uint64_t operations, const std::function<bool(uint32_t node)>& counts);
   uint64_t total() const { return total_; }
 
  private:
