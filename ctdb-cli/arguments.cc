@@ -6,6 +6,8 @@
 #include <memory>
 #include <sstream>
 
+#include "libctdbipc/base/release.h"
+
 namespace ctdb::cli {
 namespace {
 
@@ -29,7 +31,7 @@ constexpr const char* kFooter =
     "  ctdb-cli -o json record get demo.tdb greeting\n"
     "Help on one command: ctdb-cli COMMAND --help\n";
 
-constexpr double kTimeoutSecondsMax = 86400;
+constexpr double kTimeoutSecondsMin = 0.001, kTimeoutSecondsMax = 86400;
 
 // One word of a command's argument list.
 struct Word {
@@ -116,6 +118,14 @@ class HelpFormatter : public CLI::Formatter {
   }
 };
 
+// CLI::Range lets nan pass.
+std::string what_is_wrong_with_seconds(const std::string& text) {
+  double seconds = 0;
+  const bool good = CLI::detail::lexical_cast(text, seconds) && seconds >= kTimeoutSecondsMin &&
+                    seconds <= kTimeoutSecondsMax;
+  return good ? "" : "'" + text + "' is not a number of seconds from 0.001 to 86400";
+}
+
 void add_globals(CLI::App& top, Globals& globals) {
   CLI::Option* base = top.add_option("--base", globals.base, "directory of the node's ctdb.conf and nodes");
   base->type_name("DIR")->capture_default_str();
@@ -128,17 +138,58 @@ void add_globals(CLI::App& top, Globals& globals) {
       ->capture_default_str();
   globals.timeout_option =
       top.add_option("--timeout", globals.timeout, "how long to wait for an answer or a condition")
-          ->check(CLI::Range(0.001, kTimeoutSecondsMax).description(""))
+          ->check(CLI::Validator(what_is_wrong_with_seconds, "", ""))
           ->type_name("SECONDS")
           ->capture_default_str();
+}
+
+// "" where none was named, "db" where its verb is missing.
+std::string name_of_command(CLI::App*& at) {
+  std::string name;
+  for (auto named = at->get_subcommands(); !named.empty(); named = at->get_subcommands()) {
+    at = named.front();
+    name += (name.empty() ? "" : " ") + at->get_name();
+  }
+  return name;
+}
+
+// CLI11 says of an unknown command only that one is required.
+std::string what_is_wrong(const CLI::App& top, CLI::App& named, const std::string& name,
+                          const CLI::ParseError& problem) {
+  const std::vector<std::string> unknown = top.remaining(true);
+  if (problem.get_name() != "RequiredError" || named.get_subcommands({}).empty()) return problem.what();
+  if (unknown.empty()) return name.empty() ? "no command is given" : "which '" + name + "' command?";
+  if (unknown[0].starts_with("-")) return "there is no option '" + unknown[0] + "'";
+  return "there is no command '" + (name.empty() ? "" : name + " ") + unknown[0] + "'";
 }
 
 Answered answered(CLI::App& top, const CLI::ParseError& problem) {
   std::ostringstream out, err;
   const bool good = top.exit(problem, out, err) == 0;
   if (good) return {Exit::kOk, out.str()};
-  return {Exit::kUsage,
-          "ctdb-cli: " + std::string(problem.what()) + "\nctdb-cli --help shows what is possible\n"};
+  CLI::App* named = &top;
+  const std::string name = name_of_command(named);
+  std::string text = what_is_wrong(top, *named, name, problem);
+  const std::vector<std::string> formats = top.get_option("--output")->results();
+  if (!formats.empty() && formats.back() == "json")
+    return {Exit::kUsage, render_error(Format::kJson, name, text, Exit::kUsage)};
+  text += "\nctdb-cli " + name + (name.empty() ? "" : " ") + "--help shows what is possible";
+  return {Exit::kUsage, render_error(Format::kTable, name, text, Exit::kUsage)};
+}
+
+// CLI11 takes the next word for the value of "--db=", and any value of a flag for yes, "no" and "false" as well.
+void check_values(const Entry& entry, const std::vector<std::string>& words) {
+  for (const std::string& word : words) {
+    if (word == "--") return;
+    const size_t equals = word.find('=');
+    if (!word.starts_with("--") || equals == std::string::npos) continue;
+    const std::string name = word.substr(0, equals);
+    const bool flag = std::ranges::any_of(entry.words, [&name](const Word& known) {
+      return known.option && known.shown.empty() && known.spelt == name;
+    });
+    if (flag) throw CLI::ArgumentMismatch(name + " takes no value");
+    if (equals + 1 == word.size()) throw CLI::ArgumentMismatch(name + ": nothing is behind the =");
+  }
 }
 
 CommandLine command_line(const Entry& entry, const Globals& globals) {
@@ -160,7 +211,7 @@ CommandLine command_line(const Entry& entry, const Globals& globals) {
 }  // namespace
 
 std::variant<CommandLine, Answered> parse_command_line(const std::vector<Command>& commands,
-                                                       std::vector<std::string> words) {
+                                                       const std::vector<std::string>& words) {
   CLI::App top(kDescription, "ctdb-cli");
   Globals globals;
   std::vector<Entry> entries(commands.size());
@@ -170,22 +221,22 @@ std::variant<CommandLine, Answered> parse_command_line(const std::vector<Command
   formatter->label("Subcommands", "Commands");
   top.formatter(formatter);
   top.footer(kFooter);
-  top.set_version_flag("--version", "ctdb-cli 0.1.0");
+  top.set_version_flag("--version", std::string("ctdb-cli ") + kRelease);
   top.require_subcommand(1);
   add_globals(top, globals);
   for (size_t i = 0; i < commands.size(); ++i) {
     entries[i].command = &commands[i];
     add_command(top, entries[i]);
   }
-  std::reverse(words.begin(), words.end());  // CLI11 takes them off the end
   try {
-    top.parse(std::move(words));
+    top.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // CLI11 takes them off the end
+    const auto chosen =
+        std::find_if(entries.begin(), entries.end(), [](const Entry& e) { return e.app->parsed(); });
+    check_values(*chosen, words);
+    return command_line(*chosen, globals);
   } catch (const CLI::ParseError& problem) {
     return answered(top, problem);
   }
-  const auto chosen =
-      std::find_if(entries.begin(), entries.end(), [](const Entry& e) { return e.app->parsed(); });
-  return command_line(*chosen, globals);
 }
 
 }  // namespace ctdb::cli

@@ -31,7 +31,7 @@ struct Answered {
 
 // `words` without the program's name. `commands` outlives the result.
 std::variant<CommandLine, Answered> parse_command_line(const std::vector<Command>& commands,
-                                                       std::vector<std::string> words);
+                                                       const std::vector<std::string>& words);
 
 }  // namespace ctdb::cli
 

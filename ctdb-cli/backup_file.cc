@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 
 #include "libctdbipc/base/unique_fd.h"
 #include "libctdbipc/base/write_all.h"
@@ -22,6 +23,7 @@ constexpr size_t kNameBytes = kBackupNameBytesMax + 1;
 constexpr size_t kBufferHead = 8;
 // The classic tool pushes each as one message.
 constexpr size_t kBufferBytes = 100000;
+constexpr size_t kReadBytes = 1u << 16;
 
 Result<Backup> malformed(const std::string& what) {
   return fail(ErrorCode::kInvalid, "not a backup of a database that this program can read: " + what);
@@ -88,7 +90,23 @@ Result<Backup> decode_backup(ByteView bytes) {
   return backup;
 }
 
-Result<void> write_backup(const std::string& path, const Backup& backup) {
+Result<void> may_be_backup(const std::string& path) {
+  if (path.empty()) return fail(ErrorCode::kInvalid, "the name of the file is empty");
+  struct stat info {};
+  const bool there = ::stat(path.c_str(), &info) == 0;
+  if ((there && S_ISDIR(info.st_mode)) || path.ends_with('/'))
+    return fail(ErrorCode::kInvalid,
+                path + " is a directory: name the file in it that the backup shall become");
+  if (there && !S_ISREG(info.st_mode))
+    return fail(ErrorCode::kInvalid, path + " is a device, pipe or socket, which no backup replaces");
+  return {};
+}
+
+Result<void> write_backup(const std::string& named, const Backup& backup) {
+  if (Result<void> good = may_be_backup(named); !good) return good;
+  std::error_code nothing_there;
+  const std::string target = std::filesystem::canonical(named, nothing_there);
+  const std::string path = nothing_there ? named : target;
   const std::string fresh = path + ".new";
   UniqueFd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!file.valid()) return fail_errno("creating " + fresh);
@@ -108,9 +126,11 @@ Result<Backup> read_backup(const std::string& path) {
   if (!file.valid()) return fail_errno("opening " + path);
   struct stat info {};
   if (::fstat(file.get(), &info) != 0) return fail_errno("reading " + path);
-  Bytes bytes(static_cast<size_t>(info.st_size));
+  // One byte more than there is, to see the end; a pipe does not say how much it has.
+  Bytes bytes(static_cast<size_t>(info.st_size) + 1);
   size_t got = 0;
-  while (got < bytes.size()) {
+  for (;;) {
+    if (got == bytes.size()) bytes.resize(2 * got + kReadBytes);
     const ssize_t part = ::read(file.get(), bytes.data() + got, bytes.size() - got);
     if (part < 0 && errno == EINTR) continue;
     if (part < 0) return fail_errno("reading " + path);

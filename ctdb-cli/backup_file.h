@@ -31,9 +31,13 @@ Bytes encode_backup(const Backup& backup);
 // kInvalid: not such a file, of another version or byte order, or damaged; what and where is said.
 Result<Backup> decode_backup(ByteView bytes);
 
-// A new file that is complete and on the disk, or none. Errors: kSystem.
+// Whether a backup can be made with this name, before much work is done for it: where something is it has to be a file, since it is
+// replaced. Errors: kInvalid.
+Result<void> may_be_backup(const std::string& path);
+// A new file that is complete and on the disk, or none. A symbolic link stays, and what it leads to is replaced. Errors: kSystem and those of
+// may_be_backup().
 Result<void> write_backup(const std::string& path, const Backup& backup);
-// Errors: kSystem and those of decode_backup().
+// A file, or a pipe. Errors: kSystem and those of decode_backup().
 Result<Backup> read_backup(const std::string& path);
 
 }  // namespace ctdb::cli

@@ -4,6 +4,7 @@
 #ifndef CTDB_CLI_COMMAND_H_
 #define CTDB_CLI_COMMAND_H_
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -33,6 +34,8 @@ struct Invocation {
   NodePlace place;
   int timeout_ms = 10000;
   bool timeout_given = false;  // by --timeout
+  // For commands that tell more than one thing: prints one of them, on a line of its own, at once. false: nobody reads any more.
+  std::function<bool(const Report&)> print_line = nullptr;
 
   const std::string& argument(const std::string& name) const { return arguments.at(name); }
   std::optional<std::string> optional(const std::string& name) const {

@@ -2,7 +2,8 @@
 """Writes what bash and zsh need to complete ctdb-cli's command line, from the table of commands.
    completion.py COMMANDS.DEF BASH_FILE ZSH_FILE
 
-Both complete nouns, verbs and options; names of databases and numbers of nodes are asked of the node (nobody there: none)."""
+Both complete nouns, verbs and options; names of databases and numbers of nodes are asked of the node (nobody there: none). Where there is nothing to
+offer the shell offers files."""
 import re
 import sys
 
@@ -13,11 +14,20 @@ GLOBALS = ["--base", "--socket", "--output", "--timeout", "--help", "--version"]
 BASH = r'''# Completion of ctdb-cli for bash. Made from ctdb-cli/commands.def.
 _ctdb_cli() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}
-  local place=() given=() words='' at=1
+  local place=() given=() words='' at=1 value
+  # bash makes three words of --option=value.
+  if [ "$current" = = ]; then
+    current=''
+  elif [ "$previous" = = ]; then
+    previous=${COMP_WORDS[COMP_CWORD-2]}
+  fi
   while [ $at -lt $COMP_CWORD ]; do
+    value=$((at + 1))
+    [ "${COMP_WORDS[value]}" != = ] || value=$((at + 2))
     case "${COMP_WORDS[at]}" in
-      --base|--socket) place=("${COMP_WORDS[at]}" "${COMP_WORDS[at+1]}"); at=$((at + 1)) ;;
-      -o|--output|--timeout) at=$((at + 1)) ;;
+      --base|--socket) place=("${COMP_WORDS[at]}" "${COMP_WORDS[value]}"); at=$value ;;
+      --base=*|--socket=*) place=("${COMP_WORDS[at]}") ;;
+      @WITH_VALUE@) at=$value ;;
       -*) ;;
       *) given+=("${COMP_WORDS[at]}") ;;
     esac
@@ -25,12 +35,17 @@ _ctdb_cli() {
   done
   COMPREPLY=()
   case "$previous" in
-    --base|--socket) COMPREPLY=($(compgen -f -- "$current")); return ;;
-    -o|--output) COMPREPLY=($(compgen -W 'table json' -- "$current")); return ;;
-    --timeout) return ;;
-    --for) COMPREPLY=($(compgen -W 'healthy ready leader' -- "${current#=}")); return ;;
-    =) [ "${COMP_WORDS[COMP_CWORD-2]}" != --for ] || COMPREPLY=($(compgen -W 'healthy ready leader' -- "$current")); return ;;
+    --db) words=$(_ctdb_cli_databases "${place[@]}") ;;
+    --node) words=$(_ctdb_cli_nodes "${place[@]}") ;;
+    --for) words='healthy ready leader' ;;
+    -o|--output) words='table json' ;;
+    --base|--socket|@WITH_VALUE@) ;;
+    *) previous= ;;
   esac
+  if [ -n "$previous" ]; then
+    COMPREPLY=($(compgen -W "$words" -- "$current"))
+    return
+  fi
   case "${given[*]}" in
 @CASES@
   esac
@@ -41,14 +56,14 @@ _ctdb_cli() {
 # Names of attached databases, numbers of nodes; the node is the one that --base or --socket names.
 _ctdb_cli_databases() { ctdb-cli --timeout 1 "$@" db list 2>/dev/null | awk 'NR > 1 { print $1 }'; }
 _ctdb_cli_nodes() { ctdb-cli --timeout 1 "$@" node list 2>/dev/null | awk 'NR > 1 { print $1 }'; }
-complete -F _ctdb_cli ctdb-cli
+complete -o default -F _ctdb_cli ctdb-cli
 '''
 
 ZSH = r'''#compdef ctdb-cli
 # Completion of ctdb-cli for zsh: that of bash, through zsh's own bridge. Made from ctdb-cli/commands.def.
 autoload -U +X bashcompinit && bashcompinit
 @BASH@
-_bash_complete -F _ctdb_cli
+_bash_complete -o default -F _ctdb_cli
 '''
 
 
@@ -59,6 +74,16 @@ def spelt(word):
         return ""
     name = word.split(",")[-1]
     return name.split("=")[0] + ("=" if "=" in name else "")
+
+
+def with_value(commands):
+    """A pattern of all options that take one."""
+    found = ["-o", "--output", "--timeout"]
+    for _, arguments, _, _ in commands:
+        for word in arguments.split():
+            if spelt(word).endswith("="):
+                found += word.strip("[]").split("=")[0].split(",")
+    return "|".join(dict.fromkeys(found))
 
 
 def asked(word):
@@ -93,7 +118,9 @@ def pattern(beginning):
 
 
 def main():
-    bash = BASH.replace("@CASES@", cases(rows(sys.argv[1]))).replace("@GLOBALS@", " ".join(GLOBALS))
+    commands = rows(sys.argv[1])
+    bash = BASH.replace("@CASES@", cases(commands)).replace("@GLOBALS@", " ".join(GLOBALS))
+    bash = bash.replace("@WITH_VALUE@", with_value(commands))
     with open(sys.argv[2], "w") as made:
         made.write(bash)
     with open(sys.argv[3], "w") as made:

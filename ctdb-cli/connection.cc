@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <deque>
 
 #include "ctdb-cli/text.h"
 
@@ -37,6 +38,41 @@ ErrorCode code_of(int error) {
 std::string detail(const ctdb_client* client, int code) {
   const std::string text = ctdb_error_text(client);
   return text.empty() ? ctdb_strerror(code) : text;
+}
+
+int ms_until(std::chrono::steady_clock::time_point deadline) {
+  using std::chrono::milliseconds;
+  const auto left = std::chrono::duration_cast<milliseconds>(deadline - std::chrono::steady_clock::now());
+  return static_cast<int>(std::max<milliseconds::rep>(left.count(), 0));
+}
+
+Result<Bytes> data_of(const ctdb_reply& reply, const std::string& what) {
+  if (reply.status < 0) {
+    const std::string words = *reply.text != '\0' ? reply.text : "status " + std::to_string(reply.status);
+    return fail(ErrorCode::kRefused, what + ": " + words);
+  }
+  const auto* bytes = static_cast<const uint8_t*>(reply.data.data);
+  return Bytes(bytes, bytes + reply.data.size);
+}
+
+// A question to one node of several.
+struct Question {
+  uint32_t node = 0;
+  std::string what;
+  uint32_t id = 0;  // of the request, as long as there is no answer
+  std::optional<Result<Bytes>> answer;
+};
+
+void on_answer(ctdb_client*, const ctdb_reply* reply, void* private_data) {
+  auto& question = *static_cast<Question*>(private_data);
+  if (reply->error != 0)
+    question.answer = fail(code_of(reply->error), question.what + ": " + ctdb_strerror(reply->error));
+  else
+    question.answer = data_of(*reply, question.what);
+}
+
+Result<Bytes> no_answer(const std::string& what) {
+  return fail(ErrorCode::kTimeout, what + ": no answer in time");
 }
 
 }  // namespace
@@ -82,9 +118,7 @@ void Connection::leave_ms(int ms) {
 }
 
 int Connection::left_ms() const {
-  using std::chrono::milliseconds;
-  const auto left = std::chrono::duration_cast<milliseconds>(deadline_ - std::chrono::steady_clock::now());
-  return static_cast<int>(std::max<milliseconds::rep>(left.count(), 0));
+  return ms_until(deadline_);
 }
 
 Result<Bytes> Connection::control(uint32_t node, Control opcode, ByteView data) {
@@ -94,12 +128,7 @@ Result<Bytes> Connection::control(uint32_t node, Control opcode, ByteView data) 
   ctdb_reply reply{};
   if (const int code = ctdb_control(client_, &request, left_ms(), &reply); code != 0)
     return fail(error(code, what));
-  if (reply.status < 0) {
-    const std::string words = *reply.text != '\0' ? reply.text : "status " + std::to_string(reply.status);
-    return fail(ErrorCode::kRefused, what + ": " + words);
-  }
-  const auto* bytes = static_cast<const uint8_t*>(reply.data.data);
-  return Bytes(bytes, bytes + reply.data.size);
+  return data_of(reply, what);
 }
 
 Result<std::vector<NodeAnswer>> Connection::nodes() {
@@ -115,14 +144,36 @@ Result<std::string> Connection::ask_all(Control opcode,
                                         ByteView data) {
   const Result<std::vector<NodeAnswer>> all = nodes();
   if (!all) return fail(all.error());
-  std::string trouble;
+  const auto number = static_cast<uint32_t>(opcode);
+  std::deque<Question> questions;  // requests keep pointers to them
   for (const NodeAnswer& node : *all) {
     if ((node.flags & (CTDB_NODE_DELETED | CTDB_NODE_DISCONNECTED)) != 0) continue;
-    const Result<Bytes> answer = control(node.pnn, opcode, data);
-    if (answer && take(node.pnn, *answer)) continue;
-    trouble += (trouble.empty() ? "node " : "; node ") + std::to_string(node.pnn) + ": " +
+    Question& question = questions.emplace_back(Question{node.pnn, find_control(number)->name, 0, {}});
+    if (silent_.contains(node.pnn)) {
+      question.answer = no_answer(question.what);
+      continue;
+    }
+    const ctdb_control_request request{node.pnn, number, 0, 0, {data.data(), data.size()}};
+    const int code = ctdb_control_send(client_, &request, on_answer, &question, &question.id);
+    if (code != 0) question.answer = fail(error(code, question.what));
+  }
+  const auto answered = [](const Question& question) { return question.answer.has_value(); };
+  const auto now = std::chrono::steady_clock::now();
+  const Result<void> served = service_until([&] { return std::ranges::all_of(questions, answered); },
+                                            std::min(deadline_, now + (deadline_ - now) / 2));
+  std::string trouble;
+  for (Question& question : questions) {
+    if (!answered(question)) {
+      (void)ctdb_cancel(client_, question.id);
+      silent_.insert(question.node);
+      question.answer = no_answer(question.what);
+    }
+    const Result<Bytes>& answer = *question.answer;
+    if (answer && take(question.node, *answer)) continue;
+    trouble += (trouble.empty() ? "node " : "; node ") + std::to_string(question.node) + ": " +
                (answer ? "its answer is malformed" : answer.error().text());
   }
+  if (!served && served.error().code != ErrorCode::kTimeout) return fail(served.error());
   return trouble;
 }
 
@@ -134,8 +185,12 @@ Result<ctdb_db*> Connection::attach(const std::string& name, uint32_t flags) {
 }
 
 Result<void> Connection::service_until(const std::function<bool()>& done) {
+  return service_until(done, deadline_);
+}
+
+Result<void> Connection::service_until(const std::function<bool()>& done, TimePoint deadline) {
   while (!done()) {
-    const int left = left_ms();
+    const int left = ms_until(deadline);
     if (left == 0) return fail(ErrorCode::kTimeout, "no answer in time");
     pollfd watched{ctdb_fd(client_), static_cast<short>(ctdb_events(client_)), 0};
     if (poll(&watched, 1, left) < 0 && errno != EINTR) return fail_errno("poll");

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,8 +34,10 @@ class Connection {
   Result<Bytes> control(uint32_t node, Control opcode, ByteView data);
   // All nodes with their states, as this node's router sees them.
   Result<std::vector<NodeAnswer>> nodes();
-  // Asks every node that can be reached; `take` gets each answer, false: it is malformed. Returns what went wrong with the
-  // others, "" if nothing. kDisconnected and the like: not even this node's router says who there is.
+  // Asks every node that can be reached, all at once; `take` gets each answer, in the order of the nodes, false: it is malformed. Returns
+  // what went wrong with the others, "" if nothing. One that has not answered when half of the time that is left is over is not
+  // asked again on this connection, so that one that hangs leaves time for what comes next, and does not speak for the others.
+  // kDisconnected and the like: not even this node's router says who there is.
   Result<std::string> ask_all(Control opcode, const std::function<bool(uint32_t node, ByteView answer)>& take,
                               ByteView data = {});
   // flags: CTDB_ATTACH_…; 0: as many copies as the database has.
@@ -51,10 +54,14 @@ class Connection {
   Error error(int code, const std::string& what) const;
 
  private:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
   Connection(ctdb_client* client, int timeout_ms);
+  Result<void> service_until(const std::function<bool()>& done, TimePoint deadline);
 
   ctdb_client* client_;
-  std::chrono::steady_clock::time_point deadline_;
+  TimePoint deadline_;
+  std::set<uint32_t> silent_;  // nodes that have let a question to all go unanswered
 };
 
 }  // namespace ctdb::cli

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 #include <exception>
+#include <new>
 #include <thread>
 
 #include "ctdb-cli/arguments.h"
@@ -81,8 +82,8 @@ int watch(const CommandLine& line, const Invocation& invocation) {
   }
 }
 
-int run(std::vector<std::string> words) {
-  auto parsed = parse_command_line(all_commands(), std::move(words));
+int run(const std::vector<std::string>& words) {
+  auto parsed = parse_command_line(all_commands(), words);
   if (const Answered* answer = std::get_if<Answered>(&parsed)) {
     print(answer->exit == Exit::kOk ? stdout : stderr, answer->text);
     return static_cast<int>(answer->exit);
@@ -95,6 +96,10 @@ int run(std::vector<std::string> words) {
   if (!tells_problems_itself && !find_place(line, invocation.place, problems)) {
     return finish(line, failed(Exit::kConfig, problems));
   }
+  invocation.print_line = [&line](const Report& report) {
+    print(stdout, render_line(line.format, line.command->name, report));
+    return std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  };
   if (invocation.optional("watch")) return watch(line, invocation);
   return finish(line, line.command->handler(invocation));
 }
@@ -105,8 +110,10 @@ int run(std::vector<std::string> words) {
 int main(int argc, char** argv) {
   try {
     return ctdb::cli::run({argv + 1, argv + argc});
-  } catch (const std::exception& problem) {  // out of memory, or a fault of ours
+  } catch (const std::bad_alloc&) {
+    std::fputs("ctdb-cli: out of memory\n", stderr);
+  } catch (const std::exception& problem) {  // a fault of ours
     std::fprintf(stderr, "ctdb-cli: %s\n", problem.what());
-    return static_cast<int>(ctdb::cli::Exit::kFailed);
   }
+  return static_cast<int>(ctdb::cli::Exit::kFailed);
 }

@@ -126,6 +126,17 @@ const char* liveness_name(Liveness liveness) {
   return "unknown";
 }
 
+std::vector<Counter> counters_of(const std::string& daemon) {
+  const std::string prefix =
+      daemon.substr(daemon.find('-') + 1) + "_";  // "router_": a daemon moves only rows of its own prefix
+  std::vector<Counter> found;
+  for (size_t i = 0; i < static_cast<size_t>(Counter::count); ++i) {
+    const auto counter = static_cast<Counter>(i);
+    if (std::string_view(counter_name(counter)).starts_with(prefix)) found.push_back(counter);
+  }
+  return found;
+}
+
 std::optional<int64_t> process_uptime_s(uint32_t pid) {
   const std::string stat = stat_of(pid);
   const size_t close = stat.rfind(')');

@@ -65,6 +65,9 @@ struct NodeView {
 
 NodeView look_at_node(const NodePlace& place);
 
+// Those that this daemon moves.
+std::vector<Counter> counters_of(const std::string& daemon);
+
 // From /proc; `name` guards against a number that another process has got meanwhile.
 Liveness process_liveness(uint32_t pid, const std::string& name);
 // Seconds since the process began, whatever the wall clock was set to meanwhile; absent when there is no such process.

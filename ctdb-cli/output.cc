@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "libctdbipc/base/printable.h"
 
 namespace ctdb::cli {
 namespace {
@@ -28,7 +31,7 @@ struct ToText {
     std::snprintf(text, sizeof text, "%.3f", value);
     return text;
   }
-  std::string operator()(const std::string& value) const { return value; }
+  std::string operator()(const std::string& value) const { return printable(as_bytes(value)); }
 };
 
 std::string text_of(const Value& value) {
@@ -72,8 +75,14 @@ std::string heading(const std::string& column) {
   return text;
 }
 
+// Characters of UTF-8, which keys are when they are text.
+size_t width_of(const std::string& cell) {
+  return static_cast<size_t>(
+      std::count_if(cell.begin(), cell.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
 void pad(std::string& line, const std::string& cell, size_t width, bool right) {
-  const std::string space(width - std::min(width, cell.size()), ' ');
+  const std::string space(width - std::min(width, width_of(cell)), ' ');
   line += right ? space + cell : cell + space;
 }
 
@@ -86,7 +95,7 @@ std::string table_to_text(const Table& table) {
   }
   std::vector<size_t> widths(table.columns.size());
   for (const auto& row : cells) {
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
   }
   std::string out;
   for (const auto& row : cells) {
@@ -101,9 +110,18 @@ std::string table_to_text(const Table& table) {
   return out;
 }
 
+// Of an error, which may have several.
+std::string printable_lines(const std::string& text) {
+  std::string out;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);)
+    out += (out.empty() ? "" : "\n") + printable(as_bytes(line));
+  return out;
+}
+
 std::string report_to_text(const Report& report) {
   std::string out;
-  for (const std::string& line : report.headline) out += line + "\n";
+  for (const std::string& line : report.headline) out += printable(as_bytes(line)) + "\n";
   for (const Field& field : report.fields) {
     if (!field.json_only) out += field.name + ": " + text_of(field.value) + "\n";
   }
@@ -120,8 +138,24 @@ std::string render(Format format, const std::string& command, const Report& repo
   return format == Format::kJson ? report_to_json(command, report) : report_to_text(report);
 }
 
+std::string render_line(Format format, const std::string& command, const Report& report) {
+  if (format == Format::kJson) {
+    Json document = {{"schema", kJsonSchema}, {"command", command}};
+    for (const Field& field : report.fields) document[field.name] = std::visit(ToJson{}, field.value);
+    return document.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  }
+  std::string out;
+  for (size_t i = 0; i < report.fields.size(); ++i) {
+    const Field& field = report.fields[i];
+    if (i >= 2 && text_of(field.value).empty()) continue;
+    out += i == 0 ? "" : i <= 2 ? "  " : ", ";
+    out += (i < 2 ? "" : field.name + ": ") + text_of(field.value);
+  }
+  return out + "\n";
+}
+
 std::string render_error(Format format, const std::string& command, const std::string& text, Exit exit) {
-  if (format == Format::kTable) return "ctdb-cli: " + text + "\n";
+  if (format == Format::kTable) return "ctdb-cli: " + printable_lines(text) + "\n";
   return dump(
       Json{{"schema", kJsonSchema}, {"command", command}, {"error", text}, {"exit", static_cast<int>(exit)}});
 }

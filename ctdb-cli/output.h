@@ -17,6 +17,8 @@ enum class Format { kTable, kJson };
 
 // Both end with a newline unless they are empty.
 std::string render(Format format, const std::string& command, const Report& report);
+// Fields only, on one line: as text their values, behind names but for the first two; empty ones are left out.
+std::string render_line(Format format, const std::string& command, const Report& report);
 std::string render_error(Format format, const std::string& command, const std::string& text, Exit exit);
 
 }  // namespace ctdb::cli

@@ -185,6 +185,10 @@ void PcapngWriter::packet(const CapturedPacket& captured, uint64_t newly_dropped
   ++packets_;
 }
 
+void PcapngWriter::dropped_at_the_end(uint64_t newly_dropped) {
+  if (!interfaces_.empty()) interfaces_.back().dropped += newly_dropped;
+}
+
 void PcapngWriter::finish(int64_t wall_ns) {
   for (uint32_t i = 0; i < interfaces_.size(); ++i) {
     Bytes body;

@@ -21,6 +21,8 @@ class PcapngWriter {
   explicit PcapngWriter(uint32_t pnn);
   // `newly_dropped`: of the same source, since its packet before.
   void packet(const CapturedPacket& captured, uint64_t newly_dropped);
+  // After the last packet of a source; no other place to tell it of than the interface that came last.
+  void dropped_at_the_end(uint64_t newly_dropped);
   // Statistics of each interface; the last thing in a file.
   void finish(int64_t wall_ns);
 

@@ -27,7 +27,7 @@ struct FileCopy {
   uint64_t old_bytes = 0, new_bytes = 0;
 };
 // Copies all records into a new file `to`, which is then complete and on the disk; `rescue`: those that can still be found in a
-// damaged one. `from` stays as it is. Errors: kSystem, kCorrupt (nothing could be read), kRefused (`to` is there already).
+// damaged one. `from` stays as it is, and its owner and rights are those of `to`. Errors: kSystem, kCorrupt (nothing could be read), kRefused (`to` is there already).
 Result<FileCopy> copy_records(const std::string& from, const std::string& to, bool rescue);
 
 }  // namespace ctdb::cli

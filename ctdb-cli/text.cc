@@ -33,4 +33,15 @@ std::string time_text(int64_t realtime_ns) {
   return out;
 }
 
+std::string utc_text(int64_t realtime_ns) {
+  const time_t seconds = realtime_ns / 1000000000;
+  tm parts;
+  gmtime_r(&seconds, &parts);
+  char day[32];
+  strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &parts);
+  char out[48];
+  std::snprintf(out, sizeof out, "%s.%03dZ", day, static_cast<int>(realtime_ns / 1000000 % 1000));
+  return out;
+}
+
 }  // namespace ctdb::cli

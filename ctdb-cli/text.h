@@ -20,6 +20,8 @@ std::optional<uint32_t> parse_number(const std::string& text, uint32_t max);
 
 // "2024-11-25 13:35:07", local time.
 std::string time_text(int64_t realtime_ns);
+// "2024-11-25T13:35:07.123Z", for programs.
+std::string utc_text(int64_t realtime_ns);
 
 }  // namespace ctdb::cli
 

@@ -60,7 +60,8 @@ Result<void> traverse_database(Connection& connection, uint32_t db_id,
     return fail(
         ErrorCode::kInvalid,
         "the traverse is not complete: a node left or stopped serving meanwhile, left out records that were "
-        "locked for long, was too slow, or sent something malformed (the log of this node says which)");
+        "locked for long, or sent something malformed, or it took longer than the tunable TraverseTimeout "
+        "says (the log of this node tells which)");
   return {};
 }
 

@@ -24,7 +24,7 @@ ctdb-cli - looks at a node of a CTDB cluster and works on its records
 # DESCRIPTION
 
 The node is the one whose _ctdb.conf_ and _nodes_ are in _DIR_ (default _/etc/ctdb_), or whose set-up socket is _PATH_. The options may stand anywhere
-on the line. With *-o json* each answer is one JSON object with a schema number, errors too; the schema is _/usr/share/ctdb-suite/ctdb-cli.schema.json_.
+on the line. With *-o json* each answer (of *events* each line) is one JSON object with a schema number, errors too; the schema is _/usr/share/ctdb-suite/ctdb-cli.schema.json_.
 Within one number only additions are made.
 
 # COMMANDS

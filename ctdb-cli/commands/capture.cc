@@ -185,7 +185,12 @@ class Capture {
       const size_t before = unread.size();
       bool broken = false;
       take_captured(unread, broken);
-      writer_.packet(oldest, oldest.dropped - first->dropped);
+      const uint64_t newly_dropped = oldest.dropped - first->dropped;
+      if (is_packet(oldest)) {
+        writer_.packet(oldest, newly_dropped);
+      } else {
+        writer_.dropped_at_the_end(newly_dropped);
+      }
       first->dropped = oldest.dropped;
       first->used += before - unread.size();
     }
@@ -242,7 +247,7 @@ Outcome capture(const Invocation& invocation) {
   Capture run(std::move(sources), plan, pnn, std::move(*output));
   const std::string problem = run.run();
   if (!problem.empty()) return failed(Exit::kFailed, problem);
-  return captured(run.packets(), run.dropped(), notes);
+  return captured(invocation, run.packets(), run.dropped(), notes);
 }
 
 }  // namespace ctdb::cli

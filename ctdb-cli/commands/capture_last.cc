@@ -82,7 +82,7 @@ Outcome capture_last(const Invocation& invocation, const Plan& plan) {
   writer.finish(wall_clock_ns());
   if (!file->write_all(writer.bytes()) && errno != EPIPE)
     return failed(Exit::kFailed, std::string("writing: ") + std::strerror(errno));
-  return captured(packets, 0, notes);
+  return captured(invocation, packets, 0, notes);
 }
 
 }  // namespace ctdb::cli

@@ -68,6 +68,7 @@ std::string make_plan(const Invocation& invocation, Plan& plan) {
                     take_number(invocation, "rate", kMost, plan.options.packets_per_second, problem) &&
                     take_number(invocation, "buffer", kCaptureBufferBytesMax / kMebibyte, mebibytes, problem);
   if (!good) return problem;
+  if (mebibytes == 0) return "--buffer: 0 MiB are no room for a packet";
   if (seconds > 0) plan.until_ns = wall_clock_ns() + seconds * kSecondNs;
   plan.options.buffer_bytes = mebibytes * kMebibyte;
   plan.options.snap_bytes = std::max<uint32_t>(plan.options.snap_bytes, CTDB_HEADER_SIZE);
@@ -104,10 +105,14 @@ bool CaptureFile::write_all(Bytes& bytes) {
   return true;
 }
 
-Outcome captured(uint64_t packets, uint64_t dropped, const std::string& notes) {
+Outcome captured(const Invocation& invocation, uint64_t packets, uint64_t dropped, const std::string& notes) {
   std::fprintf(stderr, "%llu packets, %llu dropped%s\n", static_cast<unsigned long long>(packets),
                static_cast<unsigned long long>(dropped), notes.c_str());
-  return {};
+  Outcome outcome;
+  if (invocation.argument("write") == "-") return outcome;  // the packets are there
+  outcome.report.json_field("packets", packets);
+  outcome.report.json_field("dropped", dropped);
+  return outcome;
 }
 
 }  // namespace ctdb::cli

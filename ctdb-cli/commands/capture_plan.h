@@ -34,7 +34,7 @@ class CaptureFile {
 };
 
 // The end of a capture. The numbers are told on stderr: the standard output may be the file.
-Outcome captured(uint64_t packets, uint64_t dropped, const std::string& notes);
+Outcome captured(const Invocation& invocation, uint64_t packets, uint64_t dropped, const std::string& notes);
 
 // --last: what the daemons' flight recorders hold.
 Outcome capture_last(const Invocation& invocation, const Plan& plan);

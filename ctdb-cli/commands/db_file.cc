@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // db check, db repair, db compact: the files of this node.
 #include <cstdio>
+#include <filesystem>
 
 #include "ctdb-cli/connection.h"
 #include "ctdb-cli/databases.h"
@@ -19,15 +20,12 @@ void add_row(Table& table, const std::string& name, const std::string& path, con
                         check.damage.empty() ? Value() : Value(check.damage)});
 }
 
-Outcome checked(Table table, bool good) {
+Outcome checked(Table table, bool good, const char* remedy) {
   Outcome outcome;
   outcome.report.tables.push_back(std::move(table));
   if (good) return outcome;
   outcome.exit = Exit::kFailed;
-  outcome.error =
-      "a file is damaged: restart ctdb-store of this node, which keeps the file aside and has the records "
-      "back "
-      "from other nodes; or 'db repair' it";
+  outcome.error = std::string("a file is damaged: ") + remedy;
   return outcome;
 }
 
@@ -37,7 +35,7 @@ Outcome check_one(const std::string& path) {
   if (!check) return failed(check.error());
   Table table = files_table();
   add_row(table, "", path, *check);
-  return checked(std::move(table), check->damage.empty());
+  return checked(std::move(table), check->damage.empty(), "'db repair' copies what can still be found");
 }
 
 bool is_path(const std::string& argument) {
@@ -90,7 +88,9 @@ Outcome db_check(const Invocation& invocation) {
   }
   if (!wanted.empty() && table.rows.empty())
     return failed(Exit::kFailed, "no database '" + wanted + "' is attached ('db list' shows which are)");
-  return checked(std::move(table), good);
+  return checked(std::move(table), good,
+                 "restart ctdb-store of this node, which keeps the file aside and has the records back from "
+                 "other nodes");
 }
 
 Outcome db_repair(const Invocation& invocation) {
@@ -102,7 +102,9 @@ Outcome db_repair(const Invocation& invocation) {
 }
 
 Outcome db_compact(const Invocation& invocation) {
-  const std::string& path = invocation.argument("FILE");
+  std::error_code not_there;  // check_file() says so
+  const std::string target = std::filesystem::canonical(invocation.argument("FILE"), not_there);
+  const std::string path = not_there ? invocation.argument("FILE") : target;
   if (std::optional<Outcome> running = daemons_in_the_way(invocation)) return *running;
   const std::string fresh = path + ".compact";
   const Result<FileCheck> check = check_file(path, 0);

@@ -210,7 +210,9 @@ Outcome db_wipe(const Invocation& invocation) {
 }
 
 Outcome db_backup(const Invocation& invocation) {
-  auto connection = Connection::open(invocation);
+  const std::string& file = invocation.argument("FILE");
+  if (const Result<void> good = may_be_backup(file); !good) return failed(good.error());
+  auto connection = open(invocation);
   if (!connection) return failed(connection.error());
   const Result<Database> database = find_database(**connection, invocation.argument("DB"));
   if (!database) return failed(database.error());
@@ -227,7 +229,6 @@ Outcome db_backup(const Invocation& invocation) {
     backup.add(database->id, record.key, value);
   });
   if (!done) return failed(done.error());
-  const std::string& file = invocation.argument("FILE");
   if (Result<void> written = write_backup(file, backup); !written) return failed(written.error());
   return told(database->name + " is saved in " + file + ", " + std::to_string(backup.records) + " records",
               database->name, backup.records);

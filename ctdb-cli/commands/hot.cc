@@ -129,7 +129,8 @@ Outcome db_hot(const Invocation& invocation) {
                                                 },
                                                 question);
     if (!trouble) return failed(trouble.error());
-    if (!trouble->empty()) outcome.error += (outcome.error.empty() ? "" : "; ") + *trouble;
+    if (outcome.error.find(*trouble) != std::string::npos) continue;  // of the database before
+    outcome.error += (outcome.error.empty() ? "" : "; ") + *trouble;
   }
   if (!found)
     return failed(Exit::kFailed, "no database '" + wanted + "' is attached ('db list' shows which are)");

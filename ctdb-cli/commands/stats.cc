@@ -7,18 +7,11 @@
 namespace ctdb::cli {
 namespace {
 
-// "router_": a daemon moves only rows of its own prefix.
-std::string prefix_of(const std::string& daemon) {
-  return daemon.substr(daemon.find('-') + 1) + "_";
-}
-
 void add_counters(Table& table, const DaemonView& daemon) {
-  const std::string prefix = prefix_of(daemon.name);
-  for (size_t i = 0; i < static_cast<size_t>(Counter::count); ++i) {
-    const auto counter = static_cast<Counter>(i);
-    const std::string name = counter_name(counter);
-    if (name.starts_with(prefix))
-      table.rows.push_back({name, daemon.counters->value(counter), counter_help(counter)});
+  for (const Counter counter : counters_of(daemon.name)) {
+    if (!daemon.counters->knows(counter)) continue;
+    table.rows.push_back(
+        {std::string(counter_name(counter)), daemon.counters->value(counter), counter_help(counter)});
   }
 }
 

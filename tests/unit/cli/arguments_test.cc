@@ -17,7 +17,7 @@ const std::vector<Command>& commands() {
       {"record put", "DB KEY VALUE", "change one", "", nothing},
       {"ping", "[NODE]", "sign of life", "", nothing},
       {"wait", "--for=CONDITION", "wait for it", "", nothing},
-      {"node add", "ADDRESS [--id=N]", "one more", "", nothing},
+      {"node add", "ADDRESS [--id=N] [--witness]", "one more", "", nothing},
   };
   return table;
 }
@@ -88,7 +88,12 @@ TEST(Arguments, DashesCanBeValuesAfterTwoDashes) {
   EXPECT_EQ(good({"record", "put", "d", "k", "--", "-v"}).arguments.at("VALUE"), "-v");
 }
 
+TEST(Arguments, WhatLooksLikeAnOptionWithoutAValueIsNoneAfterTwoDashes) {
+  EXPECT_EQ(good({"record", "put", "d", "k", "--", "--id="}).arguments.at("VALUE"), "--id=");
+}
+
 TEST(Arguments, TakesOptionsOfACommand) {
+  EXPECT_TRUE(good({"node", "add", "10.0.0.4", "--witness"}).arguments.contains("witness"));
   EXPECT_EQ(good({"wait", "--for=leader"}).arguments.at("for"), "leader");
 }
 
@@ -104,15 +109,54 @@ TEST(Arguments, RefusesWrongLines) {
       {"status", "-o", "xml"},
       {"status", "--timeout", "0"},
       {"status", "--timeout", "soon"},
+      {"status", "--timeout", "nan"},
       {"status", "--base"},
       {"status", "--base", "/b", "--socket", "/s"},
       {"status", "--unknown"},
+      {"node", "add", "10.0.0.4", "--id=", "--witness"},
+      {"node", "add", "10.0.0.4", "--id="},
+      {"node", "add", "--base=", "10.0.0.4", "10.0.0.5"},
+      {"node", "add", "10.0.0.4", "--witness=false"},
+      {"node", "add", "10.0.0.4", "--witness="},
   };
   for (const auto& words : wrong) {
     const Answered answered = answer(words);
     EXPECT_EQ(answered.exit, Exit::kUsage);
     EXPECT_TRUE(answered.text.starts_with("ctdb-cli: ")) << answered.text;
-    EXPECT_TRUE(answered.text.ends_with("ctdb-cli --help shows what is possible\n")) << answered.text;
+    EXPECT_TRUE(answered.text.ends_with("--help shows what is possible\n")) << answered.text;
+  }
+}
+
+TEST(Arguments, NamesWhatIsUnknown) {
+  const auto said = [](std::vector<std::string> words) { return answer(std::move(words)).text; };
+  EXPECT_EQ(said({"nonsense"}),
+            "ctdb-cli: there is no command 'nonsense'\nctdb-cli --help shows what is possible\n");
+  EXPECT_EQ(said({"record", "lst", "a.tdb"}),
+            "ctdb-cli: there is no command 'record lst'\nctdb-cli record --help shows what is possible\n");
+  EXPECT_EQ(said({"record"}),
+            "ctdb-cli: which 'record' command?\nctdb-cli record --help shows what is possible\n");
+  EXPECT_EQ(said({"--nonsense"}),
+            "ctdb-cli: there is no option '--nonsense'\nctdb-cli --help shows what is possible\n");
+  EXPECT_EQ(said({"ping", "--timeout=0"}),
+            "ctdb-cli: --timeout: '0' is not a number of seconds from 0.001 to 86400\n"
+            "ctdb-cli ping --help shows what is possible\n");
+  EXPECT_EQ(said({"node", "add", "10.0.0.4", "--id=", "--witness"}),
+            "ctdb-cli: --id: nothing is behind the =\nctdb-cli node add --help shows what is possible\n");
+  EXPECT_EQ(said({"node", "add", "10.0.0.4", "--witness=false"}),
+            "ctdb-cli: --witness takes no value\nctdb-cli node add --help shows what is possible\n");
+}
+
+// A program that asked for JSON reads nothing else.
+TEST(Arguments, RefusesWrongLinesInJson) {
+  EXPECT_EQ(answer({"-o", "json", "record", "get", "d"}).text, R"({
+  "schema": 1,
+  "command": "record get",
+  "error": "KEY is required",
+  "exit": 2
+}
+)");
+  for (const auto& words : {std::vector<std::string>{"nonsense", "--output=json"}, {"-o", "json"}}) {
+    EXPECT_TRUE(answer(words).text.starts_with("{\n")) << answer(words).text;
   }
 }
 

@@ -2,6 +2,11 @@
 #include "ctdb-cli/backup_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
 
 #include "libctdbipc/wire/packet.h"
 #include "libctdbipc/wire/rec_buffer.h"
@@ -59,6 +64,53 @@ TEST(BackupFile, OtherVersionsAndNumbersThatLieAreRefused) {
       EXPECT_NE(read.error().text().find("not a backup of a database"), std::string::npos);
     }
   }
+}
+
+// In a folder of its own.
+class BackupOnDisk : public testing::Test {
+ protected:
+  void SetUp() override { ASSERT_NE(mkdtemp(folder_), nullptr); }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  std::string path(const std::string& name) const { return std::string(folder_) + "/" + name; }
+  size_t files() const {
+    return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(folder_), {}));
+  }
+
+ private:
+  char folder_[32] = "/tmp/ctdb-backup-XXXXXX";
+};
+
+TEST_F(BackupOnDisk, ReplacesOnlyFiles) {
+  ASSERT_EQ(mkfifo(path("pipe").c_str(), 0600), 0);
+  for (const std::string& wrong : {path(""), path("."), path("nowhere/"), path("pipe"), std::string()}) {
+    const Result<void> written = write_backup(wrong, sample());
+    ASSERT_FALSE(written.has_value()) << wrong;
+    EXPECT_EQ(written.error().code, ErrorCode::kInvalid) << written.error().text();
+  }
+  EXPECT_NE(write_backup(path("."), sample()).error().text().find("is a directory"), std::string::npos);
+  EXPECT_TRUE(std::filesystem::is_fifo(path("pipe")));
+  EXPECT_EQ(files(), 1u) << "nothing is left behind";
+}
+
+TEST_F(BackupOnDisk, ALinkStaysAndWhatItLeadsToIsReplaced) {
+  ASSERT_TRUE(write_backup(path("file"), sample(1)).has_value());
+  std::filesystem::create_symlink("file", path("link"));
+  ASSERT_TRUE(write_backup(path("link"), sample(2)).has_value());
+  EXPECT_TRUE(std::filesystem::is_symlink(path("link")));
+  EXPECT_EQ(read_backup(path("file"))->records, 2u);
+}
+
+TEST_F(BackupOnDisk, IsReadFromAPipe) {
+  ASSERT_EQ(mkfifo(path("pipe").c_str(), 0600), 0);
+  std::thread writer([this] {
+    std::ofstream out(path("pipe"), std::ios::binary);
+    const Bytes bytes = encode_backup(sample(100, 5000));
+    out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  });
+  const Result<Backup> read = read_backup(path("pipe"));
+  writer.join();
+  ASSERT_TRUE(read.has_value()) << read.error().text();
+  EXPECT_EQ(read->records, 100u);
 }
 
 }  // namespace

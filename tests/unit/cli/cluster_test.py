@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """run-cluster and its supervisor on stand-ins for the daemons: shell scripts in a folder of their own."""
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,16 +15,9 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
 
 import cluster as cluster_module  # noqa: E402
 from cluster import Cluster, ClusterError  # noqa: E402
+from waiting import wait_until  # noqa: E402
 
 LASTING = "exec sleep 1000"
-
-
-def wait_until(condition, what, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds} s in vain: {what}")
-        time.sleep(0.01)
 
 
 def is_alive(pid):
@@ -48,9 +42,18 @@ class StandIns(unittest.TestCase):
   *record*) echo '{"value": "hello", "dmaster": 0, "rsn": 1}' ;;
   *) echo "ctdb-cli $*" ;;
 esac""")
-        with socket.socket() as probe:  # a port that nobody else takes just now
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = self.free_port()
+
+    @staticmethod
+    def free_port():
+        """Below those that the kernel gives to connections of others meanwhile."""
+        while True:
+            with socket.socket() as probe:
+                try:
+                    probe.bind(("0.0.0.0", random.randrange(10240, 32768)))
+                    return probe.getsockname()[1]
+                except OSError:
+                    continue
 
     def program(self, name, script):
         path = os.path.join(self.build, "bin", name)
@@ -121,6 +124,9 @@ class SupervisorTest(StandIns):
             self.cluster.wait_healthy()
 
     def test_gives_up_on_a_daemon_that_dies_too_often(self):
+        # Starting six processes one after the other may take a busy machine longer than ten seconds.
+        self.addCleanup(setattr, cluster_module, "RESTART_WINDOW_S", cluster_module.RESTART_WINDOW_S)
+        cluster_module.RESTART_WINDOW_S = 1000
         self.program("ctdb-recoveryd", "exit 1")
         self.cluster.start()
         recoveryd = self.cluster.nodes[0].daemons["ctdb-recoveryd"]
@@ -239,13 +245,18 @@ class CommandTest(StandIns):
         self.refused(1, "nodes are 0 to 1", "node", "-1", "kill", "--dir", self.dir)
         self.refused(1, "is running in", "--port", str(self.port), "--dir", self.dir, "--exec", "true")
 
+    def pids(self):
+        with open(os.path.join(self.folder, "pids"), "a+") as source:
+            source.seek(0)
+            return source.read().split()
+
     def test_no_daemon_outlives_a_killed_run_cluster(self):
         for name in cluster_module.DAEMONS:
             self.program(name, f"echo $$ >> {self.folder}/pids; {LASTING}")
         process, _ = self.started()
-        with open(os.path.join(self.folder, "pids")) as source:
-            pids = source.read().split()
-        self.assertEqual(len(pids), 6)
+        # run-cluster knows of each that it was begun, and not that it has come so far.
+        wait_until(lambda: len(self.pids()) == 6, lambda: f"six daemons write their numbers: {self.pids()}")
+        pids = self.pids()
         process.kill()
         wait_until(lambda: not any(is_alive(pid) for pid in pids), "the daemons end")
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Completion of ctdb-cli in real shells; a stand-in for ctdb-cli answers what is asked of the node."""
 import os
+import pty
 import subprocess
 import sys
 import tempfile
@@ -48,7 +49,21 @@ class CompletionTest(unittest.TestCase):
         self.assertIn("--timeout", self.words("status", "--"))
         self.assertEqual(self.words("--output", "j"), ["json"])
         self.assertEqual(self.words("wait", "--for", "=", "l"), ["leader"])
+        self.assertEqual(self.words("wait", "--for", "="), ["healthy", "ready", "leader"])
         self.assertEqual(self.words("capture", "--red"), ["--redact"])
+
+    def test_values_behind_an_option_are_no_words_of_the_command(self):
+        """bash makes three words of --option=value, zsh one."""
+        self.assertEqual(self.words("-o", "=", "json", "record", "g"), ["get"])
+        self.assertEqual(self.words("--output=json", "record", "g"), ["get"])
+        self.assertEqual(self.words("capture", "--seconds", "3", "--red"), ["--redact"])
+        self.assertEqual(self.words("lock", "top", "--seconds", "=", "3", "--sec"), ["--seconds="])
+        self.assertEqual(self.words("capture", "--seconds", "="), [])
+        for place in (("--base", "/etc/other"), ("--base", "=", "/etc/other"), ("--base=/etc/other",)):
+            self.assertEqual(self.words(*place, "capture", "--db", "=", "l"), ["locking.tdb"])
+            with open(self.program + ".asked") as asked:
+                self.assertRegex(asked.read().splitlines()[-1], "--timeout 1 --base[ =]/etc/other db list")
+        self.assertEqual(self.words("capture", "--node", ""), ["0", "7"])
 
     def test_databases_and_nodes_are_asked_of_the_node_that_is_named(self):
         self.assertEqual(self.words("--base", "/etc/other", "record", "get", "l"), ["locking.tdb"])
@@ -56,6 +71,20 @@ class CompletionTest(unittest.TestCase):
             self.assertEqual(asked.read().splitlines()[-1], "--timeout 1 --base /etc/other db list")
         self.assertEqual(self.words("ping", ""), ["0", "7"])
         self.assertEqual(self.words("record", "get", "locking.tdb", ""), [])
+
+    def test_files_are_the_shells_own_business(self):
+        """Where nothing else is offered, as for FILE; names with spaces and all."""
+        with tempfile.TemporaryDirectory(prefix="ctdb-completion-") as folder:
+            with open(os.path.join(folder, "my backup"), "w"):
+                pass
+            terminal, end = pty.openpty()
+            with subprocess.Popen(["bash", "--norc", "--noprofile", "-i"], stdin=end, stdout=subprocess.PIPE, stderr=end, cwd=folder,
+                                  env=dict(self.environment, TERM="dumb"), text=True, start_new_session=True) as shell:
+                os.close(end)
+                os.write(terminal, f". {self.bash}; ctdb-cli() {{ printf '%s.' \"$@\"; }}\nctdb-cli db restore my\t; exit\n".encode())
+                said = shell.stdout.read()
+            os.close(terminal)
+        self.assertEqual(said, "db.restore.my backup.")
 
     def test_zsh_takes_it(self):
         script = f"autoload -U compinit && compinit -u -D && source {self.zsh} 2>/dev/null; print $_comps[ctdb-cli]"

@@ -37,6 +37,29 @@ calls        7  calls answered
 )");
 }
 
+TEST(Output, ALineHasFieldsOnly) {
+  Report report;
+  report.field("time", std::string("12:00"));
+  report.field("event", std::string("leader"));
+  report.field("leader", {});
+  report.field("empty", std::string());
+  report.field("reason", std::string("two\nlines"));
+  EXPECT_EQ(render_line(Format::kTable, "show", report), "12:00  leader  leader: -, reason: two?lines\n");
+  EXPECT_EQ(render_line(Format::kJson, "show", report),
+            "{\"schema\":1,\"command\":\"show\",\"time\":\"12:00\",\"event\":\"leader\",\"leader\":null,"
+            "\"empty\":\"\","
+            "\"reason\":\"two\\nlines\"}\n");
+}
+
+TEST(Output, ColumnsCountCharacters) {
+  Report report;
+  report.tables.push_back({"rows", {"key", "bytes"}, {{"näh", uint64_t{4}}, {"nah", uint64_t{3}}}});
+  EXPECT_EQ(render(Format::kTable, "show", report), R"(KEY  BYTES
+näh      4
+nah      3
+)");
+}
+
 TEST(Output, JsonHasSchemaCommandFieldsAndTables) {
   EXPECT_EQ(render(Format::kJson, "show", everything()), R"({
   "schema": 1,
@@ -77,6 +100,17 @@ TEST(Output, BytesThatAreNotUtf8DoNotBreakJson) {
   Report report;
   report.field("text", std::string("a\xff"));
   EXPECT_NE(render(Format::kJson, "show", report).find("\"a\xEF\xBF\xBD\""), std::string::npos);
+}
+
+// Texts of daemons and other nodes, names of programs: a terminal does what is in them.
+TEST(Output, NothingThatIsShownMovesTheCursor) {
+  Report report;
+  report.headline = {"one\x1b[2J"};
+  report.field("text", std::string("a\nb\tc\x7f\xc2\x9b\xff"));
+  report.tables.push_back({"rows", {"program"}, {{"\x1b]0;smbd\a"}, {"grün"}}});
+  EXPECT_EQ(render(Format::kTable, "show", report), "one?[2J\ntext: a?b?c????\n\nPROGRAM\n?]0;smbd?\ngrün\n");
+  EXPECT_EQ(render_error(Format::kTable, "show", "one\x1b[2J\ntwo", Exit::kFailed),
+            "ctdb-cli: one?[2J\ntwo\n");
 }
 
 TEST(Output, ErrorsAsTextAndAsJson) {

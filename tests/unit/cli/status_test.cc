@@ -6,6 +6,8 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 
 #include "ctdb-cli/command.h"
 #include "libctdbipc/ring/counters.h"
@@ -145,6 +147,80 @@ ctdb-router      1  2023-11-14 22:13:20  2023-11-14 22:13:20  disk on fire
       << text;
   const std::string json = run(stats, Format::kJson, Exit::kOk);
   EXPECT_NE(json.find("\"router_clients\": 4,\n"), std::string::npos) << json;
+}
+
+TEST_F(StatusTest, MetricsDoNotMissTheStoreOfAWitness) {
+  invocation.command = "metrics";
+  Config config;
+  config.nodes = {{0, "127.0.0.1", false, true}};
+  invocation.place.config = config;
+  const std::string text = run(metrics, Format::kTable, Exit::kOk);
+  EXPECT_NE(text.find("ctdb_daemon_alive{daemon=\"ctdb-router\"} 0\n"), std::string::npos);
+  EXPECT_EQ(text.find("ctdb-store"), std::string::npos) << text;
+}
+
+TEST_F(StatusTest, MetricsAreOpenMetricsTextOfTheDaemonsThatAreAlive) {
+  invocation.command = "metrics";
+  EXPECT_EQ(run(metrics, Format::kTable, Exit::kOk), R"(# HELP ctdb_healthy 1 as in 'ctdb-cli status'
+ctdb_healthy 0
+# HELP ctdb_ready 1 when this node serves records, whatever the others do
+ctdb_ready 0
+# HELP ctdb_daemon_alive 1 when the daemon's process is there and not stopped
+ctdb_daemon_alive{daemon="ctdb-router"} 0
+ctdb_daemon_alive{daemon="ctdb-store"} 0
+ctdb_daemon_alive{daemon="ctdb-recoveryd"} 0
+# HELP ctdb_daemon_errors errors the daemon has met since it was started, of all kinds
+# EOF
+)");
+  auto router = Counters::create(invocation.place.counters_path("ctdb-router"));
+  ASSERT_TRUE(router);
+  (*router)->set(Counter::router_clients, 4);
+  (*router)->error("disk on fire", 1700000000000000000);
+  (*router)->error("disk on fire", 1700000000000000000);
+  EXPECT_EQ(run(metrics, Format::kTable, Exit::kOk).find("ctdb_router_clients"), std::string::npos)
+      << "what a dead daemon counted is no number of now";
+  char name[16];
+  prctl(PR_GET_NAME, name);
+  prctl(PR_SET_NAME, "ctdb-router");  // this process, that is
+  const std::string text = run(metrics, Format::kTable, Exit::kOk);
+  prctl(PR_SET_NAME, name);
+  for (const char* line :
+       {"ctdb_daemon_alive{daemon=\"ctdb-router\"} 1\n", "ctdb_daemon_errors{daemon=\"ctdb-router\"} 2\n",
+        "# HELP ctdb_router_clients clients connected now, both kinds\nctdb_router_clients 4\n"})
+    EXPECT_NE(text.find(line), std::string::npos) << text;
+  EXPECT_EQ(text.find("ctdb_store_calls"), std::string::npos);
+  EXPECT_TRUE(text.ends_with("\n# EOF\n"));
+}
+
+// As between the installation of a release and the restart of its daemons.
+TEST_F(StatusTest, ADaemonOfAnOlderReleaseIsSeenToBeAlive) {
+  const std::string path = invocation.place.counters_path("ctdb-recoveryd");
+  auto recoveryd = Counters::create(path);
+  ASSERT_TRUE(recoveryd);
+  constexpr size_t kRowAt = 32 + 1024 + sizeof(uint64_t) * static_cast<size_t>(Counter::recoveryd_voters);
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  const size_t rows = static_cast<size_t>(Counter::recoveryd_voters);
+  const size_t gone = sizeof(uint64_t) * (static_cast<size_t>(Counter::count) - rows);
+  bytes.erase(kRowAt, gone);
+  bytes.replace(12, 1, 1, static_cast<char>(rows));
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+  char name[16] = {};
+  prctl(PR_GET_NAME, name);
+  prctl(PR_SET_NAME, "ctdb-recoveryd");
+  EXPECT_NE(run(status, Format::kTable, Exit::kNotHealthy).find("ctdb-recoveryd  alive"), std::string::npos);
+  const std::string text = run(metrics, Format::kTable, Exit::kOk);
+  prctl(PR_SET_NAME, name);
+  EXPECT_NE(text.find("\nctdb_recoveryd_members 0\n"), std::string::npos);
+  EXPECT_EQ(text.find("ctdb_recoveryd_voters"), std::string::npos) << "it counts nothing of that kind";
+}
+
+// In a HELP line they would have to be escaped.
+TEST_F(StatusTest, NoCounterIsDescribedWithBackslashesQuotesOrSeveralLines) {
+  for (size_t i = 0; i < static_cast<size_t>(Counter::count); ++i) {
+    const std::string help = counter_help(static_cast<Counter>(i));
+    EXPECT_EQ(help.find_first_of("\\\"\n"), std::string::npos) << help;
+  }
 }
 
 TEST_F(StatusTest, StatsWithoutAnySegmentHasNobodyToShow) {

@@ -10,6 +10,10 @@ std::string shown(std::string_view bytes) {
   return argument_from_bytes(as_bytes(bytes));
 }
 
+TEST(Text, TimesForProgramsAreUniversalAndExactToAMillisecond) {
+  EXPECT_EQ(utc_text(1700000000012999999), "2023-11-14T22:13:20.012Z");
+}
+
 TEST(Text, KeepsPrintableTextAsItIs) {
   EXPECT_EQ(shown("locking key/1"), "locking key/1");
   EXPECT_EQ(shown("Grüße €"), "Grüße €");
@@ -57,6 +61,14 @@ TEST(Text, JoinsParts) {
   EXPECT_EQ(joined({}, ", "), "");
   EXPECT_EQ(joined({"a"}, ", "), "a");
   EXPECT_EQ(joined({"a", "b"}, ", "), "a, b");
+}
+
+TEST(Text, WhatIsNotPrintableIsAQuestionMark) {
+  const auto shown = [](std::string_view text) { return printable(as_bytes(text)); };
+  EXPECT_EQ(shown("smbd: täst €"), "smbd: täst €");
+  EXPECT_EQ(shown("x\x1b[2Jz\n"), "x?[2Jz?");
+  EXPECT_EQ(shown("\xc2\x9b\xe2\x82"), "????");
+  EXPECT_EQ(shown(""), "");
 }
 
 }  // namespace
