@@ -195,25 +195,41 @@ void add_sock_addr(Walk& w, const FieldRow& row) {
   proto_tree_add_item(below, hf(Own::k_port), w.tvb, at + 2, 2, ENC_BIG_ENDIAN);
 }
 
-// Ten of {count, padding, a pointer of the sender, size}, then the keys.
+// The bits of a state that we know. Where the classic daemon answers it is the upper half of a pointer, which has others.
+bool is_our_slot(const Walk& w, int slot) {
+  uint32_t known = 0;
+  for (const FlagRow& flag : all_flags()) {
+    if (flag.set == Set::k_hot_key_state) known |= flag.bit;
+  }
+  return (u32_at(w, slot + static_cast<int>(ctdb::db_statistics::kKeyState)) & ~known) == 0;
+}
+
+// Ten of {what is said of the key, size of the key}, then the keys.
 void add_hot_keys(Walk& w, const FieldRow& row) {
-  constexpr int kKeys = 10, kSlot = 24, kCountAt = 0, kSizeAt = 16;
+  constexpr int kKeys = ctdb::db_statistics::kKeysMax, kSlot = ctdb::db_statistics::kKeyBytes;
+  constexpr int kSizeAt = ctdb::db_statistics::kKeyNameSize;
   if (!there(w, uint64_t{kKeys} * kSlot)) return;
   const int slots = w.at;
-  w.at += kKeys * kSlot;
+  int key = slots + kKeys * kSlot;
   proto_tree* outer = w.tree;
-  for (int i = 0; i < kKeys; ++i) {
+  for (int i = 0; i < kKeys && !w.stopped; ++i) {
     const int slot = slots + i * kSlot;
     const uint64_t size = tvb_get_letoh64(w.tvb, slot + kSizeAt);
     if (size == 0) continue;
-    if (!there(w, size)) return;
+    w.at = key;
+    if (!there(w, size)) break;
     proto_item* item = proto_tree_add_item(outer, hf(row), w.tvb, slot, kSlot, ENC_NA);
     w.tree = proto_item_add_subtree(item, ett_below());
-    proto_item_append_text(item, ": %u times", u32_at(w, slot + kCountAt));
-    proto_tree_add_item(w.tree, hf(Own::k_hot_count), w.tvb, slot + kCountAt, 4, ENC_LITTLE_ENDIAN);
+    proto_item_append_text(item, ": %u times", u32_at(w, slot));
+    w.at = slot;
+    walk(w, Layout::k_hot_key);
+    if (is_our_slot(w, slot)) walk(w, Layout::k_hot_key_ours);
+    w.at = key;
     add_key(w, hf(Own::k_key), static_cast<uint32_t>(size));
+    key = w.at;
     w.tree = outer;
   }
+  w.at = key;
 }
 
 // The bytes of `size` by a layout of their own, below `row`'s item.

@@ -28,7 +28,6 @@ namespace ctdbx {
   F(ipv6, "IPv6", "ctdbx.address.ipv6", FT_IPv6, BASE_NONE, Set::kCount)                         \
   F(port, "Port", "ctdbx.address.port", FT_UINT16, BASE_DEC, Set::kCount)                        \
   F(unknown_address, "Unknown family", "ctdbx.address.family", FT_UINT16, BASE_DEC, Set::kCount) \
-  F(hot_count, "Count", "ctdbx.hot_key.count", FT_UINT32, BASE_DEC, Set::kCount)                 \
   F(record_data, "Record data", "ctdbx.record_data", FT_BYTES, BASE_NONE, Set::kCount)           \
   F(unexplained, "Unexplained", "ctdbx.unexplained", FT_BYTES, BASE_NONE, Set::kCount)           \
   F(time, "Response time", "ctdbx.time", FT_RELATIVE_TIME, BASE_NONE, Set::kCount)               \

@@ -109,7 +109,7 @@ constexpr SrvidRow kSrvids[] = {
     {0xF500000000000000, kWhole, "RECD_UPDATE_IP", Layout::k_public_ip},
     {0xF700000000000000, kWhole, "VACUUM_FETCH", Layout::k_raw},
     {0xF701000000000000, kWhole, "DETACH_DATABASE", Layout::k_raw},
-    {0xF800000000000000, kWhole, "MEM_DUMP", Layout::k_srvid_message},
+    {CTDB_SRVID_MEM_DUMP, kWhole, "MEM_DUMP", Layout::k_srvid_message},
     {0xF801000000000000, kWhole, "GETLOG", Layout::k_raw},
     {0xF802000000000000, kWhole, "CLEARLOG", Layout::k_raw},
     {0xF900000000000000, kWhole, "PUSH_NODE_FLAGS", Layout::k_node_flag_change},

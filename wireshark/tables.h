@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 
+#include "libctdbipc/wire/db_statistics_layout.h"
 #include "libctdbipc/wire/layout.h"
 
 namespace ctdbx {

@@ -67,7 +67,8 @@ CONNECTION = sock_addr(50000, 10, 1, 1, 1) + sock_addr6(445)
 STATISTICS = (u32(*range(25)) + u32(0) + latency(1) + latency(2) + u32(1, 2, 3, 4) + latency(3) + u32(*range(16)) + u32(*range(6)) +
               u32(9) + u32(*range(16)) + u32(0) + latency(4) + latency(5) + u32(6, 0) + timeval(1700000000) + timeval(1700000100) +
               u32(7, 8))
-HOT = struct.pack("<IIQQ", 12, 0, 0xDEAD, 4) + struct.pack("<IIQQ", 3, 0, 0, 2) + b"\0" * 24 * 8 + b"key1k2"
+# One of a classic daemon, with a pointer of its own, and one of ours.
+HOT = struct.pack("<IIQQ", 12, 0, 0x5581DEAD0010, 4) + struct.pack("<IIHHIQ", 3, 1500, 2, 20, 3, 2) + b"\0" * 24 * 8 + b"key1k2"
 STEPS = struct.pack("<6Q", *range(1, 7))
 RECOVERY_STATISTICS = struct.pack("<4Q", 1, 2, 3, 4) + STEPS + u32(1) + struct.pack("<IQQQQQ", LOCKING, 5, 6, 7, 8, 9)
 

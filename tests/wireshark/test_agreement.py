@@ -129,7 +129,7 @@ class Agreement(unittest.TestCase):
         with tempfile.TemporaryDirectory() as directory:
             cluster = start_cluster(directory, self.addCleanup, namespace=namespace)
             capture = os.path.join(self.home.path, "own.pcapng")
-            recorder = subprocess.Popen(namespace.wrap(["dumpcap", "-q", "-i", "lo", "-f", "tcp", "-w", capture]), stderr=subprocess.PIPE)
+            recorder = subprocess.Popen(namespace.wrap(["dumpcap", "-q", "-B", "256", "-i", "lo", "-f", "tcp", "-w", capture]), stderr=subprocess.PIPE)
             self.addCleanup(lambda: recorder.poll() is None and recorder.kill())
             counters = [subprocess.Popen([f"{BIN}/ctdb-increment", "--setup", node.setup_socket, "--db", "agree.tdb", "--key", key, "--count", "1000000000"],
                                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.PIPE)

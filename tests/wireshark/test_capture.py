@@ -15,13 +15,13 @@ import unittest
 from tshark import NOBODY, ROOT, Home
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
-from support import BIN, NetworkNamespace, end_client, run_tool, start_cluster  # noqa: E402
+from support import BIN, NetworkNamespace, Undisturbed, end_client, run_tool, start_cluster  # noqa: E402
 
 EXTCAP = os.path.join(ROOT, "wireshark", "extcap", "ctdb-node")
 SUMMARY = re.compile(r"(\d+) packets, (\d+) dropped")
 
 
-class Capture(unittest.TestCase):
+class Capture(Undisturbed):
     @classmethod
     def setUpClass(cls):
         cls.directory = tempfile.TemporaryDirectory()
@@ -37,12 +37,12 @@ class Capture(unittest.TestCase):
     def begin(self, *options, name="live.pcapng", node=None):
         """A capture that has begun: its file, or the pipe it writes to, has the packets from now on."""
         path = os.path.join(self.home.path, name)
-        log = self.log_of(node or self.node)
-        begun = log().count("capture: begun")
+        logs = [self.log_of(node or self.node, daemon) for daemon in ("ctdb-router", "ctdb-store")]
+        begun = [log().count("capture: begun") for log in logs]
         process = subprocess.Popen([f"{BIN}/ctdb-cli", "--base", (node or self.node).base, "capture", "-w", path, *options],
                                    stderr=subprocess.PIPE, text=True)
         self.addCleanup(lambda: process.poll() is None and process.kill())
-        self.until(lambda: log().count("capture: begun") > begun)
+        self.until(lambda: all(log().count("capture: begun") > before for log, before in zip(logs, begun)))
         return process, path
 
     @staticmethod
@@ -53,9 +53,10 @@ class Capture(unittest.TestCase):
                 raise AssertionError("it does not happen")
             time.sleep(0.02)
 
-    def log_of(self, node):
+    @staticmethod
+    def log_of(node, daemon):
         def text():
-            with open(node.log_path("ctdb-router"), encoding="utf-8", errors="replace") as log:
+            with open(node.log_path(daemon), encoding="utf-8", errors="replace") as log:
                 return log.read()
         return text
 

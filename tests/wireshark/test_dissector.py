@@ -56,6 +56,12 @@ class Tables(Tshark):
     def test_every_control_of_the_protocol_has_its_name(self):
         self.assertEqual(self.values_of("ctdbx.req_control.opcode"), {row[0]: row[1] for row in samples.rows("CONTROL")})
 
+    def test_every_name_on_the_page_can_be_filtered_by(self):
+        with open(os.path.join(ROOT, "docs", "wireshark.md"), encoding="utf-8") as page:
+            named = set(re.findall(r"\bctdbx(?:\.[a-z_]+)+", page.read()))
+        known = {line.split("\t")[2] for line in self.home.text("-G", "fields").splitlines() if "\tctdbx." in line}
+        self.assertEqual(named - known, {"ctdbx.so", "ctdbx.take_over", "ctdbx.expert"})  # the plugin, a preference, and the beginning of many
+
     def test_every_payload_of_a_control_has_a_sample(self):
         named = {layout for row in samples.rows("CONTROL") for layout in row[2:4]}
         self.assertEqual(named - set(samples.SAMPLES), set())
