@@ -170,7 +170,7 @@ Result<Bytes> ClassicClient::call(Database& database, ByteView key, uint32_t cal
 
 Result<void> ClassicClient::fetch_lock(Database& database, ByteView key) {
   for (;;) {
-    if (!database.file->lock(key)) return fail(ErrorCode::kCorrupt, database.file->error());
+    if (!database.file->lock(key)) return fail(database.file->failure());
     const LocalFile::Found found = database.file->fetch(key, database.value);
     const std::optional<RecordHeader> header = read_record_header(database.value);
     if (found == LocalFile::Found::kYes && header && header->dmaster == pnn_ &&

@@ -27,6 +27,7 @@ from cluster import DAEMONS, ROOT, Cluster
 from histories import check_counter
 from netns import NetworkNamespace
 from network_faults import NetworkFaults
+from processes import end_on_sigterm
 from shortages import FewDescriptors, SmallDisk
 
 KEYS = 2  # counters of each kind of client
@@ -229,7 +230,7 @@ def run_chaos(build, nodes, seconds, seed, only=(), say=lambda text: None):
                 say("everybody goes on")
                 chaos.end_clients()
                 (increments, lost), lists = chaos.check_counters(), chaos.check_lists()
-            except BaseException:
+            except Exception:
                 keep(directory, say)
                 raise
             finally:
@@ -249,6 +250,7 @@ def keep(directory, say):
 
 
 def main(words):
+    end_on_sigterm()
     parser = argparse.ArgumentParser(prog="run-chaos", description=__doc__.splitlines()[0])
     parser.add_argument("--nodes", default="3,5", help="numbers of nodes, one run each (default 3,5)")
     parser.add_argument("--seconds", type=int, default=600, help="of each run (default 600)")

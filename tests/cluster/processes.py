@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What processes cost, read from /proc."""
+"""What processes cost, read from /proc, and how they end."""
 import os
+import signal
+import sys
 from dataclasses import dataclass
 
 
@@ -95,3 +97,8 @@ def with_children(pids):
     """Those processes and all that they have started."""
     own = list(pids)
     return own + [child for pid in own for child in children_of(pid)]
+
+
+def end_on_sigterm():
+    """SIGTERM ends this program as Ctrl-C does, so that what it has started ends with it."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))

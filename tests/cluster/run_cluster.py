@@ -185,7 +185,10 @@ def start_and_stay(options):
     temporary = None if options.dir else tempfile.mkdtemp(prefix="ctdb-cluster-")
     cluster = Cluster(options.dir or temporary, nodes=options.nodes, bin_dir=programs, port=options.port, say=say,
                       witness=options.witness)
-    os.makedirs(cluster.directory, exist_ok=True)
+    try:
+        os.makedirs(cluster.directory, exist_ok=True)
+    except OSError as problem:
+        raise ClusterError(f"--dir {cluster.directory}: {problem.strerror}") from problem
     server = control.ControlServer(cluster)
     try:
         status = run(cluster, options.command)
@@ -212,6 +215,8 @@ def check(options):
         parser().error(str(problem))
     if options.dir and os.path.exists(options.dir) and not os.path.isdir(options.dir):
         parser().error(f"--dir {options.dir}: is not a folder")
+    if options.witness and options.nodes < 2:
+        parser().error("--witness: more than half of the nodes must hold records, so it takes two beside it (--nodes 2)")
 
 
 def main(arguments):

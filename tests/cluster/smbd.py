@@ -154,7 +154,7 @@ class Samba:
         out = self.run(0, "smbstatus", "--processes", check=True).stdout
         return set(re.findall(rf"(?m)^(\d+:\d+) .*{USER}", out))
 
-    def torture(self, node, test, *options, others=(), timeout=300):
+    def torture(self, node, test, *options, others=(), timeout=900):
         """smbtorture against one node, or more: its connections go to all of them in turn."""
         words = ["smbtorture", "-s", "/dev/null", self.unc(node), "-U", f"{USER}%{PASSWORD}",
                  "--option=torture:progress=no", "--option=clientminprotocol=NT1"]

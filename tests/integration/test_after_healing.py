@@ -5,7 +5,7 @@ import json
 import unittest
 
 from held_chain import HeldChain
-from support import Increments, run_tool, start_cluster_with_faults, wait_until
+from support import Increments, run_tool, start_cluster_with_faults, tool_again, wait_until
 
 DATABASE, TRANSACTIONS = "healing.tdb", "healing-persistent.tdb"
 WRITES = 300
@@ -18,7 +18,7 @@ class AfterHealing(Increments, unittest.TestCase):
         self.cluster, self.network, _ = start_cluster_with_faults(self, "ctdb-healing-")
 
     def tool(self, node, *words):
-        done = run_tool(self.cluster.nodes[node], *words)
+        done = tool_again(self.cluster, node, *words)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 

@@ -6,13 +6,13 @@ import subprocess
 import tempfile
 import unittest
 
-from support import BIN, HEADER, ROOT, RawClient, control, memory_bytes, packet, start_cluster
+from support import BIN, HEADER, ROOT, RawClient, Undisturbed, control, memory_bytes, packet, start_cluster
 
 GET_PNN, PING, DB_ATTACH, TRAVERSE_START, REGISTER_SRVID = 35, 3, 18, 20, 23
 GOLDEN = os.path.join(ROOT, "tests", "golden", "packets")
 
 
-class BadInputTest(unittest.TestCase):
+class BadInputTest(Undisturbed):
     @classmethod
     def setUpClass(cls):
         cls.directory = tempfile.TemporaryDirectory(prefix="ctdb-bad-")

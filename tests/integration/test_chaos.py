@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A little of ./run-chaos, and its checkers against histories that are wrong."""
 import os
+import signal
+import subprocess
+import sys
 import tempfile
 import time
 import unittest
 
-from support import BIN, run_chaos
+from support import BIN, run_chaos, wait_until
+from cluster import ROOT
 from histories import ListCheck, Lists, check_counter, read_lists
+from processes import with_children
 
 
 class ChaosTest(unittest.TestCase):
@@ -22,6 +27,17 @@ class ChaosTest(unittest.TestCase):
 
     def test_five_nodes(self):
         self.some(5, 8)
+
+    def test_sigterm_ends_what_was_started(self):
+        chaos = subprocess.Popen([sys.executable, os.path.join(ROOT, "tests", "cluster", "chaos.py"), "--nodes", "3",
+                                  "--seconds", "600", "--build", os.path.dirname(BIN)],
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        wait_until(lambda: len(with_children([chaos.pid])) > 9, "daemons and clients to be started")
+        started = with_children([chaos.pid])
+        chaos.terminate()
+        out, _ = chaos.communicate()
+        self.assertEqual(chaos.returncode, 128 + signal.SIGTERM, out)
+        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in started), "all of them to end")
 
 
 class CounterCheckTest(unittest.TestCase):

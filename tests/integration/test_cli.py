@@ -9,13 +9,15 @@ import subprocess
 import tempfile
 import unittest
 
-from support import BIN, ROOT, start_cluster, wait_until
+from support import BIN, ROOT, Undisturbed, run_tool, start_cluster, wait_until
 
 SCHEMA = os.path.join(ROOT, "docs", "ctdb-cli.schema.json")
 OK, FAILED, USAGE, NOT_HEALTHY, NO_DAEMON, CONFIG = 0, 1, 2, 3, 4, 78
 
 
-class CliTest(unittest.TestCase):
+class CliTest(Undisturbed):
+    NO_RECOVERIES = True
+
     @classmethod
     def setUpClass(cls):
         folder = tempfile.TemporaryDirectory(prefix="ctdb-cli-")
@@ -43,10 +45,13 @@ class CliTest(unittest.TestCase):
     def json(self, node, *arguments, status=OK):
         done = self.cli(node, "-o", "json", *arguments, status=status)
         document = json.loads(done.stdout)
-        with tempfile.NamedTemporaryFile("w", dir=self.documents.name, delete=False) as out:
-            out.write(done.stdout or done.stderr)
+        self.keep_to_be_checked(done.stdout)
         self.assertEqual(document["schema"], 1)
         return document
+
+    def keep_to_be_checked(self, document):
+        with tempfile.NamedTemporaryFile("w", dir=self.documents.name, delete=False) as out:
+            out.write(document)
 
     def test_status_of_a_healthy_node(self):
         text = self.cli(1, "status").stdout
@@ -96,6 +101,24 @@ ctdb-recoveryd  alive .*
         checked = self.json(1, "config", "check")
         self.assertEqual((checked["good"], checked["node"], checked["address"]), (True, 1, "127.0.0.2"))
         self.assertRegex(self.cli(1, "config", "check").stdout, r"\Agood.*: node 1, 127\.0\.0\.2, of cluster 'ctdb'\n")
+
+    def test_events_begin_with_how_it_is(self):
+        lines = self.cli(1, "-o", "json", "events", "--seconds=1").stdout.splitlines()
+        for line in lines:
+            self.keep_to_be_checked(line)
+        found = [json.loads(line) for line in lines]
+        self.assertEqual([event["event"] for event in found][:7], ["daemon"] * 3 + ["leader", "members", "voters", "health"])
+        self.assertEqual((found[4]["members"], found[5]["needed"], found[6]["healthy"]), (3, 2, True))
+        self.cli(1, "events", "--seconds=0", status=USAGE)
+
+    def test_the_configuration_is_compared(self):
+        self.assertEqual(self.json(1, "config", "diff"), {"schema": 1, "command": "config diff", "same": True, "nodes_asked": 3})
+        at = self.cluster.nodes[2]
+        self.assertEqual(run_tool(at, "setvar", "RecoverTimeout", "31").returncode, OK)
+        self.addCleanup(run_tool, at, "setvar", "RecoverTimeout", "30")
+        differences = self.json(1, "config", "diff", status=FAILED)["differences"]
+        self.assertEqual(differences, [{"setting": "tunable RecoverTimeout", "node": node, "value": value}
+                                       for node, value in enumerate(("30", "30", "31"))])
 
     def test_watch_shows_it_again(self):
         node = self.cluster.nodes[0]
@@ -223,6 +246,25 @@ ctdb-recoveryd  alive .*
                    before["router_client_req_control"], "the ping is counted")
         self.assertIn("clients connected now, both kinds", self.cli(0, "stats").stdout)
 
+    def test_metrics(self):
+        lines = self.cli(1, "metrics").stdout.splitlines()
+        self.assertEqual(lines[-1], "# EOF")
+        samples = [re.fullmatch(r'(ctdb_\w+)(?:\{daemon="([\w-]+)"\})? (\d+)', line) for line in lines if not line.startswith("# ")]
+        self.assertNotIn(None, samples)
+        found = {(sample[1], sample[2]): int(sample[3]) for sample in samples}
+        self.assertEqual(len(found), len(samples))
+        self.assertEqual((found["ctdb_healthy", None], found["ctdb_daemon_alive", "ctdb-store"]), (1, 1))
+        self.assertEqual({name[len("ctdb_"):] for name, daemon in found if daemon is None} - {"healthy", "ready"},
+                         set(self.json(1, "stats")["counters"]))
+        self.assertIn("ctdb_healthy 1\n", self.json(1, "metrics")["text"])
+
+    def test_every_number_that_is_alerted_on_is_there(self):
+        with open(os.path.join(ROOT, "docs", "ctdb-alerts.yml"), encoding="utf-8") as rules:
+            expressions = re.findall(r"^        expr:(.*(?:\n          .*)*)", rules.read(), re.M)
+        wanted = {name for expression in expressions for name in re.findall(r"\bctdb_\w+", expression)}
+        self.assertGreater(len(wanted), 15)
+        self.assertEqual(wanted - set(re.findall(r"^(ctdb_\w+)[{ ]", self.cli(1, "metrics").stdout, re.M)), set())
+
     def test_wait(self):
         self.assertEqual(self.cli(0, "wait", "--for=healthy").stdout, "healthy\n")
         self.assertEqual(self.json(0, "wait", "--for=leader")["condition"], "leader")
@@ -239,12 +281,45 @@ ctdb-recoveryd  alive .*
         self.assertTrue(run("ping").startswith("node 2 answered"))
         self.assertIn("dmaster: 2\n", run("record", "put", "cli-socket.tdb", "key", "value"))
 
+    def test_capture(self):
+        with tempfile.TemporaryDirectory(prefix="ctdb-cli-") as folder:
+            file = os.path.join(folder, "some.pcapng")
+            some = self.json(0, "capture", "-w", file, "--seconds=1")
+            self.assertGreater(some["packets"], 0)  # heart-beats
+            self.assertEqual(some["dropped"], 0)
+            self.assertGreater(self.json(0, "capture", "-w", file, "--last")["packets"], 0)
+            none = self.json(0, "capture", "-w", file, "--operation=REQ_CONTROL", "--node=1", "--db=none.tdb", "--seconds=1")
+            self.assertEqual((none["packets"], none["dropped"]), (0, 0))
+        piped = subprocess.run([self.cluster.program("ctdb-cli"), "--base", self.cluster.nodes[0].base, "-o", "json", "capture", "-w", "-",
+                                "--packets=1"], capture_output=True, check=True)
+        self.assertTrue(piped.stdout.startswith(b"\n\r\r\n") and b"schema" not in piped.stdout, piped.stdout)
+        self.cli(0, "capture", "-w", "/nonexistent", "--buffer=0", status=USAGE)
+
+    def test_what_a_capture_drops_last_is_counted(self):
+        """No packet comes after it that could tell."""
+        with tempfile.TemporaryDirectory(prefix="ctdb-cli-") as folder:
+            file = os.path.join(folder, "few.pcapng")
+            capture = subprocess.Popen([self.cluster.program("ctdb-cli"), "--base", self.cluster.nodes[0].base, "-o", "json", "capture", "-w", file,
+                                        "--rate=1", "--seconds=3", "--operation=REQ_CONTROL"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            while capture.poll() is None:
+                self.cli(0, "ping")
+            few = json.loads(capture.stdout.read())
+        with open(self.cluster.nodes[0].log_path("ctdb-router"), encoding="utf-8") as log:
+            packets, dropped = re.findall(r"capture: ended, (\d+) packets copied, (\d+) dropped", log.read())[-1]
+        self.assertEqual((few["packets"], few["dropped"]), (int(packets), int(dropped)))
+        self.assertGreater(few["dropped"], 0)
+
     def test_errors_are_json_too(self):
         done = self.cli(0, "-o", "json", "db", "dump", "cli-nothing.tdb", status=FAILED)
         self.assertEqual(done.stdout, "")
         self.assertEqual(json.loads(done.stderr), {
             "schema": 1, "command": "db dump", "exit": 1,
             "error": "no database 'cli-nothing.tdb' is attached ('db list' shows which are)"})
+        for words, status in ((("capture", "-w", "/nonexistent/file", "--last"), FAILED), (("ping", "77"), NO_DAEMON), (("nonsense",), USAGE),
+                              (("record", "get"), USAGE), (("wait", "--for=luck"), USAGE)):
+            done = self.cli(0, "-o", "json", *words, status=status)
+            self.assertEqual((done.stdout, json.loads(done.stderr)["exit"]), ("", status))
+            self.keep_to_be_checked(done.stderr)
 
 
 class CliInTroubleTest(unittest.TestCase):
@@ -275,6 +350,49 @@ class CliInTroubleTest(unittest.TestCase):
         self.stopped("ctdb-router")
         done = self.node.cli("ping", "--timeout", "0.3")
         self.assertEqual(done.returncode, NOT_HEALTHY, done.stderr)
+
+    def test_who_asks_all_nodes_hears_those_that_answer(self):
+        """One that hangs neither takes the others' time nor is its silence theirs."""
+        other = self.cluster.nodes[1]
+        for name in ("quick.tdb", "quicker.tdb"):
+            self.assertEqual(other.cli("record", "put", name, "key", "value").returncode, OK)
+        self.stopped("ctdb-store")
+        wait_until(lambda: "only 2 of 3 nodes take part" in other.cli("status").stdout, "the others go on without it")
+        for words in (("lock", "list"), ("lock", "top", "--seconds", "1"), ("db", "hot")):
+            with self.subTest(words):
+                silent = {f"node 0: {'GET_DB_STATISTICS' if words[0] == 'db' else 'GET_LOCK_WAITS'}: no answer in time"}
+                for _ in range(3):  # the others may be too late, too, on a busy machine
+                    done = other.cli("--timeout", "2", *words)
+                    named = set(re.findall(r"node \d: .*?no answer in time", done.stderr))
+                    if named == silent:
+                        break
+                self.assertEqual((done.returncode, named), (FAILED, silent), done.stderr)
+                self.assertIn("DATABASE", done.stdout)
+
+    def test_events_tell_what_happens(self):
+        command = [self.cluster.program("ctdb-cli"), "--base", self.node.base, "-o", "json", "events"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+            self.addCleanup(watching.kill)
+
+            def next_that(wanted):
+                for line in watching.stdout:
+                    event = json.loads(line)
+                    if wanted(event):
+                        return event
+                self.fail("it has ended")
+
+            next_that(lambda event: event.get("healthy"))
+            other = self.cluster.nodes[2]
+            other.kill()
+            self.assertGreater(next_that(lambda event: event.get("members") == 2)["generation"], 1)
+            self.assertIn("2 of 3", next_that(lambda event: event.get("healthy") is False)["reason"])
+            other.start()
+            next_that(lambda event: event.get("members") == 3)
+            old = self.node.daemons["ctdb-store"].pid
+            self.node.kill_daemon("ctdb-store")
+            next_that(lambda event: event.get("daemon") == "ctdb-store" and event["state"] == "alive" and event["pid"] != old)
+            next_that(lambda event: event.get("healthy"))
+            watching.send_signal(signal.SIGINT)
 
     def test_a_dead_node(self):
         self.node.kill()

@@ -6,13 +6,13 @@ import subprocess
 import tempfile
 import unittest
 
-from support import BIN, Increments, start_cluster, wait_until
+from support import BIN, Increments, Undisturbed, start_cluster, wait_until
 
 ROUNDS = 6
 ENOUGH = 10_000_000  # clients count until they are killed
 
 
-class CopiesTest(Increments, unittest.TestCase):
+class CopiesTest(Increments, Undisturbed):
     DATABASE = "copied.tdb"
 
     def setUp(self):
@@ -85,7 +85,7 @@ class CopiesTest(Increments, unittest.TestCase):
         self.assertEqual(self.cli(1, "record", "get", self.DATABASE, "deleted")["value"], "")
 
 
-class ConfiguredCopiesTest(unittest.TestCase):
+class ConfiguredCopiesTest(Undisturbed):
     """[database] copies of ctdb.conf: databases have them from the beginning, whoever attaches them."""
 
     def setUp(self):

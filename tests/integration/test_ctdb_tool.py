@@ -7,7 +7,7 @@ import tempfile
 import threading
 import unittest
 
-from support import ClassicCluster, RawClient, run_tool, start_cluster
+from support import ClassicCluster, RawClient, Undisturbed, start_cluster, tool_again
 
 MASKS = [
     (re.compile(r"\(\d{3} \d\d:\d\d:\d\d\)"), "(AGE)"),
@@ -56,15 +56,6 @@ def setUpModule():
     starting.join()
 
 
-def recoveries():
-    """How many there have been in our cluster."""
-    count = 0
-    for node in OURS.nodes:
-        with open(node.log_path("ctdb-recoveryd"), encoding="utf-8") as log:
-            count += sum(" recovery begins: " in line for line in log)
-    return count
-
-
 def said():
     """What our daemons have said last, for a failure."""
     lines = []
@@ -75,7 +66,19 @@ def said():
     return "".join(lines)
 
 
-class TwoSystems(unittest.TestCase):
+class TwoSystems(Undisturbed):
+    NO_RECOVERIES = True
+
+    @classmethod
+    def shared_cluster(cls):
+        return OURS
+
+    @classmethod
+    def begin_anew(cls):
+        """The classic one too: both are to have gone through the same."""
+        unittest.doModuleCleanups()
+        setUpModule()
+
     def both(self, node, *command, mask=masked):
         """Runs the command on both systems, asserts that exit status and output agree, returns our result."""
         theirs = CLASSIC.tool(node, *command)
@@ -85,14 +88,7 @@ class TwoSystems(unittest.TestCase):
         return ours
 
     def tool(self, node, *command):
-        """A recovery that comes in between makes some commands fail, on both systems. On a machine that is much too busy one may come
-        when nobody wants it: then the command is run again."""
-        for _ in range(3):
-            before = recoveries()
-            done = run_tool(OURS.nodes[node], *command)
-            if done.returncode == 0 or recoveries() == before:
-                break
-        return done
+        return tool_again(OURS, node, *command)
 
     def ok(self, node, *command, mask=masked):
         result = self.both(node, *command, mask=mask)
@@ -105,6 +101,11 @@ class AskingTest(TwoSystems):
     def test_ping(self):
         self.assertIn("response from 0", self.ok(0, "ping"))
         self.assertIn("response from 2", self.ok(0, "ping", "-n", "2"))
+
+    def test_memory_reports_are_text(self):
+        """Their own of each system, but no command waits for ever."""
+        for command in ("dumpmemory", "rddumpmemory"):
+            self.assertNotEqual(self.ok(1, command, mask=lambda text: bool(text)), "")
 
     def test_ping_all_is_refused_by_this_release_of_the_tool(self):
         self.assertNotEqual(self.both(0, "ping", "-n", "all").returncode, 0)
@@ -368,6 +369,7 @@ def sorted_records(text):
 
 class ClusterChangingTest(TwoSystems):
     """Commands that change the cluster: each leaves it as it was."""
+    NO_RECOVERIES = False
 
     def generation(self):
         return re.search(r"Generation:(\d+)", self.tool(0, "status").stdout).group(1)

@@ -11,7 +11,7 @@ import tempfile
 import threading
 import unittest
 
-from support import BIN, RawClient, control, start_cluster, wait_until
+from support import BIN, RawClient, Undisturbed, control, start_cluster, wait_until
 from transactions import DB_ATTACH_PERSISTENT, contents
 
 SET_RECMODE = 16
@@ -138,7 +138,9 @@ class DeletedRecordsTest(unittest.TestCase):
         self.nothing_is_left("at the end")
 
 
-class VacuumNowTest(unittest.TestCase):
+class VacuumNowTest(Undisturbed):
+    NO_RECOVERIES = True
+
     def setUp(self):
         directory = tempfile.TemporaryDirectory(prefix="ctdb-vacuum-")
         self.addCleanup(directory.cleanup)

@@ -4,11 +4,11 @@ its store, by its keeper, by its native clients themselves."""
 import os
 import signal
 import struct
-import threading
 import time
 import unittest
 
-from support import HEADER, Increments, RawClient, TOO_LATE, packet, start_cluster_with_faults, wait_until
+from support import HEADER, Increments, RawClient, Said, assert_counted, end_client, packet, start_cluster_with_faults, wait_until
+from histories import lines_of
 
 PING, DB_ATTACH = 0, 18
 NULL_CALL, IMMEDIATE_MIGRATION = 0xFF000001, 1  # a call that only brings the record here
@@ -19,7 +19,6 @@ class FencingTest(Increments, unittest.TestCase):
 
     def setUp(self):
         self.cluster, self.network, _ = start_cluster_with_faults(self, "ctdb-fence-")
-        self.marks = {}
 
     # ---- stories ----
 
@@ -29,8 +28,7 @@ class FencingTest(Increments, unittest.TestCase):
         lost: never without such a reason in its log, and never in silence."""
         for api in ("native", "classic"):
             with self.subTest(api=api):
-                key = f"router-{api}"
-                self.mark_logs()
+                key, since = f"router-{api}", Said(self.cluster)
                 runs = [self.start(node, api, key, 20000) for node in (0, 1)]
                 wait_until(lambda: self.add(2, "native", key, 0) > 500, "increments begin")
                 for _ in range(2):
@@ -38,27 +36,10 @@ class FencingTest(Increments, unittest.TestCase):
                     time.sleep(0.4)
                 for run in runs:
                     self.finish(run)
-                value = self.value(key, 2)
-                if value == 40000:
-                    continue
-                late = [node for node in range(3) if self.was_too_late(node)]
-                self.assertTrue(late, f"{40000 - value} increments are lost, and no node was too late for its lease")
-                self.assertTrue(any(self.said("ctdb-store", node, "have fallen back") for node in range(3)),
-                                f"{40000 - value} increments are lost in silence; too late: {late}")
-
-    def was_too_late(self, node):
-        """Its lease ended by time alone, or its store did not get to run. That it was told to stop, or that others have gone on
-        without it, is no such reason: then its recoveryd says that."""
-        return any(self.said("ctdb-recoveryd", node, "no member now: " + why) for why in TOO_LATE)
-
-    def mark_logs(self):
-        """What was said before does not count."""
-        self.marks = {(name, node.index): os.path.getsize(node.log_path(name))
-                      for node in self.cluster.nodes for name in node.daemons}
+                assert_counted(self, self.value(key, 2), 40000, since=since)
 
     def said(self, daemon, node, text):
         with open(self.cluster.nodes[node].log_path(daemon)) as log:
-            log.seek(self.marks.get((daemon, node), 0))
             return text in log.read()
 
     def stopped_daemon(self, name):
@@ -72,7 +53,7 @@ class FencingTest(Increments, unittest.TestCase):
             wait_until(lambda: victim.lease_left() <= 0, "its lease ends or is revoked")
             # Others take over. (What only node 0 had is lost with it: the record falls back.)
             taken = self.add(1, "native", "owned")
-            self.assertLess(time.monotonic() - began, 20)
+            self.assertLess(time.monotonic() - began, 60)
             after = self.add(2, "classic", "owned", 50)
             self.assertEqual(after, taken + 50)
             # On the stopped node nobody can touch it any more.
@@ -151,11 +132,12 @@ class FencingTest(Increments, unittest.TestCase):
 
     def test_nobody_is_left_to_fence(self):
         """The store is stopped or dead and so is its keeper: classic clients are cut off before others go on."""
+        killed = None
         for how in (signal.SIGSTOP, signal.SIGKILL):
             with self.subTest(how=how):
                 node = self.cluster.nodes[0]
                 key = f"alone-{how.name}"
-                wait_until(node.keeper_pid, "a keeper on duty")
+                killed = wait_until(lambda: node.keeper_pid() != killed and node.keeper_pid(), "a keeper on duty")
                 self.add(0, "classic", key, 10)
                 quiet = RawClient(node.classic_socket)
                 self.addCleanup(quiet.close)
@@ -179,34 +161,22 @@ class FencingTest(Increments, unittest.TestCase):
             return False
 
     def test_isolated_node_stops_before_others_go_on(self):
-        stop = threading.Event()
-        done = {0: [], 2: []}  # when increments were finished, by node
+        """By the clients' own clocks: whoever looks at them may look late."""
+        paths = {node: os.path.join(self.cluster.directory, f"history.{node}") for node in (0, 2)}
 
-        def work(node):
-            while not stop.is_set():
-                process = self.start(node, "native", "shared", 1)
-                while process.poll() is None and not stop.is_set():
-                    time.sleep(0.001)
-                if process.poll() == 0:
-                    done[node].append(time.monotonic())
+        def history(node):
+            return [[int(word) for word in line.split()] for line in lines_of(paths[node])]
 
         self.add(2, "native", "shared", 10)
-        isolated_at = time.monotonic()
-        threads = [threading.Thread(target=work, args=(node,)) for node in (0, 2)]
-        for thread in threads[1:]:
-            thread.start()
-        wait_until(lambda: len(done[2]) > 5, "node 2 works")
+        clients = [self.start(2, "native", "shared", history=paths[2])]
+        wait_until(lambda: len(history(2)) > 5, "node 2 works")
         self.network.isolate(2)
-        isolated_at = time.monotonic()
-        threads[0].start()
-        try:
-            wait_until(lambda: len([at for at in done[0] if at > isolated_at]) > 20, "node 0 goes on")
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
-        first_of_others = min(at for at in done[0] if at > isolated_at)
-        self.assertLess(max(done[2]), first_of_others)
+        clients.append(self.start(0, "native", "shared", history=paths[0]))
+        wait_until(lambda: len(history(0)) > 20, "node 0 goes on")
+        last_ended = max(ended for _, _, ended in history(2))
+        self.assertLess(last_ended, min(begun for _, begun, _ in history(0)))
+        for client in clients:
+            end_client(client)
         self.network.heal()
         self.cluster.wait_healthy()
         self.assertGreater(self.add(2, "native", "shared"), 0)

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import unittest
 
-from support import BIN, BUILD, start_cluster, wait_until
+from support import BIN, BUILD, Undisturbed, start_cluster, wait_until
 
 EXAMPLE = os.path.join(BUILD, "examples", "example_functions.so")
 BAD = os.path.join(BUILD, "examples", "bad_functions.so")
@@ -61,7 +61,9 @@ class PluginFilesTest(unittest.TestCase):
         self.refused("cannot be loaded", by_check=False)
 
 
-class PluginsTest(unittest.TestCase):
+class PluginsTest(Undisturbed):
+    NO_RECOVERIES = True
+
     @classmethod
     def setUpClass(cls):
         cls.directory = tempfile.TemporaryDirectory(prefix="ctdb-plugins-")

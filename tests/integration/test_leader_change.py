@@ -4,12 +4,14 @@ notice nothing. What was lost meanwhile is a reason for another one."""
 import json
 import tempfile
 import threading
+import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
-from support import Increments, start_cluster, wait_until, was_too_late
+from support import Increments, RawClient, assert_counted, start_cluster, wait_until, was_too_late
 
 CHUNK = 500
+STOP_NODE, CONTINUE_NODE = 101, 102
 
 
 class LeaderChangeTest(Increments, unittest.TestCase):
@@ -45,6 +47,10 @@ class LeaderChangeTest(Increments, unittest.TestCase):
         self.cluster.wait_healthy()
         self.known_leader()
 
+    def tell(self, node, opcode):
+        with RawClient(self.cluster.nodes[node].classic_socket) as operator:
+            self.assertEqual(operator.ask(opcode)[0], 0)
+
     def keep_counting(self, api, node, enough):
         done = 0
         while not enough.is_set():
@@ -64,9 +70,27 @@ class LeaderChangeTest(Increments, unittest.TestCase):
                     self.kill_recoveryd((self.known_leader() + 1) % 3)
             finally:
                 over.set()
-            self.assertEqual(sum(count.result() for count in counts), self.value("hot"))
+            made = sum(count.result() for count in counts)
+            assert_counted(self, self.value("hot"), made)
         if not was_too_late(self.cluster):
             self.assertEqual(self.generations(), generations)
+
+    def test_a_node_that_was_stopped_stays_so(self):
+        victim = (self.known_leader() + 1) % 3
+        other = (victim + 1) % 3
+        self.tell(victim, STOP_NODE)
+        wait_until(lambda: self.status(other)["members"] == 2 and self.status(other)["generation"], "the others go on")
+        generation = self.status(other)["generation"]
+        before = self.recoveryd(victim).restarts
+        self.cluster.nodes[victim].kill_daemon("ctdb-recoveryd")
+        wait_until(lambda: self.recoveryd(victim).restarts > before and self.recoveryd(victim).pid, "recoveryd is back")
+        wait_until(lambda: "stopped by the administrator" in self.status(victim)["reason"], "it says why it is out")
+        time.sleep(1)  # the leader would have taken it in
+        self.assertIsNone(self.status(victim)["generation"])
+        if not was_too_late(self.cluster):
+            self.assertEqual(self.status(other)["generation"], generation)
+        self.tell(victim, CONTINUE_NODE)
+        self.cluster.wait_healthy()
 
     def test_all_at_once(self):
         generations = self.generations()

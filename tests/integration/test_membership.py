@@ -7,13 +7,13 @@ import time
 import unittest
 from xml.etree import ElementTree
 
-from support import Increments, start_cluster_with_faults, wait_until
+from support import Increments, Undisturbed, start_cluster_with_faults, wait_until
 
 RESETS = 1000
 PROGRESS_S = 2  # the promise to clients
 
 
-class MembershipTest(Increments, unittest.TestCase):
+class MembershipCase(Increments, unittest.TestCase):
     DATABASE = "member.tdb"
 
     def setUp(self):
@@ -48,6 +48,8 @@ class MembershipTest(Increments, unittest.TestCase):
             return []
         return out if "cannot reach each other" in told[out[0]]["reason"] else []
 
+
+class MembershipTest(MembershipCase):
     # ---- two nodes that cannot see each other ----
 
     def test_of_two_nodes_that_cannot_reach_each_other_one_stays_out_and_says_why(self):
@@ -118,7 +120,9 @@ class MembershipTest(Increments, unittest.TestCase):
         told = any("fallen back" in line for node in self.cluster.nodes for line in open(node.log_path("ctdb-store"), encoding="utf-8"))
         self.assertTrue(lost == 0 or lost > 0 and told, f"{lost} increments are lost; {longest}")
 
-    # ---- a client that holds a lock ----
+
+class HeldLockTest(MembershipCase, Undisturbed):
+    NO_RECOVERIES = True  # but for one, and of that it asks what the last one was
 
     def test_a_held_chain_lock_delays_only_its_chain_and_bans_nobody(self):
         self.add(0, "native", "held")
@@ -143,7 +147,6 @@ class MembershipTest(Increments, unittest.TestCase):
         self.assertEqual(self.states(0), ["OK"] * 3)
         self.finish(holder)  # ends its input
         self.assertEqual(self.finish(asking), 3)
-
 
     def check_last_recovery(self):
         """After the death of node 2: what is told of the recovery, by a node that need not have led it."""

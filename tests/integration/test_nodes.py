@@ -6,13 +6,13 @@ import os
 import tempfile
 import unittest
 
-from support import Increments, RawClient, run_tool, start_cluster, wait_until
+from support import Increments, RawClient, Undisturbed, run_tool, start_cluster, wait_until
 
 RELOAD_NODES_FILE = 72
 FOUR = "127.0.0.1\n127.0.0.2\n127.0.0.3\n127.0.0.4\n"
 
 
-class NodesTest(Increments, unittest.TestCase):
+class NodesCase(Increments, Undisturbed):
     DATABASE = "nodes.tdb"
 
     def setUp(self):
@@ -60,6 +60,8 @@ class NodesTest(Increments, unittest.TestCase):
         self.all_healthy(self.cluster.nodes)
         return fourth
 
+
+class NodesTest(NodesCase):
     # ---- ctdb-cli ----
 
     def test_a_fourth_comes_and_goes_while_clients_count(self):
@@ -181,6 +183,10 @@ class NodesTest(Increments, unittest.TestCase):
         odd.write_nodes_file("127.0.0.1\n127.0.0.2\n127.0.0.3\n")
         odd.start()
         self.all_healthy(self.first)
+
+
+class NobodyIsStoppedTest(NodesCase):
+    NO_RECOVERIES = True  # before the assertions that there was none
 
     def test_a_file_that_cannot_be_read_ends_nobody(self):
         node, lives, generation = self.first[1], self.lives(), self.status(1)["generation"]

@@ -5,10 +5,10 @@ import subprocess
 import tempfile
 import unittest
 
-from support import BIN, start_cluster, wait_until
+from support import BIN, Undisturbed, start_cluster, wait_until
 
 
-class OlderTest(unittest.TestCase):
+class OlderTest(Undisturbed):
     def setUp(self):
         directory = tempfile.TemporaryDirectory(prefix="ctdb-older-")
         self.addCleanup(directory.cleanup)

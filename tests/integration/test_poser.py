@@ -13,9 +13,9 @@ HELLO, HELLO_REFUSED = 0x1000, 0x1001
 NOBODY = 65534
 
 
-def hello(source, destination, proof=bytes(48)):
+def hello(source, destination, proof=bytes(48), versions=(1, 1)):
     name = b"ctdb"
-    body = struct.pack("<IIQQQI", 1, 1, 0, 0x1234, 1 << 40, len(name)) + name + proof
+    body = struct.pack("<IIQQQI", *versions, 0, 0x1234, 1 << 40, len(name)) + name + proof
     return packet(HELLO, body, srcnode=source, destnode=destination)
 
 
@@ -70,22 +70,38 @@ class PoserTest(unittest.TestCase):
             said = said[fields[0]:]
         return found
 
+    def dial(self, source, destination, said):
+        """What is answered to who says that from the address of a node that is down."""
+        def work():
+            with socket.socket() as connection:
+                connection.bind((source.address, 0))
+                connection.connect((destination.address, self.cluster.port))
+                connection.sendall(said)
+                return all_of(connection)
+        return self.as_nobody(work)
+
+    def test_one_of_a_release_too_far_away(self):
+        """Both sides are told which of the two is to be upgraded, and the administrator sees it first."""
+        down, node = self.cluster.nodes[2], self.cluster.nodes[0]
+        down.kill()
+        for versions, older in (((77, 78), 0), ((0, 0), 2)):
+            reason = (f"no common version: {versions[0]} to {versions[1]} there, 1 to 2 here "
+                      f"(node {older} has the older release: upgrade it)")
+            said = self.dial(down, node, hello(2, 0, versions=versions))
+            self.assertEqual(self.operations(said), [HELLO_REFUSED])
+            self.assertIn(reason.encode(), said)
+            wait_until(lambda: f"no link to 2 ({reason})" in node.cli("status").stdout.splitlines()[0], "status says it in its first line")
+            self.assertIn(f"no link to node 2 (127.0.0.3): {reason}", self.log(0))
+        down.start()
+        self.cluster.wait_healthy()
+
     def test_one_that_dials(self):
         down, victim = self.cluster.nodes[2], self.cluster.nodes[0]
         down.kill()
         before = self.cluster.daemon_pids()
 
-        def dial(proof):
-            def work():
-                with socket.socket() as connection:
-                    connection.bind((down.address, 0))
-                    connection.connect((victim.address, self.cluster.port))
-                    connection.sendall(hello(2, 0, proof))
-                    return all_of(connection)
-            return self.as_nobody(work)
-
         for proof, reason in ((bytes(48), "it has no cluster key"), (b"x" * 48, "it does not know this cluster's key")):
-            said = dial(proof)
+            said = self.dial(down, victim, hello(2, 0, proof))
             self.assertEqual(self.operations(said), [HELLO_REFUSED])
             self.assertIn(reason.encode(), said)
             wait_until(lambda: reason in self.log(0), "the router's log names it")

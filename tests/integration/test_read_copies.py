@@ -5,7 +5,7 @@ import signal
 import tempfile
 import unittest
 
-from support import end_client, run_tool, start_cluster, start_counting, wait_until
+from support import Undisturbed, end_client, run_tool, start_cluster, start_counting, wait_until
 
 READS = 1000
 
@@ -38,7 +38,7 @@ class Reader:
         return self.answer()
 
 
-class ReadCopiesTest(unittest.TestCase):
+class ReadCopiesTest(Undisturbed):
     def setUp(self):
         directory = tempfile.TemporaryDirectory(prefix="ctdb-read-copies-")
         self.addCleanup(directory.cleanup)

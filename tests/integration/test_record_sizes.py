@@ -5,14 +5,16 @@ import os
 import tempfile
 import unittest
 
-from support import RawClient, run_tool, start_cluster, wait_until
+from support import RawClient, Undisturbed, run_tool, start_cluster, wait_until
 from transactions import PersistentClient, contents
 
 LIMIT = 8192
 TOO_BIG = "[database] record limit"
 
 
-class RecordSizesTest(unittest.TestCase):
+class RecordSizesTest(Undisturbed):
+    NO_RECOVERIES = True
+
     @classmethod
     def setUpClass(cls):
         cls.directory = tempfile.TemporaryDirectory(prefix="ctdb-sizes-")

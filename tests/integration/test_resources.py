@@ -5,7 +5,7 @@ import os
 import tempfile
 import unittest
 
-from support import Increments, RawClient, start_cluster, start_counting, wait_until
+from support import Increments, RawClient, STORE_AWAY, assert_counted, start_cluster, start_counting, wait_until
 from chaos_clients import DATABASE, ListClient, check_lists
 from histories import lines_of
 from shortages import FewDescriptors, SmallDisk
@@ -109,7 +109,7 @@ class ResourcesTest(Increments, unittest.TestCase):
         volatile.empty()
         for client in waiting:
             self.finish(client)
-        self.assertEqual(self.add(0, "classic", "shared", 0), 9000)
+        assert_counted(self, self.add(0, "classic", "shared", 0), 9000, why=[STORE_AWAY])
         self.assertFalse(self.said("ctdb-store", 1, "are lost"))
 
     def test_records_that_cannot_grow(self):

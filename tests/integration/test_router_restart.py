@@ -8,7 +8,7 @@ import tempfile
 import threading
 import unittest
 
-from support import HEADER, Increments, RawClient, control, packet, run_tool, start_cluster, wait_until
+from support import HEADER, Increments, RawClient, assert_counted, control, packet, run_tool, start_cluster, wait_until
 
 PING, DB_ATTACH, REGISTER_SRVID, DUMP_MEMORY, GET_PNN, CHECK_PID_SRVID = 3, 18, 23, 29, 35, 151
 SRVID = 0x5000000000000001
@@ -169,20 +169,21 @@ class RouterRestartTest(Increments, unittest.TestCase):
 
     def test_a_control_that_was_under_way_is_refused(self):
         client, other = self.client(), self.cluster.nodes[1].daemons["ctdb-router"]
-        self.assertEqual(client.ask(PING, destnode=1)[0] >= 0, True)
-        other.signal(signal.SIGSTOP)
         self.addCleanup(other.signal, signal.SIGCONT)
-        answer = []
-        asking = threading.Thread(target=lambda: answer.append(client.ask(PING, destnode=1)))
-        asking.start()
-        watcher = self.client()
-        wait_until(lambda: b"in flight 1" in watcher.ask(DUMP_MEMORY)[1], "it is under way")
-        self.replace(signal.SIGKILL)
-        asking.join()
-        self.assertEqual(answer[0][0], -1)
-        self.assertEqual(answer[0][2], "ctdb-router was restarted before it answered")
-        other.signal(signal.SIGCONT)
-        self.cluster.wait_healthy()
+        # On a busy machine the other node may have been silent for too long before that router was killed.
+        answers = []
+        while not answers or "disconnected" in answers[-1][2] and len(answers) < 5:
+            wait_until(lambda: client.ask(PING, destnode=1)[0] >= 0, "the nodes are linked")
+            other.signal(signal.SIGSTOP)
+            asking = threading.Thread(target=lambda: answers.append(client.ask(PING, destnode=1)))
+            asking.start()
+            watcher, before = self.client(), len(answers)
+            wait_until(lambda: b"in flight 1" in watcher.ask(DUMP_MEMORY)[1] or len(answers) > before, "it is under way")
+            self.replace(signal.SIGKILL)
+            asking.join()
+            other.signal(signal.SIGCONT)
+            self.cluster.wait_healthy()
+        self.assertEqual((answers[-1][0], answers[-1][2]), (-1, "ctdb-router was restarted before it answered"))
         self.assertGreaterEqual(client.ask(PING, destnode=1)[0], 0)
 
     def test_a_client_with_a_record_locked_keeps_its_connection(self):
@@ -205,7 +206,7 @@ class RouterRestartTest(Increments, unittest.TestCase):
             wait_until(lambda: self.value("hot", node=2) > before or all(load.poll() is not None for load in loads), "they go on")
         for load in loads:
             self.finish(load)
-        self.assertEqual(self.value("hot"), 12001)
+        assert_counted(self, self.value("hot"), 12001)
 
     def test_the_classic_tool_works_as_ever(self):
         self.replace(signal.SIGKILL)

@@ -2,6 +2,7 @@
 """./run-cluster as a stranger uses it."""
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -28,13 +29,17 @@ class RunClusterTest(unittest.TestCase):
         return subprocess.run(self.command(*arguments), env=dict(os.environ, CTDB_BUILD=BUILD), capture_output=True,
                               text=True, timeout=120)
 
+    def nothing_is_left(self):
+        """Helpers of a store that has ended see that by themselves."""
+        wait_until(lambda: not processes_below(self.directory), lambda: f"nothing is left running: {processes_below(self.directory)}")
+
     def test_exec_ends_with_the_commands_status_and_leaves_nothing_running(self):
         done = self.run_cluster("--dir", self.directory, "--exec", "sh", "-c",
                                 f"{BIN}/ctdb-cli --base $CTDB_CLUSTER_DIR/node1 -o json status && exit 7")
         self.assertEqual(done.returncode, 7, done.stderr)
         self.assertTrue(json.loads(done.stdout[done.stdout.index("{"):])["healthy"])
         self.assertTrue(os.path.isdir(os.path.join(self.directory, "node2")))
-        self.assertEqual(processes_below(self.directory), [])
+        self.nothing_is_left()
 
     def test_exec_of_something_that_does_not_exist(self):
         done = self.run_cluster("--exec", "/nowhere/at/all")
@@ -42,9 +47,30 @@ class RunClusterTest(unittest.TestCase):
         self.assertIn("/nowhere/at/all", done.stderr)
 
     def test_wrong_arguments(self):
-        for arguments in (["--nodes", "0"], ["--nodes", "x"], ["--nonsense"], ["node", "0", "explode", "--dir", "x"]):
+        for arguments in (["--nodes", "0"], ["--nodes", "x"], ["--nonsense"], ["node", "0", "explode", "--dir", "x"],
+                          ["--nodes", "1", "--witness"]):
             done = self.run_cluster(*arguments)
             self.assertEqual(done.returncode, 2, (arguments, done.stderr))
+
+        done = self.run_cluster("--dir", "/proc/none", "--exec", "true")
+        self.assertEqual((done.returncode, done.stderr), (1, "run-cluster: --dir /proc/none: No such file or directory\n"))
+
+    def test_help_of_the_other_programs_builds_nothing(self):
+        for words in (["run-bench"], ["run-bench", "verbs"], ["run-chaos"], ["run-tests"], ["run-sim"], ["install-deps"]):
+            done = subprocess.run([os.path.join(ROOT, words[0]), *words[1:], "--help"], stdin=subprocess.DEVNULL, capture_output=True,
+                                  text=True, env={"PATH": self.only_python()}, timeout=60)
+            self.assertEqual(done.returncode, 0, (words, done.stderr))
+            self.assertIn(words[0], done.stdout)
+
+    def only_python(self):
+        """A folder with what the scripts need to say something, and nothing to build with."""
+        folder = os.path.join(self.directory, "bin")
+        os.makedirs(folder, exist_ok=True)
+        for program in ("bash", "dirname", "nproc", "python3", "sed", "env"):
+            link = os.path.join(folder, program)
+            if not os.path.exists(link):
+                os.symlink(shutil.which(program), link)
+        return folder
 
     def test_one_node_and_five(self):
         for nodes in ("1", "5"):
@@ -78,7 +104,7 @@ class RunClusterTest(unittest.TestCase):
         finally:
             running.send_signal(signal.SIGINT)
             running.wait(60)
-        self.assertEqual(processes_below(self.directory), [])
+        self.nothing_is_left()
 
     def act(self, node, what):
         done = self.run_cluster("node", str(node), what, "--dir", self.directory)

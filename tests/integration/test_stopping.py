@@ -5,12 +5,12 @@ import signal
 import tempfile
 import unittest
 
-from support import Increments, start_cluster
+from support import Increments, Undisturbed, start_cluster
 
 KEYS = [f"k{number}" for number in range(8)]
 
 
-class StoppingTest(Increments, unittest.TestCase):
+class StoppingTest(Increments, Undisturbed):
     DATABASE = "stopping.tdb"
 
     def setUp(self):

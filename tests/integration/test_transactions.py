@@ -9,7 +9,7 @@ import tempfile
 import threading
 import unittest
 
-from support import NetworkNamespace, run_tool, start_cluster, start_counting, wait_until
+from support import NetworkNamespace, Undisturbed, start_cluster, start_counting, tool_again, wait_until
 from smbd import Samba
 from transactions import SEQUENCE_KEY, contents
 
@@ -40,7 +40,7 @@ class TransactionsCase(unittest.TestCase):
         return out
 
     def tool(self, node, *words):
-        return run_tool(self.cluster.nodes[node], *words)
+        return tool_again(self.cluster, node, *words)
 
     def contents(self, node=0, name=NAME):
         return contents(os.path.join(self.cluster.nodes[node].base, "persistent", f"{name}.{node}"))
@@ -53,7 +53,9 @@ class TransactionsCase(unittest.TestCase):
         return struct.unpack("<Q", value[24:])[0] if value else 0
 
 
-class TogetherTest(TransactionsCase):
+class TogetherTest(TransactionsCase, Undisturbed):
+    NO_RECOVERIES = True
+
     def test_native_and_classic_increments_of_all_nodes(self):
         self.finish(self.start(0, "native", "mixed-first", 1))
         before = self.sequence()

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import unittest
 
-from support import RawClient, start_cluster, wait_until
+from support import RawClient, Undisturbed, start_cluster, wait_until
 
 OK, NO, NOT_PUBLIC, UNKNOWN_TUNABLE = 0, -1, 1, -22
 VOLATILE, PERSISTENT, REPLICATED = b"used.tdb\0", b"used-persistent.tdb\0", b"used-replicated.tdb\0"
@@ -42,7 +42,7 @@ def name_of_tunable(name):
     return u32(len(name)) + name
 
 
-class UsedControlsTest(unittest.TestCase):
+class UsedControlsTest(Undisturbed):
     @classmethod
     def setUpClass(cls):
         cls.directory = tempfile.TemporaryDirectory(prefix="ctdb-controls-")
