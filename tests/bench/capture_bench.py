@@ -22,6 +22,7 @@ from run_bench import System, list_rows, medians
 from systems import BUILD, NODES, start_or_stop, write_json
 from cluster import Cluster  # of tests/cluster, which `systems` makes known
 from netns import NetworkNamespace
+from processes import end_on_sigterm
 
 ROWS = ("ping_local", "ping_remote", "message_remote", "one_way_128")
 SUMMARY = re.compile(r"(\d+) packets, (\d+) dropped")
@@ -114,6 +115,7 @@ def show_costs(build):
 
 
 def main():
+    end_on_sigterm()
     parser = argparse.ArgumentParser(prog="run-bench capture", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="rounds a row (default 5)")
     parser.add_argument("--seconds", type=float, default=1.0, help="seconds a row, round and mode (default 1)")

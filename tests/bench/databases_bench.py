@@ -19,7 +19,7 @@ import time
 from systems import (BUILD, NODES, OWN_RECORDS, Classic, Ours, OursThroughTheSocket, client, fill, finish, own_records,
                      run_all, write_json)
 from netns import NetworkNamespace  # of tests/cluster, which `systems` makes known
-from processes import cost_of, memory_bytes
+from processes import cost_of, end_on_sigterm, memory_bytes
 
 TRAVERSES = 3
 TRAVERSES_S_MAX = 60
@@ -192,6 +192,7 @@ def lines(entry):
 
 
 def main():
+    end_on_sigterm()
     parser = argparse.ArgumentParser(prog="run-bench databases", description=__doc__.splitlines()[0])
     parser.add_argument("--records", default="100000,1000000", help="numbers of records (default 100000,1000000)")
     parser.add_argument("--rounds", type=int, default=3, help=f"(default 3; {MANY:,} records and more are measured once)")

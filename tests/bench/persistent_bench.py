@@ -18,6 +18,7 @@ import time
 
 from systems import BUILD, HEADER, NODES, print_row, start_both
 from support import RawClient  # of tests/integration, which `systems` makes known
+from processes import end_on_sigterm
 from transactions import PersistentClient
 
 SYNCS_S = 2.0
@@ -77,6 +78,7 @@ def run(arguments, stack):
 
 
 def main():
+    end_on_sigterm()
     parser = argparse.ArgumentParser(prog="run-bench persistent", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0)

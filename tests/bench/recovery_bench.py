@@ -18,7 +18,7 @@ from systems import (BUILD, NODES, SHARED_RECORDS_MIN, Classic, Ours, OursThroug
                      write_json)
 import recovery_growth  # with those of tests/cluster, which `systems` makes known
 from netns import NetworkNamespace
-from processes import peak_memory_bytes, reset_peak_memory
+from processes import end_on_sigterm, peak_memory_bytes, reset_peak_memory
 
 WATCHERS = 2  # a node, beside the one on its own records
 SETTLE_S = 1.0
@@ -162,6 +162,7 @@ def numbers(text):
 
 
 def main(words):
+    end_on_sigterm()
     arguments = parse_arguments(words)
     if arguments.growth:
         real = recovery_growth.measure(numbers(arguments.growth), arguments.build, arguments.rounds)

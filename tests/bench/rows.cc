@@ -2,6 +2,7 @@
 #include "tests/bench/rows.h"
 
 #include <fcntl.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -104,8 +105,10 @@ Outcome record_round(const Setting& setting, uint32_t nodes) {
 
 // Shared with forked children: a start gun and one result each.
 struct Shared {
+  Shared() { sem_init(&start, 1, 0); }
+  sem_t start;
   std::atomic<uint32_t> ready{0};
-  std::atomic<uint32_t> go{0};
+  std::atomic<bool> over{false};
   std::atomic<uint64_t> operations{0};
   std::atomic<uint64_t> acknowledged{0};
 };
@@ -144,8 +147,14 @@ void wait_until_ready(const Shared& shared, uint32_t clients) {
   }
 }
 
-void wait_for_start(const Shared& shared) {
-  while (shared.go.load() == 0) usleep(1000);  // between two looks
+// Asleep: hundreds of clients that look from time to time take the processor from those that are not ready yet.
+void wait_for_start(Shared& shared) {
+  while (sem_wait(&shared.start) != 0) {
+  }
+}
+
+void start_all(Shared& shared, uint32_t clients) {
+  for (uint32_t i = 0; i < clients; ++i) sem_post(&shared.start);
 }
 
 void wait_for_children(const std::vector<pid_t>& children) {
@@ -174,7 +183,7 @@ Outcome many_clients(const Setting& setting, uint32_t clients, uint32_t keys) {
   });
   wait_until_ready(*shared, clients);
   const Clock::time_point start = Clock::now();
-  shared->go = 1;
+  start_all(*shared, clients);
   wait_for_children(children);
   return {shared->operations.load(), seconds_since(start), 0};
 }
@@ -184,9 +193,11 @@ struct Turns {
   uint64_t count = 0;
   double waited_us = 0;
   double longest_us = 0;
+  Clock::time_point ended;
 };
 
-Outcome outcome_of(const std::vector<Turns>& clients, double seconds) {
+// To the end of the last turn: hundreds of processes that end take their time, too.
+Outcome outcome_of(const std::vector<Turns>& clients, Clock::time_point start) {
   Turns all;
   double slowest = 0;
   for (const Turns& client : clients) {
@@ -194,9 +205,11 @@ Outcome outcome_of(const std::vector<Turns>& clients, double seconds) {
     all.count += client.count;
     all.waited_us += client.waited_us;
     all.longest_us = std::max(all.longest_us, client.longest_us);
+    all.ended = std::max(all.ended, client.ended);
     slowest = std::max(slowest, client.waited_us / static_cast<double>(client.count));
   }
   const double mean = all.waited_us / static_cast<double>(all.count);
+  const double seconds = std::chrono::duration<double>(all.ended - start).count();
   return {all.count, seconds, mean, slowest / mean, all.longest_us / mean};
 }
 
@@ -210,6 +223,8 @@ Outcome contended(const Setting& setting, uint32_t clients) {
   const std::vector<pid_t> children = start_clients(clients, [&](uint32_t i) {
     auto client = setting.open(i % kNodes);
     client->attach("bench.tdb");
+    // Its first steps would be page faults, most of all.
+    client->increment(key_of("own-" + std::to_string(i)));
     shared->ready++;
     wait_for_start(*shared);
     const Clock::time_point start = Clock::now();
@@ -222,12 +237,13 @@ Outcome contended(const Setting& setting, uint32_t clients) {
       turns[i].longest_us = std::max(turns[i].longest_us, waited);
       usleep(kRestUs);  // the row's own rhythm
     }
+    turns[i].ended = Clock::now();
   });
   wait_until_ready(*shared, clients);
   const Clock::time_point start = Clock::now();
-  shared->go = 1;
+  start_all(*shared, clients);
   wait_for_children(children);
-  return outcome_of({turns, turns + clients}, seconds_since(start));
+  return outcome_of({turns, turns + clients}, start);
 }
 
 // Three nodes raise one counter. Without a pause the rate is all there is; with one, what an increment takes at node 0.
@@ -244,7 +260,7 @@ Outcome one_counter(const Setting& setting, bool by_function, useconds_t pause_u
     auto client = open(number + 1);
     shared->ready++;
     uint64_t done = 0;
-    while (shared->go.load() != 2) {
+    while (!shared->over.load()) {
       raise(*client);
       ++done;
       // The row's own rhythm: what is measured is a counter that rests between two raises.
@@ -262,7 +278,7 @@ Outcome one_counter(const Setting& setting, bool by_function, useconds_t pause_u
     micros.push_back(seconds_since(before) * 1e6);
     if (pause_us > 0) usleep(pause_us);  // outside of what is timed
   }
-  shared->go = 2;
+  shared->over = true;
   wait_for_children(children);
   const uint64_t all = shared->operations.load() + micros.size();
   std::ranges::nth_element(micros, micros.begin() + static_cast<long>(micros.size() / 2));
@@ -285,7 +301,7 @@ Outcome read_fan_out(const Setting& setting, uint32_t readers) {
     shared->ready++;
     wait_for_start(*shared);
     uint64_t done = 0;
-    for (; shared->go.load() != 2; ++done) {
+    for (; !shared->over.load(); ++done) {
       const uint64_t value = client->read_counter(key);
       if (value < newest) give_up("a reader has seen an older value after a newer one");
       newest = value;
@@ -295,13 +311,13 @@ Outcome read_fan_out(const Setting& setting, uint32_t readers) {
   auto writer = open(0);
   wait_until_ready(*shared, kNodes * readers);
   const Clock::time_point start = Clock::now();
-  shared->go = 1;
+  start_all(*shared, kNodes * readers);
   while (seconds_since(start) < setting.seconds) {
     writer->increment(key);
     usleep(kBetweenChanges);  // the row's own rhythm
   }
   const double total = seconds_since(start);
-  shared->go = 2;
+  shared->over = true;
   wait_for_children(children);
   return {shared->operations.load(), total, 0};
 }
@@ -314,7 +330,7 @@ Outcome one_way(const Setting& setting, size_t bytes, uint64_t window) {
     auto receiver = setting.open(1);
     receiver->listen(kSrvidB);
     shared->ready = 1;
-    while (shared->go.load() != 2) shared->acknowledged += receiver->receive();
+    while (!shared->over.load()) shared->acknowledged += receiver->receive();
   });
   auto sender = setting.open(0);
   wait_until_ready(*shared, 1);
@@ -333,7 +349,7 @@ Outcome one_way(const Setting& setting, size_t bytes, uint64_t window) {
   const double total = seconds_since(start);
   while (shared->acknowledged.load() < sent)
     usleep(1000);  // delivery or a report of failure: none may be missing
-  shared->go = 2;
+  shared->over = true;
   sender->send(1, kSrvidB, data);
   wait_for_children(receivers);
   return {received, total, 0};

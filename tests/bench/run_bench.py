@@ -3,7 +3,7 @@
 """run-bench: the same client program against Debian's three-node ctdbd and against our three nodes, in one run.
 
 Each row is measured in rounds; within a round the systems take turns, so that whatever else the machine does hits all of
-them. Printed and written are medians over the rounds and ratios of one run. Every process of a system, the clients
+them, and each round begins with another one: on a virtual processor who comes first after a rest is not as fast. Printed and written are medians over the rounds and ratios of one run. Every process of a system, the clients
 included, runs on the same CPUs.
 """
 import argparse
@@ -23,7 +23,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
 from classic import ClassicCluster  # noqa: E402
 from cluster import Cluster  # noqa: E402
 from netns import NetworkNamespace  # noqa: E402
-from processes import cost_of, memory_bytes, pin, with_children  # noqa: E402
+from processes import cost_of, end_on_sigterm, memory_bytes, pin, with_children  # noqa: E402
 
 NODES = 3
 RATE_ROWS = ("hot_", "many_", "one_way_", "count_", "contended_")
@@ -74,8 +74,9 @@ def measure(bench, systems, rows, rounds, seconds, cpus):
     for row, text in rows:
         wanted = systems if row not in RING_ONLY else systems[-1:]
         samples = {system.name: [] for system in wanted}
-        for _ in range(rounds):
-            for system in wanted:
+        for number in range(rounds):
+            first = number % len(wanted)
+            for system in wanted[first:] + wanted[:first]:
                 samples[system.name].append(system.run(bench, row, seconds, cpus))
         entry = {"row": row, "text": text, "rate": row.startswith(RATE_ROWS),
                  "systems": {name: medians(runs) for name, runs in samples.items()}}
@@ -213,6 +214,7 @@ def run(arguments, cpus, rows, bench, directory, namespace):
 
 
 def main():
+    end_on_sigterm()
     arguments = parse_arguments()
     bench = os.path.join(arguments.build, "bin", "ctdb-bench")
     cpus = set(os.sched_getaffinity(0)) if arguments.cpus == "all" else {int(c) for c in arguments.cpus.split(",")}

@@ -15,7 +15,7 @@ import threading
 from dataclasses import dataclass
 
 from systems import BUILD, NODES, start_both
-from processes import cost_of
+from processes import cost_of, end_on_sigterm
 from smbd import Samba  # of tests/cluster, which `systems` makes known
 
 
@@ -165,6 +165,7 @@ def run(arguments, stack):
 
 
 def main():
+    end_on_sigterm()
     parser = argparse.ArgumentParser(prog="run-bench samba", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=5, help="of each test and round (default 5)")

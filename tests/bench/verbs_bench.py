@@ -23,7 +23,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
 
 from cluster import Cluster  # noqa: E402
-from processes import cost_of  # noqa: E402
+from processes import cost_of, end_on_sigterm  # noqa: E402
 
 SIZES = (64, 128, 256, 512)
 HUNG_S = 120
@@ -159,6 +159,7 @@ def show(result):
 
 
 def main():
+    end_on_sigterm()
     arguments = parse_arguments()
     result = measure(arguments)
     show(result)
