@@ -3,41 +3,25 @@
 import os
 import signal
 import subprocess
+import sys
 import tempfile
-import time
 
-from root import BUILD, installed_root
+from root import BUILD, ROOT, installed_root
+
+sys.path.insert(0, f"{ROOT}/tests/cluster")
+from processes import children_of, with_children  # noqa: E402
+from waiting import wait_until  # noqa: E402
 
 BOOT_SECONDS = 60
 COMMAND_SECONDS = 120
 TOOLS = "/opt/ctdb-tests"  # where the test programs of the build are
 
 
-def children(pid):
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children") as listed:
-            return [int(word) for word in listed.read().split()]
-    except OSError:
-        return []
-
-
 def sockets_of(command):
     """Those of a program that Machine.start() began, as the kernel numbers them."""
-    pid, = children(command.pid)
+    pid = children_of(command.pid)[0]
     links = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")]
     return {link for link in links if link.startswith("socket:")}
-
-
-def wait_until(condition, what, seconds=60):
-    """Waits for a condition; the deadline is generous, its only use is to end a hung test."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds} s in vain: {what() if callable(what) else what}")
-        time.sleep(0.02)
 
 
 class ControlGroup:
@@ -119,9 +103,7 @@ class Machine(System):
         """The machine's process 1, seen from here."""
         if self._nspawn.poll() is not None:
             raise RuntimeError("systemd-nspawn ended\n" + self.console())
-        waiting = [self._nspawn.pid]
-        while waiting:
-            pid = waiting.pop()
+        for pid in with_children([self._nspawn.pid]):
             try:
                 with open(f"/proc/{pid}/status") as status:
                     pids = [line.split()[1:] for line in status if line.startswith("NSpid:")][0]
@@ -129,8 +111,7 @@ class Machine(System):
                     if pids[-1] == "1" and comm.read().strip() == "systemd":
                         return pid
             except OSError:
-                pass
-            waiting += children(pid)
+                continue  # ended meanwhile
         return None
 
     def seen_from_here(self, path):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The pages for administrators, as somebody follows them who does not know better: what stands in them is run as it is printed, on three
 machines with one network."""
+import json
 import re
 import subprocess
 import unittest
@@ -9,13 +10,15 @@ from machine import TOOLS, Machine
 from node import Node, finish
 from root import ROOT
 
-PAGES = ("first-cluster.md", "moving-from-ctdbd.md", "when-something-is-wrong.md")
+PAGES = ("first-cluster.md", "moving-from-ctdbd.md", "upgrading.md", "when-something-is-wrong.md")
 DOMAIN = "10.0.0"
 # What the pages take for granted.
 SERVICES = ("ctdb", "smbd", "winbind")
 SERVICE = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
+# As an installation leaves them: other files of the same names.
+NEW_PROGRAMS = "cd /usr/sbin; for program in ctdb-*; do cp -p $program $program.new; mv $program.new $program; done"
 # Without an end of their own.
-ENDLESS = ("--watch", "capture -w")
+ENDLESS = ("--watch", "capture -w", "events")
 
 
 def page(name):
@@ -112,6 +115,26 @@ class PagesTest(unittest.TestCase):
         self.machines[1].run("ctdb-cli", "node", "remove", "3")
         for machine in self.machines:
             Node(machine).wait()
+
+    def test_upgrading(self):
+        """Under load, and nothing of the old release is left."""
+        install, replace = blocks("upgrading.md")
+        nodes = [Node(machine) for machine in self.machines]
+        loads = {api: [node.counting(f"upgrade-{api}", api) for node in nodes] for api in ("native", "classic")}
+        for machine in self.machines:
+            machine.run("sh", "-ec", NEW_PROGRAMS)
+            machine.run("sh", "-ec", install.strip().split("\n")[-1])
+            self.assertTrue(machine.run("sh", "-ec", replace).startswith("healthy\n"))
+            for load in loads["native"] + loads["classic"]:
+                load.wait_for_more()
+        values = {api: sorted(value for load in counting for value in load.stop()) for api, counting in loads.items()}
+        fallen_back = sum(json.loads(node.cli("stats", "-o", "json"))["counters"]["store_records_fallen_back"] for node in nodes)
+        for counted in values.values():
+            self.assertTrue(fallen_back or counted == list(range(1, len(counted) + 1)), "nothing is lost, or it is told")
+        for machine in self.machines:
+            programs = machine.run("sh", "-c", "for pid in $(pgrep -f ^/usr/sbin/ctdb-); do readlink /proc/$pid/exe; done")
+            self.assertGreater(programs.count("ctdb-"), 2)
+            self.assertNotIn("deleted", programs)
 
     @staticmethod
     def commit(machine, count):

@@ -38,7 +38,7 @@ ip link set lo up
 ulimit -l unlimited
 ulimit -n 65536
 # For the case that nobody is left outside to end it.
-(sleep 580; poweroff -f) &
+(sleep 1180; poweroff -f) &
 cd /host
 /bin/bash /host/run.sh >/host/output 2>&1
 echo $? >/host/status

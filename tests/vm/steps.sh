@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # In a guest: steps that wait for what they expect. Whoever sources it says what to show when one fails (show).
 
-PATIENCE=${PATIENCE:-60}
+PATIENCE=${PATIENCE:-120}
 
 fail() { show; echo "FAILED: $*"; exit 1; }
 # wait_for TEXT COMMAND...: until it succeeds.
