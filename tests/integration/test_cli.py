@@ -29,12 +29,14 @@ class CliTest(Undisturbed):
 
     @classmethod
     def check_documents(cls):
-        """Debian's own Python has the library that reads schemas."""
+        """Debian's own Python has the library that reads schemas. None: the cluster is begun anew before any test has asked for one."""
         instances = [word for name in os.listdir(cls.documents.name)
                      for word in ("-i", os.path.join(cls.documents.name, name))]
+        if not instances:
+            return
         done = subprocess.run(["/usr/bin/python3", "-W", "ignore", "-m", "jsonschema", *instances, SCHEMA],
                               capture_output=True, text=True)
-        if done.returncode != 0 or not instances:
+        if done.returncode != 0:
             raise AssertionError(f"{SCHEMA} does not allow it:\n{done.stdout}{done.stderr}")
 
     def cli(self, node, *arguments, status=OK):
