@@ -20,7 +20,6 @@ namespace {
 constexpr size_t kLockWorkers = 4;
 constexpr size_t kEndedThreadsKept = 1024;
 constexpr size_t kRouterQueueBytesMax = 256u << 20;
-constexpr TimeNs kPublishInterval = 100 * kMillisecond;
 // Recoveryd takes a store whose beat is a second old for hung.
 constexpr TimeNs kBeatInterval = 350 * kMillisecond;
 // A store that ends hands its records over, this long at most; then what is on its way gets this much time to arrive.
@@ -76,7 +75,6 @@ StoreShell::StoreShell(DaemonContext& context)
 
 StoreShell::~StoreShell() {
   loop_.cancel(tick_timer_);
-  loop_.cancel(publish_timer_);
   loop_.cancel(page_timer_);
 }
 
@@ -478,7 +476,7 @@ void StoreShell::end_of_turn() {
   adopted_.flush();
   hold_clients_back();
   set_tick_timer();
-  publish_soon();
+  publish_pace_.end_of_turn(events_);
 }
 
 void StoreShell::set_tick_timer() {
@@ -504,18 +502,7 @@ bool StoreShell::work_a_slice() {
   return store_->has_work();
 }
 
-// While something happens at most every kPublishInterval, once more when it ends, never while nothing happens.
-void StoreShell::publish_soon() {
-  if (events_ == published_events_) return;
-  if (loop_.now() - published_at_ >= kPublishInterval) return publish();
-  if (publish_timer_ == 0) publish_timer_ = loop_.at(published_at_ + kPublishInterval, [this] { publish(); });
-}
-
 void StoreShell::publish() {
-  loop_.cancel(publish_timer_);
-  publish_timer_ = 0;
-  published_events_ = events_;
-  published_at_ = loop_.now();
   Counters& counters = *context_.counters;
   counters.set(Counter::store_wakeups, loop_.wakeups());
   counters.set(Counter::store_clients_cut, clients_cut_);

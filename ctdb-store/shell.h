@@ -33,6 +33,7 @@
 #include "libctdbipc/runtime/channel_queue.h"
 #include "libctdbipc/runtime/daemon.h"
 #include "libctdbipc/runtime/hook_points.h"
+#include "libctdbipc/runtime/publish_pace.h"
 #include "libctdbipc/runtime/router_link.h"
 #include "libctdbipc/runtime/spin.h"
 
@@ -96,7 +97,6 @@ class StoreShell : public DaemonShell, StoreOutput {
   void hold_clients_back();
   void set_tick_timer();
   bool work_a_slice();
-  void publish_soon();
   void publish();
   std::string status_text() const;
 
@@ -124,10 +124,8 @@ class StoreShell : public DaemonShell, StoreOutput {
   KeptClients kept_;
   TimeNs tick_at_ = kNever;
   EventLoop::TimerId tick_timer_ = 0;
-  uint64_t events_ = 0;            // anything that happened
-  uint64_t published_events_ = 0;  // events_ when the counters were last written
-  TimeNs published_at_ = 0;
-  EventLoop::TimerId publish_timer_ = 0;
+  uint64_t events_ = 0;  // anything that happened
+  PublishPace publish_pace_{loop_, [this] { publish(); }};
   TimeNs leaving_since_ = 0;  // 0: not yet
   bool gave_records_ = false;
   TimeNs clean_since_ = 0;  // 0: this node owns something

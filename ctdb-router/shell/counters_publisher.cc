@@ -2,30 +2,6 @@
 #include "ctdb-router/shell/counters_publisher.h"
 
 namespace ctdb {
-namespace {
-
-constexpr TimeNs kInterval = 100 * kMillisecond;
-
-}  // namespace
-
-void CountersPublisher::end_of_turn(uint64_t activity) {
-  activity_ = activity;
-  if (activity_ == published_activity_) return;
-  if (loop_.now() - published_at_ >= kInterval) return publish_now();
-  if (timer_ != 0) return;
-  timer_ = loop_.at(published_at_ + kInterval, [this] {
-    timer_ = 0;
-    publish_now();
-  });
-}
-
-void CountersPublisher::publish_now() {
-  loop_.cancel(timer_);
-  timer_ = 0;
-  published_activity_ = activity_;
-  published_at_ = loop_.now();
-  publish_();
-}
 
 void CountersPublisher::put(const Router& router, const TransportFigures& links, const ShellFigures& shell) {
   const RouterCounts& c = router.counts();

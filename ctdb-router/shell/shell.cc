@@ -171,8 +171,9 @@ void RouterShell::end_of_turn() {
   set_tick_timer();
   const RouterCounts& c = router_->counts();
   const TransportFigures& t = transport_->figures();
-  publisher_.end_of_turn(changes_ + c.client_packets_in + c.client_packets_out + c.node_packets_in +
-                         c.node_packets_out + c.bad_packets + t.keepalives_in + t.keepalives_out + t.refused);
+  publisher_.end_of_turn(changes_, c.client_packets_in + c.client_packets_out + c.node_packets_in +
+                                       c.node_packets_out + c.bad_packets + t.keepalives_in +
+                                       t.keepalives_out + t.refused);
 }
 
 // Local senders wait while a link or a daemon is congested, or clients of the last router are on their way back: their packets stay in

@@ -26,7 +26,7 @@ class IdleTest(unittest.TestCase):
             with RawClient(cluster.nodes[0].classic_socket) as client:
                 client.ask(35)
                 pids = cluster.daemon_pids()
-                # Some 110 wake-ups; what they cost in CPU time is the machine's affair, unless something spins. On a busy machine leases end, and
+                # Some 70 wake-ups; what they cost in CPU time is the machine's affair, unless something spins. On a busy machine leases end, and
                 # recoveries cost more: what spins or wakes up more often does so in every window.
                 windows = []
                 while len(windows) < WINDOWS:
