@@ -242,6 +242,10 @@ class Node:
         return until / 1e9 - time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def kill_keeper(self):
+        self.signal_keeper(signal.SIGKILL)
+
+    def signal_keeper(self, number):
+        """Of SIGKILL the end is waited for."""
         pid = self.keeper_pid()
         if not pid:
             return
@@ -250,8 +254,9 @@ class Node:
                 if comm.read().strip() != "ctdb-keeper":  # one that died and left its number
                     return
             pidfd = os.pidfd_open(pid)
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            select.select([pidfd], [], [], STOP_TIMEOUT_S)
+            signal.pidfd_send_signal(pidfd, number)
+            if number == signal.SIGKILL:
+                select.select([pidfd], [], [], STOP_TIMEOUT_S)
             os.close(pidfd)
         except OSError:
             pass  # it has just ended

@@ -4,6 +4,7 @@
 import json
 import unittest
 
+from bystanders import Watched, leave_alone
 from held_chain import HeldChain
 from support import Increments, run_tool, start_cluster_with_faults, tool_again, wait_until
 
@@ -11,7 +12,7 @@ DATABASE, TRANSACTIONS = "healing.tdb", "healing-persistent.tdb"
 WRITES = 300
 
 
-class AfterHealing(Increments, unittest.TestCase):
+class AfterHealing(Increments, Watched):
     DATABASE = DATABASE
 
     def setUp(self):
@@ -25,11 +26,13 @@ class AfterHealing(Increments, unittest.TestCase):
     def heal(self):
         self.network.heal()
         self.cluster.wait_healthy()
+        leave_alone(self.cluster, range(3))
 
     def test_writes_and_deletions_of_those_who_went_on(self):
         self.add(2, "native", "written", 10)
         for node in (0, 1, 2):  # each has a copy then, and node 2 the record
             self.tool(node, "writekey", DATABASE, "deleted", f"by node {node}")
+        leave_alone(self.cluster, (0, 1))
         self.network.isolate(2)
         taken = self.add(0, "native", "written", 0)
         finished = [self.start(node, api, "written", WRITES) for node in (0, 1) for api in ("native", "classic")]
@@ -50,6 +53,7 @@ class AfterHealing(Increments, unittest.TestCase):
         for key in ("kept", "free"):
             self.add(2, "native", key, 10)
         holder = HeldChain(self, node, DATABASE)
+        leave_alone(self.cluster, (0, 1))
         self.network.isolate(2)
         kept, free = (self.add(0, "native", key) for key in ("kept", "free"))
         holder.take("kept")
@@ -80,6 +84,7 @@ class AfterHealing(Increments, unittest.TestCase):
     def test_transactions_while_two_do_not_see_each_other(self):
         self.tool(0, "attach", TRANSACTIONS, "persistent")
         self.assertTrue(self.store(0, "first", "before"))
+        leave_alone(self.cluster, [2])
         self.network.cut(0, 1)
         wait_until(lambda: any(self.cluster.nodes[node].cli("status", "-o", "json").returncode != 0 for node in (0, 1)),
                    "one of the two is out")

@@ -8,12 +8,13 @@ import subprocess
 import tempfile
 import unittest
 
-from support import BIN, Cluster, Increments, NetworkFaults, NetworkNamespace, wait_until
+from bystanders import LEADERS, Watched, leave_alone
+from support import Increments, NetworkFaults, NetworkNamespace, Said, assert_counted, run_tool, start_cluster, wait_until
 
 DEBIANS_HELPER = "/usr/libexec/ctdb/ctdb_mutex_fcntl_helper"
 
 
-class ClusterLockTest(Increments, unittest.TestCase):
+class ClusterLockTest(Increments, Watched):
     DATABASE = "locked.tdb"
 
     def setUp(self):
@@ -26,18 +27,14 @@ class ClusterLockTest(Increments, unittest.TestCase):
         namespace = NetworkNamespace()
         self.addCleanup(namespace.close)
         options = {"quorum": "lock", "cluster lock": self.lock, **{key.replace("_", " "): word for key, word in options.items()}}
-        self.cluster = Cluster(self.directory, bin_dir=BIN, wrap=namespace.wrap, options={"cluster": options})
-        self.addCleanup(self.cluster.stop)
-        self.cluster.start()
-        if wait:
-            self.cluster.wait_healthy()
+        self.cluster = start_cluster(self.directory, self.addCleanup, namespace=namespace, healthy=wait, options={"cluster": options})
         self.network = NetworkFaults(namespace)
 
     def status(self, node):
         return json.loads(self.cluster.nodes[node].cli("-o", "json", "status").stdout)
 
-    def leader(self):
-        return self.status(0)["leader"]
+    def known_leader(self):
+        return wait_until(lambda: [pnn for pnn in [self.status(0)["leader"]] if pnn is not None], "a leader is known")[0]
 
     def holder(self):
         """The process that has the mutex, by the kernel's own list."""
@@ -51,9 +48,10 @@ class ClusterLockTest(Increments, unittest.TestCase):
 
     def test_the_holder_goes_on_alone_and_the_others_stop(self):
         self.begin()
-        leader = self.leader()
+        leader = self.known_leader()
         others = [node for node in range(3) if node != leader]
         self.add(leader, "native", "key", 100)
+        leave_alone(self.cluster, [leader], *LEADERS)
         self.network.isolate(leader)
         wait_until(lambda: self.status(leader)["members"] == 1 and self.status(leader)["generation"], "the holder goes on")
         wait_until(lambda: all("another node has the cluster lock" in self.status(node)["reason"] for node in others),
@@ -68,13 +66,14 @@ class ClusterLockTest(Increments, unittest.TestCase):
 
     def test_when_the_holder_dies_another_takes_over(self):
         self.begin()
-        victim = self.leader()
+        victim = self.known_leader()
         others = [node for node in range(3) if node != victim]
         self.add(others[0], "native", "key", 10)
+        since = Said(self.cluster)
         self.cluster.nodes[victim].kill()
         wait_until(lambda: all(self.status(node)["members"] == 2 and self.status(node)["generation"] for node in others),
                    "the others go on")
-        self.assertEqual(self.add(others[1], "native", "key", 10), 20)
+        assert_counted(self, self.add(others[1], "native", "key", 10), 20, since=since)
         # And when only one is left, which knows of all before by the register.
         last = next(node for node in others if node != self.status(others[0])["leader"])
         self.cluster.nodes[next(node for node in others if node != last)].kill()
@@ -86,15 +85,15 @@ class ClusterLockTest(Increments, unittest.TestCase):
     def test_a_helper_that_dies_costs_an_election(self):
         self.begin()
         self.add(1, "native", "key", 10)
-        held = self.holder()
+        held, since = wait_until(self.holder, "somebody has it"), Said(self.cluster)
         os.kill(held, signal.SIGKILL)
         wait_until(lambda: self.holder() not in (None, held), "somebody has it again")
         self.cluster.wait_healthy()
-        self.assertEqual(self.add(2, "native", "key", 10), 20)
+        assert_counted(self, self.add(2, "native", "key", 10), 20, since=since)
 
     def test_a_leader_that_hangs_keeps_the_lock_from_nobody(self):
         self.begin()
-        leader = self.leader()
+        leader = self.known_leader()
         other = (leader + 1) % 3
         self.cluster.nodes[leader].kill_daemon("ctdb-recoveryd", signal.SIGSTOP)
         try:
@@ -107,13 +106,11 @@ class ClusterLockTest(Increments, unittest.TestCase):
     def test_debians_helper_and_what_its_tool_is_told(self):
         command = f"!{DEBIANS_HELPER} {self.lock}"
         self.begin(cluster_lock=command, lock_register=os.path.join(self.directory, "register"))
-        at = self.cluster.nodes[1]
-        environment = dict(os.environ, CTDB_TEST_MODE="yes", CTDB_BASE=at.base, CTDB_SOCKET=at.classic_socket)
-        told = subprocess.run(["ctdb", "getreclock"], env=environment, capture_output=True, text=True, timeout=60)
+        told = run_tool(self.cluster.nodes[1], "getreclock")
         self.assertEqual((told.returncode, told.stdout), (0, command + "\n"), told.stderr)
-        with open(f"/proc/{self.holder()}/comm") as name:
+        with open(f"/proc/{wait_until(self.holder, 'somebody has it')}/comm") as name:
             self.assertTrue("ctdb_mutex_fcntl_helper".startswith(name.read().strip()))
-        self.cluster.nodes[self.leader()].kill()
+        self.cluster.nodes[self.known_leader()].kill()
         alive = [node for node in range(3) if self.cluster.nodes[node].running()]
         wait_until(lambda: all(self.status(node)["members"] == 2 for node in alive), "the others go on")
 
@@ -127,7 +124,7 @@ class ClusterLockTest(Increments, unittest.TestCase):
         for node in range(3):
             wait_until(lambda: "another node has the cluster lock" in self.status(node)["reason"], "it says why it waits")
         stranger.terminate()
-        self.cluster.wait_healthy()
+        self.cluster.wait_healthy(120)
 
 
 if __name__ == "__main__":

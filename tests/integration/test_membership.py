@@ -7,13 +7,14 @@ import time
 import unittest
 from xml.etree import ElementTree
 
-from support import Increments, Undisturbed, start_cluster_with_faults, wait_until
+from bystanders import LEADERS, Watched, leave_alone
+from support import Increments, Said, start_cluster_with_faults, wait_until
 
 RESETS = 1000
 PROGRESS_S = 2  # the promise to clients
 
 
-class MembershipCase(Increments, unittest.TestCase):
+class MembershipCase(Increments, Watched):
     DATABASE = "member.tdb"
 
     def setUp(self):
@@ -23,6 +24,9 @@ class MembershipCase(Increments, unittest.TestCase):
 
     def status(self, node):
         return json.loads(self.cluster.nodes[node].cli("-o", "json", "status").stdout)
+
+    def known_leader(self):
+        return wait_until(lambda: [pnn for pnn in [self.status(0)["leader"]] if pnn is not None], "a leader is known")[0]
 
     def states(self, node):
         listed = json.loads(self.cluster.nodes[node].cli("-o", "json", "node", "list").stdout)
@@ -53,14 +57,16 @@ class MembershipTest(MembershipCase):
     # ---- two nodes that cannot see each other ----
 
     def test_of_two_nodes_that_cannot_reach_each_other_one_stays_out_and_says_why(self):
-        leader = self.status(0)["leader"]
+        leader = self.known_leader()
         follower = (leader + 1) % 3
         for node in (leader, follower):
             self.add(node, "native", "key")
+        leave_alone(self.cluster, [(leader + 2) % 3])
         self.network.cut(leader, follower)
         # The follower, unless the leader lost its office for another reason.
         out = wait_until(lambda: self.out_of(leader, follower), "one stays out and says why")[0]
         inside = [node for node in range(3) if node != out]
+        leave_alone(self.cluster, inside)
         # Those that are in go on; who is out waits, and nothing it does counts.
         waiting = self.start(out, "native", "key")
         before = self.value("key", inside[0])
@@ -70,20 +76,23 @@ class MembershipTest(MembershipCase):
         self.assertIsNone(waiting.poll(), "a client of the node that is out was let at the record")
         self.network.heal()
         self.cluster.wait_healthy()
+        leave_alone(self.cluster, range(3))
         self.assertEqual(self.finish(waiting), before + 201)
 
     def test_two_followers_that_cannot_reach_each_other(self):
-        leader = self.status(0)["leader"]
+        leader = self.known_leader()
         one, other = [node for node in range(3) if node != leader]
+        leave_alone(self.cluster, [leader], *LEADERS)
         self.network.cut(one, other)
         wait_until(lambda: self.out_of(one, other), "one stays out and says why")
         self.network.heal()
         self.cluster.wait_healthy()
 
     def test_a_node_that_hears_but_is_not_heard(self):
-        leader = self.status(0)["leader"]
+        leader = self.known_leader()
         mute = (leader + 1) % 3
         self.add(mute, "native", "mute", 10)
+        leave_alone(self.cluster, [node for node in range(3) if node != mute])
         self.network.drop(mute, *[node for node in range(3) if node != mute])
         wait_until(lambda: not self.takes_part(mute) and self.status(leader)["members"] == 2, "it stays out")
         self.add(leader, "native", "mute", 10)
@@ -121,8 +130,20 @@ class MembershipTest(MembershipCase):
         self.assertTrue(lost == 0 or lost > 0 and told, f"{lost} increments are lost; {longest}")
 
 
-class HeldLockTest(MembershipCase, Undisturbed):
-    NO_RECOVERIES = True  # but for one, and of that it asks what the last one was
+class TwoRecoveries(Said):
+    """One when a node dies and one when it is back; of the first it is asked what the last one was."""
+
+    def recoveries(self):
+        found = super().recoveries()
+        return found if len(found) > 2 else []
+
+
+class HeldLockTest(MembershipCase):
+    NO_RECOVERIES = True  # but for those two
+
+    def setUp(self):
+        super().setUp()
+        self.cluster.since_healthy = TwoRecoveries(self.cluster)
 
     def test_a_held_chain_lock_delays_only_its_chain_and_bans_nobody(self):
         self.add(0, "native", "held")
