@@ -116,11 +116,6 @@ def assert_counted(test, value, least, most=None, since=None, why=()):
     test.assertTrue(since.fallen_back(), f"{least - value} increments are lost in silence; {since.too_late(*why)}")
 
 
-def was_too_late(cluster):
-    """Some node of the cluster was too late for its lease since its start: the machine was too busy for it."""
-    return bool(Said(cluster, now=False).too_late())
-
-
 HEADER = struct.Struct("<8I")
 MAGIC = 0x43544442
 CURRENT_NODE = 0xF0000001
@@ -137,7 +132,7 @@ def control(opcode, data=b"", srvid=0, flags=0, **header):
 class RawClient:
     """A connection to a classic socket that sends what it is told and reads whole packets."""
 
-    def __init__(self, path, timeout=20):
+    def __init__(self, path, timeout=120):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(timeout)
         self.socket.connect(path)

@@ -72,7 +72,8 @@ class FunctionsTest(unittest.TestCase):
     def test_a_router_is_killed(self):
         for victim in range(3):
             with self.subTest(victim=victim):
-                self.in_the_middle(f"router{victim}", lambda node=victim: self.cluster.nodes[node].kill_daemon("ctdb-router"), 2)
+                self.in_the_middle(f"router{victim}", lambda node=victim: self.cluster.nodes[node].kill_daemon("ctdb-router"), 2,
+                                   why=["no quorum"])
 
     def test_a_node_is_killed(self):
         """It may be the one that has the record; its own clients die with it."""

@@ -75,7 +75,7 @@ class IncrementsTest(Increments, unittest.TestCase):
         self.in_the_middle("store", lambda: self.cluster.nodes[2].kill_daemon("ctdb-store"), why=[STORE_AWAY])
 
     def test_router_of_another_node_is_killed(self):
-        self.in_the_middle("router", lambda: self.cluster.nodes[2].kill_daemon("ctdb-router"))
+        self.in_the_middle("router", lambda: self.cluster.nodes[2].kill_daemon("ctdb-router"), why=["no quorum"])
 
     def test_store_of_a_working_node_is_killed(self):
         # Clients keep their connection to the router; unanswered calls are put to the new store.

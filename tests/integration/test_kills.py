@@ -6,13 +6,13 @@ import subprocess
 import tempfile
 import unittest
 
-from support import BIN, start_cluster, wait_until
+from support import BIN, Undisturbed, start_cluster, wait_until
 
 KILLS = int(os.environ.get("CTDB_KILLS", "300"))
 DATABASE = "killed.tdb"
 
 
-class KillsTest(unittest.TestCase):
+class KillsTest(Undisturbed):
     def setUp(self):
         directory = tempfile.TemporaryDirectory(prefix="ctdb-kills-")
         self.addCleanup(directory.cleanup)

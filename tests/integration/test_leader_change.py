@@ -8,7 +8,7 @@ import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
-from support import Increments, RawClient, assert_counted, start_cluster, wait_until, was_too_late
+from support import Increments, RawClient, assert_counted, start_cluster, wait_until
 
 CHUNK = 500
 STOP_NODE, CONTINUE_NODE = 101, 102
@@ -72,7 +72,7 @@ class LeaderChangeTest(Increments, unittest.TestCase):
                 over.set()
             made = sum(count.result() for count in counts)
             assert_counted(self, self.value("hot"), made)
-        if not was_too_late(self.cluster):
+        if not self.cluster.since_healthy.disturbances():
             self.assertEqual(self.generations(), generations)
 
     def test_a_node_that_was_stopped_stays_so(self):
@@ -87,7 +87,7 @@ class LeaderChangeTest(Increments, unittest.TestCase):
         wait_until(lambda: "stopped by the administrator" in self.status(victim)["reason"], "it says why it is out")
         time.sleep(1)  # the leader would have taken it in
         self.assertIsNone(self.status(victim)["generation"])
-        if not was_too_late(self.cluster):
+        if not self.cluster.since_healthy.disturbances():
             self.assertEqual(self.status(other)["generation"], generation)
         self.tell(victim, CONTINUE_NODE)
         self.cluster.wait_healthy()
@@ -99,12 +99,12 @@ class LeaderChangeTest(Increments, unittest.TestCase):
         wait_until(lambda: all(self.recoveryd(node).restarts > 0 for node in range(3)), "recoveryds are back")
         self.cluster.wait_healthy()
         self.known_leader()
-        if not was_too_late(self.cluster):
+        if not self.cluster.since_healthy.disturbances():
             self.assertEqual(self.generations(), generations)
 
     def test_a_store_that_was_restarted_meanwhile_needs_a_recovery(self):
         leader = self.known_leader()
-        before = self.generations()[leader]
+        before = wait_until(lambda: self.generations()[leader], "a generation is open")
         self.cluster.nodes[leader].kill_daemon("ctdb-recoveryd")
         self.cluster.nodes[leader].kill_daemon("ctdb-store")
         wait_until(lambda: all(generation is not None and generation > before for generation in self.generations()),

@@ -6,6 +6,7 @@ import tempfile
 import threading
 import unittest
 
+from bystanders import RoutersReplaced, Watched
 from native import UNKNOWN, Failure, NativeClient
 from support import Increments, RawClient, STORE_AWAY, assert_counted, start_cluster, wait_until
 
@@ -13,13 +14,14 @@ PING, GET_DEBUG, SET_DEBUG, DUMP_MEMORY = 3, 7, 8, 29
 SRVID = 0x5000000000000001
 
 
-class NativeRestartTest(Increments, unittest.TestCase):
+class NativeRestartTest(Increments, Watched):
     DATABASE = "native.tdb"
 
     def setUp(self):
         directory = tempfile.TemporaryDirectory(prefix="ctdb-native-restart-")
         self.addCleanup(directory.cleanup)
         self.cluster = start_cluster(directory.name, self.addCleanup)
+        self.cluster.since_healthy = RoutersReplaced(self.cluster)
         self.node = self.cluster.nodes[0]
         self.router = self.node.daemons["ctdb-router"]
 
@@ -186,9 +188,11 @@ class NativeRestartTest(Increments, unittest.TestCase):
         sending = threading.Thread(target=send)
         sending.start()
         try:
-            for number in (signal.SIGKILL, signal.SIGTERM) * 3:
-                before = len(got)
+            for restarts, number in enumerate((signal.SIGKILL, signal.SIGTERM) * 3, 1):
                 self.replace(number)
+                # Those of the router before may still be in its ring.
+                wait_until(lambda: receiver.wait(100) >= 0 and receiver.restarts_told == restarts, "it is told")
+                before = len(got)
                 wait_until(lambda: receiver.wait(100) >= 0 and len(got) > before, "messages come")
         finally:
             stop.set()

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import unittest
 
-from support import BIN, Increments, RawClient, start_cluster, wait_until
+from support import BIN, Increments, RawClient, Undisturbed, start_cluster, wait_until
 
 SET_RECMODE, RECOVERY_ACTIVE = 16, struct.pack("<I", 1)
 
@@ -29,7 +29,7 @@ ON_THE_LEADER = {
 NEVER_AT_THE_LEADER = {"HEARTBEAT", "RECOVERY_COMMIT"}  # it does not send these to itself
 
 
-class PhasesTest(Increments, unittest.TestCase):
+class PhasesTest(Increments, Undisturbed):
     DATABASE = "phases.tdb"
 
     def setUp(self):
@@ -104,8 +104,9 @@ class PhasesTest(Increments, unittest.TestCase):
     def dies_with_a_holder(self, on_leader):
         """The owner of records is lost; the one who still has them, older ones, dies when it is told to go on with them: it is a holder,
         and another node their location master."""
-        holder = self.known_leader() if on_leader else (self.known_leader() + 1) % 3
-        owner = next(node for node in range(3) if node not in (holder, self.known_leader()))
+        leader = self.known_leader()
+        holder = leader if on_leader else (leader + 1) % 3
+        owner = next(node for node in range(3) if node not in (holder, leader))
         self.fill(holder)
         self.assertEqual(self.add(holder, "native", "held", 5), 5)
         self.fill(owner)

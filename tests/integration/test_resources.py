@@ -5,7 +5,7 @@ import os
 import tempfile
 import unittest
 
-from support import Increments, RawClient, STORE_AWAY, assert_counted, start_cluster, start_counting, wait_until
+from support import Increments, RawClient, STORE_AWAY, Undisturbed, assert_counted, start_cluster, start_counting, wait_until
 from chaos_clients import DATABASE, ListClient, check_lists
 from histories import lines_of
 from shortages import FewDescriptors, SmallDisk
@@ -13,7 +13,7 @@ from shortages import FewDescriptors, SmallDisk
 PING = 3
 
 
-class ResourcesTest(Increments, unittest.TestCase):
+class ResourcesTest(Increments, Undisturbed):
     DATABASE = "resources.tdb"
 
     def setUp(self):

@@ -8,6 +8,7 @@ import tempfile
 import threading
 import unittest
 
+from bystanders import RoutersReplaced, Watched
 from support import HEADER, Increments, RawClient, assert_counted, control, packet, run_tool, start_cluster, wait_until
 
 PING, DB_ATTACH, REGISTER_SRVID, DUMP_MEMORY, GET_PNN, CHECK_PID_SRVID = 3, 18, 23, 29, 35, 151
@@ -33,13 +34,14 @@ def connections(pid):
     return found
 
 
-class RouterRestartTest(Increments, unittest.TestCase):
+class RouterRestartTest(Increments, Watched):
     DATABASE = "router.tdb"
 
     def setUp(self):
         directory = tempfile.TemporaryDirectory(prefix="ctdb-router-restart-")
         self.addCleanup(directory.cleanup)
         self.cluster = start_cluster(directory.name, self.addCleanup)
+        self.cluster.since_healthy = RoutersReplaced(self.cluster)
         self.node = self.cluster.nodes[0]
         self.router = self.node.daemons["ctdb-router"]
 

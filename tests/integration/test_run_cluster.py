@@ -8,10 +8,10 @@ import subprocess
 import tempfile
 import unittest
 
-from support import BIN, BUILD, NetworkNamespace, ROOT, wait_until
+from support import BIN, BUILD, Cluster, NetworkNamespace, ROOT, Said, Undisturbed, wait_until
 
 
-class RunClusterTest(unittest.TestCase):
+class RunClusterTest(Undisturbed):
     @classmethod
     def setUpClass(cls):
         cls.namespace = NetworkNamespace()
@@ -27,13 +27,15 @@ class RunClusterTest(unittest.TestCase):
 
     def run_cluster(self, *arguments):
         return subprocess.run(self.command(*arguments), env=dict(os.environ, CTDB_BUILD=BUILD), capture_output=True,
-                              text=True, timeout=120)
+                              text=True, timeout=300)
 
     def nothing_is_left(self):
         """Helpers of a store that has ended see that by themselves."""
         wait_until(lambda: not processes_below(self.directory), lambda: f"nothing is left running: {processes_below(self.directory)}")
 
     def test_exec_ends_with_the_commands_status_and_leaves_nothing_running(self):
+        self.cluster = Cluster(self.directory, bin_dir=BIN)  # where its logs are
+        self.cluster.since_healthy = Said(self.cluster, now=False)
         done = self.run_cluster("--dir", self.directory, "--exec", "sh", "-c",
                                 f"{BIN}/ctdb-cli --base $CTDB_CLUSTER_DIR/node1 -o json status && exit 7")
         self.assertEqual(done.returncode, 7, done.stderr)

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import unittest
 
+from bystanders import RoutersReplaced, Watched, leave_alone
 from support import ROOT, ClassicCluster, NetworkNamespace, Undisturbed, start_cluster, wait_until
 from smbd import Samba
 
@@ -256,7 +257,7 @@ class OpenFiles:
         case.assertEqual({smbd for smbd in self.smbds if not os.path.exists(f"/proc/{smbd.split(':')[1]}")}, set())
 
 
-class FaultsTest(SambaCase):
+class FaultsTest(SambaCase, Watched):
     def restart(self, node, daemon, number):
         """As an administrator does it, with SIGTERM, or as a fault does."""
         chosen = self.cluster.nodes[node].daemons[daemon]
@@ -296,6 +297,7 @@ class FaultsTest(SambaCase):
         """Sessions, what they have open and what they have locked stay, on the node of the restart and on the others. Where a store is
         not back within the lease, because the machine is too busy, the records of sessions that only its node had are gone, and
         that is told: smbstatus then shows less. So is an smbd for which a daemon was in the middle of something: then all begin anew."""
+        self.cluster.since_healthy = RoutersReplaced(self.cluster)
         steps = [(0, number) for number in (signal.SIGTERM, signal.SIGKILL)] + [(1, signal.SIGKILL), (2, signal.SIGTERM)]
         work, cut = OpenFiles(self), self.cut_off()
         for at, (node, number, daemon) in enumerate((*step, daemon) for step in steps for daemon in self.cluster.nodes[0].daemons):
@@ -312,6 +314,7 @@ class FaultsTest(SambaCase):
     def test_a_node_is_killed_and_the_others_work_on(self):
         clients = [self.client(node) for node in range(3)]
         handles = [client.open(f"work{node}", "rw", "r") for node, client in enumerate(clients)]
+        leave_alone(self.cluster, (0, 1))
         self.cluster.nodes[2].kill()
         for node in (0, 1):
             self.assertEqual(clients[node].ask("write", handles[node], "goes-on"), "ok")
