@@ -9,13 +9,14 @@ import subprocess
 import tempfile
 import unittest
 
-from support import BIN, ROOT, Undisturbed, run_tool, start_cluster, wait_until
+from bystanders import LEADERS, Watched, leave_alone
+from support import BIN, ROOT, run_tool, start_cluster, wait_until
 
 SCHEMA = os.path.join(ROOT, "docs", "ctdb-cli.schema.json")
 OK, FAILED, USAGE, NOT_HEALTHY, NO_DAEMON, CONFIG = 0, 1, 2, 3, 4, 78
 
 
-class CliTest(Undisturbed):
+class CliTest(Watched):
     NO_RECOVERIES = True
 
     @classmethod
@@ -23,6 +24,7 @@ class CliTest(Undisturbed):
         folder = tempfile.TemporaryDirectory(prefix="ctdb-cli-")
         cls.addClassCleanup(folder.cleanup)
         cls.cluster = start_cluster(folder.name, cls.addClassCleanup)
+        leave_alone(cls.cluster, range(3), *LEADERS)
         cls.documents = tempfile.TemporaryDirectory(prefix="ctdb-cli-json-")
         cls.addClassCleanup(cls.documents.cleanup)
         cls.addClassCleanup(cls.check_documents)
@@ -376,24 +378,27 @@ class CliInTroubleTest(unittest.TestCase):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
             self.addCleanup(watching.kill)
 
-            def next_that(wanted):
-                for line in watching.stdout:
-                    event = json.loads(line)
-                    if wanted(event):
-                        return event
-                self.fail("it has ended")
+            last = {}  # of each kind and daemon
 
-            next_that(lambda event: event.get("healthy"))
-            other = self.cluster.nodes[2]
+            def until(wanted):
+                """It looks ten times a second at most: what does not last may not be told."""
+                while not wanted():
+                    event = json.loads(watching.stdout.readline() or self.fail(f"it has ended: {last}"))
+                    last[event.get("daemon", event["event"])] = event
+
+            until(lambda: last.get("health", {}).get("healthy"))
+            other, store = self.cluster.nodes[2], self.node.daemons["ctdb-store"]
             other.kill()
-            self.assertGreater(next_that(lambda event: event.get("members") == 2)["generation"], 1)
-            self.assertIn("2 of 3", next_that(lambda event: event.get("healthy") is False)["reason"])
+            until(lambda: last["members"]["members"] == 2 and last["members"]["generation"] and "2 of 3" in last["health"]["reason"])
+            self.assertFalse(last["health"]["healthy"])
             other.start()
-            next_that(lambda event: event.get("members") == 3)
-            old = self.node.daemons["ctdb-store"].pid
-            self.node.kill_daemon("ctdb-store")
-            next_that(lambda event: event.get("daemon") == "ctdb-store" and event["state"] == "alive" and event["pid"] != old)
-            next_that(lambda event: event.get("healthy"))
+            until(lambda: last["members"]["members"] == 3 and last["health"]["healthy"])
+            old = store.pid
+            store.end(signal.SIGKILL)
+            until(lambda: last["ctdb-store"]["state"] == "dead" and not last["health"]["healthy"])
+            store.wait_ended()
+            store.start()
+            until(lambda: last["ctdb-store"]["state"] == "alive" and last["ctdb-store"]["pid"] != old and last["health"]["healthy"])
             watching.send_signal(signal.SIGINT)
 
     def test_a_dead_node(self):

@@ -51,7 +51,7 @@ class ConfigurationTest(unittest.TestCase):
                         make(os.path.join(base, "nodes"), nodes)
                     before = sorted(os.listdir(base))
                     done = subprocess.run([f"{BIN}/{daemon}", "--base", base], capture_output=True, text=True,
-                                          timeout=30)
+                                          timeout=120)
                     self.assertEqual(done.returncode, 78, done.stderr)
                     self.assertTrue(re.search(pattern, done.stderr), done.stderr)
                     self.assertIn("(", done.stderr, "no remedy")
@@ -61,7 +61,7 @@ class ConfigurationTest(unittest.TestCase):
         with tempfile.TemporaryDirectory(prefix="ctdb-conf-") as base:
             make(os.path.join(base, "ctdb.conf"), "[cluster]\r\nport = 46000\r\n")
             make(os.path.join(base, "nodes"), "127.0.0.1\r\n127.0.0.2\r\n")
-            done = subprocess.run([f"{BIN}/ctdb-router", "--base", base, "--check"], capture_output=True, text=True, timeout=30)
+            done = subprocess.run([f"{BIN}/ctdb-router", "--base", base, "--check"], capture_output=True, text=True, timeout=120)
             self.assertIn(done.returncode, (0, 78), done.stderr)
             self.assertNotIn("nodes:", done.stderr)
             self.assertNotIn("ctdb.conf:", done.stderr)
@@ -91,7 +91,7 @@ class DirectoriesTest(unittest.TestCase):
             for mount in ('mount -t tmpfs -o ro tmpfs "$1"', 'rmdir "$1"; touch "$1"'):
                 with self.subTest(name, mount=mount):
                     path, process = self.start(name, mount)
-                    _, said = process.communicate(timeout=60)
+                    _, said = process.communicate(timeout=120)
                     self.assertEqual(process.returncode, 78, said)
                     wanted = f"no files can be made in {re.escape(path)} .*'{name} database directory' in section .database. of ctdb.conf"
                     self.assertRegex(said, wanted)

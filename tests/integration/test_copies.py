@@ -96,7 +96,7 @@ class ConfiguredCopiesTest(Undisturbed):
 
     def test_by_name_and_a_change_survives_its_owner(self):
         def cli(node, *words):
-            return json.loads(self.cluster.nodes[node].cli("-o", "json", *words, check=True).stdout)
+            return json.loads(self.cluster.nodes[node].cli("-o", "json", "--timeout", "60", *words, check=True, timeout=120).stdout)
 
         for name, copies in (("single.tdb", 1), ("smbXsrv_session_global.tdb", 3), ("other.tdb", 2)):
             self.assertEqual(cli(0, "db", "attach", name)["copies"], copies)

@@ -29,7 +29,7 @@ class PluginFilesTest(unittest.TestCase):
     def end_of(self, *command):
         with open(os.path.join(self.base, "ctdb.conf"), "w") as out:
             out.write(f"[database]\nfunctions = {self.plugin}\n")
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         return done.returncode, done.stdout + done.stderr
 
     def refused(self, text, by_check=True):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Persistent and replicated databases: transactions of classic clients, what survives, and what is refused."""
+import json
 import os
 import shutil
 import struct
@@ -60,6 +61,11 @@ class Transactions(unittest.TestCase):
     def stop_nodes(self, *nodes):
         for node in nodes:
             self.cluster.nodes[node].stop()
+
+    def members(self, node):
+        """Of the generation that is open there; None: there is none."""
+        told = json.loads(self.cluster.nodes[node].cli("-o", "json", "status").stdout)
+        return told["generation"] and told["members"]
 
     def start_nodes(self, *nodes):
         for node in nodes:
@@ -326,6 +332,8 @@ class FilesTest(Transactions, Undisturbed):
         client = self.client(0)
         self.commit(0, b"key", b"before")
         self.stop_nodes(2)
+        # Whether the recovery comes before the first of them or ends it is a matter of the machine.
+        wait_until(lambda: client.commit([(b"key", b"without it")]) == (0, "") and self.members(0) == 2, "the others go on")
         big = os.urandom(1 << 20)
         for number in range(40):
             self.assertEqual(client.commit([(b"big%d" % (number % 3), big + b"%d" % number)]), (0, ""))

@@ -62,6 +62,10 @@ class PoserTest(unittest.TestCase):
         with open(self.cluster.nodes[node].log_path("ctdb-router")) as log:
             return log.read()
 
+    def linked(self, node, other):
+        """How often the two were: on a busy machine a link may go down by itself."""
+        return self.log(node).count(f"link to node {other.index} ({other.address}) is up")
+
     def operations(self, said):
         found = []
         while len(said) >= HEADER.size:
@@ -98,14 +102,14 @@ class PoserTest(unittest.TestCase):
     def test_one_that_dials(self):
         down, victim = self.cluster.nodes[2], self.cluster.nodes[0]
         down.kill()
-        before = self.cluster.daemon_pids()
+        before, linked = self.cluster.daemon_pids(), self.linked(0, down)
 
         for proof, reason in ((bytes(48), "it has no cluster key"), (b"x" * 48, "it does not know this cluster's key")):
             said = self.dial(down, victim, hello(2, 0, proof))
             self.assertEqual(self.operations(said), [HELLO_REFUSED])
             self.assertIn(reason.encode(), said)
             wait_until(lambda: reason in self.log(0), "the router's log names it")
-        self.assertEqual(self.log(0).count("link to node 2 (127.0.0.3) is up"), 1)
+        self.assertEqual(self.linked(0, down), linked)
         self.assertEqual(self.cluster.daemon_pids(), before)
         down.start()
         self.cluster.wait_healthy()
@@ -113,6 +117,7 @@ class PoserTest(unittest.TestCase):
     def test_one_that_listens(self):
         down = self.cluster.nodes[0]
         down.kill()
+        linked = {node: self.linked(node, down) for node in (1, 2)}
 
         def listen():
             with socket.create_server((down.address, self.cluster.port)) as listener:
@@ -128,7 +133,7 @@ class PoserTest(unittest.TestCase):
         node = struct.unpack_from("<I", said)[0]
         self.assertEqual(self.operations(said[4:]), [HELLO, HELLO_REFUSED])
         wait_until(lambda: "does not know this cluster's key" in self.log(node), "the router's log names it")
-        self.assertEqual(self.log(node).count("link to node 0 (127.0.0.1) is up"), 1)
+        self.assertEqual(self.linked(node, down), linked[node])
         down.start()
         self.cluster.wait_healthy()
 
