@@ -68,10 +68,10 @@ realtime scheduling = false
             # In test mode the daemon ends when its standard input does.
             read_end, write_end = os.pipe()
             subprocess.run(self._namespace.wrap(["ctdbd"]), env=environment, stdin=read_end, check=True,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30)
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
             os.close(read_end)
             self._inputs.append(write_end)
-        deadline = begun + 90
+        deadline = begun + 300  # only ends what hangs
         while not all(self.healthy(i) for i in range(self.count)):
             if time.monotonic() > deadline:
                 raise RuntimeError(f"the classic cluster did not become healthy, see {self.directory}/node*/log.ctdb")
@@ -82,7 +82,7 @@ realtime scheduling = false
         """The command as it runs beside the daemons."""
         return self._namespace.wrap(command)
 
-    def tool(self, index, *arguments, timeout=60):
+    def tool(self, index, *arguments, timeout=120):
         environment = dict(os.environ, CTDB_TEST_MODE="yes", CTDB_BASE=self.base(index),
                            CTDB_SOCKET=self.socket(index))
         return subprocess.run(["ctdb", *arguments], env=environment, capture_output=True, text=True, timeout=timeout)

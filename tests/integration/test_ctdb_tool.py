@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Debian's unmodified `ctdb` tool against our nodes, its output compared with that against Debian's own ctdbd."""
+import concurrent.futures
 import os
 import re
 import struct
 import tempfile
-import threading
 import unittest
 
-from support import ClassicCluster, RawClient, Undisturbed, start_cluster, tool_again
+from bystanders import LEADERS
+from support import ClassicCluster, RawClient, Said, Undisturbed, start_cluster, tool_again
 
 MASKS = [
     (re.compile(r"\(\d{3} \d\d:\d\d:\d\d\)"), "(AGE)"),
@@ -40,7 +41,18 @@ def without_keys(text):
 
 
 CLASSIC = None
+CLASSIC_SAID = 0  # in its logs, when it was healthy
 OURS = None
+# What the classic daemons' logs have of a machine that is too busy, or of a test that changes the cluster.
+CLASSIC_DISTURBED = ("Leader broadcast timeout", "Recovery mode set to ACTIVE")
+
+
+def classic_lines():
+    lines = []
+    for node in range(CLASSIC.count):
+        with open(os.path.join(CLASSIC.base(node), "log.ctdb"), errors="replace") as log:
+            lines += [line for line in log if any(text in line for text in CLASSIC_DISTURBED)]
+    return lines
 
 
 def setUpModule():
@@ -49,11 +61,17 @@ def setUpModule():
     unittest.addModuleCleanup(directory.cleanup)
     CLASSIC = ClassicCluster(os.path.join(directory.name, "classic"))
     unittest.addModuleCleanup(CLASSIC.stop)
-    starting = threading.Thread(target=CLASSIC.start)  # takes 9 s
-    starting.start()
-    unittest.addModuleCleanup(starting.join)
-    OURS = start_cluster(os.path.join(directory.name, "ours"), unittest.addModuleCleanup)
-    starting.join()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        starting = pool.submit(CLASSIC.start)  # takes 9 s
+        OURS = start_cluster(os.path.join(directory.name, "ours"), unittest.addModuleCleanup)
+        starting.result()
+    watch()
+
+
+def watch():
+    """What disturbs either system from now on."""
+    global CLASSIC_SAID
+    OURS.since_healthy, CLASSIC_SAID = Said(OURS), len(classic_lines())
 
 
 def said():
@@ -78,6 +96,13 @@ class TwoSystems(Undisturbed):
         """The classic one too: both are to have gone through the same."""
         unittest.doModuleCleanups()
         setUpModule()
+
+    def doCleanups(self):
+        """Tests that change nothing of the cluster find another leader, or no answer, only if the machine was too busy; on either system."""
+        done = super().doCleanups()
+        if self.NO_RECOVERIES:
+            self._disturbances += OURS.since_healthy.lines("ctdb-recoveryd", *LEADERS) + classic_lines()[CLASSIC_SAID:]
+        return done
 
     def both(self, node, *command, mask=masked):
         """Runs the command on both systems, asserts that exit status and output agree, returns our result."""
@@ -370,6 +395,11 @@ def sorted_records(text):
 class ClusterChangingTest(TwoSystems):
     """Commands that change the cluster: each leaves it as it was."""
     NO_RECOVERIES = False
+
+    @classmethod
+    def tearDownClass(cls):
+        """Its recoveries are none that the next ones have to allow for."""
+        watch()
 
     def generation(self):
         return re.search(r"Generation:(\d+)", self.tool(0, "status").stdout).group(1)
