@@ -3,8 +3,14 @@
 import json
 import os
 import subprocess
+import sys
 
 from machine import TOOLS, wait_until
+from root import ROOT
+
+sys.path.insert(0, f"{ROOT}/tests/integration")
+from bystanders import LEADERS  # noqa: E402,F401
+from disturbed import FALLEN_BACK, NO_MEMBER, SILENT  # noqa: E402
 
 DAEMONS = ("router", "recoveryd", "store")
 SOCKETS = ("setup", "classic")
@@ -39,7 +45,7 @@ class Node:
         return self.machine.run("ctdb-cli", "--base", self.base, *arguments, check=check)
 
     def wait(self, condition="healthy"):
-        self.cli("wait", f"--for={condition}", "--timeout", "60")
+        self.cli("wait", f"--for={condition}", "--timeout", "200")
 
     def status(self):
         return json.loads(self.cli("status", "-o", "json", check=False))
@@ -50,6 +56,19 @@ class Node:
             **os.environ, "CTDB_TEST_MODE": "1", "CTDB_BASE": self.machine.seen_from_here(self.base),
             "CTDB_SOCKET": self.machine.seen_from_here(f"{self.run_directory}/ctdbd.socket")})
         return done.stdout + done.stderr
+
+    def said(self, daemon, cursor, *texts):
+        """The lines of a daemon after `cursor` that have one of the texts."""
+        journal = self.machine.journal("-u", self.unit(daemon), "--after-cursor", cursor)
+        return [line for line in journal.splitlines() if any(text in line for text in texts)]
+
+    def fallen_back(self, cursor):
+        """Of records that are lost. A store's counters say it too, until it is started anew."""
+        return self.said("store", cursor, *FALLEN_BACK)
+
+    def disturbances(self, cursor, *more):
+        """Of a machine that is too busy, if nobody has done that to the node (integration/disturbed.py); `more` of recoveryd."""
+        return self.said("recoveryd", cursor, NO_MEMBER, *more) + self.said("router", cursor, SILENT)
 
     def status_text(self, daemon):
         return self.machine.show(self.unit(daemon), "StatusText")

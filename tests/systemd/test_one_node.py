@@ -73,7 +73,8 @@ class OneNodeTest(unittest.TestCase):
         self.machine.run("sh", "-c", "rm -rf /var/lib/ctdb/state/*")
         self.machine.write("/etc/ctdb/nodes", f"{ADDRESS}\n10.1.0.2\n10.1.0.3\n")
         self.addCleanup(self.machine.write, "/etc/ctdb/nodes", ADDRESS + "\n")
-        self.set_for_now("ctdb-healthy.service", "[Service]\nTimeoutStartSec=3\n")
+        # In that time the command must have begun to wait, or it has nothing to say.
+        self.set_for_now("ctdb-healthy.service", "[Service]\nTimeoutStartSec=10\n")
         # The daemons first: on a busy machine they may need these seconds to begin.
         self.machine.run("systemctl", "start", "ctdb.target")
         wait_until(lambda: "1 of 3 nodes reachable" in self.node.status()["reason"], lambda: self.node.status()["reason"])

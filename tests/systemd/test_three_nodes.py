@@ -47,7 +47,7 @@ class ThreeNodesTest(unittest.TestCase):
 
     def setUp(self):
         self.machine.run("systemctl", "reset-failed")
-        self.loads = []
+        self.loads, self.begun = [], self.machine.cursor()
 
     def begin_load(self, key):
         self.loads = [node.counting(key) for node in self.nodes]
@@ -57,19 +57,15 @@ class ThreeNodesTest(unittest.TestCase):
         for load in self.loads:
             load.wait_for_more()
 
-    @staticmethod
-    def counters(node):
-        return json.loads(node.cli("stats", "-o", "json"))["counters"]
-
-    def fallen_back(self):
-        """Records of which this cluster has said that an older copy had to be taken."""
-        return sum(self.counters(node)["store_records_fallen_back"] for node in self.nodes)
+    def fallen_back(self, since=None):
+        """What this cluster has said of records for which an older copy had to be taken."""
+        return [line for node in self.nodes for line in node.fallen_back(since or self.begun)]
 
     def end_load(self):
         """Nothing was lost, or it was reported."""
         self.wait_for_more()
         values = sorted(value for load in self.loads for value in load.stop())
-        if self.fallen_back() == 0:
+        if not self.fallen_back():
             self.assertEqual(values, list(range(1, len(values) + 1)))
         for node in self.nodes:
             node.wait()
@@ -130,7 +126,8 @@ class ThreeNodesTest(unittest.TestCase):
         self.machine.run("ip", "netns", "exec", "c", "nft", "delete", "table", "inet", "cut")
         for node in self.nodes:
             node.wait()
-        self.assertEqual(self.nodes[2].value("go-on"), len(load.done()))
+        value = self.nodes[2].value("go-on")
+        self.assertTrue(value == len(load.done()) or self.fallen_back(), f"{value}, not {len(load.done())}, and nobody has said so")
 
     def in_each_network(self, *words, **options):
         for name in NAMES:
@@ -151,8 +148,8 @@ class ThreeNodesTest(unittest.TestCase):
         self.in_each_network("nft", "delete", "table", "inet", "cut")
         for node in self.nodes:
             node.wait()
-        first.cli("record", "put", "slow.tdb", "key", "value")
-        self.assertIn("value", self.nodes[1].cli("record", "get", "slow.tdb", "key"))
+        first.cli("--timeout", "100", "record", "put", "slow.tdb", "key", "value")
+        self.assertIn("value", self.nodes[1].cli("--timeout", "100", "record", "get", "slow.tdb", "key"))
 
     def test_a_node_with_another_key_says_so_and_the_start_ends(self):
         odd = self.nodes[2]
@@ -167,19 +164,18 @@ class ThreeNodesTest(unittest.TestCase):
         wait_until(lambda: why in odd.status_text("router") and why in odd.status()["reason"],
                    lambda: odd.status_text("router") + "\n" + odd.status()["reason"])
         wait_until(lambda: why in self.nodes[0].status()["reason"], lambda: self.nodes[0].status()["reason"])
-        self.assertIn("no link to 0 (", odd.status_text("router"))
+        wait_until(lambda: "no link to 0 (" in odd.status_text("router"), lambda: odd.status_text("router"))
         self.machine.write(key, right, "640")
         self.machine.run("systemctl", "restart", odd.unit("router"))
         for node in self.nodes:
             node.wait()
-        self.assertNotIn("(", odd.status_text("router"))
+        wait_until(lambda: "(" not in odd.status_text("router"), lambda: odd.status_text("router"))
 
     def test_a_node_that_stops_gives_its_records_away_first(self):
         node, other = self.nodes[1], self.nodes[0]
         keys = [f"only-here-{number}" for number in range(10)]
         for key in keys:
             node.cli("record", "put", "stop.tdb", key, f"value of {key}")
-        before = self.fallen_back()
         self.addCleanup(node.start)  # the tests that follow need it
         cursor = self.machine.cursor()
         node.stop()
@@ -191,8 +187,8 @@ class ThreeNodesTest(unittest.TestCase):
         for key in keys:
             got = json.loads(other.cli("record", "get", "stop.tdb", key, "-o", "json"))
             self.assertEqual(got["value"], f"value of {key}")
-        self.assertEqual(sum(self.counters(each)["store_records_fallen_back"] for each in self.nodes if each != node),
-                         before - self.counters(node)["store_records_fallen_back"])
+        if not any(each.disturbances(cursor) for each in self.nodes if each != node):
+            self.assertEqual(self.fallen_back(cursor), [])
         node.start()
         for each in self.nodes:
             each.wait()
