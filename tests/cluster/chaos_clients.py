@@ -31,7 +31,8 @@ class Client:
         return []
 
     def start(self):
-        self.process = subprocess.Popen(self.command(*self.words()), stdin=subprocess.PIPE)
+        # It may be waiting for a daemon that comes no more when this program ends, and not see the end of its input.
+        self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *self.command(*self.words())], stdin=subprocess.PIPE)
 
     def command(self, *words):
         at = self.cluster.nodes[self.node]
