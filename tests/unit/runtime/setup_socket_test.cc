@@ -348,7 +348,7 @@ TEST_F(SetupSocket, AFullBacklogIsATimeoutToo) {
   EXPECT_EQ(second.error().code, ErrorCode::kRefused);
 }
 
-// Disturbed by signals all the time. Who still waits after two seconds is told that nobody listens any more.
+// Disturbed by signals all the time. Who still waits after twenty seconds is told that nobody listens any more.
 Result<SetupConnection> connect_to_the_busy(const std::string& path, UniqueFd& listener, int timeout_ms) {
   struct sigaction action {};
   action.sa_handler = [](int) {};
@@ -357,7 +357,7 @@ Result<SetupConnection> connect_to_the_busy(const std::string& path, UniqueFd& l
   std::atomic<bool> done{false};
   const pthread_t self = pthread_self();
   std::thread pest([&] {
-    for (int i = 0; i < 1000 && !done; ++i) {
+    for (int i = 0; i < 10000 && !done; ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(2));  // between two signals, far below the limit
       pthread_kill(self, SIGUSR1);
     }

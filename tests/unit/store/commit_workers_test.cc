@@ -48,7 +48,7 @@ class CommitWorkersTest : public testing::Test {
     ASSERT_TRUE(loop_->run().has_value());
   }
   std::string wait_for(uint64_t ticket) {
-    for (int i = 0; i < 6000 && !done_.contains(ticket); ++i) pass(kMillisecond);
+    for (int i = 0; i < 60000 && !done_.contains(ticket); ++i) pass(kMillisecond);
     EXPECT_TRUE(done_.contains(ticket)) << "waited in vain";
     return done_[ticket];
   }
@@ -83,7 +83,7 @@ TEST_F(CommitWorkersTest, WhatWasCutOffStaysSoIfTheWriterIsKilledBeforeItWasDone
   kill(writer, SIGKILL);
   EXPECT_NE(wait_for(ticket_), "");
   workers_->log_cut({1, 1});  // what the store does then
-  for (int i = 0; i < 100 && sync() != ""; ++i) pass(100 * kMillisecond);
+  for (int i = 0; i < 600 && sync() != ""; ++i) pass(100 * kMillisecond);
   append(3);
   ASSERT_EQ(sync(), "");
   EXPECT_EQ(on_disk(), (std::vector<uint64_t>{1, 3}));
@@ -105,7 +105,7 @@ TEST_F(CommitWorkersTest, ACheckpointKnowsWhatAWriterHasChangedThatWasKilled) {
     workers_->database_checkpoint(++ticket_);
     return wait_for(ticket_);
   };
-  for (int i = 0; i < 100 && checkpoint() != ""; ++i) pass(100 * kMillisecond);
+  for (int i = 0; i < 600 && checkpoint() != ""; ++i) pass(100 * kMillisecond);
   file->reset();
   file = open_persistent_file(database, {101, true});
   ASSERT_TRUE(file);
