@@ -5,7 +5,8 @@ import signal
 import tempfile
 import unittest
 
-from support import Undisturbed, end_client, run_tool, start_cluster, start_counting, wait_until
+from bystanders import Watched, leave_alone
+from support import end_client, run_tool, start_cluster, start_counting, wait_until
 
 READS = 1000
 
@@ -38,7 +39,7 @@ class Reader:
         return self.answer()
 
 
-class ReadCopiesTest(Undisturbed):
+class ReadCopiesTest(Watched):
     def setUp(self):
         directory = tempfile.TemporaryDirectory(prefix="ctdb-read-copies-")
         self.addCleanup(directory.cleanup)
@@ -101,6 +102,7 @@ class ReadCopiesTest(Undisturbed):
         readers[0].write("before")
         self.everybody_reads_without_asking(readers, "before")
         store = self.cluster.nodes[2].daemons["ctdb-store"]
+        leave_alone(self.cluster, (0, 1))
         store.signal(signal.SIGSTOP)
         try:
             # The node is left out, for it does not answer; its clients ask, and wait.
@@ -113,6 +115,7 @@ class ReadCopiesTest(Undisturbed):
         self.cluster.wait_healthy()
         self.everybody_reads_without_asking(readers, "while it is stopped")
         end_client(readers[1].process)
+        leave_alone(self.cluster, (0, 2))
         self.cluster.nodes[1].kill()
         readers[0].write("when it is dead")
         self.assertEqual(readers[2].read()[0], "when it is dead")
