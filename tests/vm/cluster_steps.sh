@@ -81,7 +81,7 @@ echo "ok round trip: less than $(half_below) us in half of the heart-beats"
 # The same wire without daemons. Times in an emulated machine are for people; asserted is what does not depend on it.
 BETWEEN="--sizes 128 --seconds 3"
 ends() { echo --address 10.1.0.$1 --peer 10.1.0.$2; }
-timeout 60 /host/ctdb-bench verbs $(ends 1 2) $BETWEEN >/tmp/rows || fail "ctdb-bench verbs: $(cat /tmp/rows)"
+timeout 200 /host/ctdb-bench verbs $(ends 1 2) $BETWEEN >/tmp/rows || fail "ctdb-bench verbs: $(cat /tmp/rows)"
 cat /tmp/rows
 # figure ROW NAME
 figure() { sed -n "/\"verbs_$1_/s/.*\"$2\": \([0-9.]*\).*/\1/p" /tmp/rows; }
@@ -122,6 +122,6 @@ timeout 20 ibv_rc_pingpong -d rxe0 -g 1 -e -s 160 -n 300 >/tmp/pong &
 listens() { grep -q ':4853 ' /proc/net/tcp /proc/net/tcp6; }  # port 18515
 wait_for "the other end of ibv_rc_pingpong listens" listens
 theirs=$(timeout 20 ibv_rc_pingpong -d rxe1 -g 1 -e -s 160 -n 300 127.0.0.1 | sed -n 's/.* = \([0-9.]*\) usec\/iter/\1/p')
-timeout 60 /host/ctdb-bench verbs $(ends 1 2) $BETWEEN --only round_trip >/tmp/rows
+timeout 200 /host/ctdb-bench verbs $(ends 1 2) $BETWEEN --only round_trip >/tmp/rows
 echo "ok round trip: $(figure round_trip median_us) us router to router, ${theirs:-?} us ibv_rc_pingpong -e: $(awk \
   -v a="$(figure round_trip median_us)" -v b="${theirs:-0}" 'BEGIN { if (b > 0) printf "%.2f", a / b }') times"
