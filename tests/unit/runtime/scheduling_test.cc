@@ -16,6 +16,8 @@ namespace {
 TEST(Scheduling, TheSliceIsShortAndTheNiceValueStays) {
   std::thread([] {
     const id_t self = static_cast<id_t>(syscall(SYS_gettid));
+    // Whoever runs the tests may have chosen another class for them.
+    ASSERT_TRUE(set_scheduler_attributes({}));
     ASSERT_EQ(setpriority(PRIO_PROCESS, self, 7), 0);
     const bool tells_slices = scheduler_attributes()->runtime_ns != 0;
     ASSERT_TRUE(ask_for_short_slice());
