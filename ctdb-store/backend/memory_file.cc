@@ -195,7 +195,8 @@ Result<std::unique_ptr<RecordFile>> MemoryFiles::open(const std::string& name, u
   if (!database) database = std::make_unique<MemoryDatabase>(chains_);
   database->persistent_ = (db_flags & CTDB_DB_PERSISTENT) != 0;
   database->full_copy_ = (db_flags & (CTDB_DB_PERSISTENT | CTDB_DB_REPLICATED)) != 0;
-  if (database->full_copy_ ? !database->persistent_ : !keep) database->clear();
+  if (database->full_copy_ ? !database->persistent_ : !keep || database->detached_) database->clear();
+  database->detached_ = false;
   // What a store that died held or had marked is free again, as the kernel would see to.
   database->release_all(MemoryDatabase::kStore);
   database->room_broken_ = database->chains_broken_ = false;  // repaired when it is taken up
@@ -206,7 +207,7 @@ Result<std::unique_ptr<RecordFile>> MemoryFiles::open(const std::string& name, u
 std::vector<std::string> MemoryFiles::existing() {
   std::vector<std::string> names;
   for (const auto& [name, database] : databases_) {
-    if (!database->full_copy_) names.push_back(name);
+    if (!database->full_copy_ && !database->detached_) names.push_back(name);
   }
   return names;
 }
@@ -216,6 +217,23 @@ void MemoryFiles::discard(const std::string& name, const std::function<void(Byte
   if (left == nullptr) return;
   for (const auto& [key, value] : left->records_) visit(key, value);
   left->clear();
+}
+
+Result<void> MemoryFiles::detach(const std::string& name) {
+  MemoryDatabase* left = database(name);
+  if (left == nullptr) return {};
+  left->detached_ = !full_;
+  if (!left->any_chain_held()) left->clear();
+  if (full_) return fail(ErrorCode::kSystem, name + ": no space left");
+  return {};
+}
+
+std::vector<std::string> MemoryFiles::detached() {
+  std::vector<std::string> names;
+  for (const auto& [name, database] : databases_) {
+    if (database->detached_) names.push_back(name);
+  }
+  return names;
 }
 
 std::vector<std::string> MemoryFiles::existing_persistent() {

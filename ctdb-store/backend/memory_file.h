@@ -95,6 +95,7 @@ class MemoryDatabase {
   uint32_t examinations_ = 0;
   bool damage_shows_ = true;
   bool persistent_ = false, full_copy_ = false;
+  bool detached_ = false;
   bool seqnum_enabled_ = false;
   int64_t seqnum_ = 0;
 };
@@ -106,6 +107,8 @@ class MemoryFiles : public RecordFiles {
   Result<std::unique_ptr<RecordFile>> open(const std::string& name, uint8_t db_flags, bool keep) override;
   std::vector<std::string> existing() override;
   void discard(const std::string& name, const std::function<void(ByteView, ByteView)>& visit) override;
+  Result<void> detach(const std::string& name) override;
+  std::vector<std::string> detached() override;
   std::vector<std::string> existing_persistent() override;
   void tune(uint32_t, uint32_t) override {}
 

@@ -135,7 +135,8 @@ class RecordFiles {
  public:
   virtual ~RecordFiles() = default;
   // `db_flags`: CTDB_DB_*. keep: take up an existing volatile file as it is (the store was restarted); otherwise a
-  // volatile file is emptied. Persistent ones are kept, replicated ones emptied, always. Errors: kSystem, kCorrupt (names the file and the remedy).
+  // volatile file is emptied, as is one that was detached. Persistent ones are kept, replicated ones emptied, always. Errors: kSystem,
+  // kCorrupt (names the file and the remedy).
   virtual Result<std::unique_ptr<RecordFile>> open(const std::string& name, uint8_t db_flags, bool keep) = 0;
   // Of files opened from now on: chains of a file that is made, and deleted records that a chain keeps for re-use
   // (tunables DatabaseHashSize and DatabaseMaxDead).
@@ -148,6 +149,15 @@ class RecordFiles {
                        const std::function<void(ByteView key, ByteView value)>& visit) {
     (void)name, (void)visit;
   }
+  // A volatile database, whose file is closed here, is no more until open() makes it anew: no later store takes its file up. Clients
+  // that have it open find it empty; where one of them keeps a chain they keep all of it until then. Errors: kSystem (the next store
+  // takes up what is there).
+  virtual Result<void> detach(const std::string& name) {
+    (void)name;
+    return {};
+  }
+  // Names of databases that were detached and have left something. existing() does not name them.
+  virtual std::vector<std::string> detached() { return {}; }
   // Names of persistent databases that are here.
   virtual std::vector<std::string> existing_persistent() { return {}; }
 };

@@ -14,6 +14,7 @@
 #include <optional>
 #include <utility>
 
+#include "ctdb-store/backend/detached_note.h"
 #include "ctdb-store/backend/durable_file.h"
 #include "ctdb-store/backend/leftovers_note.h"
 #include "ctdb-store/backend/persistent_file.h"
@@ -175,6 +176,8 @@ class TdbFiles : public RecordFiles {
   Result<std::unique_ptr<RecordFile>> open(const std::string& name, uint8_t db_flags, bool keep) override;
   std::vector<std::string> existing() override;
   void discard(const std::string& name, const std::function<void(ByteView, ByteView)>& visit) override;
+  Result<void> detach(const std::string& name) override;
+  std::vector<std::string> detached() override;
   std::vector<std::string> existing_persistent() override;
   void tune(uint32_t chains, uint32_t max_dead) override {
     options_.hash_size = std::min(chains, kChainsMax);
@@ -192,6 +195,7 @@ class TdbFiles : public RecordFiles {
   bool salvage(const std::string& path, int fd);
   TdbFindings repaired_alone(const std::string& path, int fd, const TdbImage& image);
   Opened open_empty(const std::string& path, int flags);
+  Opened make_anew(const std::string& path);
   bool empty_in_place(TdbHandle& tdb);
   std::unique_ptr<RecordFile> made(TdbHandle tdb, UniqueFd guard, int flags);
 
@@ -338,15 +342,21 @@ TdbFiles::Opened TdbFiles::open_replicated(const std::string& name) {
   return open_empty(directory + "/" + name + suffix(), kVolatileFlags);
 }
 
+// With a note that stays, the next store would leave out what is written from now on.
+TdbFiles::Opened TdbFiles::make_anew(const std::string& path) {
+  drop_leftovers_note(path);
+  Opened opened = open_empty(path, flags_);
+  if (!opened) return opened;
+  if (Result<void> dropped = drop_detached_note(path); !dropped) return fail(std::move(dropped.error()));
+  return opened;
+}
+
 TdbFiles::Opened TdbFiles::open(const std::string& name, uint8_t db_flags, bool keep) {
   if (Result<void> good = check_name(name); !good) return fail(std::move(good.error()));
   if ((db_flags & CTDB_DB_PERSISTENT) != 0) return open_persistent(name);
   if ((db_flags & CTDB_DB_REPLICATED) != 0) return open_replicated(name);
   const std::string path = volatile_path(options_.volatile_directory, options_.pnn, name);
-  if (!keep || access(path.c_str(), F_OK) != 0) {
-    drop_leftovers_note(path);
-    return open_empty(path, flags_);
-  }
+  if (!keep || is_noted_detached(path) || access(path.c_str(), F_OK) != 0) return make_anew(path);
   Opened opened = take_up(path);
   if (opened) return opened;
   // Whatever the reason: clients that have it open would go on with records that other nodes are given now.
@@ -365,13 +375,35 @@ void TdbFiles::discard(const std::string& name, const std::function<void(ByteVie
   drop_leftovers_note(path);
   if (has_openers(path)) {
     (void)open_empty(path, flags_);
-  } else {
-    unlink(path.c_str());
+  } else if (unlink(path.c_str()) == 0 || errno == ENOENT) {
+    (void)drop_detached_note(path);
   }
 }
 
+// Whoever keeps a chain is not to die of it, as he would if the file were cut: until somebody attaches the database again no other node
+// gives its records to anybody.
+Result<void> TdbFiles::detach(const std::string& name) {
+  const std::string path = volatile_path(options_.volatile_directory, options_.pnn, name);
+  Result<void> noted = note_detached(path);
+  if (!has_openers(path) && (unlink(path.c_str()) == 0 || errno == ENOENT)) {
+    drop_leftovers_note(path);
+    (void)drop_detached_note(path);
+    return {};
+  }
+  Result<TdbHandle> tdb = TdbHandle::open(path, options_.hash_size, flags_, false);
+  if (tdb && empty_in_place(*tdb)) drop_leftovers_note(path);
+  return noted;
+}
+
 std::vector<std::string> TdbFiles::existing() {
-  return database_names(options_.volatile_directory, suffix());
+  std::vector<std::string> names = volatile_names(options_.volatile_directory, options_.pnn);
+  std::erase_if(names, [this](const std::string& name) {
+    return is_noted_detached(volatile_path(options_.volatile_directory, options_.pnn, name));
+  });
+  return names;
+}
+std::vector<std::string> TdbFiles::detached() {
+  return noted_detached(options_.volatile_directory, suffix());
 }
 std::vector<std::string> TdbFiles::existing_persistent() {
   return persistent_names(options_.persistent_directory, suffix());

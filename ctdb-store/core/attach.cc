@@ -102,7 +102,12 @@ void StoreControls::db_detach(const ControlOrigin& origin, const ReqControl& con
   rewrites_.detached(db->id, now);
   vacuum_.drop_database(*db);
   migration_.drop_database(*db);
-  ctx_.databases.detach(*db);
+  const std::string name = db->name;
+  if (const Result<void> detached = ctx_.databases.detach(*db); !detached) {
+    ++ctx_.counts.file_errors;
+    ctx_.out.log(StoreLog::kError, "detaching " + name + ": " + detached.error().text() +
+                                       "; the database is back when ctdb-store is started anew");
+  }
   ctx_.counts.databases = ctx_.databases.all().size();
   ok(origin);
 }

@@ -73,6 +73,8 @@ void Databases::discard_past(
     const std::function<void(const std::string& name, ByteView key, ByteView value)>& visit) {
   for (const std::string& name : files_.existing())
     files_.discard(name, [&](ByteView key, ByteView value) { visit(name, key, value); });
+  // Others may have attached it anew meanwhile: what clients still have here is of the past now.
+  for (const std::string& name : files_.detached()) files_.discard(name, [](ByteView, ByteView) {});
 }
 
 // Only a file that was taken up again has records. Values too short for a header are of no use to anybody: they get
@@ -103,10 +105,17 @@ Result<void> Databases::index_full_copy(Database& database) {
   });
 }
 
-void Databases::detach(Database& database) {
+Result<void> Databases::detach(Database& database) {
+  const std::string name = database.name;
   last_found_ = nullptr;
   std::erase_if(databases_,
                 [&](const std::unique_ptr<Database>& candidate) { return candidate.get() == &database; });
+  return files_.detach(name);
+}
+
+// What fails here fails again, and is told, when somebody attaches the database.
+void Databases::discard_detached() {
+  for (const std::string& name : files_.detached()) (void)files_.detach(name);
 }
 
 }  // namespace ctdb

@@ -92,7 +92,10 @@ class Databases {
   // Errors: kInvalid (not a name), kRefused (another name with the same id, or another kind), kLimit, and those of
   // RecordFiles::open.
   Result<Database*> attach(std::string_view name, uint8_t flags, bool keep, bool& is_new);
-  void detach(Database& database);
+  // A volatile one. Errors: those of RecordFiles::detach; it is gone all the same.
+  Result<void> detach(Database& database);
+  // What databases have left that an earlier life detached.
+  void discard_detached();
   // In order of attaching.
   const std::vector<std::unique_ptr<Database>>& all() const { return databases_; }
   // Takes away the volatile files of an earlier life; `visit` sees the records in them first.

@@ -108,6 +108,7 @@ class Store::Impl {
 };
 
 void Store::Impl::take_up_files() {
+  ctx_.databases.discard_detached();
   if (ctx_.options.open_generation == CTDB_INVALID_GENERATION) {
     discard_past(ctx_);
     return recovery_.tell_left_behind();

@@ -18,6 +18,8 @@ class SameDisk : public RecordFiles {
   void discard(const std::string& name, const std::function<void(ByteView, ByteView)>& visit) override {
     disk_.discard(name, visit);
   }
+  Result<void> detach(const std::string& name) override { return disk_.detach(name); }
+  std::vector<std::string> detached() override { return disk_.detached(); }
 
  private:
   MemoryFiles& disk_;

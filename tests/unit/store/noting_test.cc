@@ -95,7 +95,7 @@ TEST_F(NotingTest, MalformedPartsAndADatabaseThatGoesChangeNothing) {
   Noting noting(*db, true);
   noting.add_own(records("b", 1000, "x"));
   EXPECT_FALSE(noting.go_on(databases, kSlice));
-  databases.detach(*db);
+  ASSERT_TRUE(databases.detach(*db).has_value());
   EXPECT_TRUE(noting.go_on(databases, kSlice));
 }
 

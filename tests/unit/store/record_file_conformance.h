@@ -234,6 +234,31 @@ TYPED_TEST_P(RecordFileConformance, NotedLeftoversOutliveTheStoreAndNotTheFile) 
   EXPECT_TRUE(noted().empty());
 }
 
+TYPED_TEST_P(RecordFileConformance, ADetachedFileIsNotTakenUp) {
+  this->put("key", "head", "data");
+  this->file_.reset();
+  EXPECT_TRUE(this->files_->detach("conformance.tdb").has_value());
+  EXPECT_TRUE(this->files_->detach("conformance.tdb").has_value());
+  EXPECT_TRUE(this->files_->detach("never made.tdb").has_value());
+  this->files_ = this->maker_.make();
+  EXPECT_TRUE(this->files_->existing().empty());
+  this->file_ = this->opened(true);
+  EXPECT_TRUE(this->contents().empty());
+}
+
+TYPED_TEST_P(RecordFileConformance, OpenedAnewADetachedFileIsLikeAnyOther) {
+  this->file_.reset();
+  EXPECT_TRUE(this->files_->detach("conformance.tdb").has_value());
+  this->file_ = this->opened(false);
+  EXPECT_TRUE(this->files_->detached().empty());
+  this->put("key", "head", "data");
+  this->file_.reset();
+  this->files_ = this->maker_.make();
+  EXPECT_EQ(this->files_->existing(), std::vector<std::string>{"conformance.tdb"});
+  this->file_ = this->opened(true);
+  EXPECT_EQ(this->get("key"), "headdata");
+}
+
 REGISTER_TYPED_TEST_SUITE_P(RecordFileConformance, AMissingRecordIsNotFound,
                             HeaderAndDataStandOneBehindTheOther, AnEmptyDataPartIsAllowed,
                             StoringReplacesByShorterAndLonger, RemovedIsGone, KeysMayHoldAnyBytes,
@@ -242,7 +267,8 @@ REGISTER_TYPED_TEST_SUITE_P(RecordFileConformance, AMissingRecordIsNotFound,
                             EqualKeysShareAChain, ANewOpenFindsAnEmptyFile, TakenUpAgainTheRecordsAreThere,
                             TakingUpWhatIsNotThereGivesAnEmptyFile, TheSequenceNumberCountsOnceItIsOn,
                             WhatAnEarlierLifeLeftIsShownAndThenGone,
-                            NotedLeftoversOutliveTheStoreAndNotTheFile);
+                            NotedLeftoversOutliveTheStoreAndNotTheFile, ADetachedFileIsNotTakenUp,
+                            OpenedAnewADetachedFileIsLikeAnyOther);
 
 }  // namespace ctdb
 

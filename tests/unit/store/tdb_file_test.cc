@@ -310,6 +310,85 @@ TEST_P(TdbFile, FilesOfOtherNodesAndLeftoversAreNotTakenUp) {
   EXPECT_EQ(files_->existing(), std::vector<std::string>{"a.tdb"});
 }
 
+// ---- detached databases ----
+
+TEST_P(TdbFile, OfADetachedDatabaseThatNobodyHasOpenNothingStays) {
+  ASSERT_TRUE(open(false));
+  put("key", "data");
+  ASSERT_TRUE(file_->note_leftovers({to_bytes(as_bytes("key"))}).has_value());
+  file_.reset();
+  EXPECT_TRUE(files_->detach("test.tdb").has_value());
+  EXPECT_TRUE(fs::is_empty(directory_.path()));
+}
+
+// In each life of the store that follows, and when the client has ended the next one takes away what is left.
+TEST_P(TdbFile, ADetachedDatabaseThatAClientHasOpenIsEmptyAndStaysAway) {
+  ASSERT_TRUE(open(false));
+  put("key", "data");
+  {
+    TdbClient client(path(), file_->open_flags());
+    file_.reset();
+    EXPECT_TRUE(files_->detach("test.tdb").has_value());
+    EXPECT_EQ(client.ask("fetch key"), "none");
+    for (int life = 0; life < 3; ++life) {
+      restart();
+      EXPECT_TRUE(files_->existing().empty());
+      EXPECT_EQ(files_->detached(), std::vector<std::string>{"test.tdb"});
+      if (life == 0) continue;
+      EXPECT_TRUE(files_->detach("test.tdb").has_value());
+      files_->discard("test.tdb", [](ByteView, ByteView) {});
+    }
+    ASSERT_TRUE(open(false));
+    put("key", "new");
+    EXPECT_EQ(client.ask("fetch key"), "value " + hex("headnew")) << "it is the file that he has";
+    restart();
+    EXPECT_EQ(files_->existing(), std::vector<std::string>{"test.tdb"});
+    EXPECT_TRUE(files_->detach("test.tdb").has_value());
+  }
+  restart();
+  EXPECT_TRUE(files_->detach("test.tdb").has_value());
+  EXPECT_TRUE(fs::is_empty(directory_.path()));
+}
+
+TEST_P(TdbFile, WhoKeepsAChainOfADetachedDatabaseLivesOn) {
+  ASSERT_TRUE(open(false));
+  put("key", "data");
+  TdbClient client(path(), file_->open_flags());
+  ASSERT_EQ(client.ask("lock key"), "ok");
+  file_.reset();
+  EXPECT_TRUE(files_->detach("test.tdb").has_value());
+  restart();
+  EXPECT_TRUE(files_->existing().empty());
+  EXPECT_EQ(client.ask("fetch key"), "value " + hex("headdata"));
+  EXPECT_EQ(client.ask("unlock key"), "ok");
+  EXPECT_TRUE(files_->detach("test.tdb").has_value());
+  EXPECT_EQ(client.ask("fetch key"), "none");
+}
+
+// Died between emptying and the end of the note: nothing of it may count as a database.
+TEST_P(TdbFile, ANoteBesideAFileThatIsUsedAnewIsBelieved) {
+  ASSERT_TRUE(open(false));
+  std::ofstream(path() + ".detached") << "";
+  restart();
+  EXPECT_TRUE(files_->existing().empty());
+  ASSERT_TRUE(open(true));
+  EXPECT_FALSE(fs::exists(path() + ".detached"));
+}
+
+TEST_P(TdbFile, ANoteThatCannotBeMadeOrRemovedIsTold) {
+  ASSERT_TRUE(open(false));
+  put("key", "data");
+  TdbClient client(path(), file_->open_flags());
+  file_.reset();
+  fs::create_directory(path() + ".detached");  // cannot be opened, nor unlinked
+  const Result<void> detached = files_->detach("test.tdb");
+  ASSERT_FALSE(detached.has_value());
+  EXPECT_NE(detached.error().text().find(path() + ".detached"), std::string::npos);
+  EXPECT_EQ(client.ask("fetch key"), "none");
+  EXPECT_FALSE(open(false));
+  EXPECT_NE(error_.text().find(path() + ".detached"), std::string::npos);
+}
+
 // ---- names and kinds ----
 
 TEST_P(TdbFile, RefusesNamesThatAreNoFileNames) {
