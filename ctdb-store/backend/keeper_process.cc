@@ -34,6 +34,10 @@ constexpr TimeNs kChildCheckMax = 50 * kMillisecond;
 constexpr TimeNs kRetryFirst = 50 * kMillisecond;
 constexpr TimeNs kRetryMax = 5 * kSecond;
 constexpr int kBacklog = 16;
+// Recoveryd connects, and is gone again. Beyond that the oldest that has not said it is the store is sent away.
+constexpr size_t kStrangersMax = 16;
+// A connection that waits and cannot be taken would wake it for ever.
+constexpr TimeNs kRest = 10 * kMillisecond;
 constexpr int kStoreSocket = 3;
 // Recoveryd, of the same group, rings; only a store of this user is taken for one.
 constexpr mode_t kSocketMode = 0660;
@@ -96,6 +100,7 @@ class Keeper {
 
   void wait(TimeNs until);
   void accept_all();
+  void add_stranger(UniqueFd socket);
   bool read_all(Connection& connection);
   void take(Connection& connection, SetupMessage& message);
   bool store_connected() const;
@@ -109,6 +114,7 @@ class Keeper {
   NodePage& page_;
   UniqueFd listener_;
   UniqueFd timer_;
+  TimeNs rests_until_ = 0;  // no connection is accepted before: there was no descriptor
   std::vector<Connection> connections_;
   std::map<uint32_t, UniqueFd> wires_;  // by node
   bool on_duty_ = false;
@@ -132,13 +138,15 @@ bool Keeper::listen() {
 }
 
 void Keeper::wait(TimeNs until) {
+  const bool rests = boot_time() < rests_until_;
+  if (rests) until = std::min(until, rests_until_);
   itimerspec when{};
   if (until != kNever) {
     when.it_value.tv_sec = until / kSecond;
     when.it_value.tv_nsec = std::max<TimeNs>(1, until % kSecond);
   }
   timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &when, nullptr);
-  std::vector<pollfd> polled{{listener_.get(), POLLIN, 0}, {timer_.get(), POLLIN, 0}};
+  std::vector<pollfd> polled{{rests ? -1 : listener_.get(), POLLIN, 0}, {timer_.get(), POLLIN, 0}};
   for (const Connection& connection : connections_) polled.push_back({connection.socket.get(), POLLIN, 0});
   if (poll(polled.data(), polled.size(), -1) < 0) return;
   for (size_t i = connections_.size(); i-- > 0;) {
@@ -151,9 +159,21 @@ void Keeper::wait(TimeNs until) {
 void Keeper::accept_all() {
   for (;;) {
     UniqueFd socket(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!socket.valid()) return;
-    connections_.push_back({std::move(socket), false});
+    if (socket.valid()) {
+      add_stranger(std::move(socket));
+    } else if (errno != ECONNABORTED && errno != EINTR) {
+      if (errno != EAGAIN) rests_until_ = boot_time() + kRest;
+      return;
+    }
   }
+}
+
+// Whoever may open the socket must not take the descriptors that the store's wires need.
+void Keeper::add_stranger(UniqueFd socket) {
+  const auto strangers = std::ranges::count(connections_, false, &Connection::is_store);
+  if (static_cast<size_t>(strangers) >= kStrangersMax)
+    connections_.erase(std::ranges::find(connections_, false, &Connection::is_store));
+  connections_.push_back({std::move(socket), false});
 }
 
 // false: it has ended.
