@@ -67,13 +67,22 @@ void KeeperLink::on_readable() {
 }
 
 void KeeperLink::lost() {
-  log_warning("the keeper has died; native clients wait until there is another");
-  loop_.unwatch(socket_.get());
-  socket_.reset();
-  if (child_ != 0) waitpid(child_, nullptr, 0);
-  child_ = 0;
+  log_warning("the keeper is gone; native clients wait until there is another");
+  let_go();
   if (loop_.now() - made_at_ >= kRetryDelay) return replace();
   replace_later();
+}
+
+// It may live: then it is found by its socket, and not waited for.
+void KeeperLink::let_go() {
+  loop_.unwatch(socket_.get());
+  socket_.reset();
+  if (child_ != 0) former_.push_back(std::exchange(child_, 0));
+  reap();
+}
+
+void KeeperLink::reap() {
+  std::erase_if(former_, [](pid_t pid) { return waitpid(pid, nullptr, WNOHANG) != 0; });
 }
 
 void KeeperLink::replace() {
@@ -92,6 +101,7 @@ void KeeperLink::replace_later() {
 }
 
 bool KeeperLink::hold(uint32_t pnn, UniqueFd wire) {
+  reap();
   if (!socket_.valid()) return false;
   SetupMessage message;
   message.kind = SetupKind::kKeeperWire;
@@ -101,8 +111,7 @@ bool KeeperLink::hold(uint32_t pnn, UniqueFd wire) {
   if (sent) return true;
   // It must not go on duty, or stay there, without a wire that others rely on: all once more.
   log_warning("the keeper does not take a wire: " + sent.error().text());
-  loop_.unwatch(socket_.get());
-  socket_.reset();
+  let_go();
   replace_later();
   return false;
 }

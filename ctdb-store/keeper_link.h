@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <vector>
 
 #include "ctdb-store/backend/keeper_process.h"
 #include "libctdbipc/base/unique_fd.h"
@@ -34,6 +35,8 @@ class KeeperLink {
   Result<void> adopt(UniqueFd socket);
   void on_readable();
   void lost();
+  void let_go();
+  void reap();
   void replace();
   void replace_later();
 
@@ -42,7 +45,8 @@ class KeeperLink {
   const KeeperOptions options_;
   const std::function<void()> on_new_;
   UniqueFd socket_;
-  pid_t child_ = 0;  // 0: it is no child of ours
+  pid_t child_ = 0;            // 0: it is no child of ours
+  std::vector<pid_t> former_;  // children that may not have ended yet
   TimeNs made_at_ = 0;
   EventLoop::TimerId retry_timer_ = 0;
 };
