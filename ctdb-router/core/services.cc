@@ -2,6 +2,7 @@
 #include "ctdb-router/core/services.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/wire/reader.h"
@@ -26,6 +27,7 @@ bool erase_one(std::vector<T>& values, const T& value) {
 
 void Services::add_client(uint32_t client, int32_t pid) {
   clients_[client].pid = pid;
+  of_pids_.emplace(pid, client);
 }
 
 std::vector<Services::Notify> Services::remove_client(uint32_t client) {
@@ -41,6 +43,7 @@ std::vector<Services::Notify> Services::remove_client(uint32_t client) {
     if (listening->second.empty()) listeners_.erase(listening);
   }
   for (uint64_t id : found->second.tunnels) tunnels_.erase(id);
+  of_pids_.erase({found->second.pid, client});
   std::vector<Notify> notifies = std::move(found->second.notifies);
   clients_.erase(found);
   return notifies;
@@ -114,17 +117,24 @@ const std::vector<uint32_t>& Services::listeners(uint64_t srvid) const {
   return found == listeners_.end() ? kNobody : found->second;
 }
 
-uint32_t Services::newest_client(int32_t pid) const {
-  const auto found = std::find_if(clients_.rbegin(), clients_.rend(),
-                                  [&](const auto& entry) { return entry.second.pid == pid; });
-  return found == clients_.rend() ? 0 : found->first;
+std::pair<Services::OfPids::const_iterator, Services::OfPids::const_iterator> Services::clients_of(
+    int32_t pid) const {
+  return {of_pids_.lower_bound({pid, 0}), of_pids_.upper_bound({pid, UINT32_MAX})};
 }
 
+uint32_t Services::newest_client(int32_t pid) const {
+  const auto [first, end] = clients_of(pid);
+  return first == end ? 0 : std::prev(end)->second;
+}
+
+// A service that all have is looked for with the process, and one that few have with the service.
 bool Services::pid_listens(int32_t pid, uint64_t srvid) const {
   const std::vector<uint32_t>& all = listeners(srvid);
-  return std::any_of(all.begin(), all.end(), [&](uint32_t client) {
-    const auto found = clients_.find(client);
-    return found != clients_.end() && found->second.pid == pid;
+  const auto [first, end] = clients_of(pid);
+  return std::any_of(first, end, [&](const auto& of_pid) {
+    const std::vector<uint64_t>& own = clients_.at(of_pid.second).srvids;
+    return own.size() < all.size() ? std::ranges::find(own, srvid) != own.end()
+                                   : std::ranges::find(all, of_pid.second) != all.end();
   });
 }
 

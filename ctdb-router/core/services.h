@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "libctdbipc/base/bytes.h"
@@ -59,7 +61,12 @@ class Services {
   };
   void forget_listener(uint64_t srvid, uint32_t client);
 
+  // Its clients are [first, second).
+  using OfPids = std::set<std::pair<int32_t, uint32_t>>;
+  std::pair<OfPids::const_iterator, OfPids::const_iterator> clients_of(int32_t pid) const;
+
   std::map<uint32_t, Client> clients_;
+  OfPids of_pids_;  // process, client
   std::unordered_map<uint64_t, std::vector<uint32_t>> listeners_;
   std::unordered_map<uint64_t, uint32_t> tunnels_;
 };

@@ -130,6 +130,26 @@ TEST(Services, AnyConnectionOfAProcessMayBeTheOneThatListens) {
   EXPECT_FALSE(services.pid_listens(101, 77));
 }
 
+// smbd asks so for each of the locks that it finds.
+TEST(Services, WhetherAProcessLivesIsNotLookedForAmongAllClients) {
+  Services services;
+  constexpr uint32_t kClients = 10000, kQuestions = 100000;
+  for (uint32_t client = 1; client <= kClients; ++client) {
+    services.add_client(client, static_cast<int32_t>(client));
+    services.add(client, 5);
+    services.add(client, 1000 + client);
+  }
+  // A thousand million clients each, if all of them were looked at.
+  const std::clock_t begin = std::clock();
+  for (uint32_t i = 0; i < kQuestions; ++i) {
+    const auto pid = static_cast<int32_t>(i % kClients + 1);
+    ASSERT_EQ(services.newest_client(pid), static_cast<uint32_t>(pid));
+    ASSERT_TRUE(services.pid_listens(pid, 5));
+    ASSERT_FALSE(services.pid_listens(pid, 1000));
+  }
+  EXPECT_LT(std::clock() - begin, 2 * CLOCKS_PER_SEC);
+}
+
 TEST(Services, ATunnelHasOneOwner) {
   Services services;
   services.add_client(1, 100);
