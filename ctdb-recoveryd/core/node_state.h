@@ -27,8 +27,8 @@ class NodeState {
   bool witness() const { return (flags_ & CTDB_NODE_WITNESS) != 0; }
   void set_stopped(bool on) { set(CTDB_NODE_STOPPED, on || witness()); }
   void set_disabled(bool on) { set(CTDB_NODE_DISABLED, on); }
-  // The flags as an earlier life of this process told them last. What an operator has set is so until one changes it; but a ban, whose
-  // end is not known, is over.
+  // The flags as an earlier life of this process told them last. What an operator has set is so until one changes it; of a ban the
+  // router says what is left, as whoever banned the node did.
   void take_over(uint32_t flags);
 
   // seconds 0: no ban any more. Banning a banned node restarts the timer. `until`: when it ends, for people.

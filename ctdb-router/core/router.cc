@@ -111,7 +111,7 @@ void Router::resend_calls() {
   });
 }
 
-void Router::on_daemon(Server from, bool up, uint64_t instance, TimeNs) {
+void Router::on_daemon(Server from, bool up, uint64_t instance, TimeNs now) {
   if (from == Server::store) {
     store_up_ = up;
     store_instance_ = instance;
@@ -129,6 +129,7 @@ void Router::on_daemon(Server from, bool up, uint64_t instance, TimeNs) {
       tell_recoveryd_nodes();
       tell_recoveryd_what_it_said();
       tell_recoveryd_links();
+      tell_recoveryd_ban(now);
       tell_daemon_state();
     } else {
       fail_requests(Asked::kRecoveryd, 0, "ctdb-recoveryd is not running");

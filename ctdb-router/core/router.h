@@ -201,6 +201,7 @@ class Router {
   void reply(const Origin& origin, int32_t status, ByteView data = {}, std::string_view error = {});
   void finish(uint32_t reqid, Request& request, MutableBytes packet);
   void fail_requests(Asked asked, uint32_t node, std::string_view error);
+  void note_ban(const ReqControl& control, TimeNs now);
   TimeNs control_deadline(TimeNs now) const;
 
   // Messages.
@@ -234,6 +235,7 @@ class Router {
   void set_peers();
   void tell_recoveryd_nodes();
   void tell_recoveryd_what_it_said();
+  void tell_recoveryd_ban(TimeNs now);
   void tell_recoveryd_links();
   void tell_link_state(uint32_t pnn, bool gone = false);
   void tell_daemon_state();
@@ -256,6 +258,7 @@ class Router {
   Tunables tunables_;
   ClusterState state_;
   bool have_state_ = false;
+  TimeNs ban_ends_ = 0;  // of the ban that this node was given last
   uint32_t open_generation_ = CTDB_INVALID_GENERATION;
   bool store_up_ = false;
   bool recoveryd_up_ = false;

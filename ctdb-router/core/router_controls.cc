@@ -13,6 +13,7 @@ namespace {
 
 // A local daemon may park an attach for DeferredAttachTO (120 s); longer than that it is taken to hang.
 constexpr TimeNs kLocalDaemonTimeout = 150 * kSecond;
+constexpr size_t kBanBytes = 8;  // node, seconds
 
 }  // namespace
 
@@ -118,6 +119,7 @@ void Router::forward_control(const Origin& origin, Server server, MutableBytes p
     if (origin.noreply) ++counts_.undeliverable;
     return reply(origin, -1, {}, to_store ? kStoreNotRunning : "ctdb-recoveryd is not running");
   }
+  if (control.opcode == static_cast<uint32_t>(Control::SET_BAN_STATE)) note_ban(control, now);
   uint32_t reqid = 0;
   if (!origin.noreply) {
     const TimeNs deadline = now + kLocalDaemonTimeout;
@@ -134,6 +136,23 @@ void Router::forward_control(const Origin& origin, Server server, MutableBytes p
   } else {
     out_.to_recoveryd(Lane::kData, origin.client, packet);
   }
+}
+
+void Router::note_ban(const ReqControl& control, TimeNs now) {
+  if (control.data.size() != kBanBytes || load<uint32_t>(control.data.data()) != pnn_) return;
+  ban_ends_ = now + load<uint32_t>(control.data.data() + 4) * kSecond;
+}
+
+// If the last one knew of it.
+void Router::tell_recoveryd_ban(TimeNs now) {
+  const bool banned = pnn_ < state_.node_flags.size() && (state_.node_flags[pnn_] & CTDB_NODE_BANNED) != 0;
+  if (!banned || now >= ban_ends_) return;
+  uint8_t data[kBanBytes];
+  store(data, pnn_);
+  store(data + 4, static_cast<uint32_t>((ban_ends_ - now + kSecond - 1) / kSecond));
+  build(built_, {0, state_.generation, 0, pnn_, pnn_, 0},
+        ReqControl{static_cast<uint32_t>(Control::SET_BAN_STATE), 0, 0, CTDB_CONTROL_NOREPLY, data});
+  out_.to_recoveryd(Lane::kData, 0, built_);
 }
 
 void Router::reply(const Origin& origin, int32_t status, ByteView data, std::string_view error) {

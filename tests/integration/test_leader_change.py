@@ -2,6 +2,7 @@
 """A recoveryd that is killed, the leader's too, and started anew beside a store that stays open: the generation goes on, and clients
 notice nothing. What was lost meanwhile is a reason for another one."""
 import json
+import struct
 import tempfile
 import threading
 import time
@@ -11,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from support import Increments, RawClient, assert_counted, start_cluster, wait_until
 
 CHUNK = 500
-STOP_NODE, CONTINUE_NODE = 101, 102
+STOP_NODE, CONTINUE_NODE, SET_BAN_STATE = 101, 102, 109
 
 
 class LeaderChangeTest(Increments, unittest.TestCase):
@@ -47,9 +48,12 @@ class LeaderChangeTest(Increments, unittest.TestCase):
         self.cluster.wait_healthy()
         self.known_leader()
 
-    def tell(self, node, opcode):
+    def tell(self, node, opcode, data=b""):
         with RawClient(self.cluster.nodes[node].classic_socket) as operator:
-            self.assertEqual(operator.ask(opcode)[0], 0)
+            self.assertEqual(operator.ask(opcode, data)[0], 0)
+
+    def ban(self, node, seconds):
+        self.tell(node, SET_BAN_STATE, struct.pack("<II", node, seconds))
 
     def keep_counting(self, api, node, enough):
         done = 0
@@ -76,20 +80,27 @@ class LeaderChangeTest(Increments, unittest.TestCase):
             self.assertEqual(self.generations(), generations)
 
     def test_a_node_that_was_stopped_stays_so(self):
+        self.stays_out(lambda node: self.tell(node, STOP_NODE), lambda node: self.tell(node, CONTINUE_NODE),
+                       "stopped by the administrator")
+
+    def test_a_node_that_was_banned_stays_so(self):
+        self.stays_out(lambda node: self.ban(node, 600), lambda node: self.ban(node, 0), "banned for ")
+
+    def stays_out(self, put_out, let_in, reason):
         victim = (self.known_leader() + 1) % 3
         other = (victim + 1) % 3
-        self.tell(victim, STOP_NODE)
+        put_out(victim)
         wait_until(lambda: self.status(other)["members"] == 2 and self.status(other)["generation"], "the others go on")
         generation = self.status(other)["generation"]
         before = self.recoveryd(victim).restarts
         self.cluster.nodes[victim].kill_daemon("ctdb-recoveryd")
         wait_until(lambda: self.recoveryd(victim).restarts > before and self.recoveryd(victim).pid, "recoveryd is back")
-        wait_until(lambda: "stopped by the administrator" in self.status(victim)["reason"], "it says why it is out")
+        wait_until(lambda: reason in self.status(victim)["reason"], "it says why it is out")
         time.sleep(1)  # the leader would have taken it in
         self.assertIsNone(self.status(victim)["generation"])
         if not self.cluster.since_healthy.disturbances():
             self.assertEqual(self.status(other)["generation"], generation)
-        self.tell(victim, CONTINUE_NODE)
+        let_in(victim)
         self.cluster.wait_healthy()
 
     def test_all_at_once(self):

@@ -275,6 +275,46 @@ TEST_F(DaemonsTest, AnotherRecoverydLearnsWhatTheLastOneSaid) {
   EXPECT_EQ(ClusterState::decode(own_payload(sent[1].packet))->node_flags, state.node_flags);
 }
 
+// As the classic daemon's bans outlive its recovery daemon.
+TEST_F(DaemonsTest, AnotherRecoverydLearnsWhatIsLeftOfABan) {
+  daemons_up();
+  ClusterState state = healthy();
+  const auto banned_again = [&]() -> std::vector<uint32_t> {
+    router.on_daemon(Server::recoveryd, false, 2, now);
+    out.take();
+    router.on_daemon(Server::recoveryd, true, 3, now);
+    for (const Sent& sent : out.take()) {
+      if (!sent.is(Operation::REQ_CONTROL)) continue;
+      const std::optional<ReqControl> control = parse_req_control(sent.packet);
+      EXPECT_EQ(control->opcode, static_cast<uint32_t>(Control::SET_BAN_STATE));
+      EXPECT_EQ(control->flags, CTDB_CONTROL_NOREPLY);
+      return {load<uint32_t>(control->data.data()), load<uint32_t>(control->data.data() + 4)};
+    }
+    return {};
+  };
+  const auto ban = [&](uint32_t seconds) {
+    Bytes data(8);
+    store(data.data(), kSelf);
+    store(data.data() + 4, seconds);
+    from_link(2, control(Control::SET_BAN_STATE, kSelf, data));
+  };
+  link_up(2);
+  ban(300);
+  EXPECT_TRUE(banned_again().empty()) << "it never said that it is banned";
+  ban(300);
+  state.node_flags[kSelf] = CTDB_NODE_BANNED;
+  cluster_state(state);
+  now += 100 * kSecond + 1;
+  EXPECT_EQ(banned_again(), (std::vector<uint32_t>{kSelf, 200}));
+  now += 150 * kSecond;
+  EXPECT_EQ(banned_again(), (std::vector<uint32_t>{kSelf, 50}));
+  ban(0);
+  EXPECT_TRUE(banned_again().empty());
+  ban(10);
+  now += 10 * kSecond;
+  EXPECT_TRUE(banned_again().empty()) << "it is over";
+}
+
 TEST_F(DaemonsTest, BroadcastControlsOfTheStoreReachAllIncludingItself) {
   daemons_up();
   link_up(0);
