@@ -51,6 +51,12 @@ void Context::count_voters() {
 
 bool Context::save(const DurableState& next) {
   if (next == durable) return true;
+  if (!write(next)) return false;
+  remember(next);
+  return true;
+}
+
+bool Context::write(const DurableState& next) {
   const bool written = out.persist(next.encode());
   if (!written && !disk_failing) {
     log(RecoverydLog::kError, "the state of recoveryd cannot be written: this node neither votes nor leads");
@@ -58,9 +64,7 @@ bool Context::save(const DurableState& next) {
     log(RecoverydLog::kNotice, "the state of recoveryd can be written again");
   }
   disk_failing = !written;
-  if (!written) return false;
-  remember(next);
-  return true;
+  return written;
 }
 
 void Context::refuse(std::string_view why) {

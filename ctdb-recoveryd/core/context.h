@@ -95,6 +95,8 @@ struct Context {
 
   // Makes `next` durable, then current. false: it could not be written; nothing has changed.
   bool save(const DurableState& next);
+  // The last save() went well, or one would now.
+  bool disk_takes() { return !disk_failing || write(durable); }
   // An operation of ours to recoveryd of another node, or with own pnn to the store of this one.
   void send(uint32_t to, Operation operation, const Bytes& payload);
   void to_store(Operation operation, const Bytes& payload) { send(pnn(), operation, payload); }
@@ -106,6 +108,7 @@ struct Context {
 
  private:
   void count_voters();
+  bool write(const DurableState& next);
   Refusals refusals_;
   Bytes built_;
 };

@@ -120,6 +120,7 @@ class Leader {
   bool unsettled(uint32_t pnn) const;
   void begin();
   void decide();
+  void cannot_decide(const std::vector<uint32_t>& members);
   void commit();
   void logs_are_equal(const RecoveryReport& report);
   void complain(uint32_t from, const RecoveryReport& report);

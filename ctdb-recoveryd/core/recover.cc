@@ -64,6 +64,8 @@ void Leader::drive() {
   if (!recovery_.active() && !gathered()) return;
   if (!recovery_needed()) return;
   if (target_.empty()) return recovery_.give_up();
+  // What cannot be decided is not begun again: each attempt costs all members a recovery, and the term one of its numbers.
+  if (!c_.disk_takes()) return cannot_decide(target_);
   begin();
 }
 
@@ -192,19 +194,20 @@ void Leader::decide() {
   next.decided_generation = recovery_.generation();
   next.decided_members = recovery_.members();
   next.voters = recovery_.voters();
-  if (!c_.save(next)) {
-    // Who has others to lead in its place does not keep them waiting. Who has none goes on: while it leads, clients keep the records they have.
-    if (another_can_lead(recovery_.members(), false)) return resign("its state cannot be written");
-    recovery_.give_up();
-    retry_at_ = c_.now + kSecond;
-    wait_until(retry_at_);
-    return;
-  }
+  if (!c_.save(next)) return cannot_decide(recovery_.members());
   recovery_.decide();
   record_.decided_ns = static_cast<uint64_t>(c_.now - recovery_.began());
   beat_now_ = true;
   if (by_lock()) return election_.renew();  // open when the register has it
   if (recovery_.decided(c_.pnn(), recovery_.generation(), c_.voters)) commit();
+}
+
+// Who has others to lead in its place does not keep them waiting. Who has none goes on: while it leads, clients keep the records they have.
+void Leader::cannot_decide(const std::vector<uint32_t>& members) {
+  if (another_can_lead(members, false)) return resign("its state cannot be written");
+  recovery_.give_up();
+  retry_at_ = c_.now + kSecond;
+  wait_until(retry_at_);
 }
 
 void Leader::commit() {

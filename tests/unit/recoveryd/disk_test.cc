@@ -51,5 +51,22 @@ TEST(Disk, ALeaderThatNobodyCanReplaceTriesAgain) {
   ASSERT_TRUE(world.until([&] { return world.open_all(); }, 2 * kSecond));
 }
 
+// Longer than the attempts of a term would last.
+TEST(Disk, ALeaderThatNobodyCanReplaceLeadsForAsLongAsThatTakes) {
+  World world(2);
+  world.start_all();
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, kSecond));
+  const uint32_t leader = world.leader();
+  world.full_disks = {leader};
+  world.reset(0, 1);
+  for (int i = 0; i < 300; ++i) {
+    world.run(2 * kSecond);
+    ASSERT_EQ(world.leader(), leader) << i;
+    ASSERT_FALSE(world.store(0).suspended || world.store(1).suspended) << i;
+  }
+  world.full_disks.clear();
+  ASSERT_TRUE(world.until([&] { return world.open_all(); }, 2 * kSecond));
+}
+
 }  // namespace
 }  // namespace ctdb::test
