@@ -5,6 +5,7 @@
 
 #include "libctdbipc/base/assert.h"
 #include "libctdbipc/base/limits.h"
+#include "libctdbipc/wire/later_release.h"
 #include "libctdbipc/wire/operations.h"
 
 namespace ctdb {
@@ -62,6 +63,7 @@ void PeerStreams::on_broken(Peer& peer, const std::string& why) {
 
 void PeerStreams::on_packet(Peer& peer, MutableBytes packet) {
   const Header header = read_header(packet);
+  if (is_of_later_release(header.operation)) return;
   if (!is_record_operation(header.operation) || !source_fits(packet, header, peer.pnn, self_)) {
     return on_broken(peer, "it sent a packet that breaks the rules of record streams");
   }

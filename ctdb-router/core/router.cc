@@ -8,6 +8,7 @@
 #include "libctdbipc/base/assert.h"
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/wire/error_texts.h"
+#include "libctdbipc/wire/later_release.h"
 
 namespace ctdb {
 namespace {
@@ -128,8 +129,8 @@ void Router::on_daemon(Server from, bool up, uint64_t instance, TimeNs now) {
     if (up) {
       tell_recoveryd_nodes();
       tell_recoveryd_what_it_said();
-      tell_recoveryd_links();
       tell_recoveryd_ban(now);
+      tell_recoveryd_links();
       tell_daemon_state();
     } else {
       fail_requests(Asked::kRecoveryd, 0, "ctdb-recoveryd is not running");
@@ -365,7 +366,7 @@ bool Router::link_own(MutableBytes packet, const Header& header) {
       return true;
     default:
       bad_packet();
-      return false;
+      return is_of_later_release(header.operation);
   }
 }
 

@@ -64,8 +64,8 @@ Result<SetupMessage> decode(ByteView bytes, std::vector<UniqueFd> fds) {
   m.gid = r.u32();
   const uint32_t channels = r.u32();
   m.text = std::string(as_text(r.counted_bytes()));
-  if (!r.done() || magic != kSetupMagic || kind < 1 ||
-      kind > static_cast<uint32_t>(SetupKind::kHalfPackets) ||
+  // Behind it may be what a later release has added (wire/later_release.h).
+  if (!r.ok() || magic != kSetupMagic || kind < 1 || kind > static_cast<uint32_t>(SetupKind::kHalfPackets) ||
       role > static_cast<uint32_t>(DaemonRole::kRecoveryd)) {
     return fail(ErrorCode::kInvalid, "set-up message is malformed");
   }

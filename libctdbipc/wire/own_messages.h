@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 // Payloads of the operations that are ours (0x1000 and up): links between routers, router and local daemons,
 // membership and recovery. Each struct has encode() (the payload, to be wrapped by build_own) and a static
-// decode() that returns nullopt for anything truncated or contradictory. Bytes after the payload are padding.
+// decode() that returns nullopt for anything truncated or contradictory; what is behind it is not looked at (later_release.h).
 // Which process sends what to whom: ARCHITECTURE.md, "Own operations".
 #ifndef LIBCTDBIPC_WIRE_OWN_MESSAGES_H_
 #define LIBCTDBIPC_WIRE_OWN_MESSAGES_H_

@@ -188,6 +188,19 @@ TEST_F(Nodes, OperationsOfOtherPairsCutTheLink) {
   EXPECT_TRUE(out.take().empty());
 }
 
+TEST_F(Nodes, OperationsOfALaterReleaseArePassedOver) {
+  link_up(2);
+  daemons_up();
+  const uint64_t bad = router.counts().bad_packets;
+  Bytes packet;
+  build_own(packet, {0, 0, 0x1FFF, kSelf, 2, 0}, Bytes(64));
+  EXPECT_TRUE(router.on_link_packet(2, packet, now));
+  EXPECT_TRUE(out.take().empty());
+  EXPECT_EQ(router.counts().bad_packets, bad + 1);
+  build_own(packet, {0, 0, 12, kSelf, 2, 0}, Bytes(64));
+  EXPECT_FALSE(router.on_link_packet(2, packet, now)) << "the classic protocol will have no others";
+}
+
 TEST_F(Nodes, MalformedPacketsCutTheLink) {
   link_up(2);
   daemons_up();

@@ -155,6 +155,17 @@ TEST_F(PeerStreamsTest, OtherOperationsEndTheStream) {
   EXPECT_TRUE(received_.empty());
 }
 
+TEST_F(PeerStreamsTest, OperationsOfALaterReleaseArePassedOver) {
+  adopt();
+  Bytes packet;
+  build_own(packet, {0, 11, 0x1FFF, kSelf, kPeer, 0}, Bytes(64));
+  say(packet);
+  say(call_from(kPeer, 11));
+  run();
+  EXPECT_EQ(received_.size(), 1u);
+  EXPECT_TRUE(broken_.empty());
+}
+
 TEST_F(PeerStreamsTest, BytesThatAreNoPacketEndTheStream) {
   adopt();
   say(as_bytes("GET / HTTP/1.0\r\n\r\n"));

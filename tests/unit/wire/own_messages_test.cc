@@ -40,6 +40,15 @@ TYPED_TEST(OwnMessage, ComesBackFromAPaddedPacket) {
   EXPECT_EQ(decoded->encode(), bytes);
 }
 
+TYPED_TEST(OwnMessage, FieldsOfALaterReleaseArePassedOver) {
+  const Bytes bytes = sample<TypeParam>().encode();
+  Bytes longer = bytes;
+  longer.resize(longer.size() + 100, 0xA5);
+  const auto decoded = TypeParam::decode(longer);
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->encode(), bytes);
+}
+
 TYPED_TEST(OwnMessage, EveryTruncationIsRefused) {
   const Bytes bytes = sample<TypeParam>().encode();
   for (size_t size = 0; size < bytes.size(); ++size) {
