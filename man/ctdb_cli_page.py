@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 from command_table import rows  # noqa: E402
 
-HEAD = r'''ctdb-cli(1) "CTDB suite 0.1.0"
+HEAD = r'''ctdb-cli(1) "CTDB suite @RELEASE@"
 
 ; Made from ctdb-cli/commands.def.
 

@@ -19,6 +19,7 @@
 
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/base/unique_fd.h"
+#include "libctdbipc/runtime/quorum_names.h"
 #include "libctdbipc/wire/capture.h"
 
 namespace ctdb {
@@ -119,9 +120,8 @@ std::string set_nodes_list(Config& config, const std::string& value) {
 }
 
 std::string set_quorum(Config& config, const std::string& value) {
-  if (value == "majority") return config.quorum = Quorum::kMajority, "";
-  if (value == "lock") return config.quorum = Quorum::kLock, "";
-  if (value == "none") return config.quorum = Quorum::kNone, "";
+  const auto* const name = std::ranges::find(kQuorumNames, value);
+  if (name != kQuorumNames.end()) return config.quorum = static_cast<Quorum>(name - kQuorumNames.begin()), "";
   return "'" + value + "' is not a quorum rule|write majority, lock or none";
 }
 

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "libctdbipc/base/release.h"
+#include "libctdbipc/runtime/quorum_names.h"
 
 namespace ctdb {
 namespace {
@@ -17,18 +18,6 @@ std::string path_of(const Config& config, const std::string& daemon) {
 
 std::string line(const std::string& name, const std::string& value) {
   return name + " = " + value + "\n";
-}
-
-const char* quorum_name(Quorum quorum) {
-  switch (quorum) {
-    case Quorum::kMajority:
-      return "majority";
-    case Quorum::kLock:
-      return "lock";
-    case Quorum::kNone:
-      return "none";
-  }
-  return "";
 }
 
 std::string of_store(const Config& config) {
@@ -45,7 +34,7 @@ std::string of_store(const Config& config) {
 }
 
 std::string of_recoveryd(const Config& config) {
-  return line("[cluster] quorum", quorum_name(config.quorum)) +
+  return line("[cluster] quorum", std::string(kQuorumNames[static_cast<size_t>(config.quorum)])) +
          line("[cluster] cluster lock", config.cluster_lock) +
          line("[cluster] lock register", config.lock_register) +
          line("[cluster] client grace", std::to_string(config.client_grace));

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "libctdbipc/base/release.h"
 #include "libctdbipc/base/unique_fd.h"
 #include "libctdbipc/runtime/setup_socket.h"
 
@@ -69,7 +70,7 @@ TEST_F(DaemonTest, HelpAndVersion) {
   EXPECT_NE(output("stdout").find("--base"), std::string::npos);
   EXPECT_NE(output("stdout").find("--check"), std::string::npos);
   EXPECT_EQ(run({"--version"}), 0);
-  EXPECT_EQ(output("stdout").rfind("test-daemon 0.1.0", 0), 0u);
+  EXPECT_EQ(output("stdout").rfind(std::string("test-daemon ") + kRelease, 0), 0u);
 }
 
 TEST_F(DaemonTest, UnknownArgumentsAreRefused) {
@@ -137,7 +138,7 @@ TEST_F(DaemonTest, EndsWithTheLoop) {
   const Result<CountersSnapshot> counters = read_counters(base_ + "/test-daemon.counters");
   ASSERT_TRUE(counters);
   EXPECT_EQ(counters->status, "started");
-  EXPECT_EQ(output("test-daemon.settings"), "release of test-daemon = 0.1.0\n")
+  EXPECT_EQ(output("test-daemon.settings"), std::string("release of test-daemon = ") + kRelease + "\n")
       << "for whoever compares nodes";
 }
 
