@@ -7,7 +7,8 @@ import subprocess
 import tempfile
 import unittest
 
-from support import BIN, Increments, RawClient, Undisturbed, start_cluster, wait_until
+from bystanders import Watched, leave_alone
+from support import BIN, Increments, RawClient, start_cluster, wait_until
 
 SET_RECMODE, RECOVERY_ACTIVE = 16, struct.pack("<I", 1)
 
@@ -29,7 +30,7 @@ ON_THE_LEADER = {
 NEVER_AT_THE_LEADER = {"HEARTBEAT", "RECOVERY_COMMIT"}  # it does not send these to itself
 
 
-class PhasesTest(Increments, Undisturbed):
+class PhasesTest(Increments, Watched):
     DATABASE = "phases.tdb"
 
     def setUp(self):
@@ -112,6 +113,7 @@ class PhasesTest(Increments, Undisturbed):
         self.fill(owner)
         self.assertEqual(self.add(owner, "native", "held", 1), 6)
         died = self.cluster.nodes[holder].die_at("ctdb-store", "RECORD_ASSIGN")
+        leave_alone(self.cluster, [node for node in range(3) if node != owner])
         self.cluster.nodes[owner].kill()
         wait_until(died, f"ctdb-store of node {holder} dies at RECORD_ASSIGN")
         self.cluster.nodes[owner].start()
