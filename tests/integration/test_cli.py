@@ -10,7 +10,7 @@ import tempfile
 import unittest
 
 from bystanders import LEADERS, Watched, leave_alone
-from support import BIN, ROOT, run_tool, start_cluster, wait_until
+from support import BIN, ROOT, run_tool, start_cluster, tool_again, wait_until
 
 SCHEMA = os.path.join(ROOT, "docs", "ctdb-cli.schema.json")
 OK, FAILED, USAGE, NOT_HEALTHY, NO_DAEMON, CONFIG = 0, 1, 2, 3, 4, 78
@@ -443,15 +443,14 @@ class CliInTroubleTest(unittest.TestCase):
 
     def test_a_ban_is_seen_everywhere(self):
         banned, other = self.cluster.nodes[1:]
-        environment = dict(os.environ, CTDB_TEST_MODE="yes", CTDB_BASE=banned.base, CTDB_SOCKET=banned.classic_socket)
-        subprocess.run(["ctdb", "ban", "600"], env=environment, check=True, timeout=60)
+        self.assertEqual(tool_again(self.cluster, 1, "ban", "600").returncode, OK)
         wait_until(lambda: "banned for 600 seconds, until " in banned.cli("status").stdout, "the node itself says so")
         for node in (self.node, other):
             wait_until(lambda: "node 1: banned" in node.cli("status").stdout, "the others say so")
             shown = json.loads(node.cli("-o", "json", "node", "list").stdout)["nodes"]
             self.assertEqual([each["ban_left_s"] is None for each in shown], [True, False, True])
             self.assertTrue(0 < shown[1]["ban_left_s"] <= 600, shown)
-        subprocess.run(["ctdb", "unban"], env=environment, check=True, timeout=60)
+        self.assertEqual(tool_again(self.cluster, 1, "unban").returncode, OK)
         self.cluster.wait_healthy()
 
     def test_wrong_configuration(self):
