@@ -57,13 +57,23 @@ def layer_problem(parts, name):
             return f"libctdbipc/{parts[1]} lies below libctdbipc/{target[1]}"
     if parts[0].startswith("ctdb-") and target[0].startswith("ctdb-") and target[0] != parts[0]:
         return "programs do not include each other"
+    return share_problem(parts, name)
+
+
+def share_problem(parts, name):
+    """libctdbshare is built as a stranger would build it: on ctdb.h alone."""
+    inside = parts[0] == "libctdbshare"
+    if inside and name.startswith(("libctdbipc/", "ctdb-", "tests/")):
+        return "libctdbshare knows of the suite what ctdb.h says, and includes it by that name"
+    if not inside and name.startswith(("libctdbshare/", "ctdb_brlock.h")):
+        return "libctdbshare is for other programs than those of the suite"
     return None
 
 
 def licence_of(path):
     if path.startswith("wireshark/"):
         return "GPL-2.0-or-later"  # Wireshark's own
-    return "LGPL-3.0-or-later" if path.startswith("libctdbipc/") else "GPL-3.0-or-later"
+    return "LGPL-3.0-or-later" if path.startswith(("libctdbipc/", "libctdbshare/")) else "GPL-3.0-or-later"
 
 
 def problems_of(path, text):
@@ -138,12 +148,14 @@ def self_test():
            ("ctdb-store/core/a.cc", "<sys/socket.h>"), ("ctdb-store/core/a.cc", "<unistd.h>"),
            ("ctdb-store/core/a.cc", '"ctdb-store/backend/b.h"'), ("ctdb-store/backend/record_file.h", "<tdb.h>"), ("ctdb-cli/main.cc", "<nlohmann/json.hpp>"),
            ("ctdb-router/shell.cc", "<tdb.h>"), ("libctdbipc/base/a.h", '"libctdbipc/wire/packet.h"'),
-           ("libctdbipc/client/a.cc", '"ctdb-cli/report.h"'), ("ctdb-router/a.cc", '"ctdb-store/core/store.h"')]
+           ("libctdbipc/client/a.cc", '"ctdb-cli/report.h"'), ("ctdb-router/a.cc", '"ctdb-store/core/store.h"'),
+           ("libctdbshare/brlock/a.cc", '"libctdbipc/base/bytes.h"'), ("libctdbipc/client/a.cc", '"ctdb_brlock.h"')]
     good = [("ctdb-store/core/a.cc", '"libctdbipc/wire/packet.h"'), ("ctdb-store/core/a.cc", "<vector>"),
             ("ctdb-store/core/a.cc", '"ctdb-store/core/b.h"'),
             ("ctdb-store/core/a.cc", '"ctdb-store/backend/record_file.h"'), ("ctdb-cli/output.cc", "<nlohmann/json.hpp>"),
             ("ctdb-store/backend/tdb_file.cc", "<tdb.h>"), ("libctdbipc/ring/a.cc", '"libctdbipc/base/result.h"'),
-            ("ctdb-router/shell.cc", "<sys/epoll.h>")]
+            ("ctdb-router/shell.cc", "<sys/epoll.h>"),
+            ("libctdbshare/brlock/a.cc", '"ctdb.h"'), ("libctdbshare/brlock/a.cc", '"libctdbshare/brlock/ranges.h"')]
     for expected, cases in ((True, bad), (False, good)):
         for path, include in cases:
             found = include_problem(path, *INCLUDE.match(f"#include {include}").groups())

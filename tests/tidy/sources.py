@@ -3,7 +3,7 @@
 import os
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PRODUCT = ("libctdbipc", "ctdb-router", "ctdb-store", "ctdb-recoveryd", "ctdb-cli", "wireshark")
+PRODUCT = ("libctdbipc", "libctdbshare", "ctdb-router", "ctdb-store", "ctdb-recoveryd", "ctdb-cli", "wireshark")
 CODE = (".h", ".cc", ".c", ".def")
 
 
