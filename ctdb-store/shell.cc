@@ -108,8 +108,7 @@ Result<void> StoreShell::start() {
                           },
                           [this](uint64_t ticket, const std::string& why) {
                             ++events_;
-                            log(StoreLog::kWarning, "a chain lock was lost: " + why);
-                            store_->on_chain_failed(ticket, loop_.now());
+                            store_->on_chain_failed(ticket, why, loop_.now());
                           }});
   if (!workers) return fail(std::move(workers.error()));
   workers_ = std::move(*workers);

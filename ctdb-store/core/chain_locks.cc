@@ -5,6 +5,7 @@
 
 #include "libctdbipc/base/assert.h"
 #include "libctdbipc/base/printable.h"
+#include "libctdbipc/base/refusals.h"
 
 namespace ctdb {
 namespace {
@@ -13,6 +14,7 @@ constexpr TimeNs kFirstRetry = 30 * kMicrosecond;
 constexpr uint32_t kTries = 3;       // after that a worker waits
 constexpr uint32_t kTriesInAll = 9;  // the others beside the worker
 constexpr TimeNs kWorkerRetry = 20 * kMillisecond;
+constexpr uint32_t kWorkerRetryDoublings = 6;  // then it is 1.28 s
 // A lock that is held so long is told in the log, and again when it has been held ten times as long.
 constexpr TimeNs kFirstComplaint = kSecond;
 constexpr TimeNs kComplaintFactor = 10;
@@ -100,6 +102,8 @@ ChainWait& ChainLocks::wait_for(Activity& activity, TimeNs now) {
   wait->first = wait->last = nullptr;
   wait->tries = 0;
   wait->ticket = 0;
+  wait->failures = 0;
+  wait->ask_at = now;
   wait->since = now;
   wait->complain_at = now + kFirstComplaint;
   db.chain_waits.insert(place_of(db, chain), wait);
@@ -130,6 +134,7 @@ void ChainLocks::on_timer(ChainWait& wait, TimeNs now) {
     return;
   }
   if (is_late) return complain(wait, now);
+  if (now < wait.ask_at) return timers_.set(wait.timer, std::min(now + kWorkerRetry, wait.ask_at));
   ++wait.tries;
   const bool again = wait.tries < kTriesInAll;
   timers_.set(wait.timer, again ? now + (kFirstRetry << wait.tries) : wait.complain_at);
@@ -200,7 +205,7 @@ void ChainLocks::on_locked(uint64_t ticket, TimeNs now) {
   if (!clear_leftovers(db, wait->chain)) {
     db.file->unmark(entry.key());
     out_.unlock_chain(ticket);
-    return on_failed(ticket, now);
+    return ask_later(*wait, now);
   }
   held_db_ = &db;
   held_chain_ = wait->chain;
@@ -212,12 +217,22 @@ void ChainLocks::on_locked(uint64_t ticket, TimeNs now) {
   out_.unlock_chain(ticket);
 }
 
-void ChainLocks::on_failed(uint64_t ticket, TimeNs now) {
+void ChainLocks::on_failed(uint64_t ticket, const std::string& why, TimeNs now) {
   ChainWait* wait = find_ticket(ticket);
   if (wait == nullptr) return;
-  ++wait->db->statistics.lock_failed;
-  wait->ticket = 0;
-  timers_.set(wait->timer, now + kWorkerRetry);
+  Database& db = *wait->db;
+  if (!db.lock_failure_said || now - *db.lock_failure_said >= Refusals::kEvery) {
+    db.lock_failure_said = now;
+    out_.log(StoreLog::kWarning, db.name + ": a lock could not be waited for: " + why + "; trying again");
+  }
+  ask_later(*wait, now);
+}
+
+void ChainLocks::ask_later(ChainWait& wait, TimeNs now) {
+  ++wait.db->statistics.lock_failed;
+  wait.ticket = 0;
+  wait.ask_at = now + (kWorkerRetry << std::min(wait.failures++, kWorkerRetryDoublings));
+  timers_.set(wait.timer, now + kWorkerRetry);
 }
 
 void ChainLocks::forget(Database& db) {

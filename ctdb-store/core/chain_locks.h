@@ -4,7 +4,8 @@
 // or two); after that one lock worker waits for it on behalf of everything that is behind that chain. Where many clients
 // want one chain a process that waits in the kernel may find it taken again whenever it wakes up, for 10 ms and more: so it is
 // tried beside the worker, too, six times more within 15 ms; and whenever it would be told that it is kept for long, since there may be more chains
-// to be waited for than workers.
+// to be waited for than workers. A worker that cannot even begin to wait (it has no descriptor left, say) is asked again less and less often;
+// the chain itself is tried every 20 ms meanwhile.
 //
 // Invariants:
 //  1. At most one chain is held at a time, and none when an event is over (a lock worker's lock excepted).
@@ -14,6 +15,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "ctdb-store/core/activity.h"
@@ -30,8 +32,10 @@ struct ChainWait {
   Activity* first = nullptr;
   Activity* last = nullptr;
   uint32_t tries = 0;
-  uint32_t number = 0;  // of this, among all
-  uint64_t ticket = 0;  // != 0: a lock worker waits for it
+  uint32_t number = 0;    // of this, among all
+  uint64_t ticket = 0;    // != 0: a lock worker waits for it
+  uint32_t failures = 0;  // of lock workers in a row
+  TimeNs ask_at = 0;      // the next one not before
   TimeNs since = 0;
   TimeNs complain_at = 0;
   Timer timer{Timer::Owner::kChain, this};
@@ -59,7 +63,8 @@ class ChainLocks {
 
   void on_timer(ChainWait& wait, TimeNs now);
   void on_locked(uint64_t ticket, TimeNs now);
-  void on_failed(uint64_t ticket, TimeNs now);
+  // `why`: for the log, which gets one of them a minute for each database.
+  void on_failed(uint64_t ticket, const std::string& why, TimeNs now);
   // A chain that is waited for by a lock worker, as it is told to people.
   LockWait described(const ChainWait& wait, TimeNs now) const;
 
@@ -74,6 +79,7 @@ class ChainLocks {
   void drop(ChainWait& wait);
   bool clear_leftovers(Database& db, uint32_t chain);
   void complain(ChainWait& wait, TimeNs now);
+  void ask_later(ChainWait& wait, TimeNs now);
 
   StoreOutput& out_;
   StoreCounts& counts_;

@@ -41,6 +41,7 @@ struct Database {
   std::vector<ChainWait*> chain_waits;  // chains somebody else holds and we wait for, by their numbers
   TimeNs locks_told_at = 0;             // that some of them are kept for long; and how many since then
   uint32_t locks_told = 0;
+  std::optional<TimeNs> lock_failure_said;  // that a lock worker failed: once a minute
 
   bool seqnum_on = false;
   int64_t seqnum_seen = 0;             // up to here the other nodes have been told

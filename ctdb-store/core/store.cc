@@ -539,8 +539,8 @@ void Store::on_chain_locked(uint64_t ticket, TimeNs now) {
   impl_->ctx_.chains.on_locked(ticket, now);
   impl_->advance(now);
 }
-void Store::on_chain_failed(uint64_t ticket, TimeNs now) {
-  impl_->ctx_.chains.on_failed(ticket, now);
+void Store::on_chain_failed(uint64_t ticket, const std::string& why, TimeNs now) {
+  impl_->ctx_.chains.on_failed(ticket, why, now);
 }
 void Store::stop_serving(bool fenced, TimeNs) {
   impl_->stop_serving(fenced);

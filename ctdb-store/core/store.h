@@ -163,7 +163,7 @@ class Store {
   // A lock worker holds the chain. Unknown tickets are ignored (the worker has been told to let go already).
   void on_chain_locked(uint64_t ticket, TimeNs now);
   // The worker could not get it (it died, the file could not be opened); the store tries again.
-  void on_chain_failed(uint64_t ticket, TimeNs now);
+  void on_chain_failed(uint64_t ticket, const std::string& why, TimeNs now);
   // The lease is over, or the keeper fences (`fenced`, once per fence): nothing may be served, records are taken away,
   // recoveryd is told. Nothing when that is so already.
   void stop_serving(bool fenced, TimeNs now);

@@ -97,7 +97,7 @@ class World {
     if (output_.tickets.empty()) return;
     const uint64_t ticket = output_.tickets.begin()->first;
     if (argument % 2 != 0) output_.tickets.erase(ticket);
-    argument % 2 == 0 ? store_.on_chain_locked(ticket, now_) : store_.on_chain_failed(ticket, now_);
+    argument % 2 == 0 ? store_.on_chain_locked(ticket, now_) : store_.on_chain_failed(ticket, "", now_);
   }
   // Bounded: with a single member everything that can be done is done soon.
   void work() {

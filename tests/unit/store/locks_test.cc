@@ -108,13 +108,33 @@ TEST_F(Locks, SaysItAsSeldomWhenWorkersFail) {
   for (int i = 0; i < 500; ++i) {
     w.pass(20 * kMillisecond);
     for (const auto& [ticket, of] : std::exchange(w.node(0).tickets, {}))
-      w.store(0).on_chain_failed(ticket, w.now());
+      w.store(0).on_chain_failed(ticket, "no descriptor", w.now());
   }
   const auto complaints = std::ranges::count_if(w.node(0).logs, [&](const std::string& line) {
     return line.find("kept the lock of key " + key) != std::string::npos;
   });
   EXPECT_GE(complaints, 1);
   EXPECT_LE(complaints, 2);
+}
+
+TEST_F(Locks, AsksWorkersThatFailLessAndLessOftenAndSaysItOnce) {
+  const std::string key = asked_for_behind_a_lock();
+  size_t asked = 0;
+  for (int i = 0; i < 500; ++i) {
+    w.pass(20 * kMillisecond);
+    for (const auto& [ticket, of] : std::exchange(w.node(0).tickets, {})) {
+      ++asked;
+      w.store(0).on_chain_failed(ticket, "no descriptor", w.now());
+    }
+  }
+  EXPECT_LE(asked, 20u);
+  const auto said = std::ranges::count_if(w.node(0).logs, [](const std::string& line) {
+    return line.find("no descriptor") != std::string::npos;
+  });
+  EXPECT_EQ(said, 1);
+  w.db(0).unlock(as_bytes(key), kClient);
+  w.pass(25 * kMillisecond);
+  EXPECT_TRUE(w.answered(2, 5, 1)) << "it is tried all the time";
 }
 
 // Somebody has libtdb's all-record lock of node 0's file, and node 2 asks for some records there.
@@ -199,7 +219,7 @@ TEST_F(Locks, AsksAgainWhenAWorkerFails) {
   ASSERT_EQ(w.node(0).tickets.size(), 1u);
   const uint64_t ticket = w.node(0).tickets.begin()->first;
   w.node(0).tickets.clear();
-  w.store(0).on_chain_failed(ticket, w.now());
+  w.store(0).on_chain_failed(ticket, "killed", w.now());
   w.pass(kSecond);
   ASSERT_EQ(w.node(0).tickets.size(), 1u);
   EXPECT_NE(w.node(0).tickets.begin()->first, ticket);
