@@ -183,7 +183,6 @@ void Recovery::decide(const ClaimedKey& key) {
     ++account(*key.db).assigned;
     assign(*key.db, entry, winner->holder, *winner, delegated);
   }
-  entry.lost = false;
   for (uint32_t at = entry.first_claim; at != RecordEntry::kNoClaim; at = claims_[at].next) {
     const Claim& claim = claims_[at].claim;
     if (claim.holder != winner->holder && claim.owns()) assign(*key.db, entry, claim.holder, *winner, false);
@@ -203,6 +202,15 @@ void Recovery::assign(Database& db, const RecordEntry& entry, uint32_t holder, c
   to.assignments.assignments.push_back({to_bytes(entry.key()), winner.rsn, winner.holder, older, delegated});
   to.assignment_bytes += entry.key_size + kAssignmentBytes;
   if (to.assignment_bytes >= kBatchBytes) flush_assignments(to);
+}
+
+// Whoever has such a record, or is to have it, has been told that it is older. Not before the generation opens: the next attempt
+// would know nothing of it. Nor if this node's own copy was the one, and is gone since it was claimed.
+void Recovery::forget_told_losses() {
+  for (const ClaimedKey& key : keys_) {
+    RecordEntry& entry = *key.entry;
+    if (entry.in_file || entry.dmaster != CTDB_UNKNOWN_PNN) entry.lost = false;
+  }
 }
 
 void Recovery::flush_assignments(Member& to) {

@@ -347,6 +347,7 @@ bool Recovery::open(const StoreOpen& order) {
   look_at_questions();
   ctx_.counts.records_fallen_back += tell(fallen_back_);
   tell_departures();
+  forget_told_losses();
   owners_known_ = empty_handed_ = forgetful_ = false;
   reset();
   ctx_.phase = StorePhase::kOpen;

@@ -135,6 +135,7 @@ class Recovery {
   void decide_slice();
   void decide(const ClaimedKey& key);
   void assign(Database& db, const RecordEntry& entry, uint32_t holder, const Claim& winner, bool delegated);
+  void forget_told_losses();
   void flush_assignments(Member& to);
   void end_assignments();
   void tidy_slice();

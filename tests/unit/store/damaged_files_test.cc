@@ -224,6 +224,40 @@ TEST_F(DamagedFiles, AnOlderCopyOfARecordThatIsGoneIsMarked) {
     EXPECT_EQ(w.store(pnn).counts().records_fallen_back, 0u) << "it is told already";
 }
 
+// Who has the older copy would else take it for a record that was on its way to this node.
+TEST_F(DamagedFiles, AnAttemptThatIsGivenUpDoesNotForgetThatARecordIsGone) {
+  const std::string own = w.key_of(0);
+  take(2, own, "older");
+  take(0, own, "newest");
+  w.db(0).remove(as_bytes(own));
+  w.call(0, 5, 1, own);
+  w.begin(11, 10, {0, 1, 2});
+  w.run();
+  ASSERT_TRUE(w.recovered(0, 11));
+  w.recover(12, 10, {0, 1, 2});
+  w.pass(kMillisecond);
+  ASSERT_TRUE(w.answered(0, 5, 1));
+  EXPECT_EQ(w.data(0, own), "older");
+  EXPECT_NE(w.header(0, own)->flags & CTDB_RECORD_MAY_BE_OLDER, 0u);
+}
+
+TEST_F(DamagedFiles, NorThatItWentBetweenItsClaimAndTheDecision) {
+  const std::string own = w.key_of(0);
+  take(2, own, "older");
+  take(0, own, "newest");
+  w.begin(11, 10, {0, 1, 2});
+  while (w.store(0).has_work()) w.store(0).work(w.now());
+  w.db(0).remove(as_bytes(own));
+  w.store(0).on_client_gone(9, w.now(), kDbId);
+  w.store(0).tick(w.now());
+  ASSERT_EQ(w.store(0).counts().records_damaged, 1u);
+  w.run();
+  ASSERT_TRUE(w.recovered(0, 11));
+  w.recover(12, 10, {0, 1, 2});
+  EXPECT_EQ(w.data(2, own), "older");
+  EXPECT_NE(w.header(2, own)->flags & CTDB_RECORD_MAY_BE_OLDER, 0u);
+}
+
 TEST_F(DamagedFiles, AnUnknownDatabaseIsNotExamined) {
   w.call(1, 5, 2, "", CTDB_FUNC_DAMAGED, false, kDbId + 1);
   w.pass(kMillisecond);
