@@ -26,6 +26,12 @@ constexpr TimeNs kExaminePause = kMillisecond, kExaminePauseMax = 100 * kMillise
 constexpr TimeNs kExamineShare = 32;
 constexpr TimeNs kComplaint = 5 * kSecond;
 
+// Who carries out what a recovery has decided of it looks whether it is there (Migration::lock()). That it is this node's holds from then on
+// only: nothing can be put back before, nor is it known who else has a copy.
+bool will_be_looked_at(const RecordEntry& entry) {
+  return entry.activity() != nullptr && waits_for_open(entry.activity()->job);
+}
+
 }  // namespace
 
 void FileChecks::client_ended(uint32_t changing_db, TimeNs now) {
@@ -191,7 +197,8 @@ void FileChecks::find_lost(Database& db, const RecordFile::ChainMarks& there) {
   if (should_be == there) return;
   each_in_file([&](RecordEntry& entry) {
     const uint32_t chain = db.file->chain_of(entry.hash);
-    if (should_be[chain] != there[chain] && db.file->presence(entry.key()) == RecordFile::Presence::kGone)
+    if (should_be[chain] != there[chain] && !will_be_looked_at(entry) &&
+        db.file->presence(entry.key()) == RecordFile::Presence::kGone)
       lose_record(ctx_, db, entry);
   });
 }

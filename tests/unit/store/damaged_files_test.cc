@@ -258,6 +258,31 @@ TEST_F(DamagedFiles, NorThatItWentBetweenItsClaimAndTheDecision) {
   EXPECT_NE(w.header(2, own)->flags & CTDB_RECORD_MAY_BE_OLDER, 0u);
 }
 
+// Made anew it would be an empty record that is newer than all copies.
+TEST_F(DamagedFiles, ACopyThatGoesBeforeItBecomesTheRecordIsNotMadeAnew) {
+  const std::string own = w.key_of(0);
+  w.call(1, 5, 2, "", CTDB_FUNC_DAMAGED);
+  w.pass(kMillisecond);
+  take(2, own, "older");
+  take(0, own, "copy");
+  take(1, own, "newest");
+  w.stop(1);
+  w.begin(11, 10, {0, 2});
+  w.run();
+  ASSERT_TRUE(w.recovered(0, 11));
+  w.db(0).remove(as_bytes(own));
+  w.store(0).on_client_gone(9, w.now(), kDbId);
+  w.pass(kMillisecond);
+  w.open(11, {0, 2});
+  w.run();
+  EXPECT_EQ(w.store(0).counts().records_damaged, 1u);
+  EXPECT_EQ(w.owners(own), std::vector<uint32_t>{});
+  w.recover(12, 11, {0, 2});
+  EXPECT_EQ(w.owners(own), std::vector<uint32_t>{2});
+  EXPECT_EQ(w.data(2, own), "older");
+  EXPECT_NE(w.header(2, own)->flags & CTDB_RECORD_MAY_BE_OLDER, 0u);
+}
+
 TEST_F(DamagedFiles, AnUnknownDatabaseIsNotExamined) {
   w.call(1, 5, 2, "", CTDB_FUNC_DAMAGED, false, kDbId + 1);
   w.pass(kMillisecond);
