@@ -130,6 +130,7 @@ class MemoryFile : public RecordFile {
   Result<void> remove(ByteView key) override {
     check_locked(key);
     if (files_.full_) return fail(ErrorCode::kSystem, name_ + ": no space left");
+    if (db_.chains_broken_) return fail(ErrorCode::kCorrupt, name_ + ": what leads to the records is broken");
     if (db_.look(key) != nullptr && db_.seqnum_enabled_) ++db_.seqnum_;
     db_.remove(key);
     return {};

@@ -160,7 +160,10 @@ bool FileChecks::examined(Suspect& suspect, TimeNs now) {
   if (db == nullptr) return true;
   std::string found;
   const RecordFile::Examined result =
-      db->file->examine(found, [this, db](const RecordFile::ChainMarks& there) { find_lost(*db, there); });
+      db->file->examine(found, [this, db](const RecordFile::ChainMarks& there) {
+        find_lost(*db, there);
+        take_away(*db);
+      });
   if (result == RecordFile::Examined::kBusy) {
     suspect.try_at = now + std::clamp((now - suspect.since) / kExamineShare, kExaminePause, kExaminePauseMax);
     if (!suspect.told && now - suspect.since > kComplaint) {
@@ -200,6 +203,15 @@ void FileChecks::find_lost(Database& db, const RecordFile::ChainMarks& there) {
     if (should_be[chain] != there[chain] && !will_be_looked_at(entry) &&
         db.file->presence(entry.key()) == RecordFile::Presence::kGone)
       lose_record(ctx_, db, entry);
+  });
+}
+
+// What could not be read could not be taken away. While nobody else has the file: the next who has it could use such a record.
+void FileChecks::take_away(const Database& db) {
+  ctx_.activities.for_each_used([&](Activity& activity) {
+    const bool concerned =
+        activity.db == &db && activity.job != HeaderJob::kNone && !waits_for_open(activity.job);
+    if (concerned && run_header_job(ctx_, activity)) activity.lose_hold();
   });
 }
 

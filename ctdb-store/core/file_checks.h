@@ -63,6 +63,7 @@ class FileChecks {
   void examine(TimeNs now);
   bool examined(Suspect& suspect, TimeNs now);
   void find_lost(Database& db, const RecordFile::ChainMarks& there);
+  void take_away(const Database& db);
 
   StoreContext& ctx_;
   std::vector<Suspect> suspects_;

@@ -164,7 +164,8 @@ void Recovery::header_slice(TimeNs now) {
   }
 }
 
-// The recovery waits for no chain that a client keeps: what is behind it stays in the file for now, where nobody believes it.
+// The recovery waits for no chain that a client keeps: what is behind it stays in the file for now, where nobody believes it. So does what
+// cannot be read until the file has been examined, which any chain that is kept delays.
 void Recovery::pass_held_chains(TimeNs now) {
   if (now < pass_at_) return;
   pass_at_ = now + kChainPatience;
@@ -177,9 +178,7 @@ void Recovery::pass_held_chains(TimeNs now) {
 
 // Where that cannot be noted they are waited for.
 void Recovery::leave_over(Database& db) {
-  const auto waits = [&db](const Activity& a) {
-    return a.db == &db && a.job == HeaderJob::kDiscard && a.on_chain;
-  };
+  const auto waits = [&db](const Activity& a) { return a.db == &db && a.job == HeaderJob::kDiscard; };
   std::vector<ByteView> keys;
   ctx_.activities.for_each_used([&](const Activity& a) {
     if (waits(a) && a.entry->in_file) keys.push_back(a.entry->key());
@@ -196,9 +195,10 @@ void Recovery::leave_over(Database& db) {
     if (waits(a)) discard_unseen(ctx_, a);
   });
   if (keys.empty()) return;
-  ctx_.out.log(StoreLog::kWarning, db.name + ": " + std::to_string(keys.size()) +
-                                       " record(s) of the past are behind chains that clients keep: they are "
-                                       "discarded when these are free, nothing else waits");
+  ctx_.out.log(StoreLog::kWarning,
+               db.name + ": " + std::to_string(keys.size()) +
+                   " record(s) of the past are behind chains that clients keep, or cannot be "
+                   "read: they are discarded when they can, nothing else waits");
 }
 
 bool Recovery::has_work() const {

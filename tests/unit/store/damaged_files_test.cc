@@ -283,6 +283,20 @@ TEST_F(DamagedFiles, ACopyThatGoesBeforeItBecomesTheRecordIsNotMadeAnew) {
   EXPECT_NE(w.header(2, own)->flags & CTDB_RECORD_MAY_BE_OLDER, 0u);
 }
 
+// Its header could not be changed until then, and clients may have the file next.
+TEST_F(DamagedFiles, WhatIsToBeTakenAwayIsSoBeforeClientsHaveTheRepairedFile) {
+  take(0, key, "newest");
+  w.db(0).break_chains();
+  ASSERT_TRUE(w.db(0).lock(as_bytes("kept"), 50));
+  w.store(0).stop_serving(false, w.now());
+  w.pass(5 * kMillisecond);
+  ASSERT_EQ(w.header(0, key)->dmaster, 0u);
+  w.db(0).unlock(as_bytes("kept"), 50);
+  while (w.store(0).counts().files_repaired == 0) w.pass(kMillisecond);
+  EXPECT_EQ(w.header(0, key)->dmaster, CTDB_UNKNOWN_PNN);
+  EXPECT_FALSE(w.node(0).serving);
+}
+
 TEST_F(DamagedFiles, AnUnknownDatabaseIsNotExamined) {
   w.call(1, 5, 2, "", CTDB_FUNC_DAMAGED, false, kDbId + 1);
   w.pass(kMillisecond);

@@ -282,6 +282,27 @@ TEST_F(LeftOver, RecordsThatClientsMayStillUseAreWaitedFor) {
   EXPECT_TRUE(w.recovered(0, 12));
 }
 
+// That waits until the file has been examined, and so for everybody who keeps a chain of it.
+TEST_F(LeftOver, ARecordThatCannotBeReadIsNotWaitedForEither) {
+  const std::string other = other_key();
+  w.store(0).stop_serving(true, w.now());
+  w.pass(kMillisecond);
+  ASSERT_TRUE(w.db(0).lock(as_bytes(other), kClient));
+  w.recover(11, 10, {1, 2});
+  w.db(0).break_chains();
+  w.begin(12, 11, {0, 1, 2});
+  come_in();
+  EXPECT_TRUE(gets(2, key));
+  EXPECT_EQ(w.data(2, key), "");
+  w.db(0).unlock(as_bytes(other), kClient);
+  w.serve_workers();
+  w.pass(kSecond);
+  w.serve_workers();
+  EXPECT_EQ(w.store(0).counts().files_repaired, 1u);
+  EXPECT_FALSE(w.header(0, key).has_value());
+  EXPECT_FALSE(w.header(0, other).has_value());
+}
+
 // While a chain's leftovers cannot be removed nothing is done under its lock.
 TEST_F(LeftOver, AFullDiskKeepsTheChainWaiting) {
   come_back();
