@@ -146,6 +146,7 @@ class MemoryFile : public RecordFile {
   Examined examine(std::string& found, const std::function<void(const ChainMarks&)>& alone) override {
     ++db_.examinations_;
     if (db_.any_chain_held() || db_.closed_) return Examined::kBusy;
+    if (db_.header_broken_) return Examined::kHopeless;
     const bool sound = !db_.room_broken_ && !db_.chains_broken_;
     db_.room_broken_ = db_.chains_broken_ = false;
     ChainMarks there(db_.chains());
@@ -200,7 +201,8 @@ Result<std::unique_ptr<RecordFile>> MemoryFiles::open(const std::string& name, u
   database->detached_ = false;
   // What a store that died held or had marked is free again, as the kernel would see to.
   database->release_all(MemoryDatabase::kStore);
-  database->room_broken_ = database->chains_broken_ = false;  // repaired when it is taken up
+  database->room_broken_ = database->chains_broken_ = database->header_broken_ =
+      false;  // repaired when it is taken up
   std::fill(database->marked_.begin(), database->marked_.end(), false);
   return std::unique_ptr<RecordFile>(std::make_unique<MemoryFile>(name, *this, *database));
 }

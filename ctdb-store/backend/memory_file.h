@@ -65,6 +65,8 @@ class MemoryDatabase {
   uint32_t examinations() const { return examinations_; }
   // What leads to the records: until the file is examined none can be read.
   void break_chains() { chains_broken_ = true; }
+  // What says how the file is laid out: examining does not help.
+  void break_header() { header_broken_ = true; }
 
   // libtdb's all-record lock: from now on nobody gets a chain; who has one keeps it until he lets go.
   void close() { closed_ = true; }
@@ -92,6 +94,7 @@ class MemoryDatabase {
   bool closed_ = false;
   bool room_broken_ = false;
   bool chains_broken_ = false;
+  bool header_broken_ = false;
   uint32_t examinations_ = 0;
   bool damage_shows_ = true;
   bool persistent_ = false, full_copy_ = false;

@@ -98,7 +98,7 @@ class RecordFile {
   // Looks, alone with the file, at all that holds it together, and repairs that. `found`: what was wrong, for people. Records may be gone
   // after each of them: damage has cost them, or a client that was killed between two steps of one change.
   enum class Examined : uint8_t {
-    kBusy,  // somebody holds a chain: nothing has been done
+    kBusy,  // somebody holds a chain (`found` is empty), or something else is not possible now: nothing has been done
     kSound,
     kRepaired,
     kHopeless,  // only a new file helps

@@ -352,15 +352,23 @@ RecordFile::Examined TdbRecordFile::examine(std::string& found,
   Examined examined = Examined::kBusy;
   if (gate_ == nullptr || !gate_->shut()) {
     const std::optional<TdbImage> image = map();
-    const TdbFindings findings = image ? examine_and_repair(*image) : TdbFindings{.repaired = false};
-    found = image ? findings.text() : "its header makes no sense";
-    examined = !findings.repaired ? Examined::kHopeless
-               : findings.sound() ? Examined::kSound
-                                  : Examined::kRepaired;
-    if (findings.repaired) alone(findings.there);
+    if (image || is_mapped_whole()) {
+      examined = examine_alone(image, found, alone);
+    } else {
+      found = "it cannot be mapped (is there no memory left?)";
+    }
   }
   tdb_unlockall(tdb_.get());
   return examined;
+}
+
+RecordFile::Examined TdbRecordFile::examine_alone(const std::optional<TdbImage>& image, std::string& found,
+                                                  const std::function<void(const ChainMarks&)>& alone) {
+  const TdbFindings findings = image ? examine_and_repair(*image) : TdbFindings{.repaired = false};
+  found = image ? findings.text() : "its header makes no sense";
+  if (!findings.repaired) return Examined::kHopeless;
+  alone(findings.there);
+  return findings.sound() ? Examined::kSound : Examined::kRepaired;
 }
 
 Result<void> TdbRecordFile::note_leftovers(const std::vector<Bytes>& keys) {

@@ -59,6 +59,9 @@ class TdbRecordFile : public RecordFile {
   const FenceGate* gate_;  // may be nullptr
   uint32_t chains_;
   std::optional<TdbImage> map();
+  bool is_mapped_whole() const { return !mapped_.empty() && mapped_.size() == file_bytes(); }
+  Examined examine_alone(const std::optional<TdbImage>& image, std::string& found,
+                         const std::function<void(const ChainMarks&)>& alone);
   void note_dead_owner(ByteView key);
   bool store_with_room(ByteView key, ByteView header);
   Result<void> store_plainly(ByteView key, ByteView header, ByteView data);

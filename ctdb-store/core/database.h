@@ -46,6 +46,7 @@ struct Database {
   bool seqnum_on = false;
   int64_t seqnum_seen = 0;             // up to here the other nodes have been told
   std::optional<TimeNs> failure_said;  // that a write failed: once a minute, not every time
+  bool hopeless_said = false;          // that its file cannot be repaired: once
 
   // The ctdb tool is about to wipe or restore it (rewrite.h): no record leaves; and how many are still to be rewritten.
   bool frozen = false;

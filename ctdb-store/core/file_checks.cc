@@ -169,20 +169,21 @@ bool FileChecks::examined(Suspect& suspect, TimeNs now) {
     if (!suspect.told && now - suspect.since > kComplaint) {
       suspect.told = true;
       ctx_.out.log(StoreLog::kWarning,
-                   db->name +
-                       ": a client died while it changed the file, which cannot be examined "
-                       "because others hold locks in it all the time; trying on");
+                   db->name + ": a client died while it changed the file, which cannot be examined because " +
+                       (found.empty() ? "others hold locks in it all the time" : found) + "; trying on");
     }
     return false;
   }
   ++ctx_.counts.files_examined;
   examine_from_ = now + kPauseAfterExamining + static_cast<TimeNs>(db->index.size()) * kPausePerRecord;
+  const bool hopeless = result == RecordFile::Examined::kHopeless;
+  if (hopeless && db->hopeless_said) return true;
+  db->hopeless_said = hopeless;
   if (result == RecordFile::Examined::kSound) return true;
-  ctx_.out.log(result == RecordFile::Examined::kHopeless ? StoreLog::kError : StoreLog::kWarning,
+  ctx_.out.log(hopeless ? StoreLog::kError : StoreLog::kWarning,
                db->name + ": a client that died has damaged the file: " + found +
-                   (result == RecordFile::Examined::kHopeless ? "; restart ctdb-store, which puts it aside"
-                                                              : "; it is repaired"));
-  if (result != RecordFile::Examined::kHopeless) ++ctx_.counts.files_repaired;
+                   (hopeless ? "; restart ctdb-store, which puts it aside" : "; it is repaired"));
+  if (!hopeless) ++ctx_.counts.files_repaired;
   return true;
 }
 

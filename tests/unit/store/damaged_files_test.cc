@@ -2,6 +2,8 @@
 // Files that a killed client has left damaged, found by those who want to write to them.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "libctdbipc/wire/commit_messages.h"
 #include "tests/unit/store/stores_fixture.h"
 
@@ -295,6 +297,20 @@ TEST_F(DamagedFiles, WhatIsToBeTakenAwayIsSoBeforeClientsHaveTheRepairedFile) {
   while (w.store(0).counts().files_repaired == 0) w.pass(kMillisecond);
   EXPECT_EQ(w.header(0, key)->dmaster, CTDB_UNKNOWN_PNN);
   EXPECT_FALSE(w.node(0).serving);
+}
+
+// Every attempt to write finds it anew.
+TEST_F(DamagedFiles, AFileThatCannotBeRepairedIsToldOnce) {
+  w.db(1).break_header();
+  for (int i = 0; i < 20; ++i) {
+    w.call(1, 5, 2, "", CTDB_FUNC_DAMAGED);
+    w.pass(kSecond);
+  }
+  EXPECT_GE(w.db(1).examinations(), 2u);
+  EXPECT_EQ(std::ranges::count_if(
+                w.node(1).logs,
+                [](const std::string& line) { return line.find("restart ctdb-store") != std::string::npos; }),
+            1);
 }
 
 TEST_F(DamagedFiles, AnUnknownDatabaseIsNotExamined) {

@@ -157,6 +157,36 @@ TEST_P(TdbFile, ARecordInADamagedChainIsNotTakenForGone) {
   file_->unlock(other);
 }
 
+// No memory can be had while this lives, but for what the process has got already.
+class NoMemory {
+ public:
+  NoMemory() {
+    getrlimit(RLIMIT_AS, &before_);
+    const rlimit limit{0, before_.rlim_max};
+    setrlimit(RLIMIT_AS, &limit);
+  }
+  ~NoMemory() { setrlimit(RLIMIT_AS, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_P(TdbFile, AFileThatCannotBeMappedNowIsNotTakenForDamaged) {
+  ASSERT_TRUE(open(false));
+  put("key", "data");
+  std::string found;
+  const auto examine = [&] { return file_->examine(found, [](const RecordFile::ChainMarks&) {}); };
+  ASSERT_EQ(examine(), RecordFile::Examined::kSound);
+  TdbClient client(path(), file_->open_flags());
+  ASSERT_EQ(client.ask("store large " + std::string(1 << 20, 'x')), "ok");
+  {
+    const NoMemory none;
+    EXPECT_EQ(examine(), RecordFile::Examined::kBusy) << found;
+  }
+  EXPECT_NE(found, "");
+  EXPECT_EQ(examine(), RecordFile::Examined::kSound);
+}
+
 TEST_P(TdbFile, WhoExaminesAFileIsToldWhatIsInIt) {
   ASSERT_TRUE(open(false));
   RecordFile::ChainMarks expected(file_->chains());
