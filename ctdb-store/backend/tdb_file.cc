@@ -192,7 +192,7 @@ class TdbFiles : public RecordFiles {
   Opened open_replicated(const std::string& name);
   Result<void> check_mutexes(const std::string& path, uint32_t chains, int fd);
   Opened take_up(const std::string& path);
-  bool salvage(const std::string& path, int fd);
+  bool salvage(const std::string& path, int fd, uint32_t& chains);
   TdbFindings repaired_alone(const std::string& path, int fd, const TdbImage& image);
   Opened open_empty(const std::string& path, int flags);
   Opened make_anew(const std::string& path);
@@ -241,7 +241,9 @@ Result<void> TdbFiles::check_mutexes(const std::string& path, uint32_t chains, i
 
 // What is left when a client is killed while it makes room, or a store while it writes: all records are there, but not everything else is
 // right. With the file's all-record lock, which its other openers give up in time or not. False: it is damaged otherwise, or they do not.
-bool TdbFiles::salvage(const std::string& path, int fd) {
+// Of a file that is full (tdb_repair.h) it costs the records that were made last, and not all: `chains` is set when it is sound, which libtdb's
+// check does not find.
+bool TdbFiles::salvage(const std::string& path, int fd, uint32_t& chains) {
   struct stat info {};
   if (fstat(fd, &info) != 0 || info.st_size <= 0) return false;
   const auto bytes = static_cast<size_t>(info.st_size);
@@ -251,18 +253,22 @@ bool TdbFiles::salvage(const std::string& path, int fd) {
   const std::optional<TdbImage> image = TdbImage::of(file);
   TdbFindings found{.repaired = false};
   if (image && check_mutexes(path, image->chains(), fd)) found = repaired_alone(path, fd, *image);
+  if (found.repaired && found.sound() && is_full(*image)) chains = image->chains();
   munmap(file.data(), file.size());
   if (!found.repaired || found.sound()) return found.repaired;
   log_warning(
       "tdb file " + path + " had " + found.text() +
-      ", as somebody leaves it who is killed in the middle of a write; it is repaired, no record is lost");
+      (found.lost_records()
+           ? ", as libtdb leaves one that has become 4 GiB large; it is repaired, these records are lost"
+           : ", as somebody leaves it who is killed in the middle of a write; it is repaired, no "
+             "record is lost"));
   return true;
 }
 
 TdbFindings TdbFiles::repaired_alone(const std::string& path, int fd, const TdbImage& image) {
   {
     const NobodyOpens lock(fd);
-    if (lock.alone()) return examine_and_repair(image, true);
+    if (lock.alone()) return examine_and_repair(image, !is_full(image));
   }
   TdbFindings found{.repaired = false};
   const Result<TdbHandle> tdb = TdbHandle::open(path, 0, flags_, false);
@@ -270,8 +276,9 @@ TdbFindings TdbFiles::repaired_alone(const std::string& path, int fd, const TdbI
     if (tdb_lockall_nonblock(tdb->get()) == 0) {
       // It cannot become longer now; if it has, the end does not fit, and the next attempt sees it.
       struct stat info {};
-      if (fstat(fd, &info) == 0 && static_cast<size_t>(info.st_size) == image.start() + image.end())
-        found = examine_and_repair(image, true);
+      if (fstat(fd, &info) == 0 &&
+          (is_full(image) || static_cast<size_t>(info.st_size) == image.start() + image.end()))
+        found = examine_and_repair(image, !is_full(image));
       tdb_unlockall(tdb->get());
       return found;
     }
@@ -285,8 +292,9 @@ TdbFiles::Opened TdbFiles::take_up(const std::string& path) {
   Result<UniqueFd> guard = take_guard(path);
   if (!guard) return fail(std::move(guard.error()));
   uint32_t chains = chains_if_sound(path, guard->get());
-  for (int i = 0; chains == 0 && i < kChecksMax && salvage(path, guard->get()); ++i)
-    chains = chains_if_sound(path, guard->get());
+  for (int i = 0; chains == 0 && i < kChecksMax && salvage(path, guard->get(), chains); ++i) {
+    if (chains == 0) chains = chains_if_sound(path, guard->get());
+  }
   if (chains == 0) return fail(ErrorCode::kCorrupt, "tdb file " + path + " is damaged");
   if (Result<void> good = check_mutexes(path, chains, guard->get()); !good)
     return fail(std::move(good.error()));

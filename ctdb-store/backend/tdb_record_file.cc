@@ -198,7 +198,8 @@ Result<void> TdbRecordFile::store_plainly(ByteView key, ByteView header, ByteVie
   if (tdb_storev(tdb_.get(), tdb_data(key), parts, 2, 0) == 0) return {};
   if (failed_by_damage(tdb_.get())) return damaged();
   // What libtdb says then is often left over from its look for the key.
-  return tdb_error(tdb_.get()) == TDB_ERR_NOEXIST ? no_room() : tdb_.failure("storing a record");
+  const TDB_ERROR error = tdb_error(tdb_.get());
+  return error == TDB_ERR_NOEXIST || error == TDB_ERR_OOM ? no_room() : tdb_.failure("storing a record");
 }
 
 // libtdb deletes a record that must grow before it looks for room; when there is none, the record is lost, and whoever comes next takes it
@@ -221,7 +222,11 @@ Result<void> TdbRecordFile::grow(ByteView key, ByteView header, ByteView data) {
 }
 
 tl::unexpected<Error> TdbRecordFile::no_room() {
-  return fail(ErrorCode::kSystem, "no room for a record in " + path() + " (is the file system full?)");
+  constexpr uint64_t kNearlyAsLargeAsCanBe = 0xF0000000u;
+  const bool full = file_bytes() > kNearlyAsLargeAsCanBe;
+  return fail(ErrorCode::kSystem,
+              "no room for a record in " + path() +
+                  (full ? " (a tdb file cannot have more than 4 GiB)" : " (is the file system full?)"));
 }
 
 // By a client that was killed, most likely (core/file_checks.h).

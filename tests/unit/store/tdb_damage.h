@@ -4,10 +4,13 @@
 #define TESTS_UNIT_STORE_TDB_DAMAGE_H_
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 
 #include "libctdbipc/base/hash.h"
@@ -39,6 +42,24 @@ inline void break_chain(const std::string& path, ByteView key, uint32_t place) {
     uint32_t* link = &image.head(chain);
     while (*link != 0) link = &image.block(*link)->next;
     *link = place;
+  });
+}
+
+// The new end is the room of a record of the first chain. It takes none on the disk.
+inline void make_longer(const std::string& path, uint64_t bytes) {
+  uint32_t from = 0;
+  change_image(path, [&](const TdbImage& image) { from = image.end(); });
+  ASSERT_EQ(truncate(path.c_str(), static_cast<off_t>(bytes)), 0);
+  change_image(path, [&](const TdbImage& image) {
+    TdbBlock& block = image.raw(from);
+    block = {0,       image.end() - from - static_cast<uint32_t>(sizeof(TdbBlock)), sizeof(FillerKey), 0, 0,
+             kTdbLive};
+    const FillerKey key = filler_key(block.hash);
+    std::copy(std::begin(key.bytes), std::end(key.bytes), TdbImage::bytes(block));
+    store(TdbImage::bytes(block) + block.room - kTdbBlockEnd, TdbImage::size(block));
+    uint32_t* link = &image.head(0);
+    while (*link != 0) link = &image.block(*link)->next;
+    *link = from;
   });
 }
 
