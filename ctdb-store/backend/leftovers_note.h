@@ -14,6 +14,8 @@ namespace ctdb {
 
 // `path`: of the database file, everywhere here.
 Result<void> write_leftovers_note(const std::string& path, const std::vector<Bytes>& keys);
+// Notes behind the others that these are none any more. They still are if it fails, or if the store dies in here.
+Result<void> shorten_leftovers_note(const std::string& path, const std::vector<Bytes>& keys);
 Result<std::vector<Bytes>> read_leftovers_note(const std::string& path);
 // The file is empty, or another one has its name.
 void drop_leftovers_note(const std::string& path);

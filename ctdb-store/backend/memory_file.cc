@@ -162,6 +162,14 @@ class MemoryFile : public RecordFile {
   Result<void> note_leftovers(const std::vector<Bytes>& keys) override {
     if (files_.full_) return fail(ErrorCode::kSystem, name_ + ": no space left");
     db_.leftovers_ = keys;
+    db_.leftovers_noted_ += keys.size();
+    return {};
+  }
+  Result<void> forget_leftovers(const std::vector<Bytes>& keys) override {
+    if (files_.full_) return fail(ErrorCode::kSystem, name_ + ": no space left");
+    std::erase_if(db_.leftovers_,
+                  [&](const Bytes& key) { return std::ranges::find(keys, key) != keys.end(); });
+    db_.leftovers_noted_ += keys.size();
     return {};
   }
   Result<std::vector<Bytes>> leftovers() override { return db_.leftovers_; }

@@ -49,6 +49,8 @@ class MemoryDatabase {
     leftovers_.clear();
   }
   bool is_leftover(const Bytes& key) const { return std::ranges::find(leftovers_, key) != leftovers_.end(); }
+  // Keys that were written into the note, or that they are no leftovers any more.
+  size_t leftovers_noted() const { return leftovers_noted_; }
   // For broken worlds.
   void forget_leftovers() { leftovers_.clear(); }
   size_t size() const { return records_.size(); }
@@ -89,6 +91,7 @@ class MemoryDatabase {
   };
   std::map<Bytes, Bytes, Before> records_;
   std::vector<Bytes> leftovers_;
+  size_t leftovers_noted_ = 0;
   std::vector<Holder> holders_;
   std::vector<bool> marked_;
   bool closed_ = false;

@@ -116,6 +116,8 @@ class RecordFile {
   // Keys whose records in the file are not to be believed (core/leftovers.h), instead of those that were noted before. What is noted
   // outlives the store, for open(keep). Errors: kSystem.
   virtual Result<void> note_leftovers(const std::vector<Bytes>& keys) = 0;
+  // Some of those that are noted are no leftovers any more, which costs as much as these are. Errors: kSystem, and then they still are.
+  virtual Result<void> forget_leftovers(const std::vector<Bytes>& keys) = 0;
   // Errors: kSystem, kCorrupt.
   virtual Result<std::vector<Bytes>> leftovers() = 0;
 

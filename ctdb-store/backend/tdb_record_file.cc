@@ -379,6 +379,9 @@ RecordFile::Examined TdbRecordFile::examine_alone(const std::optional<TdbImage>&
 Result<void> TdbRecordFile::note_leftovers(const std::vector<Bytes>& keys) {
   return write_leftovers_note(path(), keys);
 }
+Result<void> TdbRecordFile::forget_leftovers(const std::vector<Bytes>& keys) {
+  return shorten_leftovers_note(path(), keys);
+}
 Result<std::vector<Bytes>> TdbRecordFile::leftovers() {
   return read_leftovers_note(path());
 }

@@ -41,6 +41,7 @@ class TdbRecordFile : public RecordFile {
   bool visit_chain(uint32_t chain, const std::function<void(ByteView key, ByteView value)>& visit) override;
   Examined examine(std::string& found, const std::function<void(const ChainMarks&)>& alone) override;
   Result<void> note_leftovers(const std::vector<Bytes>& keys) override;
+  Result<void> forget_leftovers(const std::vector<Bytes>& keys) override;
   Result<std::vector<Bytes>> leftovers() override;
   std::string path() const override { return tdb_.path(); }
   int open_flags() const override { return client_flags_; }

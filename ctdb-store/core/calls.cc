@@ -265,8 +265,7 @@ void Migration::close() {
 
 // Who has the chain removes them. After a restart nobody else waits for it.
 void Migration::ask_for_leftovers(Database& db, TimeNs now) {
-  const std::set<Bytes> keys = db.leftovers.keys();
-  for (const Bytes& key : keys) {
+  for (const Bytes& key : db.leftovers.keys()) {
     Activity& activity = ctx_.activities.attach(db, db.entry(key));
     if (ctx_.chains.take(activity, now)) ctx_.chains.let_go(db, *activity.entry);
     ctx_.activities.release_if_idle(activity);

@@ -83,7 +83,7 @@ Result<void> Databases::index_file(Database& database) {
   if (database.full_copy()) return index_full_copy(database);
   if (Result<void> noted = database.leftovers.take_up(*database.file); !noted) return noted;
   return database.file->for_each([&](ByteView key, ByteView value) {
-    if (database.leftovers.has(key)) return true;
+    if (database.leftovers.has(*database.file, key)) return true;
     RecordEntry& entry = database.entry(key);
     entry.in_file = true;
     if (const std::optional<RecordHeader> header = read_record_header(value)) {

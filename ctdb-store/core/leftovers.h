@@ -8,6 +8,7 @@
 #define CTDB_STORE_CORE_LEFTOVERS_H_
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <vector>
 
@@ -24,12 +25,13 @@ class Leftovers {
   // Those of one chain, which is locked or marked. When that fails the chain had better be let go.
   Result<void> clear(RecordFile& file, uint32_t chain);
 
-  bool empty() const { return keys_.empty(); }
-  const std::set<Bytes>& keys() const { return keys_; }
-  bool has(ByteView key) const { return !keys_.empty() && keys_.contains(to_bytes(key)); }
+  bool empty() const { return chains_.empty(); }
+  std::vector<Bytes> keys() const;
+  bool has(const RecordFile& file, ByteView key) const;
 
  private:
-  std::set<Bytes> keys_;
+  // There may be as many as records, and each chain is cleared by itself.
+  std::map<uint32_t, std::set<Bytes>> chains_;
 };
 
 }  // namespace ctdb

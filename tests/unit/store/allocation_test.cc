@@ -58,6 +58,7 @@ class OneRecordFile : public RecordFile {
   }
   Result<void> for_each(const std::function<bool(ByteView, ByteView)>&) override { return {}; }
   Result<void> note_leftovers(const std::vector<Bytes>&) override { return {}; }
+  Result<void> forget_leftovers(const std::vector<Bytes>&) override { return {}; }
   Result<std::vector<Bytes>> leftovers() override { return std::vector<Bytes>(); }
   std::string path() const override { return "one"; }
   int open_flags() const override { return 0; }

@@ -282,6 +282,24 @@ TEST_F(LeftOver, RecordsThatClientsMayStillUseAreWaitedFor) {
   EXPECT_TRUE(w.recovered(0, 12));
 }
 
+// All of them when somebody keeps the file as a whole.
+TEST_F(LeftOver, ToForgetOneCostsAsMuchAsThatOneIs) {
+  constexpr size_t kRecords = 300;
+  for (size_t i = 0; i < kRecords; ++i) EXPECT_TRUE(gets(0, "key" + std::to_string(i)));
+  w.store(0).stop_serving(true, w.now());
+  w.pass(kMillisecond);
+  w.recover(11, 10, {1, 2});
+  w.db(0).close();
+  w.begin(12, 11, {0, 1, 2});
+  come_in();
+  w.db(0).reopen();
+  w.pass(10 * kSecond);
+  w.serve_workers();
+  EXPECT_EQ(w.db(0).size(), 0u);
+  EXPECT_FALSE(w.db(0).is_leftover(to_bytes(as_bytes(key))));
+  EXPECT_LE(w.db(0).leftovers_noted(), 3 * kRecords);
+}
+
 // That waits until the file has been examined, and so for everybody who keeps a chain of it.
 TEST_F(LeftOver, ARecordThatCannotBeReadIsNotWaitedForEither) {
   const std::string other = other_key();

@@ -303,6 +303,24 @@ TEST_P(TdbFile, AClientThatKeepsItsLockCannotKeepTheOldContents) {
   EXPECT_NE(client.ask("fetch key"), "value " + hex("headdata"));
 }
 
+TEST_P(TdbFile, WhatAStoreLeavesThatDiesWhileItForgetsALeftoverIsNoDamage) {
+  const Bytes one = to_bytes(as_bytes("one")), two = to_bytes(as_bytes("two"));
+  ASSERT_TRUE(open(false));
+  ASSERT_TRUE(file_->note_leftovers({one, two}));
+  ASSERT_TRUE(file_->forget_leftovers({one}));
+  const std::string note = path() + ".leftovers";
+  for (const uint64_t less : {1u, 3u, 5u, 7u}) {
+    ASSERT_TRUE(file_->note_leftovers({one, two}));
+    ASSERT_TRUE(file_->forget_leftovers({one}));
+    fs::resize_file(note, fs::file_size(note) - less);
+    restart();
+    ASSERT_TRUE(open(true)) << error_.text();
+    EXPECT_EQ(file_->leftovers()->size(), 2u);
+    ASSERT_TRUE(file_->forget_leftovers({two}));
+    EXPECT_EQ(*file_->leftovers(), std::vector<Bytes>{one});
+  }
+}
+
 TEST_P(TdbFile, FilesOfOtherNodesAndLeftoversAreNotTakenUp) {
   for (const char* name : {"a.tdb.0", "b.tdb.1", "c.tdb.0.corrupted.20200101000000.0Z", ".0", "x.tdb.10"}) {
     std::ofstream(directory_.path() + "/" + name) << "x";
