@@ -4,23 +4,12 @@
 #include <algorithm>
 
 #include "ctdb-store/core/commits/full_copy.h"
+#include "libctdbipc/base/database_rules.h"
 #include "libctdbipc/base/hash.h"
 #include "libctdbipc/base/limits.h"
 #include "libctdbipc/wire/packet.h"
 
 namespace ctdb {
-namespace {
-
-constexpr size_t kNameBytesMax = 200;  // a file name with the node's number behind it
-
-// The name becomes a file name: no way out of the directory.
-bool is_database_name(std::string_view name) {
-  if (name.empty() || name.size() > kNameBytesMax || name.front() == '.') return false;
-  return std::ranges::all_of(name, [](char c) { return c != '/' && c > ' ' && c != 0x7f; });
-}
-
-}  // namespace
-
 RecordEntry& Database::entry(ByteView key) {
   return entry(key, jenkins_hash(key));
 }
@@ -40,10 +29,7 @@ Database* Databases::find(uint32_t id) const {
 
 Result<Database*> Databases::attach(std::string_view name, uint8_t flags, bool keep, bool& is_new) {
   is_new = false;
-  if (!is_database_name(name))
-    return fail(
-        ErrorCode::kInvalid,
-        "not a database name: 1 to 200 bytes, no /, space or control character, no dot at the beginning");
+  if (!is_database_name(name)) return fail(ErrorCode::kInvalid, kNoDatabaseName);
   const uint32_t id = database_id(name);
   if (Database* known = find(id); known != nullptr) {
     constexpr uint8_t kKind = CTDB_DB_PERSISTENT | CTDB_DB_REPLICATED;

@@ -18,6 +18,11 @@ const Rule* first_match(const std::vector<Rule>& rules, std::string_view name) {
 
 }  // namespace
 
+bool is_database_name(std::string_view name) {
+  if (name.empty() || name.size() > kDatabaseNameBytesMax || name.front() == '.') return false;
+  return std::ranges::all_of(name, [](char c) { return c != '/' && c > ' ' && c != 0x7f; });
+}
+
 // When what follows the last * does not fit, that * takes one character more: no other has to be tried again.
 bool matches_pattern(std::string_view name, std::string_view pattern) {
   size_t at = 0, of = 0;

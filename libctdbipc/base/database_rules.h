@@ -26,6 +26,12 @@ struct RecordLimitRule {
   bool operator==(const RecordLimitRule&) const = default;
 };
 
+// A database's name becomes a file name: no way out of the directory.
+inline constexpr size_t kDatabaseNameBytesMax = 200;  // a file name with the node's number behind it
+inline constexpr const char* kNoDatabaseName =
+    "not a database name: 1 to 200 bytes, no /, space or control character, no dot at the beginning";
+bool is_database_name(std::string_view name);
+
 bool matches_pattern(std::string_view name, std::string_view pattern);
 // By the first rule that matches; 1, or kValueBytesMax, when none does.
 uint8_t copies_of(const std::vector<CopiesRule>& rules, std::string_view name);

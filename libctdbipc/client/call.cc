@@ -199,6 +199,10 @@ int ctdb_request(ctdb_db* db, ctdb_blob key, uint32_t call, ctdb_blob in, int ti
       if (error == 0) *reply = db->client->last_reply(waiter);
       return error;
     }
+    if (db->client->link.local()) {
+      *reply = {0, 0, {nullptr, 0}, ""};
+      return 0;
+    }
     if (timeout_ms == 0) return CTDB_ERR_TIMEOUT;
     const int error = ctdb::call_and_wait(*db, ctdb::view(key), call, CTDB_CALL_IMMEDIATE_MIGRATION,
                                           ctdb::view(in), ctdb::Deadline(timeout_ms), waiter);
@@ -227,9 +231,15 @@ int ctdb_request_send(ctdb_db* db, ctdb_blob key, uint32_t call, ctdb_blob in, c
     request->user_data = private_data;
     request->step = ctdb_client::answer_user;
     const uint32_t new_id = request->id;
-    error = ctdb::is_fetch(call) ? ctdb::start_fetch(client, *request, ctdb::view(key))
-                                 : client.send_call(*request, call, CTDB_CALL_IMMEDIATE_MIGRATION,
-                                                    ctdb::view(key), ctdb::view(in));
+    if (ctdb::is_fetch(call)) {
+      error = ctdb::start_fetch(client, *request, ctdb::view(key));
+    } else if (client.link.local()) {
+      client.make_ready(*request, 0);
+      client.link.kick();
+    } else {
+      error =
+          client.send_call(*request, call, CTDB_CALL_IMMEDIATE_MIGRATION, ctdb::view(key), ctdb::view(in));
+    }
     if (error != 0) return client.give_up(new_id, error);
     if (id != nullptr) *id = new_id;
     return 0;

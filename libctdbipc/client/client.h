@@ -189,6 +189,10 @@ struct ctdb_client {
   // On a record of another database than the request's.
   int send_call(Request& request, uint32_t db_id, uint32_t call, uint32_t flags, ByteView key, ByteView data);
   int send_packet(Peer peer, ByteView packet);
+  // What is not possible on the files of a directory.
+  int no_daemons() {
+    return fail(CTDB_ERR_DISCONNECTED, "there are no daemons: this client works on the files of " + path);
+  }
   // A step that answers a blocking call: user_data is its Waiter, data and text go to answer_data and
   // answer_text.
   static void answer_waiter(ctdb_client& client, Request& request, const ctdb::Answer& answer);
@@ -198,7 +202,7 @@ struct ctdb_client {
   ctdb_reply last_reply(const ctdb::Waiter& waiter) const;
 
   ctdb::ForkGuard guard;
-  std::string path;
+  std::string path;  // of the set-up socket, or of the directory
   ctdb::Link link;
   ctdb::RequestTable requests{CTDB_REQUESTS_MAX};
   std::unordered_map<uint64_t, Handler> handlers;
@@ -304,6 +308,12 @@ void forget_transaction(ctdb_db& db);
 // ---- transaction_send.cc ----
 // Whether the request is one that starts a transaction, and it has not begun.
 bool starts_transaction(const Request& request);
+
+// ---- local.cc: on the files of a directory ----
+int attach_locally(ctdb_client& client, ctdb_db& db);
+// Waits until no other program has a transaction on the file.
+int begin_locally(ctdb_db& db, const Deadline& deadline);
+int commit_locally(ctdb_db& db, const ctdb_transaction& transaction);
 
 // ---- transaction_lock.cc ----
 // Between two looks at a lock that a classic client holds.

@@ -2,8 +2,10 @@
 // Connecting, losing and re-making the connection; error names and texts; settings.
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include "libctdbipc/client/client.h"
+#include "libctdbipc/include/ctdb_local.h"
 
 namespace {
 
@@ -42,6 +44,45 @@ const char* socket_path(const char* given) {
   return from_environment != nullptr && *from_environment != '\0' ? from_environment : kDefaultSetupSocket;
 }
 
+// `connect` joins it to a node, or to a directory.
+template <typename Connect>
+int new_client(ctdb_client** client, Connect connect) {
+  auto made = std::make_unique<ctdb_client>();
+  int error = 0;
+  if (ctdb::Result<void> claimed = made->guard.claim(); !claimed) error = made->fail(claimed.error());
+  if (ctdb::Result<void> ready = made->link.prepare(); error == 0 && !ready)
+    error = made->fail(ready.error());
+  if (error == 0) error = connect(*made);
+  if (error != 0) {
+    connect_error() = made->error_text;
+    return error;
+  }
+  *client = made.release();
+  return 0;
+}
+
+int connect_to_node(ctdb_client& client, const char* setup_socket, int timeout_ms) {
+  client.path = socket_path(setup_socket);
+  client.link.on_control = [&client](uint32_t id, uint64_t position) {
+    ctdb::Request* request = client.requests.find(id);
+    if (request != nullptr && request->peer == ctdb::Peer::kRouter) request->sent_at = position;
+  };
+  return client.connect(timeout_ms);
+}
+
+int connect_to_directory(ctdb_client& client, const char* directory) {
+  std::error_code failed;
+  const std::filesystem::path path = std::filesystem::canonical(directory, failed);
+  const bool is_directory = !failed && std::filesystem::is_directory(path, failed);
+  if (!is_directory) {
+    const std::string why = failed ? failed.message() : "it is no directory";
+    return client.fail(CTDB_ERR_SYSTEM, std::string(directory) + ": " + why);
+  }
+  client.path = path;
+  client.link.work_locally();
+  return 0;
+}
+
 }  // namespace
 
 ctdb_client::ctdb_client() = default;
@@ -51,6 +92,7 @@ ctdb_client::~ctdb_client() {
   if (in_service != nullptr) *in_service = true;
   for (auto& db : databases) {
     if (!forked && db->record.locked) ctdb::unlock_record(db->record);
+    if (!forked && db->transaction != nullptr && link.local()) ctdb::unlock_transactions(*db);
     if (db->file != nullptr) std::erase(db->file->waiting, this);
     ctdb::LocalFile::close(db->file);
   }
@@ -117,23 +159,16 @@ int ctdb_connect(const char* setup_socket, int timeout_ms, ctdb_client** client)
   return ctdb::guarded([&]() -> int {
     connect_error().clear();
     if (client == nullptr || timeout_ms < -1) return CTDB_ERR_INVALID;
-    auto made = std::make_unique<ctdb_client>();
-    made->path = socket_path(setup_socket);
-    made->link.on_control = [client = made.get()](uint32_t id, uint64_t position) {
-      ctdb::Request* request = client->requests.find(id);
-      if (request != nullptr && request->peer == ctdb::Peer::kRouter) request->sent_at = position;
-    };
-    int error = 0;
-    if (ctdb::Result<void> claimed = made->guard.claim(); !claimed) error = made->fail(claimed.error());
-    if (ctdb::Result<void> ready = made->link.prepare(); error == 0 && !ready)
-      error = made->fail(ready.error());
-    if (error == 0) error = made->connect(timeout_ms);
-    if (error != 0) {
-      connect_error() = made->error_text;
-      return error;
-    }
-    *client = made.release();
-    return 0;
+    return new_client(client,
+                      [&](ctdb_client& made) { return connect_to_node(made, setup_socket, timeout_ms); });
+  });
+}
+
+int ctdb_connect_local(const char* directory, ctdb_client** client) {
+  return ctdb::guarded([&]() -> int {
+    connect_error().clear();
+    if (client == nullptr || directory == nullptr) return CTDB_ERR_INVALID;
+    return new_client(client, [&](ctdb_client& made) { return connect_to_directory(made, directory); });
   });
 }
 

@@ -3,6 +3,7 @@
 #include "libctdbipc/client/client.h"
 
 int ctdb_client::send_packet(Peer peer, ByteView packet) {
+  if (link.local()) return no_daemons();
   switch (link.send(peer, packet)) {
     case ctdb::PushResult::kOk:
       link.flush();

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "libctdbipc/base/database_rules.h"
 #include "libctdbipc/client/client.h"
 #include "libctdbipc/wire/error_texts.h"
 #include "libctdbipc/wire/reader.h"
@@ -12,7 +13,6 @@ namespace ctdb {
 namespace {
 
 constexpr uint32_t kStages = 6;
-constexpr size_t kNameBytesMax = 200;  // of the store, which needs more than this of a name
 
 struct StageControl {
   Control opcode;
@@ -103,6 +103,17 @@ void finish_attach(ctdb_client& client, Request& request, int error) {
   user(&client, error, db, user_data);
 }
 
+void attached_locally(ctdb_client& client, Request& request, const Answer& answer) {
+  finish_attach(client, request, answer.error);
+}
+
+int attach_locally_send(ctdb_client& client, Request& request) {
+  request.step = attached_locally;
+  client.make_ready(request, attach_locally(client, *request.db));
+  client.link.kick();
+  return 0;
+}
+
 // The stage is asked again when a store comes; at once if one has come since it was asked.
 int wait_for_store(ctdb_client& client, Request& request) {
   if (request.call != client.stores_seen) return send_stage(client, request);
@@ -130,7 +141,7 @@ void attach_step(ctdb_client& client, Request& request, const Answer& answer) {
 
 int check_attach(ctdb_client* client, const char* name, uint32_t flags) {
   if (const int error = check_connected(client); error != 0) return error;
-  if (name == nullptr || *name == '\0' || std::strlen(name) > kNameBytesMax)
+  if (name == nullptr || *name == '\0' || std::strlen(name) > kDatabaseNameBytesMax)
     return client->fail(CTDB_ERR_INVALID, "a database's name has 1 to 200 bytes");
   const uint32_t copies = flags & ~CTDB_ATTACH_READ_COPIES;
   if (copies > CTDB_COPIES_MAX && flags != CTDB_ATTACH_PERSISTENT && flags != CTDB_ATTACH_REPLICATED)
@@ -142,7 +153,9 @@ int check_attach(ctdb_client* client, const char* name, uint32_t flags) {
 
 int open_file(ctdb_client& client, ctdb_db& db) {
   if (db.file != nullptr && db.file->is_still(db.path)) return 0;
-  Result<LocalFile*> opened = LocalFile::open(db.path, db.tdb_flags);
+  using Layout = LocalFile::Layout;
+  Result<LocalFile*> opened =
+      LocalFile::open(db.path, db.tdb_flags, client.link.local() ? Layout::kPlain : Layout::kRecords);
   if (!opened) return client.fail(CTDB_ERR_DATABASE, opened.error().text());
   LocalFile::close(db.file);
   db.file = *opened;
@@ -174,6 +187,7 @@ void free_database(ctdb_client& client, ctdb_db* db) {
 }
 
 int attach_blocking(ctdb_client& client, ctdb_db& db, const Deadline& deadline) {
+  if (client.link.local()) return attach_locally(client, db);
   db.stage = 0;
   while (db.stage < kStages) {
     const StageControl control = control_of(db);
@@ -217,7 +231,7 @@ static int attach_new_send(ctdb_client& client, const char* name, uint32_t flags
   request->user_data = private_data;
   request->db = new_database(client, name, flags);
   const uint32_t new_id = request->id;
-  error = send_stage(client, *request);
+  error = client.link.local() ? attach_locally_send(client, *request) : send_stage(client, *request);
   if (error != 0) return client.give_up(new_id, error);
   if (id != nullptr) *id = new_id;
   return 0;
@@ -229,7 +243,7 @@ int attach_hidden_send(ctdb_client& client, const char* name, ctdb_attach_fn don
 
 void tell_store(ctdb_db& db, uint32_t what, ByteView key) {
   ctdb_client& client = *db.client;
-  if (!client.link.up()) return;
+  if (!client.link.up() || client.link.local()) return;
   Header header;
   header.destnode = CTDB_CURRENT_NODE;
   header.srcnode = client.link.pnn();
@@ -238,7 +252,7 @@ void tell_store(ctdb_db& db, uint32_t what, ByteView key) {
 }
 
 int file_failed(ctdb_db& db, const Error& error) {
-  if (error.code != ErrorCode::kCorrupt || db.full_copy())
+  if (error.code != ErrorCode::kCorrupt || db.full_copy() || db.client->link.local())
     return db.client->fail(CTDB_ERR_DATABASE, error.text());
   tell_store(db, CTDB_FUNC_DAMAGED, {});
   return db.client->fail(

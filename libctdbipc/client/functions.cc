@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 // Functions that change a record where it is. One that is here is changed here, like any record that the program locks; all
 // others are the store's, which sends the call to the record's owner.
+#include <utility>
+
 #include "libctdbipc/client/client.h"
 #include "libctdbipc/wire/reader.h"
 #include "libctdbipc/wire/record_functions.h"
@@ -157,6 +159,28 @@ int run_function(ctdb_db& db, ctdb_blob key, uint32_t call, ByteView in, int tim
   return call_and_wait(db, view(key), call, 0, in, Deadline(timeout_ms), waiter);
 }
 
+// Where there are no daemons: run when the program serves the client.
+static void run_when_served(ctdb_client& client, Request& request, const Answer& answer) {
+  if (answer.error == 0 && request.db->file->holder != nullptr) return client.park(request);
+  Waiter waiter;
+  int here = answer.error;
+  if (here == 0) here = run_here(*request.db, blob(request.key), request.call, request.packet, waiter);
+  if (here == 0) here = client.no_daemons();
+  if (here < 0) return request.then(client, request, {here, 0, {}, {}});
+  const Bytes data = client.answer_data;
+  const std::string text = client.answer_text;
+  request.then(client, request, {0, waiter.status, data, text});
+}
+
+static int run_locally_send(ctdb_client& client, Request& request, ByteView key, ByteView in) {
+  request.then = std::exchange(request.step, run_when_served);
+  request.key.assign(key.begin(), key.end());
+  request.packet.assign(in.begin(), in.end());
+  client.make_ready(request, 0);
+  client.link.kick();
+  return 0;
+}
+
 int send_function(ctdb_db& db, ctdb_blob key, uint32_t call, ByteView in, Request::Step step, void (*user)(),
                   void* user_data, uint32_t* id) {
   ctdb_client& client = *db.client;
@@ -170,7 +194,8 @@ int send_function(ctdb_db& db, ctdb_blob key, uint32_t call, ByteView in, Reques
   request->user_data = user_data;
   request->step = step;
   const uint32_t new_id = request->id;
-  error = client.send_call(*request, call, 0, view(key), in);
+  error = client.link.local() ? run_locally_send(client, *request, view(key), in)
+                              : client.send_call(*request, call, 0, view(key), in);
   if (error != 0) return client.give_up(new_id, error);
   if (id != nullptr) *id = new_id;
   return 0;

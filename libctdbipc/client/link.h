@@ -39,12 +39,16 @@ class Link {
   // In a forked child: frees the copies and leaves what is shared with the parent alone.
   void abandon();
 
-  bool up() const { return setup_.valid(); }
+  // There are no daemons, and never will be: files of a directory (ctdb_connect_local()). After prepare().
+  void work_locally() { local_ = true; }
+  bool local() const { return local_; }
+
+  bool up() const { return local_ || setup_.valid(); }
   int fd() const { return epoll_.get(); }
   uint32_t pnn() const { return pnn_; }
   // This node may serve now: what a record's header says under the chain lock is true. No system call. A page is kept when
   // the connection is lost: records that are locked then may still be written while it says so.
-  bool may_use_records() { return page_ != nullptr && page_->may_use(clock_.not_later_than()); }
+  bool may_use_records() { return local_ || (page_ != nullptr && page_->may_use(clock_.not_later_than())); }
   uint64_t serving_epoch() const { return page_ == nullptr ? 0 : page_->serving_epoch(); }
   // Notes for the store, should this process be killed (ring_layout.h, DeathNotes).
   void note_lock() {
@@ -122,6 +126,7 @@ class Link {
   std::unique_ptr<NodePage> page_;
   RecentTime clock_;
   bool kicked_ = false;
+  bool local_ = false;
   std::string why_down_ = "not connected";
 };
 

@@ -25,6 +25,9 @@ std::vector<std::unique_ptr<LocalFile>>& open_files() {
   return *list;
 }
 
+constexpr int kHashSize = 10007;  // of a plain file that is created
+constexpr mode_t kPlainMode = 0600;
+
 // tdb does not change what it is given; its C interface has no const.
 TDB_DATA tdb_bytes(ByteView bytes) {
   return {const_cast<uint8_t*>(bytes.data()), bytes.size()};
@@ -32,16 +35,20 @@ TDB_DATA tdb_bytes(ByteView bytes) {
 
 }  // namespace
 
-Result<LocalFile*> LocalFile::open(const std::string& path, uint32_t tdb_flags) {
+Result<LocalFile*> LocalFile::open(const std::string& path, uint32_t tdb_flags, Layout layout) {
   std::lock_guard<std::mutex> guard(list_mutex);
+  const int create = layout == Layout::kPlain ? O_CREAT : 0;
   struct stat info {};
-  if (stat(path.c_str(), &info) != 0) return fail_errno("opening " + path);
+  if (stat(path.c_str(), &info) != 0 && create == 0) return fail_errno("opening " + path);
   auto& files = open_files();
   const auto found = std::find_if(files.begin(), files.end(), [&](const std::unique_ptr<LocalFile>& file) {
     return file->device_ == info.st_dev && file->inode_ == info.st_ino;
   });
   LocalFile* file = found == files.end() ? nullptr : found->get();
   if (file != nullptr && file->owner_pid_ == getpid()) {
+    if (file->layout_ != layout)
+      return fail(ErrorCode::kInvalid, path + " is open in this process already, as " +
+                                           (layout == Layout::kPlain ? "a node's database" : "a plain file"));
     ++file->users_;
     return file;
   }
@@ -52,14 +59,18 @@ Result<LocalFile*> LocalFile::open(const std::string& path, uint32_t tdb_flags) 
     file->tdb_ = nullptr;
     file->holder = nullptr;
     file->waiting.clear();
+    file->in_transaction_ = nullptr;
   }
-  tdb_context* tdb = tdb_open(path.c_str(), 0, static_cast<int>(tdb_flags), O_RDWR | O_CLOEXEC, 0);
+  tdb_context* tdb =
+      tdb_open(path.c_str(), kHashSize, static_cast<int>(tdb_flags), O_RDWR | O_CLOEXEC | create, kPlainMode);
   if (tdb == nullptr) return fail_errno("tdb_open " + path);
   if (file == nullptr) {
     files.push_back(std::unique_ptr<LocalFile>(new LocalFile));
     file = files.back().get();
   }
+  fstat(tdb_fd(tdb), &info);
   file->tdb_ = tdb;
+  file->layout_ = layout;
   file->writer_ = ValueWriter::make(tdb);
   file->device_ = info.st_dev;
   file->inode_ = info.st_ino;
@@ -94,36 +105,93 @@ void LocalFile::unlock(ByteView key) {
 }
 
 LocalFile::Found LocalFile::fetch(ByteView key, Bytes& value) {
+  struct Target {
+    Bytes& value;
+    size_t made_up;
+  } target{value, made_up()};
   const auto copy = [](TDB_DATA, TDB_DATA data, void* to) {
-    static_cast<Bytes*>(to)->assign(data.dptr, data.dptr + data.dsize);
+    auto& [copied, header] = *static_cast<Target*>(to);
+    copied.assign(header, 0);
+    copied.insert(copied.end(), data.dptr, data.dptr + data.dsize);
     return 0;
   };
   errno = 0;
-  if (tdb_parse_record(tdb_, tdb_bytes(key), copy, &value) == 0) return Found::kYes;
-  return tdb_error(tdb_) == TDB_ERR_NOEXIST ? Found::kNo : Found::kError;
+  if (tdb_parse_record(tdb_, tdb_bytes(key), copy, &target) == 0) return Found::kYes;
+  return tdb_error(tdb_) == TDB_ERR_NOEXIST ? none(value) : Found::kError;
+}
+
+LocalFile::Found LocalFile::none(Bytes& value) const {
+  if (layout_ == Layout::kRecords) return Found::kNo;
+  value.assign(made_up(), 0);
+  return Found::kYes;
+}
+
+ByteView LocalFile::stored(ByteView value) const {
+  return value.subspan(std::min(made_up(), value.size()));
 }
 
 LocalFile::Found LocalFile::fetch_locked(ByteView key, uint32_t hash, Bytes& value) {
   std::optional<ByteView> found;
   if (writer_ == nullptr || writer_->read(key, hash, found) != ValueWriter::Outcome::kDone)
     return fetch(key, value);
-  if (!found) return Found::kNo;
-  value.assign(found->begin(), found->end());
+  if (!found) return none(value);
+  value.assign(made_up(), 0);
+  value.insert(value.end(), found->begin(), found->end());
   return Found::kYes;
 }
 
 Result<void> LocalFile::store(ByteView key, ByteView header, ByteView data, ByteView old) {
-  const TDB_DATA parts[2] = {tdb_bytes(header), tdb_bytes(data)};
   errno = 0;
+  if (layout_ == Layout::kPlain && data.empty()) return remove(key) ? Result<void>() : fail(failure());
+  const TDB_DATA parts[2] = {tdb_bytes(layout_ == Layout::kPlain ? ByteView() : header), tdb_bytes(data)};
   if (tdb_storev(tdb_, tdb_bytes(key), parts, 2, TDB_REPLACE) == 0) return {};
   const TDB_ERROR error_code = tdb_error(tdb_);
   // "No such record" is often left over from libtdb's look for the key.
   const bool no_room = error_code == TDB_ERR_NOEXIST || error_code == TDB_ERR_OOM || error_code == TDB_ERR_IO;
   Error why = no_room && !failed_by_damage(tdb_) ? this->no_room() : failure();
-  if (tdb_exists(tdb_, tdb_bytes(key)) == 0 && tdb_store(tdb_, tdb_bytes(key), tdb_bytes(old), 0) != 0) {
-    why.context += "; its old value is lost as well";
-  }
+  const bool lost = !stored(old).empty() && tdb_exists(tdb_, tdb_bytes(key)) == 0;
+  if (lost && !put(key, stored(old))) why.context += "; its old value is lost as well";
   return fail(std::move(why));
+}
+
+bool LocalFile::put(ByteView key, ByteView value) {
+  return tdb_store(tdb_, tdb_bytes(key), tdb_bytes(value), TDB_REPLACE) == 0;
+}
+
+// A writer that died may have left the value before as well (value_writer.h, invariant 2).
+bool LocalFile::remove(ByteView key) {
+  while (tdb_delete(tdb_, tdb_bytes(key)) == 0) errno = 0;
+  return tdb_error(tdb_) == TDB_ERR_NOEXIST;
+}
+
+LocalFile::Begun LocalFile::begin(const ctdb_db& of) {
+  if (in_transaction_ != nullptr) return Begun::kBusy;
+  errno = 0;
+  if (tdb_transaction_start_nonblock(tdb_) == 0) {
+    in_transaction_ = &of;
+    return Begun::kYes;
+  }
+  const TDB_ERROR why = tdb_error(tdb_);
+  return why == TDB_ERR_LOCK || why == TDB_ERR_NOLOCK ? Begun::kBusy : Begun::kError;
+}
+
+Result<void> LocalFile::commit(const Values& values) {
+  in_transaction_ = nullptr;
+  errno = 0;
+  for (const auto& [key, value] : values) {
+    if (value.empty() ? remove(key) : put(key, value)) continue;
+    Error why = failure();
+    tdb_transaction_cancel(tdb_);
+    return fail(std::move(why));
+  }
+  if (tdb_transaction_commit(tdb_) == 0) return {};
+  return fail(failure());
+}
+
+void LocalFile::cancel(const ctdb_db& of) {
+  if (in_transaction_ != &of) return;
+  in_transaction_ = nullptr;
+  tdb_transaction_cancel(tdb_);
 }
 
 Error LocalFile::no_room() const {
@@ -137,8 +205,9 @@ Error LocalFile::failure() const {
 }
 
 ValueWriter::Outcome LocalFile::publish(ByteView key, uint32_t hash, ByteView header, ByteView data) {
-  if (writer_ == nullptr) return ValueWriter::Outcome::kUnsure;
-  const ValueWriter::Outcome outcome = writer_->write(key, hash, header, data);
+  const bool plain = layout_ == Layout::kPlain;
+  if (writer_ == nullptr || (plain && data.empty())) return ValueWriter::Outcome::kUnsure;
+  const ValueWriter::Outcome outcome = writer_->write(key, hash, plain ? ByteView() : header, data);
   if (outcome == ValueWriter::Outcome::kDone && (tdb_get_flags(tdb_) & TDB_SEQNUM) != 0)
     tdb_increment_seqnum_nonblock(tdb_);
   return outcome;

@@ -8,6 +8,7 @@
 #define LIBCTDBIPC_CLIENT_LOCAL_FILE_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,18 +16,24 @@
 #include "libctdbipc/base/bytes.h"
 #include "libctdbipc/base/result.h"
 #include "libctdbipc/tdb/value_writer.h"
+#include "libctdbipc/wire/layout.h"
 
 struct tdb_context;
 struct ctdb_client;
+struct ctdb_db;
 struct ctdb_record;
 
 namespace ctdb {
 
 class LocalFile {
  public:
+  // What is in the file. kPlain: values alone, as any program of libtdb stores them. To whoever works with it here each has a
+  // header all the same, of zeros: it is node 0's; and there is a record for each key, an empty one where the file has none.
+  enum class Layout : uint8_t { kRecords, kPlain };
   // Opens `path` with the tdb flags the store named, or takes the handle that is open already. Every open()
-  // needs a close(). Errors: kSystem, kCorrupt.
-  static Result<LocalFile*> open(const std::string& path, uint32_t tdb_flags);
+  // needs a close(). A plain file is created if there is none. Errors: kSystem, kCorrupt, kInvalid (open already with another layout).
+  static Result<LocalFile*> open(const std::string& path, uint32_t tdb_flags,
+                                 Layout layout = Layout::kRecords);
   static void close(LocalFile* file);
   // False when the path now names another file than the one that is open.
   bool is_still(const std::string& path) const;
@@ -51,6 +58,17 @@ class LocalFile {
   ValueWriter::Outcome make_room(uint32_t hash, size_t bytes) {
     return writer_ == nullptr ? ValueWriter::Outcome::kNoRoom : writer_->make_room(hash, bytes);
   }
+  // libtdb's own transactions, for plain files. One at a time: for this process, too, whichever client it is. Between begin() and the end
+  // fetch() is the only other operation.
+  enum class Begun : uint8_t { kYes, kBusy, kError };
+  Begun begin(const ctdb_db& of);
+  // On the disk when it returns, unless the file is not for that. An empty value: the record goes. Errors: kSystem, kCorrupt; nothing is
+  // changed then. Over in any case.
+  using Values = std::map<Bytes, ByteView>;
+  Result<void> commit(const Values& values);
+  // Not if it is somebody else's.
+  void cancel(const ctdb_db& of);
+
   // Why the last operation did not succeed: kCorrupt, kSystem.
   Error failure() const;
   Error no_room() const;
@@ -62,8 +80,16 @@ class LocalFile {
 
  private:
   LocalFile() = default;
+  bool put(ByteView key, ByteView value);
+  bool remove(ByteView key);
+  // What the file has of a value, and the other way round.
+  ByteView stored(ByteView value) const;
+  Found none(Bytes& value) const;
+  size_t made_up() const { return layout_ == Layout::kPlain ? CTDB_RECORD_HEADER_SIZE : 0; }
 
   tdb_context* tdb_ = nullptr;
+  Layout layout_ = Layout::kRecords;
+  const ctdb_db* in_transaction_ = nullptr;
   std::unique_ptr<ValueWriter> writer_;  // nullptr: values of this file cannot be published whole
   uint64_t device_ = 0;
   uint64_t inode_ = 0;

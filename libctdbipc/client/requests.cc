@@ -32,7 +32,7 @@ Request* RequestTable::add() {
   request.sync = request.once = request.handed_over = false;
   request.peer = Peer::kRouter;
   request.error = 0;
-  request.step = nullptr;
+  request.step = request.then = nullptr;
   request.user = nullptr;
   request.user_data = nullptr;
   request.db = nullptr;

@@ -58,6 +58,7 @@ struct Request {
   uint32_t id = 0;
   int error = 0;  // of kReady
   Step step = nullptr;
+  Step then = nullptr;        // of a function that is run here: what takes its answer
   void (*user)() = nullptr;   // the program's callback; the step knows its type
   void* user_data = nullptr;  // and its argument, or the blocking call's own state
   ctdb_db* db = nullptr;      // whose request this is, or nullptr

@@ -109,6 +109,7 @@ int commit(ctdb_transaction& transaction, int timeout_ms) {
     unlock_transactions(db);
     return 0;
   }
+  if (db.client->link.local()) return commit_locally(db, *mine);
   return commit_locked(db, marshalled(*mine), Deadline(timeout_ms));
 }
 

@@ -63,6 +63,7 @@ Bytes liveness_question(const TransactionLockHolder& holder, Control* opcode) {
 int lock_transactions(ctdb_db& db, const Deadline& deadline) {
   ctdb_client& client = *db.client;
   if (const int error = check_connected(&client); error != 0) return error;
+  if (client.link.local()) return begin_locally(db, deadline);
   if (client.locks == nullptr) {
     if (const int error = attach_hidden(client, kLockDatabase, deadline, &client.locks); error != 0)
       return error;
@@ -84,6 +85,7 @@ int lock_transactions(ctdb_db& db, const Deadline& deadline) {
 
 void unlock_transactions(ctdb_db& db) {
   ctdb_client& client = *db.client;
+  if (client.link.local()) return db.file->cancel(db);
   if (!client.link.up() || client.locks == nullptr) return;
   Bytes packet;
   Header header;

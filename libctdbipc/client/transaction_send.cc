@@ -108,7 +108,17 @@ void locks_attached(ctdb_client* client, int error, ctdb_db* db, void*) {
   });
 }
 
+void begun_locally(ctdb_client& client, Request& request, const Answer& answer) {
+  finish_start(client, request, answer.error);
+}
+
 int begin_start(ctdb_client& client, Request& request) {
+  if (client.link.local()) {
+    request.step = begun_locally;
+    client.make_ready(request, begin_locally(*request.db, Deadline(0)));
+    client.link.kick();
+    return 0;
+  }
   if (client.locks != nullptr) return ask_for_lock(client, request);
   request.state = Request::State::kWaits;
   request.step = begin_step;
@@ -155,15 +165,16 @@ void commit_step(ctdb_client& client, Request& request, const Answer& answer) {
   finish_commit(client, request, error);
 }
 
-void nothing_to_commit(ctdb_client& client, Request& request, const Answer&) {
-  finish_commit(client, request, 0);
+void committed_here(ctdb_client& client, Request& request, const Answer& answer) {
+  finish_commit(client, request, answer.error);
 }
 
 int send_commit(ctdb_client& client, Request& request, const ctdb_transaction& transaction) {
-  if (transaction.changes.empty()) {
-    request.step = nothing_to_commit;
+  if (transaction.changes.empty() || client.link.local()) {
+    request.step = committed_here;
+    const int error = transaction.changes.empty() ? 0 : commit_locally(*request.db, transaction);
     unlock_transactions(*request.db);
-    client.make_ready(request, 0);
+    client.make_ready(request, error);
     client.link.kick();
     return 0;
   }

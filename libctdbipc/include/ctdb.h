@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
-/* ctdb.h: the client interface of CTDB, the clustered database.
+/* ctdb.h: the client interface of CTDB, the clustered database. (ctdb_local.h: the same without a cluster.)
  *
  * A record lives in a local tdb file on the node that used it last, and a program on that node works on it directly
  * under the file's own lock. Only a miss costs a question to the local daemons. This library does both: it joins the
@@ -160,7 +160,7 @@ CTDB_API void ctdb_disconnect(ctdb_client* client);
 CTDB_API int ctdb_reconnect(ctdb_client* client, int timeout_ms);
 
 /* What the last call on this client failed of, in English, never NULL; valid until the next call on the client. "" when there is
- * no more to say than ctdb_strerror() does. NULL: the last failure of ctdb_connect() in this thread. */
+ * no more to say than ctdb_strerror() does. NULL: the last failure of ctdb_connect() or ctdb_connect_local() in this thread. */
 CTDB_API const char* ctdb_error_text(const ctdb_client* client);
 
 /* The number of this node. Known since ctdb_connect(), does not ask anybody. Errors: none but the common ones. */

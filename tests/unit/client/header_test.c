@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ctdb.h"
+#include "ctdb_local.h"
 
 static void on_message(ctdb_client* client, uint64_t srvid, ctdb_blob data, void* private_data) {
   (void)client;
@@ -21,6 +22,7 @@ int main(void) {
 
   if (ctdb_connect("/nonexistent/setup.socket", 10, &client) != CTDB_ERR_SYSTEM) return 1;
   if (client != NULL || strlen(ctdb_error_text(NULL)) == 0) return 2;
+  if (ctdb_connect_local("/nonexistent", &client) != CTDB_ERR_SYSTEM) return 7;
   if (ctdb_attach(client, "a.tdb", 0, 0, &db) != CTDB_ERR_INVALID) return 3;
   if (ctdb_fetch_lock(db, key, 0, &record) != CTDB_ERR_INVALID) return 4;
   if (ctdb_request(db, key, CTDB_CALL_FETCH, key, 0, &reply) != CTDB_ERR_INVALID) return 5;
