@@ -33,6 +33,8 @@ class Wait {
         add(record.locks, wanted_);
         return true;
       }
+      // Something else is in the way than last time: the queue moves.
+      if (*found != blocker_.lock) pause_ms_ = 1;
       blocker_ = {*found, first_conflict(record.locks, wanted_) == nullptr};
       looked_at_ = record;
       // Not there any more: the record fell back to an older copy.

@@ -32,7 +32,7 @@
  * The loss   of the connection (CTDB_ERR_DISCONNECTED) is the loss of all locks: to the other nodes the process is dead. Close the
  *            ctdb_brlock, and open it anew after ctdb_reconnect(); what was locked must not be worked on any more.
  * Losses.    Records of volatile databases may be lost with the node that has them. With CTDB_ATTACH_COPIES(k) they survive the death of k - 1 nodes.
- * Local.     With a client of a local directory all is the same between the processes of one machine (and one pid namespace). Then
+ * Local.     With a client of a local directory (ctdb_local.h) all is the same between the processes of one machine (and one pid namespace). Then
  *            locks of a ctdb_brlock that was closed stay until the process ends, and waiting is looking again every 100 ms or sooner.
  *
  * THE RULES

@@ -5,10 +5,12 @@
 //   lock FILE RANGE | wait MS FILE RANGE | unlock FILE RANGE | test FILE RANGE | io FILE RANGE | close FILE CONTEXT HANDLE
 //     ok, conflict PNN PID START SIZE (of what is in the way), or an error
 //   list FILE             held PNN PID START SIZE, ... waiting PNN PID START SIZE, ..., separated by commas
+//   reopen                closes the owner of locks and makes another one
 //   messages              how many have come
 //   hammer FILE COUNT SEED BYTES   so often a lock at random among BYTES, and back: "START SIZE read|write BEGUN ENDED" for each, separated
 //                         by commas; between these times (ns, CLOCK_MONOTONIC) it was surely held
 #include <ctdb_brlock.h>
+#include <ctdb_local.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,12 +39,10 @@ class Brlock {
   }
 
   std::string open(std::map<std::string, std::string>& given) {
-    const auto copies = static_cast<uint32_t>(std::strtoul(given["--copies"].c_str(), nullptr, 10));
-    int error = connect(given);
-    if (error != 0) return ctdb_error_text(nullptr);
-    error = ctdb_brlock_open(client_, given["--db"].c_str(), CTDB_ATTACH_COPIES(copies), kCallTimeoutMs,
-                             &brlock_);
-    return error == 0 ? "" : text(error);
+    if (connect(given) != 0) return ctdb_error_text(nullptr);
+    database_ = given["--db"];
+    copies_ = static_cast<uint32_t>(std::strtoul(given["--copies"].c_str(), nullptr, 10));
+    return become_an_owner();
   }
 
   std::string obey(const std::string& line) {
@@ -53,6 +53,7 @@ class Brlock {
     if (verb == "wait") in >> wait_ms;
     in >> file;
     const ctdb_blob key = {file.data(), file.size()};
+    if (verb == "reopen") return become_an_owner();
     if (verb == "messages") return messages();
     if (verb == "list") return list(key);
     if (verb == "hammer") return hammer(key, in);
@@ -68,7 +69,17 @@ class Brlock {
   }
 
  private:
+  // Another one than before, if there was one.
+  std::string become_an_owner() {
+    ctdb_brlock_close(brlock_);
+    brlock_ = nullptr;
+    const int error =
+        ctdb_brlock_open(client_, database_.c_str(), CTDB_ATTACH_COPIES(copies_), kCallTimeoutMs, &brlock_);
+    return error == 0 ? "ok" : text(error);
+  }
+
   int connect(std::map<std::string, std::string>& given) {
+    if (given.contains("--local")) return ctdb_connect_local(given["--local"].c_str(), &client_);
     return ctdb_connect(given["--setup"].c_str(), kCallTimeoutMs, &client_);
   }
 
@@ -136,6 +147,8 @@ class Brlock {
     return out.str();
   }
 
+  std::string database_;
+  uint32_t copies_ = 0;
   ctdb_client* client_ = nullptr;
   ctdb_brlock* brlock_ = nullptr;
   ctdb_brlock_holder blocker_{};
@@ -147,8 +160,8 @@ int main(int argc, char** argv) {
   std::map<std::string, std::string> given;
   for (int i = 1; i + 1 < argc; i += 2) given[argv[i]] = argv[i + 1];
   Brlock brlock;
-  if (const std::string failure = brlock.open(given); !failure.empty()) {
-    std::cerr << "ctdb-brlock: " << failure << '\n';
+  if (const std::string opened = brlock.open(given); opened != "ok") {
+    std::cerr << "ctdb-brlock: " << opened << '\n';
     return 1;
   }
   std::cout << "ready" << std::endl;

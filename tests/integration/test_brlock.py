@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Byte-range locks (ctdb_brlock.h): conflicts and waiting between three nodes, owners that die, and that no two writers ever have the same byte."""
+"""Byte-range locks (ctdb_brlock.h): conflicts and waiting between three nodes and on a local directory, owners that die, and
+that no two writers ever have the same byte."""
 import itertools
 import subprocess
 import tempfile
@@ -159,9 +160,38 @@ class ClusterBrlockTest(Rules, Undisturbed):
     def test_no_two_writers_have_the_same_byte(self):
         self.assertGreater(self.hammer(), 0, "nobody was woken")
 
+    def test_locks_of_a_closed_owner_are_free(self):
+        self.assertEqual(self.a.ask(f"lock f {WHOLE}"), "ok")
+        self.assertEqual(self.a.ask("reopen"), "ok")
+        self.assertEqual(self.b.ask(f"lock f {WHOLE}"), "ok")
+
     def test_a_record_of_something_else_is_named(self):
         self.cluster.nodes[1].cli("record", "put", "brlock.tdb", "h", "this is something else", check=True)
         self.assertEqual(self.a.ask(f"lock h {WHOLE}"), "local database failed: no record of locks: it begins otherwise")
+
+
+class LocalBrlockTest(Rules, unittest.TestCase):
+    """Three processes on one directory: no daemons, no messages, the same rules."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="ctdb-brlock-")
+        self.addCleanup(directory.cleanup)
+        self.directory = directory.name
+        super().setUp()
+
+    def locker(self, place):
+        return Locker(self, 0, "--local", self.directory)
+
+    def test_no_two_writers_have_the_same_byte(self):
+        self.assertEqual(self.hammer(), 0)
+
+    def test_locks_of_a_closed_owner_stay_until_the_process_ends(self):
+        self.assertEqual(self.a.ask(f"lock f {WHOLE}"), "ok")
+        self.assertEqual(self.a.ask("reopen"), "ok")
+        self.assertEqual(self.b.ask(f"lock f {WHOLE}"), f"conflict {self.a.place()}")
+        self.assertEqual(self.a.ask(f"lock f {WHOLE}"), f"conflict {self.a.place()}", "it is another one now")
+        self.a.kill()
+        self.assertEqual(self.b.ask(f"lock f {WHOLE}"), "ok")
 
 
 class NodeDeathBrlockTest(unittest.TestCase):
