@@ -63,8 +63,9 @@ void PeerStreams::on_broken(Peer& peer, const std::string& why) {
 
 void PeerStreams::on_packet(Peer& peer, MutableBytes packet) {
   const Header header = read_header(packet);
-  if (is_of_later_release(header.operation)) return;
-  if (!is_record_operation(header.operation) || !source_fits(packet, header, peer.pnn, self_)) {
+  // What a later release says the store passes over, and counts.
+  const bool good = is_record_operation(header.operation) || is_of_later_release(header.operation);
+  if (!good || !source_fits(packet, header, peer.pnn, self_)) {
     return on_broken(peer, "it sent a packet that breaks the rules of record streams");
   }
   handlers_.on_packet(peer.pnn, packet);

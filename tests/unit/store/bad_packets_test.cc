@@ -73,6 +73,17 @@ class BadPackets : public ::testing::Test {
   World w;
 };
 
+TEST_F(BadPackets, WhatALaterReleaseSaysIsCountedAndOthersGoOn) {
+  Bytes packet;
+  Header header = from(1);
+  header.operation = 0x1FFF;
+  build_own(packet, header, Bytes(64));
+  const uint64_t before = refused();
+  w.store(0).on_router_packet(0, packet, w.now());
+  EXPECT_EQ(refused(), before + 1);
+  EXPECT_TRUE(w.store(0).phase() == StorePhase::kOpen);
+}
+
 TEST_F(BadPackets, ShorterThanAHeaderAndWrongHeadersAreCounted) {
   const uint64_t before = refused();
   Bytes packet(10, 0xff);

@@ -155,15 +155,25 @@ TEST_F(PeerStreamsTest, OtherOperationsEndTheStream) {
   EXPECT_TRUE(received_.empty());
 }
 
-TEST_F(PeerStreamsTest, OperationsOfALaterReleaseArePassedOver) {
+TEST_F(PeerStreamsTest, OperationsOfALaterReleaseEndNoStream) {
   adopt();
   Bytes packet;
   build_own(packet, {0, 11, 0x1FFF, kSelf, kPeer, 0}, Bytes(64));
   say(packet);
   say(call_from(kPeer, 11));
   run();
-  EXPECT_EQ(received_.size(), 1u);
+  EXPECT_EQ(received_.size(), 2u) << "the store counts what it passes over";
   EXPECT_TRUE(broken_.empty());
+}
+
+TEST_F(PeerStreamsTest, OperationsOfALaterReleaseAreBelievedFromTheStreamsNodeOnly) {
+  adopt();
+  Bytes packet;
+  build_own(packet, {0, 11, 0x1FFF, kSelf, kPeer + 1, 0}, Bytes(64));
+  say(packet);
+  run();
+  EXPECT_TRUE(received_.empty());
+  EXPECT_EQ(broken_.size(), 1u);
 }
 
 TEST_F(PeerStreamsTest, BytesThatAreNoPacketEndTheStream) {
