@@ -172,6 +172,11 @@ int ctdb_connect_local(const char* directory, ctdb_client** client) {
   });
 }
 
+int ctdb_is_local(const ctdb_client* client) {
+  const int error = ctdb::check(client);
+  return error != 0 ? error : client->link.local() ? 1 : 0;
+}
+
 void ctdb_disconnect(ctdb_client* client) {
   if (client == nullptr) return;
   if (client->in_service != nullptr && client->guard.owned()) {

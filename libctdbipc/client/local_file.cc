@@ -106,17 +106,16 @@ void LocalFile::unlock(ByteView key) {
 
 LocalFile::Found LocalFile::fetch(ByteView key, Bytes& value) {
   struct Target {
+    const LocalFile& file;
     Bytes& value;
-    size_t made_up;
-  } target{value, made_up()};
-  const auto copy = [](TDB_DATA, TDB_DATA data, void* to) {
-    auto& [copied, header] = *static_cast<Target*>(to);
-    copied.assign(header, 0);
-    copied.insert(copied.end(), data.dptr, data.dptr + data.dsize);
+  } target{*this, value};
+  const auto take = [](TDB_DATA, TDB_DATA data, void* to) {
+    const auto& [file, copied] = *static_cast<Target*>(to);
+    file.copy({data.dptr, data.dsize}, copied);
     return 0;
   };
   errno = 0;
-  if (tdb_parse_record(tdb_, tdb_bytes(key), copy, &target) == 0) return Found::kYes;
+  if (tdb_parse_record(tdb_, tdb_bytes(key), take, &target) == 0) return Found::kYes;
   return tdb_error(tdb_) == TDB_ERR_NOEXIST ? none(value) : Found::kError;
 }
 
@@ -124,6 +123,12 @@ LocalFile::Found LocalFile::none(Bytes& value) const {
   if (layout_ == Layout::kRecords) return Found::kNo;
   value.assign(made_up(), 0);
   return Found::kYes;
+}
+
+// One copy: nothing is put in front of a node's records.
+void LocalFile::copy(ByteView stored, Bytes& value) const {
+  value.assign(stored.begin(), stored.end());
+  if (layout_ == Layout::kPlain) value.insert(value.begin(), made_up(), 0);
 }
 
 ByteView LocalFile::stored(ByteView value) const {
@@ -135,8 +140,7 @@ LocalFile::Found LocalFile::fetch_locked(ByteView key, uint32_t hash, Bytes& val
   if (writer_ == nullptr || writer_->read(key, hash, found) != ValueWriter::Outcome::kDone)
     return fetch(key, value);
   if (!found) return none(value);
-  value.assign(made_up(), 0);
-  value.insert(value.end(), found->begin(), found->end());
+  copy(*found, value);
   return Found::kYes;
 }
 

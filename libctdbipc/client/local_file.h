@@ -85,6 +85,7 @@ class LocalFile {
   // What the file has of a value, and the other way round.
   ByteView stored(ByteView value) const;
   Found none(Bytes& value) const;
+  void copy(ByteView stored, Bytes& value) const;
   size_t made_up() const { return layout_ == Layout::kPlain ? CTDB_RECORD_HEADER_SIZE : 0; }
 
   tdb_context* tdb_ = nullptr;

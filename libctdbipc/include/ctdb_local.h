@@ -18,10 +18,13 @@ extern "C" {
  *   Transactions. libtdb's: on the disk when they are committed. They are waited for in no order, and ctdb_transaction_start_send() does not
  *                 wait: CTDB_ERR_TIMEOUT, when another program has one.
  *   Not there:    messages, controls, ctdb_ping() and functions of plug-ins are CTDB_ERR_DISCONNECTED. ctdb_pnn() is 0.
- *   Kills.        Who is killed while he writes leaves the old value or the new one, but nobody repairs the file if he was just
+ *   Kills.        Who is killed while he writes leaves the old value or the new one, as ctdb_store() says, but nobody repairs the file if he was just
  *                 making room in it: later calls then return CTDB_ERR_DATABASE.
  * Not for the files of a node that runs: those have headers, and an owner. Errors: CTDB_ERR_SYSTEM (no such directory). */
 CTDB_API int ctdb_connect_local(const char* directory, ctdb_client** client);
+
+/* 1 for a client of ctdb_connect_local(), 0 for one of ctdb_connect(). Errors: none but the common ones. */
+CTDB_API int ctdb_is_local(const ctdb_client* client);
 
 #ifdef __cplusplus
 }

@@ -2,6 +2,8 @@
 // The functions of ctdb_brlock.h.
 #include "ctdb_brlock.h"
 
+#include <ctdb_local.h>
+
 #include <unistd.h>
 
 #include <exception>
@@ -112,14 +114,17 @@ void on_message(ctdb_client* /*client*/, uint64_t /*srvid*/, ctdb_blob /*data*/,
   static_cast<ctdb_brlock*>(private_data)->woken = true;
 }
 
-// Without daemons a record that nobody ever wrote is here, empty; with them it would have to be asked for.
-bool works_without_daemons(const ctdb_brlock& brlock) {
-  static const char kNobodys[] = "\0no file has this name";
-  ctdb_blob value{};
-  return ctdb_read(brlock.db, {kNobodys, sizeof kNobodys}, 0, &value) == 0;
+int become_someone_locally(ctdb_brlock& brlock) {
+  brlock.self.unique = local_unique_id();
+  return brlock.self.unique == 0 ? CTDB_ERR_SYSTEM : 0;
 }
 
 int become_someone_in_the_cluster(ctdb_brlock& brlock, const Deadline& deadline) {
+  brlock.self.unique = random_unique_id();
+  if (const int error =
+          ctdb_register(brlock.client, brlock.self.unique, on_message, &brlock, deadline.left_ms());
+      error != 0)
+    return error;
   bool dead = true;
   if (const int error = ask_if_dead(brlock.client, brlock.self, deadline.left_ms(), &dead); error != 0)
     return error;
@@ -129,13 +134,8 @@ int become_someone_in_the_cluster(ctdb_brlock& brlock, const Deadline& deadline)
 int become_someone(ctdb_brlock& brlock, const Deadline& deadline) {
   if (const int error = ctdb_pnn(brlock.client, &brlock.self.pnn); error != 0) return error;
   brlock.self.pid = getpid();
-  brlock.self.unique = random_unique_id();
-  const int error = ctdb_register(brlock.client, brlock.self.unique, on_message, &brlock, deadline.left_ms());
-  if (error == 0) return become_someone_in_the_cluster(brlock, deadline);
-  if (error != CTDB_ERR_DISCONNECTED || !works_without_daemons(brlock)) return error;
-  brlock.local = true;
-  brlock.self.unique = local_unique_id();
-  return brlock.self.unique == 0 ? CTDB_ERR_SYSTEM : 0;
+  brlock.local = ctdb_is_local(brlock.client) == 1;
+  return brlock.local ? become_someone_locally(brlock) : become_someone_in_the_cluster(brlock, deadline);
 }
 
 constexpr int kGoodByeMs = 5000;

@@ -267,7 +267,52 @@ TEST_F(LocalTest, TransactionsOfAnEventLoop) {
   EXPECT_EQ(plain("kept.tdb", "key"), "value");
 }
 
+TEST_F(LocalTest, TheStartOfAnEventLoopsTransactionDoesNotWait) {
+  ctdb_db* db = attach("kept.tdb", CTDB_ATTACH_PERSISTENT);
+  ctdb_client* second = nullptr;
+  ASSERT_EQ(ctdb_connect_local(directory_.c_str(), &second), 0);
+  ctdb_db* same = nullptr;
+  ASSERT_EQ(ctdb_attach(second, "kept.tdb", CTDB_ATTACH_PERSISTENT, 0, &same), 0);
+  ctdb_transaction* first = nullptr;
+  ASSERT_EQ(ctdb_transaction_start(same, 0, &first), 0);
+  int result = 0;
+  const auto started = [](ctdb_client*, int error, ctdb_transaction* begun, void* out) {
+    EXPECT_EQ(begun, nullptr);
+    *static_cast<int*>(out) = error;
+  };
+  ASSERT_EQ(ctdb_transaction_start_send(db, started, &result, nullptr), 0);
+  while (result == 0) ASSERT_GE(ctdb_wait(client_, 60000), 0);
+  EXPECT_EQ(result, CTDB_ERR_TIMEOUT);
+  EXPECT_EQ(ctdb_transaction_commit(first, 0), 0) << "it is the other's still";
+  ctdb_disconnect(second);
+}
+
+TEST_F(LocalTest, ReplicatedDatabasesAreEmptiedToo) {
+  ctdb_transaction* transaction = nullptr;
+  ASSERT_EQ(ctdb_transaction_start(attach("memory.tdb", CTDB_ATTACH_REPLICATED), 0, &transaction), 0);
+  ASSERT_EQ(ctdb_transaction_store(transaction, blob("key"), blob("value")), 0);
+  ASSERT_EQ(ctdb_transaction_commit(transaction, 0), 0) << ctdb_error_text(client_);
+  ctdb_disconnect(client_);
+  ASSERT_EQ(ctdb_connect_local(directory_.c_str(), &client_), 0);
+  EXPECT_EQ(read(attach("memory.tdb", CTDB_ATTACH_REPLICATED), "key"), "");
+}
+
+TEST_F(LocalTest, RequestsAreAnsweredAsOnANode) {
+  ctdb_db* db = attach("plain.tdb");
+  store(db, "key", "value");
+  ctdb_reply reply{};
+  ASSERT_EQ(ctdb_request(db, blob("key"), CTDB_CALL_NULL, {}, 0, &reply), 0);
+  EXPECT_EQ(reply.status, 0);
+  EXPECT_EQ(reply.data.size, 0u);
+  ASSERT_EQ(ctdb_request(db, blob("key"), CTDB_CALL_FETCH_WITH_HEADER, {}, 0, &reply), 0);
+  EXPECT_EQ(text(reply.data), std::string(24, '\0') + "value");
+  uint32_t copies = 0;
+  EXPECT_EQ(ctdb_db_copies(attach("copies.tdb", CTDB_ATTACH_COPIES(2)), &copies), 0);
+  EXPECT_EQ(copies, 1u);
+}
+
 TEST_F(LocalTest, WhatNeedsDaemonsSaysThatThereAreNone) {
+  EXPECT_EQ(ctdb_is_local(client_), 1);
   EXPECT_EQ(ctdb_send_message(client_, 0, 1, blob("hello")), CTDB_ERR_DISCONNECTED);
   EXPECT_EQ(std::string(ctdb_error_text(client_)),
             "there are no daemons: this client works on the files of " + directory_);
