@@ -41,7 +41,7 @@ Outcome events(const Invocation& invocation) {
     }
     before = std::move(now);
     if (seconds && steady_clock::now() - begun >= std::chrono::seconds(*seconds)) return {};
-    std::this_thread::sleep_for(kLookEvery);
+    std::this_thread::sleep_for(kLookEvery);  // between two looks
   }
 }
 

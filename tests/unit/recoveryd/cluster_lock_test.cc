@@ -151,6 +151,7 @@ TEST_F(LockFiles, AHelperThatIgnoresSigtermIsKilled) {
 }
 
 TEST_F(LockFiles, TheEndOfAHelperIsSeenAlthoughItsChildKeepsThePipe) {
+  // The child outlives the script, which ends at once.
   MutexHelper helper({"/bin/sh", "-c", "sleep 100 & echo $! >" + path + "; printf 0"});
   ASSERT_EQ(taken_by(helper), LockState::kHeld);
   const MutexHelper::News news = next_news(helper);
@@ -209,6 +210,7 @@ class LockProgram : public LockFiles {
 };
 
 TEST_F(LockProgram, WhatADeadRecoverydHadAskedForIsNotWritten) {
+  // A helper that holds the mutex until it is killed.
   start("trap '' TERM; printf 0; while :; do sleep 1; done");
   say(LockMessageKind::kWant);
   ASSERT_EQ(state(), LockState::kHeld);
@@ -220,6 +222,7 @@ TEST_F(LockProgram, WhatADeadRecoverydHadAskedForIsNotWritten) {
 }
 
 TEST_F(LockProgram, LetsGoWhenRecoverydSaysNothingAlthoughTheHelperTalks) {
+  // More often than the silence after which the mutex is lost.
   start("printf 0; while :; do echo; sleep 0.2; done");
   say(LockMessageKind::kWant);
   ASSERT_EQ(state(), LockState::kHeld);
@@ -228,6 +231,7 @@ TEST_F(LockProgram, LetsGoWhenRecoverydSaysNothingAlthoughTheHelperTalks) {
 }
 
 TEST_F(LockProgram, KeepsTheMutexWhileRecoverydSpeaks) {
+  // A helper that holds the mutex, longer than this test takes.
   start("printf 0; exec sleep 100");
   say(LockMessageKind::kWant);
   ASSERT_EQ(state(), LockState::kHeld);

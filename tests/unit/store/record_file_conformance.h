@@ -39,6 +39,13 @@ class RecordFileConformance : public testing::Test {
     EXPECT_TRUE(file.has_value()) << file.error().text();
     return file ? std::move(*file) : nullptr;
   }
+  // By another life of the store.
+  void take_up_again() {
+    file_.reset();
+    files_ = maker_.make();
+    EXPECT_EQ(files_->existing(), std::vector<std::string>{"conformance.tdb"});
+    file_ = opened(true);
+  }
   // Under the chain's lock, as the engine does it.
   void put(const std::string& key, const std::string& header, const std::string& data) {
     ASSERT_EQ(file_->try_lock(as_bytes(key)), RecordFile::Lock::kHeld);
@@ -178,10 +185,7 @@ TYPED_TEST_P(RecordFileConformance, ANewOpenFindsAnEmptyFile) {
 
 TYPED_TEST_P(RecordFileConformance, TakenUpAgainTheRecordsAreThere) {
   this->put("key", "head", "data");
-  this->file_.reset();
-  this->files_ = this->maker_.make();
-  EXPECT_EQ(this->files_->existing(), std::vector<std::string>{"conformance.tdb"});
-  this->file_ = this->opened(true);
+  this->take_up_again();
   EXPECT_EQ(this->get("key"), "headdata");
 }
 
@@ -260,10 +264,7 @@ TYPED_TEST_P(RecordFileConformance, OpenedAnewADetachedFileIsLikeAnyOther) {
   this->file_ = this->opened(false);
   EXPECT_TRUE(this->files_->detached().empty());
   this->put("key", "head", "data");
-  this->file_.reset();
-  this->files_ = this->maker_.make();
-  EXPECT_EQ(this->files_->existing(), std::vector<std::string>{"conformance.tdb"});
-  this->file_ = this->opened(true);
+  this->take_up_again();
   EXPECT_EQ(this->get("key"), "headdata");
 }
 
