@@ -3,7 +3,7 @@
 that they leave alone."""
 from types import SimpleNamespace
 
-from disturbed import Said, Undisturbed
+from disturbed import Said
 
 # A leader that loses its office costs nobody a record, but a test that has chosen its nodes by it.
 LEADERS = ("this node is the leader of term ", "this node leads no more: ")
@@ -15,13 +15,13 @@ def some_nodes(cluster, nodes):
 
 
 class Watch(Said):
-    """What is a disturbance from now on, for tests that are Watched; what was one until now stays one. `more`: texts of recoveryd that are one
+    """What is a disturbance from now on, as a cluster's `since_healthy`; what was one until now stays one. `more`: texts of recoveryd that are one
     for this test too."""
 
     def __init__(self, cluster, *more, nodes=None):
         super().__init__(cluster if nodes is None else some_nodes(cluster, nodes))
         self._more = more
-        self._before = disturbances_of(cluster) + cluster.since_healthy.lines("ctdb-recoveryd", *more)
+        self._before = cluster.since_healthy.disturbances() + cluster.since_healthy.lines("ctdb-recoveryd", *more)
 
     def disturbances(self):
         return self._before + self.now()
@@ -49,25 +49,6 @@ class RoutersReplaced(Watch):
         return without + [line for line in super().now() if "no quorum" not in line]
 
 
-def disturbances_of(cluster):
-    """Since its start."""
-    watch = cluster.since_healthy
-    return (watch if isinstance(watch, Watch) else Said(cluster, now=False)).disturbances()
-
-
 def leave_alone(cluster, nodes, *more):
     """From now on what comes over others than `nodes` is no disturbance; see Bystanders."""
     cluster.since_healthy = Bystanders(cluster, nodes, *more)
-
-
-class Watched(Undisturbed):
-    """An Undisturbed test whose cluster may have a Watch for its `since_healthy`."""
-
-    def doCleanups(self):
-        cluster = getattr(self, "cluster", None)
-        begun = hasattr(cluster, "since_healthy")
-        found = disturbances_of(cluster) if begun else []
-        found += cluster.since_healthy.recoveries() if begun and self.NO_RECOVERIES else []
-        done = super().doCleanups()
-        self._disturbances = found
-        return done

@@ -52,6 +52,14 @@ class Said:
         return self.too_late(STORE_AWAY, GONE_ON, "no quorum") + self.lines("ctdb-router", SILENT)
 
 
+class SinceHealthy(Said):
+    """Of a cluster that is healthy now. What came over it in an earlier test counts, or when it was started: it has lost a member or records
+    then, and says so as long as it lives. That a cluster is made with one recovery or three is no disturbance."""
+
+    def disturbances(self):
+        return Said(self._cluster, now=False).disturbances()
+
+
 class Recorded(unittest.TestResult):
     """What came of one test, to be told to another result, or not."""
     TOLD = ("addSuccess", "addError", "addFailure", "addSkip", "addExpectedFailure", "addUnexpectedSuccess", "addSubTest")
@@ -123,10 +131,9 @@ class Undisturbed(unittest.TestCase):
         return recorded
 
     def doCleanups(self):
-        """The logs are there yet. What came over the cluster in an earlier test counts, or when it was started: it has lost a member or records
-        then, and says so as long as it lives. That a cluster is made with one recovery or three is no disturbance."""
+        """The logs are there yet."""
         cluster = getattr(self, "cluster", None) or self.shared_cluster()
         since = getattr(cluster, "since_healthy", None)
         if since:
-            self._disturbances = Said(cluster, now=False).disturbances() + (since.recoveries() if self.NO_RECOVERIES else [])
+            self._disturbances = since.disturbances() + (since.recoveries() if self.NO_RECOVERIES else [])
         return super().doCleanups()

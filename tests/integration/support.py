@@ -17,7 +17,7 @@ from netns import NetworkNamespace  # noqa: E402
 from network_faults import NetworkFaults  # noqa: E402,F401
 from processes import cost_of, memory_bytes  # noqa: E402,F401
 from waiting import wait_until  # noqa: E402,F401
-from disturbed import STORE_AWAY, Said, Undisturbed  # noqa: E402,F401
+from disturbed import STORE_AWAY, Said, SinceHealthy, Undisturbed  # noqa: E402,F401
 
 BUILD = os.environ.get("CTDB_BUILD", os.path.join(ROOT, "build", "dev"))
 BIN = os.path.join(BUILD, "bin")
@@ -34,7 +34,7 @@ def start_cluster(directory, cleanup, nodes=3, namespace=None, healthy=True, **o
     cluster.start()
     if healthy:
         cluster.wait_healthy()
-    cluster.since_healthy = Said(cluster)
+    cluster.since_healthy = SinceHealthy(cluster)
     return cluster
 
 

@@ -4,15 +4,15 @@
 import json
 import unittest
 
-from bystanders import Watched, leave_alone
+from bystanders import leave_alone
 from held_chain import HeldChain
-from support import Increments, run_tool, start_cluster_with_faults, tool_again, wait_until
+from support import Increments, Undisturbed, run_tool, start_cluster_with_faults, tool_again, wait_until
 
 DATABASE, TRANSACTIONS = "healing.tdb", "healing-persistent.tdb"
 WRITES = 300
 
 
-class AfterHealing(Increments, Watched):
+class AfterHealing(Increments, Undisturbed):
     DATABASE = DATABASE
 
     def setUp(self):

@@ -9,14 +9,14 @@ import subprocess
 import tempfile
 import unittest
 
-from bystanders import LEADERS, Watched, leave_alone
-from support import BIN, ROOT, run_tool, start_cluster, tool_again, wait_until
+from bystanders import LEADERS, leave_alone
+from support import BIN, ROOT, Undisturbed, run_tool, start_cluster, tool_again, wait_until
 
 SCHEMA = os.path.join(ROOT, "docs", "ctdb-cli.schema.json")
 OK, FAILED, USAGE, NOT_HEALTHY, NO_DAEMON, CONFIG = 0, 1, 2, 3, 4, 78
 
 
-class CliTest(Watched):
+class CliTest(Undisturbed):
     NO_RECOVERIES = True
 
     @classmethod

@@ -8,13 +8,13 @@ import subprocess
 import tempfile
 import unittest
 
-from bystanders import LEADERS, Watched, leave_alone
-from support import Increments, NetworkFaults, NetworkNamespace, Said, assert_counted, run_tool, start_cluster, wait_until
+from bystanders import LEADERS, leave_alone
+from support import Increments, NetworkFaults, NetworkNamespace, Said, Undisturbed, assert_counted, run_tool, start_cluster, wait_until
 
 DEBIANS_HELPER = "/usr/libexec/ctdb/ctdb_mutex_fcntl_helper"
 
 
-class ClusterLockTest(Increments, Watched):
+class ClusterLockTest(Increments, Undisturbed):
     DATABASE = "locked.tdb"
 
     def setUp(self):

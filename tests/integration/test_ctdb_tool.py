@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 from bystanders import LEADERS
-from support import ClassicCluster, RawClient, Said, Undisturbed, start_cluster, tool_again
+from support import ClassicCluster, RawClient, SinceHealthy, Undisturbed, start_cluster, tool_again
 
 MASKS = [
     (re.compile(r"\(\d{3} \d\d:\d\d:\d\d\)"), "(AGE)"),
@@ -71,7 +71,7 @@ def setUpModule():
 def watch():
     """What disturbs either system from now on."""
     global CLASSIC_SAID
-    OURS.since_healthy, CLASSIC_SAID = Said(OURS), len(classic_lines())
+    OURS.since_healthy, CLASSIC_SAID = SinceHealthy(OURS), len(classic_lines())
 
 
 def said():

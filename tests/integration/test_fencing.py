@@ -7,15 +7,15 @@ import struct
 import time
 import unittest
 
-from bystanders import Watched, leave_alone, some_nodes
-from support import HEADER, Increments, RawClient, Said, assert_counted, end_client, packet, start_cluster_with_faults, wait_until
+from bystanders import leave_alone, some_nodes
+from support import HEADER, Increments, RawClient, Said, Undisturbed, assert_counted, end_client, packet, start_cluster_with_faults, wait_until
 from histories import lines_of
 
 PING, DB_ATTACH = 0, 18
 NULL_CALL, IMMEDIATE_MIGRATION = 0xFF000001, 1  # a call that only brings the record here
 
 
-class FencingTest(Increments, Watched):
+class FencingTest(Increments, Undisturbed):
     DATABASE = "fencing.tdb"
 
     def setUp(self):
@@ -190,7 +190,7 @@ class FencingTest(Increments, Watched):
         self.assertGreater(self.add(2, "native", "shared"), 0)
 
 
-class ClientGraceTest(Watched):
+class ClientGraceTest(Undisturbed):
     def test_a_node_that_stays_out_sends_its_clients_away(self):
         self.cluster, network, _ = start_cluster_with_faults(self, "ctdb-grace-", options={"cluster": {"client grace": 1}})
         clients = [RawClient(node.classic_socket) for node in self.cluster.nodes]

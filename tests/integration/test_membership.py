@@ -7,14 +7,14 @@ import time
 import unittest
 from xml.etree import ElementTree
 
-from bystanders import LEADERS, Watched, leave_alone
-from support import Increments, Said, start_cluster_with_faults, wait_until
+from bystanders import LEADERS, leave_alone
+from support import Increments, Said, Undisturbed, start_cluster_with_faults, wait_until
 
 RESETS = 1000
 PROGRESS_S = 2  # the promise to clients
 
 
-class MembershipCase(Increments, Watched):
+class MembershipCase(Increments, Undisturbed):
     DATABASE = "member.tdb"
 
     def setUp(self):

@@ -6,15 +6,15 @@ import tempfile
 import threading
 import unittest
 
-from bystanders import RoutersReplaced, Watched
+from bystanders import RoutersReplaced
 from native import UNKNOWN, Failure, NativeClient
-from support import Increments, RawClient, STORE_AWAY, assert_counted, start_cluster, wait_until
+from support import STORE_AWAY, Increments, RawClient, Undisturbed, assert_counted, start_cluster, wait_until
 
 PING, GET_DEBUG, SET_DEBUG, DUMP_MEMORY = 3, 7, 8, 29
 SRVID = 0x5000000000000001
 
 
-class NativeRestartTest(Increments, Watched):
+class NativeRestartTest(Increments, Undisturbed):
     DATABASE = "native.tdb"
 
     def setUp(self):

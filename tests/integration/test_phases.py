@@ -7,8 +7,8 @@ import subprocess
 import tempfile
 import unittest
 
-from bystanders import Watched, leave_alone
-from support import BIN, Increments, RawClient, start_cluster, wait_until
+from bystanders import leave_alone
+from support import BIN, Increments, RawClient, Undisturbed, start_cluster, wait_until
 
 SET_RECMODE, RECOVERY_ACTIVE = 16, struct.pack("<I", 1)
 
@@ -30,7 +30,7 @@ ON_THE_LEADER = {
 NEVER_AT_THE_LEADER = {"HEARTBEAT", "RECOVERY_COMMIT"}  # it does not send these to itself
 
 
-class PhasesTest(Increments, Watched):
+class PhasesTest(Increments, Undisturbed):
     DATABASE = "phases.tdb"
 
     def setUp(self):

@@ -5,8 +5,8 @@ import signal
 import tempfile
 import unittest
 
-from bystanders import Watched, leave_alone
-from support import end_client, run_tool, start_cluster, start_counting, wait_until
+from bystanders import leave_alone
+from support import Undisturbed, end_client, run_tool, start_cluster, start_counting, wait_until
 
 READS = 1000
 
@@ -39,7 +39,7 @@ class Reader:
         return self.answer()
 
 
-class ReadCopiesTest(Watched):
+class ReadCopiesTest(Undisturbed):
     def setUp(self):
         directory = tempfile.TemporaryDirectory(prefix="ctdb-read-copies-")
         self.addCleanup(directory.cleanup)

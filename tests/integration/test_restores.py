@@ -9,7 +9,7 @@ import tempfile
 import time
 import unittest
 
-from support import RawClient, Said, Undisturbed, run_tool, start_cluster, start_counting, tool_again, wait_until
+from support import RawClient, SinceHealthy, Undisturbed, run_tool, start_cluster, start_counting, tool_again, wait_until
 from transactions import PersistentClient, contents
 
 WAITS_S = 5  # kWaitForLock of ctdb-store/core/rewrite.cc
@@ -86,7 +86,7 @@ class BesideOthersTest(RestoresCase):
                     done = self.tool(1, *command)
                     self.assertEqual(done.returncode, 0, done.stderr)
                     self.assertEqual(self.finish(self.start(2, "native", name, 1)), f"+ {left + 1}\n")
-                    self.cluster.since_healthy = Said(self.cluster)  # the tool asks for a recovery when it is refused
+                    self.cluster.since_healthy = SinceHealthy(self.cluster)  # the tool asks for a recovery when it is refused
 
     def is_let_in(self, node, file):
         """A writer that has a transaction open and no processor for it keeps it out, when it has waited for as long as it does."""

@@ -8,8 +8,8 @@ import tempfile
 import threading
 import unittest
 
-from bystanders import RoutersReplaced, Watched
-from support import HEADER, Increments, RawClient, assert_counted, control, packet, run_tool, start_cluster, wait_until
+from bystanders import RoutersReplaced
+from support import HEADER, Increments, RawClient, Undisturbed, assert_counted, control, packet, run_tool, start_cluster, wait_until
 
 PING, DB_ATTACH, REGISTER_SRVID, DUMP_MEMORY, GET_PNN, CHECK_PID_SRVID = 3, 18, 23, 29, 35, 151
 SRVID = 0x5000000000000001
@@ -34,7 +34,7 @@ def connections(pid):
     return found
 
 
-class RouterRestartTest(Increments, Watched):
+class RouterRestartTest(Increments, Undisturbed):
     DATABASE = "router.tdb"
 
     def setUp(self):

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import unittest
 
-from bystanders import RoutersReplaced, Watched, leave_alone
+from bystanders import RoutersReplaced, leave_alone
 from support import ROOT, ClassicCluster, NetworkNamespace, Undisturbed, start_cluster, wait_until
 from smbd import Samba
 
@@ -257,7 +257,7 @@ class OpenFiles:
         case.assertEqual({smbd for smbd in self.smbds if not os.path.exists(f"/proc/{smbd.split(':')[1]}")}, set())
 
 
-class FaultsTest(SambaCase, Watched):
+class FaultsTest(SambaCase, Undisturbed):
     def restart(self, node, daemon, number):
         """As an administrator does it, with SIGTERM, or as a fault does."""
         chosen = self.cluster.nodes[node].daemons[daemon]

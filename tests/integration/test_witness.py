@@ -4,13 +4,13 @@ import json
 import tempfile
 import unittest
 
-from bystanders import Watched, leave_alone
-from support import Increments, NetworkFaults, NetworkNamespace, run_tool, start_cluster, wait_until
+from bystanders import leave_alone
+from support import Increments, NetworkFaults, NetworkNamespace, Undisturbed, run_tool, start_cluster, wait_until
 
 WITNESS = 2
 
 
-class WitnessTest(Increments, Watched):
+class WitnessTest(Increments, Undisturbed):
     DATABASE = "two.tdb"
 
     def setUp(self):
