@@ -4,6 +4,7 @@ exit status 1 if there was anything. With --self-test it checks itself on made-u
 import re
 import sys
 
+import python_imports
 from sources import CODE, PRODUCT, files, text_of
 
 LINES_MAX = 600
@@ -173,6 +174,7 @@ def self_test():
     for missing in ("", "`c`", "`a`, `tests/a.py` `test_two`", "`tests/b.py` `test_one`"):
         assert [line for line, _ in problems_of_rule_table(table.format(missing), {"a", "b"}, there)] == [4], missing
     assert list(problems_of_rule_table("nothing", {"a"}, there))
+    python_imports.self_test()
 
 
 def main():
@@ -191,6 +193,9 @@ def main():
     mutations = set(MUTATIONS[1].findall(text_of(MUTATIONS[0])))
     for line, problem in problems_of_rule_table(text_of(RULE_TABLE[0]), mutations, text_or_none):
         print(f"{RULE_TABLE[0]}:{line}: {problem}")
+        found += 1
+    for path, line, problem in python_imports.problems_of_imports({path: text_of(path) for path in files(("tests",), (".py",))}):
+        print(f"{path}:{line}: {problem}")
         found += 1
     return 1 if found else 0
 

@@ -15,15 +15,15 @@ import unittest
 from tshark import NOBODY, ROOT, Home
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
-from bystanders import LEADERS, Watched, leave_alone  # noqa: E402
-from support import BIN, NetworkNamespace, end_client, run_tool, start_cluster  # noqa: E402
+from bystanders import LEADERS, leave_alone  # noqa: E402
+from support import BIN, NetworkNamespace, Undisturbed, end_client, run_tool, start_cluster  # noqa: E402
 
 EXTCAP = os.path.join(ROOT, "wireshark", "extcap", "ctdb-node")
 BEATS = "router_node_packets_in"  # grows with each of the leader's heart-beats, or with the answers to one's own
 SUMMARY = re.compile(r"(\d+) packets, (\d+) dropped")
 
 
-class Capture(Watched):
+class Capture(Undisturbed):
     @classmethod
     def setUpClass(cls):
         cls.directory = tempfile.TemporaryDirectory()
