@@ -170,10 +170,18 @@ class Node:
         self.daemons = {name: self._daemon(name) for name in DAEMONS if not (witness and name == "ctdb-store")}
 
     def _daemon(self, name):
-        command = ["env", f"CTDB_HOOKS={self.hooks}"] if self.cluster.hooks else []
-        command += ["setpriv", "--pdeathsig", "TERM", "--", self.cluster.program(name), "--base", self.base]
-        return Daemon(name, self.cluster.wrap(command), self.log_path(name),
+        return Daemon(name, self._command(name, self.cluster.bin_dir), self.log_path(name),
                       lambda text: self.cluster.say(f"node {self.index}: {text}"), self.cluster.restarts_max)
+
+    def _command(self, name, bin_dir):
+        command = ["env", f"CTDB_HOOKS={self.hooks}"] if self.cluster.hooks else []
+        command += ["setpriv", "--pdeathsig", "TERM", "--", os.path.join(bin_dir, name), "--base", self.base]
+        return self.cluster.wrap(command)
+
+    def install(self, bin_dir):
+        """Other programs: those of its daemons when they are started next."""
+        for name, daemon in self.daemons.items():
+            daemon.command = self._command(name, bin_dir)
 
     def log_path(self, daemon):
         return os.path.join(self.base, f"log.{daemon}")

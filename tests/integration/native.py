@@ -3,8 +3,9 @@
 import ctypes
 import os
 import struct
+import threading
 
-from support import BUILD
+from support import BUILD, Increments, wait_until
 
 UNKNOWN = -20
 
@@ -117,3 +118,42 @@ class NativeClient:
         stored = self.api.ctdb_store(record, Blob(value, len(value)))
         self.check(self.api.ctdb_unlock(record))
         return stored == 0
+
+
+class Counting(Increments):
+    """For a TestCase with `self.cluster`: native clients that must not notice what happens to the daemons."""
+
+    def client(self, node=0):
+        client = NativeClient(self.cluster.nodes[node])
+        self.addCleanup(client.close)
+        return client
+
+    def count_while(self, steps):
+        """Two clients count in one record while the steps are made, and go on after each; no call of theirs may fail. Returns how often they
+        have counted."""
+        stop, done, failures = threading.Event(), [], []
+
+        def count(client, db):
+            made = 0
+            try:
+                while not stop.is_set():
+                    made += client.increment(db, b"hot")
+            except Failure as failure:
+                failures.append(str(failure))
+            done.append(made)
+
+        clients = [self.client(node) for node in (0, 1)]  # clients of one node would share its file, which is for one thread
+        databases = [client.attach(self.DATABASE) for client in clients]
+        threads = [threading.Thread(target=count, args=pair) for pair in zip(clients, databases)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in steps:
+                before = self.value("hot", node=2)
+                wait_until(lambda before=before: failures or self.value("hot", node=2) > before, "they go on")
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(failures, [])
+        return sum(done)

@@ -7,14 +7,14 @@ import threading
 import unittest
 
 from bystanders import RoutersReplaced
-from native import UNKNOWN, Failure, NativeClient
-from support import STORE_AWAY, Increments, RawClient, Undisturbed, assert_counted, start_cluster, wait_until
+from native import UNKNOWN, Counting, Failure
+from support import STORE_AWAY, RawClient, Undisturbed, assert_counted, start_cluster, wait_until
 
 PING, GET_DEBUG, SET_DEBUG, DUMP_MEMORY = 3, 7, 8, 29
 SRVID = 0x5000000000000001
 
 
-class NativeRestartTest(Increments, Undisturbed):
+class NativeRestartTest(Counting, Undisturbed):
     DATABASE = "native.tdb"
 
     def setUp(self):
@@ -24,11 +24,6 @@ class NativeRestartTest(Increments, Undisturbed):
         self.cluster.since_healthy = RoutersReplaced(self.cluster)
         self.node = self.cluster.nodes[0]
         self.router = self.node.daemons["ctdb-router"]
-
-    def client(self, node=0):
-        client = NativeClient(self.cluster.nodes[node])
-        self.addCleanup(client.close)
-        return client
 
     def stop_router(self, number):
         self.router.end(number)
@@ -140,36 +135,6 @@ class NativeRestartTest(Increments, Undisturbed):
         made = self.count_while(replace_each())
         self.finish(load)
         assert_counted(self, self.value("hot"), made + 2000, why=[STORE_AWAY])
-
-    def count_while(self, steps):
-        """Two clients count in one record while the steps are made, and go on after each; no call of theirs may fail. Returns how often they
-        have counted."""
-        stop, done, failures = threading.Event(), [], []
-
-        def count(client, db):
-            made = 0
-            try:
-                while not stop.is_set():
-                    made += client.increment(db, b"hot")
-            except Failure as failure:
-                failures.append(str(failure))
-            done.append(made)
-
-        clients = [self.client(node) for node in (0, 1)]  # clients of one node would share its file, which is for one thread
-        databases = [client.attach(self.DATABASE) for client in clients]
-        threads = [threading.Thread(target=count, args=pair) for pair in zip(clients, databases)]
-        for thread in threads:
-            thread.start()
-        try:
-            for _ in steps:
-                before = self.value("hot", node=2)
-                wait_until(lambda before=before: failures or self.value("hot", node=2) > before, "they go on")
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
-        self.assertEqual(failures, [])
-        return sum(done)
 
     def test_no_message_comes_twice_and_a_loss_is_told(self):
         receiver, sender = self.client(), self.client()
