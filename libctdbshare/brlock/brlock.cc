@@ -2,31 +2,12 @@
 // The functions of ctdb_brlock.h.
 #include "ctdb_brlock.h"
 
-#include <ctdb_local.h>
-
-#include <unistd.h>
-
-#include <exception>
 #include <memory>
-#include <new>
 
 #include "libctdbshare/brlock/handle.h"
-#include "libctdbshare/brlock/liveness.h"
 
 namespace ctdb_share {
 namespace {
-
-// No exception gets out.
-template <typename F>
-int guarded(F&& body) {
-  try {
-    return body();
-  } catch (const std::bad_alloc&) {
-    return CTDB_ERR_NO_MEMORY;
-  } catch (const std::exception&) {
-    return CTDB_ERR_SYSTEM;
-  }
-}
 
 bool to_lock(const ctdb_brlock& brlock, const ctdb_brlock_range& range, Lock* lock) {
   if (range.type < 0 || range.type > 1 || range.flavour < 0 || range.flavour > 1) return false;
@@ -89,12 +70,6 @@ int test(ctdb_brlock& brlock, ctdb_blob file, const Lock& wanted, const Deadline
   }
 }
 
-int begin(ctdb_brlock* brlock, int timeout_ms) {
-  if (brlock == nullptr || timeout_ms < -1) return CTDB_ERR_INVALID;
-  brlock->text.clear();
-  return 0;
-}
-
 // Every function on a range: body(lock, deadline, &blocker).
 template <typename F>
 int on_range(ctdb_brlock* brlock, const ctdb_brlock_range* range, int timeout_ms, ctdb_brlock_holder* blocker,
@@ -114,36 +89,8 @@ void on_message(ctdb_client* /*client*/, uint64_t /*srvid*/, ctdb_blob /*data*/,
   static_cast<ctdb_brlock*>(private_data)->woken = true;
 }
 
-int become_someone_locally(ctdb_brlock& brlock) {
-  brlock.self.unique = local_unique_id();
-  return brlock.self.unique == 0 ? CTDB_ERR_SYSTEM : 0;
-}
-
-int become_someone_in_the_cluster(ctdb_brlock& brlock, const Deadline& deadline) {
-  brlock.self.unique = random_unique_id();
-  if (const int error =
-          ctdb_register(brlock.client, brlock.self.unique, on_message, &brlock, deadline.left_ms());
-      error != 0)
-    return error;
-  bool dead = true;
-  if (const int error = ask_if_dead(brlock.client, brlock.self, deadline.left_ms(), &dead); error != 0)
-    return error;
-  return dead ? CTDB_ERR_REFUSED : 0;
-}
-
-int become_someone(ctdb_brlock& brlock, const Deadline& deadline) {
-  if (const int error = ctdb_pnn(brlock.client, &brlock.self.pnn); error != 0) return error;
-  brlock.self.pid = getpid();
-  brlock.local = ctdb_is_local(brlock.client) == 1;
-  return brlock.local ? become_someone_locally(brlock) : become_someone_in_the_cluster(brlock, deadline);
-}
-
-constexpr int kGoodByeMs = 5000;
-
 void close(ctdb_brlock* brlock) {
-  if (brlock->self.unique != 0 && !brlock->local)
-    (void)ctdb_deregister(brlock->client, brlock->self.unique, kGoodByeMs);
-  ctdb_detach(brlock->db);
+  leave(*brlock);
   delete brlock;
 }
 
@@ -164,12 +111,9 @@ int ctdb_brlock_open(ctdb_client* client, const char* name, uint32_t flags, int 
                      ctdb_brlock** brlock) {
   return guarded([&]() -> int {
     if (client == nullptr || brlock == nullptr || timeout_ms < -1) return CTDB_ERR_INVALID;
-    if ((flags & (CTDB_ATTACH_PERSISTENT | CTDB_ATTACH_REPLICATED)) != 0) return CTDB_ERR_INVALID;
-    const Deadline deadline(timeout_ms);
     std::unique_ptr<ctdb_brlock, ctdb_share::Closer> made(new ctdb_brlock);
-    made->client = client;
-    int error = ctdb_attach(client, name, flags, deadline.left_ms(), &made->db);
-    if (error == 0) error = ctdb_share::become_someone(*made, deadline);
+    const int error =
+        become(*made, client, name, flags, Deadline(timeout_ms), ctdb_share::on_message, made.get());
     if (error == 0) *brlock = made.release();
     return error;
   });
@@ -180,8 +124,7 @@ void ctdb_brlock_close(ctdb_brlock* brlock) {
 }
 
 const char* ctdb_brlock_error_text(const ctdb_brlock* brlock) {
-  if (brlock == nullptr) return ctdb_error_text(nullptr);
-  return brlock->text.empty() ? ctdb_error_text(brlock->client) : brlock->text.c_str();
+  return ctdb_share::error_text(brlock);
 }
 
 int ctdb_brlock_lock(ctdb_brlock* brlock, ctdb_blob file, const ctdb_brlock_range* range, int timeout_ms,

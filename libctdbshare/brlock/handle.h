@@ -1,41 +1,18 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 // What a ctdb_brlock is, and the two ways of all its functions to a record: change() under the record's lock, and drop_if_dead(), which asks
-// for the owner of a lock and holds nothing meanwhile. Lock order: one record of this database at a time, and no question with it held.
+// for the owner of a lock and holds nothing meanwhile.
 #ifndef LIBCTDBSHARE_BRLOCK_HANDLE_H_
 #define LIBCTDBSHARE_BRLOCK_HANDLE_H_
 
-#include <chrono>
 #include <functional>
-#include <string>
 
 #include "ctdb_brlock.h"
 #include "libctdbshare/brlock/record.h"
+#include "libctdbshare/common/owner.h"
 
-struct ctdb_brlock {
-  ctdb_client* client = nullptr;
-  ctdb_db* db = nullptr;
-  ctdb_share::ServerId self;
-  bool local = false;    // a client without daemons: no messages, no controls
-  bool woken = false;    // a message came
-  uint64_t tickets = 0;  // of waits so far
-  std::string text;      // of the last failure, if it is our own
-};
+struct ctdb_brlock : ctdb_share::Owner {};
 
 namespace ctdb_share {
-
-class Deadline {
- public:
-  explicit Deadline(int timeout_ms) : never_(timeout_ms < 0), at_(Clock::now()) {
-    if (!never_) at_ += std::chrono::milliseconds(timeout_ms);
-  }
-  int left_ms() const;  // -1: no end
-  bool over() const { return left_ms() == 0; }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  bool never_;
-  Clock::time_point at_;
-};
 
 // Reads the record without locking it.
 int look(ctdb_brlock& brlock, ctdb_blob file, const Deadline& deadline, Record* record);

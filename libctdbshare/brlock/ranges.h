@@ -8,15 +8,9 @@
 #include <cstdint>
 #include <vector>
 
-namespace ctdb_share {
+#include "libctdbshare/common/server_id.h"
 
-// A process of the cluster, or a part of one.
-struct ServerId {
-  uint32_t pnn = 0;
-  int32_t pid = 0;
-  uint64_t unique = 0;
-  bool operator==(const ServerId&) const = default;
-};
+namespace ctdb_share {
 
 enum class LockType : uint8_t { kRead = 0, kWrite = 1 };
 enum class Flavour : uint8_t { kWindows = 0, kPosix = 1 };

@@ -2,7 +2,9 @@
 #include "libctdbshare/brlock/record.h"
 
 #include <algorithm>
-#include <concepts>
+#include <utility>
+
+#include "libctdbshare/common/bytes.h"
 
 namespace ctdb_share {
 namespace {
@@ -11,50 +13,17 @@ constexpr uint32_t kMagic = 0x4B4C5242;  // "BRLK"
 constexpr uint32_t kVersion = 1;
 constexpr size_t kHeaderBytes = 16, kLockBytes = 52, kWaiterBytes = 8 + kLockBytes;
 
-class Out {
- public:
-  explicit Out(size_t size) { bytes_.reserve(size); }
-  template <std::unsigned_integral T>
-  void put(T value) {
-    for (size_t shift = 0; shift < 8 * sizeof value; shift += 8)
-      bytes_.push_back(static_cast<uint8_t>(static_cast<uint64_t>(value) >> shift));
-  }
-  std::vector<uint8_t> take() { return std::move(bytes_); }
-
- private:
-  std::vector<uint8_t> bytes_;
-};
-
-// Whoever reads has compared the size before.
-class In {
- public:
-  explicit In(std::span<const uint8_t> bytes) : bytes_(bytes) {}
-  template <std::unsigned_integral T>
-  T get() {
-    uint64_t value = 0;
-    for (size_t i = 0; i < sizeof(T); ++i) value |= uint64_t{bytes_[at_++]} << (8 * i);
-    return static_cast<T>(value);
-  }
-
- private:
-  std::span<const uint8_t> bytes_;
-  size_t at_ = 0;
-};
-
 void put(Out& out, const Lock& lock) {
-  out.put(lock.server.pnn);
-  out.put(static_cast<uint32_t>(lock.server.pid));
-  for (const uint64_t word : {lock.server.unique, lock.context, lock.handle, lock.start, lock.size})
-    out.put(word);
+  out.put(lock.server);
+  for (const uint64_t word : {lock.context, lock.handle, lock.start, lock.size}) out.put(word);
   out.put(static_cast<uint8_t>(lock.type));
   out.put(static_cast<uint8_t>(lock.flavour));
   out.put(uint16_t{0});
 }
 
 bool get(In& in, Lock* lock) {
-  lock->server.pnn = in.get<uint32_t>();
-  lock->server.pid = static_cast<int32_t>(in.get<uint32_t>());
-  for (uint64_t* word : {&lock->server.unique, &lock->context, &lock->handle, &lock->start, &lock->size})
+  lock->server = in.get_server();
+  for (uint64_t* word : {&lock->context, &lock->handle, &lock->start, &lock->size})
     *word = in.get<uint64_t>();
   const auto type = in.get<uint8_t>(), flavour = in.get<uint8_t>();
   const auto zero = in.get<uint16_t>();

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 // Waiting for a lock: a place in the record's queue, and sleep until somebody wakes us or it is time to look again.
-#include <time.h>
-
-#include <algorithm>
 #include <exception>
 
 #include "libctdbshare/brlock/handle.h"
@@ -10,13 +7,10 @@
 namespace ctdb_share {
 namespace {
 
-constexpr int kLookMs = 1000;
-constexpr int kLocalLookMsMax = 100;
-
 class Wait {
  public:
   Wait(ctdb_brlock& brlock, ctdb_blob file, const Lock& wanted)
-      : brlock_(brlock), file_(file), wanted_(wanted), ticket_(++brlock.tickets) {}
+      : brlock_(brlock), file_(file), wanted_(wanted), ticket_(++brlock.numbers) {}
   ~Wait() { leave(); }
   Wait(const Wait&) = delete;
   Wait& operator=(const Wait&) = delete;
@@ -34,7 +28,7 @@ class Wait {
         return true;
       }
       // Something else is in the way than last time: the queue moves.
-      if (*found != blocker_.lock) pause_ms_ = 1;
+      if (*found != blocker_.lock) pause_.shorten();
       blocker_ = {*found, first_conflict(record.locks, wanted_) == nullptr};
       looked_at_ = record;
       // Not there any more: the record fell back to an older copy.
@@ -52,21 +46,7 @@ class Wait {
     return drop_if_dead(brlock_, file_, deadline, blocker_.lock, looked_at_, dropped);
   }
 
-  // Until there may be something new. 0, or an error.
-  int sleep(const Deadline& deadline) {
-    const int left_ms = deadline.left_ms();
-    const Deadline until(left_ms < 0 ? pause_ms() : std::min(pause_ms(), left_ms));
-    if (brlock_.local) {
-      pause_ms_ = std::min(2 * pause_ms_, kLocalLookMsMax);
-      const timespec pause = {0, until.left_ms() * 1000000L};
-      nanosleep(&pause, nullptr);
-      return 0;
-    }
-    while (!brlock_.woken && !until.over()) {
-      if (const int handled = ctdb_wait(brlock_.client, until.left_ms()); handled < 0) return handled;
-    }
-    return 0;
-  }
+  int sleep(const Deadline& deadline) { return pause_.sleep(brlock_, deadline); }
 
   bool queued() const { return queued_; }
   const Blocker& blocker() const { return blocker_; }
@@ -83,8 +63,6 @@ class Wait {
     }
   }
 
-  int pause_ms() const { return brlock_.local ? pause_ms_ : kLookMs; }
-
   ctdb_brlock& brlock_;
   const ctdb_blob file_;
   const Lock wanted_;
@@ -92,7 +70,7 @@ class Wait {
   bool queued_ = false;
   Blocker blocker_;
   Record looked_at_;
-  int pause_ms_ = 1;  // local
+  Pause pause_;
 };
 
 int wait_for(Wait& wait, const Deadline& deadline) {
@@ -114,10 +92,7 @@ int wait_for(Wait& wait, const Deadline& deadline) {
 
 int lock_waiting(ctdb_brlock& brlock, ctdb_blob file, const Lock& wanted, const Deadline& deadline,
                  Blocker* blocker) {
-  // Says now what would keep us from sleeping, before anybody sees us in the queue.
-  if (!brlock.local) {
-    if (const int handled = ctdb_wait(brlock.client, 0); handled < 0) return handled;
-  }
+  if (const int error = can_sleep(brlock); error != 0) return error;
   Wait wait(brlock, file, wanted);
   const int result = wait_for(wait, deadline);
   if (result == CTDB_BRLOCK_CONFLICT) *blocker = wait.blocker();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "libctdbshare/brlock/liveness.h"
+#include "libctdbshare/common/liveness.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
-#include "libctdbshare/brlock/liveness.h"
+#include "libctdbshare/common/liveness.h"
 
 #include <signal.h>
 #include <sys/random.h>

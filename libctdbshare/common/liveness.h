@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 // Who this process is to the others, and whether another one lives. In the cluster a server id is alive while its process is registered for
 // messages to the unique id; on a local directory the unique id has the time at which the process started.
-#ifndef LIBCTDBSHARE_BRLOCK_LIVENESS_H_
-#define LIBCTDBSHARE_BRLOCK_LIVENESS_H_
+#ifndef LIBCTDBSHARE_COMMON_LIVENESS_H_
+#define LIBCTDBSHARE_COMMON_LIVENESS_H_
 
 #include "ctdb.h"
-#include "libctdbshare/brlock/ranges.h"
+#include "libctdbshare/common/server_id.h"
 
 namespace ctdb_share {
 
@@ -22,4 +22,4 @@ int ask_if_dead(ctdb_client* client, const ServerId& server, int timeout_ms, boo
 
 }  // namespace ctdb_share
 
-#endif  // LIBCTDBSHARE_BRLOCK_LIVENESS_H_
+#endif  // LIBCTDBSHARE_COMMON_LIVENESS_H_
