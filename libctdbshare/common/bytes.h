@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -27,13 +28,18 @@ class Out {
     put(static_cast<uint32_t>(server.pid));
     put(server.unique);
   }
+  void put(std::span<const uint8_t> bytes) { bytes_.insert(bytes_.end(), bytes.begin(), bytes.end()); }
+  void put_text(std::string_view text) {
+    put(static_cast<uint32_t>(text.size()));
+    bytes_.insert(bytes_.end(), text.begin(), text.end());
+  }
   std::vector<uint8_t> take() { return std::move(bytes_); }
 
  private:
   std::vector<uint8_t> bytes_;
 };
 
-// Whoever reads has compared the size before.
+// Whoever reads has compared the size, or left(), before.
 class In {
  public:
   explicit In(std::span<const uint8_t> bytes) : bytes_(bytes) {}
@@ -50,6 +56,13 @@ class In {
     server.unique = get<uint64_t>();
     return server;
   }
+
+  std::span<const uint8_t> take(size_t size) {
+    const auto taken = bytes_.subspan(at_, size);
+    at_ += size;
+    return taken;
+  }
+  size_t left() const { return bytes_.size() - at_; }
 
  private:
   std::span<const uint8_t> bytes_;
