@@ -1,44 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Byte-range locks (ctdb_brlock.h): conflicts and waiting between three nodes and on a local directory, owners that die, and
 that no two writers ever have the same byte."""
-import itertools
-import subprocess
 import tempfile
 import unittest
 
-from support import BIN, Undisturbed, end_client, start_cluster, wait_until
+from share_clients import ShareClient, at_the_same_time
+from support import Undisturbed, end_client, start_cluster, wait_until
 
 WHOLE = "1 1 write windows 0 100"
 HAMMERS, COUNT, BYTES = 6, 350, 64
 
 
-class Locker:
+class Locker(ShareClient):
     """A ctdb-brlock."""
 
     def __init__(self, test, pnn, *options):
-        self.pnn = pnn
-        self.process = subprocess.Popen([f"{BIN}/ctdb-brlock", "--db", "brlock.tdb", *options], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1)
-        test.addCleanup(end_client, self.process)
-        if self.answer() != "ready":
-            raise AssertionError(self.process.stderr.read())
-
-    def tell(self, line):
-        self.process.stdin.write(line + "\n")
-
-    def answer(self):
-        return self.process.stdout.readline().strip()
-
-    def ask(self, line):
-        self.tell(line)
-        return self.answer()
+        super().__init__(test, pnn, "ctdb-brlock", "brlock.tdb", *options)
 
     def place(self, start=0, size=100):
-        return f"{self.pnn} {self.process.pid} {start} {size}"
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
+        return f"{self.who()} {start} {size}"
 
 
 class Rules:
@@ -131,20 +111,12 @@ class Rules:
             told = [line.split() for line in locker.answer().split(",")]
             self.assertEqual([len(words) for words in told], [5] * COUNT, told[-1])
             held += [(int(begun), int(ended), int(start), int(size), kind, number) for start, size, kind, begun, ended in told]
-        for end_of, one in self.at_the_same_time(held):
+        for end_of, one in at_the_same_time(held):
             both_read = end_of[4] == one[4] == "read"
             apart = end_of[2] + end_of[3] <= one[2] or one[2] + one[3] <= end_of[2]
             self.assertTrue(both_read or apart, f"{end_of} and {one}")
         self.assertEqual(self.watcher.ask("list g"), "")
         return sum(int(locker.ask("messages")) for locker in lockers)
-
-    def at_the_same_time(self, held):
-        """Pairs of locks of which both were held at some time."""
-        open_ones = []
-        for lock in sorted(held):
-            open_ones = [one for one in open_ones if one[1] >= lock[0]]
-            yield from zip(open_ones, itertools.repeat(lock))
-            open_ones.append(lock)
 
 
 class ClusterBrlockTest(Rules, Undisturbed):

@@ -66,7 +66,7 @@ def share_problem(parts, name):
     inside = parts[0] == "libctdbshare"
     if inside and name.startswith(("libctdbipc/", "ctdb-", "tests/")):
         return "libctdbshare knows of the suite what ctdb.h says, and includes it by that name"
-    if not inside and name.startswith(("libctdbshare/", "ctdb_brlock.h")):
+    if not inside and name.startswith(("libctdbshare/", "ctdb_brlock.h", "ctdb_opendb.h")):
         return "libctdbshare is for other programs than those of the suite"
     return None
 
@@ -150,7 +150,8 @@ def self_test():
            ("ctdb-store/core/a.cc", '"ctdb-store/backend/b.h"'), ("ctdb-store/backend/record_file.h", "<tdb.h>"), ("ctdb-cli/main.cc", "<nlohmann/json.hpp>"),
            ("ctdb-router/shell.cc", "<tdb.h>"), ("libctdbipc/base/a.h", '"libctdbipc/wire/packet.h"'),
            ("libctdbipc/client/a.cc", '"ctdb-cli/report.h"'), ("ctdb-router/a.cc", '"ctdb-store/core/store.h"'),
-           ("libctdbshare/brlock/a.cc", '"libctdbipc/base/bytes.h"'), ("libctdbipc/client/a.cc", '"ctdb_brlock.h"')]
+           ("libctdbshare/brlock/a.cc", '"libctdbipc/base/bytes.h"'), ("libctdbipc/client/a.cc", '"ctdb_brlock.h"'),
+           ("ctdb-cli/a.cc", '"ctdb_opendb.h"')]
     good = [("ctdb-store/core/a.cc", '"libctdbipc/wire/packet.h"'), ("ctdb-store/core/a.cc", "<vector>"),
             ("ctdb-store/core/a.cc", '"ctdb-store/core/b.h"'),
             ("ctdb-store/core/a.cc", '"ctdb-store/backend/record_file.h"'), ("ctdb-cli/output.cc", "<nlohmann/json.hpp>"),

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The header in C, and that nothing happens without an owner of locks. */
+/* The headers in C, and that nothing happens without an owner. */
 #include <ctdb_brlock.h>
+#include <ctdb_opendb.h>
 
-int main(void) {
+static int locks(void) {
   ctdb_brlock* brlock = NULL;
   ctdb_blob file = {"file", 4};
   ctdb_brlock_range range = {
@@ -18,4 +19,25 @@ int main(void) {
   wrong += ctdb_brlock_error_text(NULL) == NULL;
   ctdb_brlock_close(NULL);
   return wrong;
+}
+
+static int opens(void) {
+  ctdb_opendb* opendb = NULL;
+  ctdb_blob file = {"file", 4}, token = {NULL, 0};
+  ctdb_opendb_request request = {.access = CTDB_OPENDB_READ, .share = CTDB_OPENDB_SHARE_READ};
+  ctdb_opendb_closed closed;
+  uint64_t handle = 0;
+  int wrong = ctdb_opendb_open(NULL, "locking.tdb", 0, 0, &opendb) != CTDB_ERR_INVALID || opendb != NULL;
+  wrong += ctdb_opendb_open_file(NULL, file, &request, 0, &handle, NULL) != CTDB_ERR_INVALID || handle != 0;
+  wrong += ctdb_opendb_close_file(NULL, file, 1, 0, &closed) != CTDB_ERR_INVALID;
+  wrong += ctdb_opendb_deleted(NULL, file, 1, 0) != CTDB_ERR_INVALID;
+  wrong += ctdb_opendb_set_delete(NULL, file, 1, 1, token, 0) != CTDB_ERR_INVALID;
+  wrong += ctdb_opendb_list(NULL, file, 0, NULL, NULL) != CTDB_ERR_INVALID;
+  wrong += ctdb_opendb_error_text(NULL) == NULL;
+  ctdb_opendb_close(NULL);
+  return wrong;
+}
+
+int main(void) {
+  return locks() + opens();
 }

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programs of tests/clients that use libctdbshare by commands on standard input, and what they say of the time."""
+import itertools
+import subprocess
+
+from support import BIN, end_client
+
+
+class ShareClient:
+    """One of them, on node `pnn` (0 on a local directory)."""
+
+    def __init__(self, test, pnn, program, database, *options):
+        self.pnn = pnn
+        self.process = subprocess.Popen([f"{BIN}/{program}", "--db", database, *options], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1)
+        test.addCleanup(end_client, self.process)
+        if self.answer() != "ready":
+            raise AssertionError(self.process.stderr.read())
+
+    def tell(self, line):
+        self.process.stdin.write(line + "\n")
+
+    def answer(self):
+        return self.process.stdout.readline().strip()
+
+    def ask(self, line):
+        self.tell(line)
+        return self.answer()
+
+    def who(self):
+        return f"{self.pnn} {self.process.pid}"
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def at_the_same_time(held):
+    """Pairs of what was held at some time together, of tuples that begin with when it began and when it ended."""
+    open_ones = []
+    for one in sorted(held):
+        open_ones = [other for other in open_ones if other[1] >= one[0]]
+        yield from zip(open_ones, itertools.repeat(one))
+        open_ones.append(one)
