@@ -92,7 +92,10 @@ int wait_for(Wait& wait, const Deadline& deadline) {
 
 int lock_waiting(ctdb_brlock& brlock, ctdb_blob file, const Lock& wanted, const Deadline& deadline,
                  Blocker* blocker) {
-  if (const int error = can_sleep(brlock); error != 0) return error;
+  // Says now what would keep us from sleeping, before anybody sees us in the queue.
+  if (!brlock.local) {
+    if (const int handled = ctdb_wait(brlock.client, 0); handled < 0) return handled;
+  }
   Wait wait(brlock, file, wanted);
   const int result = wait_for(wait, deadline);
   if (result == CTDB_BRLOCK_CONFLICT) *blocker = wait.blocker();

@@ -126,12 +126,6 @@ void wake(const Owner& owner, const ServerId& server) {
   if (!owner.local) (void)ctdb_send_message(owner.client, server.pnn, server.unique, {nullptr, 0});
 }
 
-int can_sleep(Owner& owner) {
-  if (owner.local) return 0;
-  const int handled = ctdb_wait(owner.client, 0);
-  return handled < 0 ? handled : 0;
-}
-
 int Pause::sleep(Owner& owner, const Deadline& deadline) {
   const int pause_ms = owner.local ? local_ms_ : kLookMs, left_ms = deadline.left_ms();
   const Deadline until(left_ms < 0 ? pause_ms : std::min(pause_ms, left_ms));

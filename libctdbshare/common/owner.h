@@ -74,11 +74,8 @@ Changed change_value(Owner& owner, ctdb_blob file, const Deadline& deadline,
 // Asks whether `server` lives; not with a record held. Nobody was asked, or nobody answered in time: it is not known to be dead.
 int find_out_if_dead(Owner& owner, const ServerId& server, const Deadline& deadline, bool* dead);
 
-// Says another owner to look again. One that is lost costs a second. (Nothing on a local directory.)
+// Tells another owner to look again. One that is lost costs a second. (Nothing on a local directory.)
 void wake(const Owner& owner, const ServerId& server);
-
-// Says now what would keep us from sleeping, before anybody counts on us.
-int can_sleep(Owner& owner);
 
 // The pauses of one who waits for another: until he is woken, a second at most. On a local directory nobody wakes: 1 ms, then 2, at most 100.
 class Pause {

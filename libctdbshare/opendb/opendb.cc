@@ -6,134 +6,100 @@
 #include <memory>
 #include <optional>
 
-#include "libctdbshare/opendb/handle.h"
+#include "libctdbshare/opendb/opening.h"
 #include "libctdbshare/opendb/rules.h"
 
 namespace ctdb_share::open_files {
 namespace {
 
-std::string_view text_of(ctdb_blob blob) {
-  return {static_cast<const char*>(blob.data), blob.size};
-}
-ctdb_blob blob_of(const std::string& text) {
-  return {text.data(), text.size()};
-}
-bool readable(ctdb_blob blob) {
-  return blob.data != nullptr || blob.size == 0;
-}
+constexpr uint32_t kFlags =
+    CTDB_OPENDB_DELETE_ON_CLOSE | CTDB_OPENDB_OVERWRITE | CTDB_OPENDB_HAS_LOCKS | CTDB_OPENDB_DIRECTORY;
 
 bool valid(const ctdb_opendb_request& request) {
   const bool deletes = (request.flags & CTDB_OPENDB_DELETE_ON_CLOSE) != 0;
-  return possible(request.access, request.share) && (request.flags & ~CTDB_OPENDB_DELETE_ON_CLOSE) == 0 &&
-         readable(request.name) && readable(request.token) && (deletes || request.token.size == 0);
+  return possible(request.access, request.share) && (request.flags & ~kFlags) == 0 &&
+         readable(request.name) && readable(request.token) && (deletes || request.token.size == 0) &&
+         possible_level(request.lease) && (request.lease == 0 || request.lease_key != nullptr);
+}
+
+std::optional<LeaseKey> key_of(const uint8_t* bytes) {
+  if (bytes == nullptr) return std::nullopt;
+  LeaseKey key;
+  std::copy_n(bytes, key.size(), key.begin());
+  return key;
+}
+
+Wanted wanted_by(ctdb_opendb& opendb, const ctdb_opendb_request& request) {
+  const auto has = [&](uint32_t flag) { return (request.flags & flag) != 0; };
+  Wanted wanted;
+  wanted.entry = {opendb.self, ++opendb.numbers, request.access, request.share, 0, 0};
+  wanted.name = text_of(request.name);
+  wanted.lease.key = key_of(request.lease_key);
+  wanted.lease.level = static_cast<uint8_t>(request.lease);
+  wanted.lease.stat = is_stat(request.access);
+  wanted.lease.overwrite = has(CTDB_OPENDB_OVERWRITE);
+  wanted.lease.has_locks = has(CTDB_OPENDB_HAS_LOCKS);
+  wanted.lease.directory = has(CTDB_OPENDB_DIRECTORY);
+  wanted.lease.number =
+      static_cast<uint32_t>(opendb.self.unique ^ wanted.entry.handle * 0x9E3779B97F4A7C15u >> 32);
+  if (has(CTDB_OPENDB_DELETE_ON_CLOSE)) wanted.token = text_of(request.token);
+  return wanted;
 }
 
 // As long as *holder is there.
 ctdb_opendb_holder lend(const Holder& holder) {
   const Entry& entry = holder.entry;
-  return {blob_of(holder.name),  entry.access,        entry.share,  entry.server.pnn,
-          entry.server.pid,      entry.server.unique, entry.handle, holder.closes_with_token ? 1 : 0,
-          holder.pending ? 1 : 0};
+  return {blob_of(holder.name),   entry.access,        entry.share,          entry.server.pnn,
+          entry.server.pid,       entry.server.unique, entry.handle,         holder.closes_with_token ? 1 : 0,
+          holder.pending ? 1 : 0, holder.lease.level,  holder.lease.breaking};
 }
 
-bool anybody(const Entry& /*entry*/) {
-  return true;
+// Result and blocker of a function that others may keep from what it wants.
+int tell_blocker(ctdb_opendb& opendb, int result, const Blocker& found, ctdb_opendb_holder* blocker) {
+  if (result <= 0 || blocker == nullptr) return result;
+  *blocker = lend(found);
+  opendb.name = found.name;
+  blocker->name = blob_of(opendb.name);
+  return result;
 }
 
-// 0: the file is open. CTDB_OPENDB_CONFLICT, CTDB_OPENDB_DELETE_PENDING: *blocker is in the way.
-int open_in(Record& record, const ctdb_opendb_request& request, const Entry& wanted, Blocker* blocker) {
-  const std::optional<uint32_t> name = find_name(record, text_of(request.name));
-  if (name && pending_token(record, *name) != nullptr) {
-    *blocker = blocker_of(record, *first_of_name(record, *name, anybody));
-    return CTDB_OPENDB_DELETE_PENDING;
-  }
-  if (const auto found = first_that_excludes(record, wanted.access, wanted.share)) {
-    *blocker = blocker_of(record, *found);
-    return CTDB_OPENDB_CONFLICT;
-  }
-  const Entry made = add(record, wanted, text_of(request.name));
-  if ((request.flags & CTDB_OPENDB_DELETE_ON_CLOSE) != 0)
-    add_token(record, made, false, text_of(request.token));
+int open_file(ctdb_opendb& opendb, ctdb_blob file, const ctdb_opendb_request& request,
+              const Deadline& deadline, ctdb_opendb_opened* opened, ctdb_opendb_holder* blocker) {
+  const Wanted wanted = wanted_by(opendb, request);
+  *opened = {wanted.entry.handle, 0, 0};
+  Lease granted;
+  Blocker found;
+  const auto attempt = [&](Record& record) { return try_to_open(record, wanted, &granted); };
+  const int result = attempt_until(opendb, file, deadline, attempt, &found);
+  if (result != 0) return tell_blocker(opendb, result, found, blocker);
+  opened->lease = granted.level;
+  opened->breaking = granted.breaking;
+  if (opendb.local && wanted.lease.key) opendb.leased.emplace(text_of(file));
   return 0;
-}
-
-int open_file(ctdb_opendb& opendb, ctdb_blob file, const ctdb_opendb_request& request, const Entry& wanted,
-              const Deadline& deadline, Blocker* blocker) {
-  for (;;) {
-    int result = 0;
-    int error = change(opendb, file, deadline, [&](Record& record) {
-      result = open_in(record, request, wanted, blocker);
-      return result == 0;
-    });
-    if (error != 0 || result == 0) return error;
-    bool dropped = false;
-    error = drop_if_dead(opendb, file, deadline, *blocker, &dropped);
-    if (error != 0) return error;
-    if (!dropped) return result;
-  }
-}
-
-// The owners that were asked for while a file is closed, and live.
-using Alive = std::vector<ServerId>;
-
-struct Closing {
-  bool found = false;
-  ctdb_opendb_closed closed{};
-  std::optional<Blocker> unknown;  // who may be dead; then nothing is closed
-};
-
-// Says whether the record has changed.
-bool close_in(ctdb_opendb& opendb, Record& record, uint64_t handle, const Alive& alive, Closing* closing) {
-  const std::optional<Entry> own = find(record, opendb.self, handle);
-  closing->found = own.has_value();
-  if (!own) return false;
-  const auto is_other = [&](const Entry& entry) { return entry != *own; };
-  const auto lives = [&](const Entry& entry) {
-    return is_other(entry) && std::ranges::find(alive, entry.server) != alive.end();
-  };
-  const std::optional<Entry> other = first_of_name(record, own->name, is_other);
-  const bool deletes = closes_with_token(record, *own) || pending_token(record, own->name) != nullptr;
-  if (deletes && other && !first_of_name(record, own->name, lives)) {
-    closing->unknown = blocker_of(record, *other);
-    return false;
-  }
-  const bool changed = let_pend(record, *own);
-  opendb.name = record.names[own->name];
-  closing->closed.last = other ? 0 : 1;
-  if (deletes && !other) {
-    closing->closed.to_delete = 1;
-    opendb.token = pending_token(record, own->name)->bytes;
-    return changed;
-  }
-  remove(record, *own);
-  return true;
 }
 
 int close_file(ctdb_opendb& opendb, ctdb_blob file, uint64_t handle, const Deadline& deadline,
                ctdb_opendb_closed* closed) {
-  Alive alive = {opendb.self};
+  std::vector<ServerId> alive = {opendb.self};
+  Closing closing;
   for (;;) {
-    Closing closing;
     int error = change(opendb, file, deadline, [&](Record& record) {
-      closing = {};
-      return close_in(opendb, record, handle, alive, &closing);
+      return try_to_close(record, opendb.self, handle, alive, &closing);
     });
-    if (error == 0 && !closing.found) return CTDB_ERR_NOT_FOUND;
-    if (error == 0 && closing.unknown) {
-      bool dropped = false;
-      error = drop_if_dead(opendb, file, deadline, *closing.unknown, &dropped);
-      if (error == 0 && !dropped) alive.push_back(closing.unknown->entry.server);
-      if (error == 0) continue;
-    }
+    if (error == 0 && !closing.own) return CTDB_ERR_NOT_FOUND;
+    if (error == 0 && !closing.unknown) break;
+    bool dropped = false;
+    if (error == 0) error = drop_if_dead(opendb, file, deadline, *closing.unknown, &dropped);
     if (error != 0) return error;
-    *closed = closing.closed;
-    closed->name = blob_of(opendb.name);
-    if (closed->to_delete == 1) closed->token = blob_of(opendb.token);
-    return 0;
+    if (!dropped) alive.push_back(closing.unknown->entry.server);
   }
+  opendb.name = closing.name;
+  opendb.token = closing.token.value_or("");
+  *closed = {closing.last ? 1 : 0, closing.token ? 1 : 0, blob_of(opendb.name), blob_of(opendb.token)};
+  return 0;
 }
 
-// Every function on an open handle: edit(record, entry) says whether it has changed the record.
+// Every function on an open handle: edit(record, entry).
 template <typename F>
 int on_handle(ctdb_opendb* opendb, ctdb_blob file, uint64_t handle, int timeout_ms, F&& edit) {
   return guarded([&]() -> int {
@@ -142,13 +108,36 @@ int on_handle(ctdb_opendb* opendb, ctdb_blob file, uint64_t handle, int timeout_
     const int error = change(*opendb, file, Deadline(timeout_ms), [&](Record& record) {
       const std::optional<Entry> entry = find(record, opendb->self, handle);
       found = entry.has_value();
-      return found && edit(record, *entry);
+      return found ? edit(record, *entry) : Edit::kNothing;
     });
     return error == 0 && !found ? CTDB_ERR_NOT_FOUND : error;
   });
 }
 
-void on_message(ctdb_client* /*client*/, uint64_t /*srvid*/, ctdb_blob /*data*/, void* /*private_data*/) {}
+int give_lease_back(ctdb_opendb& opendb, ctdb_blob file, const LeaseKey& key, uint8_t level,
+                    const Deadline& deadline) {
+  int result = 0;
+  const int error = change(opendb, file, deadline, [&](Record& record) {
+    result = CTDB_ERR_NOT_FOUND;
+    const std::optional<size_t> lease = find_lease(record, key);
+    if (!lease) return Edit::kNothing;
+    const std::vector<ServerId> holders = holders_of(record, *lease);
+    if (std::ranges::find(holders, opendb.self) == holders.end()) return Edit::kNothing;
+    result = give_back(record, *lease, level) ? 0 : CTDB_ERR_INVALID;
+    return result == 0 ? Edit::kGivenBack : Edit::kNothing;
+  });
+  return error != 0 ? error : result;
+}
+
+int break_leases(ctdb_opendb& opendb, ctdb_blob file, const std::optional<LeaseKey>& own, uint8_t allowed,
+                 const Deadline& deadline, ctdb_opendb_holder* blocker) {
+  Record record;
+  if (const int error = look(opendb, file, deadline, &record); error != 0) return error;
+  if (leases_beyond(record, own, allowed).empty()) return 0;
+  Blocker found;
+  const auto attempt = [&](Record& now) { return try_to_have_leases(now, own, allowed); };
+  return tell_blocker(opendb, attempt_until(opendb, file, deadline, attempt, &found), found, blocker);
+}
 
 void close(ctdb_opendb* opendb) {
   leave(*opendb);
@@ -163,10 +152,13 @@ struct Closer {
 }  // namespace ctdb_share::open_files
 
 namespace open_files = ctdb_share::open_files;
+using ctdb_share::begin;
 using ctdb_share::Deadline;
 using ctdb_share::guarded;
+using open_files::Edit;
 using open_files::Entry;
 using open_files::Record;
+using open_files::text_of;
 
 int ctdb_opendb_open(ctdb_client* client, const char* name, uint32_t flags, int timeout_ms,
                      ctdb_opendb** opendb) {
@@ -189,27 +181,18 @@ const char* ctdb_opendb_error_text(const ctdb_opendb* opendb) {
 }
 
 int ctdb_opendb_open_file(ctdb_opendb* opendb, ctdb_blob file, const ctdb_opendb_request* request,
-                          int timeout_ms, uint64_t* handle, ctdb_opendb_holder* blocker) {
+                          int timeout_ms, ctdb_opendb_opened* opened, ctdb_opendb_holder* blocker) {
   return guarded([&]() -> int {
-    if (const int error = ctdb_share::begin(opendb, timeout_ms); error != 0) return error;
-    if (request == nullptr || handle == nullptr || !open_files::valid(*request)) return CTDB_ERR_INVALID;
-    const Entry wanted = {opendb->self, ++opendb->numbers, request->access, request->share, 0};
-    *handle = wanted.handle;
-    open_files::Blocker found;
-    const int result = open_files::open_file(*opendb, file, *request, wanted, Deadline(timeout_ms), &found);
-    if (result > 0 && blocker != nullptr) {
-      *blocker = open_files::lend(found);
-      opendb->name = found.name;
-      blocker->name = open_files::blob_of(opendb->name);
-    }
-    return result;
+    if (const int error = begin(opendb, timeout_ms); error != 0) return error;
+    if (request == nullptr || opened == nullptr || !open_files::valid(*request)) return CTDB_ERR_INVALID;
+    return open_files::open_file(*opendb, file, *request, Deadline(timeout_ms), opened, blocker);
   });
 }
 
 int ctdb_opendb_close_file(ctdb_opendb* opendb, ctdb_blob file, uint64_t handle, int timeout_ms,
                            ctdb_opendb_closed* closed) {
   return guarded([&]() -> int {
-    if (const int error = ctdb_share::begin(opendb, timeout_ms); error != 0) return error;
+    if (const int error = begin(opendb, timeout_ms); error != 0) return error;
     if (closed == nullptr) return CTDB_ERR_INVALID;
     return open_files::close_file(*opendb, file, handle, Deadline(timeout_ms), closed);
   });
@@ -218,7 +201,7 @@ int ctdb_opendb_close_file(ctdb_opendb* opendb, ctdb_blob file, uint64_t handle,
 int ctdb_opendb_deleted(ctdb_opendb* opendb, ctdb_blob file, uint64_t handle, int timeout_ms) {
   return open_files::on_handle(opendb, file, handle, timeout_ms, [](Record& record, const Entry& own) {
     remove(record, own);
-    return true;
+    return Edit::kGivenBack;
   });
 }
 
@@ -227,16 +210,16 @@ int ctdb_opendb_set_delete(ctdb_opendb* opendb, ctdb_blob file, uint64_t handle,
   if (deleted < 0 || deleted > 1 || !open_files::readable(token) || (deleted == 0 && token.size != 0))
     return CTDB_ERR_INVALID;
   return open_files::on_handle(opendb, file, handle, timeout_ms, [&](Record& record, const Entry& own) {
-    if (deleted == 0) return remove_pending(record, own.name);
-    add_token(record, own, true, open_files::text_of(token));
-    return true;
+    if (deleted == 0) return remove_pending(record, own.name) ? Edit::kStore : Edit::kNothing;
+    add_token(record, own, true, text_of(token));
+    return Edit::kStore;
   });
 }
 
 int ctdb_opendb_list(ctdb_opendb* opendb, ctdb_blob file, int timeout_ms, ctdb_opendb_each_fn each,
                      void* private_data) {
   return guarded([&]() -> int {
-    if (const int error = ctdb_share::begin(opendb, timeout_ms); error != 0) return error;
+    if (const int error = begin(opendb, timeout_ms); error != 0) return error;
     Record record;
     if (const int error = open_files::look(*opendb, file, Deadline(timeout_ms), &record); error != 0)
       return error;
@@ -246,5 +229,44 @@ int ctdb_opendb_list(ctdb_opendb* opendb, ctdb_blob file, int timeout_ms, ctdb_o
       each(&lent, private_data);
     }
     return static_cast<int>(record.entries.size());
+  });
+}
+
+void ctdb_opendb_on_break(ctdb_opendb* opendb, ctdb_opendb_break_fn handler, void* private_data) {
+  if (opendb == nullptr) return;
+  opendb->on_break = handler;
+  opendb->on_break_data = private_data;
+}
+
+int ctdb_opendb_set_break_timeout(ctdb_opendb* opendb, int timeout_ms) {
+  if (opendb == nullptr || timeout_ms < 0) return CTDB_ERR_INVALID;
+  opendb->seen.set_timeout(std::chrono::milliseconds(timeout_ms));
+  return 0;
+}
+
+int ctdb_opendb_look_for_breaks(ctdb_opendb* opendb, int timeout_ms) {
+  return guarded([&]() -> int {
+    if (const int error = begin(opendb, timeout_ms); error != 0) return error;
+    return open_files::look_for_breaks(*opendb, Deadline(timeout_ms));
+  });
+}
+
+int ctdb_opendb_give_back(ctdb_opendb* opendb, ctdb_blob file, const uint8_t* lease_key, uint32_t lease,
+                          int timeout_ms) {
+  return guarded([&]() -> int {
+    if (const int error = begin(opendb, timeout_ms); error != 0) return error;
+    if (lease_key == nullptr || !open_files::possible_level(lease)) return CTDB_ERR_INVALID;
+    return open_files::give_lease_back(*opendb, file, *open_files::key_of(lease_key),
+                                       static_cast<uint8_t>(lease), Deadline(timeout_ms));
+  });
+}
+
+int ctdb_opendb_break_leases(ctdb_opendb* opendb, ctdb_blob file, const uint8_t* lease_key, uint32_t allowed,
+                             int timeout_ms, ctdb_opendb_holder* blocker) {
+  return guarded([&]() -> int {
+    if (const int error = begin(opendb, timeout_ms); error != 0) return error;
+    if (!open_files::possible_level(allowed)) return CTDB_ERR_INVALID;
+    return open_files::break_leases(*opendb, file, open_files::key_of(lease_key),
+                                    static_cast<uint8_t>(allowed), Deadline(timeout_ms), blocker);
   });
 }

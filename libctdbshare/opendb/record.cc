@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "libctdbshare/common/bytes.h"
+#include "libctdbshare/opendb/leases.h"
 #include "libctdbshare/opendb/rules.h"
 
 namespace ctdb_share::open_files {
@@ -12,15 +12,7 @@ namespace {
 
 constexpr uint32_t kMagic = 0x4E45504F;  // "OPEN"
 constexpr uint32_t kVersion = 1;
-constexpr size_t kHeaderBytes = 24, kTokenBytes = 36;
-
-std::vector<uint8_t> bytes_of(const Entry& entry) {
-  Out out(Entries::kBytes);
-  out.put(entry.server);
-  out.put(entry.handle);
-  for (const uint32_t word : {entry.access, entry.share, entry.name}) out.put(word);
-  return out.take();
-}
+constexpr size_t kHeaderBytes = 32, kTokenBytes = 36, kWaiterBytes = 16;
 
 void put(Out& out, const Token& token) {
   out.put(token.name);
@@ -55,50 +47,93 @@ bool wrong(std::string* why, std::string text) {
   return false;
 }
 
-bool check_entries(const Record& record, std::string* why) {
-  std::vector<bool> named(record.names.size());
+// What is in the record one at a time: what a count claims may not be there.
+bool take_names_and_tokens(In& in, uint32_t names, uint32_t tokens, Record* record, std::string* why) {
+  for (uint32_t i = 0; i < names; ++i) {
+    if (!take_text(in, &record->names.emplace_back())) return wrong(why, "a name that cannot be");
+  }
+  for (uint32_t i = 0; i < tokens; ++i) {
+    if (!take_token(in, names, &record->tokens.emplace_back())) return wrong(why, "a token that cannot be");
+  }
+  return true;
+}
+
+bool take_the_rest(In& in, uint64_t leases, uint64_t waiters, uint64_t entries, Record* record,
+                   std::string* why) {
+  if (in.left() != leases * Lease::kBytes + waiters * kWaiterBytes + entries * Entry::kBytes) {
+    return wrong(why, std::to_string(leases) + " leases, " + std::to_string(waiters) + " waiters and " +
+                          std::to_string(entries) + " entries in " + std::to_string(in.left()) + " bytes");
+  }
+  record->leases = Packed<Lease>(in.take(leases * Lease::kBytes));
+  for (uint64_t i = 0; i < waiters; ++i) record->waiters.push_back(in.get_server());
+  record->entries = Packed<Entry>(in.take(in.left()));
+  return true;
+}
+
+bool all(const std::vector<bool>& used) {
+  return std::ranges::find(used, false) == used.end();
+}
+
+bool check(const Record& record, std::string* why) {
+  std::vector<bool> named(record.names.size()), leased(record.leases.size());
+  for (size_t at = 0; at < leased.size(); ++at) {
+    if (!possible(record.leases[at])) return wrong(why, "a lease that cannot be");
+  }
   for (size_t at = 0; at < record.entries.size(); ++at) {
     const Entry entry = record.entries[at];
-    if (entry.name >= named.size() || !possible(entry.access, entry.share))
+    if (entry.name >= named.size() || entry.lease > leased.size() || !possible(entry.access, entry.share))
       return wrong(why, "an entry that cannot be");
     named[entry.name] = true;
+    if (entry.lease != 0) leased[entry.lease - 1] = true;
   }
-  return std::ranges::find(named, false) == named.end() || wrong(why, "a name that nobody has open");
+  if (!all(named)) return wrong(why, "a name that nobody has open");
+  return all(leased) || wrong(why, "a lease that nobody has");
 }
 
 }  // namespace
 
-Entry Entries::operator[](size_t at) const {
-  In in(bytes().subspan(at * kBytes, kBytes));
+void Entry::pack(Out& out) const {
+  out.put(server);
+  out.put(handle);
+  for (const uint32_t word : {access, share, name, lease}) out.put(word);
+}
+
+Entry Entry::unpack(In& in) {
   Entry entry;
   entry.server = in.get_server();
   entry.handle = in.get<uint64_t>();
-  for (uint32_t* word : {&entry.access, &entry.share, &entry.name}) *word = in.get<uint32_t>();
+  for (uint32_t* word : {&entry.access, &entry.share, &entry.name, &entry.lease}) *word = in.get<uint32_t>();
   return entry;
 }
 
-void Entries::push_back(const Entry& entry) {
-  const std::vector<uint8_t> bytes = bytes_of(entry);
-  bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+void Lease::pack(Out& out) const {
+  out.put(std::span<const uint8_t>(key));
+  for (const uint8_t byte : {level, breaking, requested, required}) out.put(byte);
+  out.put(number);
 }
 
-void Entries::put(size_t at, const Entry& entry) {
-  std::ranges::copy(bytes_of(entry), bytes_.begin() + static_cast<ptrdiff_t>(at * kBytes));
-}
-
-void Entries::erase(size_t at) {
-  const auto begin = bytes_.begin() + static_cast<ptrdiff_t>(at * kBytes);
-  bytes_.erase(begin, begin + kBytes);
+Lease Lease::unpack(In& in) {
+  Lease lease;
+  std::ranges::copy(in.take(lease.key.size()), lease.key.begin());
+  lease.level = in.get<uint8_t>();
+  lease.breaking = in.get<uint8_t>();
+  lease.requested = in.get<uint8_t>();
+  lease.required = in.get<uint8_t>();
+  lease.number = in.get<uint32_t>();
+  return lease;
 }
 
 std::vector<uint8_t> encode(const Record& record) {
   if (record.entries.empty()) return {};
-  Out out(kHeaderBytes + record.entries.bytes().size());
+  Out out(kHeaderBytes + record.leases.bytes().size() + record.entries.bytes().size());
   for (const uint32_t word : {kMagic, kVersion, record.summary}) out.put(word);
-  for (const size_t count : {record.names.size(), record.tokens.size(), record.entries.size()})
+  for (const size_t count : {record.names.size(), record.tokens.size(), record.leases.size(),
+                             record.waiters.size(), record.entries.size()})
     out.put(static_cast<uint32_t>(count));
   for (const std::string& name : record.names) out.put_text(name);
   for (const Token& token : record.tokens) put(out, token);
+  out.put(record.leases.bytes());
+  for (const ServerId& waiter : record.waiters) out.put(waiter);
   out.put(record.entries.bytes());
   return out.take();
 }
@@ -112,21 +147,13 @@ bool decode(std::span<const uint8_t> bytes, Record* record, std::string* why) {
   if (const auto version = in.get<uint32_t>(); version != kVersion)
     return wrong(why, "version " + std::to_string(version) + " is not known here");
   record->summary = in.get<uint32_t>();
-  const auto names = in.get<uint32_t>(), tokens = in.get<uint32_t>(), entries = in.get<uint32_t>();
   if ((record->summary & ~kSummaryAll) != 0) return wrong(why, "a summary that cannot be");
+  std::array<uint32_t, 5> counts{};
+  for (uint32_t& count : counts) count = in.get<uint32_t>();
+  const auto& [names, tokens, leases, waiters, entries] = counts;
   if (entries == 0) return wrong(why, "nobody has it open");
-  // One at a time: what a count claims may not be there.
-  for (uint32_t i = 0; i < names; ++i) {
-    if (!take_text(in, &record->names.emplace_back())) return wrong(why, "a name that cannot be");
-  }
-  for (uint32_t i = 0; i < tokens; ++i) {
-    if (!take_token(in, names, &record->tokens.emplace_back())) return wrong(why, "a token that cannot be");
-  }
-  if (in.left() != uint64_t{entries} * Entries::kBytes) {
-    return wrong(why, std::to_string(entries) + " entries in " + std::to_string(in.left()) + " bytes");
-  }
-  record->entries = Entries(in.take(in.left()));
-  return check_entries(*record, why);
+  return take_names_and_tokens(in, names, tokens, record, why) &&
+         take_the_rest(in, leases, waiters, entries, record, why) && check(*record, why);
 }
 
 }  // namespace ctdb_share::open_files

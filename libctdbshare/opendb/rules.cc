@@ -7,6 +7,8 @@
 namespace ctdb_share::open_files {
 namespace {
 
+constexpr int kSummaryLeases = 6;
+
 // Bits 0 to 2, as a share mask has them: what it does. 0: it takes no part.
 uint32_t does(uint32_t access) {
   return ((access & kReads) != 0 ? kShareRead : 0) | ((access & kWrites) != 0 ? kShareWrite : 0) |
@@ -43,27 +45,45 @@ void remove_name(Record& record, uint32_t name) {
   }
 }
 
-template <typename F>
-bool remove_if(Record& record, F&& is_it) {
-  Entries left;
-  std::vector<bool> named(record.names.size());
+// Entries of the leases behind it move up.
+void remove_lease(Record& record, uint32_t lease) {
+  record.leases.erase(lease - 1);
+  for (size_t at = 0; at < record.entries.size(); ++at) {
+    Entry entry = record.entries[at];
+    if (entry.lease <= lease) continue;
+    --entry.lease;
+    record.entries.put(at, entry);
+  }
+}
+
+// What no entry has any more.
+void remove_what_is_nobodys(Record& record) {
+  std::vector<bool> named(record.names.size()), leased(record.leases.size() + 1);
+  leased[0] = true;
   record.summary = 0;
   for (size_t at = 0; at < record.entries.size(); ++at) {
     const Entry entry = record.entries[at];
-    if (is_it(entry)) {
-      std::erase_if(record.tokens, [&](const Token& token) { return is_of(token, entry); });
-      continue;
-    }
-    left.push_back(entry);
-    named[entry.name] = true;
+    named[entry.name] = leased[entry.lease] = true;
     record.summary |= summary_of(entry.access, entry.share);
   }
-  const bool removed = left.size() < record.entries.size();
-  record.entries = std::move(left);
   for (size_t name = named.size(); name-- > 0;) {
     if (!named[name]) remove_name(record, static_cast<uint32_t>(name));
   }
-  return removed;
+  for (size_t lease = leased.size(); lease-- > 0;) {
+    if (!leased[lease]) remove_lease(record, static_cast<uint32_t>(lease));
+  }
+  summarise_leases(record);
+}
+
+template <typename F>
+bool remove_if(Record& record, F&& is_it) {
+  const size_t removed = record.entries.erase_if([&](const Entry& entry) {
+    if (!is_it(entry)) return false;
+    std::erase_if(record.tokens, [&](const Token& token) { return is_of(token, entry); });
+    return true;
+  });
+  if (removed > 0) remove_what_is_nobodys(record);
+  return removed > 0;
 }
 
 }  // namespace
@@ -78,18 +98,21 @@ bool is_stat(uint32_t access) {
 
 bool may_exclude(uint32_t summary, uint32_t access, uint32_t share) {
   const uint32_t mine = summary_of(access, share);
-  return (summary & mine >> 3) != 0 || (summary >> 3 & mine & kShareAll) != 0;
+  return (summary & mine >> 3 & kShareAll) != 0 || (summary >> 3 & mine & kShareAll) != 0;
 }
 
 bool exclude_each_other(uint32_t access, uint32_t share, uint32_t other_access, uint32_t other_share) {
   return may_exclude(summary_of(access, share), other_access, other_share);
 }
 
-std::optional<Entry> first_that_excludes(const Record& record, uint32_t access, uint32_t share) {
-  if (!may_exclude(record.summary, access, share)) return std::nullopt;
-  return first(record, [&](const Entry& entry) {
-    return exclude_each_other(entry.access, entry.share, access, share);
-  });
+void summarise_leases(Record& record) {
+  record.summary &= kSummaryOfEntries;
+  for (size_t at = 0; at < record.leases.size(); ++at)
+    record.summary |= uint32_t{record.leases[at].level} << kSummaryLeases;
+}
+
+uint8_t cached(uint32_t summary) {
+  return static_cast<uint8_t>(summary >> kSummaryLeases);
 }
 
 std::optional<Entry> find(const Record& record, const ServerId& server, uint64_t handle) {

@@ -20,8 +20,10 @@ inline constexpr uint32_t kNotMapped = 0xF0000000 | 0x2000000;  // generic right
 // Of a share mask.
 inline constexpr uint32_t kShareRead = 1, kShareWrite = 2, kShareDelete = 4, kShareAll = 7;
 
-// Of all entries of a record that take part: whether one reads, writes, deletes; whether one keeps others from it. Bits 0 to 5.
-inline constexpr uint32_t kSummaryAll = 0x3F;
+// Of all entries of a record that take part: whether one reads, writes, deletes; whether one keeps others from it. Bits 0 to 5. Behind
+// them what is cached by any lease.
+inline constexpr uint32_t kSummaryAll = 0x1FF;
+inline constexpr uint32_t kSummaryOfEntries = 0x3F;
 
 // Masks that an open can have.
 bool possible(uint32_t access, uint32_t share);
@@ -33,7 +35,9 @@ bool is_stat(uint32_t access);
 bool exclude_each_other(uint32_t access, uint32_t share, uint32_t other_access, uint32_t other_share);
 // Whether any of the entries may exclude such an open, by the summary alone.
 bool may_exclude(uint32_t summary, uint32_t access, uint32_t share);
-std::optional<Entry> first_that_excludes(const Record& record, uint32_t access, uint32_t share);
+// Of a record whose leases have changed.
+void summarise_leases(Record& record);
+uint8_t cached(uint32_t summary);
 
 std::optional<Entry> find(const Record& record, const ServerId& server, uint64_t handle);
 std::optional<uint32_t> find_name(const Record& record, std::string_view name);
@@ -41,9 +45,9 @@ std::optional<uint32_t> find_name(const Record& record, std::string_view name);
 std::optional<Entry> first_of_name(const Record& record, uint32_t name,
                                    const std::function<bool(const Entry&)>& is_it);
 
-// Returns the entry as it is in the record: with its name.
+// Returns the entry as it is in the record: with its name. Its lease is in the record.
 Entry add(Record& record, Entry entry, std::string_view name);
-// A name that is nobody's then goes with its tokens.
+// A name that is nobody's then goes with its tokens, and so does a lease.
 void remove(Record& record, const Entry& gone);
 // Handles of a server are counted: what it opened after the last one is kept, as of one who was cut off and has come back. false: nothing
 // was removed.

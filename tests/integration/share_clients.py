@@ -35,6 +35,29 @@ class ShareClient:
         self.process.wait()
 
 
+class Opener(ShareClient):
+    """A ctdb-opendb of a test with assertions."""
+
+    def __init__(self, test, pnn, *options):
+        super().__init__(test, pnn, "ctdb-opendb", "locking.tdb", *options)
+        self.test = test
+
+    def open(self, access="r", share="rwd", more="", file="f", name="n"):
+        """The handle."""
+        return self.opened(self.ask(f"open {file} {name} {access} {share} {more}"))
+
+    def opened(self, answer, lease=None):
+        """The handle of a file that was opened, and got this lease."""
+        self.test.assertRegex(answer, r"^open \d+")
+        handle, *level = answer.split()[1:]
+        if lease is not None:
+            self.test.assertEqual(level, [lease])
+        return int(handle)
+
+    def close(self, handle, file="f"):
+        return self.ask(f"close {file} {handle}")
+
+
 def at_the_same_time(held):
     """Pairs of what was held at some time together, of tuples that begin with when it began and when it ended."""
     open_ones = []

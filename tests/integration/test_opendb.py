@@ -1,32 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Open files (ctdb_opendb.h): share modes, deletion and owners that die, between three nodes and on a local directory, and that no two
-opens that exclude each other are ever there together."""
+opens that exclude each other are ever there together, nor another one with one that caches what it writes."""
 import tempfile
 import unittest
 
-from share_clients import ShareClient, at_the_same_time
+from share_clients import Opener, at_the_same_time
 from support import Undisturbed, end_client, start_cluster
 
 ALL = "rwd"
 HAMMERS, COUNT = 6, 250
 NEEDED = {"r": "r", "w": "w", "a": "w", "x": "r", "d": "d"}
-
-
-class Opener(ShareClient):
-    """A ctdb-opendb."""
-
-    def __init__(self, test, pnn, *options):
-        super().__init__(test, pnn, "ctdb-opendb", "locking.tdb", *options)
-        self.test = test
-
-    def open(self, access="r", share=ALL, more="", file="f", name="n"):
-        """The handle."""
-        answer = self.ask(f"open {file} {name} {access} {share} {more}")
-        self.test.assertRegex(answer, r"^open \d+$")
-        return int(answer.split()[1])
-
-    def close(self, handle, file="f"):
-        return self.ask(f"close {file} {handle}")
 
 
 class Rules:
@@ -121,14 +104,17 @@ class Rules:
         held = []
         for opener in openers:
             told = [line.split() for line in opener.answer().split(",")]
-            self.assertEqual([len(words) for words in told], [4] * COUNT, told[-1])
-            held += [(int(begun), int(ended), access, share) for access, share, begun, ended in told]
+            self.assertEqual([len(words) for words in told], [6] * COUNT, told[-1])
+            held += [(int(begun), int(ended), access, share, level, int(cached)) for access, share, level, begun, ended, cached in told]
         together = 0
         for one, other in at_the_same_time(held):
             together += 1
             for this, that in ((one, other), (other, one)):
                 self.assertIn(NEEDED[this[2]], that[3], f"{one} and {other}")
+                self.assertTrue("w" not in this[4] or this[5] <= that[0] or that[1] <= this[0], f"{one} caches what it writes, beside {other}")
         self.assertGreater(together, 0, "nobody was there with another one")
+        self.assertGreater(sum("w" in one[4] for one in held), 0, "nobody cached what it writes")
+        self.assertGreater(sum(one[5] < one[1] for one in held), 0, "nobody gave anything back")
         self.assertEqual(self.watcher.ask("list g"), "")
 
 

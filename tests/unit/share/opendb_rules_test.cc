@@ -8,6 +8,7 @@
 #include <map>
 
 #include "libctdbipc/base/random.h"
+#include "libctdbshare/opendb/leases.h"
 
 namespace ctdb_share::open_files {
 namespace {
@@ -17,7 +18,7 @@ constexpr uint32_t kRead = 0x1, kWrite = 0x2, kAppend = 0x4, kExecute = 0x20, kD
 constexpr ServerId kServer = {1, 100, 7}, kOther = {2, 200, 8};
 
 Entry entry_of(uint64_t handle, uint32_t access, uint32_t share, ServerId server = kServer) {
-  return {server, handle, access, share, 0};
+  return {server, handle, access, share, 0, 0};
 }
 
 TEST(ShareModes, WhatOneDoesTheOtherMustShare) {
@@ -96,7 +97,7 @@ TEST(OpenFiles, TheDeadLoseWhatWasThereWhenTheyWereAskedFor) {
   EXPECT_EQ(record.entries.size(), 2u);
   EXPECT_EQ(record.entries[0], back);
   EXPECT_EQ(record.entries[1], mine);
-  EXPECT_FALSE(first_that_excludes(record, kWrite, kShareAll)) << "the summary is that of who is left";
+  EXPECT_FALSE(excluded_by(record, kWrite, kShareAll).for_good) << "the summary is that of who is left";
   EXPECT_FALSE(remove_dead(record, kOther, last));
 }
 
@@ -183,7 +184,7 @@ TEST(OpenFiles, AreWhatAListOfOpensSays) {
     if (model.opens().size() < 6 && random.one_in(2)) {
       const Model::Open open = at_random(random, step);
       const Model::Open* const by = model.excluded_by(open.entry.access, open.entry.share);
-      const auto found = first_that_excludes(record, open.entry.access, open.entry.share);
+      const auto found = excluded_by(record, open.entry.access, open.entry.share).for_good;
       ASSERT_EQ(found.has_value(), by != nullptr) << "step " << step;
       ++(by == nullptr ? opened : refused);
       if (by != nullptr) {

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+// What owners of open files say to each other. One without content is "look again" (common/owner.h). Little endian:
+//   break: u32 1, u32 level, u32 forced, u32 number, 32 bytes key, the file
+#ifndef LIBCTDBSHARE_OPENDB_MESSAGES_H_
+#define LIBCTDBSHARE_OPENDB_MESSAGES_H_
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "libctdbshare/opendb/record.h"
+
+namespace ctdb_share::open_files {
+
+// A lease comes down to `level`; forced: it has.
+struct BreakMessage {
+  LeaseKey key{};
+  uint8_t level = 0;
+  bool forced = false;
+  uint32_t number = 0;
+  std::span<const uint8_t> file;
+};
+
+std::vector<uint8_t> encode(const BreakMessage& message);
+// Nothing: it is none. The file is part of the bytes.
+std::optional<BreakMessage> decode_break(std::span<const uint8_t> bytes);
+
+}  // namespace ctdb_share::open_files
+
+#endif  // LIBCTDBSHARE_OPENDB_MESSAGES_H_
