@@ -282,34 +282,21 @@ bool classic_only(const std::string& name) {
   return std::any_of(std::begin(kNames), std::end(kNames), [&](const char* known) { return name == known; });
 }
 
-size_t edit_distance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t above = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
-
-std::string nearest_option(const std::string& name) {
+// What may have been meant: an option of this name in another section, else one that differs in few letters.
+std::string meant(const std::string& section, const std::string& key) {
   constexpr size_t kNameBytesMax = 64;  // no option is that long
+  const std::string name = section + "/" + key;
   std::string best;
-  size_t best_distance = name.size() > kNameBytesMax ? 0 : name.size() / 2;
-  if (best_distance == 0) return "remove the line";
+  size_t best_distance = name.size() > kNameBytesMax ? 0 : std::max<size_t>(2, key.size() / 2);
   for (const auto& [known, setter] : options()) {
-    if (const size_t distance = edit_distance(name, known); distance < best_distance) {
-      best = known;
-      best_distance = distance;
-    }
+    const size_t distance = known.ends_with("/" + key) ? 0 : edit_distance(name, known);
+    if (distance >= best_distance) continue;
+    best = known;
+    best_distance = distance;
   }
-  if (best.empty()) return "remove the line";
   const size_t slash = best.find('/');
+  if (best.empty()) return "remove the line";
+  if (section.empty()) return "write [" + best.substr(0, slash) + "] above it";
   return "did you mean '" + best.substr(slash + 1) + "' in [" + best.substr(0, slash) + "]?";
 }
 
@@ -326,16 +313,19 @@ void take_option(Parser& parser, const std::string& section, const std::string& 
   if (found == options().end()) {
     const bool known = classic_only(name);
     parser.problems->push_back({parser.file, line,
-                                "option '" + key + "' in [" + section + "] " +
-                                    (known ? "has no meaning here and is ignored" : "is unknown"),
-                                known ? "it may be removed" : nearest_option(name), !known});
+                                "option '" + key + (section.empty() ? "'" : "' in [" + section + "]") +
+                                    (known             ? " has no meaning here and is ignored"
+                                     : section.empty() ? " stands in no section"
+                                                       : " is unknown"),
+                                known ? "it may be removed" : meant(section, key), !known});
     return;
   }
   const std::string wrong = value.empty() ? "'" + key + "' has no value|write one or remove the line"
                                           : found->second(parser.config, value);
   if (wrong.empty()) return;
   const size_t bar = wrong.find('|');
-  parser.problems->push_back({parser.file, line, wrong.substr(0, bar), wrong.substr(bar + 1)});
+  const char* comment = value.find(" #") == std::string::npos ? "" : ", and comments on lines of their own";
+  parser.problems->push_back({parser.file, line, wrong.substr(0, bar), wrong.substr(bar + 1) + comment});
 }
 
 // Feeds inih line by line: so we know the line number (Debian builds inih without INI_HANDLER_LINENO) and

@@ -94,9 +94,25 @@ Result<std::string> read_config_file(const std::string& path) {
     if (in.gcount() <= 0) break;
     text.append(piece.data(), static_cast<size_t>(in.gcount()));
   }
+  if (in.bad()) return fail_errno(path);
   if (text.size() <= kConfigFileBytesMax && text.starts_with(kByteOrderMark))
     text.erase(0, kByteOrderMark.size());
   return text;
+}
+
+size_t edit_distance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t above = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
 }
 
 std::string ConfigProblem::format() const {

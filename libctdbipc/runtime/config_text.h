@@ -31,6 +31,8 @@ bool any_fatal(const std::vector<ConfigProblem>& problems);
 std::string trimmed(const std::string& text);
 // What is refused before lines are looked at: NUL bytes, lines and files too long.
 bool text_is_sane(const std::string& file, const std::string& text, std::vector<ConfigProblem>& problems);
+// How many letters have to be added, removed or replaced to make one of the other.
+size_t edit_distance(const std::string& a, const std::string& b);
 // The address in the form inet_ntop prints, or empty.
 std::string canonical_address(const std::string& text);
 // What such an address is that no node can have, though a socket may be bound to it: on every machine it would be the own one. "": it is good.

@@ -20,7 +20,8 @@
 namespace ctdb {
 namespace {
 
-constexpr const char* kForms = "write one address a line";
+constexpr const char* kForms =
+    "write one address a line, in digits, and nothing behind it but the word witness";
 constexpr const char* kWitness = "witness";
 
 bool is_blank(char c) {

@@ -222,10 +222,17 @@ TEST(Config, EachProblemNamesFileLineAndRemedy) {
       {"[cluster]\nquorom = none\n",
        "c:2: option 'quorom' in [cluster] is unknown (did you mean 'quorum' in [cluster]?)\n"},
       {"[xyzzy]\nplugh = 1\n", "c:2: option 'plugh' in [xyzzy] is unknown (remove the line)\n"},
-      {"quorum = none\n", "c:1: option 'quorum' in [] is unknown (remove the line)\n"},
+      {"quorum = none\n", "c:1: option 'quorum' stands in no section (write [cluster] above it)\n"},
+      {"prt = 1\n", "c:1: option 'prt' stands in no section (remove the line)\n"},
+      {"[cluster]\nfoo = bar\n", "c:2: option 'foo' in [cluster] is unknown (remove the line)\n"},
+      {"[database]\nquorum = none\n",
+       "c:2: option 'quorum' in [database] is unknown (did you mean 'quorum' in [cluster]?)\n"},
+      {"[cluster]\nport = 4379 # as ever\n",
+       "c:2: '4379 # as ever' is not a port (write a number from 1 to 65535, and comments on lines of their "
+       "own)\n"},
       {"[cluster\nquorum = none\n",
        "c:1: line is neither [section] nor key = value (correct or remove it)\n"
-       "c:2: option 'quorum' in [] is unknown (remove the line)\n"},
+       "c:2: option 'quorum' stands in no section (write [cluster] above it)\n"},
       {"[cluster]\nnonsense\n", "c:2: line is neither [section] nor key = value (correct or remove it)\n"},
   };
   for (const Wrong& wrong : cases) {

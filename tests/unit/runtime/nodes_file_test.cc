@@ -15,6 +15,8 @@
 namespace ctdb {
 namespace {
 
+const std::string kForms = "write one address a line, in digits, and nothing behind it but the word witness";
+
 struct ParsedNodes {
   bool good = false;
   std::vector<NodeAddress> nodes;
@@ -60,16 +62,13 @@ TEST(Nodes, AnEditorsMarkInFrontIsNoPartOfTheText) {
 }
 
 TEST(Nodes, ProblemsNameFileLineAndRemedy) {
-  EXPECT_EQ(nodes_of("10.0.0.1\nhost-b\n").text,
-            "n:2: 'host-b' is not an IP address (write one address a line)\n");
-  EXPECT_EQ(nodes_of("10.0.0.1 # me\n").text,
-            "n:1: '10.0.0.1 # me' is not an IP address (write one address a line)\n");
-  EXPECT_EQ(nodes_of("10.0.0.300\n").text,
-            "n:1: '10.0.0.300' is not an IP address (write one address a line)\n");
+  EXPECT_EQ(nodes_of("10.0.0.1\nhost-b\n").text, "n:2: 'host-b' is not an IP address (" + kForms + ")\n");
+  EXPECT_EQ(nodes_of("10.0.0.1 # me\n").text, "n:1: '10.0.0.1 # me' is not an IP address (" + kForms + ")\n");
+  EXPECT_EQ(nodes_of("10.0.0.300\n").text, "n:1: '10.0.0.300' is not an IP address (" + kForms + ")\n");
   EXPECT_EQ(nodes_of("fd00::1\n\nfd00:0::1\n").text,
             "n:3: fd00::1 stands in line 1 already (each node needs its own address)\n");
-  EXPECT_EQ(nodes_of("").text, "n: no node addresses in this file (write one address a line)\n");
-  EXPECT_EQ(nodes_of("#10.0.0.1\n").text, "n: no node addresses in this file (write one address a line)\n");
+  EXPECT_EQ(nodes_of("").text, "n: no node addresses in this file (" + kForms + ")\n");
+  EXPECT_EQ(nodes_of("#10.0.0.1\n").text, "n: no node addresses in this file (" + kForms + ")\n");
   EXPECT_EQ(nodes_of(std::string("10.0.0.1\n\0\n", 11)).text,
             "n:2: line has a NUL byte (save the file as plain UTF-8 text)\n");
   std::string many;
@@ -107,7 +106,7 @@ TEST(Nodes, ProblemsOfNumbersNameFileLineAndRemedy) {
             "n:2: number 1 stands in line 1 already (each node needs its own number)\n");
   EXPECT_EQ(nodes_of("1 10.0.0.1\n2 10.0.0.1\n").text,
             "n:2: 10.0.0.1 stands in line 1 already (each node needs its own address)\n");
-  EXPECT_EQ(nodes_of("1 host\n").text, "n:1: 'host' is not an IP address (write one address a line)\n");
+  EXPECT_EQ(nodes_of("1 host\n").text, "n:1: 'host' is not an IP address (" + kForms + ")\n");
 }
 
 TEST(Nodes, AnAddressThatEveryMachineOrNoneHasIsRefused) {
@@ -134,7 +133,7 @@ TEST(Nodes, TheWordWitnessMarksOneInBothForms) {
   EXPECT_EQ(list, (NodeList{"10.0.0.1", "10.0.0.2", {"10.0.0.3", true}}));
   EXPECT_EQ(list_of("2 10.0.0.3 witness\n0 10.0.0.1\n1 10.0.0.2\n"), list);
   EXPECT_EQ(nodes_of("10.0.0.1 wittness\n").text,
-            "n:1: '10.0.0.1 wittness' is not an IP address (write one address a line)\n");
+            "n:1: '10.0.0.1 wittness' is not an IP address (" + kForms + ")\n");
 }
 
 TEST(Nodes, MoreThanHalfMustHoldRecords) {
@@ -195,7 +194,7 @@ TEST(NodesEdit, RefusesWithAReason) {
   EXPECT_EQ(edited(text, {false, 2, ""}), "refused: there is no node 2");
   EXPECT_EQ(edited("10.0.0.1\n#\n", {false, 0, ""}), "refused: node 0 is the only one left");
   EXPECT_EQ(edited("bad\n", {false, 0, ""}),
-            "refused: nodes file:1: 'bad' is not an IP address (write one address a line)");
+            "refused: nodes file:1: 'bad' is not an IP address (" + kForms + ")");
 }
 
 TEST(NodesEdit, TheFileIsReplacedWholeAndKeepsItsMode) {
