@@ -33,19 +33,25 @@ constexpr TimeNs kAddressInterval = 200 * kMillisecond;
 
 // false: the process ends with `status`.
 bool parse_arguments(const std::string& name, int argc, char** argv, Arguments& arguments, int& status) {
-  CLI::App app(name + ": a daemon of the CTDB suite");
+  CLI::App app(name + ": a daemon of the CTDB suite, see man 8 " + name, name);
   app.add_flag("--wait-for-address", arguments.wait,
                "do not fail when no address of the nodes file is on this machine: wait for it");
   app.add_flag("--ended", arguments.ended, "for the unit: note for ctdb-cli how this daemon has ended");
   app.add_option("--not-taken", arguments.not_taken,
-                 "for socket units: fail (78) and say who it is when a program listens at this path");
+                 "for socket units: fail (78) and say who it is when a program listens at this path")
+      ->type_name("PATH");
   app.set_version_flag("--version", name + " " + kRelease);
-  app.add_option("--base", arguments.base, "directory of ctdb.conf and nodes")->capture_default_str();
+  app.add_option("--base", arguments.base, "directory of ctdb.conf and nodes")
+      ->type_name("DIR")
+      ->capture_default_str();
   app.add_flag("--check", arguments.check, "check the configuration and exit (0 good, 78 bad)");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& problem) {
-    status = app.exit(problem) == 0 ? 0 : 2;
+    status = problem.get_exit_code() == 0 ? app.exit(problem) : 2;
+    if (status != 0)
+      std::fprintf(stderr, "%s: %s\n%s --help shows what is possible\n", name.c_str(), problem.what(),
+                   name.c_str());
     return false;
   }
   return true;

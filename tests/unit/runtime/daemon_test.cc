@@ -75,7 +75,9 @@ TEST_F(DaemonTest, HelpAndVersion) {
 
 TEST_F(DaemonTest, UnknownArgumentsAreRefused) {
   EXPECT_EQ(run({"--nonsense"}), 2);
-  EXPECT_NE(output("stderr"), "");
+  EXPECT_EQ(output("stderr"),
+            "test-daemon: The following argument was not expected: --nonsense\n"
+            "test-daemon --help shows what is possible\n");
 }
 
 TEST_F(DaemonTest, CheckOfAGoodConfigurationStartsNothing) {
@@ -110,6 +112,13 @@ TEST_F(DaemonTest, MissingNodesFileIsExplained) {
   EXPECT_NE(output("stderr").find(base_ + "/nodes: No such file or directory (write the nodes file"),
             std::string::npos)
       << output("stderr");
+}
+
+TEST_F(DaemonTest, AFolderIsNoNodesFile) {
+  std::filesystem::remove(base_ + "/nodes");
+  std::filesystem::create_directory(base_ + "/nodes");
+  EXPECT_EQ(run({"--base", base_}), 78);
+  EXPECT_NE(output("stderr").find(base_ + "/nodes: Is a directory"), std::string::npos) << output("stderr");
 }
 
 TEST_F(DaemonTest, AShellThatRefusesEndsTheProcess) {
