@@ -154,7 +154,8 @@ def machine():
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(prog="run-bench", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="run-bench", description=__doc__.splitlines()[0],
+                                     epilog="others: run-bench recovery|databases|persistent|capture|samba|verbs, each with --help")
     parser.add_argument("--rounds", type=int, default=5, help="rounds a row (default 5)")
     parser.add_argument("--seconds", type=float, default=1.0, help="seconds a row, round and system (default 1)")
     parser.add_argument("--cpus", default="all", help="CPUs that every process shares, as 0 or 0,1 (default: all)")

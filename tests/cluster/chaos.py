@@ -249,10 +249,14 @@ def keep(directory, say):
     say(f"logs and histories are in {kept}")
 
 
+def numbers(text):
+    return [int(number) for number in text.split(",")]
+
+
 def main(words):
     end_on_sigterm()
     parser = argparse.ArgumentParser(prog="run-chaos", description=__doc__.splitlines()[0])
-    parser.add_argument("--nodes", default="3,5", help="numbers of nodes, one run each (default 3,5)")
+    parser.add_argument("--nodes", type=numbers, default=[3, 5], help="numbers of nodes, one run each (default 3,5)")
     parser.add_argument("--seconds", type=int, default=600, help="of each run (default 600)")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the first run (default: the time)")
     parser.add_argument("--faults", type=lambda text: text.split(","), default=[], help="inject only these: " + ", ".join(FAULTS))
@@ -260,9 +264,11 @@ def main(words):
     arguments = parser.parse_args(words)
     if unknown := set(arguments.faults) - set(FAULTS):
         parser.error(f"--faults: there is no {', '.join(sorted(unknown))}")
-    for seed, nodes in enumerate(arguments.nodes.split(","), arguments.seed):
+    if min(arguments.nodes) < 2 or arguments.seconds < 1:
+        parser.error("--nodes must be 2 or more, as many faults are between two; --seconds 1 or more")
+    for seed, nodes in enumerate(arguments.nodes, arguments.seed):
         try:
-            print(run_chaos(arguments.build, int(nodes), arguments.seconds, seed, arguments.faults,
+            print(run_chaos(arguments.build, nodes, arguments.seconds, seed, arguments.faults,
                             lambda text: print(text, file=sys.stderr)))
         except AssertionError as broken:
             print(f"{nodes} nodes, seed {seed}: BROKEN: {broken}")

@@ -21,7 +21,9 @@ def _serve_one(cluster, connection):
             index, action = request["node"], request["action"]
             if action == "start" and index == len(cluster.nodes):
                 cluster.add_node()
-            node = dict(enumerate(cluster.nodes))[index]
+            if not 0 <= index < len(cluster.nodes):
+                raise ClusterError(f"there is no node {index}; nodes are 0 to {len(cluster.nodes) - 1}")
+            node = cluster.nodes[index]
             if action not in ACTIONS:
                 raise ClusterError(f"unknown action {action!r}")
             getattr(node, action)()
@@ -29,7 +31,7 @@ def _serve_one(cluster, connection):
         except (ClusterError, OSError) as problem:
             answer = str(problem)
         except (ValueError, KeyError, TypeError):
-            answer = f"no such request; nodes are 0 to {len(cluster.nodes) - 1}"
+            answer = "no such request"
         try:
             stream.write(json.dumps({"error": answer}).encode() + b"\n")
         except OSError:

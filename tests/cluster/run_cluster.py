@@ -4,6 +4,7 @@
 Exit status: 0 (or CMD's with --exec), 1 something failed, 2 wrong arguments.
 """
 import argparse
+import glob
 import json
 import os
 import shutil
@@ -152,8 +153,8 @@ def run_command(cluster, command):
 
 def show(cluster):
     show_sockets(cluster)
-    print(cluster.nodes[0].cli("status").stdout, end="")
     show_moving_record(cluster)
+    print(cluster.nodes[0].cli("status").stdout, end="")
     show_what_next(cluster)
 
 
@@ -192,17 +193,18 @@ def start_and_stay(options):
     server = control.ControlServer(cluster)
     try:
         status = run(cluster, options.command)
-    except ClusterError as problem:
-        if temporary:
+    except ClusterError:
+        if temporary and glob.glob(f"{temporary}/node*/log.*"):
             say(f"logs are kept in {temporary}/node*/log.*")
-        raise problem
+            temporary = None
+        raise
     except Stopped:
         status = 128 + signal.SIGTERM if options.command else 0
         say("stopped")
     finally:
         server.close()
-    if temporary:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary:
+            shutil.rmtree(temporary, ignore_errors=True)
     return status
 
 

@@ -5,10 +5,13 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import unittest
 
 from support import BIN, BUILD, Cluster, NetworkNamespace, ROOT, Said, Undisturbed, wait_until
+import control
+from cluster import ClusterError
 
 
 class RunClusterTest(Undisturbed):
@@ -56,6 +59,23 @@ class RunClusterTest(Undisturbed):
 
         done = self.run_cluster("--dir", "/proc/none", "--exec", "true")
         self.assertEqual((done.returncode, done.stderr), (1, "run-cluster: --dir /proc/none: No such file or directory\n"))
+
+    def test_what_did_not_begin_leaves_nothing_behind(self):
+        with tempfile.TemporaryDirectory() as nothing:
+            done = subprocess.run(self.command("--exec", "true"), env=dict(os.environ, CTDB_BUILD=nothing, TMPDIR=self.directory),
+                                  capture_output=True, text=True, timeout=60)
+            self.assertEqual((done.returncode, done.stderr), (1, f"run-cluster: {nothing}/bin/ctdb-router is missing: build it first\n"))
+        self.assertEqual(os.listdir(self.directory), [])
+
+    def test_wrong_arguments_of_the_other_programs(self):
+        for words, why in ((["run-bench", "nonsense"], "there is no 'nonsense': recovery, "),
+                           (["tests/cluster/chaos.py", "--nodes", "1"], "--nodes must be 2 or more"),
+                           (["tests/cluster/chaos.py", "--nodes", "three"], "--nodes"),
+                           (["tests/cluster/chaos.py", "--seconds", "0"], "--seconds 1 or more")):
+            script = [sys.executable] if words[0].endswith(".py") else []
+            done = subprocess.run([*script, os.path.join(ROOT, words[0]), *words[1:]], capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 2, words)
+            self.assertIn(why, done.stderr)
 
     def test_help_of_the_other_programs_builds_nothing(self):
         for words in (["run-bench"], ["run-bench", "verbs"], ["run-chaos"], ["run-tests"], ["run-sim"], ["install-deps"]):
@@ -111,6 +131,13 @@ class RunClusterTest(Undisturbed):
     def act(self, node, what):
         done = self.run_cluster("node", str(node), what, "--dir", self.directory)
         self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_a_node_that_is_not_there(self):
+        cluster = Cluster(self.directory, bin_dir=BIN)
+        server = control.ControlServer(cluster)
+        self.addCleanup(server.close)
+        with self.assertRaisesRegex(ClusterError, "^there is no node 9; nodes are 0 to 2$"):
+            control.act(self.directory, 9, "kill")
 
     def node_flags(self, node):
         done = subprocess.run(["ctdb", "-X", "nodestatus", str(node)], capture_output=True, text=True, timeout=60,

@@ -77,6 +77,7 @@ bool parse_value(const std::string& option, const char* value, CommandLine& line
   for (const char* numeric : {"--seed", "--records", "--jobs", "--failures", "--piece", "--shrink"}) {
     if (option == numeric && !is_number) return false;
   }
+  if (number == 0 && (option == "--jobs" || option == "--failures")) return false;
   if (option == "--seed") {
     line.range.first = line.range.last = number;
   } else if (option == "--seeds") {
@@ -109,7 +110,7 @@ bool parse_value(const std::string& option, const char* value, CommandLine& line
 
 bool parse(int argc, char** argv, CommandLine& line) {
   line.program = argv[0];
-  bool what = false;
+  bool what = false;  // is to be done
   for (int i = 1; i < argc; ++i) {
     const std::string option = argv[i];
     if (option == "--trace") {
@@ -129,6 +130,8 @@ bool parse(int argc, char** argv, CommandLine& line) {
       what = what || option == "--seed" || option == "--seeds" || option == "--growth";
       ++i;
     } else {
+      std::fprintf(stderr, "ctdb-sim: %s%s%s: no such option, or not with this value\n", argv[i],
+                   i + 1 < argc ? " " : "", i + 1 < argc ? argv[i + 1] : "");
       return false;
     }
   }
