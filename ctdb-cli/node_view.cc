@@ -10,6 +10,7 @@
 #include <iterator>
 #include <sstream>
 
+#include "libctdbipc/base/process_name.h"
 #include "libctdbipc/runtime/last_end.h"
 #include "libctdbipc/wire/layout.h"
 
@@ -23,7 +24,11 @@ DaemonView look_at_daemon(const NodePlace& place, const std::string& name) {
   view.name = name;
   Result<CountersSnapshot> counters = read_counters(place.counters_path(name));
   if (counters) {
-    view.liveness = process_liveness(counters->pid, name);
+    // In another pid namespace its number means nobody, or somebody else.
+    view.elsewhere = counters->pid_namespace != 0 && counters->pid_namespace != own_pid_namespace();
+    view.liveness = !view.elsewhere  ? process_liveness(counters->pid, name)
+                    : counters->held ? Liveness::kAlive
+                                     : Liveness::kDead;
     view.counters = std::move(*counters);
   } else if (counters.error().code != ErrorCode::kNotFound) {
     view.liveness = Liveness::kUnknown;

@@ -28,6 +28,7 @@ const char* liveness_name(Liveness liveness);
 struct DaemonView {
   std::string name;
   Liveness liveness = Liveness::kAbsent;
+  bool elsewhere = false;                    // in another pid namespace: whether it is stopped is not seen
   std::optional<CountersSnapshot> counters;  // of the last run when the daemon is dead
   std::string problem;                       // kUnknown: why
   std::string last_end;  // of a daemon that does not run; empty: unknown, or in good order

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // status: one screen, the answer first. Reads counters segments only.
+#include <time.h>
+
 #include <algorithm>
 
 #include "ctdb-cli/command.h"
@@ -113,7 +115,11 @@ void add_place(Report& report, const NodePlace& place) {
 
 Value uptime_s(const DaemonView& daemon) {
   if (!daemon.counters || daemon.liveness == Liveness::kDead) return {};
-  const std::optional<int64_t> uptime = process_uptime_s(daemon.counters->pid);
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  const std::optional<int64_t> uptime =
+      daemon.elsewhere ? std::max<int64_t>(0, now.tv_sec - daemon.counters->start_ns / 1'000'000'000)
+                       : process_uptime_s(daemon.counters->pid);
   return uptime ? Value(*uptime) : Value();
 }
 

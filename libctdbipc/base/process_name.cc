@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 #include "libctdbipc/base/process_name.h"
 
+#include <sys/stat.h>
+
 #include <fstream>
 
 #include "libctdbipc/base/printable.h"
@@ -19,6 +21,11 @@ std::string process_text(pid_t pid) {
   const std::string name = process_name(pid);
   if (name.empty()) return "process " + std::to_string(pid);
   return name + " (process " + std::to_string(pid) + ")";
+}
+
+uint32_t own_pid_namespace() {
+  struct stat status {};
+  return stat("/proc/self/ns/pid", &status) == 0 ? static_cast<uint32_t>(status.st_ino) : 0;
 }
 
 }  // namespace ctdb

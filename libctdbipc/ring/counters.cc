@@ -13,6 +13,7 @@
 #include <new>
 
 #include "libctdbipc/base/bytes.h"
+#include "libctdbipc/base/process_name.h"
 #include "libctdbipc/base/unique_fd.h"
 
 namespace ctdb {
@@ -37,7 +38,7 @@ struct Head {
   uint32_t version;
   uint32_t counters;
   uint32_t pid;
-  uint32_t reserved;
+  uint32_t pid_namespace;
   int64_t start_ns;
   char status[kStatusBytes];
 };
@@ -81,8 +82,8 @@ void copy_text(char* to, size_t size, std::string_view text) {
 
 class MappedCounters : public Counters {
  public:
-  MappedCounters(Image* image, std::string path, std::string hidden)
-      : image_(image), path_(std::move(path)), hidden_(std::move(hidden)) {}
+  MappedCounters(Image* image, UniqueFd file, std::string path, std::string hidden)
+      : image_(image), file_(std::move(file)), path_(std::move(path)), hidden_(std::move(hidden)) {}
   ~MappedCounters() override {
     munmap(image_, sizeof(Image));
     if (!hidden_.empty()) unlink(hidden_.c_str());
@@ -129,13 +130,26 @@ class MappedCounters : public Counters {
 
  private:
   Image* image_;
+  const UniqueFd file_;  // locked as long as this process lives
   const std::string path_;
   std::string hidden_;  // the file's name until it is shown
 };
 
-void* map_new_file(const std::string& path) {
-  UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+// A lock of the process, which its children do not have and which it loses by its death alone (and by closing any other descriptor of
+// this file, which it has no reason to have): so it tells readers in other pid namespaces that it lives. Where the file system has no
+// locks nobody there can tell.
+bool lock_whole(int fd, int command, struct flock& lock) {
+  lock = {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  return fcntl(fd, command, &lock) == 0;
+}
+
+void* map_new_file(const std::string& path, UniqueFd& fd) {
+  fd = UniqueFd(open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   if (!fd.valid()) return MAP_FAILED;
+  struct flock lock;
+  lock_whole(fd.get(), F_SETLK, lock);
   // Allocated, not only sized: on a full disk a store to a hole would be a SIGBUS.
   if ((errno = posix_fallocate(fd.get(), 0, sizeof(Image))) != 0) return MAP_FAILED;
   return mmap(nullptr, sizeof(Image), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
@@ -153,15 +167,17 @@ Result<std::unique_ptr<Counters>> Counters::create(const std::string& path) {
 Result<std::unique_ptr<Counters>> Counters::create_hidden(const std::string& path) {
   // Not one that another starting daemon has mapped.
   const std::string fresh = path.empty() ? "" : path + "." + std::to_string(getpid()) + ".new";
+  UniqueFd file;
   void* at = path.empty()
                  ? mmap(nullptr, sizeof(Image), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-                 : map_new_file(fresh);
+                 : map_new_file(fresh, file);
   if (at == MAP_FAILED) return fail_errno("creating counters file " + path);
   auto* image = new (at) Image{};
-  auto counters = std::unique_ptr<Counters>(new MappedCounters(image, path, fresh));
+  auto counters = std::unique_ptr<Counters>(new MappedCounters(image, std::move(file), path, fresh));
   image->head.version = kVersion;
   image->head.counters = kCounters;
   image->head.pid = static_cast<uint32_t>(getpid());
+  image->head.pid_namespace = own_pid_namespace();
   image->head.start_ns = realtime_ns();
   image->head.magic = kMagic;
   return counters;
@@ -187,6 +203,9 @@ Result<CountersSnapshot> read_counters(const std::string& path) {
   CountersSnapshot snapshot;
   snapshot.pid = head->pid;
   snapshot.start_ns = head->start_ns;
+  snapshot.pid_namespace = head->pid_namespace;
+  struct flock lock;
+  snapshot.held = lock_whole(fd.get(), F_GETLK, lock) && lock.l_type != F_UNLCK;
   snapshot.status.assign(head->status, strnlen(head->status, kStatusBytes));
   for (size_t i = 0; i < std::min<size_t>(head->counters, kCounters); ++i)
     snapshot.values.push_back(load<uint64_t>(rows + i * sizeof(uint64_t)));

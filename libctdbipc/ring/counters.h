@@ -54,7 +54,9 @@ class Counters {
 // The reader: CLI and router.
 struct CountersSnapshot {
   uint32_t pid = 0;
-  int64_t start_ns = 0;  // CLOCK_REALTIME
+  int64_t start_ns = 0;        // CLOCK_REALTIME
+  uint32_t pid_namespace = 0;  // in which `pid` is the writer's; 0: of an older release, or not known
+  bool held = false;           // the writer lives, wherever that is; of another process than the reader
   std::string status;
   std::vector<uint64_t>
       values;  // indexed by Counter; not those of a newer release that this one has no names for

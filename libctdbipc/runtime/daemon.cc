@@ -127,6 +127,7 @@ int status_of(const Error& error) {
 // Then this one was refused, and must not take the other's place in what people see.
 bool another_runs(const Config& config, const std::string& name) {
   const Result<CountersSnapshot> shown = read_counters(config.counters_path(name));
+  if (shown && shown->pid_namespace != own_pid_namespace() && shown->held) return true;
   const auto pid = shown ? static_cast<pid_t>(shown->pid) : 0;
   return pid > 0 && pid != getpid() && process_name(pid) == process_name(getpid());
 }

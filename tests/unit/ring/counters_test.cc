@@ -3,7 +3,9 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -12,6 +14,7 @@
 #include <set>
 
 #include "libctdbipc/base/bytes.h"
+#include "libctdbipc/base/process_name.h"
 #include "libctdbipc/base/random.h"
 
 namespace ctdb {
@@ -52,6 +55,30 @@ TEST_F(CountersFile, ReaderSeesWhatTheWriterDid) {
   EXPECT_EQ(snapshot->errors[0].count, 2u);
   EXPECT_EQ(snapshot->errors[0].first_ns, 100);
   EXPECT_EQ(snapshot->errors[0].last_ns, 300);
+}
+
+TEST_F(CountersFile, TellsWhetherItsWriterLives) {
+  int ready[2];
+  ASSERT_EQ(pipe(ready), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    const Result<std::unique_ptr<Counters>> counters = Counters::create(path_);
+    (void)!write(ready[1], counters ? "y" : "n", 1);
+    for (;;) pause();
+  }
+  char made = 0;
+  ASSERT_EQ(read(ready[0], &made, 1), 1);
+  Result<CountersSnapshot> snapshot = read_counters(path_);
+  ASSERT_TRUE(snapshot) << snapshot.error().text();
+  EXPECT_TRUE(snapshot->held);
+  EXPECT_EQ(snapshot->pid_namespace, own_pid_namespace());
+  kill(child, SIGKILL);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  snapshot = read_counters(path_);
+  ASSERT_TRUE(snapshot);
+  EXPECT_FALSE(snapshot->held);
+  close(ready[0]);
+  close(ready[1]);
 }
 
 TEST_F(CountersFile, OutlivesItsWriter) {
