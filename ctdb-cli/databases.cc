@@ -38,6 +38,11 @@ Result<std::vector<Database>> list_databases(Connection& connection) {
   return databases;
 }
 
+uint32_t attach_flags(uint8_t flags) {
+  if ((flags & CTDB_DB_PERSISTENT) != 0) return CTDB_ATTACH_PERSISTENT;
+  return (flags & CTDB_DB_REPLICATED) != 0 ? CTDB_ATTACH_REPLICATED : 0;
+}
+
 Result<Database> find_database(Connection& connection, const std::string& name) {
   const Result<std::vector<Database>> databases = list_databases(connection);
   if (!databases) return fail(databases.error());

@@ -28,6 +28,8 @@ Result<std::vector<Database>> list_databases(Connection& connection);
 Result<std::map<uint32_t, std::string>> database_names(Connection& connection);
 // What people call it: its name, or its id as text when it has none there.
 std::string name_of(const std::map<uint32_t, std::string>& names, uint32_t id);
+// What ctdb_attach() takes for a database of this kind.
+uint32_t attach_flags(uint8_t flags);
 // kNotFound: none of that name is attached.
 Result<Database> find_database(Connection& connection, const std::string& name);
 

@@ -146,11 +146,6 @@ class OnlyTransaction {
   ctdb_transaction* transaction_ = nullptr;
 };
 
-uint32_t attach_flags(uint8_t flags) {
-  if ((flags & CTDB_DB_PERSISTENT) != 0) return CTDB_ATTACH_PERSISTENT;
-  return (flags & CTDB_DB_REPLICATED) != 0 ? CTDB_ATTACH_REPLICATED : 0;
-}
-
 struct Target {
   std::string name;
   uint32_t id = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // ping: a sign of life from a router, and how long it took.
+#include <algorithm>
 #include <chrono>
 
 #include "ctdb-cli/connection.h"
@@ -25,6 +26,13 @@ Outcome ping(const Invocation& invocation) {
   const int code = ctdb_ping((*connection)->client(), pnn, (*connection)->left_ms());
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begun;
   if (code == CTDB_ERR_REMOTE) {
+    const Result<std::vector<NodeAnswer>> nodes = (*connection)->nodes();
+    const bool known = !nodes || std::ranges::any_of(*nodes, [pnn](const NodeAnswer& one) {
+      return one.pnn == pnn && (one.flags & CTDB_NODE_DELETED) == 0;
+    });
+    if (!known)
+      return failed(Exit::kNoDaemon,
+                    "there is no node " + std::to_string(pnn) + " ('node list' shows which there are)");
     return failed(Exit::kNoDaemon, (*connection)->error(code, "node " + std::to_string(pnn)).text());
   }
   if (code != 0) return failed((*connection)->error(code, "node " + std::to_string(pnn)));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// record get, put, delete: on one record, brought to this node; add, swap, append, call: where it is.
+// record get, put, delete: on one record, brought to this node, or in a transaction; add, swap, append, call: where it is.
 #include <charconv>
 
-#include "ctdb-cli/connection.h"
+#include "ctdb-cli/databases.h"
 #include "ctdb-cli/text.h"
 #include "libctdbipc/wire/packet.h"
 
@@ -17,6 +17,7 @@ ctdb_blob blob(const Bytes& bytes) {
 struct Target {
   std::unique_ptr<Connection> connection;
   ctdb_db* db = nullptr;
+  bool full_copy = false;  // persistent or replicated: transactions change it
   Bytes key;
   std::string name;  // for error texts
 
@@ -25,6 +26,17 @@ struct Target {
 
 std::string wrong_bytes(const std::string& argument) {
   return "'" + argument + "': after hex: an even number of hexadecimal digits is expected";
+}
+
+// One that does not exist is made, volatile. One that exists is what it is, which is asked for only when it is not volatile.
+Result<ctdb_db*> attach(Connection& connection, const std::string& name, bool& full_copy) {
+  Result<ctdb_db*> db = connection.attach(name);
+  if (db || db.error().code != ErrorCode::kRefused) return db;
+  const Result<Database> database = find_database(connection, name);
+  const uint32_t flags = database ? attach_flags(database->flags) : 0;
+  if (flags == 0) return db;
+  full_copy = true;
+  return connection.attach(name, flags);
 }
 
 // An Outcome when there is nothing to work on.
@@ -36,7 +48,7 @@ std::optional<Outcome> find_target(const Invocation& invocation, Target& target)
   auto connection = Connection::open(invocation);
   if (!connection) return failed(connection.error());
   target.connection = std::move(*connection);
-  const Result<ctdb_db*> db = target.connection->attach(invocation.argument("DB"));
+  const Result<ctdb_db*> db = attach(*target.connection, invocation.argument("DB"), target.full_copy);
   if (!db) return failed(db.error());
   target.db = *db;
   target.key = *bytes;
@@ -70,15 +82,33 @@ Outcome show(const Invocation& invocation, Target& target) {
   return outcome;
 }
 
-// Brings the record here, lets `change` have it while it is locked, and shows the result.
-template <typename Change>
-Outcome change_and_show(const Invocation& invocation, Change change) {
+// One change in a transaction of its own. `wanted` empty: it goes.
+Outcome commit_and_show(const Invocation& invocation, Target& target, const Bytes& wanted) {
+  ctdb_transaction* transaction = nullptr;
+  int code = ctdb_transaction_start(target.db, target.connection->left_ms(), &transaction);
+  if (code != 0) return failed(target.error(code));
+  code = ctdb_transaction_store(transaction, blob(target.key), blob(wanted));
+  if (code != 0) {
+    const Error error = target.error(code);
+    ctdb_transaction_cancel(transaction);
+    return failed(error);
+  }
+  code = ctdb_transaction_commit(transaction, target.connection->left_ms());
+  if (code == 0) return show(invocation, target);
+  Outcome outcome = failed(target.error(code));
+  if (code == CTDB_ERR_UNKNOWN) outcome.exit = Exit::kNotHealthy;
+  return outcome;
+}
+
+// Brings the record here, changes it while it is locked, and shows the result.
+Outcome change_and_show(const Invocation& invocation, const Bytes& wanted, bool deletes) {
   Target target;
   if (std::optional<Outcome> trouble = find_target(invocation, target)) return *trouble;
+  if (target.full_copy) return commit_and_show(invocation, target, wanted);
   ctdb_record* record = nullptr;
   int code = ctdb_fetch_lock(target.db, blob(target.key), target.connection->left_ms(), &record);
   if (code != 0) return failed(target.error(code));
-  code = change(record);
+  code = deletes ? ctdb_delete(record) : ctdb_store(record, blob(wanted));
   Error error = code == 0 ? Error{} : target.error(code);  // before unlocking overwrites the text
   if (const int unlocked = ctdb_unlock(record); code == 0 && unlocked != 0) {
     code = unlocked;
@@ -100,11 +130,11 @@ Outcome record_put(const Invocation& invocation) {
   const std::string& argument = invocation.argument("VALUE");
   const std::optional<Bytes> value = bytes_from_argument(argument);
   if (!value) return failed(Exit::kUsage, wrong_bytes(argument));
-  return change_and_show(invocation, [&](ctdb_record* record) { return ctdb_store(record, blob(*value)); });
+  return change_and_show(invocation, *value, false);
 }
 
 Outcome record_delete(const Invocation& invocation) {
-  return change_and_show(invocation, [](ctdb_record* record) { return ctdb_delete(record); });
+  return change_and_show(invocation, {}, true);
 }
 
 // ---- where the record is ----
@@ -117,6 +147,10 @@ void name_record(const Invocation& invocation, const Target& target, Report& rep
 }
 
 Outcome not_done(const Target& target, int code) {
+  if (target.full_copy)
+    return failed(Exit::kFailed, target.name +
+                                     ": functions are for volatile databases; 'record put' and 'record "
+                                     "delete' change this one, each in a transaction");
   Outcome outcome = failed(target.error(code));
   if (code == CTDB_ERR_UNKNOWN) outcome.exit = Exit::kNotHealthy;
   return outcome;

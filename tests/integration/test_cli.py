@@ -180,6 +180,17 @@ ctdb-recoveryd  alive .*
         done = self.cli(1, "db", "dump", "cli-nothing.tdb", status=FAILED)
         self.assertEqual(done.stderr, "ctdb-cli: no database 'cli-nothing.tdb' is attached ('db list' shows which are)\n")
 
+    def test_a_record_of_a_persistent_database(self):
+        self.assertEqual(run_tool(self.cluster.nodes[0], "attach", "cli-kept.tdb", "persistent").returncode, 0)
+        put = self.json(0, "record", "put", "cli-kept.tdb", "key", "value")
+        self.assertEqual((put["command"], put["value"], put["bytes"]), ("record put", "value", 5))
+        for node in range(3):
+            self.assertEqual(self.json(node, "record", "get", "cli-kept.tdb", "key")["value"], "value")
+        self.assertEqual(run_tool(self.cluster.nodes[1], "pfetch", "cli-kept.tdb", "key").stdout, "value\n")
+        self.assertEqual(self.json(2, "record", "delete", "cli-kept.tdb", "key")["bytes"], 0)
+        self.assertEqual(self.json(0, "record", "get", "cli-kept.tdb", "key")["bytes"], 0)
+        self.assertIn("functions are for volatile databases", self.cli(0, "record", "add", "cli-kept.tdb", "key", "1", status=FAILED).stderr)
+
     def test_functions_work_where_the_record_is(self):
         self.json(2, "record", "put", "cli-functions.tdb", "log", "one")
         self.assertEqual(self.json(0, "record", "append", "cli-functions.tdb", "log", " two")["bytes"], 7)
@@ -224,7 +235,7 @@ ctdb-recoveryd  alive .*
         for node in range(3):
             self.assertRegex(self.cli(0, "ping", str(node)).stdout, rf"\Anode {node} answered in \d+\.\d\d\d ms\n\Z")
         self.assertRegex(self.cli(2, "ping").stdout, r"\Anode 2 answered in ")
-        self.cli(0, "ping", "7", status=NO_DAEMON)
+        self.assertEqual(self.cli(0, "ping", "7", status=NO_DAEMON).stderr, "ctdb-cli: there is no node 7 ('node list' shows which there are)\n")
         self.cli(0, "ping", "one", status=USAGE)
 
     def test_node_list(self):
