@@ -45,6 +45,17 @@ Result<void> read_whole(int fd, MutableBytes bytes, const std::string& path) {
   return {};
 }
 
+Result<void> check_readable(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return fail_errno("opening " + path);
+  Bytes bytes(kCopyBytes);
+  for (;;) {
+    const ssize_t got = read(fd.get(), bytes.data(), bytes.size());
+    if (got == 0) return {};
+    if (got < 0 && errno != EINTR) return fail_errno("reading " + path);
+  }
+}
+
 Result<void> take_name(const std::string& name, const std::string& path) {
   if (rename(name.c_str(), path.c_str()) != 0) return fail_errno("renaming " + name + " to " + path);
   return sync_directory_of(path);

@@ -13,6 +13,9 @@ namespace ctdb {
 
 // All of `bytes`; a shorter file is an error. `path` is for the text.
 Result<void> read_whole(int fd, MutableBytes bytes, const std::string& path);
+// The disk gives all of it: what is wrong with it is in its bytes. Errors: kSystem. Closes a descriptor of the file, and so drops this
+// process's POSIX locks on it.
+Result<void> check_readable(const std::string& path);
 // `name`, complete and synced, becomes `path`, and the directory is synced.
 Result<void> take_name(const std::string& name, const std::string& path);
 // A copy of `from` that is on disk when this returns, or `to` as it was before.

@@ -201,6 +201,7 @@ class MemoryFile : public RecordFile {
 
 Result<std::unique_ptr<RecordFile>> MemoryFiles::open(const std::string& name, uint8_t db_flags, bool keep) {
   if (unopenable_) return fail(ErrorCode::kSystem, name + ": cannot be opened");
+  if (short_of_ != 0) return fail(Error{ErrorCode::kSystem, short_of_, "opening " + name});
   std::unique_ptr<MemoryDatabase>& database = databases_[name];
   if (!database) database = std::make_unique<MemoryDatabase>(chains_);
   database->persistent_ = (db_flags & CTDB_DB_PERSISTENT) != 0;

@@ -130,6 +130,8 @@ class MemoryFiles : public RecordFiles {
   bool has_no_room() const { return no_room_; }
   // open() fails while set.
   void set_unopenable(bool unopenable) { unopenable_ = unopenable; }
+  // open() fails with this errno; 0: no more.
+  void set_short_of(int error) { short_of_ = error; }
 
  private:
   friend class MemoryFile;
@@ -139,6 +141,7 @@ class MemoryFiles : public RecordFiles {
   bool full_ = false;
   bool no_room_ = false;
   bool unopenable_ = false;
+  int short_of_ = 0;
 };
 
 }  // namespace ctdb

@@ -11,6 +11,7 @@
 #include "ctdb-store/backend/tdb_api.h"
 #include "ctdb-store/backend/tdb_file.h"
 #include "ctdb-store/backend/tdb_record_file.h"
+#include "libctdbipc/base/shortage.h"
 #include "libctdbipc/runtime/log.h"
 
 namespace ctdb {
@@ -19,14 +20,23 @@ namespace {
 constexpr char kCopySuffix[] = ".committed";
 constexpr int kFlags = TDB_DISALLOW_NESTING;
 
+// Also when that cannot be found out: what is there is not to be replaced.
 bool exists(const std::string& path) {
-  return access(path.c_str(), F_OK) == 0;
+  return access(path.c_str(), F_OK) == 0 || errno != ENOENT;
 }
 
-// Opening repeats a transaction that its writer did not live to finish.
-bool is_sound(const std::string& path) {
-  Result<TdbHandle> tdb = TdbHandle::open(path, 0, kFlags | TDB_NOSYNC, false);
-  return tdb && tdb_check(tdb->get(), nullptr, nullptr) == 0;
+// Opening repeats a transaction that its writer did not live to finish. Errors: kSystem, it cannot be known now.
+Result<bool> is_sound(const std::string& path) {
+  const Result<void> sound = [&]() -> Result<void> {
+    Result<TdbHandle> tdb = TdbHandle::open(path, 0, kFlags | TDB_NOSYNC, false);
+    if (!tdb) return fail(std::move(tdb.error()));
+    return tdb->check();
+  }();
+  if (sound) return true;
+  if (is_shortage(sound.error())) return fail(sound.error());
+  // libtdb does not say whether it is the bytes or the disk.
+  if (Result<void> readable = check_readable(path); !readable) return fail(std::move(readable.error()));
+  return false;
 }
 
 class PersistentRecordFile : public TdbRecordFile {
@@ -55,7 +65,11 @@ class PersistentRecordFile : public TdbRecordFile {
 // What lies at `path` when this returns is sound, or nothing is there. `damage`: what could not be saved.
 Result<void> make_sound(const std::string& path, const PersistentOptions& options, std::string& damage) {
   const std::string copy = committed_copy_of(path);
-  if (exists(path) && (!options.machine_restarted || !exists(copy)) && is_sound(path)) return {};
+  if (exists(path) && (!options.machine_restarted || !exists(copy))) {
+    const Result<bool> sound = is_sound(path);
+    if (!sound) return fail(sound.error());
+    if (*sound) return {};
+  }
   std::string was = path + " is not there";
   if (exists(path) && !options.machine_restarted) {
     Result<std::string> kept = put_aside(path);
@@ -74,7 +88,9 @@ Result<void> make_sound(const std::string& path, const PersistentOptions& option
     damage = was + "; there is no copy of it on this node";
     return {};
   }
-  if (!is_sound(copy)) {
+  const Result<bool> sound = is_sound(copy);
+  if (!sound) return fail(sound.error());
+  if (!*sound) {
     Result<std::string> kept = put_aside(copy);
     if (!kept) return fail(std::move(kept.error()));
     if (exists(path)) {

@@ -23,6 +23,7 @@
 #include "ctdb-store/backend/tdb_mutexes.h"
 #include "ctdb-store/backend/tdb_record_file.h"
 #include "ctdb-store/backend/tdb_repair.h"
+#include "libctdbipc/base/shortage.h"
 #include "libctdbipc/base/unique_fd.h"
 #include "libctdbipc/runtime/log.h"
 #include "libctdbipc/wire/layout.h"
@@ -120,16 +121,18 @@ Result<void> retire(const std::string& path) {
 }
 
 // The number of chains of a file with good records, 0 for others. Before the process has the file open. Takes
-// no lock, so a record that a client is changing may look wrong: it is looked at again.
-uint32_t chains_if_sound(const std::string& path, int guard) {
+// no lock, so a record that a client is changing may look wrong: it is looked at again. Errors: kSystem, it cannot be known now.
+Result<uint32_t> chains_if_sound(const std::string& path, int guard) {
   for (int i = 0; i < kChecksMax; ++i) {
     Result<TdbHandle> look = TdbHandle::open_to_look(path, TDB_INCOMPATIBLE_HASH);
-    if (look && tdb_check(look->get(), nullptr, nullptr) == 0) {
-      return static_cast<uint32_t>(tdb_hash_size(look->get()));
-    }
-    if (!has_other_openers(guard)) return 0;
+    const Result<void> sound = look ? look->check() : Result<void>(fail(std::move(look.error())));
+    if (sound) return static_cast<uint32_t>(tdb_hash_size(look->get()));
+    if (is_shortage(sound.error())) return fail(sound.error());
+    if (!has_other_openers(guard)) break;
     pause_a_millisecond();
   }
+  // libtdb does not say whether it is the bytes or the disk.
+  if (Result<void> readable = check_readable(path); !readable) return fail(std::move(readable.error()));
   return 0;
 }
 
@@ -192,8 +195,9 @@ class TdbFiles : public RecordFiles {
   Opened open_replicated(const std::string& name);
   Result<void> check_mutexes(const std::string& path, uint32_t chains, int fd);
   Opened take_up(const std::string& path);
-  bool salvage(const std::string& path, int fd, uint32_t& chains);
-  TdbFindings repaired_alone(const std::string& path, int fd, const TdbImage& image);
+  Result<bool> salvage(const std::string& path, int fd, uint32_t& chains);
+  Result<TdbFindings> repaired(const std::string& path, int fd, const TdbImage& image);
+  Result<TdbFindings> repaired_alone(const std::string& path, int fd, const TdbImage& image);
   Opened open_empty(const std::string& path, int flags);
   Opened make_anew(const std::string& path);
   bool empty_in_place(TdbHandle& tdb);
@@ -233,8 +237,9 @@ Result<void> TdbFiles::check_mutexes(const std::string& path, uint32_t chains, i
     if (!learned) return fail(std::move(learned.error()));
     known = mutexes_.emplace(chains, std::move(*learned)).first;
   }
-  if (!known->second.sound(fd))
-    return fail(ErrorCode::kCorrupt, "the locks in tdb file " + path + " are damaged");
+  const Result<bool> sound = known->second.sound(fd);
+  if (!sound) return fail(sound.error());
+  if (!*sound) return fail(ErrorCode::kCorrupt, "the locks in tdb file " + path + " are damaged");
   const NobodyOpens lock(fd);
   return lock.alone() ? known->second.reset(fd) : Result<void>{};
 }
@@ -242,36 +247,45 @@ Result<void> TdbFiles::check_mutexes(const std::string& path, uint32_t chains, i
 // What is left when a client is killed while it makes room, or a store while it writes: all records are there, but not everything else is
 // right. With the file's all-record lock, which its other openers give up in time or not. False: it is damaged otherwise, or they do not.
 // Of a file that is full (tdb_repair.h) it costs the records that were made last, and not all: `chains` is set when it is sound, which libtdb's
-// check does not find.
-bool TdbFiles::salvage(const std::string& path, int fd, uint32_t& chains) {
+// check does not find. Errors: kSystem, it cannot be done now.
+Result<bool> TdbFiles::salvage(const std::string& path, int fd, uint32_t& chains) {
   struct stat info {};
-  if (fstat(fd, &info) != 0 || info.st_size <= 0) return false;
+  if (fstat(fd, &info) != 0) return fail_errno("looking at " + path);
+  if (info.st_size <= 0) return false;
   const auto bytes = static_cast<size_t>(info.st_size);
   void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (at == MAP_FAILED) return false;
+  if (at == MAP_FAILED) return fail_errno("mapping " + path);
   const MutableBytes file(static_cast<uint8_t*>(at), bytes);
   const std::optional<TdbImage> image = TdbImage::of(file);
-  TdbFindings found{.repaired = false};
-  if (image && check_mutexes(path, image->chains(), fd)) found = repaired_alone(path, fd, *image);
-  if (found.repaired && found.sound() && is_full(*image)) chains = image->chains();
+  Result<TdbFindings> found = image ? repaired(path, fd, *image) : TdbFindings{.repaired = false};
+  if (found && found->repaired && found->sound() && is_full(*image)) chains = image->chains();
   munmap(file.data(), file.size());
-  if (!found.repaired || found.sound()) return found.repaired;
+  if (!found) return fail(std::move(found.error()));
+  if (!found->repaired || found->sound()) return found->repaired;
   log_warning(
-      "tdb file " + path + " had " + found.text() +
-      (found.lost_records()
+      "tdb file " + path + " had " + found->text() +
+      (found->lost_records()
            ? ", as libtdb leaves one that has become 4 GiB large; it is repaired, these records are lost"
            : ", as somebody leaves it who is killed in the middle of a write; it is repaired, no "
              "record is lost"));
   return true;
 }
 
-TdbFindings TdbFiles::repaired_alone(const std::string& path, int fd, const TdbImage& image) {
+Result<TdbFindings> TdbFiles::repaired(const std::string& path, int fd, const TdbImage& image) {
+  const Result<void> good = check_mutexes(path, image.chains(), fd);
+  if (good) return repaired_alone(path, fd, image);
+  if (is_shortage(good.error())) return fail(good.error());
+  return TdbFindings{.repaired = false};
+}
+
+Result<TdbFindings> TdbFiles::repaired_alone(const std::string& path, int fd, const TdbImage& image) {
   {
     const NobodyOpens lock(fd);
     if (lock.alone()) return examine_and_repair(image, !is_full(image));
   }
   TdbFindings found{.repaired = false};
   const Result<TdbHandle> tdb = TdbHandle::open(path, 0, flags_, false);
+  if (!tdb && is_shortage(tdb.error())) return fail(tdb.error());
   for (int i = 0; tdb && i < kPatienceMs; ++i) {
     if (tdb_lockall_nonblock(tdb->get()) == 0) {
       // It cannot become longer now; if it has, the end does not fit, and the next attempt sees it.
@@ -291,19 +305,20 @@ TdbFindings TdbFiles::repaired_alone(const std::string& path, int fd, const TdbI
 TdbFiles::Opened TdbFiles::take_up(const std::string& path) {
   Result<UniqueFd> guard = take_guard(path);
   if (!guard) return fail(std::move(guard.error()));
-  uint32_t chains = chains_if_sound(path, guard->get());
-  for (int i = 0; chains == 0 && i < kChecksMax && salvage(path, guard->get(), chains); ++i) {
-    if (chains == 0) chains = chains_if_sound(path, guard->get());
+  Result<uint32_t> chains = chains_if_sound(path, guard->get());
+  for (int i = 0; chains && *chains == 0 && i < kChecksMax; ++i) {
+    const Result<bool> salvaged = salvage(path, guard->get(), *chains);
+    if (!salvaged) return fail(salvaged.error());
+    if (!*salvaged) break;
+    if (*chains == 0) chains = chains_if_sound(path, guard->get());
   }
-  if (chains == 0) return fail(ErrorCode::kCorrupt, "tdb file " + path + " is damaged");
-  if (Result<void> good = check_mutexes(path, chains, guard->get()); !good)
+  if (!chains) return fail(std::move(chains.error()));
+  if (*chains == 0) return fail(ErrorCode::kCorrupt, "tdb file " + path + " is damaged");
+  if (Result<void> good = check_mutexes(path, *chains, guard->get()); !good)
     return fail(std::move(good.error()));
   Result<TdbHandle> tdb = TdbHandle::open(path, options_.hash_size, flags_, false);
-  if (!tdb) {
-    if (tdb.error().saved_errno == EMFILE || tdb.error().saved_errno == ENOMEM)
-      return fail(std::move(tdb.error()));
-    return fail(ErrorCode::kCorrupt, tdb.error().text());
-  }
+  if (!tdb && is_shortage(tdb.error())) return fail(std::move(tdb.error()));
+  if (!tdb) return fail(ErrorCode::kCorrupt, tdb.error().text());
   return made(std::move(*tdb), std::move(*guard), flags_);
 }
 
@@ -366,8 +381,8 @@ TdbFiles::Opened TdbFiles::open(const std::string& name, uint8_t db_flags, bool 
   const std::string path = volatile_path(options_.volatile_directory, options_.pnn, name);
   if (!keep || is_noted_detached(path) || access(path.c_str(), F_OK) != 0) return make_anew(path);
   Opened opened = take_up(path);
-  if (opened) return opened;
-  // Whatever the reason: clients that have it open would go on with records that other nodes are given now.
+  if (opened || is_shortage(opened.error())) return opened;
+  // Clients that have it open would go on with records that other nodes are given now.
   Result<std::string> kept = put_aside(path);
   if (!kept) return fail(std::move(kept.error()).in(opened.error().text()));
   return fail(opened.error().code,
@@ -421,13 +436,15 @@ std::vector<std::string> TdbFiles::existing_persistent() {
 
 Result<std::string> put_aside(const std::string& path) {
   const std::string kept = name_for_damaged(path);
-  drop_leftovers_note(path);
   if (!has_openers(path)) {
     if (rename(path.c_str(), kept.c_str()) != 0) return fail_errno("renaming " + path + " to " + kept);
+    drop_leftovers_note(path);
     return kept;
   }
   Result<void> copied = copy_durably(path, kept);
+  if (!copied && is_shortage(copied.error())) return fail(std::move(copied.error()));
   if (Result<void> retired = retire(path); !retired) return fail(std::move(retired.error()));
+  drop_leftovers_note(path);
   if (!copied) return fail(std::move(copied.error()));
   return kept;
 }

@@ -47,6 +47,7 @@ Result<SharedTdb> open_shared(const std::string& path, int tdb_flags);
 // The flags all openers of volatile files use.
 int volatile_tdb_flags(bool mutexes);
 // Takes a damaged file out of the way, as `<path>.corrupted.<time>Z`, which is returned; whoever has it open fails at the next access.
+// Errors: kSystem; when the system is short of something nothing has been done.
 Result<std::string> put_aside(const std::string& path);
 // Names of files that end with `suffix`, without it.
 std::vector<std::string> database_names(const std::string& directory, const std::string& suffix);
@@ -55,7 +56,7 @@ std::vector<std::string> volatile_names(const std::string& directory, uint32_t p
 std::string volatile_path(const std::string& directory, uint32_t pnn, const std::string& name);
 
 // open() with keep = true on a damaged file: the file is put aside as `<path>.corrupted.<time>Z` and the
-// error is kCorrupt; the next open() makes an empty one. Replicated databases are always emptied, persistent ones never
+// error is kCorrupt; the next open() makes an empty one. When the system is short of something (base/shortage.h) the file is left as it is. Replicated databases are always emptied, persistent ones never
 // (persistent_file.h).
 // The RecordFiles outlives the files it opened.
 std::unique_ptr<RecordFiles> make_tdb_files(TdbOptions options);

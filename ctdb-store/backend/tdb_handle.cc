@@ -98,6 +98,14 @@ Result<TdbHandle> TdbHandle::open_to_look(const std::string& path, int tdb_flags
   return open_with(path, 0, tdb_flags | TDB_NOLOCK, O_RDONLY);
 }
 
+Result<void> TdbHandle::check() const {
+  errno = 0;
+  if (tdb_check(tdb_, nullptr, nullptr) == 0) return {};
+  if (errno == ENOMEM || tdb_error(tdb_) == TDB_ERR_OOM)
+    return fail(Error{ErrorCode::kSystem, ENOMEM, "checking tdb file " + log_->path});
+  return fail(ErrorCode::kCorrupt, "tdb file " + log_->path + " is damaged");
+}
+
 tl::unexpected<Error> TdbHandle::failure(const char* doing) const {
   const int saved_errno = errno;
   const TDB_ERROR error = tdb_error(tdb_);

@@ -39,6 +39,8 @@ class TdbHandle {
   tdb_context* get() const { return tdb_; }
   const std::string& path() const;
   int descriptor() const;  // for fstat; closing it would drop libtdb's locks
+  // libtdb's check of everything in it, under its all-record lock unless it was opened to look. Errors: kCorrupt, kSystem (no memory for it).
+  Result<void> check() const;
   // The error of the call that just failed; `doing` is "storing a record" and so on.
   tl::unexpected<Error> failure(const char* doing) const;
 

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <map>
 #include <string_view>
 
@@ -95,9 +96,13 @@ Result<TdbMutexes> TdbMutexes::learn(uint32_t hash_size, int tdb_flags) {
   return mutexes;
 }
 
-bool TdbMutexes::sound(int fd) const {
+Result<bool> TdbMutexes::sound(int fd) const {
   Bytes area(fresh_.size() + kRecordsMagic.size());
-  if (!read_at(fd, kTdbMutexArea, area)) return false;
+  errno = 0;
+  if (!read_at(fd, kTdbMutexArea, area)) {
+    if (errno != 0) return fail_errno("reading the locks of a tdb file");
+    return false;  // it ends before
+  }
   if (!as_text(area).ends_with(kRecordsMagic))
     return false;  // the records begin elsewhere: no or other mutexes
   for (size_t at = 0; at + sizeof(uint32_t) <= fresh_.size(); at += sizeof(uint32_t)) {

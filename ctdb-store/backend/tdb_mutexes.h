@@ -28,8 +28,8 @@ class TdbMutexes {
   // Learns what a new file's mutexes look like, from one in memory.
   static Result<TdbMutexes> learn(uint32_t hash_size, int tdb_flags);
 
-  // The file has mutexes, all of the kind a new file's are. Some may be locked.
-  bool sound(int fd) const;
+  // The file has mutexes, all of the kind a new file's are. Some may be locked. Errors: kSystem, it cannot be read.
+  Result<bool> sound(int fd) const;
   // Unlocks all of them. Nobody has the file open or can open it.
   Result<void> reset(int fd) const;
 

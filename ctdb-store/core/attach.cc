@@ -115,7 +115,7 @@ void StoreControls::db_detach(const ControlOrigin& origin, const ReqControl& con
 // A counter that has moved was wanted by somebody, and still is.
 void StoreControls::resume_seqnums() {
   for (const auto& db : ctx_.databases.all()) {
-    if (db->file->seqnum() == 0) continue;
+    if (db->full_copy() || db->file->seqnum() == 0) continue;
     db->file->enable_seqnum();
     db->seqnum_on = true;
     db->seqnum_seen = db->file->seqnum();

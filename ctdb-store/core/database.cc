@@ -39,6 +39,8 @@ Result<Database*> Databases::attach(std::string_view name, uint8_t flags, bool k
     return fail(ErrorCode::kRefused,
                 std::string(name) + ": its id is taken by " + known->name + ", choose another name");
   }
+  if (taking_up_ && !keep)
+    return fail(ErrorCode::kRefused, "ctdb-store has not got the files yet that it left when it ended");
   if (databases_.size() >= kDatabasesMax) return fail(ErrorCode::kLimit, "too many databases");
   auto database = std::make_unique<Database>();
   database->name = name;

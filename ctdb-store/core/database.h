@@ -91,7 +91,7 @@ class Databases {
   }
   // The database of that name; opened and indexed when it is new (`is_new`). keep: with what its file has.
   // One that is there is what it is: asking for a volatile one finds any kind (wire-protocol §8.2.1).
-  // Errors: kInvalid (not a name), kRefused (another name with the same id, or another kind), kLimit, and those of
+  // Errors: kInvalid (not a name), kRefused (another name with the same id, or another kind, or not now: take_up()), kLimit, and those of
   // RecordFiles::open.
   Result<Database*> attach(std::string_view name, uint8_t flags, bool keep, bool& is_new);
   // A volatile one. Errors: those of RecordFiles::detach; it is gone all the same.
@@ -105,6 +105,8 @@ class Databases {
   // Names of files that can be taken up again, and of persistent databases.
   std::vector<std::string> existing() { return files_.existing(); }
   std::vector<std::string> existing_persistent() { return files_.existing_persistent(); }
+  // While that is so only files that are here already are attached, with what they have: who makes one anew would take what is there away.
+  void take_up(bool on) { taking_up_ = on; }
   void tune_files(uint32_t chains, uint32_t max_dead) { files_.tune(chains, max_dead); }
 
  private:
@@ -116,6 +118,7 @@ class Databases {
   const std::vector<RecordLimitRule> record_limits_;
   std::vector<std::unique_ptr<Database>> databases_;
   mutable Database* last_found_ = nullptr;
+  bool taking_up_ = false;
 };
 
 }  // namespace ctdb

@@ -17,6 +17,7 @@
 #include "ctdb-store/core/recovery.h"
 #include "ctdb-store/core/sights.h"
 #include "ctdb-store/core/store_context.h"
+#include "ctdb-store/core/take_up.h"
 #include "ctdb-store/core/traverse.h"
 #include "ctdb-store/core/vacuum.h"
 #include "libctdbipc/wire/own_messages.h"
@@ -41,6 +42,7 @@ class Store::Impl {
       : ctx_(options, files, output),
         migration_(ctx_),
         recovery_(ctx_, migration_),
+        take_up_(ctx_),
         traverse_(ctx_),
         hand_over_(ctx_, migration_),
         commits_(disk == nullptr ? nullptr : std::make_unique<Commits>(ctx_, *disk)),
@@ -50,10 +52,9 @@ class Store::Impl {
         controls_(ctx_, migration_, recovery_, traverse_, commits_.get(), rewrites_, vacuum_) {
     ctx_.functions = functions;
     take_up_files();
-    if (commits_ != nullptr) take_up_persistent();
   }
 
-  void on_router_up() { recovery_.send_hello(); }
+  void on_router_up() { say_hello(0); }
   void on_router_down(const Endpoints& staying);
   void on_router_packet(uint32_t endpoint, MutableBytes packet, TimeNs now);
   void on_client_packet(uint32_t endpoint, ByteView packet, TimeNs now);
@@ -73,7 +74,11 @@ class Store::Impl {
   using Parked = ParkedPackets::Parked;
 
   void take_up_files();
-  void take_up_persistent();
+  void go_on_taking_up(TimeNs now);
+  bool stops_later(bool fenced);
+  void say_hello(uint64_t asked) {
+    if (take_up_.done()) recovery_.send_hello(asked);
+  }
   void advance(TimeNs now);
   void local_call(uint32_t endpoint, bool via_router, ByteView packet, TimeNs now);
   void commit_under_hold(uint32_t endpoint, bool via_router, uint32_t reqid, const ReqCall& call, TimeNs now);
@@ -94,6 +99,8 @@ class Store::Impl {
   StoreContext ctx_;
   Migration migration_;
   Recovery recovery_;
+  TakeUp take_up_;
+  bool stop_meanwhile_ = false, fenced_meanwhile_ = false;  // before all files were taken up
   Traverse traverse_;
   HandOver hand_over_;
   std::unique_ptr<Commits> commits_;  // nullptr: no disk
@@ -109,40 +116,32 @@ class Store::Impl {
 
 void Store::Impl::take_up_files() {
   ctx_.databases.discard_detached();
-  if (ctx_.options.open_generation == CTDB_INVALID_GENERATION) {
+  const bool as_they_are = ctx_.options.open_generation != CTDB_INVALID_GENERATION;
+  if (as_they_are) {
+    ctx_.open_generation = ctx_.options.open_generation;
+    recovery_.take_up();
+  } else {
     discard_past(ctx_);
-    return recovery_.tell_left_behind();
+    recovery_.tell_left_behind();
   }
-  ctx_.open_generation = ctx_.options.open_generation;
-  recovery_.take_up();
-  for (const std::string& name : ctx_.databases.existing()) {
-    bool is_new = false;
-    const Result<Database*> db = ctx_.databases.attach(name, 0, true, is_new);
-    if (db) continue;
-    ++ctx_.counts.file_errors;
-    ctx_.out.log(StoreLog::kError,
-                 "taking up " + name + ": " + db.error().text() +
-                     "; its records on this node are lost, older copies on other nodes remain");
-  }
-  ctx_.counts.databases = ctx_.databases.all().size();
-  controls_.resume_seqnums();
+  take_up_.begin(as_they_are, commits_ != nullptr);
+  go_on_taking_up(0);
 }
 
-void Store::Impl::take_up_persistent() {
-  bool damaged = false;
-  for (const std::string& name : ctx_.databases.existing_persistent()) {
-    bool is_new = false;
-    const Result<Database*> db = ctx_.databases.attach(name, CTDB_DB_PERSISTENT, true, is_new);
-    if (db && (*db)->file->damage().empty()) continue;
-    const std::string why = db ? (*db)->file->damage() : db.error().text();
-    damaged = true;
-    ++ctx_.counts.file_errors;
-    std::string text = "persistent database ";
-    text.append(name).append(": ").append(why);
-    ctx_.out.log(StoreLog::kError, text + "; its records come back from the other nodes, if they have it");
-  }
-  ctx_.counts.databases = ctx_.databases.all().size();
-  commits_->take_up(damaged);
+void Store::Impl::go_on_taking_up(TimeNs now) {
+  take_up_.work(now);
+  if (!take_up_.done()) return;
+  controls_.resume_seqnums();
+  if (commits_ != nullptr) commits_->take_up(take_up_.damaged());
+  if (stop_meanwhile_) suspended(recovery_.stopped(), fenced_meanwhile_);
+}
+
+// What is not taken up yet cannot be taken away: the store that has it does that, or else the keeper.
+bool Store::Impl::stops_later(bool fenced) {
+  if (take_up_.done()) return false;
+  stop_meanwhile_ = true;
+  fenced_meanwhile_ = fenced_meanwhile_ || fenced;
+  return true;
 }
 
 // Clients came through the router; its next life counts them anew. Of those that stay the calls do, too.
@@ -154,7 +153,7 @@ void Store::Impl::on_router_down(const Endpoints& staying) {
   rewrites_.all_clients_gone();
   if (commits_ != nullptr) commits_->all_clients_gone();
   parked_calls_.keep_only(staying);
-  suspended(recovery_.stopped());
+  if (!stops_later(false)) suspended(recovery_.stopped());
 }
 
 void Store::Impl::on_router_packet(uint32_t endpoint, MutableBytes packet, TimeNs now) {
@@ -380,7 +379,7 @@ void Store::Impl::order(const Header& header, ByteView packet, TimeNs now) {
       if (const auto tunables = TunablesMessage::decode(payload)) return take_tunables(*tunables, now);
       break;
     case Operation::STORE_QUERY:
-      if (const auto query = StoreQuery::decode(payload)) return recovery_.send_hello(query->number);
+      if (const auto query = StoreQuery::decode(payload)) return say_hello(query->number);
       break;
     case Operation::STORE_RECOVER:
       if (const auto recover = StoreRecover::decode(payload)) {
@@ -467,6 +466,7 @@ void Store::Impl::on_client_gone(uint32_t endpoint, TimeNs now, uint32_t changin
 }
 
 void Store::Impl::stop_serving(bool fenced) {
+  if (stops_later(fenced)) return;
   const bool nothing_to_take =
       ctx_.phase == StorePhase::kWaiting && ctx_.open_generation == CTDB_INVALID_GENERATION;
   const bool fence_is_news = fenced && ctx_.phase == StorePhase::kSuspended;
@@ -478,6 +478,10 @@ void Store::Impl::stop_serving(bool fenced) {
 }
 
 void Store::Impl::tick(TimeNs now) {
+  if (now >= take_up_.next_deadline()) {
+    go_on_taking_up(now);
+    say_hello(0);
+  }
   while (Timer* timer = ctx_.timers.take_due(now)) {
     if (timer->owner == Timer::Owner::kChain) {
       ctx_.chains.on_timer(*static_cast<ChainWait*>(timer->self), now);
@@ -498,7 +502,7 @@ void Store::Impl::tick(TimeNs now) {
 TimeNs Store::Impl::next_deadline() const {
   return std::min({ctx_.timers.next(), recovery_.next_deadline(), traverse_.next_deadline(),
                    controls_.next_deadline(), rewrites_.next_deadline(), vacuum_.next_deadline(),
-                   file_checks_.next_deadline(), call_for_recovery_at_,
+                   file_checks_.next_deadline(), call_for_recovery_at_, take_up_.next_deadline(),
                    commits_ == nullptr ? kNever : commits_->next_deadline()});
 }
 

@@ -8,13 +8,16 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 
 #include "ctdb-store/backend/commit_log_file.h"
 #include "ctdb-store/backend/database_writer.h"
 #include "ctdb-store/backend/durable_file.h"
+#include "libctdbipc/base/shortage.h"
 #include "libctdbipc/wire/packet.h"
 #include "libctdbipc/wire/rec_buffer.h"
+#include "tests/unit/store/shortages.h"
 #include "tests/unit/store/temporary_directory.h"
 
 namespace ctdb {
@@ -55,6 +58,13 @@ class PersistentFile : public ::testing::Test {
     ASSERT_EQ(truncate(path.c_str(), std::min<off_t>(info.st_size / 2, 300)), 0);
   }
 
+  size_t kept_aside() const {
+    size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(directory_.path()))
+      count += entry.path().filename().string().find(".corrupted.") != std::string::npos ? 1 : 0;
+    return count;
+  }
+
   TemporaryDirectory directory_;
   const std::string path_ = directory_.path() + "/test.tdb.0";
 };
@@ -78,6 +88,42 @@ TEST_F(PersistentFile, IsMadeAgainFromItsCopyWhenItIsDamagedOrGone) {
   ASSERT_EQ(unlink(path_.c_str()), 0);
   EXPECT_EQ(persistent_names(directory_.path(), ".0"), std::vector<std::string>{"test.tdb"});
   EXPECT_EQ(records(*open()), 2u);
+}
+
+// What fails then says nothing about the file; one that is damaged, too, is kept.
+TEST_F(PersistentFile, IsLeftAsItIsForWantOfDescriptors) {
+  for (const bool damaged : {false, true}) {
+    write("k", "v");
+    if (damaged) damage(path_);
+    bool opened = false;
+    for (int more = 0; more < 20 && !opened; ++more) {
+      const NoDescriptors none(more);
+      const auto file = open_persistent_file(path_, {101, false});
+      opened = file.has_value();
+      if (opened) {
+        EXPECT_EQ((*file)->damage(), "");
+      } else {
+        EXPECT_EQ(file.error().saved_errno, EMFILE) << file.error().text();
+        EXPECT_TRUE(is_shortage(file.error())) << file.error().text();
+      }
+    }
+    EXPECT_TRUE(opened);
+    EXPECT_EQ(kept_aside(), damaged ? 1u : 0u);
+  }
+}
+
+// The kernel says EIO of a process's first bytes.
+TEST_F(PersistentFile, IsLeftAsItIsWhenTheDiskDoesNotGiveIt) {
+  write("k", "v");
+  const std::string good = path_ + ".good";
+  std::filesystem::rename(path_, good);
+  std::filesystem::create_symlink("/proc/self/mem", path_);
+  const auto file = open_persistent_file(path_, {101, false});
+  ASSERT_FALSE(file);
+  EXPECT_EQ(file.error().saved_errno, EIO) << file.error().text();
+  EXPECT_EQ(kept_aside(), 0u);
+  std::filesystem::rename(good, path_);
+  EXPECT_EQ(records(*open()), 1u);
 }
 
 // What the machine had not written when it stopped is in the log; a file that has half of it would be of no use.

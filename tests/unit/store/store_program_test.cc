@@ -427,6 +427,33 @@ TEST_F(StoreProgram, ADamagedFileIsPutAsideAndTheStoreStarts) {
   attach();
 }
 
+// Reading a process's first bytes is what the kernel answers with EIO: a disk that fails for a while.
+TEST_F(StoreProgram, AFileThatItCannotHaveNowIsWaitedFor) {
+  start_open();
+  {
+    const auto client = router_->attach_client(kClient);
+    ASSERT_TRUE(serves(*client, "key", 1));
+  }
+  kill_store();
+  router_->hang_up();
+  const std::string good = base() + "/good";
+  fs::rename(database_path(), good);
+  fs::create_symlink("/proc/self/mem", database_path());
+  start();
+  ASSERT_TRUE(router_->accept_store(kGeneration));
+  EXPECT_TRUE(wait_until([this] { return counter(Counter::store_file_errors) == 1; }));
+  router_->send_own(Operation::STORE_QUERY, StoreQuery{1}.encode());
+  fs::rename(good, database_path());
+  const auto hello = StoreHello::decode(router_->receive_own(Operation::STORE_HELLO));
+  ASSERT_TRUE(hello.has_value());
+  EXPECT_EQ(hello->asked, 0u) << "it did not answer before";
+  EXPECT_EQ(hello->databases, 1u);
+  ASSERT_TRUE(router_->open_generation(kGeneration + 1, kGeneration));
+  attach();
+  TdbClient process(database_path(), kVolatileFlags);
+  EXPECT_EQ(dmaster_in(process.ask("fetch key")), "00000000");
+}
+
 // A process that has nothing to do does not wake up.
 TEST_F(StoreProgram, SleepsWhileNothingHappensButForItsBeat) {
   start_open();

@@ -14,7 +14,9 @@
 #include <fstream>
 
 #include "libctdbipc/base/random.h"
+#include "libctdbipc/base/shortage.h"
 #include "libctdbipc/base/tdb_image.h"
+#include "tests/unit/store/shortages.h"
 #include "tests/unit/store/tdb_client.h"
 #include "tests/unit/store/tdb_damage.h"
 #include "tests/unit/store/tdb_file_fixture.h"
@@ -59,35 +61,58 @@ TEST_P(TdbFile, ADamagedFileThatClientsHaveOpenIsTakenAwayFromThem) {
   EXPECT_NE(client.ask("fetch key"), "value " + hex("headdata"));
 }
 
-// No descriptor can be had while this lives.
-class NoDescriptors {
- public:
-  NoDescriptors() {
-    const int first_free = dup(0);
-    close(first_free);
-    getrlimit(RLIMIT_NOFILE, &before_);
-    const rlimit limit{static_cast<rlim_t>(first_free), before_.rlim_max};
-    setrlimit(RLIMIT_NOFILE, &limit);
-  }
-  ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
-
- private:
-  rlimit before_{};
-};
-
-// Found by chaos on real processes: the store went on without the database, its clients with its records.
-TEST_P(TdbFile, AFileThatCannotBeTakenUpIsTakenAwayFromItsClients) {
+// What fails then says nothing about the file: it is as good as it was, also for clients that have it open.
+TEST_P(TdbFile, AFileThatCannotBeTakenUpForWantOfDescriptorsIsLeftAsItIs) {
   ASSERT_TRUE(open(false));
   put("key", "data");
   TdbClient client(path(), file_->open_flags());
-  restart();
-  {
-    const NoDescriptors none;
-    ASSERT_FALSE(open(true));
+  // One more each time, so that each of those that it needs is missed once.
+  bool taken_up = false;
+  for (int more = 0; more < 20 && !taken_up; ++more) {
+    restart();
+    {
+      const NoDescriptors none(more);
+      taken_up = open(true);
+    }
+    if (taken_up) break;
     EXPECT_EQ(error_.saved_errno, EMFILE) << error_.text();
+    EXPECT_TRUE(is_shortage(error_)) << error_.text();
+    EXPECT_TRUE(kept_aside().empty());
+    EXPECT_EQ(client.ask("fetch key"), "value " + hex("headdata"));
   }
-  EXPECT_FALSE(fs::exists(path()));
-  EXPECT_NE(client.ask("fetch key"), "value " + hex("headdata"));
+  ASSERT_TRUE(taken_up);
+  EXPECT_EQ(get("key"), "headdata");
+}
+
+TEST_P(TdbFile, ADamagedFileThatCannotBeLookedAtForWantOfMemoryIsLeftAsItIs) {
+  ASSERT_TRUE(open(false));
+  put("key", std::string(1 << 20, 'd'));
+  restart();
+  break_free_list(path());
+  {
+    const NoMemory none;
+    ASSERT_FALSE(open(true));
+    EXPECT_EQ(error_.saved_errno, ENOMEM) << error_.text();
+  }
+  EXPECT_TRUE(kept_aside().empty());
+  ASSERT_TRUE(open(true)) << error_.text();
+  EXPECT_EQ(get("key"), "head" + std::string(1 << 20, 'd'));
+}
+
+// libtdb says of what it cannot read that it is damaged. The kernel says EIO of a process's first bytes.
+TEST_P(TdbFile, AFileThatTheDiskDoesNotGiveNowIsLeftAsItIs) {
+  ASSERT_TRUE(open(false));
+  put("key", "data");
+  restart();
+  const std::string good = path() + ".good";
+  fs::rename(path(), good);
+  fs::create_symlink("/proc/self/mem", path());
+  ASSERT_FALSE(open(true));
+  EXPECT_EQ(error_.saved_errno, EIO) << error_.text();
+  EXPECT_TRUE(kept_aside().empty());
+  fs::rename(good, path());
+  ASSERT_TRUE(open(true)) << error_.text();
+  EXPECT_EQ(get("key"), "headdata");
 }
 
 TEST_P(TdbFile, ABrokenFreeListCostsNoRecordWhenTheFileIsTakenUp) {
@@ -156,20 +181,6 @@ TEST_P(TdbFile, ARecordInADamagedChainIsNotTakenForGone) {
   EXPECT_EQ(file_->presence(other), Presence::kThere) << "without a value";
   file_->unlock(other);
 }
-
-// No memory can be had while this lives, but for what the process has got already.
-class NoMemory {
- public:
-  NoMemory() {
-    getrlimit(RLIMIT_AS, &before_);
-    const rlimit limit{0, before_.rlim_max};
-    setrlimit(RLIMIT_AS, &limit);
-  }
-  ~NoMemory() { setrlimit(RLIMIT_AS, &before_); }
-
- private:
-  rlimit before_{};
-};
 
 TEST_P(TdbFile, AFileThatCannotBeMappedNowIsNotTakenForDamaged) {
   ASSERT_TRUE(open(false));
