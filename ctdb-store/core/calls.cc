@@ -21,6 +21,9 @@ void keep_data(Waiting& item, ByteView data) {
 
 constexpr size_t kCopyCallBytes = 12;
 
+// To take a chain, and its records out of the file and the note, are some system calls.
+constexpr size_t kLeftoversPerSlice = 32;
+
 // Of a database that may have sticky records: in one second, to this node.
 constexpr uint16_t kMovesMakeSticky = 50;
 
@@ -240,6 +243,7 @@ void Migration::all_clients_gone(const Endpoints& but) {
 
 void Migration::close() {
   unopened_ = 0;
+  with_leftovers_.clear();
   lose_functions(nullptr);
   ctx_.activities.for_each_used([&](Activity& activity) {
     end_pushes(activity);
@@ -263,11 +267,20 @@ void Migration::close() {
   });
 }
 
-// Who has the chain removes them. After a restart nobody else waits for it.
-void Migration::ask_for_leftovers(Database& db, TimeNs now) {
-  for (const Bytes& key : db.leftovers.keys()) {
-    Activity& activity = ctx_.activities.attach(db, db.entry(key));
-    if (ctx_.chains.take(activity, now)) ctx_.chains.let_go(db, *activity.entry);
+// Who has the chain removes them, so one record of each is enough. After a restart nobody else waits for it.
+void Migration::ask_for_leftovers(TimeNs now) {
+  size_t asked = 0;
+  while (!with_leftovers_.empty() && asked < kLeftoversPerSlice) {
+    Database* db = ctx_.databases.find_volatile(with_leftovers_.back());
+    const auto next = db == nullptr ? std::nullopt : db->leftovers.first_from(leftovers_from_);
+    leftovers_from_ = next ? next->chain + 1 : 0;
+    if (!next) {
+      with_leftovers_.pop_back();
+      continue;
+    }
+    asked += next->count;
+    Activity& activity = ctx_.activities.attach(*db, db->entry(next->key));
+    if (ctx_.chains.take(activity, now)) ctx_.chains.let_go(*db, *activity.entry);
     ctx_.activities.release_if_idle(activity);
   }
 }
@@ -278,8 +291,9 @@ void Migration::open(TimeNs now) {
   open_some(now);
   for (const auto& db : ctx_.databases.all()) {
     db->told_generation = ctx_.generation;  // the recovery has told
-    ask_for_leftovers(*db, now);
+    if (!db->leftovers.empty()) with_leftovers_.push_back(db->id);
   }
+  leftovers_from_ = 0;
   renew_copies();
 }
 
@@ -290,6 +304,7 @@ void Migration::open_some(TimeNs now) {
 
 void Migration::work(TimeNs now) {
   if (unopened_ > 0) open_some(now);
+  ask_for_leftovers(now);
   if (has_renewals()) renew_some(now);
 }
 

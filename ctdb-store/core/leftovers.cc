@@ -37,6 +37,12 @@ std::vector<Bytes> Leftovers::keys() const {
   return all;
 }
 
+std::optional<Leftovers::OfChain> Leftovers::first_from(uint32_t chain) const {
+  const auto at = chains_.lower_bound(chain);
+  if (at == chains_.end()) return std::nullopt;
+  return OfChain{at->first, at->second.size(), *at->second.begin()};
+}
+
 bool Leftovers::has(const RecordFile& file, ByteView key) const {
   const auto at = empty() ? chains_.end() : chains_.find(file.chain_of(key));
   return at != chains_.end() && at->second.contains(to_bytes(key));

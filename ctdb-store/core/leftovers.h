@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -27,6 +28,13 @@ class Leftovers {
 
   bool empty() const { return chains_.empty(); }
   std::vector<Bytes> keys() const;
+  // Of the first chain from `chain` on that has some.
+  struct OfChain {
+    uint32_t chain = 0;
+    size_t count = 0;
+    Bytes key;  // one of them
+  };
+  std::optional<OfChain> first_from(uint32_t chain) const;
   bool has(const RecordFile& file, ByteView key) const;
 
  private:

@@ -18,6 +18,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "ctdb-store/core/endpoints.h"
 #include "ctdb-store/core/record_walk.h"
@@ -87,11 +88,10 @@ class Migration : public ChainLocks::User {
   void raise_copies(Database& db, uint32_t copies);
   // What this node owns gets its copies anew, as far as it has to.
   void renew_copies();
-  void ask_for_leftovers(Database& db, TimeNs now);
   // A client has made this database: the other members of the open generation are told.
   void tell_of_database(Database& db);
-  // What waits for a generation's opening, and renewal.
-  bool has_work() const { return unopened_ > 0 || has_renewals(); }
+  // What waits for a generation's opening, leftovers, and renewal.
+  bool has_work() const { return unopened_ > 0 || !with_leftovers_.empty() || has_renewals(); }
   void work(TimeNs now);
   // The database is going away: its requests are answered with an error.
   void drop_database(Database& database);
@@ -206,10 +206,14 @@ class Migration : public ChainLocks::User {
   void finish(Waiting* item);
   void drop_all(WaitingList& list);
   void open_some(TimeNs now);
+  void ask_for_leftovers(TimeNs now);
 
   StoreContext& ctx_;
   // Activities that were there when the generation opened, and have not been looked at yet.
   size_t unopened_ = 0;
+  // Databases whose leftovers are still to be asked for; of the last one from this chain on.
+  std::vector<uint32_t> with_leftovers_;
+  uint32_t leftovers_from_ = 0;
   struct InFlight {
     uint32_t calls = 0;
     size_t bytes = 0;  // of their data

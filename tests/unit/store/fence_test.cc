@@ -300,6 +300,34 @@ TEST_F(LeftOver, ToForgetOneCostsAsMuchAsThatOneIs) {
   EXPECT_LE(w.db(0).leftovers_noted(), 3 * kRecords);
 }
 
+// Clients are served meanwhile.
+TEST_F(LeftOver, AStoreThatFindsManyForgetsThemSomeAtATime) {
+  constexpr size_t kRecords = 2000;
+  for (size_t i = 0; i < kRecords; ++i) EXPECT_TRUE(gets(0, "key" + std::to_string(i)));
+  w.store(0).stop_serving(true, w.now());
+  w.pass(kMillisecond);
+  w.recover(11, 10, {1, 2});
+  w.db(0).close();
+  w.begin(12, 11, {0, 1, 2});
+  come_in();
+  w.stop(0);
+  w.node(0).tickets.clear();
+  w.db(0).reopen();
+  w.start(0, 12);
+  const size_t left = w.db(0).size();
+  EXPECT_GE(left, kRecords);
+  size_t before = left, most = 0;
+  w.on_turn = [&](uint32_t pnn, bool over) {
+    if (pnn != 0) return;
+    if (over) most = std::max(most, before - w.db(0).size());
+    before = w.db(0).size();
+  };
+  w.recover(13, 12, {0, 1, 2});
+  EXPECT_EQ(w.db(0).size(), 0u);
+  EXPECT_LE(most, kRecords / 20) << "some, and then those of one chain";
+  EXPECT_TRUE(gets(0, key));
+}
+
 // That waits until the file has been examined, and so for everybody who keeps a chain of it.
 TEST_F(LeftOver, ARecordThatCannotBeReadIsNotWaitedForEither) {
   const std::string other = other_key();
