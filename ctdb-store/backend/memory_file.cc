@@ -143,6 +143,15 @@ class MemoryFile : public RecordFile {
     return {};
   }
 
+  std::vector<DeadLock> left_locks() override { return std::exchange(db_.left_locks_, {}); }
+  bool visit_chain(uint32_t chain, const std::function<void(ByteView, ByteView)>& visit) override {
+    if (db_.holders_[chain] != MemoryDatabase::kNobody) return false;
+    for (const auto& [key, value] : db_.records_) {
+      if (db_.chain_of(key) == chain) visit(key, value);
+    }
+    return true;
+  }
+
   Examined examine(std::string& found, const std::function<void(const ChainMarks&)>& alone) override {
     ++db_.examinations_;
     if (db_.any_chain_held() || db_.closed_) return Examined::kBusy;

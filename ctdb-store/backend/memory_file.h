@@ -63,6 +63,8 @@ class MemoryDatabase {
     damage_shows_ = shows;
   }
   bool room_broken() const { return room_broken_; }
+  // A client's thread has died with the key's lock, and the next who takes it will not see that.
+  void leave_lock(ByteView key, uint32_t thread) { left_locks_.push_back({chain_of(key), thread}); }
   // How often somebody wanted to.
   uint32_t examinations() const { return examinations_; }
   // What leads to the records: until the file is examined none can be read.
@@ -99,6 +101,7 @@ class MemoryDatabase {
   bool chains_broken_ = false;
   bool header_broken_ = false;
   uint32_t examinations_ = 0;
+  std::vector<RecordFile::DeadLock> left_locks_;
   bool damage_shows_ = true;
   bool persistent_ = false, full_copy_ = false;
   bool detached_ = false;

@@ -25,6 +25,9 @@ constexpr TimeNs kPausePerFile = kMillisecond;
 constexpr TimeNs kExaminePause = kMillisecond, kExaminePauseMax = 100 * kMillisecond;
 constexpr TimeNs kExamineShare = 32;
 constexpr TimeNs kComplaint = 5 * kSecond;
+TimeNs next_try(TimeNs since, TimeNs now) {
+  return now + std::clamp((now - since) / kExamineShare, kExaminePause, kExaminePauseMax);
+}
 
 // Who carries out what a recovery has decided of it looks whether it is there (Migration::lock()). That it is this node's holds from then on
 // only: nothing can be put back before, nor is it known who else has a copy.
@@ -119,7 +122,7 @@ void FileChecks::end_look(TimeNs now) {
 void FileChecks::left(Database& db, const RecordFile::DeadLock& lock, TimeNs now) {
   ++ctx_.counts.locks_left;
   if (lock.chain != RecordFile::kFreeListLock && !ctx_.out.is_native_thread(lock.thread))
-    left_.push_back({db.id, lock.chain, lock.thread});
+    left_.push_back({db.id, lock.chain, lock.thread, now, now});
   suspect(db, now);
 }
 
@@ -140,16 +143,24 @@ bool FileChecks::tell_values(Database& db, const LeftLock& lock) {
 
 // ---- examining ----
 
+// Whoever holds such a chain now may do so for long.
+void FileChecks::tell_left(TimeNs now) {
+  std::erase_if(left_, [&](LeftLock& lock) {
+    if (now < lock.try_at) return false;
+    Database* db = ctx_.databases.find_volatile(lock.db_id);
+    if (db == nullptr || tell_values(*db, lock)) return true;
+    lock.try_at = next_try(lock.since, now);
+    return false;
+  });
+}
+
 void FileChecks::examine(TimeNs now) {
   examine_at_ = kNever;
-  std::erase_if(left_, [&](const LeftLock& lock) {
-    Database* db = ctx_.databases.find_volatile(lock.db_id);
-    return db == nullptr || tell_values(*db, lock);
-  });
+  tell_left(now);
   std::erase_if(suspects_, [&](Suspect& each) {
     return now >= std::max(each.try_at, examine_from_) && examined(each, now);
   });
-  if (!left_.empty()) examine_at_ = now + kExaminePause;
+  for (const LeftLock& lock : left_) examine_at_ = std::min(examine_at_, lock.try_at);
   for (const Suspect& each : suspects_)
     examine_at_ = std::min(examine_at_, std::max({each.try_at, examine_from_, now + kExaminePause}));
 }
@@ -165,7 +176,7 @@ bool FileChecks::examined(Suspect& suspect, TimeNs now) {
         take_away(*db);
       });
   if (result == RecordFile::Examined::kBusy) {
-    suspect.try_at = now + std::clamp((now - suspect.since) / kExamineShare, kExaminePause, kExaminePauseMax);
+    suspect.try_at = next_try(suspect.since, now);
     if (!suspect.told && now - suspect.since > kComplaint) {
       suspect.told = true;
       ctx_.out.log(StoreLog::kWarning,

@@ -52,6 +52,8 @@ class FileChecks {
     uint32_t db_id = 0;
     uint32_t chain = 0;
     uint32_t thread = 0;
+    TimeNs since = 0;
+    TimeNs try_at = 0;
   };
 
   void suspect(const Database& db, TimeNs now);
@@ -60,6 +62,7 @@ class FileChecks {
   void end_look(TimeNs now);
   void left(Database& db, const RecordFile::DeadLock& lock, TimeNs now);
   bool tell_values(Database& db, const LeftLock& lock);
+  void tell_left(TimeNs now);
   void examine(TimeNs now);
   bool examined(Suspect& suspect, TimeNs now);
   void find_lost(Database& db, const RecordFile::ChainMarks& there);

@@ -49,6 +49,27 @@ TEST_F(DamagedFiles, TheStoreExaminesAFileThatAClientCannotWriteTo) {
   EXPECT_FALSE(w.answered(1, 5, 2)) << "nobody waits for an answer";
 }
 
+// Another client has taken it and keeps it.
+TEST_F(DamagedFiles, ALockThatWasLeftIsLookedAtLessAndLessOften) {
+  constexpr MemoryDatabase::Holder kOther = 77;
+  w.db(0).leave_lock(as_bytes(key), 123);
+  ASSERT_TRUE(w.db(0).lock(as_bytes(key), kOther));
+  w.store(0).on_client_gone(9, w.now());
+  const auto turns_until = [this](TimeNs end) {
+    size_t turns = 0;
+    for (TimeNs at = w.store(0).next_deadline(); at < end; at = w.store(0).next_deadline(), ++turns)
+      w.store(0).tick(std::max(at, w.now()));
+    return turns;
+  };
+  const TimeNs begin = w.now();
+  EXPECT_LT(turns_until(begin + 10 * kSecond), 1000u);
+  EXPECT_LT(turns_until(begin + 20 * kSecond), 250u);
+  EXPECT_EQ(w.store(0).counts().values_suspect, 0u);
+  w.db(0).unlock(as_bytes(key), kOther);
+  turns_until(begin + 20 * kSecond + 200 * kMillisecond);
+  EXPECT_EQ(w.store(0).counts().values_suspect, 1u);
+}
+
 // A client was killed while it wrote the first value: libtdb deletes what must grow first.
 TEST_F(DamagedFiles, AnEmptyRecordThatIsGoneIsPutBackAndTold) {
   const size_t said = w.node(0).to_recoveryd.size();
