@@ -2,7 +2,9 @@
 #include "ctdb-store/core/record_index.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <new>
+#include <utility>
 
 #include "libctdbipc/base/assert.h"
 
@@ -17,7 +19,24 @@ const RecordExtra RecordEntry::kNoExtra{};
 static_assert(kKeyBytesMax <= RecordEntry::kKeySizeMask);
 static_assert(offsetof(RecordEntry, last_owner_) + sizeof(RecordEntry::last_owner_) == RecordEntry::kKeyAt);
 
-RecordIndex::RecordIndex() : slots_(size_t{1} << kSlotBitsMin), shift_(64 - kSlotBitsMin) {}
+RecordIndex::Table::Table(unsigned bits)
+    : slots_(static_cast<Slot*>(std::calloc(size_t{1} << bits, sizeof(Slot)))),
+      mask_((size_t{1} << bits) - 1),
+      shift_(64 - bits) {
+  if (slots_ == nullptr) throw std::bad_alloc();
+}
+
+void RecordIndex::Table::Free::operator()(Slot* slots) const {
+  std::free(slots);
+}
+
+void RecordIndex::Table::place(const Slot& slot) {
+  size_t at = home(slot.hash);
+  while (slots_[at].number != 0) at = after(at);
+  slots_[at] = slot;
+}
+
+RecordIndex::RecordIndex() : table_(kSlotBitsMin) {}
 
 RecordIndex::~RecordIndex() {
   for (Cursor* cursor = cursors_; cursor != nullptr; cursor = cursor->next_cursor_) cursor->index_ = nullptr;
@@ -30,23 +49,36 @@ RecordIndex::~RecordIndex() {
 }
 
 RecordEntry* RecordIndex::find(ByteView key, uint32_t hash) const {
-  for (size_t at = slot_of(hash); slots_[at].number != 0; at = (at + 1) & (slots_.size() - 1)) {
-    if (slots_[at].hash != hash) continue;
-    RecordEntry* found = entry(slots_[at].number);
+  RecordEntry* found = find_in(table_, key, hash);
+  return found != nullptr || old_.empty() ? found : find_in(old_, key, hash);
+}
+
+RecordEntry* RecordIndex::find_in(const Table& table, ByteView key, uint32_t hash) const {
+  for (size_t at = table.home(hash); table[at].number != 0; at = table.after(at)) {
+    if (table[at].hash != hash || table[at].number == kGone) continue;
+    RecordEntry* found = entry(table[at].number);
     if (std::ranges::equal(found->key(), key)) return found;
   }
   return nullptr;
 }
 
+size_t RecordIndex::slot_of(const Table& table, const RecordEntry& wanted) const {
+  for (size_t at = table.home(wanted.hash); table[at].number != 0; at = table.after(at)) {
+    if (table[at].number != kGone && entry(table[at].number) == &wanted) return at;
+  }
+  return table.size();
+}
+
 RecordEntry& RecordIndex::add(ByteView key, uint32_t hash) {
-  if (4 * (size_ + 1) > 3 * slots_.size()) grow();
+  copy_some();
+  if (4 * (size_ + 1) > 3 * table_.size()) grow();
   const uint32_t number = arena_.allocate(RecordEntry::bytes_with_key(key.size()));
   auto* added = new (arena_.at(number)) RecordEntry();
   added->hash = hash;
   added->key_size = static_cast<uint32_t>(key.size()) & RecordEntry::kKeySizeMask;
   if (!key.empty())
     std::memcpy(reinterpret_cast<uint8_t*>(added) + RecordEntry::kKeyAt, key.data(), key.size());
-  place(number, hash);
+  table_.place({number, hash});
   added->previous = last_;
   (last_ == 0 ? first_ : entry(last_)->next) = number;
   last_ = number;
@@ -56,6 +88,7 @@ RecordEntry& RecordIndex::add(ByteView key, uint32_t hash) {
 
 void RecordIndex::remove(RecordEntry& gone) {
   CTDB_ASSERT(gone.activity() == nullptr && gone.deletion == Deletion::kNone);
+  copy_some();
   const uint32_t number = clear_slot(gone);
   for (Cursor* cursor = cursors_; cursor != nullptr; cursor = cursor->next_cursor_) {
     if (cursor->last_seen_ == &gone) cursor->last_seen_ = entry(gone.previous);
@@ -71,35 +104,48 @@ void RecordIndex::remove(RecordEntry& gone) {
   arena_.free(number, bytes);
 }
 
-void RecordIndex::place(uint32_t number, uint32_t hash) {
-  size_t at = slot_of(hash);
-  while (slots_[at].number != 0) at = (at + 1) & (slots_.size() - 1);
-  slots_[at] = {number, hash};
-}
-
-// What stands behind the hole and would not be found across it moves up.
 uint32_t RecordIndex::clear_slot(const RecordEntry& gone) {
-  const size_t mask = slots_.size() - 1;
-  size_t hole = slot_of(gone.hash);
-  while (entry(slots_[hole].number) != &gone) hole = (hole + 1) & mask;
-  const uint32_t number = slots_[hole].number;
-  for (size_t at = (hole + 1) & mask; slots_[at].number != 0; at = (at + 1) & mask) {
-    const size_t home = slot_of(slots_[at].hash);
-    if (((at - home) & mask) < ((at - hole) & mask)) continue;
-    slots_[hole] = slots_[at];
-    hole = at;
+  if (!old_.empty()) {
+    const size_t at = slot_of(old_, gone);
+    if (at < old_.size()) {
+      const uint32_t number = std::exchange(old_[at].number, kGone);
+      if (at >= copied_) return number;
+    }
   }
-  slots_[hole] = {};
+  const size_t at = slot_of(table_, gone);
+  const uint32_t number = table_[at].number;
+  fill_hole(at);
   return number;
 }
 
-void RecordIndex::grow() {
-  std::vector<Slot> old(slots_.size() * 2);
-  old.swap(slots_);
-  --shift_;
-  for (const Slot& slot : old) {
-    if (slot.number != 0) place(slot.number, slot.hash);
+// What stands behind the hole and would not be found across it moves up.
+void RecordIndex::fill_hole(size_t hole) {
+  for (size_t at = table_.after(hole); table_[at].number != 0; at = table_.after(at)) {
+    const size_t home = table_.home(table_[at].hash);
+    if (table_.distance(home, at) < table_.distance(hole, at)) continue;
+    table_[hole] = table_[at];
+    hole = at;
   }
+  table_[hole] = {0, 0};
+}
+
+// Of n slots n / kCopiedAtOnce entries later all are copied; the next time is 3/4 n entries later.
+void RecordIndex::grow() {
+  static_assert(4 < 3 * kCopiedAtOnce);
+  CTDB_ASSERT(old_.empty());
+  old_ = std::exchange(table_, Table(table_.bits() + 1));
+  copied_ = 0;
+}
+
+void RecordIndex::copy_some() {
+  if (old_.empty()) return;
+  for (size_t i = 0; i < kCopiedAtOnce; ++i, ++copied_) {
+    const Slot& slot = old_[copied_];
+    if (slot.number != 0 && slot.number != kGone) table_.place(slot);
+  }
+  if (copied_ < old_.size()) return;
+  old_ = Table();
+  copied_ = 0;
 }
 
 bool RecordIndex::may_forget() const {

@@ -16,7 +16,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+#include <memory>
 
 #include "ctdb-store/core/recent.h"
 #include "ctdb-store/core/record_arena.h"
@@ -109,10 +109,13 @@ class RecordIndex {
   RecordEntry* find(ByteView key, uint32_t hash) const;
   // A look-up costs two misses of the cache, one in the table and one in the entry. Who will look for many keys says so
   // some keys ahead (the first), then some fewer (the second), and waits for neither.
-  void will_find_soon(uint32_t hash) const { __builtin_prefetch(&slots_[slot_of(hash)]); }
+  void will_find_soon(uint32_t hash) const {
+    __builtin_prefetch(&table_.first(hash));
+    if (!old_.empty()) __builtin_prefetch(&old_.first(hash));
+  }
   void will_find_next(uint32_t hash) const {
-    const Slot& slot = slots_[slot_of(hash)];
-    if (slot.number != 0 && slot.hash == hash) __builtin_prefetch(arena_.at(slot.number));
+    prefetch_entry(table_.first(hash), hash);
+    if (!old_.empty()) prefetch_entry(old_.first(hash), hash);
   }
   // A new entry; the key must not be there yet.
   RecordEntry& add(ByteView key, uint32_t hash);
@@ -129,26 +132,64 @@ class RecordIndex {
   size_t size() const { return size_; }
   size_t recents() const { return recents_.size(); }
   // Of memory, for all but what is recent.
-  size_t bytes() const { return arena_.bytes() + slots_.size() * sizeof(Slot); }
+  size_t bytes() const { return arena_.bytes() + (table_.size() + old_.size()) * sizeof(Slot); }
+  // The table becomes larger in steps: so many slots of the old one are still to be copied, and so many at most are with each entry that
+  // comes or goes.
+  size_t slots_to_copy() const { return old_.size() - copied_; }
+  static constexpr size_t kCopiedAtOnce = 8;
 
  private:
-  // Open addressing: an entry stands at the first free slot from slot_of(hash) on.
+  // Open addressing: an entry stands at the first free slot from its hash's first one on.
   struct Slot {
-    uint32_t number = 0;  // of the entry; 0: free
-    uint32_t hash = 0;
+    uint32_t number;  // of the entry; 0: free; kGone: it has been, and whoever looks for others goes on
+    uint32_t hash;
+  };
+  static constexpr uint32_t kGone = 0xFFFFFFFFu;  // no entry is so small that the last number could be its
+  // Slots, a power of two, from calloc(): a large table is made without touching it.
+  class Table {
+   public:
+    Table() = default;
+    explicit Table(unsigned bits);
+    bool empty() const { return slots_ == nullptr; }
+    size_t size() const { return empty() ? 0 : mask_ + 1; }
+    unsigned bits() const { return 64 - shift_; }
+    size_t home(uint32_t hash) const { return (hash * 0x9E3779B97F4A7C15u) >> shift_; }
+    size_t after(size_t at) const { return (at + 1) & mask_; }
+    // How far behind.
+    size_t distance(size_t from, size_t to) const { return (to - from) & mask_; }
+    Slot& operator[](size_t at) const { return slots_[at]; }
+    const Slot& first(uint32_t hash) const { return slots_[home(hash)]; }
+    void place(const Slot& slot);
+
+   private:
+    struct Free {
+      void operator()(Slot* slots) const;
+    };
+    std::unique_ptr<Slot[], Free> slots_;
+    size_t mask_ = 0;
+    unsigned shift_ = 64;
   };
   RecordEntry* entry(uint32_t number) const {
     return number == 0 ? nullptr : static_cast<RecordEntry*>(arena_.at(number));
   }
-  size_t slot_of(uint32_t hash) const { return (hash * 0x9E3779B97F4A7C15u) >> shift_; }
-  void place(uint32_t number, uint32_t hash);
+  void prefetch_entry(const Slot& slot, uint32_t hash) const {
+    if (slot.number != 0 && slot.number != kGone && slot.hash == hash)
+      __builtin_prefetch(arena_.at(slot.number));
+  }
+  RecordEntry* find_in(const Table& table, ByteView key, uint32_t hash) const;
+  // table.size(): it is not there.
+  size_t slot_of(const Table& table, const RecordEntry& entry) const;
   // Whose number it returns.
   uint32_t clear_slot(const RecordEntry& entry);
+  void fill_hole(size_t hole);
   void grow();
+  void copy_some();
   bool may_forget() const;
 
-  std::vector<Slot> slots_;  // a power of two, at most three quarters used
-  unsigned shift_;           // 64 - log2 of that
+  Table table_;  // at most three quarters used
+  // While it becomes larger: the smaller one, of which the first copied_ slots are in table_, too. Nothing moves in it, so what is not copied is found.
+  Table old_;
+  size_t copied_ = 0;
   RecordArena arena_;
   RecentPool recents_;
   uint32_t first_ = 0;

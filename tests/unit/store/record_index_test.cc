@@ -56,6 +56,57 @@ TEST(RecordIndex, FindsKeysWhoseHashesMeet) {
   against_a_model(3, 700, 300);
 }
 
+// However large it is, what comes or goes is kept waiting for a few slots only.
+TEST(RecordIndex, BecomesLargerInSteps) {
+  RecordIndex index;
+  size_t left = 0, growths = 0;
+  for (uint32_t i = 0; i < 100'000; ++i) {
+    index.add(key_of(i), i * 0x9E3779B1u);
+    const bool began = left == 0 && index.slots_to_copy() > 0;
+    if (began) ++growths;
+    if (!began) {
+      ASSERT_LE(left - index.slots_to_copy(), RecordIndex::kCopiedAtOnce) << i;
+    }
+    left = index.slots_to_copy();
+  }
+  EXPECT_EQ(growths, 8u) << "from 2^10 slots to 2^18";
+}
+
+// Everything is found in every step of it, and nothing that is gone; also where all stand in one another's way.
+TEST(RecordIndex, NothingIsMissedWhileItBecomesLarger) {
+  for (const uint64_t hashes : {uint64_t{1} << 20, uint64_t{50}}) {
+    RecordIndex index;
+    std::map<uint64_t, RecordEntry*> model;
+    uint64_t next = 0, removed = 0, steps = 0;
+    for (; index.slots_to_copy() == 0; ++next)
+      model[next] = &index.add(key_of(next), poor_hash(next, hashes));
+    Random random(4);
+    for (; index.slots_to_copy() > 0; ++steps) {
+      if (random.one_in(2)) {
+        model[next] = &index.add(key_of(next), poor_hash(next, hashes));
+        ++next;
+      } else {
+        const auto gone = std::next(model.begin(), static_cast<ptrdiff_t>(random.below(model.size())));
+        index.remove(*gone->second);
+        model.erase(gone);
+        ++removed;
+      }
+      for (uint64_t number = 0; number < next; ++number) {
+        const auto known = model.find(number);
+        ASSERT_EQ(index.find(key_of(number), poor_hash(number, hashes)),
+                  known == model.end() ? nullptr : known->second)
+            << "step " << steps << ", key " << number;
+      }
+    }
+    EXPECT_EQ(steps, 1024 / RecordIndex::kCopiedAtOnce);
+    EXPECT_GT(removed, 20u);
+    for (const auto& [number, entry] : model) index.remove(*entry);
+    EXPECT_EQ(index.size(), 0u);
+    for (uint64_t number = 0; number < next; ++number)
+      EXPECT_EQ(index.find(key_of(number), poor_hash(number, hashes)), nullptr);
+  }
+}
+
 TEST(RecordIndex, ACursorSurvivesRemovalsAndSeesWhatIsAddedBehindIt) {
   RecordIndex index;
   for (uint64_t i = 0; i < 10; ++i) index.add(key_of(i), static_cast<uint32_t>(i));
