@@ -246,8 +246,8 @@ Result<void> TdbFiles::check_mutexes(const std::string& path, uint32_t chains, i
 
 // What is left when a client is killed while it makes room, or a store while it writes: all records are there, but not everything else is
 // right. With the file's all-record lock, which its other openers give up in time or not. False: it is damaged otherwise, or they do not.
-// Of a file that is full (tdb_repair.h) it costs the records that were made last, and not all: `chains` is set when it is sound, which libtdb's
-// check does not find. Errors: kSystem, it cannot be done now.
+// Of a file that is full (tdb_repair.h) it moves the records that were made last, and may cost some: `chains` is set when it is sound, which
+// libtdb's check does not find. Errors: kSystem, it cannot be done now.
 Result<bool> TdbFiles::salvage(const std::string& path, int fd, uint32_t& chains) {
   struct stat info {};
   if (fstat(fd, &info) != 0) return fail_errno("looking at " + path);
@@ -258,16 +258,16 @@ Result<bool> TdbFiles::salvage(const std::string& path, int fd, uint32_t& chains
   const MutableBytes file(static_cast<uint8_t*>(at), bytes);
   const std::optional<TdbImage> image = TdbImage::of(file);
   Result<TdbFindings> found = image ? repaired(path, fd, *image) : TdbFindings{.repaired = false};
-  if (found && found->repaired && found->sound() && is_full(*image)) chains = image->chains();
+  const bool is_full_file = image && is_full(*image);
+  if (found && found->repaired && found->sound() && is_full_file) chains = image->chains();
   munmap(file.data(), file.size());
   if (!found) return fail(std::move(found.error()));
   if (!found->repaired || found->sound()) return found->repaired;
-  log_warning(
-      "tdb file " + path + " had " + found->text() +
-      (found->lost_records()
-           ? ", as libtdb leaves one that has become 4 GiB large; it is repaired, these records are lost"
-           : ", as somebody leaves it who is killed in the middle of a write; it is repaired, no "
-             "record is lost"));
+  const std::string_view who =
+      is_full_file ? ", as libtdb leaves one that has become 4 GiB large; it is repaired, "
+                   : ", as somebody leaves it who is killed in the middle of a write; it is repaired, ";
+  log_warning("tdb file " + path + " had " + found->text() + std::string(who) +
+              (found->lost_records() ? "these records are lost" : "no record is lost"));
   return true;
 }
 

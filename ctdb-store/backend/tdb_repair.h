@@ -16,7 +16,7 @@
 namespace ctdb {
 
 // It cannot become larger. libtdb makes the last step as long as there are places, so three bytes behind the end are no word; and the room
-// of that step it gives away from its end on, at places where no block can be for others: these records are damage here.
+// of that step it gives away from its end on, at places where no block can be for others: these records are moved.
 inline bool is_full(const TdbImage& image) {
   constexpr uint32_t kLastEnd = 0xFFFFFFFC;
   return image.end() == kLastEnd;
@@ -25,13 +25,14 @@ inline bool is_full(const TdbImage& image) {
 struct TdbFindings {
   uint32_t chains_cut = 0;     // that led nowhere; records behind that place are lost
   uint32_t records_wrong = 0;  // taken out
+  uint32_t records_moved = 0;  // from places where nobody but libtdb finds them
   uint32_t left_over =
       0;  // second blocks of a key, and fillers: what a native client leaves that is killed; ended
   bool free_list_wrong = false;       // or a block that was in no list
   bool repaired = true;               // false: it was not possible
   RecordFile::ChainMarks there = {};  // of the records that the file has now
 
-  bool sound() const { return chains_cut == 0 && records_wrong == 0 && !free_list_wrong; }
+  bool sound() const { return !lost_records() && records_moved == 0 && !free_list_wrong; }
   bool lost_records() const { return chains_cut + records_wrong > 0; }
   std::string text() const;  // of what is not sound
 };

@@ -215,12 +215,30 @@ TEST_P(TdbFile, AFileThatIsFullIsTakenUp) {
     ASSERT_FALSE(last);
     EXPECT_EQ(last.error().code, ErrorCode::kSystem) << last.error().text();
     EXPECT_NE(last.error().text().find("4 GiB"), std::string::npos) << last.error().text();
+    for (int i = 0; i < 20; ++i) put("end " + std::to_string(i), std::string(static_cast<size_t>(i), 'e'));
+    const std::string other = get("other");
+    RecordFile::ChainMarks expected(file_->chains());
+    EXPECT_TRUE(file_->for_each([&](ByteView key, ByteView) {
+      expected[file_->chain_of(key)] += RecordFile::mark_of(jenkins_hash(key));
+      return true;
+    }));
     std::string found;
-    const auto examine = [&] { return file_->examine(found, [](const RecordFile::ChainMarks&) {}); };
-    if (examined) examine();
+    RecordFile::ChainMarks there;
+    const auto examine = [&] {
+      return file_->examine(found, [&](const RecordFile::ChainMarks& marks) { there = marks; });
+    };
+    if (examined) {
+      EXPECT_EQ(examine(), RecordFile::Examined::kRepaired);
+      EXPECT_EQ(there, expected) << found;
+    }
     restart();
     ASSERT_TRUE(open(true)) << error_.text();
     EXPECT_EQ(get("key"), "headdata");
+    EXPECT_EQ(get("other"), other);
+    for (int i = 0; i < 20; ++i)
+      EXPECT_EQ(get("end " + std::to_string(i)), "head" + std::string(static_cast<size_t>(i), 'e'));
+    EXPECT_EQ(examine(), RecordFile::Examined::kSound) << found;
+    EXPECT_EQ(there, expected);
     EXPECT_EQ(examine(), RecordFile::Examined::kSound) << found;
     put("small", "data");
     EXPECT_EQ(get("small"), "headdata");
