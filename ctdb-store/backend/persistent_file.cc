@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ctdb-store/backend/persistent_file.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,7 +12,9 @@
 #include "ctdb-store/backend/tdb_api.h"
 #include "ctdb-store/backend/tdb_file.h"
 #include "ctdb-store/backend/tdb_record_file.h"
+#include "libctdbipc/base/process_name.h"
 #include "libctdbipc/base/shortage.h"
+#include "libctdbipc/base/unique_fd.h"
 #include "libctdbipc/runtime/log.h"
 
 namespace ctdb {
@@ -19,19 +22,57 @@ namespace {
 
 constexpr char kCopySuffix[] = ".committed";
 constexpr int kFlags = TDB_DISALLOW_NESTING;
+constexpr off_t kBehindOpenByte = 1;
 
 // Also when that cannot be found out: what is there is not to be replaced.
 bool exists(const std::string& path) {
   return access(path.c_str(), F_OK) == 0 || errno != ENOENT;
 }
 
-// Opening repeats a transaction that its writer did not live to finish. Errors: kSystem, it cannot be known now.
+struct flock lock_from(off_t first, short type) {
+  struct flock lock {};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = first;
+  return lock;
+}
+
+// A lock of the open file, taken without waiting: with F_WRLCK nobody else has any lock behind `first`, with F_RDLCK nobody writes. Its end
+// takes the locks along that this process's libtdb has on the file, so there must be none. Errors: kSystem; EAGAIN: somebody has one.
+Result<UniqueFd> hold_still(const std::string& path, off_t first, short type) {
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (!fd.valid()) return fail_errno("opening " + path);
+  struct flock lock = lock_from(first, type);
+  if (fcntl(fd.get(), F_OFD_SETLK, &lock) == 0) return fd;
+  if (errno != EAGAIN && errno != EACCES) return fail_errno("locking " + path);
+  lock = lock_from(first, type);
+  const bool found = fcntl(fd.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0;
+  const std::string who = found ? process_text(lock.l_pid) : "another process";
+  return fail(Error{ErrorCode::kSystem, EAGAIN, who + " has locked " + path});
+}
+
+// Whoever opens the file has this byte for that long.
+bool is_being_opened(const std::string& path) {
+  constexpr off_t kOpenByte = 0;
+  const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  struct flock lock = lock_from(kOpenByte, F_WRLCK);
+  lock.l_len = 1;
+  return fd.valid() && fcntl(fd.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+// libtdb waits for the locks that a check needs. So they are held here, and it is told to take none. Opening repeats a transaction that its
+// writer did not live to finish.
+Result<void> checked_alone(const std::string& path) {
+  const Result<UniqueFd> alone = hold_still(path, 0, F_WRLCK);
+  if (!alone) return fail(alone.error());
+  Result<TdbHandle> tdb = TdbHandle::open(path, 0, kFlags | TDB_NOSYNC | TDB_NOLOCK, false);
+  if (!tdb) return fail(std::move(tdb.error()));
+  return tdb->check();
+}
+
+// Errors: kSystem, it cannot be known now.
 Result<bool> is_sound(const std::string& path) {
-  const Result<void> sound = [&]() -> Result<void> {
-    Result<TdbHandle> tdb = TdbHandle::open(path, 0, kFlags | TDB_NOSYNC, false);
-    if (!tdb) return fail(std::move(tdb.error()));
-    return tdb->check();
-  }();
+  const Result<void> sound = checked_alone(path);
   if (sound) return true;
   if (is_shortage(sound.error())) return fail(sound.error());
   // libtdb does not say whether it is the bytes or the disk.
@@ -53,6 +94,8 @@ class PersistentRecordFile : public TdbRecordFile {
       auto& to = *static_cast<const std::function<bool(ByteView, ByteView)>*>(into);
       return to(tdb_view(key), tdb_view(value)) ? 0 : 1;
     };
+    const Result<UniqueFd> still = hold_still(path(), kBehindOpenByte, F_RDLCK);
+    if (!still) return fail(still.error());
     if (tdb_traverse_read(handle().get(), pass_on, const_cast<void*>(static_cast<const void*>(&visit))) < 0)
       return handle().failure("reading the records");
     return {};
@@ -110,6 +153,7 @@ Result<std::unique_ptr<RecordFile>> open_persistent_file(const std::string& path
                                                          const PersistentOptions& options) {
   std::string damage;
   if (Result<void> sound = make_sound(path, options, damage); !sound) return fail(std::move(sound.error()));
+  if (is_being_opened(path)) return fail(Error{ErrorCode::kSystem, EAGAIN, path + " is being opened"});
   Result<TdbHandle> tdb = TdbHandle::open(path, options.hash_size, kFlags, true);
   if (!tdb)
     return fail(std::move(tdb.error()).in("opening a persistent database (is the directory writable?)"));

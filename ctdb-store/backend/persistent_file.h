@@ -21,7 +21,7 @@ struct PersistentOptions {
 };
 
 // A damaged file is put aside and made again from the copy; when that is damaged too the database is empty and damage() says
-// so. Errors: kSystem.
+// so. Nobody is waited for: errors are kSystem, EAGAIN while another process has locked something in it.
 Result<std::unique_ptr<RecordFile>> open_persistent_file(const std::string& path,
                                                          const PersistentOptions& options);
 std::string committed_copy_of(const std::string& path);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Attaching and detaching databases (wire-protocol §8.2.1) and their change counters (§8.2.6).
 #include <algorithm>
+#include <cerrno>
+#include <utility>
 
 #include "ctdb-store/core/controls.h"
 #include "libctdbipc/base/limits.h"
@@ -9,6 +11,8 @@ namespace ctdb {
 namespace {
 
 constexpr size_t kParkedAttachesMax = 4096;
+// A file that another process has locked is tried again.
+constexpr TimeNs kLockedPause = 50 * kMillisecond;
 
 uint8_t kind_of(uint32_t opcode) {
   if (opcode == static_cast<uint32_t>(Control::DB_ATTACH_PERSISTENT)) return CTDB_DB_PERSISTENT;
@@ -31,20 +35,27 @@ void StoreControls::db_attach(const ControlOrigin& origin, const ReqControl& con
   const std::string name(as_text(data.first(data.size() - 1)));
   const uint8_t kind = kind_of(control.opcode);
   if (kind != 0 && commits_ == nullptr) return refuse(origin, "this node has no disk for such databases");
+  const ParkedAttach attach{origin, name, kind, now + ctx_.options.deferred_attach_timeout};
   // Other nodes may always: they have the database already.
-  if (origin.endpoint == 0) return attach_now(origin, name, kind);
+  if (origin.endpoint == 0) return attach_now(attach, now);
   if (!ctx_.options.allow_client_db_attach) return refuse(origin, "AllowClientDBAttach is 0");
   if (recovery_.stopped()) return refuse(origin, "this node is stopped or banned");
-  if (ctx_.is_open()) return attach_now(origin, name, kind);
-  if ((control.flags & CTDB_CONTROL_ATTACH_BY_RECOVERY) != 0) return attach_now(origin, name, kind);
+  if (ctx_.is_open()) return attach_now(attach, now);
+  if ((control.flags & CTDB_CONTROL_ATTACH_BY_RECOVERY) != 0) return attach_now(attach, now);
   if (parked_attaches_.size() >= kParkedAttachesMax)
     return refuse(origin, "too many requests wait for a recovery");
-  parked_attaches_.push_back({origin, name, kind, now + ctx_.options.deferred_attach_timeout});
+  parked_attaches_.push_back(attach);
 }
 
-void StoreControls::attach_now(const ControlOrigin& origin, const std::string& name, uint8_t kind) {
+void StoreControls::attach_now(const ParkedAttach& attach, TimeNs now) {
+  const auto& [origin, name, kind, deadline, tried_at] = attach;
   bool is_new = false;
   Result<Database*> db = ctx_.databases.attach(name, kind, false, is_new);
+  const bool is_locked = !db && db.error().code == ErrorCode::kSystem && db.error().saved_errno == EAGAIN;
+  if (is_locked && now < deadline && parked_attaches_.size() < kParkedAttachesMax) {
+    parked_attaches_.push_back({origin, name, kind, deadline, now + kLockedPause});
+    return;
+  }
   if (!db) {
     if (db.error().code == ErrorCode::kSystem || db.error().code == ErrorCode::kCorrupt) {
       ++ctx_.counts.file_errors;
@@ -161,10 +172,8 @@ void StoreControls::client_gone(uint32_t endpoint) {
                 [&](const ParkedAttach& parked) { return parked.origin.endpoint == endpoint; });
 }
 
-void StoreControls::opened() {
-  const std::vector<ParkedAttach> parked = std::move(parked_attaches_);
-  parked_attaches_.clear();
-  for (const ParkedAttach& attach : parked) attach_now(attach.origin, attach.name, attach.kind);
+void StoreControls::opened(TimeNs now) {
+  for (const ParkedAttach& attach : std::exchange(parked_attaches_, {})) attach_now(attach, now);
 }
 
 void StoreControls::stopped() {
@@ -173,11 +182,20 @@ void StoreControls::stopped() {
 }
 
 void StoreControls::tick(TimeNs now) {
+  std::vector<ParkedAttach> due;
   std::erase_if(parked_attaches_, [&](const ParkedAttach& parked) {
-    if (now < parked.deadline) return false;
-    refuse(parked.origin, "no recovery has ended in time");
-    return true;
+    if (now >= parked.try_at) due.push_back(parked);
+    if (now >= parked.deadline && now < parked.try_at) refuse(parked.origin, "no recovery has ended in time");
+    return now >= parked.deadline || now >= parked.try_at;
   });
+  for (ParkedAttach& attach : due) {
+    if (ctx_.is_open()) {
+      attach_now(attach, now);
+    } else {
+      attach.try_at = kNever;
+      parked_attaches_.push_back(std::move(attach));
+    }
+  }
   if (now < next_seqnum_tick_) return;
   next_seqnum_tick_ = now + ctx_.options.seqnum_interval;
   tell_seqnums();
@@ -185,7 +203,7 @@ void StoreControls::tick(TimeNs now) {
 
 TimeNs StoreControls::next_deadline() const {
   TimeNs next = next_seqnum_tick_;
-  for (const ParkedAttach& parked : parked_attaches_) next = std::min(next, parked.deadline);
+  for (const ParkedAttach& parked : parked_attaches_) next = std::min({next, parked.deadline, parked.try_at});
   return next;
 }
 

@@ -47,7 +47,7 @@ class StoreControls {
   void client_gone(uint32_t endpoint);
   void all_clients_gone() { parked_attaches_.clear(); }
   // A generation is open: parked attaches go on.
-  void opened();
+  void opened(TimeNs now);
   // Stopped or banned: they are refused.
   void stopped();
   // Change counters that clients had switched on before this store was restarted.
@@ -64,6 +64,7 @@ class StoreControls {
     std::string name;
     uint8_t kind = 0;
     TimeNs deadline = kNever;
+    TimeNs try_at = kNever;  // kNever: when a generation opens
   };
 
   void reply(const ControlOrigin& origin, int32_t status, ByteView data = {}, std::string_view error = {});
@@ -76,7 +77,7 @@ class StoreControls {
 
   // attach.cc
   void db_attach(const ControlOrigin&, const ReqControl&, TimeNs);
-  void attach_now(const ControlOrigin& origin, const std::string& name, uint8_t kind);
+  void attach_now(const ParkedAttach& attach, TimeNs now);
   void db_detach(const ControlOrigin&, const ReqControl&, TimeNs);
   void db_copies(const ControlOrigin&, const ReqControl&, TimeNs);
   void db_record_limit(const ControlOrigin&, const ReqControl&, TimeNs);

@@ -426,7 +426,7 @@ void Store::Impl::opened(TimeNs now) {
   unpark(false, now);
   for (const ParkedCalls::Parked& call : parked_calls_.take_all())
     local_call(call.endpoint, call.via_router, call.packet, now);
-  controls_.opened();
+  controls_.opened(now);
   rewrites_.opened(now);
   traverse_.generation_opened(now);
   vacuum_.open(now);

@@ -21,7 +21,7 @@ std::string_view remedy_of(const Error& error) {
              "vm.max_map_count";
     case EAGAIN:
     case ENOLCK:
-      return "look for a process that has very many locks, files or processes";
+      return "look who has locked it, and stop him if it lasts; or what has very many locks or processes";
     case ENOSPC:
     case EDQUOT:
       return "make room on the file system";

@@ -2,6 +2,7 @@
 // Attaching, the controls of databases.
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <cstring>
 
 #include "ctdb-store/core/database_statistics.h"
@@ -90,6 +91,29 @@ TEST_F(Controls, AttachThatCannotOpenItsFileSaysSo) {
   EXPECT_EQ(reply->status, -1);
   EXPECT_NE(reply->error.find("cannot be opened"), std::string_view::npos);
   EXPECT_EQ(w.store(0).counts().file_errors, 1u);
+}
+
+TEST_F(Controls, AttachOfAFileThatAnotherProcessHasLockedWaitsForIt) {
+  start();
+  w.node(0).files.set_short_of(EAGAIN);
+  const Bytes name = with_nul("a.tdb");
+  w.control(0, kClient, 1, Control::DB_ATTACH_PERSISTENT, name);
+  w.pass(kSecond);
+  EXPECT_FALSE(w.control_answer(0, kClient, 1));
+  w.recover(11, 10, {0, 1, 2});
+  EXPECT_FALSE(w.control_answer(0, kClient, 1));
+  w.node(0).files.set_short_of(0);
+  w.pass(kSecond);
+  EXPECT_EQ(w.control_answer(0, kClient, 1)->status, 0);
+  // Not for ever.
+  w.node(0).files.set_short_of(EAGAIN);
+  w.control(0, kClient, 2, Control::DB_ATTACH_PERSISTENT, with_nul("b.tdb"));
+  w.pass(119 * kSecond);
+  EXPECT_FALSE(w.control_answer(0, kClient, 2));
+  w.pass(2 * kSecond);
+  const auto refused = w.control_answer(0, kClient, 2);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->status, -1);
 }
 
 TEST_F(Controls, CallsForADatabaseThatARecoveryBringsAreServed) {

@@ -5,15 +5,19 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
 #include "ctdb-store/backend/commit_log_file.h"
 #include "ctdb-store/backend/database_writer.h"
 #include "ctdb-store/backend/durable_file.h"
+#include "ctdb-store/backend/tdb_api.h"
+#include "ctdb-store/backend/tdb_handle.h"
 #include "libctdbipc/base/shortage.h"
 #include "libctdbipc/wire/packet.h"
 #include "libctdbipc/wire/rec_buffer.h"
@@ -124,6 +128,97 @@ TEST_F(PersistentFile, IsLeftAsItIsWhenTheDiskDoesNotGiveIt) {
   EXPECT_EQ(kept_aside(), 0u);
   std::filesystem::rename(good, path_);
   EXPECT_EQ(records(*open()), 1u);
+}
+
+// Of a process of its own, which has done `what` with the file and holds still.
+class OtherProcess {
+ public:
+  template <typename What>
+  OtherProcess(const std::string& path, What what) {
+    int pipe_ends[2];
+    EXPECT_EQ(pipe(pipe_ends), 0);
+    pid_ = fork();
+    if (pid_ == 0) {
+      alarm(60);
+      TdbHandle::close_inherited();
+      tdb_context* tdb = tdb_open(path.c_str(), 0, 0, O_RDWR, 0);
+      const char done = tdb != nullptr && what(tdb) ? 'y' : 'n';
+      (void)!write(pipe_ends[1], &done, 1);
+      pause();
+      _exit(0);
+    }
+    char done = 'n';
+    EXPECT_EQ(read(pipe_ends[0], &done, 1), 1);
+    EXPECT_EQ(done, 'y');
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+  }
+  ~OtherProcess() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  OtherProcess(const OtherProcess&) = delete;
+  OtherProcess& operator=(const OtherProcess&) = delete;
+  pid_t pid() const { return pid_; }
+
+ private:
+  pid_t pid_ = 0;
+};
+
+TDB_DATA tdb_text(const char* text) {
+  return {reinterpret_cast<uint8_t*>(const_cast<char*>(text)), strlen(text)};
+}
+
+// It would not return: the one that has locked it waits for the end of the test.
+TEST_F(PersistentFile, WhoHasLockedItIsNotWaitedFor) {
+  write("k", "v");
+  const auto lock_one = [](tdb_context* tdb) { return tdb_chainlock(tdb, tdb_text("any")) == 0; };
+  const auto lock_all = [](tdb_context* tdb) { return tdb_lockall(tdb) == 0; };
+  const auto change = [](tdb_context* tdb) {
+    return tdb_transaction_start(tdb) == 0 && tdb_store(tdb, tdb_text("k2"), tdb_text("v"), 0) == 0;
+  };
+  const auto try_with = [&](auto what) {
+    const OtherProcess other(path_, what);
+    const auto file = open_persistent_file(path_, {101, false});
+    ASSERT_FALSE(file);
+    EXPECT_EQ(file.error().saved_errno, EAGAIN) << file.error().text();
+    EXPECT_TRUE(is_shortage(file.error()));
+    EXPECT_NE(file.error().text().find(std::to_string(other.pid())), std::string::npos)
+        << file.error().text();
+  };
+  alarm(120);
+  try_with(lock_one);
+  try_with(lock_all);
+  try_with(change);
+  alarm(0);
+  EXPECT_EQ(records(*open()), 1u);
+}
+
+TEST_F(PersistentFile, NorWhoLocksItLater) {
+  write("k", "v");
+  const auto file = open();
+  alarm(120);
+  const OtherProcess other(path_, [](tdb_context* tdb) { return tdb_lockall(tdb) == 0; });
+  const Result<void> read = file->for_each([](ByteView, ByteView) { return true; });
+  alarm(0);
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().saved_errno, EAGAIN) << read.error().text();
+}
+
+TEST_F(PersistentFile, ATransactionWhoseWriterDiedBeforeItsEndIsUndone) {
+  write("k", "v");
+  open();
+  {
+    const OtherProcess other(path_, [](tdb_context* tdb) {
+      return tdb_transaction_start(tdb) == 0 &&
+             tdb_store(tdb, tdb_text("k2"), tdb_text("value-value-value-value"), 0) == 0 &&
+             tdb_transaction_prepare_commit(tdb) == 0;
+    });
+  }
+  const auto file = open();
+  EXPECT_EQ(file->damage(), "");
+  EXPECT_EQ(kept_aside(), 0u);
+  EXPECT_EQ(records(*file), 1u);
 }
 
 // What the machine had not written when it stopped is in the log; a file that has half of it would be of no use.
