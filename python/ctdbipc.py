@@ -60,6 +60,12 @@ class _Reply(ctypes.Structure):
     _fields_ = [("error", ctypes.c_int), ("status", ctypes.c_int32), ("data", _Blob), ("text", ctypes.c_char_p)]
 
 
+class _Stats(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in ("local_hits", "calls", "controls", "messages_in", "messages_out", "stale", "malformed",
+                                                     "sleeps", "undelivered", "too_big", "router_restarts")]
+
+
+_OnRestart = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 _OnMessage = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, _Blob, ctypes.c_void_p)
 _P, _PP, _S, _I, _U32, _U64, _I64 = (ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p), ctypes.c_char_p, ctypes.c_int, ctypes.c_uint32,
                                      ctypes.c_uint64, ctypes.c_int64)
@@ -76,6 +82,7 @@ _ARGUMENTS = {
     "ctdb_transaction_delete": (_P, _Blob), "ctdb_transaction_commit": (_P, _I), "ctdb_transaction_cancel": (_P,),
     "ctdb_register": (_P, _U64, _OnMessage, _P, _I), "ctdb_deregister": (_P, _U64, _I), "ctdb_send_message": (_P, _U32, _U64, _Blob),
     "ctdb_control": (_P, ctypes.POINTER(_Request), _I, ctypes.POINTER(_Reply)), "ctdb_ping": (_P, _U32, _I),
+    "ctdb_flush": (_P, _I), "ctdb_on_restart": (_P, _OnRestart, _P), "ctdb_get_stats": (_P, ctypes.POINTER(_Stats), ctypes.c_size_t),
 }
 _RETURNS = {"ctdb_strerror": _S, "ctdb_error_text": _S, "ctdb_record_data": _Blob, "ctdb_disconnect": None, "ctdb_detach": None,
             "ctdb_transaction_cancel": None}
@@ -182,14 +189,21 @@ class Client:
 
     def register(self, srvid, handler, timeout=None):
         """Has service() and wait() call handler(data) for each message to service `srvid` of this node."""
-        def call(_client, _srvid, data, _private):
-            try:
-                handler(data.bytes())
-            except Exception as problem:  # C code is in between
-                self._raised.append(problem)
-        function = _OnMessage(call)
+        function = _OnMessage(lambda _client, _srvid, data, _private: self._run(handler, data.bytes()))
         _check(_api.ctdb_register(self._open(), srvid, function, None, _ms(timeout)), self._client)
         self._handlers[srvid] = function
+
+    def _run(self, handler, *arguments):
+        try:
+            handler(*arguments)
+        except Exception as problem:  # C code is in between
+            self._raised.append(problem)
+
+    def on_restart(self, handler):
+        """Has service() and wait() call handler() when another router has taken over: messages may be lost."""
+        function = _OnRestart(lambda _client, _private: self._run(handler))
+        _check(_api.ctdb_on_restart(self._open(), function, None), self._client)
+        self._handlers["restart"] = function
 
     def deregister(self, srvid, timeout=None):
         _check(_api.ctdb_deregister(self._open(), srvid, _ms(timeout)), self._client)
@@ -198,6 +212,16 @@ class Client:
     def send(self, node, srvid, data):
         """A message; there is no answer."""
         _check(_api.ctdb_send_message(self._open(), node, srvid, _blob(data)), self._client)
+
+    def flush(self, timeout=None):
+        """Waits until the daemons have what was sent."""
+        _check(_api.ctdb_flush(self._open(), _ms(timeout)), self._client)
+
+    def stats(self):
+        """What this client has done, by the names of ctdb_stats."""
+        stats = _Stats()
+        _check(_api.ctdb_get_stats(self._open(), ctypes.byref(stats), ctypes.sizeof(stats)), self._client)
+        return {name: getattr(stats, name) for name, _ in stats._fields_}
 
     def control(self, node, opcode, data=b"", timeout=None):
         """One control of the protocol: (status, data)."""

@@ -4,16 +4,11 @@ import os
 import re
 import select
 import struct
-import sys
 import tempfile
 import unittest
 
-from support import BIN, BUILD, ROOT, Undisturbed, start_cluster
-
-os.environ["CTDBIPC_LIBRARY"] = os.path.join(BUILD, "libctdbipc", "client", "libctdbipc.so")
-sys.path.insert(0, os.path.join(ROOT, "python"))
-
-import ctdbipc  # noqa: E402
+from native import ctdbipc
+from support import BIN, ROOT, Undisturbed, start_cluster
 
 SERVICE = 0x6400000000000001
 HEADER = os.path.join(ROOT, "libctdbipc", "include", "ctdb.h")
@@ -139,6 +134,12 @@ class NodesTest(Common, Undisturbed):
                 second.service()
             self.assertEqual(got, [b"hello"])
             second.deregister(SERVICE)
+
+    def test_what_is_counted(self):
+        with self.client() as client:
+            client.send(ctdbipc.THIS_NODE, SERVICE, "to nobody")
+            client.flush()
+            self.assertEqual(client.stats()["messages_out"], 1)
 
     def test_what_a_handler_raises(self):
         with self.client() as client:
