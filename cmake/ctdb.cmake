@@ -36,3 +36,14 @@ function(ctdb_test name)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT 300)
 endfunction()
+
+# ctdb_pkgconfig(NAME): installs NAME.pc, made of NAME.pc.in, which says where it was installed, also after cmake --install --prefix.
+function(ctdb_pkgconfig name)
+  cmake_path(APPEND CTDB_PC_LIBDIR "\${prefix}" "${CMAKE_INSTALL_LIBDIR}")
+  cmake_path(APPEND CTDB_PC_INCLUDEDIR "\${prefix}" "${CMAKE_INSTALL_INCLUDEDIR}")
+  set(CMAKE_INSTALL_PREFIX "@CMAKE_INSTALL_PREFIX@")  # known when it is installed
+  set(made ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc)
+  configure_file(${name}.pc.in ${made}.in @ONLY)
+  install(CODE "configure_file([[${made}.in]] [[${made}]] @ONLY)" COMPONENT client)
+  install(FILES ${made} DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT client)
+endfunction()

@@ -23,9 +23,9 @@ class VisitsTest(Undisturbed):
         cls.environment = dict(os.environ, LD_LIBRARY_PATH=library, PKG_CONFIG_PATH=os.path.join(library, "pkgconfig"))
 
     def build(self, *compiler):
-        """As the man page says, only with another prefix."""
-        flags = subprocess.run(["pkg-config", f"--define-variable=prefix={self.prefix}", "--cflags", "--libs", "ctdbipc"], check=True,
-                               env=self.environment, capture_output=True, text=True).stdout.split()
+        """As the man page says."""
+        flags = subprocess.run(["pkg-config", "--cflags", "--libs", "ctdbipc"], check=True, env=self.environment, capture_output=True,
+                               text=True).stdout.split()
         program = os.path.join(self.directory, f"visits-{compiler[0]}")
         subprocess.run([*compiler, "-Wall", "-Wextra", "-pedantic", "-Werror", "-o", program, SOURCE, "-x", "none", *flags], check=True)
         return program
