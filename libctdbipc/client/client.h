@@ -26,12 +26,16 @@
 #include "libctdbipc/client/link.h"
 #include "libctdbipc/client/local_file.h"
 #include "libctdbipc/client/requests.h"
+#include "libctdbipc/client/timers.h"
 #include "libctdbipc/include/ctdb.h"
 #include "libctdbipc/wire/lock_record.h"
 #include "libctdbipc/wire/packet.h"
 #include "libctdbipc/wire/record_functions.h"
 
 namespace ctdb {
+
+inline constexpr int64_t kNsPerMs = 1000000;
+int64_t now_ns();
 
 // When a blocking call gives up.
 class Deadline {
@@ -174,6 +178,11 @@ struct ctdb_client {
   // Withdraws the request; no callback.
   void withdraw(Request& request);
 
+  // ---- timer.cc ----
+  // The request's step is run by service() when the time is over. `state` is kTimer or kPauses.
+  int start_timer(Request& request, Request::State state, int delay_ms);
+  void stop_timer(const Request& request) { timers_.remove(request.due_ns, request.id); }
+
   // ---- requests out ----
   // New entry, or nullptr with *error set; add_waiting(): for a blocking call.
   Request* add_request(int* error);
@@ -251,8 +260,17 @@ struct ctdb_client {
   void repeat_control(Request& request);
   void register_anew();
   bool tell_of_restart();
+  // ---- timer.cc ----
+  void look_at_clock();
+  // Of those that were due when service() last looked at the clock.
+  bool run_timer();
+  // The descriptor will be ready when the next timer is due. True: one is.
+  bool set_alarm();
 
   std::deque<uint32_t> ready_;
+  ctdb::Timers timers_;
+  int64_t turn_began_ns_ = 0;  // of a service() with timers
+  int64_t alarm_ns_ = 0;       // when the descriptor becomes ready of itself
   std::deque<Bytes> inbox_;
   size_t inbox_bytes_ = 0;
   Bytes current_;      // packet whose callback is running

@@ -148,6 +148,9 @@ void ctdb_client::lose(std::string why) {
     } else if (request.state == Request::State::kSent || request.state == Request::State::kNoStore ||
                request.state == Request::State::kParked || request.state == Request::State::kWaits) {
       make_ready(request, error);
+    } else if (request.state == Request::State::kPauses) {
+      stop_timer(request);
+      make_ready(request, error);
     }
   });
   error_text = link.why_down();

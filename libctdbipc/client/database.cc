@@ -176,7 +176,9 @@ void free_database(ctdb_client& client, ctdb_db* db) {
   if (db->transaction != nullptr) unlock_transactions(*db);
   if (client.locks == db) client.locks = nullptr;
   client.requests.for_each([&](Request& request) {
-    if (request.db == db) client.requests.release(request);
+    if (request.db != db) return;
+    if (request.timed()) client.stop_timer(request);
+    client.requests.release(request);
   });
   LocalFile* file = db->file;
   std::erase_if(client.databases, [db](const std::unique_ptr<ctdb_db>& each) { return each.get() == db; });

@@ -3,6 +3,7 @@
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,6 +16,7 @@ namespace {
 
 // What may wait behind a full ring; one packet may be larger.
 constexpr size_t kQueueBytesMax = 1u << 20;
+constexpr int kDescriptorsMax = 5;  // two bells, kick, set-up connection, clock
 
 }  // namespace
 
@@ -91,6 +93,7 @@ void Link::abandon() {
   next_store_.reset();
   setup_.reset();
   kick_.reset();
+  clock_fd_.reset();
   epoll_.reset();
 }
 
@@ -185,8 +188,8 @@ void Link::disarm(Peer peer) {
 }
 
 bool Link::sleep(int timeout_ms) {
-  epoll_event events[4];
-  const int count = epoll_wait(epoll_.get(), events, 4, timeout_ms);
+  epoll_event events[kDescriptorsMax];
+  const int count = epoll_wait(epoll_.get(), events, kDescriptorsMax, timeout_ms);
   for (int i = 0; i < count; ++i) {
     if (setup_.valid() && events[i].data.fd == setup_.get()) return true;
   }
@@ -231,6 +234,22 @@ void Link::adopt_store() {
   }
   channels_[kIndex] = std::move(next_store_);
   note_lock();  // who is killed behind its first lock is no client that writes in place
+}
+
+Result<void> Link::make_clock() {
+  if (clock_fd_.valid()) return {};
+  clock_fd_.reset(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  if (!clock_fd_.valid()) return fail_errno("timerfd_create");
+  // By edges: a blocking call sleeps on although a timer is due, which is for service().
+  return watch(clock_fd_.get(), EPOLLIN | EPOLLET);
+}
+
+void Link::wake_at(int64_t monotonic_ns) {
+  constexpr int64_t kNsPerS = 1000000000;
+  itimerspec when{};
+  when.it_value.tv_sec = monotonic_ns / kNsPerS;
+  when.it_value.tv_nsec = monotonic_ns % kNsPerS;
+  timerfd_settime(clock_fd_.get(), TFD_TIMER_ABSTIME, &when, nullptr);
 }
 
 void Link::kick() {

@@ -96,6 +96,9 @@ class Link {
   const Replaced& replaced() const { return replaced_; }
   void adopt_store();
 
+  // Makes the descriptor ready once at that time, and not at one that was said before; needs make_clock(). Errors: kSystem.
+  Result<void> make_clock();
+  void wake_at(int64_t monotonic_ns);
   // Makes the descriptor ready though no bell rang, and takes that back.
   void kick();
   void unkick();
@@ -117,6 +120,7 @@ class Link {
 
   UniqueFd epoll_;
   UniqueFd kick_;
+  UniqueFd clock_fd_;  // none without timers
   UniqueFd setup_;
   std::array<std::unique_ptr<Channel>, kPeers> channels_;
   std::array<Queue, kPeers> queues_;

@@ -62,6 +62,7 @@ void ctdb_client::wake_parked() {
 void ctdb_client::withdraw(Request& request) {
   ctdb_db* half_attached = request.db != nullptr && request.db->file == nullptr ? request.db : nullptr;
   ctdb_db* starting = ctdb::starts_transaction(request) ? request.db : nullptr;
+  if (request.timed()) stop_timer(request);
   requests.release(request);
   if (half_attached != nullptr) ctdb::free_database(*this, half_attached);
   if (starting != nullptr) ctdb::forget_transaction(*starting);

@@ -36,6 +36,7 @@ struct Answer {
 };
 
 struct Request {
+  bool timed() const { return state == State::kTimer || state == State::kPauses; }
   // Nobody can say what becomes of it when there is no answer.
   bool may_be_done() const { return once && handed_over; }
   enum class State : uint8_t {
@@ -45,6 +46,8 @@ struct Request {
     kNoStore,  // an attach that is sent again when there is a store
     kParked,   // waits for this process to unlock a record of the same file
     kWaits,    // for another request, the library's own
+    kTimer,    // for `due_ns`: the program's, with or without daemons,
+    kPauses,   // or the library's own, before it goes on
   };
   // Takes an answer. It either sends the next packet or releases the entry and tells the program.
   using Step = void (*)(ctdb_client& client, Request& request, const Answer& answer);
@@ -66,6 +69,7 @@ struct Request {
   uint64_t srvid = 0;         // of a registration
   Bytes key;                  // of a fetch-lock
   uint64_t sent_at = 0;       // of a control: Link::kNotYet, or where in the router's ring it begins
+  int64_t due_ns = 0;         // of kTimer and kPauses, CLOCK_MONOTONIC
   Bytes packet;               // as sent, for a daemon that was restarted. kReady: a value found locally
 };
 

@@ -8,7 +8,6 @@
 #include "libctdbipc/client/client.h"
 
 namespace ctdb {
-namespace {
 
 int64_t now_ns() {
   timespec now{};
@@ -16,14 +15,12 @@ int64_t now_ns() {
   return int64_t{now.tv_sec} * 1000000000 + now.tv_nsec;
 }
 
-}  // namespace
-
-Deadline::Deadline(int timeout_ms) : at_ns_(timeout_ms < 0 ? -1 : now_ns() + int64_t{timeout_ms} * 1000000) {}
+Deadline::Deadline(int timeout_ms) : at_ns_(timeout_ms < 0 ? -1 : now_ns() + timeout_ms * kNsPerMs) {}
 
 int Deadline::left_ms() const {
   if (at_ns_ < 0) return -1;
   const int64_t left = at_ns_ - now_ns();
-  return left <= 0 ? 0 : static_cast<int>((left + 999999) / 1000000);
+  return left <= 0 ? 0 : static_cast<int>((left + kNsPerMs - 1) / kNsPerMs);
 }
 
 }  // namespace ctdb
@@ -124,7 +121,7 @@ bool ctdb_client::handle_one() {
     receive(current_);
     return true;
   }
-  if (tell_of_restart()) return true;
+  if (run_timer() || tell_of_restart()) return true;
   if (!link.up()) return false;
   const Peer first = ++turn_ % 2 == 0 ? Peer::kRouter : Peer::kStore;
   const Peer second = first == Peer::kRouter ? Peer::kStore : Peer::kRouter;
@@ -145,8 +142,9 @@ int ctdb_client::service(int budget, int sleep_ms) {
   int handled = 0;
   {
     const InService marked(*this, freed);
-    if (link.up() && link.sleep(sleep_ms)) take_news();
+    if (link.sleep(link.up() ? sleep_ms : 0) && link.up()) take_news();
     link.unkick();
+    look_at_clock();
     // A callback may have returned in a child that it made.
     while (!freed && guard.owned() && !closing && (budget == 0 || handled < budget) && handle_one())
       ++handled;
@@ -178,7 +176,8 @@ int ctdb_client::service_waiting(int timeout_ms) {
 }
 
 void ctdb_client::settle() {
-  bool left = !ready_.empty() || !inbox_.empty() || restarts_untold_ > 0 || (!link.up() && !loss_told_);
+  bool left = !ready_.empty() || !inbox_.empty() || restarts_untold_ > 0 || (!link.up() && !loss_told_) ||
+              set_alarm();
   if (link.up()) {
     link.flush();
     for (const Peer peer : {Peer::kRouter, Peer::kStore}) left = !link.arm(peer) || left;

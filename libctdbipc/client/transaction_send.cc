@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 // Transactions for programs with an event loop: what transaction_lock.cc waits for one after the other is begun here by the answer to the
-// step before. Nothing here blocks or sleeps: the pause between two looks at a lock that a classic client holds is an
-// echo of this node's router (client-semantics §7).
+// step before. Nothing here blocks or sleeps: the pause between two looks at a lock that somebody else holds is a timer.
 #include <algorithm>
 
 #include "libctdbipc/client/client.h"
-#include "libctdbipc/wire/reader.h"
 
 namespace ctdb {
 namespace {
@@ -41,21 +39,29 @@ int ask_for_lock(ctdb_client& client, Request& request) {
                           {});
 }
 
-int ask_router(ctdb_client& client, Request& request, Request::Step step, uint32_t node, Control opcode,
-               ByteView data) {
-  request.step = step;
+int ask_about_holder(ctdb_client& client, Request& request, const TransactionLockHolder& holder) {
+  Control opcode = Control::PROCESS_EXISTS;
+  const Bytes question = liveness_question(holder, &opcode);
+  request.step = holder_step;
   request.peer = Peer::kRouter;
-  return client.send_control(&request, node, static_cast<uint32_t>(opcode), 0, 0, data);
+  return client.send_control(&request, holder.pnn, static_cast<uint32_t>(opcode), 0, 0, question);
+}
+
+// Twice as long each time.
+int pause(ctdb_client& client, Request& request, Request::Step then) {
+  request.step = then;
+  uint32_t& pause_ms = request.db->transaction->pause_ms;
+  const auto now_ms = static_cast<int>(pause_ms);
+  pause_ms = std::min(2 * pause_ms, uint32_t{kLockPauseMsMax});
+  return client.start_timer(request, Request::State::kPauses, now_ms);
 }
 
 // The lock is held: is anybody of the classic clients alive who is written into its record?
 void ask_next_holder(ctdb_client& client, Request& request) {
   const std::vector<TransactionLockHolder>& unasked = request.db->transaction->unasked;
   if (unasked.empty()) return finish_start(client, request, 0);
-  Control opcode = Control::PROCESS_EXISTS;
-  const Bytes question = liveness_question(unasked.back(), &opcode);
   const uint32_t id = request.id;
-  sent(client, id, ask_router(client, request, holder_step, unasked.back().pnn, opcode, question));
+  sent(client, id, ask_about_holder(client, request, unasked.back()));
 }
 
 void hold_step(ctdb_client& client, Request& request, const Answer& answer) {
@@ -65,11 +71,8 @@ void hold_step(ctdb_client& client, Request& request, const Answer& answer) {
   ask_next_holder(client, request);
 }
 
-void pause_step(ctdb_client& client, Request& request, const Answer& answer) {
+void ask_again_step(ctdb_client& client, Request& request, const Answer& answer) {
   if (answer.error != 0) return finish_start(client, request, answer.error);
-  // Without pauses the daemons would be asked as fast as they can answer.
-  if (answer.status < 0)
-    return finish_start(client, request, client.fail(CTDB_ERR_REMOTE, std::string(answer.text)));
   const uint32_t id = request.id;
   sent(client, id, ask_for_lock(client, request));
 }
@@ -80,13 +83,8 @@ void holder_step(ctdb_client& client, Request& request, const Answer& answer) {
   transaction.unasked.pop_back();
   if (answer.status < 0) return ask_next_holder(client, request);
   unlock_transactions(*request.db);
-  Bytes echo;
-  Writer writer(echo);
-  writer.u32(transaction.pause_ms);
-  writer.counted_bytes({});
-  transaction.pause_ms = std::min(2 * transaction.pause_ms, uint32_t{kLockPauseMsMax});
   const uint32_t id = request.id;
-  sent(client, id, ask_router(client, request, pause_step, CTDB_PNN_CURRENT, Control::ECHO_DATA, echo));
+  sent(client, id, pause(client, request, ask_again_step));
 }
 
 // The database of the locks is there, or cannot be.
@@ -108,14 +106,18 @@ void locks_attached(ctdb_client* client, int error, ctdb_db* db, void*) {
   });
 }
 
-void begun_locally(ctdb_client& client, Request& request, const Answer& answer) {
-  finish_start(client, request, answer.error);
+// Somebody else may have a transaction on the file.
+void begin_locally_step(ctdb_client& client, Request& request, const Answer& /*answer*/) {
+  const int error = begin_locally(*request.db, Deadline(0));
+  if (error != CTDB_ERR_TIMEOUT) return finish_start(client, request, error);
+  const uint32_t id = request.id;
+  sent(client, id, pause(client, request, begin_locally_step));
 }
 
 int begin_start(ctdb_client& client, Request& request) {
   if (client.link.local()) {
-    request.step = begun_locally;
-    client.make_ready(request, begin_locally(*request.db, Deadline(0)));
+    request.step = begin_locally_step;
+    client.make_ready(request, 0);
     client.link.kick();
     return 0;
   }

@@ -94,15 +94,11 @@ enum {
   CTDB_ERR_DATABASE = -14,    /* the local database file failed: corrupt, or the disk is full */
   CTDB_ERR_EXISTS = -15,      /* there is one already */
   CTDB_ERR_NOT_FOUND = -16,   /* there is none */
-  CTDB_ERR_FENCED =
-      -17, /* the node lost the right to serve while the record was locked; nothing was written */
-  CTDB_ERR_NOT_COPIED =
-      -18, /* the change was written, but this node stopped serving before it was on other nodes: it may be lost */
-  CTDB_ERR_CONFLICT =
-      -19, /* the transaction lost its lock, or another one came first; nothing was written: make it again */
-  CTDB_ERR_UNKNOWN =
-      -20, /* nobody can say whether a commit, function or control was carried out, or is within moments: look what is there */
-  CTDB_ERR_UNEQUAL = -21,    /* the condition of a function does not hold; nothing was changed */
+  CTDB_ERR_FENCED = -17,      /* the node lost the right to serve meanwhile; nothing was written */
+  CTDB_ERR_NOT_COPIED = -18,  /* written here, on other nodes only perhaps: it may be lost */
+  CTDB_ERR_CONFLICT = -19, /* lock lost, or another transaction came first; nothing was written: try again */
+  CTDB_ERR_UNKNOWN = -20,  /* a commit, function or control was done or not, or is soon: look what is there */
+  CTDB_ERR_UNEQUAL = -21,  /* the condition of a function does not hold; nothing was changed */
   CTDB_ERR_NO_COUNTER = -22, /* the record is not 8 bytes long; nothing was changed */
   CTDB_ERR_OVERFLOW = -23,   /* the sum does not fit into 64 bits; nothing was changed */
   CTDB_ERR_DAMAGED = -24     /* somebody was killed while he changed the local file: unlock, and try again */
@@ -200,23 +196,27 @@ CTDB_API int ctdb_fd(const ctdb_client* client);
 /* The poll(2) events to watch it for (always POLLIN in this release), or a negative error. */
 CTDB_API int ctdb_events(const ctdb_client* client);
 
-/* Handles what has arrived, at most `budget` answers and messages (0: no limit), and runs their callbacks. Never waits.
- * Returns how many it handled. When work is left over ctdb_fd() stays ready.
- * Errors: CTDB_ERR_BUSY (called from inside a callback); CTDB_ERR_DISCONNECTED, after the callbacks of all pending
- * requests have been run. */
+/* Handles what has arrived, at most `budget` answers, messages and timers (0: no limit), and runs their callbacks. Never waits. Returns how many
+ * it handled. When work is left over ctdb_fd() stays ready. Errors: CTDB_ERR_BUSY (called from inside a callback); CTDB_ERR_DISCONNECTED, after
+ * the callbacks of all pending requests have been run. */
 CTDB_API int ctdb_service(ctdb_client* client, int budget);
 
 /* For programs without an event loop of their own: waits until something has arrived and handles it as ctdb_service()
- * does. Returns how many answers and messages it handled, 0 when the time was over.
+ * does. Returns how many it handled, 0 when the time was over.
  * Errors: those of ctdb_service(), and CTDB_ERR_BUSY while a record is locked. */
 CTDB_API int ctdb_wait(ctdb_client* client, int timeout_ms);
 
-/* Forgets a request: its callback will not be called. `id` is what its ..._send function gave out.
+/* Forgets a request: its callback will not be called. `id` is what its ..._send function, or ctdb_after(), gave out.
  * Errors: CTDB_ERR_NOT_FOUND (answered already, or never made). */
 CTDB_API int ctdb_cancel(ctdb_client* client, uint32_t id);
 
-/* Waits until everything sent so far has been handed to the daemons (needed only after CTDB_ERR_FULL, or to be sure
- * before a long computation). Errors: CTDB_ERR_TIMEOUT, CTDB_ERR_BUSY. */
+/* Calls `done` once, from ctdb_service() or ctdb_wait(), when delay_ms (0 or more) have passed; ctdb_fd() is ready then. With it and
+ * ctdb_cancel() a request has a time-out. It needs no daemons and outlives the connection. Errors: CTDB_ERR_SYSTEM, CTDB_ERR_FULL. */
+typedef void (*ctdb_timer_fn)(ctdb_client* client, void* private_data);
+CTDB_API int ctdb_after(ctdb_client* client, int delay_ms, ctdb_timer_fn done, void* private_data,
+                        uint32_t* id);
+
+/* Waits until all that was sent is with the daemons (after CTDB_ERR_FULL, or before a long computation). Errors: CTDB_ERR_TIMEOUT, CTDB_ERR_BUSY. */
 CTDB_API int ctdb_flush(ctdb_client* client, int timeout_ms);
 
 /* ---- Databases ------------------------------------------------------------------------------------------------- */

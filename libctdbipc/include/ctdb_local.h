@@ -15,8 +15,7 @@ extern "C" {
  *                 own calls store and read there. Volatile databases are emptied by whoever opens the file when nobody has it open,
  *                 replicated ones too; persistent ones are kept. Copies are 1.
  *   Records.      Every record is here: nothing waits for a daemon. Storing nothing (size 0) removes the record.
- *   Transactions. libtdb's: on the disk when they are committed. They are waited for in no order, and ctdb_transaction_start_send() does not
- *                 wait: CTDB_ERR_TIMEOUT, when another program has one.
+ *   Transactions. libtdb's: on the disk when they are committed. They are waited for in no order.
  *   Not there:    messages, controls, ctdb_ping() and functions of plug-ins are CTDB_ERR_DISCONNECTED. ctdb_pnn() is 0.
  *   Kills.        Who is killed while he writes leaves the old value or the new one, as ctdb_store() says, but nobody repairs the file if he was just
  *                 making room in it: later calls then return CTDB_ERR_DATABASE.

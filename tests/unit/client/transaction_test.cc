@@ -94,7 +94,6 @@ struct Answers {
   uint32_t alive_times = 0;   // whose process lives for so many questions
   bool silent = false;        // commits are not answered
   uint32_t silent_holds = 0;  // nor are so many holds
-  bool no_pauses = false;     // echoes are refused
 };
 
 // Attaching, holds and commits; the test's database is `test.tdb`, whose file the lock shares.
@@ -119,7 +118,7 @@ class Persistent {
         daemons.reply_call(header.reqid, 0, answers_.lock_record);
       }
     } else if (call.callid == CTDB_FUNC_RELEASE) {
-      daemons.check(held_ || answers_.no_pauses);  // a start that fails lets go, also while it pauses
+      daemons.check(held_ || answers_.alive_times > 0);  // a start that fails lets go, also while it pauses
       held_ = false;
     } else if (call.callid == CTDB_FUNC_COMMIT) {
       commit(daemons, header, call);
@@ -142,17 +141,9 @@ class Persistent {
       daemons.reply_control(header.reqid, 0, id);
       return true;
     }
-    if (control.opcode == static_cast<uint32_t>(Control::ECHO_DATA)) {
-      daemons.check(load<uint32_t>(control.data.data()) > 0);  // a pause
-      if (answers_.no_pauses) {
-        daemons.reply_control(header.reqid, -1, {}, "too many echoes");
-      } else {
-        daemons.reply_control(header.reqid, 0, control.data);
-      }
-      return true;
-    }
     if (control.opcode != static_cast<uint32_t>(Control::CHECK_PID_SRVID)) return false;
     daemons.check(header.destnode == 2 && load<uint32_t>(control.data.data()) == 42);
+    ++daemons.seen.controls;
     const bool alive = answers_.alive_times > 0;
     if (alive) --answers_.alive_times;
     daemons.reply_control(header.reqid, alive ? 0 : -1);
@@ -331,8 +322,8 @@ void on_commit(ctdb_client*, int error, void* data) {
 
 class TransactionLoopTest : public TransactionTest {
  protected:
-  void attach(Answers answers = {}) {
-    start(Persistent(std::move(answers)));
+  void attach(Answers answers = {}, FakeNode::Command on_command = {}) {
+    start(Persistent(std::move(answers)), std::move(on_command));
     ASSERT_EQ(ctdb_attach(client, "test.tdb", CTDB_ATTACH_PERSISTENT, kPatience, &db), 0)
         << ctdb_error_text(client);
   }
@@ -403,15 +394,36 @@ TEST_F(TransactionLoopTest, AClassicHolderThatLivesIsWaitedForWithoutBlocking) {
   EXPECT_EQ(ends.error, 0);
 }
 
-TEST_F(TransactionLoopTest, WithoutPausesAClassicHolderIsNotWaitedFor) {
+// Whether it asks or pauses at that moment.
+TEST_F(TransactionLoopTest, OneThatWaitsForAClassicHolderEndsWithTheConnection) {
   Answers answers;
   answers.lock_record = of_smbd(0, 42, {});
   answers.alive_times = UINT32_MAX;
-  answers.no_pauses = true;
+  attach(answers, [](FakeDaemons& daemons, char) { daemons.hang_up(); });
+  ASSERT_EQ(ctdb_transaction_start_send(db, on_start, &ends, nullptr), 0);
+  ASSERT_TRUE(loop_until([&] { return node->seen().controls >= 5; }));
+  node->command('h');
+  ASSERT_TRUE(loop_until([&] { return ends.started > 0; }));
+  EXPECT_EQ(ends.error, CTDB_ERR_DISCONNECTED);
+  EXPECT_EQ(ctdb_service(client, 0), CTDB_ERR_DISCONNECTED);
+}
+
+TEST_F(TransactionLoopTest, OneThatWaitsForAClassicHolderMayBeCancelledOrDetached) {
+  Answers answers;
+  answers.lock_record = of_smbd(0, 42, {});
+  answers.alive_times = UINT32_MAX;
   attach(answers);
-  start_one();
-  EXPECT_EQ(ends.error, CTDB_ERR_REMOTE);
-  EXPECT_STREQ(ctdb_error_text(client), "too many echoes");
+  uint32_t id = 0;
+  ASSERT_EQ(ctdb_transaction_start_send(db, on_start, &ends, &id), 0);
+  ASSERT_TRUE(loop_until([&] { return node->seen().controls >= 5; }));
+  EXPECT_EQ(ctdb_cancel(client, id), 0);
+  ASSERT_EQ(ctdb_transaction_start_send(db, on_start, &ends, &id), 0);
+  ASSERT_TRUE(loop_until([&] { return node->seen().controls >= 10; }));
+  ctdb_detach(db);
+  int late = 0;  // an answer may be on its way
+  while (late < 10 && ctdb_wait(client, 50) > 0) ++late;
+  EXPECT_LT(late, 10) << "nothing is left of it";
+  EXPECT_EQ(ends.started, 0);
 }
 
 TEST_F(TransactionLoopTest, OneThatIsCancelledLetsGo) {
