@@ -15,7 +15,7 @@ TIMEOUT_S = 120
 
 def _serve_one(cluster, connection):
     connection.settimeout(TIMEOUT_S)
-    with connection, connection.makefile("rwb") as stream:
+    with connection, connection.makefile("rb") as stream:
         try:
             request = json.loads(stream.readline(REQUEST_BYTES_MAX))
             index, action = request["node"], request["action"]
@@ -33,9 +33,9 @@ def _serve_one(cluster, connection):
         except (ValueError, KeyError, TypeError):
             answer = "no such request"
         try:
-            stream.write(json.dumps({"error": answer}).encode() + b"\n")
+            connection.sendall(json.dumps({"error": answer}).encode() + b"\n")
         except OSError:
-            pass  # who asked has gone
+            pass  # who asked has gone, or only wanted to know whether somebody is here
 
 
 class ControlServer:

@@ -139,6 +139,15 @@ class RunClusterTest(Undisturbed):
         with self.assertRaisesRegex(ClusterError, "^there is no node 9; nodes are 0 to 2$"):
             control.act(self.directory, 9, "kill")
 
+    def test_a_second_one_in_the_same_folder_disturbs_nobody(self):
+        server = control.ControlServer(Cluster(self.directory, bin_dir=BIN))
+        self.addCleanup(server.close)
+        for _ in range(20):
+            done = self.run_cluster("--dir", self.directory, "--exec", "true")
+            self.assertIn("a cluster is running", done.stderr)
+            with self.assertRaisesRegex(ClusterError, "^there is no node 9"):
+                control.act(self.directory, 9, "kill")
+
     def node_flags(self, node):
         done = subprocess.run(["ctdb", "-X", "nodestatus", str(node)], capture_output=True, text=True, timeout=60,
                               env=dict(os.environ, CTDB_TEST_MODE="1", CTDB_BASE=f"{self.directory}/node0",
