@@ -60,7 +60,7 @@ bool is_being_opened(const std::string& path) {
   return fd.valid() && fcntl(fd.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
-// libtdb waits for the locks that a check needs. So they are held here, and it is told to take none. Opening repeats a transaction that its
+// libtdb waits for the locks that a check needs. So they are held here, and it is told to take none. Opening undoes a transaction that its
 // writer did not live to finish.
 Result<void> checked_alone(const std::string& path) {
   const Result<UniqueFd> alone = hold_still(path, 0, F_WRLCK);

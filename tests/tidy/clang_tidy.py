@@ -3,6 +3,7 @@
 it, what it includes of ours, the checks, its compile command and clang-tidy itself stay the same, in whatever clone
 (marks in $XDG_CACHE_HOME/ctdb-tidy, gone after 30 days without use; removing them is always right). The analyzer stops
 at 40,000 states of a function instead of its own 225,000, which halves the time; --deep leaves it its own limit."""
+import argparse
 import concurrent.futures
 import contextlib
 import functools
@@ -82,11 +83,19 @@ def forget_old_marks():
 
 
 def main():
+    parser = argparse.ArgumentParser(description="clang-tidy over the product's sources, as many at a time as there are processors; what it found "
+                                                 "nothing in before is not looked at again.")
+    parser.add_argument("--deep", action="store_true", help="the analyzer with its own limit of states")
+    parser.add_argument("file", nargs="*", help="these sources only (default: all of the product)")
+    arguments = parser.parse_args()
     os.makedirs(CACHE, exist_ok=True)
     forget_old_marks()
     commands = compile_commands()
-    chosen = [path for path in files(PRODUCT, (".cc",)) if path in commands]
-    limits = [] if "--deep" in sys.argv[1:] else ANALYZER
+    wanted = [os.path.relpath(os.path.abspath(path), ROOT) for path in arguments.file]
+    chosen = wanted or [path for path in files(PRODUCT, (".cc",)) if path in commands]
+    if unknown := [path for path in chosen if path not in commands]:
+        sys.exit(f"clang_tidy.py: build/dev does not compile {', '.join(unknown)}")
+    limits = [] if arguments.deep else ANALYZER
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for path, found in zip(chosen, pool.map(lambda path: check(path, commands[path], limits), chosen)):
