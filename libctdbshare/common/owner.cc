@@ -122,8 +122,13 @@ int find_out_if_dead(Owner& owner, const ServerId& server, const Deadline& deadl
   return error == CTDB_ERR_TIMEOUT ? 0 : error;
 }
 
+void send(const Owner& owner, const ServerId& server, std::span<const uint8_t> bytes) {
+  if (!owner.local)
+    (void)ctdb_send_message(owner.client, server.pnn, server.unique, {bytes.data(), bytes.size()});
+}
+
 void wake(const Owner& owner, const ServerId& server) {
-  if (!owner.local) (void)ctdb_send_message(owner.client, server.pnn, server.unique, {nullptr, 0});
+  send(owner, server, {});
 }
 
 int Pause::sleep(Owner& owner, const Deadline& deadline) {

@@ -74,7 +74,9 @@ Changed change_value(Owner& owner, ctdb_blob file, const Deadline& deadline,
 // Asks whether `server` lives; not with a record held. Nobody was asked, or nobody answered in time: it is not known to be dead.
 int find_out_if_dead(Owner& owner, const ServerId& server, const Deadline& deadline, bool* dead);
 
-// Tells another owner to look again. One that is lost costs a second. (Nothing on a local directory.)
+// A message to another owner, which may be lost. (Nothing on a local directory.)
+void send(const Owner& owner, const ServerId& server, std::span<const uint8_t> bytes);
+// Tells it to look again. One that is lost costs a second.
 void wake(const Owner& owner, const ServerId& server);
 
 // The pauses of one who waits for another: until he is woken, a second at most. On a local directory nobody wakes: 1 ms, then 2, at most 100.

@@ -33,7 +33,7 @@
  *            CTDB_ERR_NOT_COPIED, CTDB_ERR_DISCONNECTED, CTDB_ERR_FULL out of the unlocking of the record: done here, and nobody knows whether it lasts.
  * Time-outs. timeout_ms bounds the wait for the record and for answers, as in ctdb_fetch_lock(), and for leases that others have to give back: 0 waits
  *            for nothing and asks nobody, but has leases broken.
- * Callbacks  of ctdb_opendb_on_break() run as those of ctdb.h do, in ctdb_service() and ctdb_wait(), and so also while ctdb_opendb_open_file() or
+ * Callbacks  of ctdb_opendb_on_break() and ctdb_opendb_on_rename() run as those of ctdb.h do, in ctdb_service() and ctdb_wait(), and so also while ctdb_opendb_open_file() or
  *            ctdb_opendb_break_leases() waits. They may call all functions but ctdb_opendb_close(); those two do not wait for leases there: CTDB_ERR_BUSY.
  * Blobs      that are handed out last until the next call on the same ctdb_opendb, those given to a callback until it returns.
  * Owners.    An open handle belongs to this ctdb_opendb (in the cluster: node, process and a random number).
@@ -203,6 +203,26 @@ CTDB_API int ctdb_opendb_set_delete(ctdb_opendb* opendb, ctdb_blob file, uint64_
 typedef void (*ctdb_opendb_each_fn)(const ctdb_opendb_holder* holder, void* private_data);
 CTDB_API int ctdb_opendb_list(ctdb_opendb* opendb, ctdb_blob file, int timeout_ms, ctdb_opendb_each_fn each,
                               void* private_data);
+
+/* The file is called otherwise now: all handles that have it open under the handle's name have it open as `new_name`, and so has what is to be deleted.
+ * For a file that the program has renamed in its file system (which leases have to be broken before: ctdb_opendb_break_leases()). Other owners of such
+ * handles are told; that may be lost, and a handle's name is always the one that ctdb_opendb_close_file() says.
+ * CTDB_OPENDB_DELETE_PENDING: the file will be deleted, or one of the new name that is the same file (a hard link); nothing was changed.
+ * Errors: CTDB_ERR_NOT_FOUND (no such handle). */
+CTDB_API int ctdb_opendb_rename(ctdb_opendb* opendb, ctdb_blob file, uint64_t handle, ctdb_blob new_name,
+                                int timeout_ms);
+
+/* That another owner has renamed a file that this ctdb_opendb has open. */
+typedef struct ctdb_opendb_renamed {
+  ctdb_blob file;
+  ctdb_blob name; /* as it was until now */
+  ctdb_blob new_name;
+} ctdb_opendb_renamed;
+typedef void (*ctdb_opendb_rename_fn)(ctdb_opendb* opendb, const ctdb_opendb_renamed* told,
+                                      void* private_data);
+
+/* Has `handler` told of that; NULL: nobody. On a local directory nobody is. */
+CTDB_API void ctdb_opendb_on_rename(ctdb_opendb* opendb, ctdb_opendb_rename_fn handler, void* private_data);
 
 /* That a lease has to be given back, or was taken. */
 typedef struct ctdb_opendb_break {

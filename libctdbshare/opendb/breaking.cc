@@ -100,11 +100,8 @@ class Waiting {
   }
 
   void send(const Telling& telling) {
-    if (opendb_.local) return;
-    const std::vector<uint8_t> bytes = encode(telling.message);
     // One that is lost is told again in a second.
-    for (const ServerId& server : telling.to)
-      (void)ctdb_send_message(opendb_.client, server.pnn, server.unique, {bytes.data(), bytes.size()});
+    for (const ServerId& server : telling.to) ctdb_share::send(opendb_, server, encode(telling.message));
   }
 
   // In vain, if the record is away: then we are woken once for nothing.
@@ -135,6 +132,13 @@ void tell_program(ctdb_opendb& opendb, const BreakMessage& message) {
                                   message.number,
                                   message.forced ? 1 : 0};
   opendb.on_break(&opendb, &told, opendb.on_break_data);
+}
+
+void tell_program(ctdb_opendb& opendb, const RenameMessage& message) {
+  if (opendb.on_rename == nullptr) return;
+  const auto blob = [](std::span<const uint8_t> bytes) { return ctdb_blob{bytes.data(), bytes.size()}; };
+  const ctdb_opendb_renamed told = {blob(message.file), blob(message.name), blob(message.new_name)};
+  opendb.on_rename(&opendb, &told, opendb.on_rename_data);
 }
 
 // Of one file. *own: whether this owner has leases there at all.
@@ -188,7 +192,8 @@ int look_for_breaks(ctdb_opendb& opendb, const Deadline& deadline) {
 void on_message(ctdb_client* /*client*/, uint64_t /*srvid*/, ctdb_blob data, void* private_data) {
   auto& opendb = *static_cast<ctdb_opendb*>(private_data);
   if (data.size == 0) opendb.woken = true;
-  if (const auto message = decode_break(bytes_of(data))) tell_program(opendb, *message);
+  if (const auto message = decode_break(bytes_of(data))) return tell_program(opendb, *message);
+  if (const auto message = decode_rename(bytes_of(data))) tell_program(opendb, *message);
 }
 
 }  // namespace ctdb_share::open_files

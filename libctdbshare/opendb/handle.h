@@ -16,6 +16,8 @@ struct ctdb_opendb : ctdb_share::Owner {
   std::string name, token;  // lent to the program until the next call
   ctdb_opendb_break_fn on_break = nullptr;
   void* on_break_data = nullptr;
+  ctdb_opendb_rename_fn on_rename = nullptr;
+  void* on_rename_data = nullptr;
   ctdb_share::open_files::SeenBreaks seen;
   std::set<std::string> leased;  // on a local directory: files on which it may have leases
 };
@@ -53,7 +55,7 @@ int drop_if_dead(ctdb_opendb& opendb, ctdb_blob file, const Deadline& deadline, 
 inline std::string_view text_of(ctdb_blob blob) {
   return {static_cast<const char*>(blob.data), blob.size};
 }
-inline ctdb_blob blob_of(const std::string& text) {
+inline ctdb_blob blob_of(std::string_view text) {
   return {text.data(), text.size()};
 }
 inline bool readable(ctdb_blob blob) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 // What owners of open files say to each other. One without content is "look again" (common/owner.h). Little endian:
-//   break: u32 1, u32 level, u32 forced, u32 number, 32 bytes key, the file
+//   break:  u32 1, u32 level, u32 forced, u32 number, 32 bytes key, the file
+//   rename: u32 2, u32 size of the file, the file, u32 size of the old name, the old name, the new name
 #ifndef LIBCTDBSHARE_OPENDB_MESSAGES_H_
 #define LIBCTDBSHARE_OPENDB_MESSAGES_H_
 
@@ -21,9 +22,16 @@ struct BreakMessage {
   std::span<const uint8_t> file;
 };
 
+// What is open as `name` is open as `new_name` now.
+struct RenameMessage {
+  std::span<const uint8_t> file, name, new_name;
+};
+
 std::vector<uint8_t> encode(const BreakMessage& message);
-// Nothing: it is none. The file is part of the bytes.
+std::vector<uint8_t> encode(const RenameMessage& message);
+// Nothing: it is none. File and names are parts of the bytes.
 std::optional<BreakMessage> decode_break(std::span<const uint8_t> bytes);
+std::optional<RenameMessage> decode_rename(std::span<const uint8_t> bytes);
 
 }  // namespace ctdb_share::open_files
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "libctdbshare/opendb/messages.h"
 #include "libctdbshare/opendb/opening.h"
 #include "libctdbshare/opendb/rules.h"
 
@@ -114,6 +115,34 @@ int on_handle(ctdb_opendb* opendb, ctdb_blob file, uint64_t handle, int timeout_
   });
 }
 
+int rename_file(ctdb_opendb& opendb, ctdb_blob file, uint64_t handle, std::string_view new_name,
+                const Deadline& deadline) {
+  int result = 0;
+  std::string name;
+  std::vector<ServerId> openers;
+  const int error = change(opendb, file, deadline, [&](Record& record) {
+    result = CTDB_ERR_NOT_FOUND;
+    const std::optional<Entry> own = find(record, opendb.self, handle);
+    if (!own) return Edit::kNothing;
+    const std::optional<uint32_t> there = find_name(record, new_name);
+    const bool pending =
+        pending_token(record, own->name) != nullptr || (there && pending_token(record, *there) != nullptr);
+    result = pending ? CTDB_OPENDB_DELETE_PENDING : 0;
+    name = record.names[own->name];
+    openers = openers_of(record, own->name);
+    if (pending || name == new_name) return Edit::kNothing;
+    rename(record, own->name, new_name);
+    return Edit::kStore;
+  });
+  if (error != 0 || result != 0) return error != 0 ? error : result;
+  const auto bytes =
+      encode(RenameMessage{bytes_of(file), bytes_of(blob_of(name)), bytes_of(blob_of(new_name))});
+  for (const ServerId& server : openers) {
+    if (server != opendb.self) send(opendb, server, bytes);
+  }
+  return 0;
+}
+
 int give_lease_back(ctdb_opendb& opendb, ctdb_blob file, const LeaseKey& key, uint8_t level,
                     const Deadline& deadline) {
   int result = 0;
@@ -214,6 +243,21 @@ int ctdb_opendb_set_delete(ctdb_opendb* opendb, ctdb_blob file, uint64_t handle,
     add_token(record, own, true, text_of(token));
     return Edit::kStore;
   });
+}
+
+int ctdb_opendb_rename(ctdb_opendb* opendb, ctdb_blob file, uint64_t handle, ctdb_blob new_name,
+                       int timeout_ms) {
+  return guarded([&]() -> int {
+    if (const int error = begin(opendb, timeout_ms); error != 0) return error;
+    if (!open_files::readable(new_name)) return CTDB_ERR_INVALID;
+    return open_files::rename_file(*opendb, file, handle, text_of(new_name), Deadline(timeout_ms));
+  });
+}
+
+void ctdb_opendb_on_rename(ctdb_opendb* opendb, ctdb_opendb_rename_fn handler, void* private_data) {
+  if (opendb == nullptr) return;
+  opendb->on_rename = handler;
+  opendb->on_rename_data = private_data;
 }
 
 int ctdb_opendb_list(ctdb_opendb* opendb, ctdb_blob file, int timeout_ms, ctdb_opendb_each_fn each,

@@ -125,6 +125,16 @@ std::optional<uint32_t> find_name(const Record& record, std::string_view name) {
   return static_cast<uint32_t>(at - record.names.begin());
 }
 
+std::vector<ServerId> openers_of(const Record& record, uint32_t name) {
+  std::vector<ServerId> openers;
+  for (size_t at = 0; at < record.entries.size(); ++at) {
+    const Entry entry = record.entries[at];
+    if (entry.name == name && std::ranges::find(openers, entry.server) == openers.end())
+      openers.push_back(entry.server);
+  }
+  return openers;
+}
+
 std::optional<Entry> first_of_name(const Record& record, uint32_t name,
                                    const std::function<bool(const Entry&)>& is_it) {
   return first(record, [&](const Entry& entry) { return entry.name == name && is_it(entry); });
@@ -153,6 +163,23 @@ uint64_t last_handle(const Record& record, const ServerId& server) {
 
 bool remove_dead(Record& record, const ServerId& dead, uint64_t last) {
   return remove_if(record, [&](const Entry& entry) { return entry.server == dead && entry.handle <= last; });
+}
+
+void rename(Record& record, uint32_t name, std::string_view new_name) {
+  const std::optional<uint32_t> there = find_name(record, new_name);
+  if (!there) {
+    record.names[name] = new_name;
+    return;
+  }
+  if (*there == name) return;
+  for (size_t at = 0; at < record.entries.size(); ++at) {
+    Entry entry = record.entries[at];
+    if (entry.name != name) continue;
+    entry.name = *there;
+    record.entries.put(at, entry);
+  }
+  for (Token& token : record.tokens) token.name = token.name == name ? *there : token.name;
+  remove_name(record, name);
 }
 
 const Token* pending_token(const Record& record, uint32_t name) {

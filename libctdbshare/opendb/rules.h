@@ -40,6 +40,8 @@ void summarise_leases(Record& record);
 uint8_t cached(uint32_t summary);
 
 std::optional<Entry> find(const Record& record, const ServerId& server, uint64_t handle);
+// Whose entries have it, each once.
+std::vector<ServerId> openers_of(const Record& record, uint32_t name);
 std::optional<uint32_t> find_name(const Record& record, std::string_view name);
 // The first entry of that name for which `is_it`.
 std::optional<Entry> first_of_name(const Record& record, uint32_t name,
@@ -53,6 +55,9 @@ void remove(Record& record, const Entry& gone);
 // was removed.
 uint64_t last_handle(const Record& record, const ServerId& server);
 bool remove_dead(Record& record, const ServerId& dead, uint64_t last);
+
+// All that is open as `name` is open as `new_name` then, with those that are already.
+void rename(Record& record, uint32_t name, std::string_view new_name);
 
 // The token by which that name's file will be deleted; NULL: it will not.
 const Token* pending_token(const Record& record, uint32_t name);

@@ -5,10 +5,11 @@
 //   open FILE NAME ACCESS SHARE [delete=TOKEN] [lease=KEY:LEVEL] [flags=FLAGS] [ms=TIME-OUT]     FLAGS: some of "old" (overwrite, locks, directory)
 //     open HANDLE [LEVEL] ("!" behind it: being broken); conflict, pending or breaking PNN PID ACCESS SHARE (of who is in the way)
 //   close FILE HANDLE     closed, last, or delete NAME TOKEN
+//   rename FILE HANDLE NAME   ok, or pending
 //   deleted FILE HANDLE | set FILE HANDLE TOKEN | unset FILE HANDLE    ok
 //   list FILE             PNN PID NAME ACCESS SHARE [LEVEL[!]] [on-close] [pending], ... separated by commas
 //   answer yes | no       whether leases are given back when that is asked for; no, until this says otherwise
-//   told                  KEY LEVEL [forced], ... of breaks that were told since this was asked last, each once
+//   told                  KEY LEVEL [forced], ... of breaks that were told since this was asked last, each once; renamed FILE OLD NEW
 //   give FILE KEY LEVEL   ok
 //   break FILE KEY|- LEVEL MS   ok, or breaking PNN PID ...
 //   break-time MS         ok
@@ -137,6 +138,10 @@ class Opendb {
     std::string token;
     in >> handle >> token;
     if (verb == "close") return close_file(key, handle);
+    if (verb == "rename") {
+      const int error = ctdb_opendb_rename(opendb_, key, handle, blob_of(token), kCallTimeoutMs);
+      return error == CTDB_OPENDB_DELETE_PENDING ? "pending" : result(error);
+    }
     if (verb == "deleted") return result(ctdb_opendb_deleted(opendb_, key, handle, kCallTimeoutMs));
     if (verb == "set")
       return result(ctdb_opendb_set_delete(opendb_, key, handle, 1, blob_of(token), kCallTimeoutMs));
@@ -153,6 +158,7 @@ class Opendb {
     const int error =
         ctdb_opendb_open(client_, database_.c_str(), CTDB_ATTACH_COPIES(copies_), kCallTimeoutMs, &opendb_);
     if (error == 0) ctdb_opendb_on_break(opendb_, on_break, this);
+    if (error == 0) ctdb_opendb_on_rename(opendb_, on_rename, this);
     return result(error);
   }
 
@@ -176,6 +182,12 @@ class Opendb {
     if (!client.answers_ || told->forced == 1) return;
     client.cached_until_ = std::min(client.cached_until_, monotonic_ns());
     ctdb_opendb_give_back(opendb, told->file, told->lease_key, told->lease, kCallTimeoutMs);
+  }
+
+  static void on_rename(ctdb_opendb* /*opendb*/, const ctdb_opendb_renamed* told, void* self) {
+    std::string& all = static_cast<Opendb*>(self)->told_;
+    all += (all.empty() ? "renamed " : ", renamed ") + text_of(told->file) + ' ' + text_of(told->name) + ' ' +
+           text_of(told->new_name);
   }
 
   std::string result(int error) const {

@@ -2,6 +2,7 @@
 // The record of an open file, and what its owners say to each other: any bytes are read or refused with a reason, and what was read is the same when it is written again. Its rules
 // work on whatever was read: what they leave can be written.
 #include <algorithm>
+#include <optional>
 
 #include "libctdbshare/opendb/leases.h"
 #include "libctdbshare/opendb/messages.h"
@@ -48,8 +49,16 @@ void break_leases(Record record, uint8_t allowed) {
   }
 }
 
+void rename_all(Record record) {
+  rename(record, static_cast<uint32_t>(record.names.size() - 1), record.names[0]);
+  check(record);
+  rename(record, 0, "another name");
+  check(record);
+}
+
 void work_on(const Record& record) {
   open_and_close(record);
+  if (!record.names.empty()) rename_all(record);
   break_leases(record, kCacheRead | kCacheHandle);
   break_leases(record, 0);
   Record left = record;
@@ -66,11 +75,14 @@ void work_on(const Record& record) {
   }
 }
 
+template <typename Message>
+void check_message(const std::optional<Message>& message, std::span<const uint8_t> bytes) {
+  if (message) FUZZ_CHECK(std::ranges::equal(encode(*message), bytes));
+}
+
 void read_message(std::span<const uint8_t> bytes) {
-  const auto message = decode_break(bytes);
-  if (!message) return;
-  const std::vector<uint8_t> written = encode(*message);
-  FUZZ_CHECK(std::ranges::equal(written, bytes));
+  check_message(decode_break(bytes), bytes);
+  check_message(decode_rename(bytes), bytes);
 }
 
 }  // namespace

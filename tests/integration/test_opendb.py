@@ -5,7 +5,7 @@ import tempfile
 import unittest
 
 from share_clients import Opener, at_the_same_time
-from support import Undisturbed, end_client, start_cluster
+from support import Undisturbed, end_client, start_cluster, wait_until
 
 ALL = "rwd"
 HAMMERS, COUNT = 6, 250
@@ -78,6 +78,20 @@ class Rules:
         self.assertEqual(self.c.close(third), "delete n third")
         self.assertEqual(self.c.ask(f"deleted f {third}"), "ok")
 
+    def test_a_renamed_file_is_that_of_all(self):
+        first, second, link = self.a.open("rd", ALL, "delete=t"), self.b.open(), self.c.open(name="link")
+        self.assertEqual(self.b.ask(f"rename f {second} new"), "ok")
+        self.assertEqual(self.watcher.ask("list f"), f"{self.a.who()} new rd {ALL} on-close, {self.b.who()} new r {ALL}, "
+                                                     f"{self.c.who()} link r {ALL}")
+        self.assertEqual(self.b.close(second), "closed")
+        self.assertEqual(self.a.close(first), "delete new t")
+        self.assertEqual(self.c.ask(f"rename f {link} new"), "pending")
+        self.assertEqual(self.a.ask(f"rename f {first} newer"), "pending")
+        self.assertEqual(self.a.ask(f"deleted f {first}"), "ok")
+        self.assertEqual(self.a.ask(f"rename f {first} newer"), "not found")
+        self.assertEqual(self.c.ask(f"rename f {link} new"), "ok")
+        self.assertEqual(self.c.close(link), "last")
+
     def test_opens_of_a_killed_process_are_gone(self):
         self.a.open("rw", "-")
         self.a.kill()
@@ -132,6 +146,17 @@ class ClusterOpendbTest(Rules, Undisturbed):
         self.a.open("rw", "-")
         self.assertEqual(self.a.ask("reopen"), "ok")
         self.b.open("rw", "-")
+
+    def test_who_has_a_renamed_file_open_is_told(self):
+        self.a.open()
+        mine = self.b.open()
+        self.b.open("s", "-")
+        self.c.open(name="link")
+        self.assertEqual(self.b.ask(f"rename f {mine} new"), "ok")
+        told = []
+        wait_until(lambda: told.append(self.a.ask("told")) or told[-1] == "renamed f n new", "it is told")
+        for opener in (self.b, self.c):
+            self.assertEqual(opener.ask("told"), "", "it knows, or it has another name")
 
     def test_a_record_of_something_else_is_named(self):
         self.cluster.nodes[1].cli("record", "put", "locking.tdb", "h", "this is something else", check=True)

@@ -39,6 +39,8 @@ static int opens(void) {
   wrong += ctdb_opendb_set_break_timeout(NULL, 1000) != CTDB_ERR_INVALID;
   wrong += ctdb_opendb_look_for_breaks(NULL, 0) != CTDB_ERR_INVALID;
   ctdb_opendb_on_break(NULL, NULL, NULL);
+  wrong += ctdb_opendb_rename(NULL, file, 1, token, 0) != CTDB_ERR_INVALID;
+  ctdb_opendb_on_rename(NULL, NULL, NULL);
   wrong += ctdb_opendb_error_text(NULL) == NULL;
   ctdb_opendb_close(NULL);
   return wrong;

@@ -284,5 +284,23 @@ TEST(OpendbMessages, AreReadAsTheyWereWritten) {
   }
 }
 
+TEST(OpendbMessages, OfARenameToo) {
+  const uint8_t file[] = {'f'}, name[] = {'o', 'n', 'e'}, new_name[] = {'t', 'w', 'o', '!'};
+  const std::vector<uint8_t> bytes = encode(RenameMessage{file, name, new_name});
+  const auto message = decode_rename(bytes);
+  ASSERT_TRUE(message);
+  EXPECT_TRUE(std::ranges::equal(message->file, file));
+  EXPECT_TRUE(std::ranges::equal(message->name, name));
+  EXPECT_TRUE(std::ranges::equal(message->new_name, new_name));
+  EXPECT_FALSE(decode_break(bytes));
+  for (size_t size = 0; size < bytes.size() - sizeof new_name; ++size)
+    EXPECT_FALSE(decode_rename(std::span(bytes).first(size))) << size;
+  for (const size_t at : {0, 4, 7, 9, 12}) {
+    std::vector<uint8_t> other = bytes;
+    other[at] ^= 0xFF;
+    EXPECT_FALSE(decode_rename(other)) << at;
+  }
+}
+
 }  // namespace
 }  // namespace ctdb_share::open_files

@@ -69,6 +69,26 @@ TEST(OpenFiles, ANameStaysAsLongAsSomebodyHasIt) {
   EXPECT_EQ(record, Record{});
 }
 
+TEST(OpenFiles, ARenamedFileKeepsWhatItHas) {
+  Record record;
+  const Entry first = add(record, entry_of(1, kRead, kShareAll), "one");
+  const Entry second = add(record, entry_of(2, kRead, kShareAll, kOther), "one");
+  add(record, entry_of(3, kRead, kShareAll), "two");
+  add_token(record, first, false, "bytes");
+  EXPECT_EQ(openers_of(record, 0), (std::vector<ServerId>{kServer, kOther}));
+  rename(record, 0, "three");
+  EXPECT_EQ(record.names, (std::vector<std::string>{"three", "two"}));
+  EXPECT_TRUE(closes_with_token(record, first));
+  rename(record, 0, "two");
+  EXPECT_EQ(record.names, std::vector<std::string>{"two"});
+  for (const uint64_t handle : {1, 3}) EXPECT_EQ(find(record, kServer, handle)->name, 0u);
+  EXPECT_EQ(find(record, kOther, second.handle)->name, 0u);
+  ASSERT_EQ(record.tokens.size(), 1u);
+  EXPECT_EQ(record.tokens[0].name, 0u);
+  rename(record, 0, "two");
+  EXPECT_EQ(record.names, std::vector<std::string>{"two"});
+}
+
 TEST(OpenFiles, OneTokenOfANameIsPending) {
   Record record;
   const Entry first = add(record, entry_of(1, kDelete, kShareAll), "n");
@@ -128,6 +148,9 @@ class Model {
     opens_.erase(opens_.begin() + static_cast<ptrdiff_t>(at));
     if (gone.token && !pending.contains(gone.name)) pending[gone.name] = *gone.token;
     if (!has(gone.name)) pending.erase(gone.name);
+  }
+  void rename(const std::string& name, const std::string& new_name) {
+    for (Open& open : opens_) open.name = open.name == name ? new_name : open.name;
   }
   const std::vector<Open>& opens() const { return opens_; }
 
@@ -203,6 +226,10 @@ TEST(OpenFiles, AreWhatAListOfOpensSays) {
         model.pending[open.name] = "set";
       } else if (random.one_in(8)) {
         ASSERT_EQ(remove_pending(record, entry.name), model.pending.erase(open.name) > 0);
+      } else if (model.pending.empty() && random.one_in(8)) {
+        const std::string new_name(1, static_cast<char>('a' + random.below(4)));
+        rename(record, entry.name, new_name);
+        model.rename(open.name, new_name);
       } else {
         deleted += let_pend(record, entry) ? 1 : 0;
         remove(record, entry);
