@@ -277,7 +277,7 @@ TEST(OpendbMessages, AreReadAsTheyWereWritten) {
   EXPECT_EQ(message->number, 77u);
   EXPECT_TRUE(std::ranges::equal(message->file, file));
   for (size_t size = 0; size <= 48; ++size) EXPECT_FALSE(decode_break(std::span(bytes).first(size))) << size;
-  for (const size_t at : {0, 4, 5, 8, 9}) {
+  for (const size_t at : std::initializer_list<size_t>{0, 4, 5, 8, 9}) {
     std::vector<uint8_t> other = bytes;
     other[at] ^= 0xA0;
     EXPECT_FALSE(decode_break(other)) << at;
@@ -295,7 +295,7 @@ TEST(OpendbMessages, OfARenameToo) {
   EXPECT_FALSE(decode_break(bytes));
   for (size_t size = 0; size < bytes.size() - sizeof new_name; ++size)
     EXPECT_FALSE(decode_rename(std::span(bytes).first(size))) << size;
-  for (const size_t at : {0, 4, 7, 9, 12}) {
+  for (const size_t at : std::initializer_list<size_t>{0, 4, 7, 9, 12}) {
     std::vector<uint8_t> other = bytes;
     other[at] ^= 0xFF;
     EXPECT_FALSE(decode_rename(other)) << at;

@@ -81,7 +81,8 @@ TEST(OpenFiles, ARenamedFileKeepsWhatItHas) {
   EXPECT_TRUE(closes_with_token(record, first));
   rename(record, 0, "two");
   EXPECT_EQ(record.names, std::vector<std::string>{"two"});
-  for (const uint64_t handle : {1, 3}) EXPECT_EQ(find(record, kServer, handle)->name, 0u);
+  for (const uint64_t handle : std::initializer_list<uint64_t>{1, 3})
+    EXPECT_EQ(find(record, kServer, handle)->name, 0u);
   EXPECT_EQ(find(record, kOther, second.handle)->name, 0u);
   ASSERT_EQ(record.tokens.size(), 1u);
   EXPECT_EQ(record.tokens[0].name, 0u);
