@@ -28,7 +28,7 @@
  *            with the Windows flavour, the `handle` that the program gives, which mean nothing to others.
  * Death.     Locks of a process that ended, that closed its ctdb_brlock, or whose node left are dropped by the first one that meets them. The
  *            node of the owner is asked, never with the record locked; so whoever meets a lock of a node that is just dying waits until it
- *            is certain.
+ *            is certain. A process that has just ended may live a moment longer for its node.
  * The loss   of the connection (CTDB_ERR_DISCONNECTED) is the loss of all locks: to the other nodes the process is dead. Close the
  *            ctdb_brlock, and open it anew after ctdb_reconnect(); what was locked must not be worked on any more.
  * Losses.    Records of volatile databases may be lost with the node that has them. With CTDB_ATTACH_COPIES(k) they survive the death of k - 1 nodes.

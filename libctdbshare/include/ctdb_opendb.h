@@ -39,8 +39,8 @@
  * Owners.    An open handle belongs to this ctdb_opendb (in the cluster: node, process and a random number).
  * Death.     Handles of a process that ended, that closed its ctdb_opendb, or whose node left are dropped by the first one that meets them
  *            where they are in the way. The node of the owner is asked, never with the record locked; so whoever meets a handle of a node
- *            that is just dying waits until it is certain. A file that should be deleted is not if its last owners die: their
- *            tokens go with them.
+ *            that is just dying waits until it is certain. A process that has just ended may live a moment
+ *            longer for its node. A file that should be deleted is not if its last owners die: their tokens go with them.
  * The loss   of the connection (CTDB_ERR_DISCONNECTED) is the loss of all handles: to the other nodes the process is dead. Close the
  *            ctdb_opendb, and open it anew after ctdb_reconnect().
  * Losses.    Records of volatile databases may be lost with the node that has them. With CTDB_ATTACH_COPIES(k) they survive the death of k - 1 nodes.

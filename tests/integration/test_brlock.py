@@ -5,7 +5,7 @@ import tempfile
 import unittest
 
 from share_clients import ShareClient, at_the_same_time
-from support import Undisturbed, end_client, start_cluster, wait_until
+from support import Undisturbed, start_cluster, wait_until
 
 WHOLE = "1 1 write windows 0 100"
 HAMMERS, COUNT, BYTES = 6, 350, 64
@@ -15,7 +15,7 @@ class Locker(ShareClient):
     """A ctdb-brlock."""
 
     def __init__(self, test, pnn, *options):
-        super().__init__(test, pnn, "ctdb-brlock", "brlock.tdb", *options)
+        super().__init__(test, pnn, "ctdb-brlock", "brlock.tdb", f"lock {{}} {WHOLE}", *options)
 
     def place(self, start=0, size=100):
         return f"{self.who()} {start} {size}"
@@ -35,7 +35,7 @@ class Rules:
 
     def tearDown(self):
         for locker in (self.a, self.b, self.c):
-            end_client(locker.process)
+            locker.kill(self.watcher)
         # Nobody is left behind whom nobody has met.
         self.assertEqual(self.watcher.ask(f"lock f {WHOLE}"), "ok")
         self.assertEqual(self.watcher.ask(f"unlock f {WHOLE}"), "ok")
@@ -86,18 +86,18 @@ class Rules:
 
     def test_locks_of_a_killed_process_are_free(self):
         self.assertEqual(self.a.ask(f"lock f {WHOLE}"), "ok")
-        self.a.kill()
+        self.a.kill(self.watcher)
         self.assertEqual(self.b.ask(f"test f {WHOLE}"), "ok")
         self.assertEqual(self.b.ask(f"lock f {WHOLE}"), "ok")
         self.wait_in_queue(self.c)
-        self.b.kill()
+        self.b.kill(self.watcher)
         self.assertEqual(self.c.answer(), "ok")
 
     def test_a_killed_waiter_holds_nobody_up(self):
         self.assertEqual(self.a.ask(f"lock f {WHOLE}"), "ok")
         self.wait_in_queue(self.b)
         self.wait_in_queue(self.c)
-        self.b.kill()
+        self.b.kill(self.watcher)
         self.assertEqual(self.a.ask(f"unlock f {WHOLE}"), "ok")
         self.assertEqual(self.c.answer(), "ok")
 
@@ -162,7 +162,7 @@ class LocalBrlockTest(Rules, unittest.TestCase):
         self.assertEqual(self.a.ask("reopen"), "ok")
         self.assertEqual(self.b.ask(f"lock f {WHOLE}"), f"conflict {self.a.place()}")
         self.assertEqual(self.a.ask(f"lock f {WHOLE}"), f"conflict {self.a.place()}", "it is another one now")
-        self.a.kill()
+        self.a.kill(self.watcher)
         self.assertEqual(self.b.ask(f"lock f {WHOLE}"), "ok")
 
 

@@ -5,7 +5,7 @@ import tempfile
 import unittest
 
 from share_clients import Opener
-from support import Undisturbed, end_client, start_cluster, wait_until
+from support import Undisturbed, start_cluster, wait_until
 
 ALL = "rwd"
 
@@ -19,7 +19,7 @@ class Rules:
 
     def tearDown(self):
         for opener in (self.a, self.b, self.c):
-            end_client(opener.process)
+            opener.kill(self.watcher)
         # Nobody is left behind whom nobody has met, and nobody's lease.
         self.assertEqual(self.watcher.close(self.watcher.opened(self.watcher.ask("open f n rwd - lease=mine:rhw"), "rhw")), "last")
         self.assertEqual(self.watcher.ask("list f"), "")
@@ -138,10 +138,10 @@ class Rules:
     def test_leases_of_a_killed_process_are_gone(self):
         self.lease(self.a, "k", "rhw")
         self.wait_in_vain_for(self.b, f"open f n r {ALL} lease=b:rhw")
-        self.a.kill()
+        self.a.kill(self.watcher)
         self.b.opened(self.b.answer(), "rhw")
         self.wait_in_vain_for(self.c, f"open f n r {ALL}")
-        self.c.kill()
+        self.c.kill(self.watcher)
         self.assertEqual(self.b.ask("give f b r"), "ok")
 
     def test_own_leases_are_broken_too(self):

@@ -5,7 +5,7 @@ import tempfile
 import unittest
 
 from share_clients import Opener, at_the_same_time
-from support import Undisturbed, end_client, start_cluster, wait_until
+from support import Undisturbed, start_cluster, wait_until
 
 ALL = "rwd"
 HAMMERS, COUNT = 6, 250
@@ -21,7 +21,7 @@ class Rules:
 
     def tearDown(self):
         for opener in (self.a, self.b, self.c):
-            end_client(opener.process)
+            opener.kill(self.watcher)
         # Nobody is left behind whom nobody has met.
         self.assertEqual(self.watcher.close(self.watcher.open("rwd", "-")), "last")
         self.assertEqual(self.watcher.ask("list f"), "")
@@ -94,19 +94,19 @@ class Rules:
 
     def test_opens_of_a_killed_process_are_gone(self):
         self.a.open("rw", "-")
-        self.a.kill()
+        self.a.kill(self.watcher)
         handle = self.b.open("rw", "-")
         self.assertEqual(self.watcher.ask("list f"), f"{self.b.who()} n rw -")
         self.assertEqual(self.b.ask(f"set f {handle} t"), "ok")
-        self.b.kill()
+        self.b.kill(self.watcher)
         self.c.close(self.c.open())  # what should be deleted was nobody's any more
 
     def test_who_is_left_by_the_dead_deletes(self):
         handle = self.a.open("rd", ALL, "delete=t")
         self.b.open()
         self.c.open()
-        self.b.kill()
-        self.c.kill()
+        self.b.kill(self.watcher)
+        self.c.kill(self.watcher)
         self.assertEqual(self.a.close(handle), "delete n t")
         self.assertEqual(self.watcher.ask("list f"), f"{self.a.who()} n rd {ALL} pending")
         self.assertEqual(self.a.ask(f"deleted f {handle}"), "ok")
@@ -180,7 +180,7 @@ class LocalOpendbTest(Rules, unittest.TestCase):
         self.assertEqual(self.a.ask("reopen"), "ok")
         for opener in (self.b, self.a):
             self.assertEqual(opener.ask("open f n r r"), f"conflict {self.a.who()} rw -")
-        self.a.kill()
+        self.a.kill(self.watcher)
         self.b.open("rw", "-")
 
 
