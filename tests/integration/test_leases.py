@@ -173,7 +173,7 @@ class ClusterLeasesTest(Rules, Undisturbed):
         self.wait_in_vain_for(self.b, f"open f n r {ALL}")
         self.assertEqual(self.a.ask("give f k rh"), "ok")
         self.b.opened(self.b.answer())
-        self.assertGreater(int(self.b.ask("messages")), 0)
+        wait_until(lambda: int(self.b.ask("messages")) > 0, "the message has come, if not before it looked itself")
 
 
 class LocalLeasesTest(Rules, unittest.TestCase):
