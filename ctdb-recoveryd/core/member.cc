@@ -152,7 +152,14 @@ bool Member::on_commit(const RecoveryCommit& commit) {
   finished_wall_ns_ = c_.out.wall_clock_ns();
   c_.announce = true;
   const OpenNote note{begun_.leader, begun_.store_instance, begun_.members, begun_.sessions};
-  c_.to_store(Operation::STORE_OPEN, StoreOpen{commit.term, commit.generation, note}.encode());
+  c_.to_store(Operation::STORE_OPEN, StoreOpen{commit.term, commit.generation, note, everybody()}.encode());
+  return true;
+}
+
+bool Member::everybody() const {
+  for (uint32_t node = 0; node < c_.lines(); ++node) {
+    if (c_.known(node) && !c_.witness(node) && !std::ranges::binary_search(open_members_, node)) return false;
+  }
   return true;
 }
 

@@ -85,6 +85,7 @@ class Member {
   int64_t recovery_finished_wall_ns() const { return finished_wall_ns_; }
 
  private:
+  bool everybody() const;
   // kRecovering: it may serve, but not in a known, open generation (also after recoveryd itself was
   // restarted).
   enum class Standing : uint8_t { kSuspended, kRecovering, kOpen };

@@ -118,6 +118,12 @@ class MemoryFiles : public RecordFiles {
   void discard(const std::string& name, const std::function<void(ByteView, ByteView)>& visit) override;
   Result<void> detach(const std::string& name) override;
   std::vector<std::string> detached() override;
+  Result<void> set_detached_list(const std::vector<DetachedNote>& notes) override {
+    if (full_) return fail(ErrorCode::kSystem, "no space left");
+    notes_ = notes;
+    return {};
+  }
+  std::vector<DetachedNote> detached_list() override { return notes_; }
   std::vector<std::string> existing_persistent() override;
   void tune(uint32_t, uint32_t) override {}
 
@@ -140,6 +146,7 @@ class MemoryFiles : public RecordFiles {
   friend class MemoryFile;
   const uint32_t chains_;
   std::map<std::string, std::unique_ptr<MemoryDatabase>> databases_;
+  std::vector<DetachedNote> notes_;
   const FenceGate* gate_ = nullptr;
   bool full_ = false;
   bool no_room_ = false;

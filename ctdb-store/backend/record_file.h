@@ -133,6 +133,14 @@ class RecordFile {
 };
 
 // Opens the files of one node.
+// That a volatile database was detached (core/detached.h).
+struct DetachedNote {
+  std::string name;
+  uint32_t generation = 0;  // from which on it is
+  uint32_t attempt = 0;     // if it is not certain: of the attempt that has decided so
+  bool operator==(const DetachedNote&) const = default;
+};
+
 class RecordFiles {
  public:
   virtual ~RecordFiles() = default;
@@ -152,7 +160,7 @@ class RecordFiles {
     (void)name, (void)visit;
   }
   // A volatile database, whose file is closed here, is no more until open() makes it anew: no later store takes its file up. Clients
-  // that have it open find it empty; where one of them keeps a chain they keep all of it until then. Errors: kSystem (the next store
+  // that have it open find it empty; where one of them keeps a chain, they keep all of it until then. Errors: kSystem (the next store
   // takes up what is there).
   virtual Result<void> detach(const std::string& name) {
     (void)name;
@@ -160,6 +168,13 @@ class RecordFiles {
   }
   // Names of databases that were detached and have left something. existing() does not name them.
   virtual std::vector<std::string> detached() { return {}; }
+  // For the next store: replaces what was noted before. After a crash of the machine it need not be there. Errors: kSystem (what was noted
+  // before stays).
+  virtual Result<void> set_detached_list(const std::vector<DetachedNote>& notes) {
+    (void)notes;
+    return {};
+  }
+  virtual std::vector<DetachedNote> detached_list() { return {}; }
   // Names of persistent databases that are here.
   virtual std::vector<std::string> existing_persistent() { return {}; }
 };

@@ -181,6 +181,10 @@ class TdbFiles : public RecordFiles {
   void discard(const std::string& name, const std::function<void(ByteView, ByteView)>& visit) override;
   Result<void> detach(const std::string& name) override;
   std::vector<std::string> detached() override;
+  Result<void> set_detached_list(const std::vector<DetachedNote>& notes) override {
+    return write_detached_list(detached_list_path(), notes);
+  }
+  std::vector<DetachedNote> detached_list() override;
   std::vector<std::string> existing_persistent() override;
   void tune(uint32_t chains, uint32_t max_dead) override {
     options_.hash_size = std::min(chains, kChainsMax);
@@ -190,6 +194,10 @@ class TdbFiles : public RecordFiles {
  private:
   using Opened = Result<std::unique_ptr<RecordFile>>;
   std::string suffix() const { return "." + std::to_string(options_.pnn); }
+  // Not the name of a database's file: those end with the number.
+  std::string detached_list_path() const {
+    return options_.volatile_directory + "/detached" + suffix() + ".list";
+  }
   Result<void> check_name(const std::string& name) const;
   Opened open_persistent(const std::string& name);
   Opened open_replicated(const std::string& name);
@@ -427,6 +435,12 @@ std::vector<std::string> TdbFiles::existing() {
 }
 std::vector<std::string> TdbFiles::detached() {
   return noted_detached(options_.volatile_directory, suffix());
+}
+std::vector<DetachedNote> TdbFiles::detached_list() {
+  Result<std::vector<DetachedNote>> notes = read_detached_list(detached_list_path());
+  if (notes) return std::move(*notes);
+  log_error(notes.error().text() + "; detached databases may come back with nodes that were away");
+  return {};
 }
 std::vector<std::string> TdbFiles::existing_persistent() {
   return persistent_names(options_.persistent_directory, suffix());

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "ctdb-store/core/controls.h"
+#include "libctdbipc/base/hash.h"
 #include "libctdbipc/base/limits.h"
 
 namespace ctdb {
@@ -50,6 +51,9 @@ void StoreControls::db_attach(const ControlOrigin& origin, const ReqControl& con
 void StoreControls::attach_now(const ParkedAttach& attach, TimeNs now) {
   const auto& [origin, name, kind, deadline, tried_at] = attach;
   bool is_new = false;
+  const bool told = origin.endpoint == 0 && origin.client_id == 0;
+  // Said before it was detached, and late: who has it attached anew says so on the way of records.
+  if (told && ctx_.detached.is_noted(database_id(name))) return refuse(origin, name + " is detached");
   Result<Database*> db = ctx_.databases.attach(name, kind, false, is_new);
   const bool is_locked = !db && db.error().code == ErrorCode::kSystem && db.error().saved_errno == EAGAIN;
   if (is_locked && now < deadline && parked_attaches_.size() < kParkedAttachesMax) {
@@ -65,7 +69,8 @@ void StoreControls::attach_now(const ParkedAttach& attach, TimeNs now) {
   }
   ctx_.counts.databases = ctx_.databases.all().size();
   // The others need it too before calls for it reach them; what comes from a node is told by that node.
-  if (is_new && (origin.endpoint != 0 || origin.client_id != 0)) {
+  if (is_new && !told) {
+    ctx_.detached.attached(name);
     Bytes with_nul = to_bytes(as_bytes(name));
     with_nul.push_back(0);
     broadcast(attach_control((*db)->flags & (CTDB_DB_PERSISTENT | CTDB_DB_REPLICATED)), with_nul);
@@ -100,27 +105,27 @@ void StoreControls::db_record_limit(const ControlOrigin& origin, const ReqContro
   ok(origin, limit);
 }
 
-void StoreControls::db_detach(const ControlOrigin& origin, const ReqControl& control, TimeNs now) {
+void StoreControls::db_detach(const ControlOrigin& origin, const ReqControl& control, TimeNs) {
   Database* db = database(origin, control);
   if (db == nullptr) return;
   if (ctx_.options.allow_client_db_attach) return refuse(origin, "AllowClientDBAttach is 1");
   if (db->full_copy()) return refuse(origin, db->name + " is not volatile");
   if (!ctx_.is_open()) return refuse(origin, "a recovery is running");
-  if (origin.client_id != 0 || origin.endpoint != 0) {
-    broadcast(Control::DB_DETACH, control.data);  // this node gets it too
-    return ok(origin);
-  }
-  rewrites_.detached(db->id, now);
-  vacuum_.drop_database(*db);
-  migration_.drop_database(*db);
-  const std::string name = db->name;
-  if (const Result<void> detached = ctx_.databases.detach(*db); !detached) {
-    ++ctx_.counts.file_errors;
-    ctx_.out.log(StoreLog::kError, "detaching " + name + ": " + detached.error().text() +
-                                       "; the database is back when ctdb-store is started anew");
-  }
+  // Also when a node of an older release says it to all.
+  ctx_.detached.order(db->name);
+  parked_detaches_.push_back({origin, db->id});
+}
+
+void StoreControls::drop_database(Database& db) {
+  const std::string name = db.name;
+  vacuum_.drop_database(db);
+  migration_.drop_database(db);
+  const Result<void> detached = ctx_.databases.detach(db);
   ctx_.counts.databases = ctx_.databases.all().size();
-  ok(origin);
+  if (detached) return ctx_.out.log(StoreLog::kInfo, name + " is detached");
+  ++ctx_.counts.file_errors;
+  ctx_.out.log(StoreLog::kError, "detaching " + name + ": " + detached.error().text() +
+                                     "; the database is back when ctdb-store is started anew");
 }
 
 // A counter that has moved was wanted by somebody, and still is.
@@ -170,15 +175,31 @@ void StoreControls::tell_seqnums() {
 void StoreControls::client_gone(uint32_t endpoint) {
   std::erase_if(parked_attaches_,
                 [&](const ParkedAttach& parked) { return parked.origin.endpoint == endpoint; });
+  std::erase_if(parked_detaches_,
+                [&](const ParkedDetach& parked) { return parked.origin.endpoint == endpoint; });
 }
 
 void StoreControls::opened(TimeNs now) {
+  for (const ParkedDetach& detach : std::exchange(parked_detaches_, {})) {
+    if (ctx_.databases.find(detach.db_id) == nullptr) {
+      ok(detach.origin);
+    } else {
+      refuse(detach.origin, "a node of an older release takes part: detach it when all are upgraded");
+    }
+  }
   for (const ParkedAttach& attach : std::exchange(parked_attaches_, {})) attach_now(attach, now);
 }
 
 void StoreControls::stopped() {
   for (const ParkedAttach& attach : parked_attaches_) refuse(attach.origin, "this node is stopped or banned");
   parked_attaches_.clear();
+}
+
+void StoreControls::suspended() {
+  ctx_.detached.drop_orders();
+  for (const ParkedDetach& detach : parked_detaches_)
+    refuse(detach.origin, "this node takes no part any more: whether the database is detached is not known");
+  parked_detaches_.clear();
 }
 
 void StoreControls::tick(TimeNs now) {

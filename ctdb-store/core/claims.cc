@@ -84,12 +84,48 @@ void Recovery::end_claims() {
 // So that every member has every database before claims and calls for it come.
 void Recovery::take_databases(uint32_t node, const RecordDatabases& message) {
   // The first one of an attempt speaks of the log. One that is open already may tell of a new database behind it.
-  if (std::ranges::none_of(member_logs_, [&](const MemberLog& log) { return log.pnn == node; }))
+  if (std::ranges::none_of(member_logs_, [&](const MemberLog& log) { return log.pnn == node; })) {
     member_logs_.push_back({node, message.log_end, message.log_trusted});
-  if (const std::string error = attach_databases(message); !error.empty()) fail(error);
+    ctx_.detached.hear(message);
+  } else if (ctx_.phase == StorePhase::kPrepared) {
+    hear_late(message);
+  }
+  const uint32_t told_in = message.knows_detached ? message.open_generation : ctx_.generation;
+  if (const std::string error = attach_databases(message, told_in); !error.empty()) fail(error);
 }
 
-std::string Recovery::attach_databases(const RecordDatabases& message) {
+void Recovery::new_database(uint32_t node, ByteView payload) {
+  const auto message = RecordDatabases::decode(payload);
+  if (!message || !ctx_.is_member(node)) return ctx_.refuse("malformed, or from no member");
+  if (const std::string error = attach_databases(*message, ctx_.generation); !error.empty())
+    ctx_.out.log(StoreLog::kError, error);
+}
+
+void Recovery::hear_late(const RecordDatabases& message) {
+  for (const DatabaseEntry& entry : message.databases) {
+    const bool known =
+        std::ranges::find(late_.databases, entry.name, &DatabaseEntry::name) != late_.databases.end();
+    if (!known && ctx_.detached.goes(entry.name)) late_.databases.push_back(entry);
+  }
+}
+
+// Databases that go with this generation. Until it opens they are databases like others, so an attempt that is given up costs nothing.
+void Recovery::decide_detached() {
+  const Result<void> noted = ctx_.detached.decide(ctx_.generation);
+  if (noted) return;
+  ++ctx_.counts.file_errors;
+  ctx_.out.log(StoreLog::kError, "noting which databases are detached: " + noted.error().text() +
+                                     "; they may be back when ctdb-store is started anew");
+}
+
+void Recovery::settle_detached(uint32_t decided) {
+  for (const std::string& name : ctx_.detached.settle(decided)) {
+    Database* db = ctx_.databases.find_volatile(database_id(name));
+    if (db != nullptr && db->name == name) ctx_.drop_database(*db);
+  }
+}
+
+std::string Recovery::attach_databases(const RecordDatabases& message, uint32_t told_in) {
   std::string error;
   constexpr uint8_t kKept = CTDB_DB_READONLY | CTDB_DB_STICKY | CTDB_DB_PERSISTENT | CTDB_DB_REPLICATED;
   for (const DatabaseEntry& entry : message.databases) {
@@ -97,6 +133,7 @@ std::string Recovery::attach_databases(const RecordDatabases& message) {
       ctx_.refuse("a database with flags that are not known");
       continue;
     }
+    if (ctx_.detached.is_over(entry.name, told_in)) continue;
     bool is_new = false;
     Result<Database*> db = ctx_.databases.attach(entry.name, entry.flags, false, is_new);
     if (!db) {
@@ -104,6 +141,7 @@ std::string Recovery::attach_databases(const RecordDatabases& message) {
       error = "attaching " + entry.name + ": " + db.error().text();
       continue;
     }
+    if (is_new) ctx_.detached.attached(entry.name);
     (*db)->flags |= entry.flags;
     if (entry.copies <= (*db)->copies) continue;
     (*db)->copies = static_cast<uint8_t>(std::min<uint32_t>(entry.copies, kCopiesMax));
@@ -115,6 +153,10 @@ std::string Recovery::attach_databases(const RecordDatabases& message) {
 
 void Recovery::take_claims(Member& from, const RecordClaims& message) {
   Database* db = ctx_.databases.find_volatile(message.db_id);
+  if (db == nullptr && ctx_.detached.is_noted(message.db_id)) {
+    ++from.claim_batches_in;  // it does not know yet
+    return;
+  }
   if (db == nullptr || from.claims_ended)
     return ctx_.refuse("of no database that is known, or behind the end");
   const std::vector<RecordClaim>& claims = message.claims;

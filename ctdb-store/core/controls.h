@@ -45,11 +45,18 @@ class StoreControls {
   // SCHEDULE_FOR_DELETION as a packet that did not come through the router, and is not answered.
   void deletion(ByteView packet, TimeNs now);
   void client_gone(uint32_t endpoint);
-  void all_clients_gone() { parked_attaches_.clear(); }
+  void all_clients_gone() {
+    parked_attaches_.clear();
+    parked_detaches_.clear();
+  }
   // A generation is open: parked attaches go on.
   void opened(TimeNs now);
   // Stopped or banned: they are refused.
   void stopped();
+  // A recovery has left it out.
+  void drop_database(Database& db);
+  // No member, for whatever reason.
+  void suspended();
   // Change counters that clients had switched on before this store was restarted.
   void resume_seqnums();
   void tick(TimeNs now);
@@ -65,6 +72,12 @@ class StoreControls {
     uint8_t kind = 0;
     TimeNs deadline = kNever;
     TimeNs try_at = kNever;  // kNever: when a generation opens
+  };
+
+  // Answered when the recovery is over that leaves the database out.
+  struct ParkedDetach {
+    ControlOrigin origin;
+    uint32_t db_id = 0;
   };
 
   void reply(const ControlOrigin& origin, int32_t status, ByteView data = {}, std::string_view error = {});
@@ -128,6 +141,7 @@ class StoreControls {
   Rewrites& rewrites_;
   Vacuum& vacuum_;
   std::vector<ParkedAttach> parked_attaches_;
+  std::vector<ParkedDetach> parked_detaches_;
   TimeNs next_seqnum_tick_ = kNever;
   Bytes built_;
 };

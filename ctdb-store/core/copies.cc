@@ -66,6 +66,7 @@ void Migration::tell_of_database(const Database& db, uint32_t node) {
   RecordDatabases message;
   message.generation = ctx_.generation;
   message.databases.push_back({db.name, db.flags, db.copies});
+  message.open_generation = ctx_.open_generation;
   ctx_.send_own(node, Operation::RECORD_DATABASES, message.encode());
 }
 

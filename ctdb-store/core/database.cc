@@ -102,7 +102,8 @@ Result<void> Databases::detach(Database& database) {
 }
 
 // What fails here fails again, and is told, when somebody attaches the database.
-void Databases::discard_detached() {
+void Databases::discard_detached(const std::vector<std::string>& more) {
+  for (const std::string& name : more) (void)files_.detach(name);
   for (const std::string& name : files_.detached()) (void)files_.detach(name);
 }
 

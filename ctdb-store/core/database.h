@@ -96,8 +96,8 @@ class Databases {
   Result<Database*> attach(std::string_view name, uint8_t flags, bool keep, bool& is_new);
   // A volatile one. Errors: those of RecordFiles::detach; it is gone all the same.
   Result<void> detach(Database& database);
-  // What databases have left that an earlier life detached.
-  void discard_detached();
+  // What databases have left that an earlier life detached, and that of `more`.
+  void discard_detached(const std::vector<std::string>& more);
   // In order of attaching.
   const std::vector<std::unique_ptr<Database>>& all() const { return databases_; }
   // Takes away the volatile files of an earlier life; `visit` sees the records in them first.

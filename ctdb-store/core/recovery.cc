@@ -53,6 +53,7 @@ bool Recovery::begin(const StoreRecover& order, TimeNs now) {
     return false;
   }
   give_up_attempt();
+  settle_detached(order.base_generation);
   settle_last_attempt(order.base_generation);
   began_ = now_ = now;
   tell_at_ = now + kTellEvery;
@@ -120,6 +121,8 @@ void Recovery::reset() {
   walk_job_ = HeaderJob::kNone;
   step_ = Step::kIdle;
   pass_at_ = kNever;
+  late_.databases.clear();
+  ctx_.detached.begin();
 }
 
 void Recovery::suspend(bool discard, bool fenced) {
@@ -278,6 +281,8 @@ void Recovery::start_claiming() {
   databases.log_trusted = ctx_.log_trusted;
   for (const auto& db : ctx_.databases.all())
     databases.databases.push_back({db->name, db->flags, db->copies});
+  databases.open_generation = ctx_.open_generation;
+  ctx_.detached.tell(databases);
   const Bytes payload = databases.encode();
   for (const Member& to : members_) send(to.pnn, Operation::RECORD_DATABASES, payload);
   walk_.start(ctx_.databases);
@@ -286,6 +291,7 @@ void Recovery::start_claiming() {
 
 void Recovery::prepared() {
   step_ = Step::kDone;
+  decide_detached();
   look_at_promotions();
   done(RecoveryStep::kPrepared);
   ctx_.phase = StorePhase::kPrepared;
@@ -349,9 +355,15 @@ bool Recovery::open(const StoreOpen& order) {
   tell_departures();
   forget_told_losses();
   owners_known_ = empty_handed_ = forgetful_ = false;
+  const RecordDatabases late = std::move(late_);
   reset();
+  settle_detached(ctx_.generation);
+  ctx_.detached.drop_orders();
+  if (order.everybody) ctx_.detached.forget();
   ctx_.phase = StorePhase::kOpen;
   ctx_.open_generation = ctx_.generation;
+  if (const std::string error = attach_databases(late, ctx_.generation); !error.empty())
+    ctx_.out.log(StoreLog::kError, error);
   note_ = order.note;
   open_placement_ = ctx_.placement;
   ++ctx_.counts.recoveries;

@@ -41,8 +41,8 @@ class Recovery {
   void suspend(bool discard, bool fenced);
   // `asked`: the number of recoveryd's question; 0: it did not ask.
   void send_hello(uint64_t asked = 0);
-  // Attaches what another member has; returns what went wrong, "" if nothing.
-  std::string attach_databases(const RecordDatabases& message);
+  // In an open generation another member has attached a database; calls for it come the same way behind this.
+  void new_database(uint32_t node, ByteView payload);
   // RECORD_* of the generation being made, from a member.
   void record_packet(Operation operation, uint32_t node, ByteView payload, TimeNs now);
 
@@ -129,7 +129,12 @@ class Recovery {
   void add_claim(Database& db, RecordEntry& entry);
   void flush_claims(Member& to);
   void end_claims();
+  // Of a member that was open in `told_in` last; returns what went wrong, "" if nothing.
+  std::string attach_databases(const RecordDatabases& message, uint32_t told_in);
   void take_databases(uint32_t node, const RecordDatabases& message);
+  void hear_late(const RecordDatabases& message);
+  void decide_detached();
+  void settle_detached(uint32_t decided);
   void take_claims(Member& from, const RecordClaims& message);
   bool keep_claim(Database& db, RecordEntry& entry, const Claim& claim);
   void decide_slice();
@@ -166,6 +171,8 @@ class Recovery {
   RecordWalk walk_;
   std::vector<Member> members_;
   std::vector<MemberLog> member_logs_;
+  RecordDatabases
+      late_;  // of a database that goes, from a member that is open already: somebody has attached it anew
   bool members_are_majority_ = false;
   std::deque<SelfPacket> self_queue_;
   std::vector<KeptClaim> claims_;

@@ -300,7 +300,7 @@ std::string Rewrites::cancel(uint32_t db_id) {
 void Rewrites::thaw(uint32_t db_id, TimeNs now) {
   const auto at = rewrites_.find(db_id);
   if (at == rewrites_.end()) return;
-  if (!at->second->answer) return drop(db_id, "", now);
+  if (!at->second->answer) return drop(db_id, now);
   at->second->thawed = true;
   unfreeze(db_id, now);
 }
@@ -312,15 +312,15 @@ void Rewrites::unfreeze(uint32_t db_id, TimeNs now) {
   migration_.thawed(*db, now);
 }
 
-void Rewrites::drop(uint32_t db_id, const std::string& why, TimeNs now) {
+void Rewrites::drop(uint32_t db_id, TimeNs now) {
   const auto at = rewrites_.find(db_id);
   if (at == rewrites_.end()) return;
   const std::unique_ptr<Rewrite> rewrite = std::move(at->second);
   rewrites_.erase(at);
   reset_staged(*rewrite);
   let_go_of_lock(db_id, *rewrite, now);
-  if (rewrite->frozen) rewrite->frozen(why.empty() ? "the tool has ended it" : why);
-  if (rewrite->answer) rewrite->answer(why);
+  if (rewrite->frozen) rewrite->frozen("the tool has ended it");
+  if (rewrite->answer) rewrite->answer("");
   unfreeze(db_id, now);
 }
 
@@ -331,7 +331,7 @@ void Rewrites::client_gone(uint32_t endpoint, TimeNs now) {
   }
   std::erase_if(early_,
                 [&](const EarlyFreeze& early) { return endpoint != 0 && early.endpoint == endpoint; });
-  for (const uint32_t id : left) drop(id, "", now);
+  for (const uint32_t id : left) drop(id, now);
 }
 
 // Commits under way have nobody to tell, and are under way all the same.

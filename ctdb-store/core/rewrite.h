@@ -57,9 +57,6 @@ class Rewrites : HoldWatcher {
   // Records for whoever waits for this srvid.
   void message(uint64_t srvid, ByteView data, TimeNs now);
 
-  // The database is about to go.
-  void detached(uint32_t db_id, TimeNs now) { drop(db_id, "the database was detached", now); }
-
   void client_gone(uint32_t endpoint, TimeNs now);
   void all_clients_gone();
   // The generation is over, and with it all of this. A freeze that comes now waits for the next one.
@@ -114,7 +111,7 @@ class Rewrites : HoldWatcher {
   static std::string why_not(const Rewrite* rewrite);
   void give_up_early(TimeNs now);
   void unfreeze(uint32_t db_id, TimeNs now);
-  void drop(uint32_t db_id, const std::string& why, TimeNs now);
+  void drop(uint32_t db_id, TimeNs now);
   // rewrite_lock.cc
   Database* lock_database() const;
   void ask_for_lock(uint32_t db_id, Rewrite& rewrite, TimeNs now);

@@ -73,7 +73,7 @@ void Rewrites::tick_locks(TimeNs now) {
     const std::string who = rewrite.holder.empty() ? "a program" : rewrite.holder;
     std::exchange(rewrite.frozen,
                   nullptr)("a transaction of " + who + " is open on the database; nothing was changed");
-    drop(id, "", now);
+    drop(id, now);
   }
 }
 

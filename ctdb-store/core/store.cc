@@ -51,6 +51,7 @@ class Store::Impl {
         file_checks_(ctx_),
         controls_(ctx_, migration_, recovery_, traverse_, commits_.get(), rewrites_, vacuum_) {
     ctx_.functions = functions;
+    ctx_.drop_database = [this](Database& db) { controls_.drop_database(db); };
     take_up_files();
   }
 
@@ -83,7 +84,6 @@ class Store::Impl {
   void local_call(uint32_t endpoint, bool via_router, ByteView packet, TimeNs now);
   void commit_under_hold(uint32_t endpoint, bool via_router, uint32_t reqid, const ReqCall& call, TimeNs now);
   void node_packet(const Header& header, ByteView packet, TimeNs now);
-  void new_database(const Header& header, ByteView payload);
   void serve_node_packet(const Header& header, ByteView packet, TimeNs now);
   bool is_plausible(uint32_t generation) const;
   void park(Parked&& one);
@@ -115,12 +115,13 @@ class Store::Impl {
 };
 
 void Store::Impl::take_up_files() {
-  ctx_.databases.discard_detached();
+  ctx_.databases.discard_detached(ctx_.detached.take_up(ctx_.options.open_generation));
   const bool as_they_are = ctx_.options.open_generation != CTDB_INVALID_GENERATION;
   if (as_they_are) {
     ctx_.open_generation = ctx_.options.open_generation;
     recovery_.take_up();
   } else {
+    ctx_.detached.forget();
     discard_past(ctx_);
     recovery_.tell_left_behind();
   }
@@ -192,14 +193,14 @@ void Store::Impl::on_disk_done(uint64_t ticket, const std::string& error, TimeNs
 // At once, then once a second as long as the generation stays: the request may get lost, and one that changed nothing
 // must not be the beginning of a storm.
 void Store::Impl::call_for_recovery(TimeNs now) {
-  if (ctx_.rule_broken_in != ctx_.generation || !ctx_.is_open()) {
-    call_for_recovery_at_ = kNever;
-    return;
-  }
+  const bool broken = ctx_.rule_broken_in == ctx_.generation;
+  call_for_recovery_at_ = kNever;
+  if (!ctx_.is_open() || (!broken && !ctx_.detached.ordered())) return;
   call_for_recovery_at_ = std::max(now, may_call_from_);
-  if (now < may_call_from_) return;
-  ctx_.out.log(StoreLog::kWarning, "records contradict each other, or are gone, in generation " +
-                                       std::to_string(ctx_.generation) + ": asking for a recovery");
+  const bool is_news = ctx_.detached.is_news();
+  if (now < may_call_from_ && !is_news) return;
+  const std::string in = " in generation " + std::to_string(ctx_.generation) + ": asking for a recovery";
+  if (broken) ctx_.out.log(StoreLog::kWarning, "records contradict each other, or are gone," + in);
   uint8_t active[4];
   store(active, CTDB_RECOVERY_ACTIVE);
   build(ctx_.built, ctx_.header_to(ctx_.self, 0),
@@ -267,7 +268,7 @@ void Store::Impl::node_packet(const Header& header, ByteView packet, TimeNs now)
   }
   if (header.generation == ctx_.generation && ctx_.is_open() &&
       header.operation == static_cast<uint32_t>(Operation::RECORD_DATABASES)) {
-    return new_database(header, own_payload(packet));
+    return recovery_.new_database(header.srcnode, own_payload(packet));
   }
   if (header.generation == ctx_.generation && !for_recovery && ctx_.is_open()) {
     return serve_node_packet(header, packet, now);
@@ -287,15 +288,6 @@ void Store::Impl::node_packet(const Header& header, ByteView packet, TimeNs now)
 bool Store::Impl::is_plausible(uint32_t generation) const {
   if (ctx_.phase == StorePhase::kWaiting || ctx_.phase == StorePhase::kSuspended) return true;
   return ParkedPackets::in_reach(generation, ctx_.generation);
-}
-
-// Another member has attached a database; calls for it come the same way behind this.
-void Store::Impl::new_database(const Header& header, ByteView payload) {
-  const auto message = RecordDatabases::decode(payload);
-  if (!message || !ctx_.is_member(header.srcnode)) return ctx_.refuse("malformed, or from no member");
-  if (const std::string error = recovery_.attach_databases(*message); !error.empty()) {
-    ctx_.out.log(StoreLog::kError, error);
-  }
 }
 
 void Store::Impl::serve_node_packet(const Header& header, ByteView packet, TimeNs now) {
@@ -438,6 +430,7 @@ void Store::Impl::suspended(bool discard, bool fenced) {
   recovery_.suspend(discard, fenced);
   if (commits_ != nullptr) commits_->close();
   lose_locks();
+  controls_.suspended();
   if (discard) controls_.stopped();
 }
 

@@ -3,6 +3,7 @@
 #ifndef CTDB_STORE_CORE_STORE_CONTEXT_H_
 #define CTDB_STORE_CORE_STORE_CONTEXT_H_
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -10,6 +11,7 @@
 #include "ctdb-store/core/chain_locks.h"
 #include "ctdb-store/core/database.h"
 #include "ctdb-store/core/deleted_records.h"
+#include "ctdb-store/core/detached.h"
 #include "ctdb-store/core/losses.h"
 #include "ctdb-store/core/store.h"
 #include "ctdb-store/core/timer_heap.h"
@@ -43,7 +45,8 @@ struct StoreContext {
         out(output),
         activities(timers),
         chains(output, counts, timers),
-        databases(files, options.copies, options.record_limits) {}
+        databases(files, options.copies, options.record_limits),
+        detached(files) {}
 
   bool is_open() const { return phase == StorePhase::kOpen; }
   bool is_member(uint32_t pnn) const { return placement.is_member(pnn); }
@@ -113,6 +116,9 @@ struct StoreContext {
   ActivityPool activities;
   ChainLocks chains;
   Databases databases;
+  Detached detached;
+  std::function<void(Database&)>
+      drop_database;  // that is detached: Store's, since all parts have to let go of it
   MoveWatcher* moves = nullptr;
   HoldWatcher* holds = nullptr;
   NamedFunctions* functions = nullptr;  // of plug-ins

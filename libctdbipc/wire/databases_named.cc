@@ -87,6 +87,13 @@ bool in_record_databases(Reader r, uint32_t db_id) {
     const std::string_view name = as_text(r.counted_bytes());
     if (r.ok() && database_id(name) == db_id) return true;
   }
+  constexpr size_t kBeforeDetached = kLogPositionBytes + 1 + 1 + 4;
+  r.skip(kBeforeDetached);
+  for (uint32_t count = r.u32(); count > 0 && r.ok(); --count) {
+    r.skip(4);
+    const std::string_view name = as_text(r.counted_bytes());
+    if (r.ok() && database_id(name) == db_id) return true;
+  }
   return false;
 }
 CTDB_SAYS_AT(record_claims, 4)

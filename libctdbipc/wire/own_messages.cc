@@ -219,6 +219,7 @@ Bytes StoreOpen::encode() const {
   w.u64(term);
   w.u32(generation);
   put_note(w, note);
+  w.u8(everybody ? 1 : 0);
   return out;
 }
 std::optional<StoreOpen> StoreOpen::decode(ByteView payload) {
@@ -227,6 +228,7 @@ std::optional<StoreOpen> StoreOpen::decode(ByteView payload) {
   m.term = r.u64();
   m.generation = r.u32();
   m.note = take_note(r);
+  m.everybody = r.left() > 0 && r.u8() != 0;
   return checked(r, std::move(m));
 }
 
@@ -355,6 +357,23 @@ std::optional<LockWaits> LockWaits::decode(ByteView payload) {
   return checked(r, std::move(m));
 }
 
+namespace {
+
+bool take_detached(Reader& r, RecordDatabases& m) {
+  m.open_generation = r.u32();
+  const uint32_t count = r.u32();
+  if (count > kDatabasesMax || !plausible(r, count, 8)) return false;
+  for (uint32_t i = 0; i < count; ++i) {
+    DetachedEntry entry;
+    entry.generation = r.u32();
+    entry.name = take_text(r);
+    m.detached.push_back(std::move(entry));
+  }
+  return true;
+}
+
+}  // namespace
+
 Bytes RecordDatabases::encode() const {
   Bytes out;
   Writer w(out);
@@ -367,6 +386,14 @@ Bytes RecordDatabases::encode() const {
   }
   put_position(w, log_end);
   w.u8(log_trusted ? 1 : 0);
+  w.u8(knows_detached ? 1 : 0);
+  if (!knows_detached) return out;
+  w.u32(open_generation);
+  w.u32(static_cast<uint32_t>(detached.size()));
+  for (const DetachedEntry& entry : detached) {
+    w.u32(entry.generation);
+    put_text(w, entry.name);
+  }
   return out;
 }
 std::optional<RecordDatabases> RecordDatabases::decode(ByteView payload) {
@@ -384,6 +411,8 @@ std::optional<RecordDatabases> RecordDatabases::decode(ByteView payload) {
   }
   m.log_end = take_position(r);
   m.log_trusted = r.u8() != 0;
+  m.knows_detached = r.left() > 0 && r.u8() != 0;
+  if (m.knows_detached && !take_detached(r, m)) return std::nullopt;
   return checked(r, m);
 }
 

@@ -306,6 +306,8 @@ struct StoreOpen {
   uint64_t term = 0;
   uint32_t generation = 0;
   OpenNote note = {};
+  // All nodes there are that may hold records are members. (The last field; an older release does not say it.)
+  bool everybody = false;
   Bytes encode() const;
   static std::optional<StoreOpen> decode(ByteView payload);
 };
@@ -405,6 +407,15 @@ struct LogPosition {
   auto operator<=>(const LogPosition&) const = default;
 };
 
+// A volatile database that somebody has detached.
+struct DetachedEntry {
+  std::string name;
+  // Whoever was open in an earlier generation last has it from before; it is over. Who was open in this one or a later one has one that was
+  // attached anew.
+  uint32_t generation = 0;
+  auto operator<=>(const DetachedEntry&) const = default;
+};
+
 // To every member, first: databases the sender has, so that all have the same before claims arrive.
 struct RecordDatabases {
   uint32_t generation = 0;
@@ -412,6 +423,10 @@ struct RecordDatabases {
   LogPosition log_end;  // of the sender's commit log
   bool log_trusted =
       true;  // its databases have all that log speaks of; false: it was being brought up to date
+  // What follows is of later releases (later_release.h).
+  bool knows_detached = true;    // false: it says nothing about it, and would not obey
+  uint32_t open_generation = 0;  // in which the sender was open last; CTDB_INVALID_GENERATION: in none
+  std::vector<DetachedEntry> detached = {};
   Bytes encode() const;
   static std::optional<RecordDatabases> decode(ByteView payload);
 };

@@ -195,6 +195,7 @@ void note(Line& line, const OpenNote& m) {
 void fields(Line& line, const StoreOpen& m) {
   line.number("term", m.term).number("generation", m.generation);
   note(line, m.note);
+  line.number("everybody", m.everybody);
 }
 void fields(Line& line, const StoreQuery& m) {
   line.number("number", m.number);
@@ -215,6 +216,9 @@ void fields(Line& line, const RecordDatabases& m) {
   for (const DatabaseEntry& entry : m.databases) line.text("name", entry.name).number("flags", entry.flags);
   position(line, "log_end", m.log_end);
   line.number("log_trusted", m.log_trusted);
+  line.number("knows_detached", m.knows_detached).number("open_generation", m.open_generation);
+  for (const DetachedEntry& entry : m.detached)
+    line.text("detached", entry.name).number("from", entry.generation);
 }
 void fields(Line& line, const CommitSubmit& m) {
   line.hex("id", m.id).number("kind", static_cast<uint64_t>(m.kind)).number("again", m.again);

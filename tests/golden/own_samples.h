@@ -102,7 +102,7 @@ inline OpenNote sample(OpenNote*) {
   return {2, 3, {0, 2, 5}, {0, 61, 62}};
 }
 inline StoreOpen sample(StoreOpen*) {
-  return {8, 79, sample(static_cast<OpenNote*>(nullptr))};
+  return {8, 79, sample(static_cast<OpenNote*>(nullptr)), true};
 }
 inline StoreQuery sample(StoreQuery*) {
   return {9};
@@ -129,7 +129,13 @@ inline LockWaits sample(LockWaits*) {
   return {{{0x7a19d84d, {1, 2, 3}, 4711, "smbd", 3000000000, 2}, {1, {}, 0, "", 0, 1}}};
 }
 inline RecordDatabases sample(RecordDatabases*) {
-  return {79, {{"locking.tdb", 0}, {"repl.tdb", CTDB_DB_REPLICATED}}, {78, 11}, true};
+  return {79,
+          {{"locking.tdb", 0}, {"repl.tdb", CTDB_DB_REPLICATED}},
+          {78, 11},
+          true,
+          true,
+          77,
+          {{"old.tdb", 75}}};
 }
 inline RecordClaims sample(RecordClaims*) {
   return {79, 0x7a19d84d, {{{1, 2, 3}, 10, 1, 0x10000, 100}, {{}, 0, 0, 0, 0}, {Bytes(40, 9), 1, 2, 3, 4}}};

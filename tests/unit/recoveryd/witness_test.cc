@@ -37,6 +37,16 @@ class Witness : public ::testing::Test {
   World world{3};
 };
 
+TEST_F(Witness, StoresHearWhetherAllThatHoldRecordsAreMembers) {
+  EXPECT_TRUE(world.store(0).everybody);
+  world.kill(1);
+  EXPECT_TRUE(becomes({0}));
+  EXPECT_FALSE(world.store(0).everybody);
+  world.start(1);
+  EXPECT_TRUE(becomes({0, 1}));
+  EXPECT_TRUE(world.store(1).everybody);
+}
+
 TEST_F(Witness, OfTheTwoEitherMayDie) {
   for (uint32_t dies : {0u, 1u}) {
     world.kill(dies);

@@ -473,6 +473,7 @@ void World::store_open(uint32_t pnn, const StoreOpen& order) {
   ASSERT_EQ(store.prepared, order.generation);
   store.opened = order.generation;
   store.note = order.note;
+  store.everybody = order.everybody;
   store.serving = true;
   check_fences(store.members);
   const auto [at, fresh] = opened_.emplace(order.generation, store.members);

@@ -33,6 +33,7 @@ struct FakeStore {
   uint32_t prepared = CTDB_INVALID_GENERATION;
   uint32_t opened = CTDB_INVALID_GENERATION;
   OpenNote note;                                     // as it was opened
+  bool everybody = false;                            // the same
   uint32_t left_prepared = CTDB_INVALID_GENERATION;  // the one before was, and its node page says so
   bool suspended = true;
   bool serving = false;    // local clients have records: since it was opened, until it was suspended

@@ -167,6 +167,7 @@ TEST_F(Delegations, ADatabaseThatIsDetachedMeanwhileTakesThemAlong) {
   uint8_t id[4];
   store(id, kDbId);
   w.control(1, 700, 9, Control::DB_DETACH, id);
+  w.recover(11, 10, {0, 1, 2});
   EXPECT_EQ(w.control_answer(1, 700, 9)->status, 0);
   w.pass(5 * kMillisecond);
   EXPECT_TRUE(has_it(0)) << "an answer, that there is no such database";

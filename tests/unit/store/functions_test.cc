@@ -365,6 +365,7 @@ TEST_F(Functions, ADetachedDatabaseLeavesNobodyWaiting) {
   uint8_t id[4];
   store(id, kDbId);
   w.control(2, 700, 9, Control::DB_DETACH, id);
+  w.recover(11, 10, {0, 1, 2});
   EXPECT_EQ(status(2, 1), CTDB_FUNC_STATUS_UNKNOWN);
   w.pass(2 * kMillisecond);
   EXPECT_FALSE(status(2, 1));

@@ -195,6 +195,7 @@ void World::open(uint32_t generation, const std::vector<uint32_t>& members) {
   StoreOpen message;
   message.term = generation;
   message.generation = generation;
+  message.everybody = all_are_members;
   for (uint32_t pnn : members) order(pnn, Operation::STORE_OPEN, message.encode());
 }
 

@@ -127,6 +127,8 @@ class World {
   // Whether the node has reported itself recovered for `generation`.
   bool recovered(uint32_t pnn, uint32_t generation);
   void open(uint32_t generation, const std::vector<uint32_t>& members);
+  // What StoreOpen says of it.
+  bool all_are_members = false;
   // All of it.
   void recover(uint32_t generation, uint32_t base, const std::vector<uint32_t>& members);
 

@@ -368,6 +368,20 @@ TEST_P(TdbFile, ADetachedDatabaseThatAClientHasOpenIsEmptyAndStaysAway) {
   EXPECT_TRUE(fs::is_empty(directory_.path()));
 }
 
+// What the list of detached databases (core/detached.h) says, and nothing of a list that is damaged.
+TEST_P(TdbFile, TheListOfDetachedDatabasesOutlivesTheStore) {
+  const std::vector<DetachedNote> notes = {{"a.tdb", 5, 0}, {"with\na line.tdb", 6, 7}};
+  EXPECT_TRUE(files_->set_detached_list(notes).has_value());
+  restart();
+  EXPECT_EQ(files_->detached_list(), notes);
+  EXPECT_TRUE(files_->existing().empty());
+  const std::string list = fs::directory_iterator(directory_.path())->path();
+  fs::resize_file(list, fs::file_size(list) - 1);
+  EXPECT_TRUE(files_->detached_list().empty());
+  EXPECT_TRUE(files_->set_detached_list({}).has_value());
+  EXPECT_TRUE(fs::is_empty(directory_.path()));
+}
+
 TEST_P(TdbFile, WhoKeepsAChainOfADetachedDatabaseLivesOn) {
   ASSERT_TRUE(open(false));
   put("key", "data");

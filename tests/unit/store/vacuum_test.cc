@@ -471,6 +471,7 @@ TEST_F(VacuumTest, ADatabaseThatIsDetachedTakesItsDeletedRecordsAlong) {
   uint8_t id[4];
   store(id, kDbId);
   w.control(0, kClient, 13, Control::DB_DETACH, id);
+  w.recover(11, 10, {0, 1, 2});
   w.pass(kLong);
   EXPECT_EQ(w.store(0).counts().deleted_waiting, 0u);
   EXPECT_EQ(w.store(0).counts().databases, 0u);
