@@ -160,7 +160,7 @@ class RecordFiles {
     (void)name, (void)visit;
   }
   // A volatile database, whose file is closed here, is no more until open() makes it anew: no later store takes its file up. Clients
-  // that have it open find it empty; where one of them keeps a chain, they keep all of it until then. Errors: kSystem (the next store
+  // that have it open find it empty; where one of them keeps a chain, or is just opening it, they keep all of it until then. Errors: kSystem (the next store
   // takes up what is there).
   virtual Result<void> detach(const std::string& name) {
     (void)name;

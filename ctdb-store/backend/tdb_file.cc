@@ -102,6 +102,7 @@ class NobodyOpens {
   NobodyOpens(const NobodyOpens&) = delete;
   NobodyOpens& operator=(const NobodyOpens&) = delete;
 
+  bool taken() const { return taken_; }
   bool alone() const { return taken_ && !has_other_openers(guard_); }
 
  private:
@@ -193,6 +194,8 @@ class TdbFiles : public RecordFiles {
 
  private:
   using Opened = Result<std::unique_ptr<RecordFile>>;
+  enum class Removal : uint8_t { kDone, kOthersHaveIt, kSomebodyOpensIt };
+  static Removal remove_alone(const std::string& path);
   std::string suffix() const { return "." + std::to_string(options_.pnn); }
   // Not the name of a database's file: those end with the number.
   std::string detached_list_path() const {
@@ -411,16 +414,28 @@ void TdbFiles::discard(const std::string& name, const std::function<void(ByteVie
   }
 }
 
+// Nobody may begin to open it between the look and the end of its name: he would go on with a file that the database never has again, when it
+// is attached anew. (Who has its descriptor and not the lock yet does. That is a moment, and being the first he empties the file himself.)
+TdbFiles::Removal TdbFiles::remove_alone(const std::string& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (!fd.valid()) return errno == ENOENT ? Removal::kDone : Removal::kOthersHaveIt;
+  const NobodyOpens lock(fd.get());
+  if (!lock.taken()) return Removal::kSomebodyOpensIt;
+  return lock.alone() && unlink(path.c_str()) == 0 ? Removal::kDone : Removal::kOthersHaveIt;
+}
+
 // Whoever keeps a chain is not to die of it, as he would if the file were cut: until somebody attaches the database again no other node
-// gives its records to anybody.
+// gives its records to anybody. Nor is the store to wait for who stands still while he opens it.
 Result<void> TdbFiles::detach(const std::string& name) {
   const std::string path = volatile_path(options_.volatile_directory, options_.pnn, name);
   Result<void> noted = note_detached(path);
-  if (!has_openers(path) && (unlink(path.c_str()) == 0 || errno == ENOENT)) {
+  const Removal removal = remove_alone(path);
+  if (removal == Removal::kDone) {
     drop_leftovers_note(path);
     (void)drop_detached_note(path);
     return {};
   }
+  if (removal == Removal::kSomebodyOpensIt) return noted;
   Result<TdbHandle> tdb = TdbHandle::open(path, options_.hash_size, flags_, false);
   if (tdb && empty_in_place(*tdb)) drop_leftovers_note(path);
   return noted;

@@ -17,6 +17,7 @@
 #include "ctdb-store/backend/keeper_process.h"
 #include "libctdbipc/base/random.h"
 #include "libctdbipc/base/tdb_image.h"
+#include "libctdbipc/base/unique_fd.h"
 #include "libctdbipc/wire/layout.h"
 #include "libctdbipc/wire/packet.h"
 #include "tests/unit/store/record_file_conformance.h"
@@ -366,6 +367,29 @@ TEST_P(TdbFile, ADetachedDatabaseThatAClientHasOpenIsEmptyAndStaysAway) {
   restart();
   EXPECT_TRUE(files_->detach("test.tdb").has_value());
   EXPECT_TRUE(fs::is_empty(directory_.path()));
+}
+
+// Else he would go on with a file that has no name any more.
+TEST_P(TdbFile, WhoIsJustOpeningADetachedDatabaseHasTheFileThatItWillHave) {
+  ASSERT_TRUE(open(false));
+  put("key", "data");
+  const int flags = file_->open_flags();
+  file_.reset();
+  {
+    const UniqueFd opener(::open(path().c_str(), O_RDWR | O_CLOEXEC));
+    struct flock byte {};  // the first one: held by libtdb as long as an open takes
+    byte.l_type = F_WRLCK;
+    byte.l_len = 1;
+    ASSERT_EQ(fcntl(opener.get(), F_OFD_SETLK, &byte), 0);
+    EXPECT_TRUE(files_->detach("test.tdb").has_value());
+    EXPECT_TRUE(fs::exists(path()));
+    EXPECT_TRUE(files_->existing().empty());
+  }
+  TdbClient client(path(), flags);
+  EXPECT_EQ(client.ask("fetch key"), "none") << "the first who opens it empties it";
+  ASSERT_TRUE(open(false));
+  put("key", "new");
+  EXPECT_EQ(client.ask("fetch key"), "value " + hex("headnew"));
 }
 
 // What the list of detached databases (core/detached.h) says, and nothing of a list that is damaged.
