@@ -81,7 +81,8 @@ class Store::Impl {
     if (take_up_.done()) recovery_.send_hello(asked);
   }
   void advance(TimeNs now);
-  void local_call(uint32_t endpoint, bool via_router, ByteView packet, TimeNs now);
+  void local_call(uint32_t endpoint, bool via_router, ByteView packet, TimeNs now, bool has_waited = false);
+  void put_parked_calls(TimeNs now, bool have_waited);
   void commit_under_hold(uint32_t endpoint, bool via_router, uint32_t reqid, const ReqCall& call, TimeNs now);
   void node_packet(const Header& header, ByteView packet, TimeNs now);
   void serve_node_packet(const Header& header, ByteView packet, TimeNs now);
@@ -197,8 +198,7 @@ void Store::Impl::call_for_recovery(TimeNs now) {
   call_for_recovery_at_ = kNever;
   if (!ctx_.is_open() || (!broken && !ctx_.detached.ordered())) return;
   call_for_recovery_at_ = std::max(now, may_call_from_);
-  const bool is_news = ctx_.detached.is_news();
-  if (now < may_call_from_ && !is_news) return;
+  if (!ctx_.detached.is_news() && now < may_call_from_) return;
   const std::string in = " in generation " + std::to_string(ctx_.generation) + ": asking for a recovery";
   if (broken) ctx_.out.log(StoreLog::kWarning, "records contradict each other, or are gone," + in);
   uint8_t active[4];
@@ -218,16 +218,18 @@ void Store::Impl::on_client_packet(uint32_t endpoint, ByteView packet, TimeNs no
   local_call(endpoint, false, packet, now);
 }
 
-void Store::Impl::local_call(uint32_t endpoint, bool via_router, ByteView packet, TimeNs now) {
+void Store::Impl::local_call(uint32_t endpoint, bool via_router, ByteView packet, TimeNs now,
+                             bool has_waited) {
   const Header header = read_header(packet);
   const std::optional<ReqCall> call = parse_req_call(packet);
   if (!call) {
     ctx_.refuse("malformed");
     return migration_.refuse_call(endpoint, via_router, header.reqid);
   }
-  if (!ctx_.is_open() && ctx_.databases.find(call->db_id) == nullptr) {
+  if (ctx_.databases.find(call->db_id) == nullptr && !(has_waited && ctx_.is_open())) {
     if (!parked_calls_.keep(endpoint, via_router, packet))
-      migration_.refuse_call(endpoint, via_router, header.reqid);
+      return migration_.refuse_call(endpoint, via_router, header.reqid);
+    if (ctx_.is_open()) parked_calls_.pause(now);
     return;
   }
   if (call->callid == CTDB_FUNC_RELEASE) return migration_.release(endpoint, *call, now);
@@ -412,12 +414,16 @@ void Store::Impl::take_tunables(const TunablesMessage& tunables, TimeNs now) {
   ctx_.databases.tune_files(tunables[Tunable::DatabaseHashSize], tunables[Tunable::DatabaseMaxDead]);
 }
 
+void Store::Impl::put_parked_calls(TimeNs now, bool have_waited) {
+  for (const ParkedCalls::Parked& call : parked_calls_.take_all())
+    local_call(call.endpoint, call.via_router, call.packet, now, have_waited);
+}
+
 void Store::Impl::opened(TimeNs now) {
   migration_.open(now);
   if (commits_ != nullptr) commits_->open(recovery_.member_logs(), recovery_.members_are_majority(), now);
   unpark(false, now);
-  for (const ParkedCalls::Parked& call : parked_calls_.take_all())
-    local_call(call.endpoint, call.via_router, call.packet, now);
+  put_parked_calls(now, false);
   controls_.opened(now);
   rewrites_.opened(now);
   traverse_.generation_opened(now);
@@ -489,6 +495,7 @@ void Store::Impl::tick(TimeNs now) {
   vacuum_.tick(now);
   file_checks_.tick(now);
   if (commits_ != nullptr) commits_->tick(now);
+  if (now >= parked_calls_.due()) put_parked_calls(now, true);
   advance(now);
 }
 
@@ -496,7 +503,7 @@ TimeNs Store::Impl::next_deadline() const {
   return std::min({ctx_.timers.next(), recovery_.next_deadline(), traverse_.next_deadline(),
                    controls_.next_deadline(), rewrites_.next_deadline(), vacuum_.next_deadline(),
                    file_checks_.next_deadline(), call_for_recovery_at_, take_up_.next_deadline(),
-                   commits_ == nullptr ? kNever : commits_->next_deadline()});
+                   parked_calls_.due(), commits_ == nullptr ? kNever : commits_->next_deadline()});
 }
 
 void Store::Impl::work(TimeNs now) {

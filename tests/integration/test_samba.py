@@ -12,9 +12,10 @@ import sys
 import tempfile
 import threading
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 from bystanders import RoutersReplaced, leave_alone
-from support import ROOT, ClassicCluster, NetworkNamespace, Undisturbed, start_cluster, wait_until
+from support import ROOT, ClassicCluster, NetworkNamespace, Undisturbed, start_cluster, tool_again, wait_until
 from smbd import Samba
 
 # The system's Python has Samba's bindings.
@@ -310,6 +311,33 @@ class FaultsTest(SambaCase, Undisturbed):
                 work.told = work.told or self.fallen_back() > 0
                 if not work.told:
                     self.assertEqual(self.samba.sessions(), work.smbds)
+
+    def calls(self, node):
+        stats = json.loads(self.cluster.nodes[node].cli("-o", "json", "stats", check=True).stdout)
+        return stats["counters"]["store_calls"]
+
+    def test_a_database_is_detached_under_smbd_and_attached_anew(self):
+        """smbd does not look at the status of a call: it asks again and again, not all the time, until there is the database again."""
+        def tool(node, *words):
+            done = tool_again(self.cluster, node, *words)
+            self.assertEqual(done.returncode, 0, done.stderr)
+
+        client = self.client(0)
+        client.open("before", "rw", "r")
+        for node in range(3):
+            tool(node, "setvar", "AllowClientDBAttach", "0")
+        tool(0, "detach", "locking.tdb")
+        with ThreadPoolExecutor() as pool:
+            opened = pool.submit(client.open, "after", "rw", "r")
+            asked = self.calls(0)
+            wait_until(lambda: self.calls(0) >= asked + 5, "smbd asks for what is no more")
+            self.assertFalse(opened.done())
+            for node in range(3):
+                tool(node, "setvar", "AllowClientDBAttach", "1")
+            tool(1, "attach", "locking.tdb")
+            opened.result()
+        self.assertFalse(self.opens(1, "after"))
+        self.assertTrue(self.opens(1, "another"))
 
     def test_a_node_is_killed_and_the_others_work_on(self):
         clients = [self.client(node) for node in range(3)]

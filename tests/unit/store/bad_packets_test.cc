@@ -250,6 +250,7 @@ TEST_F(BadPackets, CallsThatWaitAreBoundedInBytes) {
   w.open(kGeneration + 1, {0, 1, 2});
   w.pass(kMillisecond);
   EXPECT_TRUE(w.answered(0, 5, 64));
+  w.pass(kSecond);
   EXPECT_TRUE(w.answered(0, 5, 101));
   call(200, kDbId);
   w.pass(kMillisecond);

@@ -227,7 +227,31 @@ TEST_F(Migration, KeepsTheRecordOfAClientThatIsGone) {
 
 TEST_F(Migration, TellsAClientThatTheDatabaseIsUnknown) {
   w.call(0, 5, 1, "k", CTDB_FUNC_NULL, false, 0x1234);
+  w.pass(kSecond);
   EXPECT_EQ(w.answer(0, 5, 1)->status, -1);
+}
+
+// As smbd does, which does not look at the status.
+TEST_F(Migration, WhoAsksForAnUnknownDatabaseAgainAndAgainKeepsNobodyBusy) {
+  uint32_t asked = 1;
+  w.call(0, 5, asked, "k", CTDB_FUNC_NULL, false, 0x1234);
+  for (const TimeNs end = w.now() + kSecond; w.now() < end; w.pass(kMillisecond)) {
+    if (w.answered(0, 5, asked)) w.call(0, 5, ++asked, "k", CTDB_FUNC_NULL, false, 0x1234);
+  }
+  EXPECT_GE(asked, 9u);
+  EXPECT_LE(asked, 11u);
+}
+
+// By then it is known, or its client is gone.
+TEST_F(Migration, WhoAskedForADatabaseThatIsAttachedThenIsServed) {
+  constexpr char kOther[] = "other.tdb";
+  w.call(0, 5, 1, "k", CTDB_FUNC_NULL, false, database_id(kOther));
+  w.call(0, 6, 2, "k", CTDB_FUNC_NULL, false, database_id(kOther));
+  w.store(0).on_client_gone(6, w.now());
+  w.attach(0, kOther);
+  w.pass(kSecond);
+  EXPECT_EQ(w.answer(0, 5, 1)->status, 0);
+  EXPECT_FALSE(w.answered(0, 6, 2));
 }
 
 TEST_F(Migration, TellsANodeThatTheDatabaseIsUnknown) {
