@@ -386,8 +386,8 @@ Bytes RecordDatabases::encode() const {
   }
   put_position(w, log_end);
   w.u8(log_trusted ? 1 : 0);
-  w.u8(knows_detached ? 1 : 0);
-  if (!knows_detached) return out;
+  if (!knows_detached) return out;  // as an older release says it
+  w.u8(1);
   w.u32(open_generation);
   w.u32(static_cast<uint32_t>(detached.size()));
   for (const DetachedEntry& entry : detached) {

@@ -58,7 +58,7 @@ size_t older_size(const StoreOpen& open) {
 }
 size_t older_size(RecordDatabases databases) {
   databases.knows_detached = false;
-  return databases.encode().size() - 1;
+  return databases.encode().size();
 }
 
 TYPED_TEST(OwnMessage, EveryTruncationIsRefused) {
