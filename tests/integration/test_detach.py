@@ -43,7 +43,8 @@ class DetachTest(Undisturbed):
     def test_it_does_not_come_back_with_a_store_that_was_killed(self):
         for name in ("open.tdb", "closed.tdb", "stays.tdb"):
             self.filled(name)
-        clients = [Reader(self, 0, "native", "open.tdb", "key0"), Reader(self, 1, "classic", "open.tdb", "key1")]
+        # Each call for what is no more is refused after a pause.
+        clients = [Reader(self, 0, "native", "open.tdb", "key0", reads=5), Reader(self, 1, "classic", "open.tdb", "key1", reads=5)]
         self.assertEqual([client.read()[0] for client in clients], ["old", "old"])
         self.clients_may_attach(False)
         self.tool(2, "detach", "open.tdb", "closed.tdb")

@@ -14,8 +14,8 @@ READS = 1000
 class Reader:
     """A client that reads and writes one record of one node as it is told (ctdb-read)."""
 
-    def __init__(self, test, node, api, database, key, **options):
-        self.process = start_counting(test, "ctdb-read", node, api, database, key, READS, **options)
+    def __init__(self, test, node, api, database, key, reads=READS, **options):
+        self.process = start_counting(test, "ctdb-read", node, api, database, key, reads, **options)
 
     def tell(self, line):
         self.process.stdin.write(line + "\n")
@@ -30,7 +30,7 @@ class Reader:
         return value, int(calls)
 
     def read(self):
-        """READS times."""
+        """As often as it is to."""
         self.tell("read")
         return self.answer()
 
