@@ -39,6 +39,8 @@ struct Channel::State {
   bool pushed = false;
   bool popped = false;
   bool rings_anyway = false;
+  bool flush_wanted = false;
+  std::function<void()> on_flush_wanted;
   uint64_t frames_in = 0;
   uint64_t frames_out = 0;
   uint64_t bells = 0;
@@ -82,9 +84,21 @@ PushResult push_result(RingProducer::Outcome outcome) {
 
 }  // namespace
 
+void Channel::on_flush_wanted(std::function<void()> wanted) {
+  state_->on_flush_wanted = std::move(wanted);
+}
+
+void Channel::want_flush() {
+  State& s = *state_;
+  if (s.flush_wanted) return;
+  s.flush_wanted = true;
+  if (s.on_flush_wanted) s.on_flush_wanted();
+}
+
 PushResult Channel::push(FrameInfo info, ByteView packet) {
   State& s = *state_;
   if (packet.empty() || packet.size() > kPacketBytesMax) return PushResult::kTooBig;
+  want_flush();
   if (!s.rest.empty() && !push_rest()) {
     s.refused = packet.size();
     return dead() ? PushResult::kDead : PushResult::kFull;
@@ -159,6 +173,7 @@ std::optional<Channel::Frame> Channel::pop() {
     if (s.packet_too_long || !s.in.pop(frame.info.endpoint, frame.info.flags, s.packet, more))
       return std::nullopt;
     s.popped = true;
+    want_flush();
     if (s.skips) {
       s.skips = more;
       s.packet.clear();
@@ -176,6 +191,7 @@ std::optional<Channel::Frame> Channel::pop() {
 
 void Channel::flush() {
   State& s = *state_;
+  s.flush_wanted = false;
   if (!s.rest.empty()) push_rest();
   bool ring = std::exchange(s.rings_anyway, false);
   if (s.popped) {

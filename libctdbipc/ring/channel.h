@@ -24,6 +24,7 @@
 #define LIBCTDBIPC_RING_CHANNEL_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -96,6 +97,9 @@ class Channel {
   // Rings the peer's bell if something was pushed since the last flush and the peer is armed. One system call
   // at the most; none when the peer is awake.
   void flush();
+  // `wanted` is called when push() or pop() is the first since the last flush(): there may be something for flush() to do, and refused()
+  // may be another. Not for what was before. An empty one: nobody is told.
+  void on_flush_wanted(std::function<void()> wanted);
 
   // Before sleeping: arm() flushes, says "I am about to sleep" and returns true when sleeping is safe: the
   // incoming ring is empty, and whoever was told kFull would be told so again. The bell then rings for a
@@ -132,6 +136,7 @@ class Channel {
   explicit Channel(std::unique_ptr<State> state);
   PushResult push_large(FrameInfo info, ByteView packet);
   bool push_rest();
+  void want_flush();
   std::unique_ptr<State> state_;
 };
 

@@ -10,36 +10,22 @@
 #include <deque>
 #include <map>
 #include <unordered_map>
-#include <vector>
 
 #include "libctdbipc/base/unique_fd.h"
 #include "libctdbipc/ring/boot_time.h"
-#include "libctdbipc/ring/channel.h"
+#include "libctdbipc/runtime/loop_channels.h"
 
 namespace ctdb {
 namespace {
 
 constexpr size_t kDrainBudget = 256;  // frames per channel and turn
 constexpr int kEventsPerWait = 64;
-// A channel without traffic for this many sleeps is left armed while the process is awake; others are
-// disarmed on waking so that their peers do not ring a process that is awake.
-constexpr uint32_t kHotSleeps = 16;
 
 // Events carry {generation, descriptor}: an event of a descriptor that was closed and whose number was used
 // again in the same batch must not reach the new owner.
 struct FdSource {
   uint32_t generation;
   EventLoop::FdCallback callback;
-};
-
-struct ChannelSource {
-  Channel* channel;  // nullptr once removed
-  EventLoop::DrainCallback drain;
-  uint32_t generation;
-  bool active = true;  // polled this turn; false: waiting for its bell
-  bool reading =
-      true;  // false: paused, frames are no work; only the bell (space in the ring) makes it active
-  uint32_t quiet_sleeps = 0;
 };
 
 uint64_t event_key(uint32_t generation, int fd) {
@@ -54,8 +40,8 @@ class EpollLoop : public EventLoop {
   Result<void> rewatch(int fd, uint32_t events) override;
   void unwatch(int fd) override;
   Result<void> add_channel(Channel* channel, DrainCallback drain) override;
-  void pause_channel(Channel* channel) override;
-  void resume_channel(Channel* channel) override;
+  void pause_channel(Channel* channel) override { channels_.pause(channel); }
+  void resume_channel(Channel* channel) override { channels_.resume(channel); }
   void remove_channel(Channel* channel) override;
   void add_flush_hook(std::function<void()> hook) override { flush_hooks_.push_back(std::move(hook)); }
   void add_idle_hook(std::function<bool()> hook) override { idle_hooks_.push_back(std::move(hook)); }
@@ -70,25 +56,19 @@ class EpollLoop : public EventLoop {
   uint64_t wakeups() const override { return wakeups_; }
 
  private:
-  size_t drain_channels();
   size_t run_timers();
   bool idle_work();
   void flush();
-  bool arm_all();
-  void wake_hot_channels();
   Result<void> wait(bool may_sleep);
   void dispatch(uint64_t key, uint32_t events);
-  ChannelSource* source_of(Channel* channel);
   void read_signals();
 
   UniqueFd epoll_;
   UniqueFd signals_;
   // Shared so that a callback stays alive while it runs, even if it unwatches itself.
   std::unordered_map<int, std::shared_ptr<FdSource>> fds_;
-  std::vector<std::unique_ptr<ChannelSource>> channels_;
-  std::unordered_map<int, ChannelSource*> bells_;
+  LoopChannels channels_;
   uint32_t next_generation_ = 1;
-  bool channels_removed_ = false;
   // Deques: a hook that adds a hook does not move the one that runs.
   std::deque<std::function<void()>> flush_hooks_;
   std::deque<std::function<bool()>> idle_hooks_;
@@ -158,40 +138,12 @@ Result<void> EpollLoop::add_channel(Channel* channel, DrainCallback drain) {
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, channel->bell_fd(), &event) != 0) {
     return fail_errno("watching a channel's bell");
   }
-  channels_.push_back(std::make_unique<ChannelSource>(ChannelSource{channel, std::move(drain), generation}));
-  bells_[channel->bell_fd()] = channels_.back().get();
+  channels_.add(channel, std::move(drain), generation);
   return {};
 }
 
-ChannelSource* EpollLoop::source_of(Channel* channel) {
-  const auto found = bells_.find(channel->bell_fd());
-  return found == bells_.end() || found->second->channel != channel ? nullptr : found->second;
-}
-
-void EpollLoop::pause_channel(Channel* channel) {
-  ChannelSource* source = source_of(channel);
-  if (source == nullptr || !source->reading) return;
-  source->reading = false;
-  source->active = false;
-  channel->disarm();
-}
-
-void EpollLoop::resume_channel(Channel* channel) {
-  ChannelSource* source = source_of(channel);
-  if (source == nullptr || source->reading) return;
-  source->reading = true;
-  source->active = true;
-  source->quiet_sleeps = 0;
-}
-
 void EpollLoop::remove_channel(Channel* channel) {
-  ChannelSource* source = source_of(channel);
-  if (source == nullptr) return;
-  channel->flush();
-  source->channel = nullptr;
-  bells_.erase(channel->bell_fd());
-  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, channel->bell_fd(), nullptr);
-  channels_removed_ = true;
+  if (channels_.remove(channel)) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, channel->bell_fd(), nullptr);
 }
 
 EventLoop::TimerId EpollLoop::at(TimeNs deadline, std::function<void()> callback) {
@@ -206,22 +158,6 @@ void EpollLoop::cancel(TimerId id) {
   if (found == timer_deadlines_.end()) return;
   timers_.erase({found->second, id});
   timer_deadlines_.erase(found);
-}
-
-size_t EpollLoop::drain_channels() {
-  size_t done = 0;
-  for (size_t i = 0; i < channels_.size(); ++i) {  // drains may add channels
-    ChannelSource* source = channels_[i].get();
-    if (source->channel == nullptr || !source->active) continue;
-    const size_t count = source->drain(kDrainBudget);
-    if (count > 0) source->quiet_sleeps = 0;
-    done += count;
-  }
-  if (channels_removed_) {
-    std::erase_if(channels_, [](const auto& source) { return source->channel == nullptr; });
-    channels_removed_ = false;
-  }
-  return done;
 }
 
 size_t EpollLoop::run_timers() {
@@ -245,47 +181,14 @@ bool EpollLoop::idle_work() {
 
 void EpollLoop::flush() {
   for (auto& hook : flush_hooks_) hook();
-  for (auto& source : channels_) {
-    if (source->channel == nullptr) continue;
-    source->channel->flush();
-    // Somebody waits for space: arm() must look after it before we sleep.
-    if (source->channel->refused()) source->active = true;
-  }
-}
-
-// Says "I am about to sleep" on every channel that is still polled. False: one of them has work.
-bool EpollLoop::arm_all() {
-  bool safe = true;
-  for (auto& source : channels_) {
-    if (source->channel == nullptr || !source->active) continue;
-    if (source->reading ? source->channel->arm() : source->channel->arm_for_space()) {
-      source->active = false;
-    } else {
-      safe = false;
-    }
-  }
-  return safe;
-}
-
-void EpollLoop::wake_hot_channels() {
-  for (auto& source : channels_) {
-    if (source->channel == nullptr || source->active || !source->reading) continue;
-    if (++source->quiet_sleeps > kHotSleeps) continue;
-    source->channel->disarm();
-    source->active = true;
-  }
+  channels_.flush();
 }
 
 void EpollLoop::dispatch(uint64_t key, uint32_t events) {
   const int fd = static_cast<int>(key & 0xFFFFFFFFu);
   const uint32_t generation = static_cast<uint32_t>(key >> 32);
-  if (const auto bell = bells_.find(fd); bell != bells_.end()) {
-    ChannelSource* source = bell->second;
-    if (source->generation != generation) return;
-    source->active = true;
-    source->quiet_sleeps = 0;
-    source->channel->disarm();
-  } else if (const auto found = fds_.find(fd); found != fds_.end()) {
+  if (channels_.rang(fd, generation)) return;
+  if (const auto found = fds_.find(fd); found != fds_.end()) {
     const std::shared_ptr<FdSource> source = found->second;
     if (source->generation == generation) source->callback(events);
   }
@@ -309,7 +212,7 @@ Result<void> EpollLoop::wait(bool may_sleep) {
   now_ = boot_time();
   if (may_sleep) {
     ++wakeups_;
-    wake_hot_channels();
+    channels_.awake();
   }
   for (int i = 0; i < count; ++i) dispatch(events[i].data.u64, events[i].events);
   return {};
@@ -321,13 +224,13 @@ Result<void> EpollLoop::run() {
   now_ = boot_time();
   while (!stopped_) {
     const size_t timers = run_timers();
-    const size_t frames = drain_channels();
+    const size_t frames = channels_.drain(kDrainBudget);
     const bool more = idle_work();
     // Even a turn that only handled descriptors may have queued something.
     flush();
     // While rings keep filling up the descriptors are looked at every fourth turn; otherwise arm, look again
-    // and sleep: a frame that arrives meanwhile makes arm_all() fail.
-    const bool busy = first || more || (frames > 0 && !arm_all());
+    // and sleep: a frame that arrives meanwhile makes arm() fail.
+    const bool busy = first || more || (frames > 0 && !channels_.arm());
     first = false;
     if (busy && ++turns_without_wait < 4) {
       now_ = boot_time();
@@ -336,7 +239,7 @@ Result<void> EpollLoop::run() {
     turns_without_wait = 0;
     const bool stays_awake = awake_until_ != 0 && boot_time() < awake_until_;
     if (!stays_awake) awake_until_ = 0;  // no clock is read again before somebody asks anew
-    const bool may_sleep = !stopped_ && !busy && !stays_awake && timers < kDrainBudget && arm_all();
+    const bool may_sleep = !stopped_ && !busy && !stays_awake && timers < kDrainBudget && channels_.arm();
     if (Result<void> waited = wait(may_sleep); !waited) return waited;
   }
   flush();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
-// The one loop of a daemon: epoll, timers, signals and rings. One thread. A turn drains every source once,
-// bounded in work, then calls the flush hooks (writev per link, one bell per channel), then sleeps when
-// nothing is left.
+// The one loop of a daemon: epoll, timers, signals and rings. One thread. A turn drains once every source in which
+// something happens, bounded in work, then calls the flush hooks (writev per link, one bell per channel), then sleeps
+// when nothing is left. Channels in which nothing happens cost a turn nothing, however many there are.
 //
 // A sleeping process uses no CPU: there is no periodic tick unless a timer asks for it.
 #ifndef LIBCTDBIPC_RUNTIME_EVENT_LOOP_H_
@@ -39,7 +39,7 @@ class EventLoop {
   virtual void remove_channel(Channel* channel) = 0;
   // A paused channel is still flushed and its bell is still watched, but frames that arrive neither keep the
   // loop awake nor wake it: `drain` is called only when the bell rings, which then means space in the
-  // outgoing ring, and must not pop.
+  // outgoing ring, or after a push() that was refused, and must not pop.
   virtual void pause_channel(Channel* channel) = 0;
   virtual void resume_channel(Channel* channel) = 0;
 

@@ -286,6 +286,26 @@ TEST_F(ChannelQueueTest, SendingGoesOnWhilePaused) {
   EXPECT_EQ(queue_->queued_bytes(), 0u);
 }
 
+// The ring is full and other work keeps the loop from sleeping: it has not asked for a bell yet when the queue is paused.
+TEST_F(ChannelQueueTest, PausedInABusyTurnItStillHearsOfRoom) {
+  make(1 << 20, [](const Channel::Frame&) {});
+  int slice = 0;
+  loop_->add_idle_hook([&] {
+    if (++slice == 1) {
+      for (int i = 0; i < 100; ++i) queue_->send({}, as_bytes(numbered(i)));
+    } else if (slice == 2) {
+      loop_->at(loop_->now(), [&] { queue_->pause(); });  // before the next turn looks at it
+    }
+    return slice < 5;
+  });
+  run_until([&] { return slice >= 5; });
+  run_until([&] {
+    peer_reads();
+    return peer_got_.size() == 100;
+  });
+  EXPECT_EQ(queue_->queued_bytes(), 0u);
+}
+
 TEST_F(ChannelQueueTest, MayBeDestroyedWhilePaused) {
   make(1 << 20, [](const Channel::Frame&) {});
   queue_->pause();
