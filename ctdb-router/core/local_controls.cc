@@ -172,10 +172,7 @@ void LocalControls::reload_nodes_file(const Origin& origin, const ReqControl&, T
 void LocalControls::edit_nodes_file(const Origin& origin, const ReqControl& control, TimeNs) {
   const std::optional<EditNodes> edit = EditNodes::decode(control.data);
   if (!edit) return status(origin, -1);
-  std::string wrong = r_.why_not_edit(*edit);
-  if (wrong.empty()) wrong = r_.out_.edit_nodes_file(*edit);
-  if (!wrong.empty()) return r_.reply(origin, -1, {}, wrong);
-  ok(origin);
+  r_.edit_nodes(origin, *edit);
 }
 
 void LocalControls::get_debug(const Origin& origin, const ReqControl&, TimeNs) {

@@ -46,6 +46,7 @@ void Router::on_client_gone(uint32_t client, TimeNs) {
   // Answers to its requests will find nobody; calls are not sent again.
   requests_.remove_client(client);
   echoes_.forget(client, 0);
+  forget_editor(client, 0);
   Bytes packet;
   build_own(packet, {0, state_.generation, static_cast<uint32_t>(Operation::CLIENT_GONE), pnn_, pnn_, 0},
             ClientGone{client}.encode());
@@ -262,6 +263,7 @@ void Router::on_link(uint32_t pnn, bool up, uint64_t session, TimeNs now) {
   if (!up) {
     fail_requests(Asked::kNode, pnn, "node is disconnected");
     echoes_.forget(0, pnn);
+    forget_editor(0, pnn);
   }
   if (up) ask_again(pnn, now);
   tell_link_state(pnn);

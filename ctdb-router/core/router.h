@@ -105,7 +105,8 @@ class RouterOutput {
   virtual std::string settings() { return ""; }
   // The nodes file as it is now. Returns what is wrong with it, "" if nothing.
   virtual std::string nodes_file(std::vector<RouterNode>& nodes) = 0;
-  // Changes it on disk, or says whether that could be done. Returns why not, "" if it is done.
+  // Begins to change it on disk (EditNodes::write), or says whether that could be done. Returns why not, "" if it could. Of what was
+  // begun Router::on_nodes_file_edited() tells the end, not from within this call; until then nothing else is begun.
   virtual std::string edit_nodes_file(const EditNodes& edit) = 0;
   // From now on there are to be links to the nodes with these addresses.
   virtual void set_peers(const NodeList& peers) = 0;
@@ -159,6 +160,8 @@ class Router {
   void on_calls_elsewhere(const CallCounts& counts);
   // Reads the nodes file again. What is wrong with it, in words; then nothing has changed.
   std::string reload_nodes();
+  // The nodes file is changed, for good; or why it is not.
+  void on_nodes_file_edited(const std::string& wrong);
   void tick(TimeNs now);
   TimeNs next_deadline() const;
 
@@ -232,6 +235,8 @@ class Router {
   std::string why_not_reload(const std::vector<RouterNode>& fresh) const;
   void warn_of_many_new(const std::vector<RouterNode>& fresh);
   std::string why_not_edit(const EditNodes& edit) const;
+  void edit_nodes(const Origin& origin, const EditNodes& edit);
+  void forget_editor(uint32_t client, uint32_t node);
   void set_peers();
   void tell_recoveryd_nodes();
   void tell_recoveryd_what_it_said();
@@ -258,7 +263,8 @@ class Router {
   Tunables tunables_;
   ClusterState state_;
   bool have_state_ = false;
-  TimeNs ban_ends_ = 0;  // of the ban that this node was given last
+  std::optional<Origin> editor_;  // while the nodes file is being changed: who waits for that
+  TimeNs ban_ends_ = 0;           // of the ban that this node was given last
   uint32_t open_generation_ = CTDB_INVALID_GENERATION;
   bool store_up_ = false;
   bool recoveryd_up_ = false;

@@ -4,8 +4,10 @@
 // A node that was removed keeps its link while recoveryd says that it votes: without it a cluster of two could not decide
 // that only one is left (ARCHITECTURE §5, "Who votes").
 #include <algorithm>
+#include <utility>
 
 #include "ctdb-router/core/router.h"
+#include "libctdbipc/base/assert.h"
 
 namespace ctdb {
 namespace {
@@ -124,6 +126,27 @@ std::string Router::why_not_edit(const EditNodes& edit) const {
   }
   if (edit.add || edit.pnn >= nodes_.size() || nodes_[edit.pnn].deleted || !takes_part(edit.pnn)) return "";
   return node(edit.pnn) + " is active: stop it first";
+}
+
+// Whoever asked for a change may rely on it once he is answered, so that is when it is on the disk.
+void Router::edit_nodes(const Origin& origin, const EditNodes& edit) {
+  std::string wrong = why_not_edit(edit);
+  if (wrong.empty() && editor_) wrong = "its nodes file is being changed: try again";
+  if (wrong.empty()) wrong = out_.edit_nodes_file(edit);
+  if (!wrong.empty()) return reply(origin, -1, {}, wrong);
+  if (!edit.write) return reply(origin, 0);
+  editor_ = origin;
+}
+
+void Router::on_nodes_file_edited(const std::string& wrong) {
+  CTDB_ASSERT(editor_.has_value());
+  const Origin origin = *std::exchange(editor_, std::nullopt);
+  reply(origin, wrong.empty() ? 0 : -1, {}, wrong);
+}
+
+// It will find nobody, or another with the same number; the change goes on.
+void Router::forget_editor(uint32_t client, uint32_t node) {
+  if (editor_ && editor_->client == client && editor_->node == node) editor_->noreply = true;
 }
 
 void Router::set_peers() {

@@ -180,10 +180,27 @@ std::string RouterShell::edit_nodes_file(const EditNodes& edit) {
     return file + " was changed and is not in use yet: reload it";
   const Result<std::string> changed = edit_nodes(*text, {edit.add, edit.pnn, edit.address, edit.witness});
   if (!changed) return changed.error().context;
-  if (!edit.write) return "";
-  const Result<void> written = replace_nodes_file(file, *changed);
-  if (!written) return written.error().text();
-  log_notice(file + ": node " + std::to_string(edit.pnn) + (edit.add ? " added" : " removed"));
+  return edit.write ? write_nodes_file(edit, *changed) : "";
+}
+
+// In a thread: a disk may take seconds, and heart-beats go through this loop.
+std::string RouterShell::write_nodes_file(const EditNodes& edit, const std::string& text) {
+  if (disk_ == nullptr) {
+    Result<std::unique_ptr<WorkThread>> thread = WorkThread::start(loop_, "to write the nodes file");
+    if (!thread) return thread.error().text();
+    disk_ = std::move(*thread);
+  }
+  const std::string file = context_.config.nodes_file;
+  const std::string done = file + ": node " + std::to_string(edit.pnn) + (edit.add ? " added" : " removed");
+  disk_->run(
+      [file, text] {
+        const Result<void> written = replace_nodes_file(file, text);
+        return written ? std::string() : written.error().text();
+      },
+      [this, done](const std::string& wrong) {
+        if (wrong.empty()) log_notice(done);
+        router_->on_nodes_file_edited(wrong);
+      });
   return "";
 }
 

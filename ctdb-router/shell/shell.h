@@ -23,6 +23,7 @@
 #include "libctdbipc/runtime/daemon.h"
 #include "libctdbipc/runtime/hook_points.h"
 #include "libctdbipc/runtime/spin.h"
+#include "libctdbipc/runtime/work_thread.h"
 
 namespace ctdb {
 
@@ -71,6 +72,7 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   std::string settings() override;
   std::string nodes_file(std::vector<RouterNode>& nodes) override;
   std::string edit_nodes_file(const EditNodes& edit) override;
+  std::string write_nodes_file(const EditNodes& edit, const std::string& text);
   void set_peers(const NodeList& peers) override;
   int64_t wall_clock_ns() override;
   void log(const std::string& text) override;
@@ -135,6 +137,7 @@ class RouterShell : public DaemonShell, RouterOutput, TransportEvents, ClientEve
   uint64_t changes_ = 0;           // of links, clients and daemons
   TimeNs tick_at_ = kNever;
   EventLoop::TimerId tick_timer_ = 0;
+  std::unique_ptr<WorkThread> disk_;  // from the first change of the nodes file on
 };
 
 }  // namespace ctdb

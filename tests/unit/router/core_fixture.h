@@ -61,7 +61,7 @@ class RecordingOutput : public RouterOutput {
   }
   std::string edit_nodes_file(const EditNodes& edit) override {
     edits.push_back(edit);
-    return edit_fault;
+    return edit_fault;  // "": it is under way, if it is to be written
   }
   void set_peers(const NodeList& list) override { peers.push_back(list); }
   int64_t wall_clock_ns() override { return 1234567890123456789; }

@@ -42,6 +42,13 @@ class Reload : public CoreTest {
     return parse_reply_control(last).value_or(ReplyControl{-999, {}, {}});
   }
   ReplyControl edit(const EditNodes& edit) { return ask(Control::EDIT_NODES_FILE, edit.encode()); }
+  // A change that the disk has taken when it is answered.
+  ReplyControl write(const EditNodes& edit) {
+    from_client(control(Control::EDIT_NODES_FILE, CTDB_CURRENT_NODE, edit.encode()));
+    EXPECT_TRUE(out.take().empty()) << "it is not on the disk";
+    router.on_nodes_file_edited("");
+    return answer();
+  }
   std::vector<Sent> others;
   const NodeList three = {"10.0.0.1", "10.0.0.2", "10.0.0.3"};
 };
@@ -179,7 +186,7 @@ TEST_F(Reload, NothingNewIsNothingToDo) {
 TEST_F(Reload, EditsAreCheckedBeforeTheFileIsTouched) {
   const uint64_t digest = node_list_digest(three);
   EXPECT_EQ(edit({false, true, 3, "10.0.0.4", false, digest}).status, 0);
-  EXPECT_EQ(edit({true, true, 3, "10.0.0.4", false, digest}).status, 0);
+  EXPECT_EQ(write({true, true, 3, "10.0.0.4", false, digest}).status, 0);
   ASSERT_EQ(out.edits.size(), 2u);
   EXPECT_FALSE(out.edits[0].write);
   EXPECT_TRUE(out.edits[1].write);
@@ -203,6 +210,45 @@ TEST_F(Reload, EditsAreCheckedBeforeTheFileIsTouched) {
   out.edit_fault = "the disk is full";
   EXPECT_EQ(edit({true, false, 2, "", false, digest}).error, "the disk is full");
   EXPECT_EQ(ask(Control::EDIT_NODES_FILE, Bytes(7)).status, -1);
+}
+
+TEST_F(Reload, AnEditIsAnsweredWhenTheDiskHasIt) {
+  const uint64_t digest = node_list_digest(three);
+  const Bytes write_it = EditNodes{true, true, 3, "10.0.0.4", false, digest}.encode();
+  from_client(control(Control::EDIT_NODES_FILE, CTDB_CURRENT_NODE, write_it));
+  EXPECT_TRUE(out.take().empty());
+  from_client(control(Control::EDIT_NODES_FILE, CTDB_CURRENT_NODE, write_it), kOther);
+  const Sent refused = only();
+  EXPECT_EQ(refused.to, kOther);
+  EXPECT_EQ(parse_reply_control(refused.packet)->error, "its nodes file is being changed: try again");
+  router.on_nodes_file_edited("the disk is full");
+  const Sent told = only();
+  EXPECT_EQ(told.to, kClient);
+  EXPECT_EQ(read_header(told.packet).reqid, 42u);
+  EXPECT_EQ(parse_reply_control(told.packet)->status, -1);
+  EXPECT_EQ(parse_reply_control(told.packet)->error, "the disk is full");
+  EXPECT_EQ(write({true, true, 3, "10.0.0.4", false, digest}).status, 0) << "and it may be tried again";
+  EXPECT_EQ(out.edits.size(), 2u);
+}
+
+TEST_F(Reload, WhoAskedForAnEditMayBeGoneWhenItIsDone) {
+  const uint64_t digest = node_list_digest(three);
+  const Bytes write_it = EditNodes{true, true, 3, "10.0.0.4", false, digest}.encode();
+  from_client(control(Control::EDIT_NODES_FILE, CTDB_CURRENT_NODE, write_it));
+  router.on_client_gone(kClient, now);
+  out.take();
+  router.on_nodes_file_edited("");
+  EXPECT_TRUE(out.take().empty());
+  from_link(0, control(Control::EDIT_NODES_FILE, kSelf, write_it));
+  EXPECT_TRUE(out.take().empty());
+  link_down(0);
+  link_up(0, 6);
+  out.take();
+  router.on_nodes_file_edited("");
+  EXPECT_TRUE(out.take().empty()) << "another router there may have asked something else with that number";
+  from_link(0, control(Control::EDIT_NODES_FILE, kSelf, write_it));
+  router.on_nodes_file_edited("");
+  EXPECT_EQ(only().where, Sent::Where::kLink);
 }
 
 }  // namespace
