@@ -210,6 +210,8 @@ void LockWorkers::on_gone(Worker& worker) {
   if (state == State::kWaiting && !worker.abandoned) queue_.push_front(std::move(worker.request));
   log_warning("lock worker " + std::to_string(worker.pid) + " is gone" +
               (state == State::kHolding ? " with a lock it held" : "") + "; making another");
+  // It is this process's child if the spawner died and this is process 1, as in a container. Else that asks for nobody.
+  if (had_started) waitpid(worker.pid, nullptr, 0);
   worker.pid = 0;
   if (had_started) {
     spawn_missing();
