@@ -262,6 +262,16 @@ void add_nested(Walk& w, const FieldRow& row, Layout layout, uint32_t size) {
   w.key_length = lengths[0], w.data_length = lengths[1], w.error_length = lengths[2], w.count = lengths[3];
 }
 
+// Decoders take what is not there, and the zeros that pad a packet, for that. (libctdbipc/wire/later_release.h)
+void end_if_older(Walk& w) {
+  constexpr int kUnit = 8;  // packets are a multiple of it
+  if (w.end - w.at >= kUnit) return;
+  for (int at = w.at; at < w.end; ++at) {
+    if (byte_at(w.tvb, at) != 0) return;
+  }
+  w.stopped = true;
+}
+
 // A u32 length, then records. (Of a transaction that wipes a database they are its number alone.)
 void add_counted_layout(Walk& w, const FieldRow& row) {
   uint32_t size = 0;
@@ -405,6 +415,9 @@ bool show_scalar(Walk& w, const FieldRow& row) {
 // Bytes and texts whose size stands elsewhere; false: another kind.
 bool show_bytes(Walk& w, const FieldRow& row) {
   switch (row.kind) {
+    case Kind::k_later:
+      end_if_older(w);
+      return true;
     case Kind::k_pad:
       if (there(w, static_cast<unsigned>(row.extra))) w.at += row.extra;
       return true;

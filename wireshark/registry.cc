@@ -93,6 +93,7 @@ Form form_of(Kind kind) {
     case Kind::k_name_string:
       return {FT_STRING, BASE_NONE};
     case Kind::k_pad:
+    case Kind::k_later:
     case Kind::k_fixed:
     case Kind::k_key:
     case Kind::k_bytes:
@@ -167,7 +168,7 @@ void add_fields() {
   const auto rows = all_fields();
   handles().fields.assign(rows.size(), -1);
   for (size_t i = 0; i < rows.size(); ++i) {
-    if (rows[i].kind == Kind::k_pad) continue;
+    if (rows[i].kind == Kind::k_pad || rows[i].kind == Kind::k_later) continue;
     const Form form = form_of(rows[i].kind);
     add(&handles().fields[i], rows[i].title, keep(abbrev_of(rows[i])), form.type, form.base,
         strings_of(rows[i]));

@@ -50,6 +50,7 @@ enum class Kind : uint8_t {
   k_wall_ns,
   k_ns,
   k_pad,
+  k_later,
   k_fixed,
   k_chars,
   k_text,
