@@ -2,8 +2,12 @@
 """Programs of tests/clients that use libctdbshare by commands on standard input, and what they say of the time."""
 import itertools
 import subprocess
+import tempfile
+import unittest
 
-from support import BIN, end_client, wait_until
+from support import BIN, Undisturbed, end_client, start_cluster, wait_until
+
+ALL = "rwd"
 
 
 class ShareClient:
@@ -64,6 +68,52 @@ class Opener(ShareClient):
 
     def close(self, handle, file="f"):
         return self.ask(f"close {file} {handle}")
+
+
+class OnNodes(Undisturbed):
+    """Tests whose clients are on three nodes: `at(place)` is a client's node and options."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.TemporaryDirectory(prefix="ctdb-share-")
+        cls.addClassCleanup(cls.directory.cleanup)
+        cls.cluster = start_cluster(cls.directory.name, cls.addClassCleanup)
+
+    def at(self, place):
+        return place, "--setup", self.cluster.nodes[place].setup_socket, "--copies", "2"
+
+
+class OnDirectory(unittest.TestCase):
+    """The same on one directory: no daemons, no messages, the same rules."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="ctdb-share-")
+        self.addCleanup(directory.cleanup)
+        self.directory = directory.name
+
+    def at(self, _place):
+        return 0, "--local", self.directory
+
+
+class Openers:
+    """For tests that are OnNodes or OnDirectory: an Opener at each place and one that watches. Nobody is left behind whom nobody has met."""
+
+    MEETS, MEETS_GETS = "open f n rwd -", None  # everybody who has the file; and the lease that is then given
+
+    def setUp(self):
+        super().setUp()
+        self.watcher = self.opener(0)
+        self.a, self.b, self.c = (self.opener(place) for place in range(3))
+
+    def tearDown(self):
+        for opener in (self.a, self.b, self.c):
+            opener.kill(self.watcher)
+        self.assertEqual(self.watcher.close(self.watcher.opened(self.watcher.ask(self.MEETS), self.MEETS_GETS)), "last")
+        self.assertEqual(self.watcher.ask("list f"), "")
+        super().tearDown()
+
+    def opener(self, place):
+        return Opener(self, *self.at(place))
 
 
 def at_the_same_time(held):

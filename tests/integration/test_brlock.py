@@ -4,8 +4,8 @@ that no two writers ever have the same byte."""
 import tempfile
 import unittest
 
-from share_clients import ShareClient, at_the_same_time
-from support import Undisturbed, start_cluster, wait_until
+from share_clients import OnDirectory, OnNodes, ShareClient, at_the_same_time
+from support import start_cluster, wait_until
 
 WHOLE = "1 1 write windows 0 100"
 HAMMERS, COUNT, BYTES = 6, 350, 64
@@ -22,7 +22,7 @@ class Locker(ShareClient):
 
 
 class Rules:
-    """For tests with `locker(place)`: a Locker at one of three places."""
+    """For tests that are OnNodes or OnDirectory: a Locker at each place and one that watches."""
 
     def wait_in_queue(self, locker):
         """`locker` is then the last in the queue of the file `f`."""
@@ -30,6 +30,7 @@ class Rules:
         wait_until(lambda: self.watcher.ask("list f").endswith(f"waiting {locker.place()}"), "it waits")
 
     def setUp(self):
+        super().setUp()
         self.watcher = self.locker(0)
         self.a, self.b, self.c = (self.locker(place) for place in range(3))
 
@@ -40,6 +41,10 @@ class Rules:
         self.assertEqual(self.watcher.ask(f"lock f {WHOLE}"), "ok")
         self.assertEqual(self.watcher.ask(f"unlock f {WHOLE}"), "ok")
         self.assertEqual(self.watcher.ask("list f"), "")
+        super().tearDown()
+
+    def locker(self, place):
+        return Locker(self, *self.at(place))
 
     def test_conflicts(self):
         self.assertEqual(self.a.ask("lock f 1 1 write windows 0 10"), "ok")
@@ -119,16 +124,7 @@ class Rules:
         return sum(int(locker.ask("messages")) for locker in lockers)
 
 
-class ClusterBrlockTest(Rules, Undisturbed):
-    @classmethod
-    def setUpClass(cls):
-        cls.directory = tempfile.TemporaryDirectory(prefix="ctdb-brlock-")
-        cls.addClassCleanup(cls.directory.cleanup)
-        cls.cluster = start_cluster(cls.directory.name, cls.addClassCleanup)
-
-    def locker(self, place):
-        return Locker(self, place, "--setup", self.cluster.nodes[place].setup_socket, "--copies", "2")
-
+class ClusterBrlockTest(Rules, OnNodes):
     def test_no_two_writers_have_the_same_byte(self):
         self.assertGreater(self.hammer(), 0, "nobody was woken")
 
@@ -142,18 +138,7 @@ class ClusterBrlockTest(Rules, Undisturbed):
         self.assertEqual(self.a.ask(f"lock h {WHOLE}"), "local database failed: no record of locks: it begins otherwise")
 
 
-class LocalBrlockTest(Rules, unittest.TestCase):
-    """Three processes on one directory: no daemons, no messages, the same rules."""
-
-    def setUp(self):
-        directory = tempfile.TemporaryDirectory(prefix="ctdb-brlock-")
-        self.addCleanup(directory.cleanup)
-        self.directory = directory.name
-        super().setUp()
-
-    def locker(self, place):
-        return Locker(self, 0, "--local", self.directory)
-
+class LocalBrlockTest(Rules, OnDirectory):
     def test_no_two_writers_have_the_same_byte(self):
         self.assertEqual(self.hammer(), 0)
 

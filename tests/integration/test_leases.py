@@ -4,25 +4,12 @@ nodes and on a local directory."""
 import tempfile
 import unittest
 
-from share_clients import Opener
-from support import Undisturbed, start_cluster, wait_until
-
-ALL = "rwd"
+from share_clients import ALL, OnDirectory, OnNodes, Opener, Openers
+from support import start_cluster, wait_until
 
 
-class Rules:
-    """For tests with `opener(place)`: an Opener at one of three places."""
-
-    def setUp(self):
-        self.watcher = self.opener(0)
-        self.a, self.b, self.c = (self.opener(place) for place in range(3))
-
-    def tearDown(self):
-        for opener in (self.a, self.b, self.c):
-            opener.kill(self.watcher)
-        # Nobody is left behind whom nobody has met, and nobody's lease.
-        self.assertEqual(self.watcher.close(self.watcher.opened(self.watcher.ask("open f n rwd - lease=mine:rhw"), "rhw")), "last")
-        self.assertEqual(self.watcher.ask("list f"), "")
+class Rules(Openers):
+    MEETS, MEETS_GETS = "open f n rwd - lease=mine:rhw", "rhw"  # nobody's lease is left either
 
     def lease(self, opener, key, level, given=None, access="r", share=ALL, more=""):
         """A handle with that lease."""
@@ -151,16 +138,7 @@ class Rules:
         self.assertEqual(self.a.ask("told"), "k rh")
 
 
-class ClusterLeasesTest(Rules, Undisturbed):
-    @classmethod
-    def setUpClass(cls):
-        cls.directory = tempfile.TemporaryDirectory(prefix="ctdb-leases-")
-        cls.addClassCleanup(cls.directory.cleanup)
-        cls.cluster = start_cluster(cls.directory.name, cls.addClassCleanup)
-
-    def opener(self, place):
-        return Opener(self, place, "--setup", self.cluster.nodes[place].setup_socket, "--copies", "2")
-
+class ClusterLeasesTest(Rules, OnNodes):
     def test_who_lost_it_is_told(self):
         self.lease(self.a, "k", "rhw")
         self.assertEqual(self.b.ask("break-time 0"), "ok")
@@ -176,17 +154,8 @@ class ClusterLeasesTest(Rules, Undisturbed):
         wait_until(lambda: int(self.b.ask("messages")) > 0, "the message has come, if not before it looked itself")
 
 
-class LocalLeasesTest(Rules, unittest.TestCase):
-    """Three processes on one directory: no daemons, no messages, the same rules."""
-
-    def setUp(self):
-        directory = tempfile.TemporaryDirectory(prefix="ctdb-leases-")
-        self.addCleanup(directory.cleanup)
-        self.directory = directory.name
-        super().setUp()
-
-    def opener(self, place):
-        return Opener(self, 0, "--local", self.directory)
+class LocalLeasesTest(Rules, OnDirectory):
+    """The same rules."""
 
 
 class NodeDeathLeasesTest(unittest.TestCase):

@@ -4,28 +4,14 @@ opens that exclude each other are ever there together, nor another one with one 
 import tempfile
 import unittest
 
-from share_clients import Opener, at_the_same_time
-from support import Undisturbed, start_cluster, wait_until
+from share_clients import ALL, OnDirectory, OnNodes, Opener, Openers, at_the_same_time
+from support import start_cluster, wait_until
 
-ALL = "rwd"
 HAMMERS, COUNT = 6, 250
 NEEDED = {"r": "r", "w": "w", "a": "w", "x": "r", "d": "d"}
 
 
-class Rules:
-    """For tests with `opener(place)`: an Opener at one of three places."""
-
-    def setUp(self):
-        self.watcher = self.opener(0)
-        self.a, self.b, self.c = (self.opener(place) for place in range(3))
-
-    def tearDown(self):
-        for opener in (self.a, self.b, self.c):
-            opener.kill(self.watcher)
-        # Nobody is left behind whom nobody has met.
-        self.assertEqual(self.watcher.close(self.watcher.open("rwd", "-")), "last")
-        self.assertEqual(self.watcher.ask("list f"), "")
-
+class Rules(Openers):
     def test_conflicts(self):
         handle = self.a.open("rw", "r")
         in_the_way = f"conflict {self.a.who()} rw r"
@@ -132,16 +118,7 @@ class Rules:
         self.assertEqual(self.watcher.ask("list g"), "")
 
 
-class ClusterOpendbTest(Rules, Undisturbed):
-    @classmethod
-    def setUpClass(cls):
-        cls.directory = tempfile.TemporaryDirectory(prefix="ctdb-opendb-")
-        cls.addClassCleanup(cls.directory.cleanup)
-        cls.cluster = start_cluster(cls.directory.name, cls.addClassCleanup)
-
-    def opener(self, place):
-        return Opener(self, place, "--setup", self.cluster.nodes[place].setup_socket, "--copies", "2")
-
+class ClusterOpendbTest(Rules, OnNodes):
     def test_opens_of_a_closed_owner_are_gone(self):
         self.a.open("rw", "-")
         self.assertEqual(self.a.ask("reopen"), "ok")
@@ -163,18 +140,7 @@ class ClusterOpendbTest(Rules, Undisturbed):
         self.assertEqual(self.a.ask(f"open h n r {ALL}"), "local database failed: no record of open files: it has 22 bytes")
 
 
-class LocalOpendbTest(Rules, unittest.TestCase):
-    """Three processes on one directory: no daemons, no messages, the same rules."""
-
-    def setUp(self):
-        directory = tempfile.TemporaryDirectory(prefix="ctdb-opendb-")
-        self.addCleanup(directory.cleanup)
-        self.directory = directory.name
-        super().setUp()
-
-    def opener(self, place):
-        return Opener(self, 0, "--local", self.directory)
-
+class LocalOpendbTest(Rules, OnDirectory):
     def test_opens_of_a_closed_owner_stay_until_the_process_ends(self):
         self.a.open("rw", "-")
         self.assertEqual(self.a.ask("reopen"), "ok")
